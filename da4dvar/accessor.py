@@ -1,0 +1,43 @@
+"""`ds.da4dvar`: the same functions, from a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import xarray as xr
+
+if TYPE_CHECKING:
+    from da4dvar.interpolator import Interpolator
+
+
+@xr.register_dataset_accessor("da4dvar")
+class Da4dvarAccessor:
+    """What da4dvar does to a data set."""
+
+    def __init__(self, ds: xr.Dataset) -> None:
+        self._ds = ds
+
+    def interpolate(
+        self,
+        model: Interpolator | str | Path,
+        *,
+        variable: Mapping[str, str] | None = None,
+        mask: str | None = None,
+        dim: Mapping[str, str] | None = None,
+        keep_observed: bool = False,
+        batch_size: int = 16,
+    ) -> xr.Dataset:
+        """Fill the gaps; see :func:`da4dvar.interpolate`."""
+        from da4dvar.functions import interpolate
+
+        return interpolate(
+            self._ds,
+            model,
+            variable=variable,
+            mask=mask,
+            dim=dim,
+            keep_observed=keep_observed,
+            batch_size=batch_size,
+        )

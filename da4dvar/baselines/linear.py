@@ -1,0 +1,53 @@
+"""Linear interpolation in time."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.errors import DataError
+from da4dvar.fields.initial import linear_in_time
+
+
+class Linear:
+    """x̂(t) on the line between the observations before and after t, cell by cell.
+
+    Before the first and after the last observation of a cell the nearest one is kept; a cell that
+    is never observed stays NaN.
+
+    Parameters
+    ----------
+    time : str
+        The dimension of time, evenly spaced.
+
+    Examples
+    --------
+    >>> y = xr.Dataset({"t2m": ("time", [1.0, np.nan, 3.0])})
+    >>> Linear().interpolate(y)["t2m"].values
+    array([1., 2., 3.])
+    """
+
+    def __init__(self, time: str = "time") -> None:
+        self.time = time
+
+    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+        """Every variable of `ds` that has the dimension of time, with its gaps filled."""
+        return ds.map(self._fill, keep_attrs=True)
+
+    def _fill(self, array: xr.DataArray) -> xr.DataArray:
+        if self.time not in array.dims:
+            raise DataError(
+                f"variable {array.name!r} has no dimension {self.time!r}; "
+                f"it has {', '.join(map(str, array.dims))}"
+            )
+        if array.chunks is not None:
+            array = array.chunk({self.time: -1})
+        axis = array.get_axis_num(self.time)
+        filled = xr.apply_ufunc(
+            linear_in_time,
+            array,
+            kwargs={"axis": axis},
+            dask="parallelized",
+            output_dtypes=[array.dtype if array.dtype.kind == "f" else np.dtype("float64")],
+        )
+        return array.copy(data=filled.data)

@@ -1,0 +1,158 @@
+"""Gaps and baselines for whole data sets: what the command line does besides learning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.baselines.climatology import Climatology
+from da4dvar.baselines.linear import Linear
+from da4dvar.config import build, call, class_of
+from da4dvar.errors import DataError, nearest
+from da4dvar.fields.conform import pick
+from da4dvar.fields.gaps import GapPattern
+from da4dvar.fields.signature import axis_role
+from da4dvar.fields.store import load_dataset
+
+METHODS = {"linear": Linear, "climatology": Climatology}
+ROLES = {"time": "T", "lat": "Y", "lon": "X"}
+
+
+def hide(
+    ds: xr.Dataset,
+    kind: str,
+    fraction: float,
+    *,
+    block: Mapping[str, str] | None = None,
+    masks: str | None = None,
+    select: Mapping[str, str] | None = None,
+    select_masks: Mapping[str, str] | None = None,
+    dim: Mapping[str, str] | None = None,
+    seed: int = 0,
+) -> xr.Dataset:
+    """A data set with a part of every variable hidden, by one pattern for all of them.
+
+    Parameters
+    ----------
+    ds : Dataset
+    kind : str
+        A gap pattern: see :mod:`da4dvar.fields.gaps`.
+    fraction : float
+        Part of the cells that stays; not used by "transplanted".
+    block : mapping of str to str, optional
+        The size of a block of kind "blocks".
+    masks : str, optional
+        FILE:VARIABLE for kind "transplanted".
+    select, select_masks : mapping of str to str, optional
+        FIRST:LAST of a dimension, the part of the data or of the masks to take.
+    dim : mapping of str to str, optional
+        The names of the dimensions time, lat and lon, or of those of the masks, in `ds`.
+    seed : int
+    """
+    for name, ends in (select or {}).items():
+        ds = cut(ds, name, ends)
+    names = [n for n in ds.data_vars if ds[n].dtype.kind == "f" and ds[n].ndim]
+    if not names:
+        raise DataError("there is no variable of numbers with gaps to come; nothing to hide")
+    first = ds[names[0]]
+    sizes = {str(d): n for d, n in first.sizes.items()}
+    roles = dims_by_role(first, dim or {})
+    pattern = pattern_of(kind, fraction, block or {}, masks, select_masks or {}, roles)
+    observed = pattern.draw(np.random.default_rng(seed), sizes)
+    mask = xr.DataArray(observed, dims=list(sizes))
+    out = ds.copy()
+    for name in names:
+        if not set(ds[name].dims) >= set(mask.dims):
+            raise DataError(
+                f"variable {name!r} lacks a dimension of {first.name!r}; hide them one by one"
+            )
+        hidden = ds[name].where(mask).transpose(*ds[name].dims)
+        out[name] = ds[name].copy(data=hidden.data)
+    return out
+
+
+def pattern_of(
+    kind: str,
+    fraction: float,
+    block: Mapping[str, str],
+    masks: str | None,
+    select_masks: Mapping[str, str],
+    roles: Mapping[str, str],
+) -> GapPattern:
+    """The gap pattern that a command line asks for."""
+    if kind == "transplanted":
+        if masks is None or ":" not in masks:
+            raise DataError("gaps of kind 'transplanted' need --masks FILE:VARIABLE")
+        path, _, name = masks.rpartition(":")
+        source = pick(load_dataset(path), name)
+        for one, ends in select_masks.items():
+            source = cut(source, one, ends)
+        source = source.rename({m: u for m, u in roles.items() if m in source.dims and m != u})
+        arguments = {"masks": source != 0, "time": roles.get("time", "time"), "flip": True}
+        return call(class_of("gaps", kind), arguments, f"gaps of kind {kind!r}")
+    table: dict = {"kind": kind, "fraction": fraction}
+    if kind == "tracks":
+        table |= {k: roles.get(d, d) for k, d in (("time", "time"), ("along", "lat"), ("across", "lon"))}
+    if kind == "blocks":
+        table["size"] = {d: whole(n, f"--block {d}") for d, n in block.items()}
+    return build("gaps", table)
+
+
+def dims_by_role(array: xr.DataArray, given: Mapping[str, str]) -> dict[str, str]:
+    """The names of time, lat and lon in an array: as given, the same, or by their CF axis."""
+    names = dict(given)
+    for usual, role in ROLES.items():
+        alike = [str(d) for d in array.dims if d in array.coords and axis_role(array[d]) == role]
+        if usual not in names and usual not in array.dims and len(alike) == 1:
+            names[usual] = alike[0]
+    return names
+
+
+def fill_classically(
+    ds: xr.Dataset, method: str, dim: Mapping[str, str], history: str | None = None
+) -> xr.Dataset:
+    """Every variable of a data set filled by a baseline."""
+    if method not in METHODS:
+        raise DataError(f"there is no method {method!r}: {nearest(method, METHODS)}")
+    names = [n for n in ds.data_vars if ds[n].dtype.kind == "f" and ds[n].ndim]
+    if not names:
+        raise DataError("there is no variable of numbers to fill")
+    time = dims_by_role(ds[names[0]], dim).get("time", "time")
+    missing = [n for n in names if time not in ds[n].dims]
+    if missing:
+        raise DataError(
+            f"variable {missing[0]!r} has no dimension {time!r} (it has "
+            f"{', '.join(map(str, ds[missing[0]].dims))}); say which is time with --dim time=NAME"
+        )
+    if method == "climatology":
+        past = None if history is None else load_dataset(history)[names]
+        return ds.assign(Climatology(time, history=past).interpolate(ds[names]).data_vars)
+    return ds.assign(Linear(time).interpolate(ds[names]).data_vars)
+
+
+def cut(data: xr.Dataset, dim: str, ends: str) -> xr.Dataset:
+    """The part of a data set from FIRST to LAST: labels, or positions where there are none."""
+    if dim not in data.dims:
+        raise DataError(f"there is no dimension {dim!r}: {nearest(dim, map(str, data.dims))}")
+    first, colon, last = ends.partition(":")
+    if not colon:
+        raise DataError(f"{dim}={ends}: expected {dim}=FIRST:LAST")
+    if dim not in data.coords:
+        return data.isel({dim: slice(whole(first, dim), whole(last, dim) + 1)})
+    if data[dim].dtype.kind in "iuf":
+        part = data.sel({dim: slice(float(first), float(last))})
+    else:
+        part = data.sel({dim: slice(first, last)})
+    if part.sizes[dim] == 0:
+        raise DataError(f"nothing lies between {first} and {last} along {dim!r}")
+    return part
+
+
+def whole(text: str, what: str) -> int:
+    """A whole number from the command line."""
+    try:
+        return int(text)
+    except ValueError:
+        raise DataError(f"{what}: got {text!r}, expected a whole number") from None

@@ -1,0 +1,1 @@
+"""Labelled data: data sets in, arrays out, and back; no tensors."""

@@ -1,0 +1,220 @@
+"""Make a data set look like the one a model was trained on, or say why it cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.errors import DataError, nearest
+from da4dvar.fields.signature import Dimension, Signature, axis_role, is_dates, spacing, steps
+from da4dvar.fields.units import converted
+
+
+@dataclass
+class Conformed:
+    """A data set under a model's names, and the way back to the user's.
+
+    Attributes
+    ----------
+    data : Dataset
+        The model's variables, NaN where not observed; dimensions under the model's names.
+    sources : dict of str to DataArray
+        The user's variable behind each of the model's.
+    dims : dict of str to str
+        The user's name of each of the model's dimensions.
+    attrs : dict
+        The attributes of the user's data set.
+    flipped : list of str
+        The model's dimensions that run the other way in the user's data.
+    notes : list of str
+        What was done that the user may want to know.
+    """
+
+    data: xr.Dataset
+    sources: dict[str, xr.DataArray]
+    dims: dict[str, str]
+    attrs: dict = field(default_factory=dict)
+    flipped: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def restore(self, array: xr.DataArray) -> xr.DataArray:
+        """An array over the model's dimensions, on the user's, in the user's direction."""
+        back = array.isel({d: slice(None, None, -1) for d in self.flipped if d in array.dims})
+        return back.rename({m: u for m, u in self.dims.items() if m in back.dims and m != u})
+
+
+def conform(
+    ds: xr.Dataset,
+    signature: Signature,
+    variable: Mapping[str, str] | None = None,
+    mask: str | None = None,
+    dim: Mapping[str, str] | None = None,
+) -> Conformed:
+    """Match variables and dimensions, convert units, turn axes, and check the rest.
+
+    Parameters
+    ----------
+    ds : Dataset
+    signature : Signature
+        Of the data that the model was trained on.
+    variable : mapping of str to str, optional
+        The name in `ds` of a model's variable, where it is another.
+    mask : str, optional
+        A variable of `ds`: non-zero or true where there is an observation.
+    dim : mapping of str to str, optional
+        The name in `ds` of a model's dimension, where it is another.
+
+    Raises
+    ------
+    DataError
+        If `ds` does not fit the model; the message says what was got and expected, and what to do.
+    """
+    variable, dim = dict(variable or {}), dict(dim or {})
+    for given, known, what in (
+        (variable, signature.variables, "variable"),
+        (dim, signature.dims, "dimension"),
+    ):
+        for name in given:
+            if name not in known:
+                raise DataError(f"the model has no {what} {name!r}: {nearest(name, known)}")
+    sources = {name: pick(ds, variable.get(name, name)) for name in signature.variables}
+    names = match_dims(next(iter(sources.values())), signature.dims, dim)
+    notes: list[str] = []
+    arrays, flipped = {}, []
+    for name, source in sources.items():
+        array = source
+        if mask is not None:
+            array = array.where(pick(ds, mask) != 0)
+        missing = [u for u in names.values() if u not in array.dims]
+        if missing:
+            raise DataError(
+                f"variable {source.name!r} has no dimension {missing[0]!r}; "
+                f"it has {', '.join(map(str, array.dims))}"
+            )
+        if array.dtype.kind not in "fiub":
+            raise DataError(f"variable {source.name!r} holds {array.dtype}, expected numbers")
+        array, note = converted(array, signature.variables[name].get("units"))
+        notes += [note] if note else []
+        arrays[name] = array.rename({u: m for m, u in names.items() if m != u}).rename(name)
+    for model_dim, expected in signature.dims.items():
+        if check_dim(next(iter(arrays.values())), model_dim, names[model_dim], expected):
+            flipped.append(model_dim)
+    turn = {d: slice(None, None, -1) for d in flipped}
+    data = xr.Dataset({n: a.isel(turn).reset_coords(drop=True) for n, a in arrays.items()})
+    return Conformed(data, sources, names, dict(ds.attrs), flipped, notes)
+
+
+def pick(ds: xr.Dataset, name: str) -> xr.DataArray:
+    """A variable of a data set."""
+    if name not in ds.variables:
+        raise DataError(f"there is no variable {name!r}: {nearest(name, map(str, ds.data_vars))}")
+    return ds[name]
+
+
+def match_dims(
+    array: xr.DataArray, expected: Mapping[str, Dimension], given: Mapping[str, str]
+) -> dict[str, str]:
+    """The array's name of each expected dimension: as given, the same, or of the same CF role."""
+    names: dict[str, str] = {}
+    free = [str(d) for d in array.dims if d not in given.values()]
+    for wanted in expected:
+        if wanted in given:
+            if given[wanted] not in array.dims:
+                raise DataError(
+                    f"variable {array.name!r} has no dimension {given[wanted]!r}: "
+                    f"{nearest(given[wanted], map(str, array.dims))}"
+                )
+            names[wanted] = given[wanted]
+        elif wanted in free:
+            names[wanted] = wanted
+            free.remove(wanted)
+    for wanted, entry in expected.items():
+        if wanted in names:
+            continue
+        alike = [d for d in free if d in array.coords and same_axis(array[d], entry)]
+        if len(alike) != 1:
+            raise DataError(
+                f"variable {array.name!r} has no dimension {wanted!r} "
+                f"(it has {', '.join(map(str, array.dims))}); "
+                f"say which one it is with --dim {wanted}=NAME"
+            )
+        names[wanted] = alike[0]
+        free.remove(alike[0])
+    return names
+
+
+def same_axis(coordinate: xr.DataArray, entry: Dimension) -> bool:
+    """Whether a coordinate has the standard name or the CF axis of a dimension."""
+    name = coordinate.attrs.get("standard_name")
+    if name is not None and name == entry.standard_name:
+        return True
+    return entry.role is not None and axis_role(coordinate) == entry.role
+
+
+def check_dim(array: xr.DataArray, dim: str, user_dim: str, expected: Dimension) -> bool:
+    """Check a dimension against the model's; true if it runs the other way."""
+    size = array.sizes[dim]
+    if size == 0:
+        raise DataError(f"dimension {user_dim!r} has no entries; there is nothing to interpolate")
+    if expected.size is not None and size != expected.size:
+        raise DataError(
+            f"dimension {user_dim!r} has {size} entries, but the model was trained on "
+            f"{expected.size}; select the same ones, or train a model on this data set"
+        )
+    if dim not in array.coords or expected.spacing is None:
+        return False
+    coordinate = array[dim]
+    differences = steps(coordinate)
+    if differences is None or is_dates(coordinate) != expected.dates:
+        wanted = "dates" if expected.dates else "numbers"
+        raise DataError(
+            f"{user_dim!r} holds {coordinate.dtype}, but the model was trained on {wanted}, "
+            f"{expected.spacing:g}{' s' if expected.dates else ''} apart; "
+            + (
+                "give it CF units such as 'days since 2000-01-01'"
+                if expected.dates
+                else f"give it such a coordinate, or none (ds.drop_vars({user_dim!r}))"
+            )
+        )
+    if not differences.size:
+        return False
+    if (differences == 0).any() or (np.sign(differences) != np.sign(differences[0])).any():
+        where = int(np.argmax(np.sign(differences) != np.sign(np.median(differences)))) + 1
+        raise DataError(
+            f"{user_dim!r} is not monotonic or has duplicates, first at index {where} "
+            f"({coordinate.values[where]}); sort it and drop duplicates "
+            f"(ds.sortby({user_dim!r}).drop_duplicates({user_dim!r}))"
+        )
+    got, wanted = abs(spacing(coordinate) or 0.0), abs(expected.spacing)
+    uneven = np.abs(np.abs(differences) - got).max() > 0.1 * got
+    if uneven and not (expected.dates and monthly(wanted)):
+        raise DataError(
+            f"{user_dim!r} has steps from {readable(np.abs(differences).min(), coordinate)} to "
+            f"{readable(np.abs(differences).max(), coordinate)}, expected "
+            f"{readable(wanted, coordinate)} throughout; reindex the data set so that what is "
+            "missing is NaN"
+        )
+    if abs(got - wanted) > 0.05 * wanted:
+        raise DataError(
+            f"{user_dim!r} has steps of {readable(got, coordinate)}, but the model was trained on "
+            f"{readable(wanted, coordinate)}; resample the data set, or train a model on it"
+        )
+    return bool(np.sign(differences[0]) != np.sign(expected.spacing))
+
+
+def monthly(seconds: float) -> bool:
+    """Whether a step is a month or more, which months of 28 to 31 days make uneven."""
+    return seconds > 27 * 86400
+
+
+def readable(step: float, coordinate: xr.DataArray) -> str:
+    """A step in words."""
+    if not is_dates(coordinate):
+        return f"{step:.4g}"
+    for name, length in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
+        if step >= length:
+            return f"{step / length:.4g} {name}"
+    return f"{step:.4g} s"

@@ -1,0 +1,272 @@
+"""Gap patterns: which cells of a complete field an instrument would have seen.
+
+Every pattern has one method, ``draw(generator, sizes)``: an array of bool, true where observed,
+with an axis for each entry of ``sizes``, in that order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.errors import DataError, RecipeError
+from da4dvar.layout import Layout
+
+
+class GapPattern(Protocol):
+    """What draws the observed cells of a field."""
+
+    def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
+        """Observed cells, an axis for each of `sizes`."""
+        ...
+
+
+def _check_fraction(fraction: float) -> None:
+    if not 0 < fraction <= 1:
+        raise RecipeError(f"fraction of observed cells is {fraction}, expected above 0 and up to 1")
+
+
+def _check_dims(wanted: tuple[str, ...], sizes: Mapping[str, int], pattern: str) -> None:
+    for dim in wanted:
+        if dim not in sizes:
+            raise RecipeError(
+                f"gaps of kind {pattern!r} need a dimension {dim!r}; there are {', '.join(sizes)}"
+            )
+
+
+class Random:
+    """Cells seen independently of each other.
+
+    Parameters
+    ----------
+    fraction : float
+        Part of the cells that is observed.
+    """
+
+    def __init__(self, fraction: float) -> None:
+        _check_fraction(fraction)
+        self.fraction = fraction
+
+    def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
+        return generator.random(tuple(sizes.values())) < self.fraction
+
+
+class Blocks:
+    """All seen but for boxes of one size, thrown until few enough cells are left.
+
+    Parameters
+    ----------
+    fraction : float
+        Part of the cells that is observed, reached within one block.
+    size : mapping of str to int
+        Cells of a block along a dimension; a dimension without one is hidden whole.
+    """
+
+    def __init__(self, fraction: float, size: Mapping[str, int]) -> None:
+        _check_fraction(fraction)
+        self.fraction, self.size = fraction, dict(size)
+
+    def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
+        _check_dims(tuple(self.size), sizes, "blocks")
+        observed = np.ones(tuple(sizes.values()), dtype=bool)
+        while observed.mean() > self.fraction:
+            box = []
+            for dim, cells in sizes.items():
+                length = min(self.size.get(dim, cells), cells)
+                # A block may hang over an edge, so that cells there are hidden as often as others.
+                start = generator.integers(1 - length, cells) if length < cells else 0
+                box.append(slice(max(start, 0), start + length))
+            observed[tuple(box)] = False
+        return observed
+
+
+class Tracks:
+    """Straight lines across the field, a few at each time, like those under a satellite.
+
+    Parameters
+    ----------
+    fraction : float
+        Part of the cells that is observed, on average.
+    time : str
+        The dimension along which tracks are drawn anew.
+    along, across : str
+        The dimensions of the field: a track has one cell in every row of `along`.
+    slope : (float, float)
+        Least and most cells of `across` that a track moves in a row, to either side.
+    """
+
+    def __init__(
+        self,
+        fraction: float,
+        time: str = "time",
+        along: str = "lat",
+        across: str = "lon",
+        slope: tuple[float, float] = (0.2, 0.6),
+    ) -> None:
+        _check_fraction(fraction)
+        self.fraction, self.time, self.along, self.across = fraction, time, along, across
+        self.slope = tuple(slope)
+
+    def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
+        _check_dims((self.time, self.along, self.across), sizes, "tracks")
+        steps, rows, columns = (sizes[d] for d in (self.time, self.along, self.across))
+        others = {d: n for d, n in sizes.items() if d not in (self.time, self.along, self.across)}
+        fields = steps * int(np.prod(list(others.values()), dtype=int))
+        observed = np.zeros((fields, rows, columns), dtype=bool)
+        # Tracks start as far outside as the steepest can reach, so that every cell is as likely.
+        margin = self.slope[1] * rows / 2
+        rate = -np.log1p(-min(self.fraction, 0.999))  # tracks cross, and a cell counts once
+        number = generator.poisson(rate * (columns + 2 * margin), size=fields)
+        which = np.repeat(np.arange(fields), number)
+        slopes = generator.uniform(*self.slope, which.size) * generator.choice([-1, 1], which.size)
+        centre = generator.uniform(-margin, columns + margin, which.size)
+        row = np.arange(rows)
+        column = np.floor(centre[:, None] + slopes[:, None] * (row - (rows - 1) / 2)).astype(int)
+        track, row_of = np.nonzero((column >= 0) & (column < columns))
+        observed[which[track], row_of, column[track, row_of]] = True
+        drawn = (*others, self.time, self.along, self.across)
+        observed = observed.reshape([sizes[d] for d in drawn])
+        return observed.transpose([drawn.index(d) for d in sizes])
+
+
+class Network:
+    """Instruments that report every few steps, other ones each time.
+
+    Parameters
+    ----------
+    every : int
+        Steps from one report to the next; the first step has one.
+    number : int
+        Components seen in a report, drawn without replacement.
+    time, component : str
+        The dimensions of both.
+    """
+
+    def __init__(
+        self, every: int = 4, number: int = 20, time: str = "time", component: str = "component"
+    ) -> None:
+        if every < 1 or number < 1:
+            raise RecipeError(f"every is {every} and number {number}, expected 1 or more of both")
+        self.every, self.number, self.time, self.component = every, number, time, component
+
+    def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
+        _check_dims((self.time, self.component), sizes, "network")
+        if self.number > sizes[self.component]:
+            raise RecipeError(
+                f"gaps: {self.number} components are to be seen, "
+                f"but {self.component!r} has {sizes[self.component]}"
+            )
+        drawn = (*(d for d in sizes if d != self.component), self.component)
+        lottery = generator.random([sizes[d] for d in drawn]).argsort(-1).argsort(-1)
+        reports = np.arange(sizes[self.time]) % self.every == 0
+        on_time = reports.reshape([-1 if d == self.time else 1 for d in drawn])
+        observed = (lottery < self.number) & on_time
+        return observed.transpose([drawn.index(d) for d in sizes])
+
+
+class Transplanted:
+    """Real masks, taken from another place or time.
+
+    Parameters
+    ----------
+    masks : DataArray of bool
+        True where observed. Dimensions that a drawn field does not have are samples to choose
+        from; along the others a random piece is cut. Where the masks are shorter in `time` than
+        the field, pieces are joined.
+    time : str
+        The dimension along which pieces may be joined.
+    flip : bool
+        Whether pieces are mirrored at random, along every dimension.
+    part : float
+        Part of the times that get the transplanted gaps, in one run of steps; elsewhere all is
+        seen. Data that are sparse to begin with want less than 1, or nothing would be left.
+    """
+
+    def __init__(
+        self, masks: xr.DataArray, time: str = "time", flip: bool = False, part: float = 1.0
+    ) -> None:
+        _check_fraction(part)
+        self.masks, self.time, self.flip, self.part = masks, time, flip, part
+
+    def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
+        _check_dims(tuple(d for d in (self.time,) if d in self.masks.dims), sizes, "transplanted")
+        samples = [d for d in self.masks.dims if d not in sizes]
+        dims = [d for d in sizes if d in self.masks.dims]
+        pieces, length = [], 0
+        wanted = sizes.get(self.time, 1)
+        while length < wanted:
+            pieces.append(self._piece(generator, sizes, samples, dims, wanted - length))
+            length += pieces[-1].shape[dims.index(self.time)] if self.time in dims else wanted
+        observed = np.concatenate(pieces, axis=dims.index(self.time)) if len(pieces) > 1 else pieces[0]
+        if self.part < 1 and self.time in dims:
+            run = max(1, round(self.part * wanted))
+            start = generator.integers(0, wanted - run + 1)
+            keep = np.ones(wanted, dtype=bool)
+            keep[start : start + run] = False
+            observed = observed | keep.reshape([-1 if d == self.time else 1 for d in dims])
+        shape = [sizes[d] if d in dims else 1 for d in sizes]
+        return np.broadcast_to(observed.reshape(shape), tuple(sizes.values()))
+
+    def _piece(
+        self,
+        generator: np.random.Generator,
+        sizes: Mapping[str, int],
+        samples: list,
+        dims: list[str],
+        steps: int,
+    ) -> np.ndarray:
+        at: dict = {d: int(generator.integers(self.masks.sizes[d])) for d in samples}
+        for dim in dims:
+            here = self.masks.sizes[dim]
+            cells = min(steps, here) if dim == self.time else sizes[dim]
+            if cells > here:
+                raise DataError(
+                    f"masks have {here} cells along {dim!r}, but {cells} are needed; "
+                    "use larger masks or a smaller window"
+                )
+            start = int(generator.integers(here - cells + 1))
+            at[dim] = slice(start, start + cells)
+        piece = self.masks.isel(at).transpose(*dims).values.astype(bool)
+        if self.flip:
+            axes = [a for a in range(piece.ndim) if generator.random() < 0.5]
+            piece = np.flip(piece, axes)
+        return piece
+
+
+class Mixture:
+    """One of several patterns, chosen anew for every field.
+
+    Parameters
+    ----------
+    patterns : sequence of GapPattern
+    weights : sequence of float, optional
+        How often each is chosen; equally often if not given.
+    """
+
+    def __init__(self, patterns: list[GapPattern], weights: list[float] | None = None) -> None:
+        weights = [1.0] * len(patterns) if weights is None else list(weights)
+        if len(weights) != len(patterns) or min(weights) < 0 or sum(weights) == 0:
+            raise RecipeError(f"weights {weights} do not fit {len(patterns)} gap patterns")
+        self.patterns = patterns
+        self.weights = np.array(weights) / sum(weights)
+
+    def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
+        chosen = generator.choice(len(self.patterns), p=self.weights)
+        return self.patterns[chosen].draw(generator, sizes)
+
+
+def own_gaps(y: xr.DataArray, layout: Layout, time: str) -> Transplanted:
+    """The gaps that a data set has itself, to be transplanted to other times of it.
+
+    Data of which less than half is seen get them on a third of the times, so that enough is left
+    to learn from.
+    """
+    observed = y.notnull().any("variable")
+    cells = observed.any(time) if time in observed.dims else observed
+    fraction = float(observed.sum() / max(1, int(cells.sum()) * y.sizes.get(time, 1)))
+    batch = [d for d in observed.dims if d not in layout.dims]
+    masks = observed.stack(_series=batch) if batch else observed
+    return Transplanted(masks, time=time, part=1.0 if fraction > 0.5 else 1 / 3)

@@ -1,0 +1,59 @@
+"""Where a solver starts: x(0), from the observations alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def linear_in_time(y: np.ndarray, axis: int) -> np.ndarray:
+    """Linear interpolation along one axis; NaN marks the gaps.
+
+    Before the first and after the last observation the nearest one is kept; a line without any
+    observation stays NaN.
+
+    Parameters
+    ----------
+    y : array
+    axis : int
+        The axis of time, evenly spaced.
+
+    Examples
+    --------
+    >>> linear_in_time(np.array([np.nan, 1.0, np.nan, 3.0, np.nan]), 0)
+    array([1., 1., 2., 3., 3.])
+    """
+    lines = np.moveaxis(y, axis, -1)
+    steps = np.arange(lines.shape[-1])
+    observed = np.isfinite(lines)
+    before = np.maximum.accumulate(np.where(observed, steps, -1), axis=-1)
+    last = steps.size
+    after = np.minimum.accumulate(np.where(observed, steps, last)[..., ::-1], axis=-1)[..., ::-1]
+    left = np.where(before >= 0, before, after)
+    right = np.where(after < last, after, before)
+    empty = ~observed.any(-1, keepdims=True)
+    left, right = np.where(empty, 0, left), np.where(empty, 0, right)
+    low = np.take_along_axis(lines, left, -1)
+    high = np.take_along_axis(lines, right, -1)
+    width = np.where(right > left, right - left, 1)
+    slope = (high - low) * ((steps - left) / width).astype(y.dtype)
+    return np.moveaxis(np.where(left == right, low, low + slope), -1, axis)
+
+
+def start(y: np.ndarray, kind: str, time_axis: int | None) -> np.ndarray:
+    """x(0) for normalised observations `y`, NaN in the gaps.
+
+    Parameters
+    ----------
+    y : array
+    kind : {"zero", "observed", "linear"}
+        The mean everywhere; the observations and the mean in the gaps; or linear in time.
+    time_axis : int, optional
+        The axis of time, which "linear" needs.
+    """
+    if kind == "zero":
+        return np.zeros_like(y)
+    if kind == "linear":
+        if time_axis is None:
+            raise ValueError("a start that is linear in time needs a time dimension")
+        y = linear_in_time(y, time_axis)
+    return np.nan_to_num(y, nan=0.0)

@@ -1,0 +1,137 @@
+"""Training samples: windows of a data set, with what is seen of them and what is to be found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.errors import DataError
+from da4dvar.fields.gaps import GapPattern
+from da4dvar.fields.initial import start
+from da4dvar.layout import Layout
+
+Sample = dict[str, np.ndarray]
+
+
+@dataclass
+class Samples:
+    """Windows drawn at random from normalised data.
+
+    There are three ways to learn, and all come down to a pair (seen, sought):
+
+    - observations and truth: seen are the observations, sought is the truth;
+    - a complete truth and gap patterns: seen is the truth under a pattern drawn anew;
+    - observations alone: seen are those left by a pattern drawn anew, sought are the others.
+
+    Attributes
+    ----------
+    observed : DataArray, dims (variable, *batch, *layout.dims)
+        Normalised, NaN in the gaps.
+    truth : DataArray, optional
+        The same, complete but for cells that have no truth.
+    gaps : GapPattern, optional
+        What hides a part of `observed`.
+    layout : Layout
+    noise : float
+        Standard deviation of the noise added to what is seen, in normalised units.
+    initial : {"zero", "observed", "linear"}
+        The initial state; see :func:`da4dvar.fields.initial.start`.
+    time : str
+    """
+
+    observed: xr.DataArray
+    truth: xr.DataArray | None
+    gaps: GapPattern | None
+    layout: Layout
+    noise: float = 0.0
+    initial: str = "zero"
+    time: str = "time"
+
+    def __post_init__(self) -> None:
+        if self.truth is None and self.gaps is None:
+            raise DataError("there is nothing to learn from: give a truth, or gaps to hide points with")
+        for dim, cells in self.layout.window.items():
+            if self.observed.sizes[dim] < cells:
+                raise DataError(
+                    f"a window has {cells} cells along {dim!r}, but the data have "
+                    f"{self.observed.sizes[dim]}; use a smaller window or more data"
+                )
+        batch = [d for d in self.observed.dims if d not in ("variable", *self.layout.dims)]
+        order = ("variable", *batch, *self.layout.dims)
+        self._batch = [self.observed.sizes[d] for d in batch]
+        self._observed = self.observed.transpose(*order).values.astype("float32")
+        self._truth = None
+        if self.truth is not None:
+            self._truth = self.truth.transpose(*order).values.astype("float32")
+
+    def draw(self, generator: np.random.Generator, tries: int = 20) -> Sample:
+        """One sample; arrays have the shape of a tensor without its batch axis.
+
+        Returns
+        -------
+        dict
+            ``y`` and ``mask`` (what is seen), ``x0``, ``target`` and ``sought`` (where the target
+            counts).
+
+        Raises
+        ------
+        DataError
+            If no window with something seen and something sought is met in `tries`.
+        """
+        for _ in range(tries):
+            at = self._anywhere(generator)
+            seen = self._observed[at].copy()
+            truth = seen if self._truth is None else self._truth[at]
+            if self.gaps is not None:
+                sizes = dict(zip(self.layout.dims, seen.shape[1:], strict=True))
+                kept = np.stack([self.gaps.draw(generator, sizes) for _ in seen])
+                seen = np.where(kept, seen, np.nan)
+            sought = np.isfinite(truth)
+            if self._truth is None:
+                sought &= ~np.isfinite(seen)
+            if sought.any() and np.isfinite(seen).any():
+                return self._arrays(seen, truth, sought, generator)
+        raise DataError(
+            f"{tries} windows drawn at random had nothing to learn from; "
+            "use larger windows, or gaps that hide another part of the points"
+        )
+
+    def _anywhere(self, generator: np.random.Generator) -> tuple:
+        at: list = [slice(None)]
+        at += [int(generator.integers(n)) for n in self._batch]
+        for axis, dim in enumerate(self.layout.dims, start=1 + len(self._batch)):
+            cells = self.layout.window.get(dim, self._observed.shape[axis])
+            first = int(generator.integers(self._observed.shape[axis] - cells + 1))
+            at.append(slice(first, first + cells))
+        return tuple(at)
+
+    def _arrays(
+        self, seen: np.ndarray, truth: np.ndarray, sought: np.ndarray, generator: np.random.Generator
+    ) -> Sample:
+        if self.noise:
+            seen = seen + self.noise * generator.standard_normal(seen.shape, dtype="float32")
+        mask = np.isfinite(seen)
+        axis = self.layout.dims.index(self.time) + 1 if self.time in self.layout.dims else None
+        arrays = {
+            "y": np.where(mask, seen, 0),
+            "mask": mask,
+            "x0": start(seen, self.initial, axis),
+            "target": np.where(sought, truth, 0),
+            "sought": sought,
+        }
+        return {name: to_channels(array, self.layout) for name, array in arrays.items()}
+
+
+def to_channels(window: np.ndarray, layout: Layout) -> np.ndarray:
+    """(variable, *channels, *axes) folded to (channel, *axes)."""
+    return window.reshape(-1, *window.shape[1 + len(layout.channels) :])
+
+
+def stack_variables(ds: xr.Dataset, layout: Layout) -> xr.DataArray:
+    """The layout's variables as one array, dims (variable, *batch, *layout.dims)."""
+    arrays = [ds[name].drop_attrs() for name in layout.variables]
+    stacked = xr.concat(arrays, "variable", coords="minimal", compat="override")
+    batch = [d for d in stacked.dims if d not in ("variable", *layout.dims)]
+    return stacked.transpose("variable", *batch, *layout.dims)

@@ -1,0 +1,234 @@
+"""Normalisation of each variable, and its inverse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, Self
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.errors import DataError
+from da4dvar.fields.signature import is_dates
+
+Arrays = dict[str, np.ndarray]
+
+
+class Scaling(Protocol):
+    """Makes variables comparable to a network, and their estimates physical again."""
+
+    def fit(self, ds: xr.Dataset, variables: Sequence[str], dims: Sequence[str]) -> Self: ...
+    def normalise(self, ds: xr.Dataset) -> xr.Dataset: ...
+    def restore(self, ds: xr.Dataset) -> xr.Dataset: ...
+    def arrays(self) -> Arrays: ...
+    def load(self, arrays: Arrays) -> Self: ...
+
+
+class Unscaled:
+    """Values as they are, for a prior that is written in physical units."""
+
+    def fit(self, ds: xr.Dataset, variables: Sequence[str], dims: Sequence[str]) -> Self:
+        return self
+
+    def normalise(self, ds: xr.Dataset) -> xr.Dataset:
+        return ds
+
+    def restore(self, ds: xr.Dataset) -> xr.Dataset:
+        return ds
+
+    def arrays(self) -> Arrays:
+        return {}
+
+    def load(self, arrays: Arrays) -> Self:
+        return self
+
+
+class Standard:
+    """(x − mean) / standard deviation, one of each for a variable."""
+
+    def __init__(self) -> None:
+        self.mean: dict[str, float] = {}
+        self.std: dict[str, float] = {}
+
+    def fit(self, ds: xr.Dataset, variables: Sequence[str], dims: Sequence[str]) -> Self:
+        for name in variables:
+            self.mean[name] = float(ds[name].mean(dtype="float64"))
+            self.std[name] = positive(float(ds[name].std(dtype="float64")), name)
+        return self
+
+    def normalise(self, ds: xr.Dataset) -> xr.Dataset:
+        return ds.assign({n: (ds[n] - self.mean[n]) / self.std[n] for n in self.mean})
+
+    def restore(self, ds: xr.Dataset) -> xr.Dataset:
+        return ds.assign({n: ds[n] * self.std[n] + self.mean[n] for n in self.mean})
+
+    def arrays(self) -> Arrays:
+        return {f"{n}.{k}": np.array(getattr(self, k)[n]) for n in self.mean for k in ("mean", "std")}
+
+    def load(self, arrays: Arrays) -> Self:
+        for key, value in arrays.items():
+            name, _, kind = key.rpartition(".")
+            getattr(self, kind)[name] = float(value)
+        return self
+
+
+class Anomaly:
+    """(x − climatology) / standard deviation of what is left, for data with a season.
+
+    The climatology of a cell is its mean and a few harmonics of the year, fitted by least squares
+    to what was observed. Cells with few observations are drawn towards the harmonics of the whole
+    region. A cell that was never observed has none: it is not estimated.
+
+    Parameters
+    ----------
+    harmonics : int
+        Harmonics of the year; 3 follow a season to about two months.
+    time : str
+        The dimension of time; its coordinate holds dates.
+    shrinkage : float
+        Weight of the region's harmonics, in observations.
+    """
+
+    def __init__(self, harmonics: int = 3, time: str = "time", shrinkage: float = 5.0) -> None:
+        self.harmonics, self.time, self.shrinkage = harmonics, time, shrinkage
+        self.coefficients: dict[str, xr.DataArray] = {}
+        self.std: dict[str, float] = {}
+
+    def fit(self, ds: xr.Dataset, variables: Sequence[str], dims: Sequence[str]) -> Self:
+        basis = self._basis(ds).values
+        for name in variables:
+            cells = [d for d in dims if d in ds[name].dims and d != self.time]
+            batch = [d for d in ds[name].dims if d not in (*cells, self.time)]
+            stacked = ds[name].transpose(self.time, *batch, *cells).values
+            shape = stacked.shape[1 + len(batch) :]
+            members = int(np.prod(stacked.shape[1 : 1 + len(batch)], dtype=int))
+            values = stacked.reshape(len(basis) * members, -1)
+            rows = np.repeat(basis, members, axis=0)
+            fitted = harmonic_regression(values, rows, self.shrinkage)
+            self.coefficients[name] = xr.DataArray(
+                fitted.reshape(-1, *shape).astype("float32"),
+                dims=("harmonic", *cells),
+                coords={d: ds[d] for d in cells if d in ds.coords},
+            )
+            residual = values - rows @ fitted
+            self.std[name] = positive(float(np.nanstd(residual)), name)
+        return self
+
+    def normalise(self, ds: xr.Dataset) -> xr.Dataset:
+        return ds.assign({n: (ds[n] - self.climatology(ds, n)) / self.std[n] for n in self.std})
+
+    def restore(self, ds: xr.Dataset) -> xr.Dataset:
+        return ds.assign({n: ds[n] * self.std[n] + self.climatology(ds, n) for n in self.std})
+
+    def climatology(self, ds: xr.Dataset, name: str) -> xr.DataArray:
+        """The climatology of a variable at the times and cells of `ds`, lazy where that is lazy."""
+        basis = self._basis(ds)
+        chunks = ds[name].chunksizes
+        if self.time in chunks:
+            basis = basis.chunk({self.time: chunks[self.time]})
+        mean = xr.dot(basis, self.cells(ds, name), dim="harmonic")
+        return mean.transpose(*[d for d in ds[name].dims if d in mean.dims])
+
+    def cells(self, ds: xr.Dataset, name: str) -> xr.DataArray:
+        """The coefficients of a variable at the cells of `ds`, matched by their coordinates."""
+        coefficients = self.coefficients[name]
+        for dim in coefficients.dims[1:]:
+            if dim not in coefficients.coords:
+                continue
+            known, wanted = coefficients[dim].values, ds[dim].values
+            if known.dtype.kind not in "fiu":
+                index = coefficients.get_index(dim).get_indexer(wanted)
+            else:
+                spacing = np.abs(np.diff(known)).min() if known.size > 1 else 1.0
+                index = coefficients.get_index(dim).get_indexer(
+                    wanted, method="nearest", tolerance=0.05 * spacing
+                )
+            if (index < 0).any():
+                outside = wanted[index < 0]
+                raise DataError(
+                    f"{dim!r} holds {outside[0]}, which the model's climatology does not know "
+                    f"(it has {known.size} from {known[0]} to {known[-1]}); "
+                    "select that range, or train a model on this grid"
+                )
+            coefficients = coefficients.isel({dim: index}).assign_coords({dim: ds[dim]})
+        return coefficients
+
+    def arrays(self) -> Arrays:
+        out: Arrays = {}
+        for name, coefficients in self.coefficients.items():
+            out[f"{name}.coefficients"] = coefficients.values
+            out[f"{name}.std"] = np.array(self.std[name])
+            for dim in coefficients.dims[1:]:
+                # A dimension without a coordinate leaves an empty one, to keep its place.
+                known = coefficients[dim].values if dim in coefficients.coords else np.empty(0)
+                out[f"{name}.coordinate.{dim}"] = np.asarray(known)
+        return out
+
+    def load(self, arrays: Arrays) -> Self:
+        for key, value in arrays.items():
+            if not key.endswith(".coefficients"):
+                continue
+            name = key.removesuffix(".coefficients")
+            prefix = f"{name}.coordinate."
+            coords = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+            self.coefficients[name] = xr.DataArray(
+                value,
+                dims=("harmonic", *coords),
+                coords={d: (d, v) for d, v in coords.items() if v.size},
+            )
+            self.std[name] = float(arrays[f"{name}.std"])
+        return self
+
+    def _basis(self, ds: xr.Dataset) -> xr.DataArray:
+        if self.time not in ds.coords or not is_dates(ds[self.time]):
+            raise DataError(
+                f"the scaling needs dates along {self.time!r} to know the season; "
+                "give the time axis CF units such as 'days since 2000-01-01'"
+            )
+        time = ds[self.time]
+        hours = time.dt.hour + time.dt.minute / 60
+        angle = 2 * np.pi * (time.dt.dayofyear.values - 1 + hours.values / 24) / 365.2425
+        columns = [np.ones_like(angle)]
+        for k in range(1, self.harmonics + 1):
+            columns += [np.cos(k * angle), np.sin(k * angle)]
+        return xr.DataArray(
+            np.stack(columns, 1).astype("float32"),
+            dims=(self.time, "harmonic"),
+            coords={self.time: time},
+        )
+
+
+def harmonic_regression(values: np.ndarray, basis: np.ndarray, shrinkage: float) -> np.ndarray:
+    """Least squares of every column of `values` on `basis`, NaN left out.
+
+    Parameters
+    ----------
+    values : array, shape (time, cell)
+    basis : array, shape (time, harmonic)
+    shrinkage : float
+        Weight that draws a cell's coefficients, but for its mean, to those of all cells.
+
+    Returns
+    -------
+    array, shape (harmonic, cell)
+        NaN for a cell without any observation.
+    """
+    observed = np.isfinite(values)
+    filled = np.where(observed, values, 0.0).astype("float64")
+    basis = basis.astype("float64")
+    products = (basis[:, :, None] * basis[:, None, :]).reshape(len(basis), -1)
+    count = basis.shape[1]
+    normal = (observed.T.astype("float64") @ products).reshape(-1, count, count)
+    right = filled.T @ basis
+    small = 1e-6 * np.eye(count)
+    region = np.linalg.solve(normal.sum(0) + small, right.sum(0))
+    penalty = np.diag([1e-6] + [shrinkage] * (count - 1))
+    fitted = np.linalg.solve(normal + penalty, (right + penalty @ region)[..., None])[..., 0].T
+    return np.where(observed.any(0), fitted, np.nan)
+
+
+def positive(std: float, name: str) -> float:
+    """`std`, if the variable varies at all."""
+    if not std > 0:
+        raise DataError(f"variable {name!r} has no spread (standard deviation {std}); nothing to learn")
+    return std

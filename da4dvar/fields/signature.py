@@ -1,0 +1,117 @@
+"""What a model knows of the data it was trained on: names, units, roles and spacings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+import xarray as xr
+
+KEPT_ATTRIBUTES = ("units", "standard_name", "long_name")
+ROLES_BY_NAME = {"time": "T", "latitude": "Y", "longitude": "X"}
+ROLES_BY_UNITS = {
+    "degrees_north": "Y",
+    "degree_north": "Y",
+    "degrees_N": "Y",
+    "degrees_east": "X",
+    "degree_east": "X",
+    "degrees_E": "X",
+}
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """A dimension of the training data.
+
+    Attributes
+    ----------
+    role : str, optional
+        CF axis: T, Z, Y or X.
+    standard_name : str, optional
+    spacing : float, optional
+        Signed step of the coordinate, in its own units; in seconds for dates.
+    dates : bool
+        Whether the coordinate holds dates.
+    size : int, optional
+        Its length, where a model cannot do with another.
+    """
+
+    role: str | None = None
+    standard_name: str | None = None
+    spacing: float | None = None
+    dates: bool = False
+    size: int | None = None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Variables with their attributes, and dimensions, by name."""
+
+    variables: dict[str, dict[str, str]]
+    dims: dict[str, Dimension]
+
+    @classmethod
+    def of(cls, ds: xr.Dataset, variables: Sequence[str], dims: Sequence[str], fixed: Sequence[str]) -> Self:
+        """The signature of a data set; the sizes of the dimensions in `fixed` belong to it."""
+        described = {}
+        for dim in dims:
+            coordinate = ds.coords.get(dim)
+            described[dim] = Dimension(
+                role=None if coordinate is None else axis_role(coordinate),
+                standard_name=None if coordinate is None else coordinate.attrs.get("standard_name"),
+                spacing=None if coordinate is None else spacing(coordinate),
+                dates=coordinate is not None and is_dates(coordinate),
+                size=ds.sizes[dim] if dim in fixed else None,
+            )
+        kept = {
+            name: {k: str(ds[name].attrs[k]) for k in KEPT_ATTRIBUTES if k in ds[name].attrs}
+            for name in variables
+        }
+        return cls(kept, described)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain tables, for the header of a model file."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, table: dict[str, Any]) -> Self:
+        """The inverse of :meth:`to_dict`."""
+        dims = {name: Dimension(**entry) for name, entry in table["dims"].items()}
+        return cls(table["variables"], dims)
+
+
+def axis_role(coordinate: xr.DataArray) -> str | None:
+    """The CF axis of a coordinate, by its ``axis``, ``standard_name``, units or dates."""
+    attrs = coordinate.attrs
+    if attrs.get("axis") in ("T", "Z", "Y", "X"):
+        return attrs["axis"]
+    if is_dates(coordinate):
+        return "T"
+    by_name = ROLES_BY_NAME.get(str(attrs.get("standard_name")))
+    return by_name or ROLES_BY_UNITS.get(str(attrs.get("units")))
+
+
+def is_dates(coordinate: xr.DataArray) -> bool:
+    """Whether a coordinate holds dates, of any calendar."""
+    if coordinate.dtype.kind == "M":
+        return True
+    first = coordinate.values.flat[0] if coordinate.dtype == object and coordinate.size else None
+    return hasattr(first, "calendar")
+
+
+def steps(coordinate: xr.DataArray) -> np.ndarray | None:
+    """Differences of a coordinate, in seconds for dates; nothing if it holds no numbers."""
+    values = coordinate.values
+    if values.dtype.kind == "M":
+        return np.diff(values) / np.timedelta64(1, "s")
+    if is_dates(coordinate):
+        return np.array([(b - a).total_seconds() for a, b in zip(values[:-1], values[1:], strict=True)])
+    return np.diff(values.astype("float64")) if values.dtype.kind in "iuf" else None
+
+
+def spacing(coordinate: xr.DataArray) -> float | None:
+    """The usual step of a coordinate, signed."""
+    differences = steps(coordinate)
+    return None if differences is None or not differences.size else float(np.median(differences))

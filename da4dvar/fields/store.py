@@ -1,0 +1,214 @@
+"""Data sets from and to files: NetCDF and Zarr, by suffix; whole or not at all."""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.errors import DataError
+
+SUFFIXES = (".nc", ".zarr")
+PACKING = ("dtype", "scale_factor", "add_offset", "_FillValue")
+CALENDAR = ("units", "calendar")
+COMPRESSION = ("zlib", "complevel", "shuffle")
+
+
+def open_dataset(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
+    """Open a file, a glob or a list of files as one data set, lazily.
+
+    Parameters
+    ----------
+    paths : path, glob or sequence of paths
+        NetCDF files or Zarr stores; several are joined along their coordinates.
+
+    Raises
+    ------
+    DataError
+        If a file is missing, is neither NetCDF nor Zarr, or the files do not fit together.
+    """
+    files = files_of([paths] if isinstance(paths, str | Path) else paths)
+    opened = [_open_one(f) for f in files]
+    if len(opened) == 1:
+        return opened[0]
+    try:
+        return xr.combine_by_coords(
+            opened, data_vars="minimal", coords="minimal", compat="override", combine_attrs="override"
+        )
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataError(
+            f"the {len(files)} files do not join to one data set ({_line(error)}); "
+            "give files that follow each other along one coordinate"
+        ) from error
+
+
+def load_dataset(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
+    """The same as :func:`open_dataset`, read into memory.
+
+    Raises
+    ------
+    DataError
+        Also if the file is cut short, which only reading shows.
+    """
+    ds = open_dataset(paths)
+    try:
+        loaded = ds.load()
+    except Exception as error:  # as in opening
+        raise DataError(f"{paths}: broken or cut short ({_line(error)})") from error
+    finally:
+        ds.close()
+    return loaded
+
+
+def files_of(paths: Sequence[str | Path]) -> list[str]:
+    """The files that paths and globs name.
+
+    Raises
+    ------
+    DataError
+        If a glob matches nothing.
+    """
+    files: list[str] = []
+    for path in map(str, paths):
+        matches = sorted(glob.glob(path)) if glob.has_magic(path) else [path]
+        if not matches:
+            raise DataError(f"{path}: no file matches; check the pattern")
+        files += matches
+    return files
+
+
+def _open_one(path: str) -> xr.Dataset:
+    if not os.path.exists(path):
+        raise DataError(f"{path}: no such file; give the path of a NetCDF file or a Zarr store")
+    is_zarr = path.rstrip("/").endswith(".zarr")
+    if os.path.isdir(path) and not is_zarr:
+        raise DataError(f"{path}: a folder that is no Zarr store; a store's name ends in .zarr")
+    try:
+        if is_zarr:
+            return xr.open_zarr(path, chunks=None, decode_timedelta=False)
+        return xr.open_dataset(path, engine="netcdf4", decode_timedelta=False)
+    except PermissionError as error:
+        raise DataError(f"{path}: not permitted to read it ({error.strerror})") from error
+    except Exception as error:  # the libraries beneath raise whatever a broken file provokes
+        raise DataError(
+            f"{path}: not a NetCDF file or Zarr store that can be read ({_line(error)})"
+        ) from error
+
+
+def check_output(path: str | Path, inputs: Sequence[str | Path], overwrite: bool) -> None:
+    """Refuse an output that cannot or must not be written, before any work is done.
+
+    Raises
+    ------
+    DataError
+    """
+    path = Path(path)
+    if path.suffix not in SUFFIXES:
+        raise DataError(f"{path}: a file of which kind? End its name in {' or '.join(SUFFIXES)}")
+    same = [p for p in inputs if Path(p).exists() and path.exists() and os.path.samefile(p, path)]
+    if same:
+        raise DataError(f"{path}: output and input are the same; give the output another name")
+    if path.exists() and not overwrite:
+        raise DataError(f"{path}: exists already; say --overwrite to replace it, or name another")
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise DataError(f"{path}: there is no folder {path.parent}; create it first")
+    if not os.access(folder, os.W_OK):
+        raise DataError(f"{path}: not permitted to write in {path.parent}")
+
+
+def write_dataset(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> None:
+    """Write a data set beside its destination and move it there once it is whole.
+
+    Raises
+    ------
+    DataError
+        If the destination exists, or it cannot be written: nothing is left behind.
+    """
+    path = Path(path)
+    check_output(path, [], overwrite)
+    encoding = {str(n): _encoding(ds[n], path.suffix) for n in ds.variables}
+    plain = ds.copy()
+    for name in plain.variables:
+        plain[name].encoding = {}
+
+    def write(beside: Path) -> None:
+        if path.suffix == ".nc":
+            plain.to_netcdf(beside, engine="netcdf4", encoding=encoding)
+        else:
+            plain.to_zarr(beside, encoding=encoding, zarr_format=3, consolidated=False)
+
+    write_whole(path, write)
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` make a file or folder beside `path`, and rename it to `path` at the end."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.partial{path.suffix}")
+    replaced = path.with_name(f".{path.name}.{os.getpid()}.replaced")
+    try:
+        write(beside)
+        if path.is_dir():
+            os.replace(path, replaced)
+        os.replace(beside, path)
+    except (OSError, RuntimeError) as error:
+        raise DataError(
+            f"{path}: could not be written ({_line(error)}); nothing was kept of it. "
+            "Check the space on the disk and the permissions"
+        ) from error
+    finally:
+        for leftover in (beside, replaced):
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
+
+
+def add_history(ds: xr.Dataset, what: str) -> xr.Dataset:
+    """The data set with a line on top of its ``history`` attribute."""
+    line = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {what}"
+    earlier = ds.attrs.get("history")
+    return ds.assign_attrs(history=f"{line}\n{earlier}" if earlier else line)
+
+
+def _encoding(array: xr.DataArray, suffix: str) -> dict:
+    """The part of a variable's encoding that the new file can have."""
+    kept = (*PACKING, *(COMPRESSION if suffix == ".nc" else ()))
+    if array.dtype.kind == "M" or array.dtype == object:
+        kept += CALENDAR
+    encoding = {k: v for k, v in array.encoding.items() if k in kept}
+    if "dtype" in encoding and array.dtype.kind == "f" and not _fits(array, encoding):
+        encoding = {k: v for k, v in encoding.items() if k not in PACKING}
+    if suffix == ".nc" and array.dtype.kind in "OSU":
+        encoding = {k: v for k, v in encoding.items() if k not in COMPRESSION}
+    return encoding
+
+
+def _fits(array: xr.DataArray, encoding: dict) -> bool:
+    """Whether packed integers can hold the values; an unread lazy array is not taken to."""
+    packed = np.dtype(encoding["dtype"])
+    if packed.kind not in "iu":
+        return True
+    if array.chunks is not None:
+        return False
+    finite = np.isfinite(array.values)
+    if not finite.any():
+        return "_FillValue" in encoding
+    if not finite.all() and "_FillValue" not in encoding:
+        return False
+    scale, offset = encoding.get("scale_factor", 1.0), encoding.get("add_offset", 0.0)
+    codes = np.rint((array.values[finite].astype("float64") - offset) / scale)
+    info = np.iinfo(packed)
+    fill = encoding.get("_FillValue")
+    return bool(codes.min() >= info.min and codes.max() <= info.max and not (codes == fill).any())
+
+
+def _line(error: BaseException) -> str:
+    """The first line of an error's text."""
+    text = str(error).strip().splitlines()
+    return text[0][:200] if text else type(error).__name__

@@ -1,0 +1,149 @@
+"""Every window of a labelled field solved once: at once, or as dask tasks if the field is lazy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import dask
+import dask.array
+import numpy as np
+import xarray as xr
+
+from da4dvar.fields.windows import Overlap, Solve, WindowGrid, overlap_add
+
+Progress = Callable[[int, int], None]
+
+
+def reconstruct(
+    y: xr.DataArray,
+    grid: WindowGrid,
+    solve: Solve,
+    batch_size: int,
+    progress: Progress | None = None,
+) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
+    """Solve all windows of a field.
+
+    Parameters
+    ----------
+    y : DataArray, dims (variable, *batch, *dims of the grid)
+        NaN where not observed.
+    grid : WindowGrid
+    solve : callable
+        See :func:`da4dvar.fields.windows.overlap_add`.
+    batch_size : int
+    progress : callable, optional
+        Told how many windows are done, and of how many; not for a lazy field.
+
+    Returns
+    -------
+    x : DataArray, dims of `y`
+        NaN where nothing could be estimated.
+    weight : DataArray, dims of `y` without the variable
+        Zero there.
+    terms : DataArray, dims (term, *batch, window_<dim>...)
+        The observation and the prior term of each window.
+    """
+    axes = y.dims[y.ndim - len(grid.sizes) :]
+    batch = y.dims[1 : y.ndim - len(axes)]
+    members = int(np.prod([y.sizes[d] for d in batch], dtype=int))
+    flat = y.data.reshape(y.sizes["variable"], members, *grid.sizes)
+    if y.chunks is None:
+        x, weight, terms = _at_once(flat, grid, solve, batch_size, progress)
+    else:
+        x, weight, terms = _lazily(flat, grid, solve, batch_size)
+    shape = [y.sizes[d] for d in batch]
+    window_dims = [f"window_{d}" for d in axes]
+    return (
+        xr.DataArray(x.reshape(y.shape), dims=y.dims),
+        xr.DataArray(weight.reshape(*shape, *grid.sizes), dims=(*batch, *axes)),
+        xr.DataArray(terms.reshape(2, *shape, *grid.shape), dims=("term", *batch, *window_dims)),
+    )
+
+
+def _at_once(
+    y: np.ndarray, grid: WindowGrid, solve: Solve, batch_size: int, progress: Progress | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    windows = y.shape[1] * int(np.prod(grid.shape))
+    finished = 0
+
+    def tell(count: int) -> None:
+        nonlocal finished
+        finished += count
+        if progress is not None:
+            progress(finished, windows)
+
+    overlap = overlap_add(y, grid, grid.taper(), solve, batch_size, tell)
+    return overlap.mean(), overlap.weight, overlap.terms
+
+
+def _lazily(y: dask.array.Array, grid: WindowGrid, solve: Solve, batch_size: int) -> tuple:
+    """One task for a run of windows along the axis that has most, one for each piece between."""
+    axis = max(range(len(grid.shape)), key=lambda a: grid.shape[a] * _runs_straight(grid, a))
+    rows = grid.shape[axis] if _runs_straight(grid, axis) else 1
+    per_row = int(np.prod(grid.shape)) // grid.shape[axis]
+    step = min(rows, max(2, -(-batch_size // per_row)))
+    groups = [(a, min(a + step, rows)) for a in range(0, rows, step)]
+    if rows == 1:
+        groups = [(0, grid.shape[axis])]
+    block = max(1, batch_size // (per_row * step))
+    columns = [
+        _members(y[:, first : first + block], grid, axis, groups, solve, batch_size)
+        for first in range(0, y.shape[1], block)
+    ]
+    joined = dask.array.concatenate([c[0] for c in columns], axis=1)
+    terms = dask.array.concatenate([c[1] for c in columns], axis=1)
+    return joined[:-1], joined[-1], terms
+
+
+def _runs_straight(grid: WindowGrid, axis: int) -> bool:
+    """Whether no window of an axis goes past its end and on at its beginning."""
+    return grid.starts[axis][-1] + grid.windows[axis] <= grid.sizes[axis]
+
+
+def _members(
+    y: dask.array.Array,
+    grid: WindowGrid,
+    axis: int,
+    groups: list[tuple[int, int]],
+    solve: Solve,
+    batch_size: int,
+) -> tuple[dask.array.Array, dask.array.Array]:
+    parts, terms, begins = [], [], []
+    taper = grid.taper()
+    for first, last in groups:
+        whole = (first, last) == (0, grid.shape[axis])
+        sub, cells = (grid, slice(0, grid.sizes[axis])) if whole else grid.rows(axis, first, last)
+        at = (slice(None),) * (2 + axis) + (cells,)
+        part = dask.delayed(overlap_add, pure=False)(y[at], sub, taper, solve, batch_size)
+        parts.append((part, cells))
+        begins.append(cells.start)
+        shape = (2, y.shape[1], *sub.shape)
+        terms.append(dask.array.from_delayed(part.terms, shape, "float32"))
+    pieces = []
+    for begin, end in zip(begins, [*begins[1:], grid.sizes[axis]], strict=True):
+        reach = [(p, c.start) for p, c in parts if c.start < end and c.stop > begin]
+        piece = dask.delayed(_piece, pure=False)([p for p, _ in reach], [s for _, s in reach], axis, begin, end)
+        sizes = [end - begin if a == axis else n for a, n in enumerate(grid.sizes)]
+        shape = (y.shape[0] + 1, y.shape[1], *sizes)
+        pieces.append(dask.array.from_delayed(piece, shape, "float32"))
+    return (
+        dask.array.concatenate(pieces, axis=2 + axis),
+        dask.array.concatenate(terms, axis=2 + axis),
+    )
+
+
+def _piece(
+    parts: list[Overlap], starts: list[int], axis: int, begin: int, end: int
+) -> np.ndarray:
+    """The estimate from `begin` to `end`, with its weight as one more variable."""
+    shape = list(parts[0].total.shape)
+    shape[2 + axis] = end - begin
+    total = np.zeros(shape, dtype="float32")
+    weight = np.zeros(shape[1:], dtype="float32")
+    for part, start in zip(parts, starts, strict=True):
+        first, last = max(begin, start), min(end, start + part.total.shape[2 + axis])
+        into = (slice(None),) * (1 + axis) + (slice(first - begin, last - begin),)
+        out_of = (slice(None),) * (1 + axis) + (slice(first - start, last - start),)
+        total[(slice(None), *into)] += part.total[(slice(None), *out_of)]
+        weight[into] += part.weight[out_of]
+    return np.concatenate([Overlap(total, weight, np.empty(0)).mean(), weight[None]])

@@ -1,0 +1,56 @@
+"""Units of variables, compared and converted by pint."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+import xarray as xr
+
+from da4dvar.errors import DataError
+
+
+@cache
+def registry() -> Any:
+    """pint's units, with the few that CF spells in its own way."""
+    import pint  # takes a quarter of a second, and most data sets need no conversion
+
+    units = pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
+    units.define("psu = 1e-3 = practical_salinity_unit")
+    return units
+
+
+def parsed(units: str) -> Any:
+    """A unit as pint knows it: CF writes ``m s-1`` for metres per second."""
+    return registry().parse_units(re.sub(r"(?<=[A-Za-z])(-?\d+)", r"**\1", units.strip()))
+
+
+def converted(array: xr.DataArray, wanted: str | None) -> tuple[xr.DataArray, str | None]:
+    """An array in the wanted units, and a note if its values changed.
+
+    Raises
+    ------
+    DataError
+        If the units of the array cannot be converted.
+    """
+    got = array.attrs.get("units")
+    if got is None or wanted is None or str(got) == wanted:
+        return array, None
+    import pint
+
+    problem = DataError(
+        f"variable {array.name!r} is in {got!r}, which cannot be converted to the model's {wanted!r}; "
+        "correct its attribute `units`, or choose another variable"
+    )
+    try:
+        unit, target = parsed(str(got)), parsed(wanted)
+        # Conversions of units are affine: two points say all.
+        zero = registry().Quantity(0.0, unit).to(target).magnitude
+        one = registry().Quantity(1.0, unit).to(target).magnitude
+    except (pint.errors.PintError, AttributeError, TypeError, ValueError, AssertionError) as error:
+        raise problem from error
+    if zero == 0.0 and one == 1.0:
+        return array, None
+    result = (array * (one - zero) + zero).assign_attrs(array.attrs | {"units": wanted})
+    return result, f"{array.name}: converted from {got} to {wanted}"

@@ -1,0 +1,155 @@
+"""A grid of overlapping windows, and the field that their answers add up to."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from da4dvar.layout import Layout
+
+Solve = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class WindowGrid:
+    """Where windows begin, from the sizes of a data set alone.
+
+    Attributes
+    ----------
+    sizes : tuple of int
+        The field's cells along each of the layout's dimensions.
+    windows : tuple of int
+        A window's cells along each.
+    starts : tuple of tuple of int
+        The first cells of the windows along each. The last window ends where the field ends.
+    """
+
+    sizes: tuple[int, ...]
+    windows: tuple[int, ...]
+    starts: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, layout: Layout, sizes: Mapping[str, int]) -> Self:
+        """The grid of a layout on a field; an axis shorter than its window is taken whole."""
+        cells, windows, starts = [], [], []
+        for dim in layout.dims:
+            size = sizes[dim]
+            window = min(layout.window.get(dim, size), size)
+            cells.append(size)
+            windows.append(window)
+            if window == size:
+                starts.append((0,))
+            elif dim in layout.periodic:
+                starts.append(tuple(range(0, size, layout.stride(dim))))
+            else:
+                first = range(0, size - window, layout.stride(dim))
+                starts.append((*first, size - window))
+        return cls(tuple(cells), tuple(windows), tuple(starts))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of windows along each dimension."""
+        return tuple(len(s) for s in self.starts)
+
+    def __iter__(self) -> Iterator[tuple[int, ...]]:
+        """The number of each window along each dimension, in order."""
+        return itertools.product(*(range(n) for n in self.shape))
+
+    def cells(self, number: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+        """An open mesh of the cells of a window; past a periodic end it goes on at the beginning."""
+        return np.ix_(
+            *(
+                (starts[n] + np.arange(window)) % size
+                for n, starts, window, size in zip(
+                    number, self.starts, self.windows, self.sizes, strict=True
+                )
+            )
+        )
+
+    def taper(self) -> np.ndarray:
+        """sin² along every dimension that is cut, so that a window counts least at its edges."""
+        weight = np.ones(self.windows, dtype="float32")
+        for axis, (window, size) in enumerate(zip(self.windows, self.sizes, strict=True)):
+            if window < size:
+                profile = np.sin(np.pi * (np.arange(window) + 0.5) / window) ** 2
+                shape = [-1 if a == axis else 1 for a in range(len(self.windows))]
+                weight = weight * profile.reshape(shape).astype("float32")
+        return weight
+
+    def rows(self, axis: int, first: int, last: int) -> tuple[Self, slice]:
+        """The windows from `first` up to `last` along one axis, and the cells they cover there."""
+        begin = self.starts[axis][first]
+        end = self.starts[axis][last - 1] + self.windows[axis]
+        starts = tuple(s - begin for s in self.starts[axis][first:last])
+        sizes = (*self.sizes[:axis], end - begin, *self.sizes[axis + 1 :])
+        all_starts = (*self.starts[:axis], starts, *self.starts[axis + 1 :])
+        return type(self)(sizes, self.windows, all_starts), slice(begin, end)
+
+
+@dataclass
+class Overlap:
+    """Weighted sums over windows.
+
+    Attributes
+    ----------
+    total : array, shape (variable, batch, *sizes)
+    weight : array, shape (batch, *sizes)
+        Zero where no window with an observation reaches.
+    terms : array, shape (2, batch, *grid.shape)
+        The observation and prior terms of each window; NaN for one without observations.
+    """
+
+    total: np.ndarray
+    weight: np.ndarray
+    terms: np.ndarray
+
+    def mean(self) -> np.ndarray:
+        """The field, shape (variable, batch, *sizes); NaN where no window reaches."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(self.weight > 0, self.total / self.weight, np.nan)
+
+
+def overlap_add(
+    y: np.ndarray,
+    grid: WindowGrid,
+    taper: np.ndarray,
+    solve: Solve,
+    batch_size: int,
+    done: Callable[[int], None] | None = None,
+) -> Overlap:
+    """Solve every window that has an observation, and add up the answers.
+
+    Parameters
+    ----------
+    y : array, shape (variable, batch, *grid.sizes)
+        NaN where not observed.
+    grid : WindowGrid
+    taper : array, shape grid.windows
+    solve : callable
+        From windows, shape (n, variable, *grid.windows), to estimates of the same shape and to
+        both terms of the cost, shape (2, n).
+    batch_size : int
+        Windows handed to `solve` at once.
+    done : callable, optional
+        Told the number of windows solved or passed over.
+    """
+    total = np.zeros(y.shape, dtype="float32")
+    weight = np.zeros(y.shape[1:], dtype="float32")
+    terms = np.full((2, y.shape[1], *grid.shape), np.nan, dtype="float32")
+    everything = itertools.product(range(y.shape[1]), grid)
+    while some := list(itertools.islice(everything, batch_size)):
+        places = [(member, number, grid.cells(number)) for member, number in some]
+        full = [p for p in places if np.isfinite(y[:, p[0]][:, *p[2]]).any()]
+        if full:
+            x, costs = solve(np.stack([y[:, member][:, *cells] for member, _, cells in full]))
+            for k, (member, number, cells) in enumerate(full):
+                total[:, member][:, *cells] += taper * x[k]
+                weight[member][cells] += taper
+                terms[(slice(None), member, *number)] = costs[:, k]
+        if done is not None:
+            done(len(places))
+    return Overlap(total, weight, terms)

@@ -1,0 +1,67 @@
+"""The function behind `da4dvar.interpolate`, `ds.da4dvar.interpolate` and `ds.pipe`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import xarray as xr
+
+if TYPE_CHECKING:
+    from da4dvar.interpolator import Interpolator, Progress
+
+
+def interpolate(
+    ds: xr.Dataset,
+    model: Interpolator | str | Path,
+    *,
+    variable: Mapping[str, str] | None = None,
+    mask: str | None = None,
+    dim: Mapping[str, str] | None = None,
+    keep_observed: bool = False,
+    batch_size: int = 16,
+    progress: Progress | None = None,
+) -> xr.Dataset:
+    """Fill the gaps of a data set with a learned model.
+
+    Parameters
+    ----------
+    ds : Dataset
+        NaN in the gaps.
+    model : Interpolator, str or path
+        A fitted model, the name of one that ships with the package, or the path of a model file.
+    variable, mask, dim, keep_observed, batch_size, progress
+        See :meth:`da4dvar.Interpolator.interpolate`.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    DataError
+        If `ds` does not fit the model.
+    ModelError
+        If there is no such model.
+
+    Examples
+    --------
+    >>> from da4dvar.simulate import lorenz96
+    >>> ds = lorenz96(series=1, steps=40, seed=3)
+    >>> filled = interpolate(ds, "lorenz96", variable={"x": "x_observed"})
+    >>> int(filled.x.isnull().sum())
+    0
+    """
+    from da4dvar.modelfile import load
+
+    fitted = load(model) if isinstance(model, str | Path) else model
+    return fitted.interpolate(
+        ds,
+        variable=variable,
+        mask=mask,
+        dim=dim,
+        keep_observed=keep_observed,
+        batch_size=batch_size,
+        progress=progress,
+    )

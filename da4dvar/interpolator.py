@@ -1,0 +1,347 @@
+"""The interpolator: labelled data in, labelled estimates out, by a learned variational model."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import nn
+
+from da4dvar.errors import Da4dvarWarning, DataError, ModelError
+from da4dvar.fields.conform import Conformed, conform
+from da4dvar.fields.gaps import GapPattern
+from da4dvar.fields.initial import start
+from da4dvar.fields.output import labelled
+from da4dvar.fields.samples import Samples, stack_variables, to_channels
+from da4dvar.fields.scaling import Scaling
+from da4dvar.fields.signature import Signature
+from da4dvar.fields.streaming import reconstruct
+from da4dvar.fields.windows import WindowGrid
+from da4dvar.layout import Layout
+from da4dvar.variational.cost import VariationalCost
+from da4dvar.variational.model import VariationalModel
+from da4dvar.variational.solvers.base import Solver
+
+Progress = Callable[[int, int], None]
+
+
+class Interpolator:
+    """x̂ = arg min U(x, y, Ω), by a prior and a solver that are learned together.
+
+    Parameters
+    ----------
+    prior : nn.Module
+        Φ, which keeps the shape (batch, channel, *axes).
+    solver : Solver
+    layout : Layout
+        How dimensions become the axes of a tensor.
+    scaling : Scaling
+        Normalisation of the variables; the cost is that of normalised values.
+    observation : nn.Module, optional
+        H; the identity if not given.
+    rho : {"square", "absolute"}
+        ρ of eq. (4).
+    observation_weight, prior_weight : float
+        λ of both terms; the values to start from if they are learned.
+    learn_weights : bool
+    initial : {"zero", "observed", "linear"}
+        x(0): the mean, the observations, or linear in time.
+    time : str
+        The name of the dimension of time.
+
+    Attributes
+    ----------
+    signature : Signature or None
+        Of the data that it was fitted to.
+    scores : dict
+        Scores by name, as measured.
+    provenance : dict
+        What it was trained on, how and with which versions.
+
+    Examples
+    --------
+    >>> from da4dvar.fields.scaling import Standard
+    >>> from da4dvar.variational.priors.unet import UNet
+    >>> from da4dvar.variational.solvers.lstm import ConvLSTM
+    >>> model = Interpolator(
+    ...     prior=UNet(1, ("zero",), width=4),
+    ...     solver=ConvLSTM(1, ("zero",), width=4, iterations=3),
+    ...     layout=Layout(["t2m"], axes=["time"], window={"time": 48}),
+    ...     scaling=Standard(),
+    ... )
+    """
+
+    def __init__(
+        self,
+        prior: nn.Module,
+        solver: Solver,
+        layout: Layout,
+        scaling: Scaling,
+        *,
+        observation: nn.Module | None = None,
+        rho: str = "square",
+        observation_weight: float = 1.0,
+        prior_weight: float = 1.0,
+        learn_weights: bool = True,
+        initial: str = "zero",
+        time: str = "time",
+    ) -> None:
+        if initial not in ("zero", "observed", "linear"):
+            raise ValueError(f"initial is {initial!r}, expected 'zero', 'observed' or 'linear'")
+        cost = VariationalCost(
+            prior, observation, rho, observation_weight, prior_weight, learn_weights
+        )
+        self.model = VariationalModel(cost, solver)
+        self.layout, self.scaling, self.initial, self.time = layout, scaling, initial, time
+        self.signature: Signature | None = None
+        self.scores: dict[str, Any] = {}
+        self.provenance: dict[str, Any] = {}
+
+    def fit(
+        self,
+        ds: xr.Dataset,
+        truth: xr.Dataset | None = None,
+        *,
+        validation: xr.Dataset | None = None,
+        validation_truth: xr.Dataset | None = None,
+        gaps: GapPattern | None = None,
+        training: Any = None,
+        noise: float = 0.0,
+        folder: str | Path | None = None,
+        resume: bool = False,
+        progress: bool = False,
+    ) -> Self:
+        """Learn the prior, the weights of U and the solver, on the error of the reconstruction.
+
+        Parameters
+        ----------
+        ds : Dataset
+            What was observed, NaN in the gaps; complete if `gaps` are to be drawn in it.
+        truth : Dataset, optional
+            What the estimate is compared with. Without it, the error is taken on observed points
+            that are hidden from the solver.
+        validation, validation_truth : Dataset, optional
+            The same for choosing the best checkpoint; if not given, the last tenth of the time.
+        gaps : GapPattern, optional
+            Patterns drawn anew for every sample. Without `truth` and without `gaps`, the gaps of
+            other times of `ds` are transplanted.
+        training : da4dvar.training.Training, optional
+            Steps, rates and the seed.
+        noise : float
+            Standard deviation of the noise added to what is seen, in the units of the data.
+        folder : path, optional
+            Where checkpoints and the log are kept; a temporary folder if not given.
+        resume : bool
+            Go on from the last checkpoint in `folder`.
+        progress : bool
+            Show a progress bar.
+
+        Returns
+        -------
+        Interpolator
+            Itself.
+
+        Raises
+        ------
+        DataError
+            If there is nothing to learn from.
+        """
+        from da4dvar.training import Training, train
+
+        training = Training() if training is None else training
+        ds, truth, validation, validation_truth = self._split(ds, truth, validation, validation_truth)
+        whole = [d for d in self.layout.channels if d not in self.layout.window]
+        self.signature = Signature.of(ds, self.layout.variables, self.layout.dims, whole)
+        self.scaling.fit(ds if truth is None else truth, self.layout.variables, self.layout.dims)
+        scale = self._unit_of_noise() if noise else 1.0
+        pairs = []
+        for seen, target in ((ds, truth), (validation, validation_truth)):
+            y = self._stack(seen)
+            pattern = gaps
+            if target is None and gaps is None:
+                from da4dvar.fields.gaps import own_gaps
+
+                pattern = own_gaps(y, self.layout, self.time)
+            t = None if target is None else self._stack(target)
+            pairs.append(
+                Samples(y, t, pattern, self.layout, noise / scale, self.initial, self.time)
+            )
+        with tempfile.TemporaryDirectory() as temporary:
+            place = Path(temporary if folder is None else folder)
+            score = train(self.model, *pairs, training, place, resume, progress)
+        self.scores["validation_rmse_normalised"] = score
+        return self
+
+    def interpolate(
+        self,
+        ds: xr.Dataset,
+        *,
+        variable: Mapping[str, str] | None = None,
+        mask: str | None = None,
+        dim: Mapping[str, str] | None = None,
+        keep_observed: bool = False,
+        batch_size: int = 16,
+        progress: Progress | None = None,
+    ) -> xr.Dataset:
+        """Fill the gaps of a data set.
+
+        Parameters
+        ----------
+        ds : Dataset
+            NaN in the gaps. If it is chunked, so is the result, and nothing is computed.
+        variable : mapping of str to str, optional
+            The name in `ds` of a variable of the model, where it is another.
+        mask : str, optional
+            A variable of `ds`, non-zero or true where there is an observation.
+        dim : mapping of str to str, optional
+            The name in `ds` of a dimension of the model, where it is another.
+        keep_observed : bool
+            Put the observed values back; by default every cell is the analysis.
+        batch_size : int
+            Windows solved at once; it changes speed and memory, and the answer only by rounding.
+        progress : callable, optional
+            Told how many windows are done, and of how many.
+
+        Returns
+        -------
+        Dataset
+            Each variable under the model's name, with its labels; ``<name>_flag`` (0 observed,
+            1 interpolated, 2 not estimable); ``observation_term`` and ``prior_term`` of the cost
+            of each window.
+
+        Raises
+        ------
+        DataError
+            If `ds` does not fit the model.
+        """
+        conformed = self.conform(ds, variable=variable, mask=mask, dim=dim)
+        y = self._stack(conformed.data)
+        self._check(y, conformed)
+        short = {
+            d: (0, w - y.sizes[d])
+            for d, w in self.layout.window.items()
+            if d in self.layout.channels and y.sizes[d] < w
+        }
+        padded = y.pad(short, constant_values=np.nan) if short else y
+        grid = WindowGrid.of(self.layout, padded.sizes)
+        model = self.frozen()
+        x, weight, terms = reconstruct(padded, grid, self._solver(model), batch_size, progress)
+        self._report(conformed, terms)
+        keep = {d: slice(0, y.sizes[d]) for d in short}
+        x, weight = x.isel(keep), weight.isel(keep)
+        estimates = x.assign_coords(variable=list(self.layout.variables)).to_dataset("variable")
+        coords = {d: conformed.data[d] for d in conformed.data.coords}
+        estimates = self.scaling.restore(estimates.assign_coords(coords))
+        return labelled(conformed, estimates, weight, terms, grid, self.layout, keep_observed)
+
+    def conform(
+        self,
+        ds: xr.Dataset,
+        *,
+        variable: Mapping[str, str] | None = None,
+        mask: str | None = None,
+        dim: Mapping[str, str] | None = None,
+    ) -> Conformed:
+        """The data set under the model's names; see :func:`da4dvar.fields.conform.conform`."""
+        if self.signature is None:
+            raise ModelError("the interpolator has not been fitted; call fit, or load a model file")
+        return conform(ds, self.signature, variable, mask, dim)
+
+    def frozen(self) -> VariationalModel:
+        """A copy of the model that holds nothing of its training."""
+        return copy.deepcopy(self.model).requires_grad_(False).eval()
+
+    def save(self, path: str | Path) -> None:
+        """Write a model file: safetensors, with everything a user must know in its header."""
+        from da4dvar.modelfile import save
+
+        save(self, Path(path))
+
+    def _stack(self, ds: xr.Dataset) -> xr.DataArray:
+        for name in self.layout.variables:
+            if name not in ds:
+                raise DataError(f"there is no variable {name!r}; it has {', '.join(map(str, ds))}")
+        wanted = ds[list(self.layout.variables)].astype("float32", keep_attrs=True)
+        return stack_variables(self.scaling.normalise(wanted), self.layout).astype("float32")
+
+    def _check(self, y: xr.DataArray, conformed: Conformed) -> None:
+        """What can only be known from the values; a lazy data set is not read for it."""
+        if y.chunks is not None:
+            return
+        for name in self.layout.variables:
+            values = conformed.data[name].values
+            source = conformed.sources[name].name
+            if np.isinf(values).any():
+                raise DataError(
+                    f"variable {source!r} has {int(np.isinf(values).sum())} infinite values; "
+                    "replace them by NaN where nothing was observed"
+                )
+        if not np.isfinite(y.values).any():
+            raise DataError(
+                f"variable {', '.join(str(s.name) for s in conformed.sources.values())!r} holds no "
+                "observation at all; check the variable, its fill value and the mask"
+            )
+
+    def _report(self, conformed: Conformed, terms: xr.DataArray) -> None:
+        for note in conformed.notes:
+            warnings.warn(note, Da4dvarWarning, stacklevel=3)
+        if terms.chunks is None and (empty := int(terms.isel(term=0).isnull().sum())):
+            warnings.warn(
+                f"{empty} of {terms.isel(term=0).size} windows hold no observation; cells that no "
+                "other window reaches are NaN and have flag 2",
+                Da4dvarWarning,
+                stacklevel=3,
+            )
+
+    def _solver(self, model: VariationalModel) -> Callable:
+        axis = self.layout.dims.index(self.time) + 2 if self.time in self.layout.dims else None
+        device = next(model.parameters()).device
+
+        def solve(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            arrays = [np.nan_to_num(y, nan=0.0), np.isfinite(y), start(y, self.initial, axis)]
+            folded = [np.stack([to_channels(w, self.layout) for w in array]) for array in arrays]
+            with torch.no_grad():
+                found = model(*(torch.from_numpy(f).to(device) for f in folded))
+            costs = torch.stack([found.observation[-1], found.prior[-1]])
+            return found.x.cpu().numpy().reshape(y.shape), costs.cpu().numpy()
+
+        return solve
+
+    def _split(
+        self,
+        ds: xr.Dataset,
+        truth: xr.Dataset | None,
+        validation: xr.Dataset | None,
+        validation_truth: xr.Dataset | None,
+    ) -> tuple:
+        """The last tenth of the time for validation, if none is given."""
+        if validation is not None:
+            if truth is not None and validation_truth is None:
+                raise DataError("a truth was given to train on, but none to validate with")
+            return ds, truth, validation, validation_truth
+        if self.time not in ds.dims:
+            raise DataError(f"there is no dimension {self.time!r} to split; give `validation`")
+        steps = ds.sizes[self.time]
+        last = max(steps // 10, self.layout.window.get(self.time, 1))
+        if last >= steps:
+            raise DataError(
+                f"{steps} steps of {self.time!r} are too few to train and to validate on; "
+                "use a smaller window, or give `validation`"
+            )
+        before, after = {self.time: slice(0, steps - last)}, {self.time: slice(steps - last, None)}
+        if truth is None:
+            return ds.isel(before), None, ds.isel(after), None
+        return ds.isel(before), truth.isel(before), ds.isel(after), truth.isel(after)
+
+    def _unit_of_noise(self) -> float:
+        stds = set(getattr(self.scaling, "std", {}).values()) or {1.0}
+        if len(stds) > 1:
+            raise DataError("noise in the units of the data is for one variable only")
+        return stds.pop()

@@ -1,0 +1,102 @@
+"""How labelled dimensions become tensor axes: the one thing both wings know of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from da4dvar.errors import RecipeError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the dimensions of a data set become the axes of a tensor.
+
+    A tensor is ``(batch, channel, *axes)``: one channel for each variable times each
+    position along the folded dimensions. Every dimension that is not named is a batch.
+
+    Parameters
+    ----------
+    variables : sequence of str
+        The variables to estimate.
+    axes : sequence of str
+        Dimensions that are convolved, in this order.
+    channels : sequence of str
+        Dimensions that are folded into the channels, in this order.
+    periodic : sequence of str
+        Axes whose end joins their beginning.
+    window : mapping of str to int
+        Cells of a window along a dimension; a dimension without one is taken whole.
+    overlap : mapping of str to float
+        Part of a window shared with the next, from 0 up to (not including) 1; 0.5 if not said.
+
+    Raises
+    ------
+    RecipeError
+        If a dimension is named twice, a window is not positive or an overlap is out of range.
+
+    Examples
+    --------
+    >>> layout = Layout(["sst"], axes=["lat", "lon"], channels=["time"], window={"time": 15})
+    >>> layout.dims
+    ('time', 'lat', 'lon')
+    >>> layout.stride("time")
+    8
+    """
+
+    variables: Sequence[str]
+    axes: Sequence[str]
+    channels: Sequence[str] = ()
+    periodic: Sequence[str] = ()
+    window: Mapping[str, int] = field(default_factory=dict)
+    overlap: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("variables", "axes", "channels", "periodic"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if not self.variables:
+            raise RecipeError("layout: no variable is named; name at least one in `variables`")
+        if not 1 <= len(self.axes) <= 3:
+            raise RecipeError(
+                f"layout: got {len(self.axes)} axes, expected 1, 2 or 3; "
+                "fold further dimensions into `channels`"
+            )
+        twice = {d for d in self.dims if self.dims.count(d) > 1}
+        if twice:
+            raise RecipeError(f"layout: dimension {sorted(twice)[0]!r} is named twice")
+        for key in ("window", "overlap", "periodic"):
+            for dim in getattr(self, key):
+                allowed = self.axes if key == "periodic" else self.dims
+                if dim not in allowed:
+                    raise RecipeError(
+                        f"layout: {key} names {dim!r}, which is not one of {', '.join(allowed)}"
+                    )
+        for dim, cells in self.window.items():
+            if cells < 1:
+                raise RecipeError(f"layout: window of {dim!r} is {cells}, expected 1 or more")
+        for dim, part in self.overlap.items():
+            if not 0 <= part < 1:
+                raise RecipeError(f"layout: overlap of {dim!r} is {part}, expected 0 up to below 1")
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Folded dimensions, then axes: the order of the data before they become a tensor."""
+        return (*self.channels, *self.axes)
+
+    def stride(self, dim: str) -> int:
+        """Cells from one window to the next along `dim`."""
+        return max(1, round(self.window[dim] * (1 - self.overlap.get(dim, 0.5))))
+
+    @property
+    def boundary(self) -> tuple[str, ...]:
+        """The boundary of a network along each axis: a periodic axis that is taken whole wraps."""
+        return tuple(
+            "periodic" if a in self.periodic and a not in self.window else "zero" for a in self.axes
+        )
+
+    def channel_count(self, sizes: Mapping[str, int]) -> int:
+        """Channels of a tensor, given the sizes of the dimensions that are taken whole."""
+        count = len(self.variables)
+        for dim in self.channels:
+            count *= self.window.get(dim, sizes[dim] if dim in sizes else 0)
+        return count

@@ -1,0 +1,202 @@
+"""The model file: safetensors, with a JSON header that says everything about the model."""
+
+from __future__ import annotations
+
+import json
+import platform
+import struct
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+import torch
+
+from da4dvar import config
+from da4dvar.errors import Da4dvarError, ModelError, RecipeError
+from da4dvar.fields.signature import Signature
+from da4dvar.fields.store import write_whole
+from da4dvar.layout import Layout
+
+if TYPE_CHECKING:
+    from da4dvar.interpolator import Interpolator
+
+KEY = "da4dvar"
+FORMAT = 1
+LARGEST_HEADER = 4 * 2**20
+PRETRAINED = Path(__file__).parent / "pretrained"
+COST_KEYS = ("rho", "observation_weight", "prior_weight", "learn_weights")
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a model depends on."""
+    names = ("da4dvar", "torch", "numpy", "xarray")
+    return {"python": platform.python_version(), **{n: version(n) for n in names}}
+
+
+def header_of(interpolator: Interpolator) -> dict[str, Any]:
+    """Everything about an interpolator but its numbers."""
+    if interpolator.signature is None:
+        raise ModelError("the interpolator has not been fitted; there is nothing to save")
+    cost = interpolator.model.cost
+    return {
+        "format": FORMAT,
+        "layout": asdict(interpolator.layout),
+        "scaling": config.describe("scaling", interpolator.scaling),
+        "prior": config.describe("prior", cost.prior),
+        "observation": config.describe("observation", cost.observation),
+        "solver": config.describe("solver", interpolator.model.solver),
+        "cost": {k: getattr(cost, k) for k in COST_KEYS},
+        "initial": interpolator.initial,
+        "time": interpolator.time,
+        "signature": interpolator.signature.to_dict(),
+        "scores": interpolator.scores,
+        "provenance": interpolator.provenance,
+    }
+
+
+def save(interpolator: Interpolator, path: Path) -> None:
+    """Write a model file, whole or not at all.
+
+    Raises
+    ------
+    ModelError
+        If the model is not fitted or has a part that a file cannot name.
+    """
+    try:
+        header = header_of(interpolator)
+    except RecipeError as error:
+        raise ModelError(f"{path}: cannot be saved; {error}") from error
+    tensors = {
+        f"model.{k}": np.ascontiguousarray(v.cpu().numpy())
+        for k, v in interpolator.model.state_dict().items()
+    }
+    labels = {}
+    for key, value in interpolator.scaling.arrays().items():
+        if value.dtype.kind in "fiub":
+            tensors[f"scaling.{key}"] = np.ascontiguousarray(value)
+        else:
+            labels[key] = value.tolist()
+    header["labels"] = labels
+    metadata = {KEY: json.dumps(header, default=str)}
+    write_whole(path, lambda beside: safetensors.numpy.save_file(tensors, beside, metadata))
+
+
+def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The header and the arrays of a model file; nothing in it is ever executed.
+
+    Raises
+    ------
+    ModelError
+        If there is no such file, or it is not a whole model file.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: no such model file")
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+        if start[:2] == b"PK" or start[:1] == b"\x80":
+            raise ModelError(
+                f"{path}: a pickle (torch.save), which could run code and is never loaded; "
+                "expected a safetensors file written by da4dvar"
+            )
+        if len(start) < 8 or struct.unpack("<Q", start)[0] > LARGEST_HEADER:
+            raise ModelError(f"{path}: not a model file, or cut short; train or copy it anew")
+        with safetensors.safe_open(path, framework="numpy") as opened:
+            text = (opened.metadata() or {}).get(KEY)
+            arrays = {k: opened.get_tensor(k) for k in opened.keys()}  # noqa: SIM118
+        if text is None:
+            raise ModelError(f"{path}: a safetensors file, but not one written by da4dvar")
+        header = json.loads(text)
+    except ModelError:
+        raise
+    except PermissionError as error:
+        raise ModelError(f"{path}: not permitted to read it") from error
+    except (OSError, ValueError, RecursionError, safetensors.SafetensorError) as error:
+        line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(f"{path}: a broken model file ({line}); train or copy it anew") from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        found = header.get("format") if isinstance(header, dict) else type(header).__name__
+        raise ModelError(
+            f"{path}: model format {found}, expected {FORMAT}; use the version of da4dvar that wrote it"
+        )
+    return header, arrays
+
+
+def load(name: str | Path) -> Interpolator:
+    """A model from a file, or one that ships with the package.
+
+    Parameters
+    ----------
+    name : str or path
+        A path, or the name of a shipped model.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or the file is broken or inconsistent.
+
+    Examples
+    --------
+    >>> load("oisst-tasman").layout.variables
+    ('sst',)
+    """
+    path = find(name)
+    header, arrays = read(path)
+    try:
+        return _assemble(header, arrays)
+    except ModelError:
+        raise
+    except (Da4dvarError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(
+            f"{path}: header and tensors do not fit together ({line}); train or copy it anew"
+        ) from error
+
+
+def find(name: str | Path) -> Path:
+    """The path of a model file, or of a shipped model of that name."""
+    path = Path(name)
+    if path.exists() or path.suffix or path.parent != Path("."):
+        return path
+    shipped = PRETRAINED / f"{name}.safetensors"
+    if not shipped.is_file():
+        known = sorted(p.stem for p in PRETRAINED.glob("*.safetensors"))
+        from da4dvar.errors import nearest
+
+        raise ModelError(f"there is no model file and no shipped model {name!r}: {nearest(str(name), known)}")
+    return shipped
+
+
+def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Interpolator:
+    from da4dvar.interpolator import Interpolator
+
+    for key, array in arrays.items():
+        if key.startswith("model.") and not np.isfinite(array).all():
+            raise ModelError(f"weights {key.removeprefix('model.')!r} are not finite; train it anew")
+    weights = {
+        k.removeprefix("model."): torch.from_numpy(v.copy())
+        for k, v in arrays.items()
+        if k.startswith("model.")
+    }
+    # Sizes come from the file: built without memory, then compared with the tensors that are there.
+    with torch.device("meta"):
+        interpolator = Interpolator(
+            prior=config.build("prior", header["prior"]),
+            solver=config.build("solver", header["solver"]),
+            observation=config.build("observation", header["observation"]),
+            layout=Layout(**header["layout"]),
+            scaling=config.build("scaling", header["scaling"]),
+            initial=header["initial"],
+            time=header["time"],
+            **{k: header["cost"][k] for k in COST_KEYS},
+        )
+    interpolator.model.load_state_dict(weights, assign=True)
+    stored = {k.removeprefix("scaling."): v for k, v in arrays.items() if k.startswith("scaling.")}
+    interpolator.scaling.load(stored | {k: np.array(v) for k, v in header["labels"].items()})
+    interpolator.signature = Signature.from_dict(header["signature"])
+    interpolator.scores, interpolator.provenance = header["scores"], header["provenance"]
+    return interpolator

@@ -1,0 +1,205 @@
+"""A recipe: the tables of a TOML file as data, gap patterns, a model and a training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from da4dvar import config
+from da4dvar.errors import DataError, RecipeError, nearest
+from da4dvar.fields.conform import pick
+from da4dvar.fields.gaps import GapPattern, Mixture, Transplanted
+from da4dvar.fields.store import open_dataset
+from da4dvar.interpolator import Interpolator
+from da4dvar.layout import Layout
+from da4dvar.modelfile import COST_KEYS, versions
+from da4dvar.simulate import SYSTEMS
+
+SECTIONS = (
+    "title", "data", "gaps", "layout", "scaling", "prior", "observation", "solver", "cost", "train",
+)  # fmt: skip
+DATA_KEYS = ("path", "simulate", "observed", "truth", "mask", "noise", "train", "validation")
+GAP_SOURCE = ("path", "variable", "rename", "select")
+
+
+@dataclass
+class Data:
+    """What is seen and what is true, for one part of a recipe's data."""
+
+    seen: xr.Dataset
+    truth: xr.Dataset | None
+
+
+class Recipe:
+    """A recipe whose tables have been checked.
+
+    Parameters
+    ----------
+    tables : dict
+        As read from TOML.
+    folder : Path
+        What relative paths start from.
+
+    Raises
+    ------
+    RecipeError
+        If a table or key is unknown or missing.
+    """
+
+    def __init__(self, tables: config.Table, folder: Path) -> None:
+        config.check_keys(tables, SECTIONS, "recipe")
+        for section in ("data", "layout", "scaling", "prior", "solver"):
+            if section not in tables:
+                raise RecipeError(f"recipe: no table [{section}]; see the recipes for examples")
+        self.tables, self.folder = tables, folder
+        self.data_table = dict(tables["data"])
+        config.check_keys(self.data_table, DATA_KEYS, "data")
+        for key in ("train", "validation"):
+            if key not in self.data_table:
+                raise RecipeError(f"data: no {key!r}; say which part of the data that is")
+        if ("path" in self.data_table) == ("simulate" in self.data_table):
+            raise RecipeError("data: expected either `path` or `simulate`")
+        self.layout = config.call(Layout, tables["layout"], "layout")
+
+    def data(self, part: str) -> Data:
+        """The training or validation part of the data, loaded.
+
+        Parameters
+        ----------
+        part : {"train", "validation"}
+        """
+        ds = select(self._source(), self.data_table[part], f"data.{part}")
+        observed = self.data_table.get("observed", {})
+        names = {n: observed.get(n, n) for n in self.layout.variables}
+        seen = xr.Dataset({n: pick(ds, source).rename(n) for n, source in names.items()})
+        if "mask" in self.data_table:
+            seen = seen.where(pick(ds, self.data_table["mask"]) != 0)
+        seen = seen.assign_attrs(ds.attrs).load()
+        if "truth" not in self.data_table:
+            return Data(seen, None)
+        true_names = self.data_table["truth"]
+        truth = xr.Dataset({n: pick(ds, true_names.get(n, n)).rename(n) for n in names})
+        return Data(seen, truth.load())
+
+    def gaps(self) -> GapPattern | None:
+        """The gap patterns to draw, if the recipe names any."""
+        tables = self.tables.get("gaps", [])
+        tables = [tables] if isinstance(tables, Mapping) else list(tables)
+        if not tables:
+            return None
+        patterns, weights = [], []
+        for table in tables:
+            arguments = dict(table)
+            weights.append(float(arguments.pop("weight", 1.0)))
+            patterns.append(self._pattern(arguments))
+        return Mixture(patterns, weights) if len(patterns) > 1 else patterns[0]
+
+    def interpolator(self, sizes: Mapping[str, int]) -> Interpolator:
+        """The model, untrained, for data of these sizes."""
+        offered = {"channels": self.layout.channel_count(sizes), "boundary": self.layout.boundary}
+        cost = dict(self.tables.get("cost", {}))
+        config.check_keys(cost, (*COST_KEYS, "initial", "time"), "cost")
+        parts = {s: config.build(s, self.tables[s], offered) for s in ("prior", "solver")}
+        observation = self.tables.get("observation", {"kind": "identity"})
+        try:
+            return Interpolator(
+                layout=self.layout,
+                scaling=config.build("scaling", self.tables["scaling"]),
+                observation=config.build("observation", observation, offered),
+                **parts,
+                **cost,
+            )
+        except (TypeError, ValueError) as error:
+            raise RecipeError(f"cost: {error}") from error
+
+    def train(self, folder: Path, resume: bool = False, progress: bool = False) -> Interpolator:
+        """Train the recipe's model.
+
+        Parameters
+        ----------
+        folder : Path
+            Where checkpoints and the log are kept.
+        resume : bool
+            Go on from the last checkpoint there.
+        progress : bool
+            Show a progress bar.
+        """
+        import torch
+
+        from da4dvar.training import Training
+
+        training = config.call(Training, self.tables.get("train", {}), "train")
+        train, validation = self.data("train"), self.data("validation")
+        # The one use of torch's global generator: its initialisers know no other.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(training.seed)
+            interpolator = self.interpolator(train.seen.sizes)
+        interpolator.fit(
+            train.seen,
+            train.truth,
+            validation=validation.seen,
+            validation_truth=validation.truth,
+            gaps=self.gaps(),
+            training=training,
+            noise=float(self.data_table.get("noise", 0.0)),
+            folder=folder,
+            resume=resume,
+            progress=progress,
+        )
+        interpolator.provenance = {
+            "title": self.tables.get("title", ""),
+            "recipe": self.tables,
+            "data": {k: str(v) for k, v in train.seen.attrs.items() if k in ("title", "source")},
+            "seed": training.seed,
+            "finished": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            "versions": versions(),
+        }
+        return interpolator
+
+    def _source(self) -> xr.Dataset:
+        if "path" in self.data_table:
+            return self._open(self.data_table["path"])
+        arguments = dict(self.data_table["simulate"])
+        system = arguments.pop("system", None)
+        if system not in SYSTEMS:
+            raise RecipeError(f"data.simulate: unknown system {system!r}; {nearest(str(system), SYSTEMS)}")
+        return config.call(SYSTEMS[system], arguments, "data.simulate")
+
+    def _open(self, paths: Any) -> xr.Dataset:
+        given = [paths] if isinstance(paths, str) else list(paths)
+        return open_dataset([str(self.folder / p) for p in given])
+
+    def _pattern(self, table: dict[str, Any]) -> GapPattern:
+        if table.get("kind") != "transplanted" or "path" not in table:
+            return config.build("gaps", table)
+        source = {k: table.pop(k) for k in GAP_SOURCE if k in table}
+        masks = pick(self._open(source["path"]), source.get("variable", "observed"))
+        masks = masks.rename(source.get("rename", {}))
+        masks = select(masks, source.get("select", {}), "gaps.select").load()
+        arguments = {k: v for k, v in table.items() if k != "kind"}
+        return config.call(Transplanted, {"masks": masks != 0, **arguments}, "gaps of kind 'transplanted'")
+
+
+def select(data: Any, ranges: Mapping[str, Any], where: str) -> Any:
+    """The part of a data set between two labels, or two positions where there are no labels.
+
+    Both ends belong to it.
+    """
+    for dim, ends in ranges.items():
+        if dim not in data.dims or not isinstance(ends, list) or len(ends) != 2:
+            raise RecipeError(
+                f"{where}: got {dim} = {ends!r}, expected [first, last] of one of "
+                f"{', '.join(map(str, data.dims))}"
+            )
+        if dim in data.coords:
+            data = data.sel({dim: slice(*ends)})
+        else:
+            data = data.isel({dim: slice(ends[0], ends[1] + 1)})
+        if data.sizes[dim] == 0:
+            raise DataError(f"{where}: nothing between {ends[0]} and {ends[1]} along {dim!r}")
+    return data

@@ -1,0 +1,147 @@
+"""Twin experiments: a truth from a known system, and noisy observations of a part of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import nn
+
+from da4dvar.errors import DataError
+from da4dvar.fields.gaps import Network
+from da4dvar.variational.dynamics.lorenz63 import Lorenz63
+from da4dvar.variational.dynamics.lorenz96 import Lorenz96
+from da4dvar.variational.dynamics.rk4 import rk4
+
+SPIN_UP = 20.0
+
+
+def lorenz96(
+    series: int = 16,
+    steps: int = 200,
+    seed: int = 0,
+    *,
+    components: int = 40,
+    forcing: float = 8.0,
+    step: float = 0.05,
+    every: int = 4,
+    number: int = 20,
+    noise_variance: float = 2.0,
+) -> xr.Dataset:
+    """Series of the Lorenz-96 system, each from a start of its own on the attractor.
+
+    Parameters
+    ----------
+    series, steps : int
+        Independent series, and times of each.
+    seed : int
+    components : int
+        J, the length of the state.
+    forcing : float
+        F.
+    step : float
+        Time between two states; integrated by RK4 at a tenth of it.
+    every, number : int
+        Every how many steps there are observations, the first included, and of how many
+        components, drawn anew each time and for each series.
+    noise_variance : float
+        Variance of the observation error.
+
+    Returns
+    -------
+    Dataset
+        ``x`` (truth) and ``x_observed`` (NaN where not observed), dims (series, time, component).
+
+    Examples
+    --------
+    >>> ds = lorenz96(series=2, steps=9, seed=1)
+    >>> int(ds.x_observed.isel(series=0, time=4).count())
+    20
+    """
+    generator = np.random.default_rng(seed)
+    start = forcing + generator.standard_normal((series, components))
+    truth = _trajectories(Lorenz96(forcing, axis=-1), start, steps, step)
+    pattern = Network(every, number)
+    coords = {"component": ("component", np.arange(components), {"long_name": "component j"})}
+    return _twin(truth, coords, pattern, noise_variance, step, generator, "Lorenz-96", seed)
+
+
+def lorenz63(
+    series: int = 16,
+    steps: int = 200,
+    seed: int = 0,
+    *,
+    step: float = 0.01,
+    every: int = 8,
+    noise_variance: float = 2.0,
+) -> xr.Dataset:
+    """Series of the Lorenz-63 system; all three components are observed every few steps.
+
+    See :func:`lorenz96` for the parameters and the result.
+    """
+    generator = np.random.default_rng(seed)
+    start = np.array([1.0, 1.0, 25.0]) + generator.standard_normal((series, 3))
+    truth = _trajectories(Lorenz63(axis=-1), start, steps, step)
+    coords = {"component": ("component", np.arange(3), {"long_name": "component: x, y, z"})}
+    pattern = Network(every, 3)
+    return _twin(truth, coords, pattern, noise_variance, step, generator, "Lorenz-63", seed)
+
+
+def _trajectories(dynamics: nn.Module, start: np.ndarray, steps: int, step: float) -> np.ndarray:
+    """States after a spin-up, shape (series, time, component)."""
+    if min(*start.shape, steps) < 1 or step <= 0:
+        raise DataError("series, steps, components and the time step must all be positive")
+    x = torch.from_numpy(start)
+    fine = step / 10
+    with torch.no_grad():
+        for _ in range(round(SPIN_UP / fine)):
+            x = rk4(dynamics, x, fine)
+        states = [x]
+        for _ in range(steps - 1):
+            for _ in range(10):
+                x = rk4(dynamics, x, fine)
+            states.append(x)
+    return torch.stack(states, dim=1).numpy()
+
+
+def _twin(
+    truth: np.ndarray,
+    coords: dict,
+    pattern: Network,
+    noise_variance: float,
+    step: float,
+    generator: np.random.Generator,
+    system: str,
+    seed: int,
+) -> xr.Dataset:
+    if noise_variance < 0:
+        raise DataError(f"the noise variance is {noise_variance}, expected 0 or more")
+    dims = ("series", "time", "component")
+    sizes = dict(zip(dims, truth.shape, strict=True))
+    observed = pattern.draw(generator, sizes)
+    noise = np.sqrt(noise_variance) * generator.standard_normal(truth.shape)
+    attrs = {"long_name": f"state of {system}", "units": "1"}
+    seen_attrs = attrs | {
+        "long_name": f"observed state of {system}",
+        "observation_error_std": float(np.sqrt(noise_variance)),
+    }
+    time = np.arange(truth.shape[1]) * step
+    return xr.Dataset(
+        {
+            "x": (dims, truth.astype("float32"), attrs),
+            "x_observed": (dims, np.where(observed, truth + noise, np.nan).astype("float32"), seen_attrs),
+        },
+        coords={
+            "series": np.arange(truth.shape[0]),
+            "time": ("time", time, {"axis": "T", "units": "1", "long_name": "model time"}),
+            **coords,
+        },
+        attrs={
+            "Conventions": "CF-1.11",
+            "title": f"{system} twin experiment",
+            "source": f"da4dvar.simulate, seed {seed}",
+        },
+    )
+
+
+SYSTEMS = {"lorenz96": lorenz96, "lorenz63": lorenz63}

@@ -1,0 +1,249 @@
+"""End-to-end learning of the prior, the weights of U and the solver, eq. (9)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as lightning
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.loggers import CSVLogger
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from da4dvar.errors import RecipeError
+from da4dvar.fields.samples import Samples
+from da4dvar.variational.model import VariationalModel
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a model is trained.
+
+    Parameters
+    ----------
+    steps : int
+        Updates of the parameters.
+    batch : int
+        Samples to an update.
+    rate : float
+        The highest learning rate; it rises over `warmup` steps and falls as a cosine.
+    warmup : int
+    weight_decay : float
+    clip : float
+        Largest norm of the gradient of the loss.
+    nu : (float, float, float)
+        ν₁, ν₂ and ν₃ of eq. (9).
+    iterations : sequence of int
+        Iterations of the solver, one entry for each equal part of the training; the solver's own
+        number throughout if not given. The paper: "gradually increase the number of iterations".
+    validate_every : int
+        Updates between two scores on the validation samples; the best is kept.
+    validation_samples : int
+        Samples of a validation, the same every time.
+    seed : int
+    devices : str
+        "cpu", "cuda" or "auto".
+    precision : str
+        As Lightning names it: "32-true", "bf16-mixed".
+    """
+
+    steps: int = 1000
+    batch: int = 16
+    rate: float = 1e-3
+    warmup: int = 20
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    nu: Sequence[float] = (1.0, 0.05, 0.05)
+    iterations: Sequence[int] = ()
+    validate_every: int = 100
+    validation_samples: int = 64
+    seed: int = 0
+    devices: str = "auto"
+    precision: str = "32-true"
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "rate", "clip", "validate_every", "validation_samples"):
+            if not getattr(self, name) > 0:
+                raise RecipeError(f"train: {name} is {getattr(self, name)}, expected above 0")
+        if len(self.nu) != 3:
+            raise RecipeError(f"train: nu has {len(self.nu)} numbers, expected 3")
+
+
+def mean_over(values: Tensor, where: Tensor) -> Tensor:
+    """Mean of `values` over the cells of `where`, each sample by itself, shape (batch,)."""
+    count = where.flatten(1).sum(1).clamp(min=1)
+    return torch.where(where, values, 0.0).flatten(1).sum(1) / count
+
+
+def reconstruction_loss(
+    model: VariationalModel, sample: dict[str, Tensor], nu: Sequence[float]
+) -> tuple[Tensor, Tensor]:
+    """ν₁ ‖x − x̂‖² + ν₂ ‖x − Φ(x)‖² + ν₃ ‖x̂ − Φ(x̂)‖², as means over cells. Paper, eq. (9).
+
+    The truth x counts where it is sought. The second term needs a truth that is known nearly
+    everywhere; a sample of which less than nine tenths are known does without.
+
+    Returns
+    -------
+    loss : Tensor, scalar
+    error : Tensor, shape (batch,)
+        Mean square error of each sample.
+    """
+    solution = model(sample["y"], sample["mask"], sample["x0"])
+    sought, target = sample["sought"], sample["target"]
+    error = mean_over((solution.x - target).square(), sought)
+    everywhere = torch.ones_like(sought)
+    prior = model.cost.prior
+    complete = (sought.flatten(1).float().mean(1) >= 0.9).to(error.dtype)
+    of_truth = complete * mean_over((target - prior(target)).square(), sought)
+    of_estimate = mean_over((solution.x - prior(solution.x)).square(), everywhere)
+    loss = nu[0] * error + nu[1] * of_truth + nu[2] * of_estimate
+    return loss.mean(), error.detach()
+
+
+@dataclass
+class Drawn(Dataset):
+    """Samples by number: the same number and seed give the same sample, on any worker."""
+
+    samples: Samples
+    count: int
+    seed: int
+    first: int = field(default=0)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        generator = np.random.default_rng([self.seed, self.first + index])
+        return self.samples.draw(generator)
+
+
+class EndToEnd(lightning.LightningModule):
+    """The training loop's view of a model: loss, score, rate and number of iterations."""
+
+    def __init__(self, model: VariationalModel, training: Training) -> None:
+        super().__init__()
+        self.model, self.training_plan = model, training
+        self.final_iterations = model.solver.iterations
+        self.squares: list[Tensor] = []
+
+    def iterations_at(self, step: int) -> int:
+        """Iterations of the solver at a step of the training."""
+        plan = self.training_plan
+        if not plan.iterations:
+            return self.final_iterations
+        part = min(step * len(plan.iterations) // plan.steps, len(plan.iterations) - 1)
+        return plan.iterations[part]
+
+    def training_step(self, sample: dict[str, Tensor], _: int) -> Tensor:
+        self.model.solver.iterations = self.iterations_at(self.global_step)
+        loss, error = reconstruction_loss(self.model, sample, self.training_plan.nu)
+        self.log("train_rmse", error.mean().sqrt())
+        return loss
+
+    def validation_step(self, sample: dict[str, Tensor], _: int) -> None:
+        self.model.solver.iterations = self.final_iterations
+        # Lightning turns gradients off here; the solver turns on the one it needs.
+        _, error = reconstruction_loss(self.model, sample, (1.0, 0.0, 0.0))
+        self.squares.append(error)
+
+    def on_validation_epoch_end(self) -> None:
+        score = torch.cat(self.squares).mean().sqrt()
+        self.squares.clear()
+        self.log("validation_rmse", score, prog_bar=True)
+
+    def configure_optimizers(self) -> dict:
+        plan = self.training_plan
+        learned = [p for p in self.model.parameters() if p.requires_grad]
+        optimiser = torch.optim.AdamW(learned, lr=plan.rate, weight_decay=plan.weight_decay)
+
+        def factor(step: int) -> float:
+            if step < plan.warmup:
+                return (step + 1) / plan.warmup
+            return 0.5 * (1 + math.cos(math.pi * min(1.0, step / plan.steps)))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def train(
+    model: VariationalModel,
+    samples: Samples,
+    validation: Samples,
+    training: Training,
+    folder: Path,
+    resume: bool = False,
+    progress: bool = False,
+) -> float:
+    """Train a model in place and leave it with the weights of the best validation.
+
+    Parameters
+    ----------
+    model : VariationalModel
+    samples, validation : Samples
+    training : Training
+    folder : Path
+        Where checkpoints and the log (``metrics.csv``) are kept.
+    resume : bool
+        Go on from the last checkpoint in `folder`, if there is one.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    float
+        The best root mean square error on the validation samples, in normalised units.
+    """
+    module = EndToEnd(model, training)
+    best = ModelCheckpoint(folder, "best", monitor="validation_rmse", save_last=True)
+    best.CHECKPOINT_NAME_LAST = "last"
+    last = folder / "last.ckpt"
+    done = 0
+    if resume and last.exists():
+        done = torch.load(last, weights_only=True, map_location="cpu")["global_step"]
+    callbacks: list = [best, TQDMProgressBar(refresh_rate=10)] if progress else [best]
+    trainer = lightning.Trainer(
+        accelerator="gpu" if training.devices == "cuda" else training.devices,
+        devices=1,
+        precision=training.precision,
+        max_steps=training.steps,
+        val_check_interval=min(training.validate_every, training.steps),
+        check_val_every_n_epoch=None,
+        gradient_clip_val=training.clip,
+        inference_mode=False,
+        num_sanity_val_steps=0,
+        callbacks=callbacks,
+        logger=CSVLogger(folder, name="", version="", flush_logs_every_n_steps=10),
+        log_every_n_steps=10,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        default_root_dir=folder,
+    )
+    remaining = (training.steps - done) * training.batch
+    drawn = Drawn(samples, remaining, training.seed, first=done * training.batch)
+    checked = Drawn(validation, training.validation_samples, training.seed + 1)
+    if remaining:
+        trainer.fit(
+            module,
+            DataLoader(drawn, training.batch),
+            DataLoader(checked, training.batch),
+            ckpt_path=last if done else None,
+            weights_only=True,
+        )
+    kept = torch.load(folder / "best.ckpt", weights_only=True, map_location="cpu")
+    module.load_state_dict(kept["state_dict"])
+    module.model.solver.iterations = module.final_iterations
+    return score_of(kept)
+
+
+def score_of(checkpoint: dict) -> float:
+    """The validation score that a checkpoint was kept for."""
+    for state in checkpoint["callbacks"].values():
+        if "best_model_score" in state:
+            return float(state["best_model_score"])
+    return math.nan

@@ -1,0 +1,1 @@
+"""The mathematics of the paper: tensors in, tensors out, and no labels."""

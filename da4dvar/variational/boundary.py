@@ -1,0 +1,86 @@
+"""How a field goes on past its edges, one rule for each axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+MODES = {"zero": "constant", "reflect": "reflect", "periodic": "circular"}
+CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+
+
+def pad(x: Tensor, width: int, boundary: Sequence[str]) -> Tensor:
+    """Extend every space axis of `x` by `width` cells on both sides.
+
+    Parameters
+    ----------
+    x : Tensor, shape (batch, channel, *space)
+    width : int
+        Cells to add at each end.
+    boundary : sequence of {"zero", "reflect", "periodic"}
+        One rule for each space axis.
+
+    Raises
+    ------
+    ValueError
+        If an axis is too short to be reflected or wrapped by `width` cells.
+
+    Examples
+    --------
+    >>> import torch
+    >>> pad(torch.tensor([[[1.0, 2.0, 3.0]]]), 1, ["periodic"])
+    tensor([[[3., 1., 2., 3., 1.]]])
+    """
+    for rule in dict.fromkeys(boundary):
+        widths: list[int] = []
+        for axis, of_axis in reversed(list(enumerate(boundary))):
+            here = width if of_axis == rule else 0
+            size = x.shape[2 + axis]
+            if here and ((rule == "reflect" and here >= size) or (rule == "periodic" and here > size)):
+                raise ValueError(
+                    f"an axis of {size} cells cannot be continued by {width} cells ({rule}); "
+                    "use a smaller kernel or a longer axis"
+                )
+            widths += [here, here]
+        x = F.pad(x, widths, mode=MODES[rule])
+    return x
+
+
+class Convolution(nn.Module):
+    """A convolution that keeps the shape of a field, with a boundary rule for each axis.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels.
+    kernel : int
+        Odd length of the kernel along every axis.
+    boundary : sequence of {"zero", "reflect", "periodic"}
+        One rule for each space axis; their number says how many there are.
+    bias : bool
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, boundary: Sequence[str], bias: bool = True
+    ) -> None:
+        super().__init__()
+        unknown = [b for b in boundary if b not in MODES]
+        if unknown:
+            raise ValueError(f"boundary {unknown[0]!r} is not one of {', '.join(MODES)}")
+        if kernel % 2 == 0:
+            raise ValueError(f"kernel is {kernel}, expected an odd number")
+        self.boundary = tuple(boundary)
+        self.width = kernel // 2
+        # Zeros are what the library's own convolution adds, without a copy of the field.
+        self.zeros = all(b == "zero" for b in boundary)
+        self.convolution = CONVOLUTIONS[len(boundary)](
+            inputs, outputs, kernel, padding=self.width if self.zeros else 0, bias=bias
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.width and not self.zeros:
+            x = pad(x, self.width, self.boundary)
+        return self.convolution(x)

@@ -1,0 +1,151 @@
+"""The variational cost, eqs. (1), (3) and (4), and the only place where it is differentiated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from da4dvar.variational.observation import Identity
+
+SHAPES: dict[str, Callable[[Tensor], Tensor]] = {"square": torch.square, "absolute": torch.abs}
+
+
+class Terms(NamedTuple):
+    """The two terms of U, weighted, one value for each sample: shape (batch,)."""
+
+    observation: Tensor
+    prior: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """U itself."""
+        return self.observation + self.prior
+
+
+class Cost:
+    """U(x) for an observation y and a domain Ω that are given.
+
+    Made by :meth:`VariationalCost.given`; this is what a solver minimises.
+
+    Attributes
+    ----------
+    y : Tensor, shape (batch, channel, *space)
+        Zero outside Ω.
+    mask : Tensor of bool, same shape
+        Ω: where there is an observation.
+    prior : nn.Module
+        Φ.
+    """
+
+    def __init__(self, model: VariationalCost, y: Tensor, mask: Tensor) -> None:
+        self.model, self.mask = model, mask
+        self.y = torch.where(mask, y, 0.0)
+
+    @property
+    def prior(self) -> nn.Module:
+        return self.model.prior
+
+    def terms(self, x: Tensor) -> Terms:
+        """Both terms of U at `x`, shape (batch,) each."""
+        return self.model.terms(x, self.y, self.mask)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """U(x), shape (batch,)."""
+        return self.terms(x).total
+
+    def gradient(self, x: Tensor) -> tuple[Tensor, Terms]:
+        """∇U at `x`, and both terms of U there.
+
+        Under ``torch.no_grad()`` nothing is kept of the graph; otherwise the gradient itself can
+        be differentiated, which is what training a solver needs.
+
+        Raises
+        ------
+        RuntimeError
+            Under ``torch.inference_mode()``, where no gradient exists.
+        """
+        if torch.is_inference_mode_enabled():
+            raise RuntimeError("a solver differentiates U: use torch.no_grad(), not inference_mode")
+        training = torch.is_grad_enabled()
+        with torch.enable_grad():
+            if not (training and x.requires_grad):
+                x = x.detach().requires_grad_()
+            terms = self.terms(x)
+            # Samples do not share a cost, so the gradient of the sum holds each one's own.
+            (gradient,) = torch.autograd.grad(terms.total.sum(), x, create_graph=training)
+        if not training:
+            terms = Terms(terms.observation.detach(), terms.prior.detach())
+        return gradient, terms
+
+
+class VariationalCost(nn.Module):
+    """U(x, y, Ω) = λ_o ‖H(x) − y‖²_Ω + λ_p ρ(‖x − Φ(x)‖). Paper, eqs. (1), (3), (4).
+
+    Sums run over the cells of a sample, so that the gradient in one cell does not depend on the
+    size of the window.
+
+    Parameters
+    ----------
+    prior : nn.Module
+        Φ, which keeps the shape ``(batch, channel, *space)``.
+    observation : nn.Module, optional
+        H; the identity if not given.
+    rho : {"square", "absolute"} or callable
+        ρ, applied to the norm of each sample, shape (batch,).
+    observation_weight, prior_weight : float
+        λ_o and λ_p, positive.
+    learn_weights : bool
+        Whether both weights are learned with the rest; they stay positive.
+
+    Examples
+    --------
+    >>> mean = lambda x: x.mean(-1, keepdim=True).expand_as(x)
+    >>> cost = VariationalCost(mean).given(torch.zeros(1, 1, 2), torch.tensor([[[True, False]]]))
+    >>> cost.terms(torch.tensor([[[3.0, 1.0]]]))
+    Terms(observation=tensor([9.]), prior=tensor([2.]))
+    """
+
+    def __init__(
+        self,
+        prior: Callable[[Tensor], Tensor],
+        observation: nn.Module | None = None,
+        rho: str | Callable[[Tensor], Tensor] = "square",
+        observation_weight: float = 1.0,
+        prior_weight: float = 1.0,
+        learn_weights: bool = False,
+    ) -> None:
+        super().__init__()
+        if isinstance(rho, str) and rho not in SHAPES:
+            raise ValueError(f"rho is {rho!r}, expected {' or '.join(SHAPES)}, or a callable")
+        if min(observation_weight, prior_weight) <= 0:
+            raise ValueError(
+                f"weights are {observation_weight} and {prior_weight}, expected both above 0"
+            )
+        self.prior = prior
+        self.observation = Identity() if observation is None else observation
+        self.rho, self.learn_weights = rho, learn_weights
+        self.observation_weight, self.prior_weight = observation_weight, prior_weight
+        self.log_weights = nn.Parameter(
+            torch.tensor([observation_weight, prior_weight]).log(), requires_grad=learn_weights
+        )
+
+    def given(self, y: Tensor, mask: Tensor) -> Cost:
+        """The cost for an observation `y` on the domain `mask`; NaN in `y` outside it is harmless."""
+        return Cost(self, y, mask)
+
+    def terms(self, x: Tensor, y: Tensor, mask: Tensor) -> Terms:
+        """Both weighted terms at `x`, shape (batch,) each."""
+        weights = self.log_weights.to(x.dtype).exp()
+        misfit = torch.where(mask, self.observation(x) - y, 0.0)
+        residual = x - self.prior(x)
+        squares = residual.square().flatten(1).sum(1)
+        if self.rho == "square":
+            shaped = squares
+        else:
+            rho = SHAPES[self.rho] if isinstance(self.rho, str) else self.rho
+            # The norm has no gradient at zero; the smallest normal number keeps it finite.
+            shaped = rho((squares + torch.finfo(x.dtype).tiny).sqrt())
+        return Terms(weights[0] * misfit.square().flatten(1).sum(1), weights[1] * shaped)

@@ -1,0 +1,1 @@
+"""Right-hand sides φ of ordinary differential equations, one a file."""

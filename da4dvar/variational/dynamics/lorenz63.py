@@ -1,0 +1,30 @@
+"""The Lorenz-63 system."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Lorenz63(nn.Module):
+    """dx/dt = σ(y − x), dy/dt = x(ρ − z) − y, dz/dt = xy − βz. Lorenz (1963), eqs. (25)-(27).
+
+    Parameters
+    ----------
+    sigma, rho, beta : float
+        σ, ρ and β of the equations.
+    axis : int
+        The axis of the three components, counted from the end.
+    """
+
+    def __init__(
+        self, sigma: float = 10.0, rho: float = 28.0, beta: float = 8 / 3, axis: int = -2
+    ) -> None:
+        super().__init__()
+        self.sigma, self.rho, self.beta, self.axis = sigma, rho, beta, axis
+
+    def forward(self, x: Tensor) -> Tensor:
+        x, y, z = x.unbind(self.axis)
+        return torch.stack(
+            [self.sigma * (y - x), x * (self.rho - z) - y, x * y - self.beta * z], self.axis
+        )

@@ -1,0 +1,28 @@
+"""The Lorenz-96 system."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Lorenz96(nn.Module):
+    """dxⱼ/dt = (xⱼ₊₁ − xⱼ₋₂) xⱼ₋₁ − xⱼ + F, j on a circle. Lorenz (1996), eq. (1).
+
+    Parameters
+    ----------
+    forcing : float
+        F; 8 is chaotic, with errors that double in 0.42 time units.
+    axis : int
+        The axis of the components j, counted from the end.
+    """
+
+    def __init__(self, forcing: float = 8.0, axis: int = -2) -> None:
+        super().__init__()
+        self.forcing, self.axis = forcing, axis
+
+    def forward(self, x: Tensor) -> Tensor:
+        ahead = torch.roll(x, -1, self.axis)
+        behind = torch.roll(x, 1, self.axis)
+        behind2 = torch.roll(x, 2, self.axis)
+        return (ahead - behind2) * behind - x + self.forcing

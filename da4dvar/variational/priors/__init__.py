@@ -1,0 +1,1 @@
+"""Priors Φ, one a file."""

@@ -1,0 +1,45 @@
+"""The flow of an ordinary differential equation as a prior, eqs. (6) and (7)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from da4dvar.variational.dynamics.rk4 import rk4
+
+
+class Flow(nn.Module):
+    """Φ(x)(t) = x(t − Δ) + ∫ φ(x(u)) du from t − Δ to t, by fourth-order Runge-Kutta.
+
+    Paper, eqs. (6) and (7). Time is the last axis. The first time has nothing before it and is
+    kept, so that it adds nothing to the prior term.
+
+    Parameters
+    ----------
+    dynamics : nn.Module
+        φ, the right-hand side; it acts on a state with the time axis still there.
+    step : float
+        Δ, the time from one column of the state to the next, in the units of φ.
+    substeps : int
+        Runge-Kutta steps to an interval Δ.
+
+    Examples
+    --------
+    >>> from da4dvar.variational.dynamics.lorenz96 import Lorenz96
+    >>> prior = Flow(Lorenz96(), step=0.05)
+    >>> x = torch.full((1, 1, 40, 5), 8.0)  # the fixed point of Lorenz-96
+    >>> bool(torch.allclose(prior(x), x))
+    True
+    """
+
+    def __init__(self, dynamics: nn.Module, step: float, substeps: int = 1) -> None:
+        super().__init__()
+        if step <= 0 or substeps < 1:
+            raise ValueError(f"step is {step} and substeps {substeps}, expected both above 0")
+        self.dynamics, self.step, self.substeps = dynamics, step, substeps
+
+    def forward(self, x: Tensor) -> Tensor:
+        forecast = x[..., :-1]
+        for _ in range(self.substeps):
+            forecast = rk4(self.dynamics, forecast, self.step / self.substeps)
+        return torch.cat([x[..., :1], forecast], dim=-1)

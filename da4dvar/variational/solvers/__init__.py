@@ -1,0 +1,1 @@
+"""Solvers Γ, one a file."""

@@ -1,0 +1,62 @@
+"""Gradient descent with a fixed step."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from da4dvar.variational.cost import Cost
+from da4dvar.variational.solvers.base import Solution, Solver, per_sample, solution
+
+
+class GradientDescent(Solver):
+    """x(k+1) = x(k) − s ∇U(x(k)): the paper's FSGD.
+
+    Parameters
+    ----------
+    step : float
+        s. U is a sum over cells: a step of 100 on the mean over 8000 cells is 0.0125 here.
+    iterations : int
+        Updates made at most.
+    tolerance : float
+        A sample has converged once its gradient norm has fallen to this part of the first.
+    keep : {"last", "best"}
+        Which iterate is the estimate: the last, or the one of lowest U, which survives a step so
+        long that the descent leaves for infinity.
+    """
+
+    def __init__(
+        self, step: float, iterations: int = 1500, tolerance: float = 0.0, keep: str = "last"
+    ) -> None:
+        super().__init__()
+        if step <= 0:
+            raise ValueError(f"step is {step}, expected a number above 0")
+        if keep not in ("last", "best"):
+            raise ValueError(f"keep is {keep!r}, expected 'last' or 'best'")
+        self.step, self.iterations, self.tolerance, self.keep = step, iterations, tolerance, keep
+
+    def forward(self, cost: Cost, x0: Tensor) -> Solution:
+        x, path = x0, []
+        best, lowest = x0, torch.full(x0.shape[:1], torch.inf, dtype=x0.dtype, device=x0.device)
+        converged = torch.zeros(x0.shape[0], dtype=torch.bool, device=x0.device)
+        first = None
+        for k in range(self.iterations + 1):
+            if k < self.iterations:
+                gradient, terms = cost.gradient(x)
+            else:
+                terms = cost.terms(x)
+            path.append(terms)
+            lower = terms.total < lowest
+            lowest = torch.where(lower, terms.total, lowest)
+            best = torch.where(per_sample(lower, x), x, best)
+            if k == self.iterations:
+                break
+            norm = gradient.flatten(1).norm(dim=1)
+            first = norm if first is None else first
+            converged = converged | (norm <= self.tolerance * first)
+            # A sample that has converged stands still: how long it runs is not its neighbours' say.
+            x = torch.where(per_sample(converged, x), x, x - self.step * gradient)
+            if bool(converged.all()):
+                path.append(terms)
+                break
+        return solution(x if self.keep == "last" else best, path, converged)

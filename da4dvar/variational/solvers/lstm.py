@@ -1,0 +1,132 @@
+"""The learned solver: a convolutional LSTM that is fed the gradient of U, eq. (8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from da4dvar.variational.boundary import CONVOLUTIONS, TRANSPOSED, Convolution
+from da4dvar.variational.cost import Cost
+from da4dvar.variational.solvers.base import Solution, Solver, per_sample, solution
+
+
+class ConvLSTMCell(nn.Module):
+    """One step of a convolutional LSTM (Shi et al., 2015, eq. (3), without peepholes)."""
+
+    def __init__(self, inputs: int, width: int, kernel: int, boundary: Sequence[str]) -> None:
+        super().__init__()
+        self.gates = Convolution(inputs + width, 4 * width, kernel, boundary)
+
+    def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        enter, forget, leave, value = self.gates(torch.cat([x, h], dim=1)).chunk(4, dim=1)
+        c = torch.sigmoid(forget) * c + torch.sigmoid(enter) * torch.tanh(value)
+        return torch.sigmoid(leave) * torch.tanh(c), c
+
+
+class ConvLSTM(Solver):
+    """g(k+1) = LSTM[α ∇U(x(k)), h(k), c(k)], x(k+1) = x(k) − H(g(k+1)). Paper, eq. (8).
+
+    Parameters
+    ----------
+    channels : int
+        Channels of the state.
+    boundary : sequence of {"zero", "reflect", "periodic"}
+        One rule for each space axis.
+    width : int
+        Channels of h and c.
+    kernel : int
+        Odd length of the kernel of the gates.
+    iterations : int
+        Updates made.
+    scale : {"rms", "learned"}
+        α: one over the root mean square of each sample's first gradient, or one learned number.
+    output : {"linear", "convolutional"}
+        The kernel of H: one cell, or as wide as the gates'.
+    state_scale : float, optional
+        If given, the LSTM is also fed x(k) divided by this, the usual size of the state.
+    downsampling : int
+        The LSTM runs on blocks of this many cells along each axis, read and written by strided
+        convolutions: cheaper, and with a longer reach.
+
+    Examples
+    --------
+    >>> from da4dvar.variational.cost import VariationalCost
+    >>> cost = VariationalCost(torch.nn.Identity()).given(torch.zeros(2, 1, 8), torch.ones(2, 1, 8) > 0)
+    >>> solution = ConvLSTM(1, ("zero",), width=4, iterations=3)(cost, torch.ones(2, 1, 8))
+    >>> solution.x.shape, solution.cost.shape
+    (torch.Size([2, 1, 8]), torch.Size([4, 2]))
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        boundary: Sequence[str],
+        width: int = 32,
+        kernel: int = 3,
+        iterations: int = 15,
+        scale: str = "rms",
+        output: str = "linear",
+        state_scale: float | None = None,
+        downsampling: int = 1,
+    ) -> None:
+        super().__init__()
+        if scale not in ("rms", "learned"):
+            raise ValueError(f"scale is {scale!r}, expected 'rms' or 'learned'")
+        if output not in ("linear", "convolutional"):
+            raise ValueError(f"output is {output!r}, expected 'linear' or 'convolutional'")
+        self.channels, self.boundary, self.width = channels, tuple(boundary), width
+        self.kernel, self.iterations, self.scale = kernel, iterations, scale
+        self.output, self.state_scale, self.downsampling = output, state_scale, downsampling
+        inputs = channels if state_scale is None else 2 * channels
+        if downsampling == 1:
+            self.down, self.up = nn.Identity(), nn.Identity()
+        else:
+            axes = len(boundary)
+            self.down = CONVOLUTIONS[axes](inputs, width, downsampling, stride=downsampling)
+            self.up = TRANSPOSED[axes](width, channels, downsampling, stride=downsampling, bias=False)
+            inputs = width
+        self.cell = ConvLSTMCell(inputs, width, kernel, boundary)
+        outputs = channels if downsampling == 1 else width
+        self.update = Convolution(
+            width, outputs, 1 if output == "linear" else kernel, boundary, bias=False
+        )
+        self.log_alpha = nn.Parameter(torch.zeros(()), requires_grad=scale == "learned")
+
+    def forward(self, cost: Cost, x0: Tensor) -> Solution:
+        x, path = x0, []
+        blocks = [-(-n // self.downsampling) for n in x0.shape[2:]]
+        h = c = x0.new_zeros(x0.shape[0], self.width, *blocks)
+        alpha = None
+        for _ in range(self.iterations):
+            gradient, terms = cost.gradient(x)
+            path.append(terms)
+            if alpha is None:
+                alpha = self._normaliser(gradient)
+            seen = alpha * gradient
+            if self.state_scale is not None:
+                seen = torch.cat([seen, x / self.state_scale], dim=1)
+            h, c = self.cell(self.down(self._whole_blocks(seen)), h, c)
+            x = x - self._cropped(self.up(self.update(h)), x)
+        path.append(cost.terms(x))
+        return solution(x, path)
+
+    def _whole_blocks(self, x: Tensor) -> Tensor:
+        """`x` with zeros behind its end, so that every axis is a multiple of the downsampling."""
+        widths: list[int] = []
+        for size in reversed(x.shape[2:]):
+            widths += [0, -size % self.downsampling]
+        return F.pad(x, widths) if any(widths) else x
+
+    def _cropped(self, x: Tensor, like: Tensor) -> Tensor:
+        for axis, size in enumerate(like.shape[2:], start=2):
+            x = x.narrow(axis, 0, size)
+        return x
+
+    def _normaliser(self, gradient: Tensor) -> Tensor:
+        if self.scale == "learned":
+            return self.log_alpha.exp()
+        square = gradient.detach().square().flatten(1).mean(1)
+        return per_sample((square + torch.finfo(square.dtype).eps).rsqrt(), gradient)
