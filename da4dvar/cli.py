@@ -233,6 +233,7 @@ def baseline(
     history: Annotated[
         str | None, typer.Option(help="Other years, for the climatology.")
     ] = None,
+    variable: Renamed = None,
     dim: Dims = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -245,7 +246,9 @@ def baseline(
 
     inputs, output = split(files)
     ds = opened(inputs, output, overwrite)
-    filled = fill_classically(ds, method, pairs(dim, "--dim"), history)
+    filled = fill_classically(
+        ds, method, pairs(variable, "--variable"), pairs(dim, "--dim"), history
+    )
     write_dataset(add_history(filled, command()), output, overwrite)
 
 

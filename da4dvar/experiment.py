@@ -111,25 +111,43 @@ def dims_by_role(array: xr.DataArray, given: Mapping[str, str]) -> dict[str, str
 
 
 def fill_classically(
-    ds: xr.Dataset, method: str, dim: Mapping[str, str], history: str | None = None
+    ds: xr.Dataset,
+    method: str,
+    variable: Mapping[str, str],
+    dim: Mapping[str, str],
+    history: str | None = None,
 ) -> xr.Dataset:
-    """Every variable of a data set filled by a baseline."""
+    """The variables of a data set filled by a baseline.
+
+    Parameters
+    ----------
+    ds : Dataset
+    method : {"linear", "climatology"}
+    variable : mapping of str to str
+        Names of the result and of their sources in `ds`; every variable of numbers if empty.
+    dim : mapping of str to str
+        The name of the dimension time in `ds`, where it is another.
+    history : str, optional
+        Path of other years, for the climatology.
+    """
     if method not in METHODS:
         raise DataError(f"there is no method {method!r}: {nearest(method, METHODS)}")
+    if variable:
+        ds = xr.Dataset({n: pick(ds, s).rename(n) for n, s in variable.items()}, attrs=ds.attrs)
     names = [n for n in ds.data_vars if ds[n].dtype.kind == "f" and ds[n].ndim]
     if not names:
         raise DataError("there is no variable of numbers to fill")
     time = dims_by_role(ds[names[0]], dim).get("time", "time")
-    missing = [n for n in names if time not in ds[n].dims]
-    if missing:
-        raise DataError(
-            f"variable {missing[0]!r} has no dimension {time!r} (it has "
-            f"{', '.join(map(str, ds[missing[0]].dims))}); say which is time with --dim time=NAME"
-        )
-    if method == "climatology":
-        past = None if history is None else load_dataset(history)[names]
-        return ds.assign(Climatology(time, history=past).interpolate(ds[names]).data_vars)
-    return ds.assign(Linear(time).interpolate(ds[names]).data_vars)
+    for name in names:
+        if time not in ds[name].dims:
+            raise DataError(
+                f"variable {name!r} has no dimension {time!r} (it has "
+                f"{', '.join(map(str, ds[name].dims))}); say which is time with --dim time=NAME"
+            )
+    if method == "linear":
+        return ds.assign(Linear(time).interpolate(ds[names]).data_vars)
+    past = None if history is None else load_dataset(history)[names]
+    return ds.assign(Climatology(time, history=past).interpolate(ds[names]).data_vars)
 
 
 def cut(data: xr.Dataset, dim: str, ends: str) -> xr.Dataset:

@@ -53,6 +53,10 @@ class Layout:
 
     def __post_init__(self) -> None:
         for name in ("variables", "axes", "channels", "periodic"):
+            if isinstance(getattr(self, name), str):
+                raise RecipeError(
+                    f"layout: {name} is {getattr(self, name)!r}, expected a list: [{getattr(self, name)!r}]"
+                )
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not self.variables:
             raise RecipeError("layout: no variable is named; name at least one in `variables`")

@@ -71,13 +71,13 @@ def save(interpolator: Interpolator, path: Path) -> None:
     except RecipeError as error:
         raise ModelError(f"{path}: cannot be saved; {error}") from error
     tensors = {
-        f"model.{k}": np.ascontiguousarray(v.cpu().numpy())
+        f"model.{k}": np.array(v.cpu().numpy(), order="C")
         for k, v in interpolator.model.state_dict().items()
     }
     labels = {}
     for key, value in interpolator.scaling.arrays().items():
         if value.dtype.kind in "fiub":
-            tensors[f"scaling.{key}"] = np.ascontiguousarray(value)
+            tensors[f"scaling.{key}"] = np.array(value, order="C")
         else:
             labels[key] = value.tolist()
     header["labels"] = labels
@@ -97,8 +97,9 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise ModelError(f"{path}: no such model file")
     try:
         with path.open("rb") as file:
-            start = file.read(8)
-        if start[:2] == b"PK" or start[:1] == b"\x80":
+            start, brace = file.read(8), file.read(1)
+        # The length of a header may begin with any byte; the header itself begins with a brace.
+        if brace != b"{" and (start[:2] == b"PK" or start[:1] == b"\x80"):
             raise ModelError(
                 f"{path}: a pickle (torch.save), which could run code and is never loaded; "
                 "expected a safetensors file written by da4dvar"

@@ -58,6 +58,7 @@ def lorenz96(
     >>> int(ds.x_observed.isel(series=0, time=4).count())
     20
     """
+    _check(series, steps, components, step)
     generator = np.random.default_rng(seed)
     start = forcing + generator.standard_normal((series, components))
     truth = _trajectories(Lorenz96(forcing, axis=-1), start, steps, step)
@@ -79,6 +80,7 @@ def lorenz63(
 
     See :func:`lorenz96` for the parameters and the result.
     """
+    _check(series, steps, 3, step)
     generator = np.random.default_rng(seed)
     start = np.array([1.0, 1.0, 25.0]) + generator.standard_normal((series, 3))
     truth = _trajectories(Lorenz63(axis=-1), start, steps, step)
@@ -87,10 +89,16 @@ def lorenz63(
     return _twin(truth, coords, pattern, noise_variance, step, generator, "Lorenz-63", seed)
 
 
+def _check(series: int, steps: int, components: int, step: float) -> None:
+    if min(series, steps, components) < 1 or not step > 0:
+        raise DataError(
+            f"got {series} series of {steps} steps of {step} and {components} components, "
+            "expected all of them to be positive"
+        )
+
+
 def _trajectories(dynamics: nn.Module, start: np.ndarray, steps: int, step: float) -> np.ndarray:
     """States after a spin-up, shape (series, time, component)."""
-    if min(*start.shape, steps) < 1 or step <= 0:
-        raise DataError("series, steps, components and the time step must all be positive")
     x = torch.from_numpy(start)
     fine = step / 10
     with torch.no_grad():
@@ -101,6 +109,8 @@ def _trajectories(dynamics: nn.Module, start: np.ndarray, steps: int, step: floa
             for _ in range(10):
                 x = rk4(dynamics, x, fine)
             states.append(x)
+    if not torch.isfinite(states[-1]).all():
+        raise DataError(f"the system runs away at a time step of {step}; use a shorter one")
     return torch.stack(states, dim=1).numpy()
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +21,20 @@ from torch.utils.data import DataLoader, Dataset
 from da4dvar.errors import RecipeError
 from da4dvar.fields.samples import Samples
 from da4dvar.variational.model import VariationalModel
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Lightning without its advice about the machine, for as long as it is needed."""
+    logger = logging.getLogger("pytorch_lightning")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="pytorch_lightning")
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 @dataclass(frozen=True)
@@ -199,6 +216,19 @@ def train(
     float
         The best root mean square error on the validation samples, in normalised units.
     """
+    with quiet_lightning():
+        return _train(model, samples, validation, training, folder, resume, progress)
+
+
+def _train(
+    model: VariationalModel,
+    samples: Samples,
+    validation: Samples,
+    training: Training,
+    folder: Path,
+    resume: bool,
+    progress: bool,
+) -> float:
     module = EndToEnd(model, training)
     best = ModelCheckpoint(folder, "best", monitor="validation_rmse", save_last=True)
     best.CHECKPOINT_NAME_LAST = "last"
@@ -218,16 +248,18 @@ def train(
         inference_mode=False,
         num_sanity_val_steps=0,
         callbacks=callbacks,
-        logger=CSVLogger(folder, name="", version="", flush_logs_every_n_steps=10),
+        # A log of its own for what follows a restart: the logger would delete the earlier one.
+        logger=CSVLogger(folder, "", f"from-step-{done}" if done else "", flush_logs_every_n_steps=10),
         log_every_n_steps=10,
         enable_progress_bar=progress,
         enable_model_summary=False,
         default_root_dir=folder,
     )
-    remaining = (training.steps - done) * training.batch
-    drawn = Drawn(samples, remaining, training.seed, first=done * training.batch)
+    # A resumed loop counts the batches it had before, but reads from the first: the samples move on.
+    count = training.steps * training.batch
+    drawn = Drawn(samples, count, training.seed, first=done * training.batch)
     checked = Drawn(validation, training.validation_samples, training.seed + 1)
-    if remaining:
+    if done < training.steps:
         trainer.fit(
             module,
             DataLoader(drawn, training.batch),

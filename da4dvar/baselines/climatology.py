@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
+from da4dvar.errors import DataError, nearest
 from da4dvar.fields.scaling import Anomaly
 from da4dvar.fields.signature import is_dates, steps
 
@@ -30,20 +31,38 @@ class Climatology:
         self.time, self.harmonics, self.history = time, harmonics, history
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
-        """Every variable of `ds` replaced by its climatology, observed cells too."""
+        """Every variable of `ds` replaced by its climatology, observed cells too.
+
+        Raises
+        ------
+        DataError
+            If a variable does not have the dimension of time, or there is no history of it.
+        """
         history = ds if self.history is None else self.history
-        names = [str(n) for n in ds.data_vars]
-        if not self._has_season(history):
-            dims = [d for d in history.dims if d == self.time]
-            mean = history.mean(dims)
-            return ds.map(lambda a: a.copy(data=mean[a.name].broadcast_like(a).transpose(*a.dims).data))
-        season = Anomaly(self.harmonics, self.time)
-        season.fit(history, names, [str(d) for d in history.dims])
+        for name in ds.data_vars:
+            if name not in history:
+                raise DataError(
+                    f"the history has no variable {name!r}: {nearest(str(name), map(str, history))}"
+                )
+            if self.time not in ds[name].dims or self.time not in history[name].dims:
+                raise DataError(
+                    f"variable {name!r} has no dimension {self.time!r}; "
+                    f"it has {', '.join(map(str, ds[name].dims))}"
+                )
+        seasonal = self._has_season(history)
         out = ds.copy()
-        for name in names:
-            filled = season.climatology(ds, name).broadcast_like(ds[name]).transpose(*ds[name].dims)
-            out[name] = ds[name].copy(data=filled.data.astype(ds[name].dtype))
+        for name in ds.data_vars:
+            usual = self._season(ds, history, str(name)) if seasonal else history[name].mean(self.time)
+            filled = usual.broadcast_like(ds[name]).transpose(*ds[name].dims).data
+            if ds[name].dtype.kind == "f":
+                filled = filled.astype(ds[name].dtype)
+            out[name] = ds[name].copy(data=filled)
         return out
+
+    def _season(self, ds: xr.Dataset, history: xr.Dataset, name: str) -> xr.DataArray:
+        season = Anomaly(self.harmonics, self.time)
+        season.fit_climatology(history, name, [str(d) for d in history.dims])
+        return season.climatology(ds, name)
 
     def _has_season(self, ds: xr.Dataset) -> bool:
         if self.time not in ds.coords or not is_dates(ds[self.time]) or ds.sizes[self.time] < 2:

@@ -31,8 +31,17 @@ class Linear:
         self.time = time
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
-        """Every variable of `ds` that has the dimension of time, with its gaps filled."""
-        return ds.map(self._fill, keep_attrs=True)
+        """Every variable of `ds`, with its gaps filled.
+
+        Raises
+        ------
+        DataError
+            If a variable does not have the dimension of time.
+        """
+        out = ds.copy()
+        for name in ds.data_vars:
+            out[name] = self._fill(ds[name])
+        return out
 
     def _fill(self, array: xr.DataArray) -> xr.DataArray:
         if self.time not in array.dims:
@@ -40,6 +49,8 @@ class Linear:
                 f"variable {array.name!r} has no dimension {self.time!r}; "
                 f"it has {', '.join(map(str, array.dims))}"
             )
+        if array.dtype.kind != "f":
+            return array  # nothing else has gaps
         if array.chunks is not None:
             array = array.chunk({self.time: -1})
         axis = array.get_axis_num(self.time)
@@ -48,6 +59,6 @@ class Linear:
             array,
             kwargs={"axis": axis},
             dask="parallelized",
-            output_dtypes=[array.dtype if array.dtype.kind == "f" else np.dtype("float64")],
+            output_dtypes=[array.dtype],
         )
         return array.copy(data=filled.data)

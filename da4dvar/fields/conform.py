@@ -87,7 +87,7 @@ def conform(
     for name, source in sources.items():
         array = source
         if mask is not None:
-            array = array.where(pick(ds, mask) != 0)
+            array = array.where(pick(ds, mask).fillna(0) != 0)
         missing = [u for u in names.values() if u not in array.dims]
         if missing:
             raise DataError(
@@ -98,12 +98,13 @@ def conform(
             raise DataError(f"variable {source.name!r} holds {array.dtype}, expected numbers")
         array, note = converted(array, signature.variables[name].get("units"))
         notes += [note] if note else []
+        array = array.reset_coords(drop=True)
         arrays[name] = array.rename({u: m for m, u in names.items() if m != u}).rename(name)
     for model_dim, expected in signature.dims.items():
         if check_dim(next(iter(arrays.values())), model_dim, names[model_dim], expected):
             flipped.append(model_dim)
     turn = {d: slice(None, None, -1) for d in flipped}
-    data = xr.Dataset({n: a.isel(turn).reset_coords(drop=True) for n, a in arrays.items()})
+    data = xr.Dataset({n: a.isel(turn) for n, a in arrays.items()})
     return Conformed(data, sources, names, dict(ds.attrs), flipped, notes)
 
 

@@ -67,6 +67,9 @@ class Blocks:
 
     def __init__(self, fraction: float, size: Mapping[str, int]) -> None:
         _check_fraction(fraction)
+        for dim, cells in size.items():
+            if cells < 1:
+                raise RecipeError(f"blocks have {cells} cells along {dim!r}, expected 1 or more")
         self.fraction, self.size = fraction, dict(size)
 
     def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
@@ -107,6 +110,8 @@ class Tracks:
         slope: tuple[float, float] = (0.2, 0.6),
     ) -> None:
         _check_fraction(fraction)
+        if len(slope) != 2 or not 0 <= slope[0] <= slope[1]:
+            raise RecipeError(f"slope of tracks is {slope}, expected the least and the most, from 0 up")
         self.fraction, self.time, self.along, self.across = fraction, time, along, across
         self.slope = tuple(slope)
 
@@ -189,6 +194,8 @@ class Transplanted:
         self, masks: xr.DataArray, time: str = "time", flip: bool = False, part: float = 1.0
     ) -> None:
         _check_fraction(part)
+        if not masks.size:
+            raise DataError("the masks to transplant are empty; select some")
         self.masks, self.time, self.flip, self.part = masks, time, flip, part
 
     def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
@@ -201,14 +208,14 @@ class Transplanted:
             pieces.append(self._piece(generator, sizes, samples, dims, wanted - length))
             length += pieces[-1].shape[dims.index(self.time)] if self.time in dims else wanted
         observed = np.concatenate(pieces, axis=dims.index(self.time)) if len(pieces) > 1 else pieces[0]
-        if self.part < 1 and self.time in dims:
+        observed = observed.reshape([sizes[d] if d in dims else 1 for d in sizes])
+        if self.part < 1 and self.time in sizes:
             run = max(1, round(self.part * wanted))
             start = generator.integers(0, wanted - run + 1)
             keep = np.ones(wanted, dtype=bool)
             keep[start : start + run] = False
-            observed = observed | keep.reshape([-1 if d == self.time else 1 for d in dims])
-        shape = [sizes[d] if d in dims else 1 for d in sizes]
-        return np.broadcast_to(observed.reshape(shape), tuple(sizes.values()))
+            observed = observed | keep.reshape([-1 if d == self.time else 1 for d in sizes])
+        return np.broadcast_to(observed, tuple(sizes.values()))
 
     def _piece(
         self,
@@ -248,6 +255,8 @@ class Mixture:
 
     def __init__(self, patterns: list[GapPattern], weights: list[float] | None = None) -> None:
         weights = [1.0] * len(patterns) if weights is None else list(weights)
+        if not patterns:
+            raise RecipeError("a mixture of no gap patterns; give at least one")
         if len(weights) != len(patterns) or min(weights) < 0 or sum(weights) == 0:
             raise RecipeError(f"weights {weights} do not fit {len(patterns)} gap patterns")
         self.patterns = patterns

@@ -56,4 +56,4 @@ def start(y: np.ndarray, kind: str, time_axis: int | None) -> np.ndarray:
         if time_axis is None:
             raise ValueError("a start that is linear in time needs a time dimension")
         y = linear_in_time(y, time_axis)
-    return np.nan_to_num(y, nan=0.0)
+    return np.where(np.isfinite(y), y, np.zeros_like(y))

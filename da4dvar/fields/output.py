@@ -65,7 +65,8 @@ def like(source: xr.DataArray, values: xr.DataArray, conformed: Conformed, name:
     if source.dtype.kind == "f" and data.dtype.kind == "f":
         data = data.astype(source.dtype)
     copied = source.copy(data=data).rename(name)
-    copied.encoding = dict(source.encoding)
+    # The whole numbers of a file cannot hold an estimate.
+    copied.encoding = dict(source.encoding) if source.dtype.kind == "f" else {}
     for model_name, converted in conformed.data.items():
         if model_name == name and "units" in converted.attrs:
             copied.attrs["units"] = converted.attrs["units"]
@@ -82,8 +83,9 @@ def window_terms(
         if dim in conformed.data.coords:
             known = conformed.data[dim]
             # The cell in the middle, for a coordinate that may hold dates of any calendar.
-            centre = [min((s + window // 2), known.size - 1) for s in starts]
-            values = known.isel({dim: np.array(centre)})
+            centre = np.array(starts) + window // 2
+            centre = centre % known.size if dim in layout.periodic else centre.clip(max=known.size - 1)
+            values = known.isel({dim: centre})
             attrs = {**known.attrs, "long_name": f"{conformed.dims[dim]} in the middle of a window"}
             attrs.pop("axis", None)
             coords[f"window_{dim}"] = (f"window_{dim}", values.values, attrs)

@@ -64,6 +64,12 @@ class Samples:
         self._observed = self.observed.transpose(*order).values.astype("float32")
         self._truth = None
         if self.truth is not None:
+            got, wanted = dict(self.truth.sizes), {d: self.observed.sizes[d] for d in order}
+            if got != wanted:
+                raise DataError(
+                    f"the truth has cells {got}, but the observations {wanted}; "
+                    "select the same times and places of both"
+                )
             self._truth = self.truth.transpose(*order).values.astype("float32")
 
     def draw(self, generator: np.random.Generator, tries: int = 20) -> Sample:

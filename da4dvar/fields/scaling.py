@@ -11,6 +11,9 @@ import xarray as xr
 from da4dvar.errors import DataError
 from da4dvar.fields.signature import is_dates
 
+# Days of a year, where it is not that of the seasons.
+YEARS = {"360_day": 360.0, "noleap": 365.0, "365_day": 365.0, "all_leap": 366.0, "366_day": 366.0}
+
 Arrays = dict[str, np.ndarray]
 
 
@@ -95,24 +98,28 @@ class Anomaly:
         self.std: dict[str, float] = {}
 
     def fit(self, ds: xr.Dataset, variables: Sequence[str], dims: Sequence[str]) -> Self:
-        basis = self._basis(ds).values
         for name in variables:
-            cells = [d for d in dims if d in ds[name].dims and d != self.time]
-            batch = [d for d in ds[name].dims if d not in (*cells, self.time)]
-            stacked = ds[name].transpose(self.time, *batch, *cells).values
-            shape = stacked.shape[1 + len(batch) :]
-            members = int(np.prod(stacked.shape[1 : 1 + len(batch)], dtype=int))
-            values = stacked.reshape(len(basis) * members, -1)
-            rows = np.repeat(basis, members, axis=0)
-            fitted = harmonic_regression(values, rows, self.shrinkage)
-            self.coefficients[name] = xr.DataArray(
-                fitted.reshape(-1, *shape).astype("float32"),
-                dims=("harmonic", *cells),
-                coords={d: ds[d] for d in cells if d in ds.coords},
-            )
-            residual = values - rows @ fitted
+            residual = self.fit_climatology(ds, name, dims)
             self.std[name] = positive(float(np.nanstd(residual)), name)
         return self
+
+    def fit_climatology(self, ds: xr.Dataset, name: str, dims: Sequence[str]) -> np.ndarray:
+        """Fit the coefficients of one variable; what they leave of it is returned."""
+        basis = self._basis(ds).values
+        cells = [d for d in dims if d in ds[name].dims and d != self.time]
+        batch = [d for d in ds[name].dims if d not in (*cells, self.time)]
+        stacked = ds[name].transpose(self.time, *batch, *cells).values
+        shape = stacked.shape[1 + len(batch) :]
+        members = int(np.prod(stacked.shape[1 : 1 + len(batch)], dtype=int))
+        values = stacked.reshape(len(basis) * members, -1)
+        rows = np.repeat(basis, members, axis=0)
+        fitted = harmonic_regression(values, rows, self.shrinkage)
+        self.coefficients[name] = xr.DataArray(
+            fitted.reshape(-1, *shape).astype("float32"),
+            dims=("harmonic", *cells),
+            coords={d: ds[d] for d in cells if d in ds.coords},
+        )
+        return values - rows @ fitted
 
     def normalise(self, ds: xr.Dataset) -> xr.Dataset:
         return ds.assign({n: (ds[n] - self.climatology(ds, n)) / self.std[n] for n in self.std})
@@ -136,13 +143,13 @@ class Anomaly:
             if dim not in coefficients.coords:
                 continue
             known, wanted = coefficients[dim].values, ds[dim].values
-            if known.dtype.kind not in "fiu":
-                index = coefficients.get_index(dim).get_indexer(wanted)
+            labels = coefficients.get_index(dim)
+            ordered = labels.is_monotonic_increasing or labels.is_monotonic_decreasing
+            if known.dtype.kind not in "fiu" or not ordered:
+                index = labels.get_indexer(wanted)
             else:
                 spacing = np.abs(np.diff(known)).min() if known.size > 1 else 1.0
-                index = coefficients.get_index(dim).get_indexer(
-                    wanted, method="nearest", tolerance=0.05 * spacing
-                )
+                index = labels.get_indexer(wanted, method="nearest", tolerance=0.05 * spacing)
             if (index < 0).any():
                 outside = wanted[index < 0]
                 raise DataError(
@@ -158,10 +165,11 @@ class Anomaly:
         for name, coefficients in self.coefficients.items():
             out[f"{name}.coefficients"] = coefficients.values
             out[f"{name}.std"] = np.array(self.std[name])
+            # A file may hand the arrays back in another order.
+            out[f"{name}.dims"] = np.array(coefficients.dims[1:], dtype=str)
             for dim in coefficients.dims[1:]:
-                # A dimension without a coordinate leaves an empty one, to keep its place.
-                known = coefficients[dim].values if dim in coefficients.coords else np.empty(0)
-                out[f"{name}.coordinate.{dim}"] = np.asarray(known)
+                if dim in coefficients.coords:
+                    out[f"{name}.coordinate.{dim}"] = coefficients[dim].values
         return out
 
     def load(self, arrays: Arrays) -> Self:
@@ -171,9 +179,10 @@ class Anomaly:
             name = key.removesuffix(".coefficients")
             prefix = f"{name}.coordinate."
             coords = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+            dims = map(str, arrays.get(f"{name}.dims", list(coords)))
             self.coefficients[name] = xr.DataArray(
                 value,
-                dims=("harmonic", *coords),
+                dims=("harmonic", *dims),
                 coords={d: (d, v) for d, v in coords.items() if v.size},
             )
             self.std[name] = float(arrays[f"{name}.std"])
@@ -187,7 +196,8 @@ class Anomaly:
             )
         time = ds[self.time]
         hours = time.dt.hour + time.dt.minute / 60
-        angle = 2 * np.pi * (time.dt.dayofyear.values - 1 + hours.values / 24) / 365.2425
+        year = YEARS.get(time.dt.calendar, 365.2425)
+        angle = 2 * np.pi * (time.dt.dayofyear.values - 1 + hours.values / 24) / year
         columns = [np.ones_like(angle)]
         for k in range(1, self.harmonics + 1):
             columns += [np.cos(k * angle), np.sin(k * angle)]

@@ -12,12 +12,10 @@ import xarray as xr
 KEPT_ATTRIBUTES = ("units", "standard_name", "long_name")
 ROLES_BY_NAME = {"time": "T", "latitude": "Y", "longitude": "X"}
 ROLES_BY_UNITS = {
-    "degrees_north": "Y",
-    "degree_north": "Y",
-    "degrees_N": "Y",
-    "degrees_east": "X",
-    "degree_east": "X",
-    "degrees_E": "X",
+    f"{degree}{direction}": role
+    for degree in ("degree", "degrees")
+    for role, directions in {"Y": ("_north", "_N", "N"), "X": ("_east", "_E", "E")}.items()
+    for direction in directions
 }
 
 

@@ -142,7 +142,8 @@ def write_dataset(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> 
         if path.suffix == ".nc":
             plain.to_netcdf(beside, engine="netcdf4", encoding=encoding)
         else:
-            plain.to_zarr(beside, encoding=encoding, zarr_format=3, consolidated=False)
+            even = plain.assign({n: _evenly_chunked(a) for n, a in plain.data_vars.items()})
+            even.to_zarr(beside, encoding=encoding, zarr_format=3, consolidated=False)
 
     write_whole(path, write)
 
@@ -162,6 +163,8 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
             "Check the space on the disk and the permissions"
         ) from error
     finally:
+        if replaced.exists() and not path.exists():
+            os.replace(replaced, path)
         for leftover in (beside, replaced):
             if leftover.is_dir():
                 shutil.rmtree(leftover, ignore_errors=True)
@@ -174,6 +177,11 @@ def add_history(ds: xr.Dataset, what: str) -> xr.Dataset:
     line = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {what}"
     earlier = ds.attrs.get("history")
     return ds.assign_attrs(history=f"{line}\n{earlier}" if earlier else line)
+
+
+def _evenly_chunked(array: xr.DataArray) -> xr.DataArray:
+    """The array in chunks of one size, as Zarr has them."""
+    return array if array.chunks is None else array.chunk({d: max(c) for d, c in array.chunksizes.items()})
 
 
 def _encoding(array: xr.DataArray, suffix: str) -> dict:

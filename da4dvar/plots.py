@@ -1,0 +1,126 @@
+"""The figures people look at before they believe a number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FIELD_COLOURS = "viridis"
+ERROR_COLOURS = "RdBu_r"
+NOTHING = "0.85"
+
+
+def maps(fields: Mapping[str, xr.DataArray], errors: Mapping[str, xr.DataArray], title: str) -> Figure:
+    """Fields on one colour scale, and errors below them on another.
+
+    Parameters
+    ----------
+    fields : mapping of str to DataArray
+        Two-dimensional fields by the title of their panel; NaN is grey.
+    errors : mapping of str to DataArray
+        Differences by the title of their panel, on a scale that is even about zero; the last one
+        stands below the last field.
+    title : str
+    """
+    from matplotlib.figure import Figure
+
+    columns = max(len(fields), len(errors))
+    figure = Figure(figsize=(3.1 * columns + 0.8, 3.2 * (2 if errors else 1) + 0.4), layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots(2 if errors else 1, columns, squeeze=False)
+    low, high = shared_range(list(fields.values()))
+    reach = max((float(np.nanquantile(np.abs(e), 0.99)) for e in errors.values()), default=1.0)
+    _row(axes[0], fields, FIELD_COLOURS, low, high)
+    if errors:
+        _row(axes[1], errors, ERROR_COLOURS, -reach, reach)
+    return figure
+
+
+def shared_range(arrays: list[xr.DataArray]) -> tuple[float, float]:
+    """The range that holds all but the outermost hundredth of the values at either end."""
+    values = np.concatenate([a.values[np.isfinite(a.values)] for a in arrays])
+    low, high = np.quantile(values, [0.01, 0.99])
+    return float(low), float(high)
+
+
+def _row(
+    axes: np.ndarray, panels: Mapping[str, xr.DataArray], colours: str, low: float, high: float
+) -> None:
+    from matplotlib import colormaps
+
+    cmap = colormaps[colours].with_extremes(bad=NOTHING)
+    for axis in axes[: -len(panels)]:
+        axis.set_visible(False)
+    axes = axes[-len(panels) :]
+    for axis, (name, array) in zip(axes, panels.items(), strict=True):
+        rows, columns = array.dims
+        y, x = (array[d] if d in array.coords else xr.DataArray(np.arange(array.sizes[d])) for d in array.dims)
+        image = axis.pcolormesh(x, y, np.ma.masked_invalid(array.values), cmap=cmap, vmin=low, vmax=high)
+        axis.set_title(name, fontsize="medium")
+        axis.set_xlabel(labelled(x, columns))
+        axis.set_facecolor(NOTHING)
+    axes[0].set_ylabel(labelled(y, rows))
+    first = next(iter(panels.values()))
+    label = str(first.attrs.get("long_name", first.name or ""))
+    units = pretty(str(first.attrs.get("units", "")))
+    image.axes.figure.colorbar(image, ax=list(axes), label=f"{label} [{units}]" if units else label)
+
+
+def labelled(coordinate: xr.DataArray, name: object) -> str:
+    """The name of an axis with its units."""
+    units = pretty(str(coordinate.attrs.get("units", "")))
+    return f"{name} [{units}]" if units else str(name)
+
+
+def pretty(units: str) -> str:
+    """Units as they are printed."""
+    known = {"degree_Celsius": "°C", "degC": "°C", "degrees_north": "°N", "degrees_east": "°E", "1": ""}
+    return known.get(units, units)
+
+
+def image_rows(panels: Mapping[str, xr.DataArray], title: str, error_of: str | None = None) -> Figure:
+    """Space-time images below each other, such as the components of one series.
+
+    Parameters
+    ----------
+    panels : mapping of str to DataArray, dims (y, time)
+    title : str
+    error_of : str, optional
+        The panel from whose values the last row's error is taken; the first panel is the truth.
+    """
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    rows = len(panels) + (error_of is not None)
+    figure = Figure(figsize=(8, 1.7 * rows + 0.6), layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
+    low, high = shared_range(list(panels.values()))
+    cmap = colormaps[FIELD_COLOURS].with_extremes(bad=NOTHING)
+    shown = dict(panels)
+    if error_of is not None:
+        truth = next(iter(panels.values()))
+        shown[f"error of {error_of}"] = panels[error_of] - truth.values
+    for axis, (name, array) in zip(axes, shown.items(), strict=True):
+        y, x = (array[d] for d in array.dims)
+        is_error = name not in panels
+        reach = high - low
+        image = axis.pcolormesh(
+            x,
+            y,
+            np.ma.masked_invalid(array.values),
+            cmap=colormaps[ERROR_COLOURS] if is_error else cmap,
+            vmin=-reach / 4 if is_error else low,
+            vmax=reach / 4 if is_error else high,
+        )
+        axis.set_title(name, fontsize="medium")
+        axis.set_ylabel(labelled(y, array.dims[0]))
+        figure.colorbar(image, ax=axis, label=str(array.name or ""))
+    axes[-1].set_xlabel(labelled(x, array.dims[1]))
+    return figure

@@ -1,0 +1,259 @@
+"""What every prior and every solver promises, as tests to inherit.
+
+A prior or a solver that is written outside this package is tested by a class of a few lines, in a
+file that pytest collects.
+
+Examples
+--------
+>>> from da4dvar.testing import PriorContract
+>>> from da4dvar.variational.priors.unet import UNet
+>>> class TestMyPrior(PriorContract):
+...     shape = (2, 8, 9)
+...
+...     def make(self):
+...         return UNet(channels=2, boundary=("zero", "periodic"), width=3)
+"""
+
+from __future__ import annotations
+
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, TypeVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from da4dvar.variational.cost import VariationalCost
+from da4dvar.variational.solvers.base import Solution, Solver
+
+Made = TypeVar("Made")
+in_both_precisions = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+
+
+def seeded(make: Callable[[], Made], seed: int = 0) -> Made:
+    """What `make` makes, its weights drawn from `seed`; the global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return make()
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    """Standard normal numbers that are the same every time."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+class PriorContract(ABC):
+    """What every prior Φ promises. Inherit it, name the class Test..., and say how to make one.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (channel, *space) of a state that the prior takes.
+    """
+
+    shape: ClassVar[tuple[int, ...]]
+
+    @abstractmethod
+    def make(self) -> nn.Module:
+        """A prior, with weights drawn anew if it has some."""
+
+    def states(self) -> Tensor:
+        """States for the prior, shape (batch, *shape); a class may give others."""
+        return normal(3, *self.shape)
+
+    @in_both_precisions
+    def test_keeps_shape_and_dtype(self, dtype: torch.dtype) -> None:
+        """Φ(x) has the shape and dtype of x, and is the same in both precisions."""
+        x = self.states()
+        estimate = seeded(self.make).to(dtype)(x.to(dtype))
+        assert (estimate.shape, estimate.dtype) == (x.shape, dtype)
+        assert_close(estimate.float(), seeded(self.make)(x), rtol=1e-3, atol=1e-4)
+
+    @pytest.mark.parametrize("size", [0.0, 1.0])
+    def test_has_finite_gradients_of_two_orders(self, size: float) -> None:
+        """‖x − Φ(x)‖² can be differentiated in x, and its gradient again, as training does; at 0 too."""
+        prior, x = seeded(self.make), (size * self.states()).requires_grad_()
+        term = (x - prior(x)).square().sum()
+        (gradient,) = torch.autograd.grad(term, x, create_graph=True)
+        (second,) = torch.autograd.grad(gradient.square().sum(), x)
+        assert gradient.isfinite().all()
+        assert second.isfinite().all()
+
+    def test_a_state_does_not_depend_on_its_neighbours(self) -> None:
+        """A state alone and in a batch have the same Φ(x)."""
+        prior, x = seeded(self.make), self.states()
+        assert_close(prior(x), torch.cat([prior(state[None]) for state in x]))
+
+    def test_keeps_nothing_between_calls(self) -> None:
+        """Φ(x) is the same when it is asked for again, after another state; x is left as it was."""
+        prior, x = seeded(self.make), self.states()
+        before, first = x.clone(), prior(x)
+        prior(x.flip(0) + 1)
+        assert_close(prior(x), first)
+        assert torch.equal(x, before)
+
+    def test_comes_back_from_its_state_dict(self) -> None:
+        """Another prior with the same state dict is the same prior."""
+        prior, other, x = seeded(self.make), seeded(self.make, seed=1), self.states()
+        other.load_state_dict(prior.state_dict())
+        assert_close(other(x), prior(x))
+
+
+class Neighbour(nn.Module):
+    """Φ(x) = a x(one cell before), a learned: a small prior in any number of dimensions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Parameter(torch.tensor(0.8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.a * torch.roll(x, 1, -1)
+
+
+class SolverContract(ABC):
+    """What every solver Γ promises. Inherit it, name the class Test..., and say how to make one.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (channel, *space) of a state that the solver takes.
+    """
+
+    shape: ClassVar[tuple[int, ...]]
+
+    @abstractmethod
+    def make(self) -> Solver:
+        """A solver of two iterations or more, with weights drawn anew if it has some."""
+
+    def make_cost(self) -> VariationalCost:
+        """The cost to minimise; a class whose solver needs a prior of some kind gives another."""
+        return VariationalCost(Neighbour(), learn_weights=True)
+
+    def problem(self, batch: int = 4) -> tuple[Tensor, Tensor, Tensor]:
+        """y, Ω and x(0): samples of several sizes, NaN outside Ω, the last without observation."""
+        sizes = torch.logspace(0, 1, batch).reshape(-1, *[1] * len(self.shape))
+        mask = normal(batch, *self.shape, seed=1) > 0
+        mask[-1] = False
+        y = torch.where(mask, sizes * normal(batch, *self.shape), torch.nan)
+        return y, mask, sizes * normal(batch, *self.shape, seed=2)
+
+    def solve(self, y: Tensor, mask: Tensor, x0: Tensor, solver: Solver | None = None) -> Solution:
+        """The solution, with gradients or without as the surroundings say."""
+        solver, cost = solver or seeded(self.make), self.make_cost().to(x0.dtype)
+        return solver.to(x0.dtype)(cost.given(y, mask), x0)
+
+    @in_both_precisions
+    @torch.no_grad()
+    def test_solution_has_its_fields(self, dtype: torch.dtype) -> None:
+        """x is like x(0); both terms have a row for x(0) and one an iteration; samples may converge."""
+        y, mask, x0 = self.problem()
+        y, x0 = y.to(dtype), x0.to(dtype)
+        solution = self.solve(y, mask, x0)
+        assert (solution.x.shape, solution.x.dtype) == (x0.shape, dtype)
+        assert (solution.converged.shape, solution.converged.dtype) == ((len(x0),), torch.bool)
+        start = self.make_cost().to(dtype).given(y, mask).terms(x0)
+        for path, first in ((solution.observation, start.observation), (solution.prior, start.prior)):
+            assert (path.shape, path.dtype) == ((solution.iterations + 1, len(x0)), dtype)
+            assert_close(path[0], first)
+
+    @torch.no_grad()
+    def test_a_sample_does_not_depend_on_its_neighbours(self) -> None:
+        """Rule 1: a sample alone and in a batch have the same estimate, terms and convergence."""
+        together = self.solve(*self.problem())
+        for k, sample in enumerate(zip(*self.problem(), strict=True)):
+            alone = self.solve(*(tensor[None] for tensor in sample))
+            assert_close(alone.x[0], together.x[k], rtol=1e-4, atol=1e-4)
+            assert_close(alone.cost[:, 0], together.cost[: len(alone.cost), k], rtol=1e-4, atol=1e-4)
+            assert alone.converged[0] == together.converged[k]
+
+    @torch.no_grad()
+    def test_nan_outside_the_domain_is_harmless(self) -> None:
+        """Rule 2: NaN in y outside Ω is as good as any number there, even if there is nothing else."""
+        y, mask, x0 = self.problem()
+        solution = self.solve(y, mask, x0)
+        assert solution.x.isfinite().all()
+        assert solution.cost.isfinite().all()
+        assert_close(solution.x, self.solve(torch.where(mask, y, 7.0), mask, x0).x)
+
+    @torch.no_grad()
+    def test_inference_keeps_no_graph(self) -> None:
+        """Rules 3 and 4: the solver runs under no_grad, and what it gives back holds no graph."""
+        solution = self.solve(*self.problem())
+        for value in (solution.x, solution.observation, solution.prior):
+            assert not value.requires_grad
+            assert value.grad_fn is None
+
+    @torch.no_grad()
+    def test_memory_of_inference_does_not_grow_with_iterations(self) -> None:
+        """Rule 4: the graph of an iteration is gone before the next."""
+        few, many = seeded(self.make), seeded(self.make)
+        few.iterations, many.iterations = 2, 6
+        kept = [most_kept(lambda s=s: self.solve(*self.problem(), solver=s)) for s in (few, many)]
+        assert kept[1] <= kept[0]
+
+    def test_inference_mode_is_refused(self) -> None:
+        """Rule 3: inference_mode, where nothing can be differentiated, raises and names no_grad."""
+        problem, solver = self.problem(), seeded(self.make)
+        with pytest.raises(RuntimeError, match="no_grad"), torch.inference_mode():
+            self.solve(*problem, solver=solver)
+
+    def test_training_computes_the_same(self) -> None:
+        """Rule 5: the estimate is the same with and without gradients."""
+        trained = self.solve(*self.problem())
+        with torch.no_grad():
+            assert_close(trained.x.detach(), self.solve(*self.problem()).x)
+
+    @torch.no_grad()
+    def test_keeps_nothing_between_calls(self) -> None:
+        """Rule 6: a problem that is solved again, after another, has the same solution."""
+        solver = seeded(self.make)
+        first = self.solve(*self.problem(), solver=solver)
+        self.solve(*self.problem(batch=2), solver=solver)
+        again = self.solve(*self.problem(), solver=solver)
+        assert_close((again.x, again.cost), (first.x, first.cost))
+
+    @pytest.mark.parametrize("training", [False, True])
+    def test_leaves_its_input_as_it_was(self, training: bool) -> None:
+        """x(0) is not written to."""
+        y, mask, x0 = self.problem()
+        with torch.set_grad_enabled(training):
+            self.solve(y, mask, x0)
+        assert torch.equal(x0, self.problem()[2])
+        assert not x0.requires_grad
+
+    def test_gradients_reach_all_that_is_learned(self) -> None:
+        """The solver's weights, the prior's and those of U can be learned from the estimate."""
+        y, mask, x0 = self.problem()
+        solver, model = seeded(self.make), self.make_cost()
+        solver(model.given(y, mask), x0).x.square().sum().backward()
+        for name, parameter in [*solver.named_parameters(), *model.named_parameters()]:
+            if parameter.requires_grad:
+                assert parameter.grad is not None, name
+                assert parameter.grad.isfinite().all() and parameter.grad.any(), name
+
+
+class Kept:
+    """A tensor that autograd keeps for a backward pass."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+
+
+def most_kept(run: Callable[[], object]) -> int:
+    """The most tensors that autograd keeps at one time while `run` runs."""
+    alive: weakref.WeakSet[Kept] = weakref.WeakSet()
+    most = 0
+
+    def pack(tensor: Tensor) -> Kept:
+        nonlocal most
+        kept = Kept(tensor)
+        alive.add(kept)
+        most = max(most, len(alive))
+        return kept
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda kept: kept.tensor):
+        run()
+    return most

@@ -1,0 +1,39 @@
+"""A small sea and a model that has seen it: enough to walk through the whole house."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import xarray as xr
+from examples import make_sst, train_tiny
+
+import da4dvar
+
+
+@pytest.fixture(scope="session")
+def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model file of a few training steps."""
+    path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
+    train_tiny().save(path)
+    return path
+
+
+@pytest.fixture
+def model(model_path: Path) -> da4dvar.Interpolator:
+    """The same model, loaded anew for each test."""
+    return da4dvar.load(model_path)
+
+
+@pytest.fixture
+def truth() -> xr.Dataset:
+    """A complete field, but for land."""
+    return make_sst()
+
+
+@pytest.fixture
+def gappy(truth: xr.Dataset) -> xr.Dataset:
+    """The same with three fifths of it hidden."""
+    from da4dvar.experiment import hide
+
+    return hide(truth, "random", 0.4, seed=3)

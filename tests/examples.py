@@ -1,0 +1,72 @@
+"""Small data sets and models for the tests."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+
+import da4dvar
+from da4dvar.fields.gaps import Random
+from da4dvar.fields.scaling import Anomaly
+from da4dvar.training import Training
+from da4dvar.variational.priors.unet import UNet
+from da4dvar.variational.solvers.lstm import ConvLSTM
+
+WINDOW = 6
+
+
+def make_sst(days: int = 30, seed: int = 0, start: str = "2001-03-01") -> xr.Dataset:
+    """A smooth, drifting field with a season, a corner of land, and labels like a real file's."""
+    generator = np.random.default_rng(seed)
+    t, y, x = np.meshgrid(np.arange(days), np.arange(9), np.arange(8), indexing="ij")
+    phase = generator.uniform(0, 6, 3)
+    field = 15 + 3 * np.sin(0.02 * t + phase[0]) + np.sin(0.5 * x - 0.1 * t + phase[1])
+    field = np.round(field + 0.7 * np.cos(0.4 * y + 0.15 * t + phase[2]), 2)
+    field[:, :2, :2] = np.nan
+    ds = xr.Dataset(
+        {"sst": (("time", "lat", "lon"), field.astype("float32"))},
+        coords={
+            "time": pd.date_range(start, periods=days),
+            "lat": ("lat", -40 + 0.25 * np.arange(9), {"units": "degrees_north"}),
+            "lon": ("lon", 150 + 0.25 * np.arange(8), {"units": "degrees_east"}),
+        },
+        attrs={"title": "a small sea", "history": "made by hand"},
+    )
+    ds.sst.attrs = {"units": "degC", "standard_name": "sea_surface_temperature"}
+    ds.sst.encoding = {
+        "dtype": np.dtype("int16"),
+        "scale_factor": 0.01,
+        "add_offset": 0.0,
+        "_FillValue": np.int16(-32768),
+        "zlib": True,
+    }
+    ds.time.encoding = {"units": "days since 1990-01-01", "calendar": "standard"}
+    return ds
+
+
+def tiny_interpolator(seed: int = 0, initial: str = "zero") -> da4dvar.Interpolator:
+    """An untrained model of windows of six days and of four by five cells."""
+    boundary = ("zero", "zero")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return da4dvar.Interpolator(
+            prior=UNet(WINDOW, boundary, width=4),
+            solver=ConvLSTM(WINDOW, boundary, width=6, iterations=3),
+            layout=da4dvar.Layout(
+                ["sst"],
+                axes=["lat", "lon"],
+                channels=["time"],
+                window={"time": WINDOW, "lat": 5, "lon": 6},
+            ),
+            scaling=Anomaly(harmonics=1),
+            initial=initial,
+        )
+
+
+def train_tiny(steps: int = 6) -> da4dvar.Interpolator:
+    """A model trained for a few steps on ten weeks of the small sea."""
+    truth = make_sst(70, seed=1)
+    plan = Training(steps=steps, batch=4, validate_every=3, validation_samples=4, devices="cpu")
+    return tiny_interpolator().fit(truth, truth=truth, gaps=Random(0.4), training=plan)

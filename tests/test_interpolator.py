@@ -1,0 +1,188 @@
+"""From a labelled data set with gaps to one without, and the rules on the way."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from examples import make_sst, tiny_interpolator
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import da4dvar
+from da4dvar.errors import Da4dvarWarning, DataError, ModelError
+
+
+def test_every_sea_cell_comes_back_and_land_is_flagged(model, gappy, truth):
+    """What was asked for is finite; land, where nothing is known, is NaN and has flag 2."""
+    filled = model.interpolate(gappy)
+    sea = truth.sst.notnull()
+    assert bool(filled.sst.notnull().equals(sea))
+    assert (filled.sst_flag.values == np.where(~sea, 2, np.where(gappy.sst.notnull(), 0, 1))).all()
+
+
+def test_labels_survive(model, gappy):
+    """Dimension order, coordinates, attributes, encoding and dtype come back as they went in."""
+    turned = gappy.transpose("lon", "time", "lat")
+    filled = model.interpolate(turned)
+    assert filled.sst.dims == turned.sst.dims
+    assert filled.sst.dtype == turned.sst.dtype
+    assert filled.sst.encoding == turned.sst.encoding
+    assert filled.attrs == turned.attrs
+    assert filled.time.encoding == turned.time.encoding
+    xr.testing.assert_identical(filled.sst.coords.to_dataset(), turned.sst.coords.to_dataset())
+    attrs = dict(filled.sst.attrs)
+    assert attrs.pop("ancillary_variables") == "sst_flag"
+    assert attrs == turned.sst.attrs
+    np.testing.assert_allclose(
+        filled.sst.transpose("time", "lat", "lon"), model.interpolate(gappy).sst, atol=1e-5
+    )
+
+
+@settings(max_examples=8, deadline=None)
+@given(batch_size=st.integers(1, 40), chunks=st.fixed_dictionaries({d: st.integers(2, 9) for d in ("time", "lat")}))
+def test_an_answer_does_not_depend_on_batch_or_chunks(model_path, batch_size, chunks):
+    """Rule 1: any batch size and any dask chunking give the same answer to rounding."""
+    model, ds = da4dvar.load(model_path), make_sst(16)
+    ds = ds.where(np.random.default_rng(0).random(ds.sst.shape) < 0.4)
+    expected = model.interpolate(ds, batch_size=7)
+    lazy = model.interpolate(ds.chunk(chunks), batch_size=batch_size)
+    xr.testing.assert_allclose(lazy.compute(scheduler="synchronous"), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_lazy_in_lazy_out(model, gappy):
+    """A chunked data set gives a chunked one, and nothing is computed until it is asked for."""
+    lazy = model.interpolate(gappy.chunk({"time": 7}))
+    assert all(lazy[n].chunks is not None for n in ("sst", "sst_flag", "prior_term"))
+
+
+def test_keep_observed_keeps_every_bit(model, gappy):
+    """Observed values survive `keep_observed` bit for bit, and no other cell is touched."""
+    analysis, kept = model.interpolate(gappy), model.interpolate(gappy, keep_observed=True)
+    observed = gappy.sst.notnull().values
+    assert (kept.sst.values[observed] == gappy.sst.values[observed]).all()
+    np.testing.assert_array_equal(kept.sst.values[~observed], analysis.sst.values[~observed])
+
+
+def test_what_is_not_observed_cannot_matter(model, gappy):
+    """Rule 2: a mask variable hides values as well as NaN does."""
+    hidden = gappy.sst.isnull()
+    masked = gappy.assign(sst=gappy.sst.fillna(1e6), quality=(~hidden).astype("int8"))
+    masked.sst.attrs = gappy.sst.attrs
+    xr.testing.assert_allclose(model.interpolate(masked, mask="quality").sst, model.interpolate(gappy).sst)
+
+
+def test_an_observation_acts_only_within_its_windows(model, gappy):
+    """A value changed on the first day changes nothing a window later."""
+    changed = gappy.copy(deep=True)
+    changed.sst[0, 4, 4] = 25.0
+    before, after = model.interpolate(gappy), model.interpolate(changed)
+    assert not np.allclose(before.sst[:3], after.sst[:3], equal_nan=True)
+    np.testing.assert_allclose(before.sst[6:], after.sst[6:], atol=1e-5)
+
+
+def test_a_window_without_observations_is_flagged_and_counted(model, gappy):
+    """Rule 8: days out of reach are NaN, have flag 2, and a warning says how many windows."""
+    empty = gappy.copy(deep=True)
+    empty.sst[10:] = np.nan
+    with pytest.warns(Da4dvarWarning, match="hold no observation"):
+        filled = model.interpolate(empty)
+    assert filled.sst.isel(time=slice(20, None)).isnull().all()
+    assert (filled.sst_flag.isel(time=slice(20, None)) == 2).all()
+    assert filled.prior_term.isnull().any() and filled.prior_term.notnull().any()
+
+
+def test_names_and_directions_of_the_users_file_are_kept(model, gappy):
+    """Other names are matched by their CF roles, and a descending latitude comes back descending."""
+    theirs = gappy.rename(time="t", lat="nav_lat", lon="x", sst="analysed").isel(nav_lat=slice(None, None, -1))
+    filled = model.interpolate(theirs, variable={"sst": "analysed"})
+    assert filled.sst.dims == ("t", "nav_lat", "x")
+    np.testing.assert_allclose(
+        filled.sst.isel(nav_lat=slice(None, None, -1)), model.interpolate(gappy).sst, atol=1e-5
+    )
+
+
+def test_units_are_converted_with_a_note(model, gappy):
+    """Kelvin become the model's degrees, and a note says so."""
+    kelvin = gappy.assign(sst=gappy.sst + 273.15)
+    kelvin.sst.attrs = gappy.sst.attrs | {"units": "K"}
+    with pytest.warns(Da4dvarWarning, match="converted from K to degC"):
+        filled = model.interpolate(kelvin)
+    assert filled.sst.attrs["units"] == "degC"
+    np.testing.assert_allclose(filled.sst, model.interpolate(gappy).sst, atol=1e-3)
+
+
+def test_a_member_dimension_is_a_batch(model, gappy):
+    """Dimensions that the layout does not name are carried through, each entry by itself."""
+    members = xr.concat([gappy, gappy.where(gappy.lat > -39)], "member").assign_coords(member=["a", "b"])
+    filled = model.interpolate(members)
+    assert list(filled.member.values) == ["a", "b"]
+    assert filled.prior_term.dims[0] == "member"
+    np.testing.assert_allclose(filled.sst.isel(member=0), model.interpolate(gappy).sst, atol=1e-5)
+
+
+def test_a_file_shorter_than_a_window_is_filled(model, gappy):
+    """Four days are enough for a window of six: the other two count as not observed."""
+    filled = model.interpolate(gappy.isel(time=slice(0, 4)))
+    assert filled.sizes["time"] == 4
+    assert filled.sst.notnull().any()
+
+
+def test_one_day_is_enough(model, gappy):
+    """A single field without a time step to compare is no mistake."""
+    assert model.interpolate(gappy.isel(time=[5])).sst.notnull().any()
+
+
+def test_inference_holds_no_graph_and_leaves_no_trace(model, gappy):
+    """Rules 4 and 6: the same call twice gives the same bits, and parameters are as before."""
+    before = {k: v.clone() for k, v in model.model.state_dict().items()}
+    first, second = model.interpolate(gappy), model.interpolate(gappy)
+    xr.testing.assert_identical(first, second)
+    assert all(torch.equal(v, before[k]) for k, v in model.model.state_dict().items())
+    assert not any(p.grad is not None for p in model.model.parameters())
+
+
+def test_global_random_state_is_left_alone(model, gappy):
+    """Rule 10: neither numpy's nor torch's global generator is touched by an interpolation."""
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    expected = torch.rand(1), np.random.rand()  # noqa: NPY002
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    model.interpolate(gappy)
+    assert (torch.rand(1), np.random.rand()) == expected  # noqa: NPY002
+
+
+def test_the_accessor_the_function_and_pipe_agree(model, gappy):
+    """ds.da4dvar.interpolate, da4dvar.interpolate and ds.pipe are the same."""
+    expected = da4dvar.interpolate(gappy, model)
+    xr.testing.assert_identical(gappy.da4dvar.interpolate(model), expected)
+    xr.testing.assert_identical(gappy.pipe(da4dvar.interpolate, model), expected)
+
+
+def test_infinite_values_are_refused(model, gappy):
+    """An infinity is a mistake in the data, not a gap."""
+    gappy.sst[2, 4, 4] = np.inf
+    with pytest.raises(DataError, match="1 infinite"):
+        model.interpolate(gappy)
+
+
+def test_nothing_observed_is_refused(model, gappy):
+    """A variable of NaN alone is named."""
+    with pytest.raises(DataError, match="'sst' holds no observation"):
+        model.interpolate(gappy.where(False))
+
+
+def test_an_unfitted_model_says_so(gappy):
+    """Interpolating before fitting is a mistake with a mend."""
+    with pytest.raises(ModelError, match="call fit"):
+        tiny_interpolator().interpolate(gappy)
+
+
+def test_cftime_calendars_pass(model):
+    """A calendar that numpy does not know is no obstacle and comes back."""
+    ds = make_sst(12)
+    ds = ds.assign_coords(time=xr.date_range("2001-03-01", periods=12, calendar="noleap", use_cftime=True))
+    filled = model.interpolate(ds.where(ds.lon > 150.6))
+    assert filled.time.equals(ds.time)

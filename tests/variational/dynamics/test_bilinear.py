@@ -1,0 +1,92 @@
+"""The learned bilinear system: with the right coefficients it is Lorenz's systems."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+from variational.problems import double
+
+from da4dvar.testing import seeded
+from da4dvar.variational.dynamics.bilinear import Bilinear
+from da4dvar.variational.dynamics.lorenz63 import Lorenz63
+from da4dvar.variational.dynamics.lorenz96 import Lorenz96
+
+
+def with_coefficients(
+    dynamics: Bilinear,
+    constant: dict[int, float],
+    linear: dict[tuple[int, int], float],
+    quadratic: dict[tuple[int, int, int], float],
+) -> Bilinear:
+    """`dynamics` with bᵢ, Aᵢⱼ and Qᵢⱼₖ (j ≤ k) as given, and zero elsewhere."""
+    for parameter in dynamics.parameters():
+        nn.init.zeros_(parameter)
+    for i, value in constant.items():
+        dynamics.constant.data[i] = value
+    for (i, j), value in linear.items():
+        dynamics.linear.data[i, j] = value
+    pairs = [tuple(pair) for pair in dynamics.pairs.T.tolist()]
+    for (i, j, k), value in quadratic.items():
+        dynamics.quadratic.data[i, pairs.index((j, k))] = value
+    return dynamics
+
+
+def test_lorenz96_is_one_of_them() -> None:
+    """Neighbours −2 to 2 are numbered 0 to 4: x₊₁ x₋₁ − x₋₂ x₋₁ − x + 8."""
+    dynamics = with_coefficients(
+        Bilinear(8, reach=2).double(), {0: 8.0}, {(0, 2): -1.0}, {(0, 1, 3): 1.0, (0, 0, 1): -1.0}
+    )
+    x = double(2, 1, 8, 5)
+    assert_close(dynamics(x), Lorenz96()(x))
+
+
+def test_lorenz63_is_one_of_them() -> None:
+    """Every component has a law of its own: 10 (y − x), x (28 − z) − y, xy − 8/3 z."""
+    dynamics = with_coefficients(
+        Bilinear(3).double(),
+        {},
+        {(0, 0): -10.0, (0, 1): 10.0, (1, 0): 28.0, (1, 1): -1.0, (2, 2): -8 / 3},
+        {(1, 0, 2): -1.0, (2, 0, 1): 1.0},
+    )
+    x = double(2, 3, 5)
+    assert_close(dynamics(x), Lorenz63()(x))
+
+
+@pytest.mark.parametrize("reach", [None, 2])
+@pytest.mark.parametrize("axis", [-1, -2, -3])
+def test_components_may_be_any_axis(reach: int | None, axis: int) -> None:
+    """The same system along another axis gives the same tendency there."""
+    dynamics = seeded(lambda: Bilinear(6, reach, axis=axis)).double()
+    last = seeded(lambda: Bilinear(6, reach, axis=-1)).double()
+    x = double(2, 3, 4, 6)
+    assert_close(dynamics(x.movedim(-1, axis)), last(x).movedim(-1, axis))
+
+
+def test_periodic_system_obeys_one_law() -> None:
+    """A turn of the circle turns the tendency, whatever was learned."""
+    dynamics, x = seeded(lambda: Bilinear(7, reach=1)), double(2, 1, 7, 3).float()
+    assert_close(dynamics(torch.roll(x, 2, -2)), torch.roll(dynamics(x), 2, -2))
+
+
+def test_coefficients_are_learned_from_tendencies() -> None:
+    """Least squares on states and tendencies of Lorenz-63 finds its equations again."""
+    dynamics, x = Bilinear(3, axis=-1).double(), double(60, 3)
+    optimiser = torch.optim.LBFGS(dynamics.parameters(), max_iter=200, line_search_fn="strong_wolfe")
+
+    def misfit() -> torch.Tensor:
+        optimiser.zero_grad()
+        loss = (dynamics(x) - Lorenz63(axis=-1)(x)).square().mean()
+        loss.backward()
+        return loss
+
+    optimiser.step(misfit)
+    expected = torch.tensor([[-10.0, 10.0, 0.0], [28.0, -1.0, 0.0], [0.0, 0.0, -8 / 3]]).double()
+    assert_close(dynamics.linear.detach(), expected, rtol=0, atol=1e-3)
+
+
+def test_another_number_of_components_is_refused() -> None:
+    """The message says how many there are and how many are expected."""
+    with pytest.raises(ValueError, match="the state has 5 components, expected 4"):
+        Bilinear(4)(double(1, 5, 3))

@@ -1,0 +1,119 @@
+"""The two-scale U-Net: its contract, its scales and its symmetry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.testing import assert_close
+
+from da4dvar.testing import PriorContract, normal, seeded
+from da4dvar.variational.priors.unet import Branch, UNet
+
+
+class TestZero(PriorContract):
+    """A line that ends in zeros."""
+
+    shape = (2, 9)
+    boundary: tuple[str, ...] = ("zero",)
+
+    def make(self) -> UNet:
+        return UNet(self.shape[0], self.boundary, width=3)
+
+
+class TestReflect(TestZero):
+    """A line that is mirrored at its ends."""
+
+    boundary = ("reflect",)
+
+
+class TestPeriodic(TestZero):
+    """A circle."""
+
+    boundary = ("periodic",)
+
+
+class TestPlane(TestZero):
+    """A plane that is periodic one way."""
+
+    shape = (2, 5, 6)
+    boundary = ("zero", "periodic")
+
+
+class TestVolume(TestZero):
+    """Three dimensions, with a boundary of each kind, of sizes that are no multiples of the block."""
+
+    shape = (1, 4, 5, 3)
+    boundary = ("periodic", "reflect", "zero")
+
+
+class TestUnequalBlocks(TestPlane):
+    """A plane that is averaged along one axis alone."""
+
+    def make(self) -> UNet:
+        return UNet(2, self.boundary, width=3, kernel=5, downsampling=(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("boundary", "downsampling", "shift"),
+    [
+        (("periodic",), 2, (4,)),
+        (("periodic",), 4, (-4,)),
+        (("periodic", "periodic"), 2, (2, 6)),
+        (("zero", "periodic"), (2, 1), (0, 3)),
+        (("periodic", "zero", "periodic"), (2, 2, 4), (2, 0, 4)),
+    ],
+)
+def test_periodic_axes_commute_with_a_shift(
+    boundary: tuple[str, ...], downsampling: int | Sequence[int], shift: tuple[int, ...]
+) -> None:
+    """On a circle no cell is special: a shift by whole blocks shifts the answer."""
+    axes = len(boundary)
+    prior = seeded(lambda: UNet(2, boundary, width=3, downsampling=downsampling))
+    x, dims = normal(2, 2, *[8] * axes), tuple(range(2, 2 + axes))
+    assert_close(prior(torch.roll(x, shift, dims)), torch.roll(prior(x), shift, dims))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 7), min_size=1, max_size=3), st.integers(1, 4))
+def test_coarse_branch_sees_the_means_of_blocks(sizes: list[int], block: int) -> None:
+    """With nothing but Dw and Up, each cell is the mean of its block, or of what is left of one."""
+    prior = UNet(1, ("zero",) * len(sizes), downsampling=block)
+    prior.coarse, prior.fine = nn.Identity(), nn.Identity()
+    nn.init.ones_(prior.up.weight)
+    nn.init.zeros_(prior.up.bias)
+    x = normal(1, 1, *sizes)
+    cells, means = x[0, 0].numpy(), np.empty(sizes, dtype="float32")
+    for corner in np.ndindex(*(-(-n // block) for n in sizes)):
+        at = tuple(slice(c * block, (c + 1) * block) for c in corner)
+        means[at] = cells[at].mean()
+    assert_close(prior(x)[0, 0] - x[0, 0], torch.as_tensor(means))
+
+
+def test_a_branch_can_hold_a_product() -> None:
+    """A r ∘ B r is bilinear: with weights set by hand, Φ(x) = x² exactly, as a flow needs."""
+    branch = Branch(1, 2, 1, ("zero",))
+    for parameter in branch.parameters():
+        nn.init.zeros_(parameter)
+    branch.lift.convolution.weight.data[:, 0, 0] = torch.tensor([1.0, -1.0])  # r = (x⁺, x⁻)
+    branch.maps.convolution.weight.data[[2, 4], :, 0] = 1.0  # both factors are |x|
+    branch.project.convolution.weight.data[0, 2, 0] = 1.0
+    x = normal(2, 1, 7)
+    assert_close(branch(x), x.square())
+
+
+def test_downsampling_for_other_axes_is_refused() -> None:
+    """The message says how many numbers were given, and for how many axes."""
+    with pytest.raises(ValueError, match="downsampling has 3 numbers for 2 axes"):
+        UNet(1, ("zero", "zero"), downsampling=(2, 2, 2))
+
+
+def test_an_axis_that_is_too_short_for_the_kernel_is_refused() -> None:
+    """The coarse branch cannot mirror three cells out of two; the message says what to do."""
+    with pytest.raises(ValueError, match="use a smaller kernel or a longer axis"):
+        UNet(1, ("reflect",), kernel=7)(normal(1, 1, 5))

@@ -1,0 +1,67 @@
+"""Small states, domains and priors for the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from scipy.integrate import solve_ivp
+from torch import Tensor, nn
+
+from da4dvar.testing import normal
+
+# One rule an axis: every rule in one dimension, then mixed.
+BOUNDARIES = [
+    ("zero",),
+    ("reflect",),
+    ("periodic",),
+    ("periodic", "zero"),
+    ("reflect", "periodic"),
+    ("periodic", "reflect", "zero"),
+]
+
+
+def double(*shape: int, seed: int = 0) -> Tensor:
+    """Standard normal numbers in float64, the same every time."""
+    return normal(*shape, seed=seed).double()
+
+
+def domain(*shape: int, seed: int = 1) -> Tensor:
+    """A domain Ω of about half of the cells."""
+    return normal(*shape, seed=seed) > 0
+
+
+class Linear(nn.Module):
+    """Φ(x) = P x, on all the cells of a sample."""
+
+    def __init__(self, matrix: np.ndarray) -> None:
+        super().__init__()
+        self.matrix = torch.as_tensor(matrix)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.flatten(1) @ self.matrix.T).reshape(x.shape)
+
+
+def central_differences(f: Callable[[Tensor], Tensor], x: Tensor, step: float = 1e-6) -> Tensor:
+    """The gradient of each sample's f(x), shape (batch,), from values of f alone."""
+    gradient = torch.zeros_like(x)
+    for cell in np.ndindex(x.shape[1:]):
+        at = (slice(None), *cell)
+        ahead, behind = x.clone(), x.clone()
+        ahead[at] += step
+        behind[at] -= step
+        gradient[at] = (f(ahead) - f(behind)) / (2 * step)
+    return gradient
+
+
+def trajectory(dynamics: nn.Module, start: Tensor, times: np.ndarray) -> Tensor:
+    """The solution of dx/dt = φ(x), shape (component, time), by an adaptive scheme of order 8."""
+
+    def tendency(_: float, state: np.ndarray) -> np.ndarray:
+        return dynamics(torch.as_tensor(state)[:, None])[:, 0].detach().numpy()
+
+    solution = solve_ivp(
+        tendency, (times[0], times[-1]), start.numpy(), "DOP853", t_eval=times, rtol=1e-12, atol=1e-12
+    )
+    return torch.as_tensor(solution.y)

@@ -1,0 +1,64 @@
+"""Observation operators against numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from da4dvar.testing import normal
+from da4dvar.variational.cost import VariationalCost
+from da4dvar.variational.observation import Identity, LearnedOperator, LinearOperator
+from variational.problems import BOUNDARIES
+
+MIXTURE = [[0.5, 0.5, 0.0], [0.0, -1.0, 2.0]]
+
+
+def test_identity_sees_the_state() -> None:
+    """H(x) = x."""
+    x = normal(2, 3, 4)
+    assert_close(Identity()(x), x)
+
+
+@pytest.mark.parametrize("space", [(5,), (4, 5), (3, 4, 5)])
+def test_linear_operator_mixes_the_channels(space: tuple[int, ...]) -> None:
+    """H(x) = A x in every cell, in 1, 2 and 3 dimensions."""
+    x = normal(2, 3, *space)
+    expected = np.stack([np.tensordot(MIXTURE, sample, 1) for sample in x.double().numpy()])
+    assert_close(LinearOperator(MIXTURE)(x), torch.as_tensor(expected).float())
+
+
+def test_linear_operator_works_in_double_precision() -> None:
+    """In a model in float64 it gives float64."""
+    assert LinearOperator(MIXTURE).double()(normal(2, 3, 4).double()).dtype == torch.float64
+
+
+def test_linear_operator_travels_in_the_state_dict() -> None:
+    """Its matrix is kept with the weights, and is not learned."""
+    kept = LinearOperator(MIXTURE)
+    other = LinearOperator(torch.zeros(2, 3))
+    other.load_state_dict(kept.state_dict())
+    assert_close(other(normal(1, 3, 4)), kept(normal(1, 3, 4)))
+    assert not list(kept.parameters())
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES, ids=str)
+def test_learned_operator_starts_as_the_identity(boundary: tuple[str, ...]) -> None:
+    """Before any training, H(x) = x up to every edge."""
+    x = normal(2, 3, *[5, 6, 4][: len(boundary)])
+    assert_close(LearnedOperator(3, boundary, kernel=5)(x), x)
+
+
+def test_learned_operator_is_learned() -> None:
+    """From a smeared observation of known states, H comes to smear as the instrument does."""
+    states = normal(16, 1, 12)
+    seen = (torch.roll(states, 1, -1) + states + torch.roll(states, -1, -1)) / 3
+    cost = VariationalCost(torch.nn.Identity(), LearnedOperator(1, ("periodic",)))
+    optimiser = torch.optim.Adam(cost.observation.parameters(), lr=0.05)
+    for _ in range(100):
+        optimiser.zero_grad()
+        cost.given(seen, torch.ones_like(seen, dtype=torch.bool))(states).sum().backward()
+        optimiser.step()
+    weight = cost.observation.smear.convolution.weight.detach()
+    assert_close(weight, torch.full((1, 1, 3), 1 / 3), rtol=0, atol=0.01)
