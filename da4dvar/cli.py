@@ -7,17 +7,18 @@ import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
 import da4dvar
 from da4dvar.errors import Da4dvarError, Da4dvarWarning, DataError, RecipeError
 
+# typer carries a click of its own from some version on: its errors are reached through typer's.
+UsageError = typer.BadParameter.__bases__[0]
+
 app = typer.Typer(
     help="Fill the gaps of geoscience time series by learned variational data assimilation.",
     rich_markup_mode=None,
     add_completion=True,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 
@@ -319,15 +320,16 @@ def show_note(message: Any, category: type, *_: Any) -> None:
 def main() -> None:
     """Run a command; a user's mistake is one line and exit code 2."""
     warnings.showwarning = show_note
+    arguments = sys.argv[1:] or ["--help"]
     try:
-        status = app(standalone_mode=False)
+        status = app(arguments, standalone_mode=False)
     except Da4dvarError as error:
         say(f"error: {error}")
         status = 2
-    except click.ClickException as error:
-        say(f"error: {error.format_message()}; see da4dvar --help")
+    except UsageError as error:
+        say(f"error: {error.format_message().rstrip('.')}; see da4dvar --help")
         status = 2
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         say("stopped; nothing was written")
         status = 130
     sys.exit(status)

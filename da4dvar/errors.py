@@ -36,5 +36,5 @@ def nearest(name: str, names: Iterable[str]) -> str:
     """
     known = sorted(map(str, names))
     listed = f"there are: {', '.join(known)}" if known else "there are none"
-    close = difflib.get_close_matches(name, known, n=1)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"did you mean {close[0]!r}? ({listed})" if close else listed

@@ -80,6 +80,12 @@ def conform(
         for name in given:
             if name not in known:
                 raise DataError(f"the model has no {what} {name!r}: {nearest(name, known)}")
+    for name in signature.variables:
+        if name not in variable and name not in ds.variables:
+            raise DataError(
+                f"there is no variable {name!r}: {nearest(name, map(str, ds.data_vars))}; "
+                f"say which one it is with --variable {name}=NAME"
+            )
     sources = {name: pick(ds, variable.get(name, name)) for name in signature.variables}
     names = match_dims(next(iter(sources.values())), signature.dims, dim)
     notes: list[str] = []

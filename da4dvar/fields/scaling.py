@@ -100,7 +100,8 @@ class Anomaly:
     def fit(self, ds: xr.Dataset, variables: Sequence[str], dims: Sequence[str]) -> Self:
         for name in variables:
             residual = self.fit_climatology(ds, name, dims)
-            self.std[name] = positive(float(np.nanstd(residual)), name)
+            known = np.isfinite(residual).any()
+            self.std[name] = positive(float(np.nanstd(residual)) if known else np.nan, name)
         return self
 
     def fit_climatology(self, ds: xr.Dataset, name: str, dims: Sequence[str]) -> np.ndarray:

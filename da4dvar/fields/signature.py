@@ -55,7 +55,7 @@ class Signature:
         """The signature of a data set; the sizes of the dimensions in `fixed` belong to it."""
         described = {}
         for dim in dims:
-            coordinate = ds.coords.get(dim)
+            coordinate = ds[dim] if dim in ds.coords else None
             described[dim] = Dimension(
                 role=None if coordinate is None else axis_role(coordinate),
                 standard_name=None if coordinate is None else coordinate.attrs.get("standard_name"),

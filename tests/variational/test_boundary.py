@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import correlate
 from torch.testing import assert_close
+from variational.problems import BOUNDARIES
 
 from da4dvar.testing import normal, seeded
 from da4dvar.variational.boundary import MODES, Convolution, pad
-from variational.problems import BOUNDARIES
 
 NUMPY = {"zero": "constant", "reflect": "reflect", "periodic": "wrap"}
 AXES = st.lists(st.tuples(st.sampled_from(list(MODES)), st.integers(1, 6)), min_size=1, max_size=3)

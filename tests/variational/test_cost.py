@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.testing import assert_close
+from variational.problems import Linear, central_differences, domain, double
 
 from da4dvar.testing import normal
 from da4dvar.variational.cost import Cost, VariationalCost
-from variational.problems import Linear, central_differences, domain, double
 
 SHAPES = [(2, 6), (2, 3, 4), (1, 2, 3, 2)]
 RHOS = ["square", "absolute", torch.log1p]

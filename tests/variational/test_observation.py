@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
+from variational.problems import BOUNDARIES
 
 from da4dvar.testing import normal
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.observation import Identity, LearnedOperator, LinearOperator
-from variational.problems import BOUNDARIES
 
 MIXTURE = [[0.5, 0.5, 0.0], [0.0, -1.0, 2.0]]
 

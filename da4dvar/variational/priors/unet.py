@@ -77,9 +77,9 @@ class UNet(nn.Module):
         self.up = TRANSPOSED[axes](channels, channels, kernel_size=blocks, stride=blocks)
 
     def forward(self, x: Tensor) -> Tensor:
-        down = POOLS[len(self.boundary)](
-            x, self.downsampling, ceil_mode=True, count_include_pad=False
-        )
+        # In three dimensions the library refuses a block that is longer than the axis.
+        blocks = [min(block, size) for block, size in zip(self.downsampling, x.shape[2:], strict=True)]
+        down = POOLS[len(blocks)](x, blocks, ceil_mode=True, count_include_pad=False)
         up = self.up(self.coarse(down))
         for axis, size in enumerate(x.shape[2:], start=2):
             up = up.narrow(axis, 0, size)

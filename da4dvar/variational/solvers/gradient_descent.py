@@ -54,9 +54,8 @@ class GradientDescent(Solver):
             norm = gradient.flatten(1).norm(dim=1)
             first = norm if first is None else first
             converged = converged | (norm <= self.tolerance * first)
+            if bool(converged.all()):
+                break
             # A sample that has converged stands still: how long it runs is not its neighbours' say.
             x = torch.where(per_sample(converged, x), x, x - self.step * gradient)
-            if bool(converged.all()):
-                path.append(terms)
-                break
         return solution(x if self.keep == "last" else best, path, converged)

@@ -19,8 +19,8 @@ def test_tendency_is_that_of_the_equation(x: list[float], forcing: float) -> Non
     """dxⱼ/dt = (xⱼ₊₁ − xⱼ₋₂) xⱼ₋₁ − xⱼ + F, indices modulo J."""
     n = len(x)
     expected = [(x[(j + 1) % n] - x[j - 2]) * x[j - 1] - x[j] + forcing for j in range(n)]
-    tendency = Lorenz96(forcing, axis=-1)(torch.tensor(x).double())
-    assert_close(tendency, torch.tensor(expected).double(), rtol=1e-5, atol=1e-4)
+    tendency = Lorenz96(forcing, axis=-1)(torch.tensor(x, dtype=torch.float64))
+    assert_close(tendency, torch.tensor(expected, dtype=torch.float64))
 
 
 def test_every_time_and_sample_is_its_own() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.testing import assert_close
@@ -80,6 +80,7 @@ def test_periodic_axes_commute_with_a_shift(
 
 
 @settings(max_examples=30, deadline=None)
+@example([1, 3, 5], 2)
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=3), st.integers(1, 4))
 def test_coarse_branch_sees_the_means_of_blocks(sizes: list[int], block: int) -> None:
     """With nothing but Dw and Up, each cell is the mean of its block, or of what is left of one."""

@@ -1,0 +1,89 @@
+"""Layout: what it refuses, and the arithmetic of strides and channels."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from da4dvar.errors import RecipeError
+from da4dvar.fields.samples import to_channels
+from da4dvar.layout import Layout
+
+
+@given(window=st.integers(1, 100), overlap=st.floats(0, 1, exclude_max=True))
+def test_windows_follow_each_other_without_a_gap(window: int, overlap: float) -> None:
+    """A stride is at least one cell and at most a window, whatever the overlap."""
+    layout = Layout(["t"], ["time"], window={"time": window}, overlap={"time": overlap})
+    assert 1 <= layout.stride("time") <= window
+    assert abs(layout.stride("time") - max(1, window * (1 - overlap))) <= 0.5
+
+
+def test_half_a_window_overlaps_if_nothing_is_said() -> None:
+    """The overlap is 0.5 unless given."""
+    layout = Layout(["t"], ["time"], window={"time": 40})
+    assert layout.stride("time") == 20
+
+
+def test_folded_dimensions_come_before_the_axes() -> None:
+    """The order of the data is channels, then axes, as they were named."""
+    layout = Layout(["sst"], axes=["lon", "lat"], channels=["time", "depth"])
+    assert layout.dims == ("time", "depth", "lon", "lat")
+
+
+def test_a_periodic_axis_wraps_only_if_it_is_taken_whole() -> None:
+    """A window cut from a circle has ends, so that a network pads them with zeros."""
+    whole = Layout(["x"], ["component", "time"], periodic=["component"])
+    cut = Layout(["x"], ["component", "time"], periodic=["component"], window={"component": 8})
+    assert whole.boundary == ("periodic", "zero")
+    assert cut.boundary == ("zero", "zero")
+
+
+@given(
+    variables=st.integers(1, 3),
+    sizes=st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4)),
+    window=st.none() | st.integers(1, 4),
+)
+def test_the_count_of_channels_is_that_of_a_folded_window(
+    variables: int, sizes: tuple[int, int, int], window: int | None
+) -> None:
+    """One channel for each variable times each position along the folded dimensions."""
+    named = dict(zip(("time", "depth", "lat"), sizes, strict=True))
+    layout = Layout(
+        [f"v{k}" for k in range(variables)],
+        axes=["lat"],
+        channels=["time", "depth"],
+        window={} if window is None else {"time": window},
+    )
+    cut = np.zeros((variables, window or sizes[0], *sizes[1:]))
+    assert layout.channel_count(named) == len(to_channels(cut, layout))
+    assert layout.channel_count(named) == variables * math.prod(cut.shape[1:3])
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"variables": []}, "no variable"),
+        ({"variables": "sst"}, r"variables is 'sst', expected a list: \['sst'\]"),
+        ({"axes": "lat"}, "expected a list"),
+        ({"axes": []}, "got 0 axes, expected 1, 2 or 3"),
+        ({"axes": ["a", "b", "c", "d"]}, "got 4 axes"),
+        ({"channels": ["lat"]}, "'lat' is named twice"),
+        ({"axes": ["lat", "lat"]}, "'lat' is named twice"),
+        ({"periodic": ["time"]}, "periodic names 'time', which is not one of lat, lon"),
+        ({"window": {"day": 3}}, "window names 'day', which is not one of time, lat, lon"),
+        ({"overlap": {"day": 0.5}}, "overlap names 'day'"),
+        ({"window": {"time": 0}}, "window of 'time' is 0, expected 1 or more"),
+        ({"overlap": {"time": 1.0}}, "overlap of 'time' is 1.0"),
+        ({"overlap": {"time": -0.1}}, "overlap of 'time' is -0.1"),
+    ],
+)
+def test_a_layout_that_makes_no_sense_is_refused(change: dict[str, Any], text: str) -> None:
+    """The message says which entry was wrong and what was expected."""
+    good: dict[str, Any] = {"variables": ["sst"], "axes": ["lat", "lon"], "channels": ["time"]}
+    with pytest.raises(RecipeError, match=text):
+        Layout(**good | change)

@@ -1,0 +1,143 @@
+"""Gradient descent: its contract, and the minimum that the normal equations give."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+from variational.problems import Linear, domain, double
+
+from da4dvar.testing import SolverContract, normal
+from da4dvar.variational.cost import Cost, VariationalCost
+from da4dvar.variational.solvers.gradient_descent import GradientDescent
+
+
+class TestLine(SolverContract):
+    """The last of a few iterates, in one dimension."""
+
+    shape = (2, 6)
+
+    def make(self) -> GradientDescent:
+        return GradientDescent(0.1, iterations=5)
+
+
+class TestPlaneKeepsBest(SolverContract):
+    """The best of the iterates, in two dimensions."""
+
+    shape = (1, 4, 5)
+
+    def make(self) -> GradientDescent:
+        return GradientDescent(0.1, iterations=5, keep="best")
+
+
+class TestVolumeWithTolerance(SolverContract):
+    """Samples that converge after different numbers of iterations, in three dimensions."""
+
+    shape = (1, 3, 2, 4)
+
+    def make(self) -> GradientDescent:
+        return GradientDescent(0.2, iterations=40, tolerance=0.05)
+
+
+def quadratic(batch: int = 3, cells: int = 8) -> tuple[Cost, np.ndarray, float]:
+    """A cost with Φ(x) = P x, its minimum, shape (batch, cells), and a step that is short enough."""
+    p = np.eye(cells, k=1) * 0.9
+    model = VariationalCost(Linear(p), prior_weight=2.0).double()
+    y, mask = double(batch, 1, cells), domain(batch, 1, cells)
+    one, weight = model.log_weights.exp().tolist()
+    r = np.eye(cells) - p
+    normal_matrices = [one * np.diag(m.double()) + weight * r.T @ r for m in mask[:, 0]]
+    right = torch.where(mask, y, 0.0)[:, 0].numpy()
+    minimum = np.stack([np.linalg.solve(n, one * b) for n, b in zip(normal_matrices, right, strict=True)])
+    steepest = max(np.linalg.eigvalsh(2 * n)[-1] for n in normal_matrices)
+    return model.given(y, mask), minimum, 1 / steepest
+
+
+@pytest.mark.parametrize("keep", ["last", "best"])
+def test_converges_to_the_minimum(keep: str) -> None:
+    """For a linear prior, every sample reaches the solution of its normal equations."""
+    cost, minimum, step = quadratic()
+    with torch.no_grad():
+        solution = GradientDescent(step, iterations=3000, keep=keep)(cost, torch.zeros(3, 1, 8).double())
+    assert_close(solution.x[:, 0], torch.as_tensor(minimum), rtol=0, atol=1e-6)
+    assert (solution.cost.diff(dim=0) <= 1e-12).all()
+
+
+def test_a_step_is_along_the_gradient() -> None:
+    """x(1) = x(0) − s ∇U(x(0)), and the terms are those of x(0) and of x(1)."""
+    cost, _, _ = quadratic()
+    x0 = double(3, 1, 8, seed=2)
+    solution = GradientDescent(0.03, iterations=1)(cost, x0)
+    gradient, before = cost.gradient(x0)
+    assert_close(solution.x, x0 - 0.03 * gradient)
+    after = cost.terms(solution.x)
+    assert_close(solution.observation, torch.stack([before.observation, after.observation]))
+    assert_close(solution.prior, torch.stack([before.prior, after.prior]))
+
+
+def test_best_survives_a_step_that_is_too_long() -> None:
+    """Where the last iterate has left for infinity, the best is finite and better than the start."""
+    cost, _, step = quadratic()
+    x0 = double(3, 1, 8, seed=2)
+    with torch.no_grad():
+        last = GradientDescent(50 * step, iterations=500)(cost, x0)
+        best = GradientDescent(50 * step, iterations=500, keep="best")(cost, x0)
+    assert not last.x.isfinite().all()
+    assert best.x.isfinite().all()
+    reached = best.cost.nan_to_num(torch.inf).amin(0)
+    assert_close(cost(best.x), reached)
+    assert (cost(best.x) <= cost(x0)).all()
+
+
+def test_each_sample_stops_when_it_has_converged() -> None:
+    """A sample stands still once its gradient is small enough, and the others go on."""
+    mask = torch.ones(2, 1, 4, dtype=torch.bool)
+    cost = VariationalCost(nn.Identity()).given(double(2, 1, 4), mask)
+    start = torch.stack([cost.y[0], double(1, 4, seed=2)])  # the first is at its minimum
+    with torch.no_grad():
+        solution = GradientDescent(0.1, iterations=5, tolerance=1e-3)(cost, start)
+    assert solution.converged.tolist() == [True, False]
+    assert torch.equal(solution.x[0], start[0])
+    assert solution.iterations == 5
+
+
+def test_tolerance_bounds_the_gradient() -> None:
+    """Converged means that the gradient's norm is at most this part of the first, for each sample."""
+    cost, _, step = quadratic()
+    x0 = double(3, 1, 8, seed=2) * torch.tensor([1e-3, 1.0, 1e3]).double().reshape(3, 1, 1)
+    with torch.no_grad():
+        solution = GradientDescent(step, iterations=3000, tolerance=1e-2)(cost, x0)
+        first, last = (cost.gradient(x)[0].flatten(1).norm(dim=1) for x in (x0, solution.x))
+    assert solution.converged.all()
+    assert (last <= 1e-2 * first).all()
+    assert (last >= 1e-3 * first).all()
+    assert solution.iterations < 3000
+
+
+def test_counts_the_updates_that_were_made() -> None:
+    """A start at the minimum needs none; its terms are the only ones."""
+    cost = VariationalCost(nn.Identity()).given(normal(2, 1, 4), torch.ones(2, 1, 4, dtype=torch.bool))
+    with torch.no_grad():
+        solution = GradientDescent(0.1, iterations=5)(cost, cost.y)
+    assert (solution.iterations, len(solution.cost)) == (0, 1)
+    assert solution.converged.all()
+    assert torch.equal(solution.x, cost.y)
+
+
+def test_a_sample_without_observation_is_finite() -> None:
+    """From zero, nothing observed leaves the state at the prior's own minimum."""
+    y, mask = torch.full((1, 1, 8), torch.nan), torch.zeros(1, 1, 8, dtype=torch.bool)
+    model = VariationalCost(Linear(0.5 * np.eye(8, dtype="float32")))
+    with torch.no_grad():
+        solution = GradientDescent(0.1, iterations=5)(model.given(y, mask), torch.zeros(1, 1, 8))
+    assert_close(solution.x, torch.zeros(1, 1, 8))
+
+
+def test_wrong_settings_are_refused() -> None:
+    """The message says what was given and what is expected."""
+    with pytest.raises(ValueError, match="step is 0, expected a number above 0"):
+        GradientDescent(0)
+    with pytest.raises(ValueError, match="keep is 'first', expected 'last' or 'best'"):
+        GradientDescent(0.1, keep="first")

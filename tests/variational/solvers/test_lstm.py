@@ -1,0 +1,175 @@
+"""The learned solver: its contract, its cell against torch's, and how it is scaled."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+from variational.problems import domain
+
+from da4dvar.testing import Neighbour, SolverContract, normal, seeded
+from da4dvar.variational.cost import Cost, VariationalCost
+from da4dvar.variational.solvers.lstm import ConvLSTM, ConvLSTMCell
+
+
+class TestZero(SolverContract):
+    """A line that ends in zeros."""
+
+    shape = (2, 7)
+    boundary: tuple[str, ...] = ("zero",)
+    options: ClassVar[dict[str, Any]] = {}
+
+    def make(self) -> ConvLSTM:
+        return ConvLSTM(self.shape[0], self.boundary, width=3, iterations=3, **self.options)
+
+
+class TestReflect(TestZero):
+    """A line that is mirrored at its ends."""
+
+    boundary = ("reflect",)
+
+
+class TestPeriodic(TestZero):
+    """A circle, with an α that is learned."""
+
+    boundary = ("periodic",)
+    options: ClassVar = {"scale": "learned"}
+
+
+class TestPlane(TestZero):
+    """A plane that is periodic one way; the state is seen as well, and H is as wide as the gates."""
+
+    shape = (2, 5, 6)
+    boundary = ("periodic", "zero")
+    options: ClassVar = {"state_scale": 2.0, "output": "convolutional"}
+
+
+class TestVolume(TestZero):
+    """Three dimensions, with a boundary of each kind."""
+
+    shape = (1, 4, 5, 3)
+    boundary = ("periodic", "reflect", "zero")
+
+
+class TestCoarsePlane(TestZero):
+    """On blocks of two, of sizes that are no multiples."""
+
+    shape = (2, 5, 7)
+    boundary = ("zero", "periodic")
+    options: ClassVar = {"downsampling": 2, "state_scale": 2.0}
+
+
+def problem(*shape: int, weight: float = 1.0, prior: nn.Module | None = None) -> Cost:
+    """A cost for observations of about half of the cells, both terms times `weight`."""
+    model = VariationalCost(prior or Neighbour(), None, "square", weight, weight)
+    return model.given(normal(*shape), domain(*shape))
+
+
+def test_cell_is_that_of_torch() -> None:
+    """With a kernel of one cell, each cell is an LSTM of its own: the library's, gate by gate."""
+    cell, oracle = seeded(lambda: ConvLSTMCell(2, 3, 1, ("zero",))), nn.LSTMCell(2, 3)
+    enter, forget, leave, value = cell.gates.convolution.weight.detach()[..., 0].chunk(4)
+    weight = torch.cat([enter, forget, value, leave])
+    oracle.weight_ih.data, oracle.weight_hh.data = weight[:, :2], weight[:, 2:]
+    enter, forget, leave, value = cell.gates.convolution.bias.detach().chunk(4)
+    oracle.bias_ih.data, oracle.bias_hh.data = torch.cat([enter, forget, value, leave]), torch.zeros(12)
+    x, h, c = normal(2, 2, 5), normal(2, 3, 5, seed=1), normal(2, 3, 5, seed=2)
+    h_new, c_new = cell(x, h, c)
+    for k in range(5):
+        assert_close((h_new[..., k], c_new[..., k]), oracle(x[..., k], (h[..., k], c[..., k])))
+
+
+def test_rms_scale_does_not_see_the_units_of_the_cost() -> None:
+    """α is one over the size of the first gradient: a hundred times U gives the same estimate."""
+    solver, x0 = seeded(lambda: ConvLSTM(1, ("zero",), width=3, iterations=4)), normal(2, 1, 8, seed=2)
+    with torch.no_grad():
+        one = solver(problem(2, 1, 8), x0)
+        hundred = solver(problem(2, 1, 8, weight=100.0), x0)
+    assert_close(hundred.x, one.x, rtol=1e-4, atol=1e-4)
+    assert_close(hundred.cost, 100 * one.cost, rtol=1e-3, atol=1e-3)
+
+
+def test_learned_scale_is_one_number() -> None:
+    """α = 1 to begin with, positive, and only then is it learned."""
+    make = lambda scale: seeded(lambda: ConvLSTM(1, ("zero",), width=3, scale=scale))  # noqa: E731
+    learned, x0 = make("learned"), normal(2, 1, 8, seed=2)
+    with torch.no_grad():
+        one, hundred = learned(problem(2, 1, 8), x0), learned(problem(2, 1, 8, weight=100.0), x0)
+        learned.log_alpha.fill_(-torch.tensor(100.0).log())
+        undone = learned(problem(2, 1, 8, weight=100.0), x0)
+    assert not torch.allclose(one.x, hundred.x, atol=1e-2)
+    assert_close(undone.x, one.x, rtol=1e-4, atol=1e-4)
+    assert learned.log_alpha.requires_grad
+    assert not make("rms").log_alpha.requires_grad
+
+
+@pytest.mark.parametrize("scale", ["rms", "learned"])
+def test_a_sample_without_observation_is_finite(scale: str) -> None:
+    """Even where the first gradient is zero everywhere, in inference and in training."""
+    solver = seeded(lambda: ConvLSTM(1, ("zero",), width=3, iterations=4, scale=scale))
+    y, mask = torch.full((2, 1, 8), torch.nan), torch.zeros(2, 1, 8, dtype=torch.bool)
+    model = VariationalCost(Neighbour(), learn_weights=True)
+    solution = solver(model.given(y, mask), torch.zeros(2, 1, 8))
+    solution.x.square().sum().backward()
+    assert solution.x.isfinite().all()
+    assert all(p.grad.isfinite().all() for p in solver.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize("sizes", [(8,), (7,), (5,), (4, 6), (5, 7), (3, 4, 5)])
+@pytest.mark.parametrize("downsampling", [2, 3])
+def test_blocks_need_not_divide_the_field(sizes: tuple[int, ...], downsampling: int) -> None:
+    """Sizes that are no multiple come back as they were, and every cell is updated."""
+    boundary = ("zero",) * len(sizes)
+    solver = seeded(lambda: ConvLSTM(2, boundary, width=3, iterations=2, downsampling=downsampling))
+    x0 = normal(2, 2, *sizes, seed=2)
+    with torch.no_grad():
+        solution = solver(problem(2, 2, *sizes), x0)
+    assert solution.x.shape == x0.shape
+    assert (solution.x != x0).all()
+
+
+@pytest.mark.parametrize("downsampling", [1, 2])
+def test_periodic_axes_commute_with_a_shift(downsampling: int) -> None:
+    """On a circle no cell is special: observations shifted by whole blocks shift the estimate."""
+    boundary = ("zero", "periodic")
+    solver = seeded(lambda: ConvLSTM(1, boundary, width=3, iterations=3, downsampling=downsampling))
+    cost, x0 = problem(2, 1, 4, 8), normal(2, 1, 4, 8, seed=2)
+    turned = cost.model.given(torch.roll(cost.y, 2, -1), torch.roll(cost.mask, 2, -1))
+    with torch.no_grad():
+        assert_close(solver(turned, torch.roll(x0, 2, -1)).x, torch.roll(solver(cost, x0).x, 2, -1))
+
+
+def test_the_state_is_seen_when_asked() -> None:
+    """With a state scale, the update depends on where x is and not only on the gradient."""
+    everywhere = torch.ones(1, 1, 6, dtype=torch.bool)
+    model = VariationalCost(nn.Identity())
+    updates = {}
+    for state_scale in (None, 1.0):
+        solver = seeded(lambda s=state_scale: ConvLSTM(1, ("zero",), 3, iterations=1, state_scale=s))
+        with torch.no_grad():  # the same misfit, hence the same gradient, around 0 and around 5
+            starts = [torch.full((1, 1, 6), at) for at in (0.0, 5.0)]
+            updates[state_scale] = [solver(model.given(x + 1, everywhere), x).x - x for x in starts]
+    assert torch.allclose(*updates[None], atol=1e-5)
+    assert not torch.allclose(*updates[1.0], atol=1e-3)
+
+
+def test_it_makes_the_updates_it_is_told_to() -> None:
+    """The number of iterations may be changed, as training does; the way is the same so far."""
+    solver, x0 = seeded(lambda: ConvLSTM(1, ("zero",), width=3, iterations=2)), normal(2, 1, 8, seed=2)
+    with torch.no_grad():
+        few = solver(problem(2, 1, 8), x0)
+        solver.iterations = 5
+        more = solver(problem(2, 1, 8), x0)
+    assert (few.iterations, more.iterations) == (2, 5)
+    assert_close(more.cost[:3], few.cost)
+    assert not more.converged.any()
+
+
+@pytest.mark.parametrize("wrong", [{"scale": "std"}, {"output": "dense"}])
+def test_unknown_settings_are_refused(wrong: dict[str, str]) -> None:
+    """The message says what was given and what is expected."""
+    with pytest.raises(ValueError, match="expected"):
+        ConvLSTM(1, ("zero",), **wrong)
