@@ -13,7 +13,7 @@ import da4dvar
 from da4dvar.errors import Da4dvarError, Da4dvarWarning, DataError, RecipeError
 
 # typer carries a click of its own from some version on: its errors are reached through typer's.
-UsageError = typer.BadParameter.__bases__[0]
+UsageError: Any = typer.BadParameter.__bases__[0]
 
 app = typer.Typer(
     help="Fill the gaps of geoscience time series by learned variational data assimilation.",
@@ -22,7 +22,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Inputs = Annotated[list[str], typer.Argument(help="NetCDF files or Zarr stores, or a glob in quotes; the last is the output.")]
+Inputs = Annotated[
+    list[str],
+    typer.Argument(help="NetCDF files or Zarr stores, or a glob in quotes; the last is the output."),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
 Renamed = Annotated[
     list[str] | None,
@@ -32,9 +35,7 @@ Dims = Annotated[
     list[str] | None,
     typer.Option("--dim", help="NAME=OTHER: the dimension NAME is called OTHER. Repeatable."),
 ]
-Mask = Annotated[
-    str | None, typer.Option(help="A variable: non-zero or true where there is an observation.")
-]
+Mask = Annotated[str | None, typer.Option(help="A variable: non-zero or true where there is an observation.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything drawn at random.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
@@ -231,9 +232,7 @@ def gaps(
 def baseline(
     files: Inputs,
     method: Annotated[str, typer.Option(help="linear or climatology.")] = "linear",
-    history: Annotated[
-        str | None, typer.Option(help="Other years, for the climatology.")
-    ] = None,
+    history: Annotated[str | None, typer.Option(help="Other years, for the climatology.")] = None,
     variable: Renamed = None,
     dim: Dims = None,
     overwrite: Overwrite = False,
@@ -247,9 +246,7 @@ def baseline(
 
     inputs, output = split(files)
     ds = opened(inputs, output, overwrite)
-    filled = fill_classically(
-        ds, method, pairs(variable, "--variable"), pairs(dim, "--dim"), history
-    )
+    filled = fill_classically(ds, method, pairs(variable, "--variable"), pairs(dim, "--dim"), history)
     write_dataset(add_history(filled, command()), output, overwrite)
 
 
@@ -311,7 +308,7 @@ def say(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def show_note(message: Any, category: type, *_: Any) -> None:
+def show_note(message: Warning | str, category: type[Warning], *_: Any) -> None:
     """A warning of ours as a line; those of the libraries beneath are not the user's to mend."""
     if issubclass(category, Da4dvarWarning):
         say(f"note: {message}")
@@ -319,7 +316,7 @@ def show_note(message: Any, category: type, *_: Any) -> None:
 
 def main() -> None:
     """Run a command; a user's mistake is one line and exit code 2."""
-    warnings.showwarning = show_note
+    warnings.showwarning = show_note  # type: ignore[assignment]
     arguments = sys.argv[1:] or ["--help"]
     try:
         status = app(arguments, standalone_mode=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +95,8 @@ def class_of(section: str, kind: str) -> type:
     return getattr(importlib.import_module(module), name)
 
 
-def arguments_of(cls: type) -> list[str]:
-    """The names of a class's arguments."""
+def arguments_of(cls: Callable[..., Any]) -> list[str]:
+    """The names of the arguments of a class or function."""
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [n for n, p in inspect.signature(cls).parameters.items() if p.kind in named]
 
@@ -135,7 +135,7 @@ def build(section: str, table: Mapping[str, Any], offered: Mapping[str, Any] | N
     return call(cls, arguments, f"{section} of kind {table['kind']!r}")
 
 
-def call(cls: type, arguments: Mapping[str, Any], where: str) -> Any:
+def call(cls: Callable[..., Any], arguments: Mapping[str, Any], where: str) -> Any:
     """``cls(**arguments)`` for arguments that come from a file."""
     check_keys(arguments, arguments_of(cls), where)
     try:
@@ -155,15 +155,13 @@ def describe(section: str, thing: Any) -> Table:
         If the class is not one that a table can name.
     """
     wanted = f"{type(thing).__module__}:{type(thing).__qualname__}"
-    for kind, path in KINDS[section].items():
-        if path == wanted:
-            break
-    else:
+    kinds = {path: kind for kind, path in KINDS[section].items()}
+    if wanted not in kinds:
         raise RecipeError(
             f"{section}: {type(thing).__name__} is not one that a model file can name "
             f"({', '.join(KINDS[section])}); keep its weights with torch.save instead"
         )
-    table: Table = {"kind": kind}
+    table: Table = {"kind": kinds[wanted]}
     for name in arguments_of(type(thing)):
         value = getattr(thing, name)
         if name == "dynamics":

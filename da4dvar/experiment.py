@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
 import xarray as xr
@@ -15,6 +16,8 @@ from da4dvar.fields.conform import pick
 from da4dvar.fields.gaps import GapPattern
 from da4dvar.fields.signature import axis_role
 from da4dvar.fields.store import load_dataset
+
+Labelled = TypeVar("Labelled", xr.Dataset, xr.DataArray)
 
 METHODS = {"linear": Linear, "climatology": Climatology}
 ROLES = {"time": "T", "lat": "Y", "lon": "X"}
@@ -53,7 +56,7 @@ def hide(
     """
     for name, ends in (select or {}).items():
         ds = cut(ds, name, ends)
-    names = [n for n in ds.data_vars if ds[n].dtype.kind == "f" and ds[n].ndim]
+    names = numeric(ds)
     if not names:
         raise DataError("there is no variable of numbers with gaps to come; nothing to hide")
     first = ds[names[0]]
@@ -65,9 +68,7 @@ def hide(
     out = ds.copy()
     for name in names:
         if not set(ds[name].dims) >= set(mask.dims):
-            raise DataError(
-                f"variable {name!r} lacks a dimension of {first.name!r}; hide them one by one"
-            )
+            raise DataError(f"variable {name!r} lacks a dimension of {first.name!r}; hide them one by one")
         hidden = ds[name].where(mask).transpose(*ds[name].dims)
         out[name] = ds[name].copy(data=hidden.data)
     return out
@@ -134,7 +135,7 @@ def fill_classically(
         raise DataError(f"there is no method {method!r}: {nearest(method, METHODS)}")
     if variable:
         ds = xr.Dataset({n: pick(ds, s).rename(n) for n, s in variable.items()}, attrs=ds.attrs)
-    names = [n for n in ds.data_vars if ds[n].dtype.kind == "f" and ds[n].ndim]
+    names = numeric(ds)
     if not names:
         raise DataError("there is no variable of numbers to fill")
     time = dims_by_role(ds[names[0]], dim).get("time", "time")
@@ -150,7 +151,12 @@ def fill_classically(
     return ds.assign(Climatology(time, history=past).interpolate(ds[names]).data_vars)
 
 
-def cut(data: xr.Dataset, dim: str, ends: str) -> xr.Dataset:
+def numeric(ds: xr.Dataset) -> list[str]:
+    """The variables that hold real numbers."""
+    return [str(n) for n in ds.data_vars if ds[n].dtype.kind == "f" and ds[n].ndim]
+
+
+def cut(data: Labelled, dim: str, ends: str) -> Labelled:
     """The part of a data set from FIRST to LAST: labels, or positions where there are none."""
     if dim not in data.dims:
         raise DataError(f"there is no dimension {dim!r}: {nearest(dim, map(str, data.dims))}")

@@ -50,7 +50,11 @@ def of_dataset(ds: xr.Dataset) -> dict[str, Any]:
             if known.any():
                 entry["range"] = [float(array.values[known].min()), float(array.values[known].max())]
         variables[str(name)] = entry
-    return {"dimensions": dims, "variables": variables, "attributes": {k: str(v) for k, v in ds.attrs.items()}}
+    return {
+        "dimensions": dims,
+        "variables": variables,
+        "attributes": {k: str(v) for k, v in ds.attrs.items()},
+    }
 
 
 def text_of(table: Any, depth: int = 0) -> str:

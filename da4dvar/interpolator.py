@@ -95,9 +95,7 @@ class Interpolator:
     ) -> None:
         if initial not in ("zero", "observed", "linear"):
             raise ValueError(f"initial is {initial!r}, expected 'zero', 'observed' or 'linear'")
-        cost = VariationalCost(
-            prior, observation, rho, observation_weight, prior_weight, learn_weights
-        )
+        cost = VariationalCost(prior, observation, rho, observation_weight, prior_weight, learn_weights)
         self.model = VariationalModel(cost, solver)
         self.layout, self.scaling, self.initial, self.time = layout, scaling, initial, time
         self.signature: Signature | None = None
@@ -170,12 +168,11 @@ class Interpolator:
 
                 pattern = own_gaps(y, self.layout, self.time)
             t = None if target is None else self._stack(target)
-            pairs.append(
-                Samples(y, t, pattern, self.layout, noise / scale, self.initial, self.time)
-            )
+            pairs.append(Samples(y, t, pattern, self.layout, noise / scale, self.initial, self.time))
         with tempfile.TemporaryDirectory() as temporary:
             place = Path(temporary if folder is None else folder)
-            score = train(self.model, *pairs, training, place, resume, progress)
+            seen, checked = pairs
+            score = train(self.model, seen, checked, training, place, resume, progress)
         self.scores["validation_rmse_normalised"] = score
         return self
 
@@ -230,7 +227,7 @@ class Interpolator:
             if d in self.layout.channels and y.sizes[d] < w
         }
         padded = y.pad(short, constant_values=np.nan) if short else y
-        grid = WindowGrid.of(self.layout, padded.sizes)
+        grid = WindowGrid.of(self.layout, {str(d): n for d, n in padded.sizes.items()})
         model = self.frozen()
         x, weight, terms = reconstruct(padded, grid, self._solver(model), batch_size, progress)
         self._report(conformed, terms)
@@ -305,6 +302,8 @@ class Interpolator:
         device = next(model.parameters()).device
 
         def solve(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            if np.isinf(y).any():
+                raise DataError("infinite values in the data; replace them by NaN where nothing was seen")
             arrays = [np.nan_to_num(y, nan=0.0), np.isfinite(y), start(y, self.initial, axis)]
             folded = [np.stack([to_channels(w, self.layout) for w in array]) for array in arrays]
             with torch.no_grad():

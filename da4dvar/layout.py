@@ -94,13 +94,11 @@ class Layout:
     @property
     def boundary(self) -> tuple[str, ...]:
         """The boundary of a network along each axis: a periodic axis that is taken whole wraps."""
-        return tuple(
-            "periodic" if a in self.periodic and a not in self.window else "zero" for a in self.axes
-        )
+        return tuple("periodic" if a in self.periodic and a not in self.window else "zero" for a in self.axes)
 
     def channel_count(self, sizes: Mapping[str, int]) -> int:
         """Channels of a tensor, given the sizes of the dimensions that are taken whole."""
         count = len(self.variables)
         for dim in self.channels:
-            count *= self.window.get(dim, sizes[dim] if dim in sizes else 0)
+            count *= self.window.get(dim, sizes.get(dim, 0))
         return count

@@ -71,8 +71,7 @@ def save(interpolator: Interpolator, path: Path) -> None:
     except RecipeError as error:
         raise ModelError(f"{path}: cannot be saved; {error}") from error
     tensors = {
-        f"model.{k}": np.array(v.cpu().numpy(), order="C")
-        for k, v in interpolator.model.state_dict().items()
+        f"model.{k}": np.array(v.cpu().numpy(), order="C") for k, v in interpolator.model.state_dict().items()
     }
     labels = {}
     for key, value in interpolator.scaling.arrays().items():

@@ -49,9 +49,7 @@ def shared_range(arrays: list[xr.DataArray]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _row(
-    axes: np.ndarray, panels: Mapping[str, xr.DataArray], colours: str, low: float, high: float
-) -> None:
+def _row(axes: np.ndarray, panels: Mapping[str, xr.DataArray], colours: str, low: float, high: float) -> None:
     from matplotlib import colormaps
 
     cmap = colormaps[colours].with_extremes(bad=NOTHING)
@@ -60,7 +58,9 @@ def _row(
     axes = axes[-len(panels) :]
     for axis, (name, array) in zip(axes, panels.items(), strict=True):
         rows, columns = array.dims
-        y, x = (array[d] if d in array.coords else xr.DataArray(np.arange(array.sizes[d])) for d in array.dims)
+        y, x = (
+            array[d] if d in array.coords else xr.DataArray(np.arange(array.sizes[d])) for d in array.dims
+        )
         image = axis.pcolormesh(x, y, np.ma.masked_invalid(array.values), cmap=cmap, vmin=low, vmax=high)
         axis.set_title(name, fontsize="medium")
         axis.set_xlabel(labelled(x, columns))

@@ -138,7 +138,7 @@ class Recipe:
         # The one use of torch's global generator: its initialisers know no other.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(training.seed)
-            interpolator = self.interpolator(train.seen.sizes)
+            interpolator = self.interpolator({str(d): n for d, n in train.seen.sizes.items()})
         interpolator.fit(
             train.seen,
             train.truth,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as lightning
@@ -21,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 from da4dvar.errors import RecipeError
 from da4dvar.fields.samples import Samples
 from da4dvar.variational.model import VariationalModel
+from da4dvar.variational.solvers.base import Solver
 
 
 @contextmanager
@@ -81,7 +83,7 @@ class Training:
     validation_samples: int = 64
     seed: int = 0
     devices: str = "auto"
-    precision: str = "32-true"
+    precision: Any = "32-true"
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "rate", "clip", "validate_every", "validation_samples"):
@@ -149,6 +151,11 @@ class EndToEnd(lightning.LightningModule):
         self.final_iterations = model.solver.iterations
         self.squares: list[Tensor] = []
 
+    @property
+    def solver(self) -> Solver:
+        """The solver, whose number of iterations is set anew before every step."""
+        return self.model.solver
+
     def iterations_at(self, step: int) -> int:
         """Iterations of the solver at a step of the training."""
         plan = self.training_plan
@@ -158,15 +165,15 @@ class EndToEnd(lightning.LightningModule):
         return plan.iterations[part]
 
     def training_step(self, sample: dict[str, Tensor], _: int) -> Tensor:
-        self.model.solver.iterations = self.iterations_at(self.global_step)
+        self.solver.iterations = self.iterations_at(self.global_step)
         loss, error = reconstruction_loss(self.model, sample, self.training_plan.nu)
         self.log("train_rmse", error.mean().sqrt())
         return loss
 
     def validation_step(self, sample: dict[str, Tensor], _: int) -> None:
-        self.model.solver.iterations = self.final_iterations
+        self.solver.iterations = self.final_iterations
         # Lightning turns gradients off here; the solver turns on the one it needs.
-        _, error = reconstruction_loss(self.model, sample, (1.0, 0.0, 0.0))
+        error = reconstruction_loss(self.model, sample, (1.0, 0.0, 0.0))[1]
         self.squares.append(error)
 
     def on_validation_epoch_end(self) -> None:
@@ -174,7 +181,7 @@ class EndToEnd(lightning.LightningModule):
         self.squares.clear()
         self.log("validation_rmse", score, prog_bar=True)
 
-    def configure_optimizers(self) -> dict:
+    def configure_optimizers(self) -> Any:
         plan = self.training_plan
         learned = [p for p in self.model.parameters() if p.requires_grad]
         optimiser = torch.optim.AdamW(learned, lr=plan.rate, weight_decay=plan.weight_decay)

@@ -41,7 +41,10 @@ def test_labels_survive(model, gappy):
 
 
 @settings(max_examples=8, deadline=None)
-@given(batch_size=st.integers(1, 40), chunks=st.fixed_dictionaries({d: st.integers(2, 9) for d in ("time", "lat")}))
+@given(
+    batch_size=st.integers(1, 40),
+    chunks=st.fixed_dictionaries({d: st.integers(2, 9) for d in ("time", "lat")}),
+)
 def test_an_answer_does_not_depend_on_batch_or_chunks(model_path, batch_size, chunks):
     """Rule 1: any batch size and any dask chunking give the same answer to rounding."""
     model, ds = da4dvar.load(model_path), make_sst(16)
@@ -95,7 +98,9 @@ def test_a_window_without_observations_is_flagged_and_counted(model, gappy):
 
 def test_names_and_directions_of_the_users_file_are_kept(model, gappy):
     """Other names are matched by their CF roles, and a descending latitude comes back descending."""
-    theirs = gappy.rename(time="t", lat="nav_lat", lon="x", sst="analysed").isel(nav_lat=slice(None, None, -1))
+    theirs = gappy.rename(time="t", lat="nav_lat", lon="x", sst="analysed").isel(
+        nav_lat=slice(None, None, -1)
+    )
     filled = model.interpolate(theirs, variable={"sst": "analysed"})
     assert filled.sst.dims == ("t", "nav_lat", "x")
     np.testing.assert_allclose(

@@ -25,9 +25,7 @@ class Climatology:
         Other years of the same variables, to take the climatology from; `ds` itself if not given.
     """
 
-    def __init__(
-        self, time: str = "time", harmonics: int = 3, history: xr.Dataset | None = None
-    ) -> None:
+    def __init__(self, time: str = "time", harmonics: int = 3, history: xr.Dataset | None = None) -> None:
         self.time, self.harmonics, self.history = time, harmonics, history
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:

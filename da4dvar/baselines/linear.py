@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError
@@ -22,6 +21,7 @@ class Linear:
 
     Examples
     --------
+    >>> import numpy as np
     >>> y = xr.Dataset({"t2m": ("time", [1.0, np.nan, 3.0])})
     >>> Linear().interpolate(y)["t2m"].values
     array([1., 2., 3.])

@@ -195,19 +195,19 @@ def check_dim(array: xr.DataArray, dim: str, user_dim: str, expected: Dimension)
             f"({coordinate.values[where]}); sort it and drop duplicates "
             f"(ds.sortby({user_dim!r}).drop_duplicates({user_dim!r}))"
         )
-    got, wanted = abs(spacing(coordinate) or 0.0), abs(expected.spacing)
+    got, usual = abs(spacing(coordinate) or 0.0), abs(expected.spacing)
     uneven = np.abs(np.abs(differences) - got).max() > 0.1 * got
-    if uneven and not (expected.dates and monthly(wanted)):
+    if uneven and not (expected.dates and monthly(usual)):
         raise DataError(
             f"{user_dim!r} has steps from {readable(np.abs(differences).min(), coordinate)} to "
             f"{readable(np.abs(differences).max(), coordinate)}, expected "
-            f"{readable(wanted, coordinate)} throughout; reindex the data set so that what is "
+            f"{readable(usual, coordinate)} throughout; reindex the data set so that what is "
             "missing is NaN"
         )
-    if abs(got - wanted) > 0.05 * wanted:
+    if abs(got - usual) > 0.05 * usual:
         raise DataError(
             f"{user_dim!r} has steps of {readable(got, coordinate)}, but the model was trained on "
-            f"{readable(wanted, coordinate)}; resample the data set, or train a model on it"
+            f"{readable(usual, coordinate)}; resample the data set, or train a model on it"
         )
     return bool(np.sign(differences[0]) != np.sign(expected.spacing))
 

@@ -113,7 +113,7 @@ class Tracks:
         if len(slope) != 2 or not 0 <= slope[0] <= slope[1]:
             raise RecipeError(f"slope of tracks is {slope}, expected the least and the most, from 0 up")
         self.fraction, self.time, self.along, self.across = fraction, time, along, across
-        self.slope = tuple(slope)
+        self.slope = (float(slope[0]), float(slope[1]))
 
     def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
         _check_dims((self.time, self.along, self.across), sizes, "tracks")
@@ -239,7 +239,7 @@ class Transplanted:
         piece = self.masks.isel(at).transpose(*dims).values.astype(bool)
         if self.flip:
             axes = [a for a in range(piece.ndim) if generator.random() < 0.5]
-            piece = np.flip(piece, axes)
+            piece = np.flip(piece, tuple(axes))
         return piece
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import xarray as xr
 
 Dims = Sequence[str] | None
@@ -19,7 +18,7 @@ def rmse(estimate: xr.DataArray, truth: xr.DataArray, dims: Dims = None) -> xr.D
     dims : sequence of str, optional
         Dimensions to average over; all of them if not given.
     """
-    return np.sqrt(((estimate - truth) ** 2).mean(dims))
+    return ((estimate - truth) ** 2).mean(dims) ** 0.5
 
 
 def bias(estimate: xr.DataArray, truth: xr.DataArray, dims: Dims = None) -> xr.DataArray:

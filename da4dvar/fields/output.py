@@ -73,11 +73,10 @@ def like(source: xr.DataArray, values: xr.DataArray, conformed: Conformed, name:
     return copied
 
 
-def window_terms(
-    conformed: Conformed, terms: xr.DataArray, grid: WindowGrid, layout: Layout
-) -> xr.Dataset:
+def window_terms(conformed: Conformed, terms: xr.DataArray, grid: WindowGrid, layout: Layout) -> xr.Dataset:
     """Both terms of the cost of each window, on the coordinates of the windows' centres."""
-    coords, names = {}, {}
+    coords: dict = {}
+    names: dict[str, str] = {}
     for dim, starts, window in zip(layout.dims, grid.starts, grid.windows, strict=True):
         names[f"window_{dim}"] = f"window_{conformed.dims[dim]}"
         if dim in conformed.data.coords:

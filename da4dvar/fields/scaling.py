@@ -232,7 +232,10 @@ def harmonic_regression(values: np.ndarray, basis: np.ndarray, shrinkage: float)
     normal = (observed.T.astype("float64") @ products).reshape(-1, count, count)
     right = filled.T @ basis
     small = 1e-6 * np.eye(count)
-    region = np.linalg.solve(normal.sum(0) + small, right.sum(0))
+    # About each cell's own mean: a warm cell that is seen in summer only is no season of the region.
+    mean = normal[:, 0] / np.maximum(normal[:, :1, 0], 1)
+    within = normal - mean[:, :, None] * normal[:, :1]
+    region = np.linalg.solve(within.sum(0) + small, (right - mean * right[:, :1]).sum(0))
     penalty = np.diag([1e-6] + [shrinkage] * (count - 1))
     fitted = np.linalg.solve(normal + penalty, (right + penalty @ region)[..., None])[..., 0].T
     return np.where(observed.any(0), fitted, np.nan)

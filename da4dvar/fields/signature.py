@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -105,7 +106,7 @@ def steps(coordinate: xr.DataArray) -> np.ndarray | None:
     if values.dtype.kind == "M":
         return np.diff(values) / np.timedelta64(1, "s")
     if is_dates(coordinate):
-        return np.array([(b - a).total_seconds() for a, b in zip(values[:-1], values[1:], strict=True)])
+        return np.array([(b - a).total_seconds() for a, b in itertools.pairwise(values)])
     return np.diff(values.astype("float64")) if values.dtype.kind in "iuf" else None
 
 

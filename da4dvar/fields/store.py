@@ -38,9 +38,15 @@ def open_dataset(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
     if len(opened) == 1:
         return opened[0]
     try:
-        return xr.combine_by_coords(
-            opened, data_vars="minimal", coords="minimal", compat="override", combine_attrs="override"
+        joined = xr.combine_by_coords(
+            opened,
+            data_vars="minimal",
+            coords="minimal",
+            compat="override",
+            join="exact",
+            combine_attrs="override",
         )
+        return joined if isinstance(joined, xr.Dataset) else joined.to_dataset()
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(
             f"the {len(files)} files do not join to one data set ({_line(error)}); "
@@ -91,7 +97,7 @@ def _open_one(path: str) -> xr.Dataset:
         raise DataError(f"{path}: a folder that is no Zarr store; a store's name ends in .zarr")
     try:
         if is_zarr:
-            return xr.open_zarr(path, chunks=None, decode_timedelta=False)
+            return xr.open_zarr(path, chunks=None, consolidated=False, decode_timedelta=False)
         return xr.open_dataset(path, engine="netcdf4", decode_timedelta=False)
     except PermissionError as error:
         raise DataError(f"{path}: not permitted to read it ({error.strerror})") from error

@@ -122,7 +122,9 @@ def _members(
     pieces = []
     for begin, end in zip(begins, [*begins[1:], grid.sizes[axis]], strict=True):
         reach = [(p, c.start) for p, c in parts if c.start < end and c.stop > begin]
-        piece = dask.delayed(_piece, pure=False)([p for p, _ in reach], [s for _, s in reach], axis, begin, end)
+        piece = dask.delayed(_piece, pure=False)(
+            [p for p, _ in reach], [s for _, s in reach], axis, begin, end
+        )
         sizes = [end - begin if a == axis else n for a, n in enumerate(grid.sizes)]
         shape = (y.shape[0] + 1, y.shape[1], *sizes)
         pieces.append(dask.array.from_delayed(piece, shape, "float32"))
@@ -132,9 +134,7 @@ def _members(
     )
 
 
-def _piece(
-    parts: list[Overlap], starts: list[int], axis: int, begin: int, end: int
-) -> np.ndarray:
+def _piece(parts: list[Overlap], starts: list[int], axis: int, begin: int, end: int) -> np.ndarray:
     """The estimate from `begin` to `end`, with its weight as one more variable."""
     shape = list(parts[0].total.shape)
     shape[2 + axis] = end - begin

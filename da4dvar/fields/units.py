@@ -16,7 +16,7 @@ def registry() -> Any:
     """pint's units, with the few that CF spells in its own way."""
     import pint  # takes a quarter of a second, and most data sets need no conversion
 
-    units = pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
+    units: Any = pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
     units.define("psu = 1e-3 = practical_salinity_unit")
     return units
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -35,7 +35,9 @@ class WindowGrid:
     @classmethod
     def of(cls, layout: Layout, sizes: Mapping[str, int]) -> Self:
         """The grid of a layout on a field; an axis shorter than its window is taken whole."""
-        cells, windows, starts = [], [], []
+        cells: list[int] = []
+        windows: list[int] = []
+        starts: list[tuple[int, ...]] = []
         for dim in layout.dims:
             size = sizes[dim]
             window = min(layout.window.get(dim, size), size)
@@ -64,9 +66,7 @@ class WindowGrid:
         return np.ix_(
             *(
                 (starts[n] + np.arange(window)) % size
-                for n, starts, window, size in zip(
-                    number, self.starts, self.windows, self.sizes, strict=True
-                )
+                for n, starts, window, size in zip(number, self.starts, self.windows, self.sizes, strict=True)
             )
         )
 
@@ -140,16 +140,17 @@ def overlap_add(
     total = np.zeros(y.shape, dtype="float32")
     weight = np.zeros(y.shape[1:], dtype="float32")
     terms = np.full((2, y.shape[1], *grid.shape), np.nan, dtype="float32")
+    every: tuple[Any, ...] = (slice(None),)
     everything = itertools.product(range(y.shape[1]), grid)
     while some := list(itertools.islice(everything, batch_size)):
         places = [(member, number, grid.cells(number)) for member, number in some]
-        full = [p for p in places if np.isfinite(y[:, p[0]][:, *p[2]]).any()]
+        full = [p for p in places if np.isfinite(y[:, p[0]][every + p[2]]).any()]
         if full:
-            x, costs = solve(np.stack([y[:, member][:, *cells] for member, _, cells in full]))
+            x, costs = solve(np.stack([y[:, member][every + cells] for member, _, cells in full]))
             for k, (member, number, cells) in enumerate(full):
-                total[:, member][:, *cells] += taper * x[k]
+                total[:, member][every + cells] += taper * x[k]
                 weight[member][cells] += taper
-                terms[(slice(None), member, *number)] = costs[:, k]
+                terms[(*every, member, *number)] = costs[:, k]
         if done is not None:
             done(len(places))
     return Overlap(total, weight, terms)

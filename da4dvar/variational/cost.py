@@ -36,7 +36,7 @@ class Cost:
         Zero outside Ω.
     mask : Tensor of bool, same shape
         Ω: where there is an observation.
-    prior : nn.Module
+    prior : callable
         Φ.
     """
 
@@ -45,7 +45,7 @@ class Cost:
         self.y = torch.where(mask, y, 0.0)
 
     @property
-    def prior(self) -> nn.Module:
+    def prior(self) -> Callable[[Tensor], Tensor]:
         return self.model.prior
 
     def terms(self, x: Tensor) -> Terms:
@@ -121,9 +121,7 @@ class VariationalCost(nn.Module):
         if isinstance(rho, str) and rho not in SHAPES:
             raise ValueError(f"rho is {rho!r}, expected {' or '.join(SHAPES)}, or a callable")
         if min(observation_weight, prior_weight) <= 0:
-            raise ValueError(
-                f"weights are {observation_weight} and {prior_weight}, expected both above 0"
-            )
+            raise ValueError(f"weights are {observation_weight} and {prior_weight}, expected both above 0")
         self.prior = prior
         self.observation = Identity() if observation is None else observation
         self.rho, self.learn_weights = rho, learn_weights

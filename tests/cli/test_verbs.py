@@ -144,7 +144,18 @@ def test_simulate_baseline_evaluate(tmp_path):
 def test_the_same_seed_gives_the_same_file(tmp_path):
     """Simulations and gaps are functions of their seed."""
     for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
-        ran("simulate", "lorenz63", f"{name}.nc", "--series", "2", "--steps", "20", "--seed", seed, cwd=tmp_path)
+        ran(
+            "simulate",
+            "lorenz63",
+            f"{name}.nc",
+            "--series",
+            "2",
+            "--steps",
+            "20",
+            "--seed",
+            seed,
+            cwd=tmp_path,
+        )
     a, b, c = (xr.open_dataset(tmp_path / f"{n}.nc").load() for n in "abc")
     xr.testing.assert_equal(a, b)
     assert not a.equals(c)
@@ -203,7 +214,9 @@ def test_the_doors_are_quick_and_light():
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("verb", ["", "interpolate", "train", "evaluate", "simulate", "gaps", "baseline", "inspect"])
+@pytest.mark.parametrize(
+    "verb", ["", "interpolate", "train", "evaluate", "simulate", "gaps", "baseline", "inspect"]
+)
 def test_help_has_an_example(verb, tmp_path):
     """--help of every verb shows how it is used."""
     text = ran(*([verb] if verb else []), "--help", cwd=tmp_path)

@@ -126,6 +126,16 @@ def test_a_gappy_cell_takes_the_season_of_the_region(shrinkage: float) -> None:
         assert np.abs(fit[1:, 2] - [5, *[0] * 5]).max() > 1
 
 
+def test_cells_of_other_means_make_no_season() -> None:
+    """A cold cell seen in summer and a warm one seen in winter: neither has a season, nor the region."""
+    time = xr.date_range("2001-01-01", periods=1461)
+    basis = design(xr.DataArray(time, dims="time"))
+    values = np.array([10.0, 30.0]) + 0.1 * np.random.default_rng(0).standard_normal((1461, 2))
+    values[basis[:, 1] > 0, 0] = np.nan
+    values[basis[:, 1] < 0, 1] = np.nan
+    np.testing.assert_allclose(basis @ harmonic_regression(values, basis, 5.0), [[10, 30]] * 1461, atol=0.5)
+
+
 def test_a_cell_that_is_never_observed_is_nan() -> None:
     """It has no climatology, and is not estimated; the others are what they would be without it."""
     ds = sea()
@@ -203,7 +213,7 @@ def test_cells_that_are_not_known_are_refused(lat: list[float]) -> None:
 def test_a_time_without_dates_is_refused(time: np.ndarray | None) -> None:
     """There is no season without dates; the message says how to give them."""
     ds = sea().drop_vars("time") if time is None else sea().assign_coords(time=time)
-    with pytest.raises(DataError, match="needs dates along 'time' .* give the time axis CF units"):
+    with pytest.raises(DataError, match=r"needs dates along 'time' .* give the time axis CF units"):
         fitted(Anomaly(), ds)
 
 

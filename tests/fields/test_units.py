@@ -62,7 +62,9 @@ def test_unknown_or_equal_units_are_left(got: str | None, wanted: str | None) ->
 )
 def test_units_that_do_not_convert_are_refused(got: str, wanted: str) -> None:
     """The message has both units and says what to correct."""
-    with pytest.raises(DataError, match="variable 'q' is in .* cannot be converted .*; correct its attribute"):
+    with pytest.raises(
+        DataError, match=r"variable 'q' is in .* cannot be converted .*; correct its attribute"
+    ):
         converted(quantity(got), wanted)
 
 

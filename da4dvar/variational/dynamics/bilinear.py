@@ -37,9 +37,7 @@ class Bilinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[self.axis] != self.components:
-            raise ValueError(
-                f"the state has {x.shape[self.axis]} components, expected {self.components}"
-            )
+            raise ValueError(f"the state has {x.shape[self.axis]} components, expected {self.components}")
         x = x.movedim(self.axis, -1)
         if self.reach is None:
             inputs = x

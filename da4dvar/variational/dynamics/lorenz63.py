@@ -17,14 +17,10 @@ class Lorenz63(nn.Module):
         The axis of the three components, counted from the end.
     """
 
-    def __init__(
-        self, sigma: float = 10.0, rho: float = 28.0, beta: float = 8 / 3, axis: int = -2
-    ) -> None:
+    def __init__(self, sigma: float = 10.0, rho: float = 28.0, beta: float = 8 / 3, axis: int = -2) -> None:
         super().__init__()
         self.sigma, self.rho, self.beta, self.axis = sigma, rho, beta, axis
 
     def forward(self, x: Tensor) -> Tensor:
         x, y, z = x.unbind(self.axis)
-        return torch.stack(
-            [self.sigma * (y - x), x * (self.rho - z) - y, x * y - self.beta * z], self.axis
-        )
+        return torch.stack([self.sigma * (y - x), x * (self.rho - z) - y, x * y - self.beta * z], self.axis)

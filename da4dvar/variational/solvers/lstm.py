@@ -82,7 +82,8 @@ class ConvLSTM(Solver):
         self.output, self.state_scale, self.downsampling = output, state_scale, downsampling
         inputs = channels if state_scale is None else 2 * channels
         if downsampling == 1:
-            self.down, self.up = nn.Identity(), nn.Identity()
+            self.down: nn.Module = nn.Identity()
+            self.up: nn.Module = nn.Identity()
         else:
             axes = len(boundary)
             self.down = CONVOLUTIONS[axes](inputs, width, downsampling, stride=downsampling)
@@ -90,9 +91,7 @@ class ConvLSTM(Solver):
             inputs = width
         self.cell = ConvLSTMCell(inputs, width, kernel, boundary)
         outputs = channels if downsampling == 1 else width
-        self.update = Convolution(
-            width, outputs, 1 if output == "linear" else kernel, boundary, bias=False
-        )
+        self.update = Convolution(width, outputs, 1 if output == "linear" else kernel, boundary, bias=False)
         self.log_alpha = nn.Parameter(torch.zeros(()), requires_grad=scale == "learned")
 
     def forward(self, cost: Cost, x0: Tensor) -> Solution:

@@ -91,6 +91,17 @@ def test_best_survives_a_step_that_is_too_long() -> None:
     assert (cost(best.x) <= cost(x0)).all()
 
 
+def test_each_sample_keeps_its_own_best() -> None:
+    """One that diverges keeps its start, while another, less steep, keeps its last iterate."""
+    model = VariationalCost(Linear(np.zeros((4, 4), dtype="float32")))
+    mask = torch.tensor([True, False]).reshape(2, 1, 1).expand(2, 1, 4)
+    x0 = normal(2, 1, 4)
+    with torch.no_grad():  # U is 2‖x‖² and ‖x‖²: a step multiplies x by −1.8 and by −0.4
+        solution = GradientDescent(0.7, iterations=20, keep="best")(model.given(0 * x0, mask), x0)
+    assert torch.equal(solution.x[0], x0[0])
+    assert_close(solution.x[1], torch.zeros(1, 4), rtol=0, atol=1e-6)
+
+
 def test_each_sample_stops_when_it_has_converged() -> None:
     """A sample stands still once its gradient is small enough, and the others go on."""
     mask = torch.ones(2, 1, 4, dtype=torch.bool)

@@ -131,6 +131,16 @@ def test_blocks_need_not_divide_the_field(sizes: tuple[int, ...], downsampling: 
     assert (solution.x != x0).all()
 
 
+def test_what_lacks_of_the_last_block_is_zero() -> None:
+    """Seven cells are as eight of which the last has neither gradient nor state."""
+    solver = seeded(lambda: ConvLSTM(1, ("zero",), width=3, scale="learned", downsampling=2))
+    eight, x0 = problem(2, 1, 8, prior=nn.Identity()), normal(2, 1, 8, seed=2)
+    eight.mask[..., 7] = False
+    seven = eight.model.given(eight.y[..., :7], eight.mask[..., :7])
+    with torch.no_grad():
+        assert_close(solver(seven, x0[..., :7]).x, solver(eight, x0).x[..., :7])
+
+
 @pytest.mark.parametrize("downsampling", [1, 2])
 def test_periodic_axes_commute_with_a_shift(downsampling: int) -> None:
     """On a circle no cell is special: observations shifted by whole blocks shift the estimate."""

@@ -1,0 +1,108 @@
+"""The table of this recipe's README: every method on the same hidden cells of a year.
+
+    python recipes/oisst-tasman/measure.py [--year 2011] [--model oisst-tasman]
+
+The test year is 2011. Whatever is chosen (the observation error of the EOF interpolation, the
+overlap of the windows) is chosen on 2010, by the same command.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from eof_reference import EofInterpolation
+
+import da4dvar
+from da4dvar.baselines.climatology import Climatology
+from da4dvar.baselines.linear import Linear
+from da4dvar.evaluation import as_columns
+from da4dvar.experiment import hide
+from da4dvar.plots import maps
+
+HERE = Path(__file__).parent
+DATASETS = HERE.parents[1] / "datasets"
+SEEDS = (11, 12, 13)
+METHODS = dict[str, Callable[[xr.Dataset], xr.Dataset]]
+
+
+def gappy(truth: xr.Dataset, sampling: str, seed: int) -> xr.Dataset:
+    """The year under tracks, or under the cloud masks that no training has seen."""
+    if sampling == "tracks":
+        return hide(truth, "tracks", 0.035, seed=seed)
+    return hide(
+        truth,
+        "transplanted",
+        1.0,
+        masks=f"{DATASETS}/cloud-masks/cloud_masks_32.nc:observed",
+        select_masks={"window": "100:135"},
+        dim={"day": "time", "y": "lat", "x": "lon"},
+        seed=seed,
+    )
+
+
+def methods(history: xr.Dataset, model: str, error: float) -> METHODS:
+    """Every method, fitted to the training years."""
+    eofs = {
+        f"EOF optimal interpolation, {n} modes": EofInterpolation(n, error).fit(history) for n in (30, 80)
+    }
+    return {
+        f"da4dvar, model {Path(model).stem}": lambda ds: da4dvar.interpolate(ds, model),
+        **{name: eof.interpolate for name, eof in eofs.items()},
+        "linear in time": Linear().interpolate,
+        "climatology 1990-2009": Climatology(history=history).interpolate,
+    }
+
+
+def main(year: str, model: str, error: float, figure: Path | None) -> None:
+    everything = xr.open_dataset(DATASETS / "oisst-tasman/oisst_tasman_1990_2011.nc").load()
+    history, truth = everything.sel(time=slice("1990", "2009")), everything.sel(time=year)
+    fitted = methods(history, model, error)
+    rows = [["method", "", "tracks", "clouds"], *([n, ""] for n in fitted)]
+    seen = {}
+    for sampling in ("tracks", "clouds"):
+        errors: dict[str, list[float]] = {name: [] for name in fitted}
+        for seed in SEEDS:
+            sampled = gappy(truth, sampling, seed)
+            seen[sampling] = float(sampled.sst.notnull().sum() / truth.sst.notnull().sum())
+            unseen = truth.sst.where(sampled.sst.isnull())
+            for name, interpolate in fitted.items():
+                # Cells that a method leaves empty count with the climatology, for every method.
+                estimate = interpolate(sampled).sst
+                fallback = fitted["climatology 1990-2009"](sampled).sst
+                difference = estimate.fillna(fallback) - unseen
+                errors[name].append(float(np.sqrt((difference**2).mean())))
+        for row in rows[1:]:
+            row.append(f"{np.mean(errors[row[0]]):.3f} ± {np.std(errors[row[0]]):.3f}")
+    print(f"RMSE on unobserved sea cells of {year} [°C], mean and spread over mask seeds {SEEDS}")
+    print("observed sea cells: " + ", ".join(f"{k} {100 * v:.1f} %" for k, v in seen.items()))
+    print(as_columns(rows))
+    if figure is not None:
+        draw(truth, fitted, figure)
+
+
+def draw(truth: xr.Dataset, fitted: METHODS, path: Path, day: str = "2011-09-20") -> None:
+    """Truth, what was seen, and what the best three methods make of it."""
+    sampled = gappy(truth, "tracks", SEEDS[0])
+    names = [n for n in fitted if "80 modes" in n or n.startswith(("da4dvar", "linear"))]
+    filled = {n: fitted[n](sampled).sst.sel(time=day) for n in names}
+    here = truth.sst.sel(time=day)
+    errors = {f"error: {n}": f - here for n, f in filled.items()}
+    for error in errors.values():
+        error.attrs = {"long_name": "error", "units": "degree_Celsius"}
+    fields = {"truth": here, "observed that day": sampled.sst.sel(time=day)} | filled
+    title = f"Sea-surface temperature off Tasmania, {day}, from tracks over 3.5 % of the cells"
+    maps(fields, errors, title).savefig(path, dpi=90)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--year", default="2011")
+    parser.add_argument("--model", default="oisst-tasman")
+    parser.add_argument("--error", type=float, default=0.2, help="observation error of the EOF method")
+    parser.add_argument("--figure", type=Path)
+    given = parser.parse_args()
+    main(given.year, given.model, given.error, given.figure)

@@ -1,0 +1,150 @@
+"""Twin experiments: a truth that obeys its equations, and observations as they are said to be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.integrate import solve_ivp
+
+from da4dvar.errors import Da4dvarError
+from da4dvar.simulate import SYSTEMS, lorenz63, lorenz96
+
+
+def tendency96(_: float, x: np.ndarray) -> np.ndarray:
+    """Lorenz (1996), eq. (1)."""
+    return (np.roll(x, -1) - np.roll(x, 2)) * np.roll(x, 1) - x + 8
+
+
+def tendency63(_: float, x: np.ndarray) -> np.ndarray:
+    """Lorenz (1963), eqs. (25)-(27)."""
+    return np.array([10 * (x[1] - x[0]), x[0] * (28 - x[2]) - x[1], x[0] * x[1] - 8 / 3 * x[2]])
+
+
+@cache
+def example(name: str) -> xr.Dataset:
+    """A twin experiment of each system, made once."""
+    return lorenz96(series=4, steps=81, seed=3) if name == "lorenz96" else lorenz63(3, 101, 3, step=0.04)
+
+
+every = pytest.mark.parametrize("name", SYSTEMS)
+
+
+@pytest.mark.parametrize(("name", "tendency"), [("lorenz96", tendency96), ("lorenz63", tendency63)])
+def test_the_truth_obeys_its_equations(name: str, tendency: Callable) -> None:
+    """From each state, scipy's integrator gets to the next one."""
+    ds = example(name)
+    step = float(ds.time[1] - ds.time[0])
+    for k in (0, 40, 79):
+        now, after = ds.x.isel(series=1, time=k), ds.x.isel(series=1, time=k + 1)
+        found = solve_ivp(tendency, (0, step), now.values.astype("float64"), rtol=1e-9, atol=1e-9).y[:, -1]
+        np.testing.assert_allclose(after, found, atol=1e-3)
+
+
+@every
+def test_series_are_on_the_attractor_each_at_a_place_of_its_own(name: str) -> None:
+    """After the spin-up, statistics are those of the system, and no two series are alike."""
+    x = example(name).x
+    mean, std = {"lorenz96": (2.3, 3.6), "lorenz63": (23.5, 8.6)}[name]
+    if name == "lorenz63":
+        x = x.isel(component=2)
+    assert float(x.mean()) == pytest.approx(mean, abs=1.5)
+    assert float(x.std()) == pytest.approx(std, rel=0.2)
+    first = x.isel(time=0).values.reshape(x.sizes["series"], -1)
+    assert all(np.abs(first[i] - first[j]).max() > 0.1 for i in range(len(first)) for j in range(i))
+
+
+def test_twenty_components_are_observed_every_four_steps() -> None:
+    """The first step included; other components each time and in each series."""
+    ds = example("lorenz96")
+    seen = ds.x_observed.notnull()
+    count = seen.sum("component")
+    np.testing.assert_array_equal(count.isel(time=slice(None, None, 4)), 20)
+    assert int(seen.sum()) == 4 * 21 * 20
+    assert (seen.isel(time=0) != seen.isel(time=4)).any()
+    assert (seen.isel(series=0) != seen.isel(series=1)).any()
+
+
+def test_lorenz63_is_observed_whole_every_eight_steps() -> None:
+    """All three components at once."""
+    seen = example("lorenz63").x_observed.notnull().values
+    assert seen[:, ::8].all()
+    assert seen.sum() == seen[:, ::8].size
+
+
+@every
+def test_noise_is_as_large_as_said(name: str) -> None:
+    """Variance 2 and no bias, to the accuracy of the sample; and the attribute says so."""
+    ds = example(name)
+    errors = (ds.x_observed - ds.x).values
+    errors = errors[np.isfinite(errors)].astype("float64")
+    assert errors.var() == pytest.approx(2, abs=5 * 2 * np.sqrt(2 / errors.size))
+    assert errors.mean() == pytest.approx(0, abs=5 * np.sqrt(2 / errors.size))
+    assert ds.x_observed.attrs["observation_error_std"] == pytest.approx(np.sqrt(2))
+
+
+def test_observations_without_noise_are_the_truth() -> None:
+    """Where there are any."""
+    ds = lorenz96(1, 9, noise_variance=0.0, components=8, number=3)
+    xr.testing.assert_equal(ds.x_observed, ds.x.where(ds.x_observed.notnull()).rename("x_observed"))
+    assert int(ds.x_observed.count()) == 9
+
+
+@every
+def test_the_seed_decides_all(name: str) -> None:
+    """The same seed gives the same data to the bit, another seed others, whatever numpy's state."""
+    small: dict[str, Any] = {"series": 1, "steps": 5, "step": 0.05}
+    first = SYSTEMS[name](seed=1, **small)
+    np.random.seed(7)  # noqa: NPY002
+    xr.testing.assert_identical(SYSTEMS[name](seed=1, **small), first)
+    other = SYSTEMS[name](seed=2, **small)
+    assert (other.x != first.x).all()
+
+
+@every
+def test_labels(name: str) -> None:
+    """Named dimensions and variables with units, in single precision; times a step apart."""
+    ds = example(name)
+    assert ds.x.dims == ds.x_observed.dims == ("series", "time", "component")
+    assert ds.x.dtype == ds.x_observed.dtype == np.float32
+    np.testing.assert_allclose(np.diff(ds.time), 0.05 if name == "lorenz96" else 0.04)
+    assert ds.time.attrs["axis"] == "T"
+    assert ds.x.attrs["units"] == "1"
+    assert "Lorenz-" in ds.x.attrs["long_name"]
+    assert "seed 3" in ds.attrs["source"]
+
+
+def test_a_single_state() -> None:
+    """One series of one time is a twin experiment too."""
+    assert lorenz96(1, 1).x.shape == (1, 1, 40)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"series": 0}, "got 0 series of 5 steps .*expected all of them to be positive"),
+        ({"series": -1}, "got -1 series"),
+        ({"steps": 0}, "of 0 steps"),
+        ({"step": 0.0}, "steps of 0.0"),
+        ({"step": -0.05}, "steps of -0.05"),
+        ({"step": float("nan")}, "steps of nan"),
+        ({"step": 2.0}, "runs away at a time step of 2.0; use a shorter one"),
+        ({"noise_variance": -1.0}, "noise variance is -1.0, expected 0 or more"),
+        ({"every": 0}, "every is 0"),
+    ],
+)
+@every
+def test_sizes_that_make_no_sense_are_refused(name: str, change: dict[str, Any], text: str) -> None:
+    """The message says what was got and what was expected."""
+    with pytest.raises(Da4dvarError, match=text):
+        SYSTEMS[name](**{"series": 1, "steps": 5, "step": 0.1} | change)
+
+
+def test_more_observed_components_than_there_are_is_refused() -> None:
+    """Twenty of eight cannot be seen."""
+    with pytest.raises(Da4dvarError, match="20 components are to be seen, but 'component' has 8"):
+        lorenz96(1, 5, components=8, step=0.1)
