@@ -6,6 +6,7 @@ import copy
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +23,7 @@ from da4dvar.fields.output import labelled
 from da4dvar.fields.samples import Samples, stack_variables, to_channels
 from da4dvar.fields.scaling import Scaling
 from da4dvar.fields.signature import Signature
+from da4dvar.fields.store import add_history
 from da4dvar.fields.streaming import reconstruct
 from da4dvar.fields.windows import WindowGrid
 from da4dvar.layout import Layout
@@ -236,7 +238,10 @@ class Interpolator:
         estimates = x.assign_coords(variable=list(self.layout.variables)).to_dataset("variable")
         coords = {d: conformed.data[d] for d in conformed.data.coords}
         estimates = self.scaling.restore(estimates.assign_coords(coords))
-        return labelled(conformed, estimates, weight, terms, grid, self.layout, keep_observed)
+        filled = labelled(conformed, estimates, weight, terms, grid, self.layout, keep_observed)
+        names, title = ", ".join(self.layout.variables), self.provenance.get("title")
+        by = f"by the model {title!r}" if title else "by a model of its own"
+        return add_history(filled, f"da4dvar {version('da4dvar')}: {names} interpolated {by}")
 
     def conform(
         self,

@@ -16,7 +16,7 @@ import safetensors.numpy
 import torch
 
 from da4dvar import config
-from da4dvar.errors import Da4dvarError, ModelError, RecipeError
+from da4dvar.errors import Da4dvarError, ModelError, RecipeError, nearest
 from da4dvar.fields.signature import Signature
 from da4dvar.fields.store import write_whole
 from da4dvar.layout import Layout
@@ -160,13 +160,11 @@ def load(name: str | Path) -> Interpolator:
 def find(name: str | Path) -> Path:
     """The path of a model file, or of a shipped model of that name."""
     path = Path(name)
-    if path.exists() or path.suffix or path.parent != Path("."):
+    if path.is_file() or path.suffix or path.parent != Path("."):
         return path
     shipped = PRETRAINED / f"{name}.safetensors"
     if not shipped.is_file():
         known = sorted(p.stem for p in PRETRAINED.glob("*.safetensors"))
-        from da4dvar.errors import nearest
-
         raise ModelError(f"there is no model file and no shipped model {name!r}: {nearest(str(name), known)}")
     return shipped
 

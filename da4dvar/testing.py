@@ -212,7 +212,8 @@ class SolverContract(ABC):
         """Rule 6: a problem that is solved again, after another, has the same solution."""
         solver = seeded(self.make)
         first = self.solve(*self.problem(), solver=solver)
-        self.solve(*(tensor.flip(0) for tensor in self.problem()), solver=solver)
+        y, mask, x0 = (tensor.flip(0) for tensor in self.problem())
+        self.solve(y, mask, x0, solver)
         again = self.solve(*self.problem(), solver=solver)
         assert_close((again.x, again.cost), (first.x, first.cost))
 

@@ -24,7 +24,7 @@ def test_a_saved_model_is_the_same_model(model, gappy, tmp_path):
     """Saved and loaded, a model gives the same bits."""
     model.save(tmp_path / "again.safetensors")
     again = da4dvar.load(tmp_path / "again.safetensors")
-    xr.testing.assert_identical(again.interpolate(gappy), model.interpolate(gappy))
+    xr.testing.assert_equal(again.interpolate(gappy), model.interpolate(gappy))
 
 
 def test_the_header_says_everything(model_path):

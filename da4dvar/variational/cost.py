@@ -144,6 +144,6 @@ class VariationalCost(nn.Module):
             shaped = squares
         else:
             rho = SHAPES[self.rho] if isinstance(self.rho, str) else self.rho
-            # The norm has no gradient at zero; the smallest normal number keeps it finite.
-            shaped = rho((squares + torch.finfo(x.dtype).tiny).sqrt())
+            # The norm has no derivatives at zero; rounding of the squares keeps them finite.
+            shaped = rho((squares + torch.finfo(x.dtype).eps).sqrt())
         return Terms(weights[0] * misfit.square().flatten(1).sum(1), weights[1] * shaped)

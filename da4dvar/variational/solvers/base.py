@@ -52,7 +52,7 @@ class Solver(nn.Module, ABC):
 
 
 def solution(x: Tensor, path: Sequence[Terms], converged: Tensor | None = None) -> Solution:
-    """A `Solution` from the terms met on the way, those of `x` last."""
+    """A `Solution` from the terms met on the way, in their order."""
     observation = torch.stack([terms.observation for terms in path])
     prior = torch.stack([terms.prior for terms in path])
     if converged is None:

@@ -13,6 +13,10 @@ from da4dvar.variational.cost import Cost
 from da4dvar.variational.solvers.base import Solution, Solver, per_sample, solution
 
 
+# Below this mean square a first gradient is no scale to go by: nothing was observed.
+SMALLEST_SQUARE = 1e-6
+
+
 class ConvLSTMCell(nn.Module):
     """One step of a convolutional LSTM (Shi et al., 2015, eq. (3), without peepholes)."""
 
@@ -128,4 +132,4 @@ class ConvLSTM(Solver):
         if self.scale == "learned":
             return self.log_alpha.exp()
         square = gradient.detach().square().flatten(1).mean(1)
-        return per_sample((square + torch.finfo(square.dtype).eps).rsqrt(), gradient)
+        return per_sample((square + SMALLEST_SQUARE).rsqrt(), gradient)
