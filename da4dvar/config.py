@@ -30,7 +30,10 @@ KINDS: dict[str, dict[str, str]] = {
         "learned": "da4dvar.variational.observation:LearnedOperator",
     },
     "solver": {
+        "conjugate_gradient": "da4dvar.variational.solvers.conjugate_gradient:ConjugateGradient",
+        "fixed_point": "da4dvar.variational.solvers.fixed_point:FixedPoint",
         "gradient_descent": "da4dvar.variational.solvers.gradient_descent:GradientDescent",
+        "levenberg_marquardt": "da4dvar.variational.solvers.levenberg_marquardt:LevenbergMarquardt",
         "lstm": "da4dvar.variational.solvers.lstm:ConvLSTM",
     },
     "scaling": {

@@ -196,15 +196,14 @@ def check_dim(array: xr.DataArray, dim: str, user_dim: str, expected: Dimension)
             f"(ds.sortby({user_dim!r}).drop_duplicates({user_dim!r}))"
         )
     got, usual = abs(spacing(coordinate) or 0.0), abs(expected.spacing)
-    uneven = np.abs(np.abs(differences) - got).max() > 0.1 * got
-    if uneven and not (expected.dates and monthly(usual)):
+    if np.abs(np.abs(differences) - got).max() > 0.1 * got:
         raise DataError(
             f"{user_dim!r} has steps from {readable(np.abs(differences).min(), coordinate)} to "
             f"{readable(np.abs(differences).max(), coordinate)}, expected "
             f"{readable(usual, coordinate)} throughout; reindex the data set so that what is "
             "missing is NaN"
         )
-    if abs(got - usual) > 0.05 * usual:
+    if abs(got - usual) > (0.1 if expected.dates and monthly(usual) else 0.05) * usual:
         raise DataError(
             f"{user_dim!r} has steps of {readable(got, coordinate)}, but the model was trained on "
             f"{readable(usual, coordinate)}; resample the data set, or train a model on it"
@@ -213,7 +212,7 @@ def check_dim(array: xr.DataArray, dim: str, user_dim: str, expected: Dimension)
 
 
 def monthly(seconds: float) -> bool:
-    """Whether a step is a month or more, which months of 28 to 31 days make uneven."""
+    """Whether a step is a month or more: the usual one of a few months may have 28 or 31 days."""
     return seconds > 27 * 86400
 
 

@@ -13,6 +13,12 @@ from da4dvar.variational.observation import Identity
 SHAPES: dict[str, Callable[[Tensor], Tensor]] = {"square": torch.square, "absolute": torch.abs}
 
 
+def refuse_inference_mode() -> None:
+    """Raise where no derivative exists."""
+    if torch.is_inference_mode_enabled():
+        raise RuntimeError("a solver differentiates U: use torch.no_grad(), not inference_mode")
+
+
 class Terms(NamedTuple):
     """The two terms of U, weighted, one value for each sample: shape (batch,)."""
 
@@ -67,8 +73,7 @@ class Cost:
         RuntimeError
             Under ``torch.inference_mode()``, where no gradient exists.
         """
-        if torch.is_inference_mode_enabled():
-            raise RuntimeError("a solver differentiates U: use torch.no_grad(), not inference_mode")
+        refuse_inference_mode()
         training = torch.is_grad_enabled()
         with torch.enable_grad():
             if not (training and x.requires_grad):

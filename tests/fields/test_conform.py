@@ -188,6 +188,9 @@ def test_months_are_an_even_step() -> None:
     monthly = sea(freq="MS", days=12)
     known = Signature.of(monthly, ["sst"], DIMS, [])
     assert conform(sea(freq="MS", days=10, start="2002-03-01"), known).notes == []
+    assert conform(sea(freq="MS", days=2, start="2002-02-01"), known).notes == []
+    with pytest.raises(DataError, match="steps from 28 days to 61 days, expected 31 days throughout"):
+        conform(monthly.isel(time=[0, 1, 2, 4, 5]), known)
     with pytest.raises(DataError, match="steps of 1 days"):
         conform(sea(), known)
 

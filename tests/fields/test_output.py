@@ -107,7 +107,7 @@ def test_observed_values_are_kept_to_the_bit_if_asked(dtype: str, turned: bool) 
         ds = ds.isel(lat=slice(None, None, -1)).rename(lat="y")
     observed = ds.sst.notnull().values
     analysed, kept = estimated(ds)[0], estimated(ds, keep_observed=True)[0]
-    assert kept.sst.dtype == dtype
+    assert kept.sst.dtype == analysed.sst.dtype == dtype
     np.testing.assert_array_equal(kept.sst.values[observed], ds.sst.values[observed])
     np.testing.assert_array_equal(kept.sst.values[~observed], analysed.sst.values[~observed])
     assert (analysed.sst.values[observed] != ds.sst.values[observed]).all()

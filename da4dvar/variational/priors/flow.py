@@ -39,7 +39,10 @@ class Flow(nn.Module):
         self.dynamics, self.step, self.substeps = dynamics, step, substeps
 
     def forward(self, x: Tensor) -> Tensor:
-        forecast = x[..., :-1]
+        return torch.cat([x[..., :1], self.forecast(x[..., :-1])], dim=-1)
+
+    def forecast(self, x: Tensor) -> Tensor:
+        """Each state a time Δ later."""
         for _ in range(self.substeps):
-            forecast = rk4(self.dynamics, forecast, self.step / self.substeps)
-        return torch.cat([x[..., :1], forecast], dim=-1)
+            x = rk4(self.dynamics, x, self.step / self.substeps)
+        return x

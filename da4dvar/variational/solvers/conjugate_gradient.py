@@ -1,0 +1,92 @@
+"""Non-linear conjugate gradients."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from da4dvar.variational.cost import Cost
+from da4dvar.variational.solvers.base import Solution, Solver, per_sample, solution
+
+
+class ConjugateGradient(Solver):
+    """d(k) = −g(k) + β d(k−1), x(k+1) = x(k) + s d(k), with β of Polak and Ribière, and β ≥ 0.
+
+    The step s is that of the parabola through U and its slope at x(k) and the slope a little further
+    along d(k), which is exact where U is quadratic; it is halved until U falls enough (Armijo's rule).
+    Nocedal and Wright (2006), algorithm 5.4 and eq. (5.45).
+
+    Parameters
+    ----------
+    iterations : int
+    tolerance : float
+        A sample has converged once its gradient norm has fallen to this part of the first.
+    halvings : int
+        Halvings of a step at most; a sample whose U does not fall then stays where it is.
+    """
+
+    def __init__(self, iterations: int = 100, tolerance: float = 1e-6, halvings: int = 10) -> None:
+        super().__init__()
+        if iterations < 1 or halvings < 0:
+            raise ValueError(f"iterations {iterations} and halvings {halvings}: expected 1 and 0 or more")
+        self.iterations, self.tolerance, self.halvings = iterations, tolerance, halvings
+
+    def forward(self, cost: Cost, x0: Tensor) -> Solution:
+        x = x0
+        gradient, terms = cost.gradient(x)
+        path, direction = [terms], -gradient
+        first = _norm(gradient)
+        converged = first == 0
+        for _ in range(self.iterations):
+            slope = _dot(gradient, direction)
+            # A direction that does not descend is replaced by the steepest.
+            direction = torch.where(per_sample(slope < 0, x), direction, -gradient)
+            slope = _dot(gradient, direction)
+            x = x + self._step(cost, x, gradient, direction, slope, path[-1].total, converged)
+            previous = gradient
+            gradient, terms = cost.gradient(x)
+            path.append(terms)
+            beta = _dot(gradient, gradient - previous) / _dot(previous, previous).clamp_min(_TINY)
+            direction = -gradient + per_sample(beta.clamp_min(0), x) * direction
+            converged = converged | (_norm(gradient) <= self.tolerance * first)
+            if bool(converged.all()):
+                break
+        return solution(x, path, converged)
+
+    def _step(
+        self,
+        cost: Cost,
+        x: Tensor,
+        gradient: Tensor,
+        direction: Tensor,
+        slope: Tensor,
+        value: Tensor,
+        converged: Tensor,
+    ) -> Tensor:
+        """s d for each sample; zero for one that has converged or cannot descend."""
+        probe = 1e-3 * (1 + _norm(x)) / _norm(direction).clamp_min(_TINY)
+        ahead, _ = cost.gradient(x + per_sample(probe, x) * direction)
+        curvature = (_dot(ahead, direction) - slope) / probe
+        length = torch.where(curvature > 0, -slope / curvature.clamp_min(_TINY), probe)
+        accepted = converged.clone()
+        taken = torch.zeros_like(length)
+        for _ in range(self.halvings + 1):
+            reached = cost(x + per_sample(length, x) * direction)
+            lower = ~accepted & (reached <= value + 1e-4 * length * slope)
+            taken = torch.where(lower, length, taken)
+            accepted = accepted | lower
+            if bool(accepted.all()):
+                break
+            length = length / 2
+        return per_sample(taken, x) * direction
+
+
+_TINY = 1e-30
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).flatten(1).sum(1)
+
+
+def _norm(a: Tensor) -> Tensor:
+    return a.flatten(1).norm(dim=1)

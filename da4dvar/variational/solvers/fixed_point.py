@@ -1,0 +1,43 @@
+"""Fixed-point iterations."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from da4dvar.variational.cost import Cost
+from da4dvar.variational.solvers.base import Solution, Solver, per_sample, solution
+
+
+class FixedPoint(Solver):
+    """x(k+1) = y on Ω, Φ(x(k)) elsewhere: projections by turns on the data and on the prior.
+
+    Fablet et al. (2019), the paper's reference [21]. It takes the observations as exact and looks at
+    U only to report it.
+
+    Parameters
+    ----------
+    iterations : int
+    tolerance : float
+        A sample has converged once an iteration changes it by less than this part of its norm.
+    """
+
+    def __init__(self, iterations: int = 20, tolerance: float = 0.0) -> None:
+        super().__init__()
+        if iterations < 1:
+            raise ValueError(f"iterations is {iterations}, expected 1 or more")
+        self.iterations, self.tolerance = iterations, tolerance
+
+    def forward(self, cost: Cost, x0: Tensor) -> Solution:
+        x, path = x0, [cost.terms(x0)]
+        converged = torch.zeros(x0.shape[0], dtype=torch.bool, device=x0.device)
+        for _ in range(self.iterations):
+            projected = torch.where(cost.mask, cost.y, cost.prior(x))
+            change = (projected - x).flatten(1).norm(dim=1)
+            # A sample that has converged stands still: how long it runs is not its neighbours' say.
+            x = torch.where(per_sample(converged, x), x, projected)
+            converged = converged | (change < self.tolerance * x.flatten(1).norm(dim=1))
+            path.append(cost.terms(x))
+            if bool(converged.all()):
+                break
+        return solution(x, path, converged)

@@ -1,0 +1,43 @@
+"""Fixed-point iterations: the contract, and what a projection leads to."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.testing import assert_close
+from variational.problems import Linear, domain, double
+
+from da4dvar.testing import SolverContract
+from da4dvar.variational.cost import VariationalCost
+from da4dvar.variational.solvers.fixed_point import FixedPoint
+
+
+class TestLine(SolverContract):
+    """A few iterations in one dimension."""
+
+    shape = (2, 6)
+    # It needs no derivative and looks at no weight of U.
+    test_inference_mode_is_refused = None
+    test_gradients_reach_all_that_is_learned = None
+
+    def make(self) -> FixedPoint:
+        return FixedPoint(iterations=4)
+
+
+def test_finds_the_member_of_a_subspace_that_was_observed() -> None:
+    """For the projection on a subspace, observations of one of its members lead back to that member."""
+    basis = np.linalg.qr(np.random.default_rng(0).standard_normal((12, 3)))[0]
+    truth = torch.as_tensor(basis @ np.array([1.0, -2.0, 0.5])).reshape(1, 1, 12)
+    mask = domain(1, 1, 12)
+    cost = VariationalCost(Linear(basis @ basis.T)).double().given(truth, mask)
+    found = FixedPoint(iterations=3000, tolerance=1e-12)(cost, torch.zeros_like(truth))
+    assert found.converged.all()
+    assert_close(found.x, truth, rtol=0, atol=1e-8)
+
+
+def test_observations_are_kept() -> None:
+    """On Ω the estimate is the observation."""
+    y, mask = double(2, 1, 7), domain(2, 1, 7)
+    cost = VariationalCost(Linear(0.5 * np.eye(7))).double().given(y, mask)
+    found = FixedPoint(iterations=2)(cost, torch.zeros_like(y))
+    assert torch.equal(found.x[mask], y[mask])
