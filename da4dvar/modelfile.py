@@ -81,7 +81,8 @@ def save(interpolator: Interpolator, path: Path) -> None:
             labels[key] = value.tolist()
     header["labels"] = labels
     metadata = {KEY: json.dumps(header, default=str)}
-    write_whole(path, lambda beside: safetensors.numpy.save_file(tensors, beside, metadata))
+    content = safetensors.numpy.save(tensors, metadata)
+    write_whole(path, lambda beside: beside.write_bytes(content))
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -121,6 +121,6 @@ def image_rows(panels: Mapping[str, xr.DataArray], title: str, error_of: str | N
         )
         axis.set_title(name, fontsize="medium")
         axis.set_ylabel(labelled(y, array.dims[0]))
-        figure.colorbar(image, ax=axis, label=str(array.name or ""))
+        figure.colorbar(image, ax=axis, label="error" if is_error else str(array.name or ""))
     axes[-1].set_xlabel(labelled(x, array.dims[1]))
     return figure

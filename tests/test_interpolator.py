@@ -96,7 +96,8 @@ def test_a_window_without_observations_is_flagged_and_counted(model, gappy):
         filled = model.interpolate(empty)
     assert filled.sst.isel(time=slice(20, None)).isnull().all()
     assert (filled.sst_flag.isel(time=slice(20, None)) == 2).all()
-    assert filled.prior_term.isnull().any() and filled.prior_term.notnull().any()
+    assert filled.prior_term.isnull().any()
+    assert filled.prior_term.notnull().any()
 
 
 def test_names_and_directions_of_the_users_file_are_kept(model, gappy):

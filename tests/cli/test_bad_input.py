@@ -194,10 +194,10 @@ def test_a_full_disk_leaves_nothing_behind(files, model_path):
 
 def test_a_kill_never_leaves_a_half_written_output(files, model_path):
     """Killed at several moments, the output either does not exist or is whole."""
+    arguments = ["interpolate", "gappy.nc", "out.nc", "--overwrite", "--model", str(model_path)]
     for delay in (0.5, 1.5, 2.5, 3.5):
         process = subprocess.Popen(
-            [sys.executable, "-m", "da4dvar", "interpolate", "gappy.nc", "out.nc", "--overwrite"]
-            + ["--model", str(model_path)],
+            [sys.executable, "-m", "da4dvar", *arguments],
             cwd=files,
             stderr=subprocess.DEVNULL,
         )

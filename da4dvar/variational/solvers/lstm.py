@@ -12,7 +12,6 @@ from da4dvar.variational.boundary import CONVOLUTIONS, TRANSPOSED, Convolution
 from da4dvar.variational.cost import Cost
 from da4dvar.variational.solvers.base import Solution, Solver, per_sample, solution
 
-
 # Below this mean square a first gradient is no scale to go by: nothing was observed.
 SMALLEST_SQUARE = 1e-6
 
