@@ -79,12 +79,13 @@ def interpolate(
     from da4dvar.progress import windows_bar
 
     inputs, output = split(files)
+    names, dims = pairs(variable, "--variable"), pairs(dim, "--dim")
     ds, loaded = opened(inputs, output, overwrite), load(model)
     with windows_bar(quiet) as progress:
         filled = loaded.interpolate(
             ds,
-            variable=pairs(variable, "--variable"),
-            dim=pairs(dim, "--dim"),
+            variable=names,
+            dim=dims,
             mask=mask,
             keep_observed=keep_observed,
             batch_size=batch_size,

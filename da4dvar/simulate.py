@@ -13,7 +13,8 @@ from da4dvar.variational.dynamics.lorenz63 import Lorenz63
 from da4dvar.variational.dynamics.lorenz96 import Lorenz96
 from da4dvar.variational.dynamics.rk4 import rk4
 
-SPIN_UP = 20.0
+# Time units after which a start has been forgotten: some tens of an error's doubling times.
+SPIN_UP_96, SPIN_UP_63 = 20.0, 5.0
 
 
 def lorenz96(
@@ -61,7 +62,7 @@ def lorenz96(
     _check(series, steps, components, step)
     generator = np.random.default_rng(seed)
     start = forcing + generator.standard_normal((series, components))
-    truth = _trajectories(Lorenz96(forcing, axis=-1), start, steps, step)
+    truth = _trajectories(Lorenz96(forcing, axis=-1), start, steps, step, SPIN_UP_96)
     pattern = Network(every, number)
     coords = {"component": ("component", np.arange(components), {"long_name": "component j"})}
     return _twin(truth, coords, pattern, noise_variance, step, generator, "Lorenz-96", seed)
@@ -83,7 +84,7 @@ def lorenz63(
     _check(series, steps, 3, step)
     generator = np.random.default_rng(seed)
     start = np.array([1.0, 1.0, 25.0]) + generator.standard_normal((series, 3))
-    truth = _trajectories(Lorenz63(axis=-1), start, steps, step)
+    truth = _trajectories(Lorenz63(axis=-1), start, steps, step, SPIN_UP_63)
     coords = {"component": ("component", np.arange(3), {"long_name": "component: x, y, z"})}
     pattern = Network(every, 3)
     return _twin(truth, coords, pattern, noise_variance, step, generator, "Lorenz-63", seed)
@@ -97,12 +98,14 @@ def _check(series: int, steps: int, components: int, step: float) -> None:
         )
 
 
-def _trajectories(dynamics: nn.Module, start: np.ndarray, steps: int, step: float) -> np.ndarray:
+def _trajectories(
+    dynamics: nn.Module, start: np.ndarray, steps: int, step: float, spin_up: float
+) -> np.ndarray:
     """States after a spin-up, shape (series, time, component)."""
     x = torch.from_numpy(start)
     fine = step / 10
     with torch.no_grad():
-        for _ in range(round(SPIN_UP / fine)):
+        for _ in range(round(spin_up / fine)):
             x = rk4(dynamics, x, fine)
         states = [x]
         for _ in range(steps - 1):

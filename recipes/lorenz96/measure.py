@@ -17,6 +17,7 @@ from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.linear import Linear
 from da4dvar.evaluation import as_columns
 from da4dvar.fields.metrics import r_score
+from da4dvar.modelfile import find
 from da4dvar.plots import image_rows
 from da4dvar.simulate import lorenz96
 
@@ -24,7 +25,7 @@ SERIES, SEED = 256, 20
 INTERIOR = slice(20, 180)
 
 
-def main(model: str, figure: Path | None) -> None:
+def main(model: str, figure: Path | None, record: bool) -> None:
     ds = lorenz96(series=SERIES, steps=200, seed=SEED)
     seen = xr.Dataset({"x": ds.x_observed})
     estimates, seconds = {}, {}
@@ -54,6 +55,13 @@ def main(model: str, figure: Path | None) -> None:
     print(as_columns(rows))
     if figure is not None:
         draw(ds, estimates, figure)
+    if record:
+        ours = r_score(next(iter(estimates.values())), ds.x, ["time", "component"])
+        interpolator = da4dvar.load(model)
+        interpolator.scores["test_r_score"] = round(float(ours.mean()), 5)
+        interpolator.scores["test_r_score_std_over_series"] = round(float(ours.std()), 5)
+        interpolator.scores["test"] = f"{SERIES} series, seed {SEED}, recipes/lorenz96/measure.py"
+        interpolator.save(find(model))
 
 
 def draw(ds: xr.Dataset, estimates: dict[str, xr.DataArray], path: Path) -> None:
@@ -69,5 +77,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--model", default="lorenz96")
     parser.add_argument("--figure", type=Path)
+    parser.add_argument("--record", action="store_true", help="write the score into the model file")
     given = parser.parse_args()
-    main(given.model, given.figure)
+    main(given.model, given.figure, given.record)

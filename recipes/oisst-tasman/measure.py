@@ -21,6 +21,7 @@ from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.linear import Linear
 from da4dvar.evaluation import as_columns
 from da4dvar.experiment import hide
+from da4dvar.modelfile import find
 from da4dvar.plots import maps
 
 HERE = Path(__file__).parent
@@ -57,7 +58,7 @@ def methods(history: xr.Dataset, model: str, error: float) -> METHODS:
     }
 
 
-def main(year: str, model: str, error: float, figure: Path | None) -> None:
+def main(year: str, model: str, error: float, figure: Path | None, record: bool) -> None:
     everything = xr.open_dataset(DATASETS / "oisst-tasman/oisst_tasman_1990_2011.nc").load()
     history, truth = everything.sel(time=slice("1990", "2009")), everything.sel(time=year)
     fitted = methods(history, model, error)
@@ -80,6 +81,13 @@ def main(year: str, model: str, error: float, figure: Path | None) -> None:
     print(f"RMSE on unobserved sea cells of {year} [°C], mean and spread over mask seeds {SEEDS}")
     print("observed sea cells: " + ", ".join(f"{k} {100 * v:.1f} %" for k, v in seen.items()))
     print(as_columns(rows))
+    if record:
+        interpolator = da4dvar.load(model)
+        interpolator.scores |= {
+            f"test_rmse_{s}": float(c.split()[0]) for s, c in zip(seen, rows[1][2:], strict=True)
+        }
+        interpolator.scores["test"] = f"{year}, degC, mask seeds {SEEDS}, recipes/oisst-tasman/measure.py"
+        interpolator.save(find(model))
     if figure is not None:
         draw(truth, fitted, figure)
 
@@ -104,5 +112,6 @@ if __name__ == "__main__":
     parser.add_argument("--model", default="oisst-tasman")
     parser.add_argument("--error", type=float, default=0.2, help="observation error of the EOF method")
     parser.add_argument("--figure", type=Path)
+    parser.add_argument("--record", action="store_true", help="write the scores into the model file")
     given = parser.parse_args()
-    main(given.year, given.model, given.error, given.figure)
+    main(given.year, given.model, given.error, given.figure, given.record)

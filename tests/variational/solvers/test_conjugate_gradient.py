@@ -48,7 +48,9 @@ def test_on_a_quadratic_it_is_the_linear_method() -> None:
     right = -cost.gradient(zero)[0].detach().flatten().numpy()
 
     def hessian(v: np.ndarray) -> np.ndarray:
-        return cost.gradient(torch.as_tensor(v).double().reshape(1, 1, 8))[0].detach().flatten().numpy() + right
+        return (
+            cost.gradient(torch.as_tensor(v).double().reshape(1, 1, 8))[0].detach().flatten().numpy() + right
+        )
 
     iterates: list[np.ndarray] = []
     cg(LinearOperator((8, 8), hessian), right, rtol=1e-12, callback=lambda v: iterates.append(v.copy()))

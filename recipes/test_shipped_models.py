@@ -1,0 +1,42 @@
+"""`make slow`: the shipped models on fresh masks and series give the scores that they carry."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import da4dvar
+from da4dvar.fields.metrics import r_score, rmse
+from da4dvar.simulate import lorenz96
+
+HERE = Path(__file__).parent
+
+
+@pytest.mark.slow
+def test_lorenz96_keeps_its_score_on_fresh_series():
+    """32 series of a seed not used before: within three standard errors of the recorded score."""
+    model = da4dvar.load("lorenz96")
+    ds = lorenz96(series=32, steps=200, seed=424242)
+    filled = model.interpolate(ds, variable={"x": "x_observed"})
+    score = float(r_score(filled.x, ds.x, ["time", "component"]).mean())
+    error = model.scores["test_r_score_std_over_series"] / np.sqrt(32)
+    assert abs(score - model.scores["test_r_score"]) < 3 * error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampling", ["tracks", "clouds"])
+def test_oisst_tasman_keeps_its_score_under_fresh_masks(sampling):
+    """Another draw of the masks moves the error on the test year by less than a tenth."""
+    sys.path.insert(0, str(HERE / "oisst-tasman"))
+    from measure import gappy
+
+    model = da4dvar.load("oisst-tasman")
+    with xr.open_dataset(HERE.parent / "datasets/oisst-tasman/oisst_tasman_1990_2011.nc") as ds:
+        truth = ds.sel(time="2011").load()
+    sampled = gappy(truth, sampling, seed=424242)
+    error = float(rmse(model.interpolate(sampled).sst, truth.sst.where(sampled.sst.isnull())))
+    assert error == pytest.approx(model.scores[f"test_rmse_{sampling}"], rel=0.1)
