@@ -40,7 +40,7 @@ class Interpolator:
     Parameters
     ----------
     prior : nn.Module
-        Φ, which keeps the shape (batch, channel, *axes).
+        Φ, which keeps the shape ``(batch, channel, *axes)``.
     solver : Solver
     layout : Layout
         How dimensions become the axes of a tensor.

@@ -154,7 +154,7 @@ def write_dataset(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> 
     write_whole(path, write)
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` make a file or folder beside `path`, and rename it to `path` at the end."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial{path.suffix}")
     replaced = path.with_name(f".{path.name}.{os.getpid()}.replaced")

@@ -38,7 +38,7 @@ class Cost:
 
     Attributes
     ----------
-    y : Tensor, shape (batch, channel, *space)
+    y : Tensor, shape ``(batch, channel, *space)``
         Zero outside Ω.
     mask : Tensor of bool, same shape
         Ω: where there is an observation.

@@ -18,7 +18,7 @@ class Solution:
 
     Attributes
     ----------
-    x : Tensor, shape (batch, channel, *space)
+    x : Tensor, shape ``(batch, channel, *space)``
         The estimate: the last iterate, unless the solver says otherwise.
     observation, prior : Tensor, shape (iteration + 1, batch)
         Both weighted terms of U, from x(0) to the last iterate.
@@ -48,7 +48,7 @@ class Solver(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, cost: Cost, x0: Tensor) -> Solution:
-        """Minimise `cost` from `x0`, shape (batch, channel, *space)."""
+        """Minimise `cost` from `x0`, shape ``(batch, channel, *space)``."""
 
 
 def solution(x: Tensor, path: Sequence[Terms], converged: Tensor | None = None) -> Solution:

@@ -148,12 +148,12 @@ class _Problem:
         n = shape.numel()
         basis = torch.eye(n, dtype=x.dtype, device=x.device).reshape(n, 1, *shape, 1)
 
-        def column(direction: Tensor) -> tuple[Tensor, Tensor]:
+        def column(direction: Tensor) -> Tensor:
             # Times do not act on each other: one direction for all gives a column of every block.
-            return torch.func.jvp(self.flow.forecast, (x,), (direction.expand_as(x),))
+            return torch.func.jvp(self.flow.forecast, (x,), (direction.expand_as(x),))[1]
 
-        forecast, columns = torch.func.vmap(column, out_dims=(None, 0))(basis)
-        return forecast, columns.reshape(n, x.shape[0], n, x.shape[-1]).permute(1, 3, 2, 0)
+        columns = torch.func.vmap(column)(basis)
+        return self.flow.forecast(x), columns.reshape(n, x.shape[0], n, x.shape[-1]).permute(1, 3, 2, 0)
 
     @staticmethod
     def _by_time(x: Tensor) -> Tensor:
