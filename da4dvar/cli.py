@@ -107,6 +107,9 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint, if there is one.")
     ] = False,
+    start: Annotated[
+        str | None, typer.Option(help="A model, shipped or a path, whose weights to start from.")
+    ] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
@@ -117,6 +120,7 @@ def train(
     Checkpoints and the log are kept in the folder OUTPUT.checkpoints.
     """
     from da4dvar.config import read_recipe
+    from da4dvar.modelfile import load
     from da4dvar.recipe import Recipe
 
     tables = read_recipe(recipe, settings or [])
@@ -131,7 +135,8 @@ def train(
             "remove the folder"
         )
     bar = sys.stderr.isatty() and not quiet
-    model = Recipe(tables, recipe.parent).train(folder, resume, bar)
+    begun = None if start is None else load(start)
+    model = Recipe(tables, recipe.parent).train(folder, resume, bar, begun)
     model.save(output)
     if not quiet:
         say(f"wrote {output}")

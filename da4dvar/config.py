@@ -29,7 +29,11 @@ KINDS: dict[str, dict[str, str]] = {
         "linear": "da4dvar.variational.observation:LinearOperator",
         "learned": "da4dvar.variational.observation:LearnedOperator",
     },
+    "cost": {
+        "variational": "da4dvar.variational.cost:VariationalCost",
+    },
     "solver": {
+        "chain": "da4dvar.variational.solvers.chain:Chain",
         "conjugate_gradient": "da4dvar.variational.solvers.conjugate_gradient:ConjugateGradient",
         "fixed_point": "da4dvar.variational.solvers.fixed_point:FixedPoint",
         "gradient_descent": "da4dvar.variational.solvers.gradient_descent:GradientDescent",
@@ -48,6 +52,16 @@ KINDS: dict[str, dict[str, str]] = {
         "network": "da4dvar.fields.gaps:Network",
         "transplanted": "da4dvar.fields.gaps:Transplanted",
     },
+}
+
+# Arguments that are tables themselves, and what they describe.
+NESTED = {
+    "prior": "prior",
+    "dynamics": "dynamics",
+    "observation": "observation",
+    "cost": "cost",
+    "first": "solver",
+    "second": "solver",
 }
 
 
@@ -130,8 +144,8 @@ def build(section: str, table: Mapping[str, Any], offered: Mapping[str, Any] | N
     parameters = arguments_of(cls)
     arguments = {k: v for k, v in table.items() if k != "kind"}
     check_keys(arguments, parameters, f"{section} of kind {table['kind']!r}")
-    if "dynamics" in parameters and isinstance(arguments.get("dynamics"), Mapping):
-        arguments["dynamics"] = build("dynamics", arguments["dynamics"])
+    for name in NESTED.keys() & arguments.keys():
+        arguments[name] = build(NESTED[name], arguments[name], offered)
     for name, value in (offered or {}).items():
         if name in parameters:
             arguments.setdefault(name, value)
@@ -167,8 +181,8 @@ def describe(section: str, thing: Any) -> Table:
     table: Table = {"kind": kinds[wanted]}
     for name in arguments_of(type(thing)):
         value = getattr(thing, name)
-        if name == "dynamics":
-            value = describe("dynamics", value)
+        if name in NESTED and value is not None:
+            value = describe(NESTED[name], value)
         elif hasattr(value, "tolist"):
             value = value.tolist()
         elif isinstance(value, tuple):

@@ -117,7 +117,13 @@ class Recipe:
         except (TypeError, ValueError) as error:
             raise RecipeError(f"cost: {error}") from error
 
-    def train(self, folder: Path, resume: bool = False, progress: bool = False) -> Interpolator:
+    def train(
+        self,
+        folder: Path,
+        resume: bool = False,
+        progress: bool = False,
+        start: Interpolator | None = None,
+    ) -> Interpolator:
         """Train the recipe's model.
 
         Parameters
@@ -128,6 +134,13 @@ class Recipe:
             Go on from the last checkpoint there.
         progress : bool
             Show a progress bar.
+        start : Interpolator, optional
+            A model of the same prior and solver, whose weights to start from.
+
+        Raises
+        ------
+        RecipeError
+            If `start` has another prior or solver.
         """
         import torch
 
@@ -139,6 +152,14 @@ class Recipe:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(training.seed)
             interpolator = self.interpolator({str(d): n for d, n in train.seen.sizes.items()})
+        if start is not None:
+            try:
+                interpolator.model.load_state_dict(start.model.state_dict())
+            except RuntimeError as error:
+                raise RecipeError(
+                    "the model to start from has another prior or solver than the recipe; "
+                    "compare them with da4dvar inspect"
+                ) from error
         interpolator.fit(
             train.seen,
             train.truth,
@@ -159,6 +180,8 @@ class Recipe:
             "finished": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
             "versions": versions(),
         }
+        if start is not None:
+            interpolator.provenance["started_from"] = start.provenance
         return interpolator
 
     def _source(self) -> xr.Dataset:
