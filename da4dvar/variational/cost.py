@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -132,7 +133,7 @@ class VariationalCost(nn.Module):
         self.rho, self.learn_weights = rho, learn_weights
         self.observation_weight, self.prior_weight = observation_weight, prior_weight
         self.log_weights = nn.Parameter(
-            torch.tensor([observation_weight, prior_weight]).log(), requires_grad=learn_weights
+            torch.tensor([math.log(observation_weight), math.log(prior_weight)]), requires_grad=learn_weights
         )
 
     def given(self, y: Tensor, mask: Tensor) -> Cost:
