@@ -237,7 +237,9 @@ def _train(
     progress: bool,
 ) -> float:
     module = EndToEnd(model, training)
-    best = ModelCheckpoint(folder, "best", monitor="validation_rmse", save_last=True)
+    best = ModelCheckpoint(
+        folder, "best", monitor="validation_rmse", save_last=True, enable_version_counter=False
+    )
     best.CHECKPOINT_NAME_LAST = "last"
     last = folder / "last.ckpt"
     done = 0
@@ -249,7 +251,8 @@ def _train(
         devices=1,
         precision=training.precision,
         max_steps=training.steps,
-        val_check_interval=min(training.validate_every, training.steps),
+        # Evened out, so that the last validation falls on the last steps.
+        val_check_interval=training.steps // max(1, round(training.steps / training.validate_every)),
         check_val_every_n_epoch=None,
         gradient_clip_val=training.clip,
         inference_mode=False,

@@ -76,6 +76,19 @@ def test_a_log_is_kept(tmp_path):
     assert sum(bool(r["validation_rmse"]) for r in rows) == 2
 
 
+def test_an_old_folder_does_not_leak_into_a_new_training(tmp_path):
+    """A second training in the same folder keeps its own best weights, not those of the first."""
+    truth = make_sst(70, seed=1)
+
+    def run(seed, folder):
+        plan = Training(steps=4, seed=seed, **PLAN)
+        return tiny_interpolator(seed).fit(truth, truth=truth, gaps=Random(0.4), training=plan, folder=folder)
+
+    run(1, tmp_path / "one")
+    again = run(2, tmp_path / "one")
+    assert torch.equal(weights(again), weights(run(2, tmp_path / "two")))
+
+
 def test_without_truth_hidden_points_are_enough():
     """A gappy file alone trains a model, by gaps taken from its own other times."""
     truth = make_sst(70, seed=1)
