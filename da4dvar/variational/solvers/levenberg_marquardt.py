@@ -13,6 +13,7 @@ from da4dvar.variational.observation import Identity
 from da4dvar.variational.priors.flow import Flow
 from da4dvar.variational.solvers.base import Solution, Solver, per_sample, solution
 from da4dvar.variational.solvers.block_tridiagonal import solve_block_tridiagonal
+from da4dvar.variational.solvers.tangent import Tangent
 
 
 class LevenbergMarquardt(Solver):
@@ -108,6 +109,7 @@ class _Problem:
     ) -> None:
         self.flow, self.y, self.mask = flow, y, mask
         self.observation_weight, self.prior_weight = observation_weight, prior_weight
+        self.tangent = Tangent(flow, y)
 
     def squares(self, x: Tensor) -> tuple[Tensor, Tensor]:
         misfit = torch.where(self.mask, x - self.y, 0.0)
@@ -127,7 +129,7 @@ class _Problem:
     def step(self, x: Tensor, factor: float, mu: Tensor) -> Tensor:
         """δ for each sample."""
         weight, shape = factor * self.prior_weight, x.shape
-        before, tangent = self._linearised(x[..., :-1])
+        before, tangent = self.flow.forecast(x[..., :-1]), self.tangent(x[..., :-1])
         misfit = self._by_time(torch.where(self.mask, x - self.y, 0.0))
         residual = self._by_time(x[..., 1:] - before)
         n = misfit.shape[-1]
@@ -141,19 +143,6 @@ class _Problem:
         right[:, :-1] += weight * (tangent.mT @ residual[..., None]).squeeze(-1)
         delta = solve_block_tridiagonal(diagonal, -weight * tangent, right)
         return delta.movedim(1, -1).reshape(shape)
-
-    def _linearised(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Φ and its Jacobian at every time, shape (batch, time, n, n)."""
-        shape = x.shape[1:-1]
-        n = shape.numel()
-        basis = torch.eye(n, dtype=x.dtype, device=x.device).reshape(n, 1, *shape, 1)
-
-        def column(direction: Tensor) -> Tensor:
-            # Times do not act on each other: one direction for all gives a column of every block.
-            return torch.func.jvp(self.flow.forecast, (x,), (direction.expand_as(x),))[1]
-
-        columns = torch.func.vmap(column)(basis)
-        return self.flow.forecast(x), columns.reshape(n, x.shape[0], n, x.shape[-1]).permute(1, 3, 2, 0)
 
     @staticmethod
     def _by_time(x: Tensor) -> Tensor:
