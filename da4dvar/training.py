@@ -237,22 +237,21 @@ def _train(
     progress: bool,
 ) -> float:
     module = EndToEnd(model, training)
-    best = ModelCheckpoint(
-        folder, "best", monitor="validation_rmse", save_last=True, enable_version_counter=False
-    )
-    best.CHECKPOINT_NAME_LAST = "last"
+    # Evened out, so that the last validation falls on the last steps.
+    interval = training.steps // max(1, round(training.steps / training.validate_every))
+    best = ModelCheckpoint(folder, "best", monitor="validation_rmse", enable_version_counter=False)
+    latest = ModelCheckpoint(folder, "last", enable_version_counter=False)
     last = folder / "last.ckpt"
     done = 0
     if resume and last.exists():
         done = torch.load(last, weights_only=True, map_location="cpu")["global_step"]
-    callbacks: list = [best, TQDMProgressBar(refresh_rate=10)] if progress else [best]
+    callbacks: list = [best, latest, *([TQDMProgressBar(refresh_rate=10)] if progress else [])]
     trainer = lightning.Trainer(
         accelerator="gpu" if training.devices == "cuda" else training.devices,
         devices=1,
         precision=training.precision,
         max_steps=training.steps,
-        # Evened out, so that the last validation falls on the last steps.
-        val_check_interval=training.steps // max(1, round(training.steps / training.validate_every)),
+        val_check_interval=interval,
         check_val_every_n_epoch=None,
         gradient_clip_val=training.clip,
         inference_mode=False,
@@ -285,7 +284,5 @@ def _train(
 
 def score_of(checkpoint: dict) -> float:
     """The validation score that a checkpoint was kept for."""
-    for state in checkpoint["callbacks"].values():
-        if "best_model_score" in state:
-            return float(state["best_model_score"])
-    return math.nan
+    scores = [state.get("best_model_score") for state in checkpoint["callbacks"].values()]
+    return next((float(s) for s in scores if s is not None), math.nan)

@@ -110,7 +110,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--year", default="2011")
     parser.add_argument("--model", default="oisst-tasman")
-    parser.add_argument("--error", type=float, default=0.2, help="observation error of the EOF method")
+    parser.add_argument("--error", type=float, default=0.5, help="observation error of the EOF method")
     parser.add_argument("--figure", type=Path)
     parser.add_argument("--record", action="store_true", help="write the scores into the model file")
     given = parser.parse_args()
