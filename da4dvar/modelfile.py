@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import struct
 from dataclasses import asdict
@@ -93,7 +94,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     ModelError
         If there is no such file, or it is not a whole model file.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ModelError(f"{path}: no such model file")
     try:
         with path.open("rb") as file:
@@ -161,7 +162,7 @@ def load(name: str | Path) -> Interpolator:
 def find(name: str | Path) -> Path:
     """The path of a model file, or of a shipped model of that name."""
     path = Path(name)
-    if path.is_file() or path.suffix or path.parent != Path("."):
+    if os.path.isfile(path) or path.suffix or path.parent != Path("."):
         return path
     shipped = PRETRAINED / f"{name}.safetensors"
     if not shipped.is_file():

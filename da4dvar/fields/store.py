@@ -117,13 +117,13 @@ def check_output(path: str | Path, inputs: Sequence[str | Path], overwrite: bool
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise DataError(f"{path}: a file of which kind? End its name in {' or '.join(SUFFIXES)}")
-    same = [p for p in inputs if Path(p).exists() and path.exists() and os.path.samefile(p, path)]
+    same = [p for p in inputs if os.path.exists(p) and os.path.exists(path) and os.path.samefile(p, path)]
     if same:
         raise DataError(f"{path}: output and input are the same; give the output another name")
-    if path.exists() and not overwrite:
+    if os.path.exists(path) and not overwrite:
         raise DataError(f"{path}: exists already; say --overwrite to replace it, or name another")
     folder = path.resolve().parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise DataError(f"{path}: there is no folder {path.parent}; create it first")
     if not os.access(folder, os.W_OK):
         raise DataError(f"{path}: not permitted to write in {path.parent}")

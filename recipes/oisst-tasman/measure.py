@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,23 +46,28 @@ def gappy(truth: xr.Dataset, sampling: str, seed: int) -> xr.Dataset:
     )
 
 
-def methods(history: xr.Dataset, model: str, error: float) -> METHODS:
+def methods(history: xr.Dataset, model: str, error: float, overlap: float | None) -> METHODS:
     """Every method, fitted to the training years."""
+    ours = da4dvar.load(model)
+    if overlap is not None:
+        ours.layout = replace(ours.layout, overlap={**ours.layout.overlap, "time": overlap})
     eofs = {
         f"EOF optimal interpolation, {n} modes": EofInterpolation(n, error).fit(history) for n in (30, 80)
     }
     return {
-        f"da4dvar, model {Path(model).stem}": lambda ds: da4dvar.interpolate(ds, model),
+        f"da4dvar, model {Path(model).stem}": ours.interpolate,
         **{name: eof.interpolate for name, eof in eofs.items()},
         "linear in time": Linear().interpolate,
         "climatology 1990-2009": Climatology(history=history).interpolate,
     }
 
 
-def main(year: str, model: str, error: float, figure: Path | None, record: bool) -> None:
+def main(
+    year: str, model: str, error: float, overlap: float | None, figure: Path | None, record: bool
+) -> None:
     everything = xr.open_dataset(DATASETS / "oisst-tasman/oisst_tasman_1990_2011.nc").load()
     history, truth = everything.sel(time=slice("1990", "2009")), everything.sel(time=year)
-    fitted = methods(history, model, error)
+    fitted = methods(history, model, error, overlap)
     rows = [["method", "", "tracks", "clouds"], *([n, ""] for n in fitted)]
     seen = {}
     for sampling in ("tracks", "clouds"):
@@ -111,7 +117,8 @@ if __name__ == "__main__":
     parser.add_argument("--year", default="2011")
     parser.add_argument("--model", default="oisst-tasman")
     parser.add_argument("--error", type=float, default=0.5, help="observation error of the EOF method")
+    parser.add_argument("--overlap", type=float, help="of the windows in time, instead of the model's")
     parser.add_argument("--figure", type=Path)
     parser.add_argument("--record", action="store_true", help="write the scores into the model file")
     given = parser.parse_args()
-    main(given.year, given.model, given.error, given.figure, given.record)
+    main(given.year, given.model, given.error, given.overlap, given.figure, given.record)

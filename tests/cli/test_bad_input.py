@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import signal
 import subprocess
@@ -14,6 +13,9 @@ import pytest
 import xarray as xr
 from cli.command import da4dvar, refused
 from cli.test_verbs import RECIPE
+from unprivileged import as_nobody, open_folder
+
+from da4dvar.cli import main
 
 
 @pytest.fixture
@@ -209,10 +211,16 @@ def test_a_kill_never_leaves_a_half_written_output(files, model_path):
                 assert whole.sst.load().notnull().any()
 
 
-def test_a_folder_without_permission(files, model_path):
-    """Reading and writing where it is not allowed is named, for users who are not root."""
-    if os.geteuid() == 0:
-        return
-    (files / "closed").mkdir(mode=0o500)
-    line = refused("interpolate", "gappy.nc", "closed/out.nc", "--model", model_path, cwd=files)
-    assert "not permitted to write" in line
+def test_a_folder_without_permission(files, monkeypatch, capfd):
+    """An output where one may not write is one line and exit code 2; nothing is written."""
+    monkeypatch.chdir(files)
+    with open_folder() as folder:
+        (folder / "closed").mkdir(mode=0o555)
+        output = folder / "closed/out.nc"
+        monkeypatch.setattr(sys, "argv", ["da4dvar", "interpolate", "gappy.nc", str(output), "--model", "x"])
+        assert as_nobody(main) == "SystemExit: 2"
+        assert not output.exists()
+    said = capfd.readouterr().err.strip()
+    assert said.startswith("error: ")
+    assert "not permitted to write" in said
+    assert "\n" not in said

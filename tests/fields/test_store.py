@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from unprivileged import as_nobody, open_folder
 
 from da4dvar.errors import DataError
 from da4dvar.fields import store
@@ -240,12 +241,25 @@ def test_outputs_that_cannot_be_are_refused_before_any_work(tmp_path: Path) -> N
     check_output(tmp_path / "new.zarr", [there], overwrite=False)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_may_not_be_written_is_refused() -> None:
     """Before any work is done."""
-    tmp_path.chmod(0o500)
-    with pytest.raises(DataError, match="not permitted to write"):
-        check_output(tmp_path / "a.nc", [], overwrite=False)
+    with open_folder() as folder:
+        closed = folder / "closed"
+        closed.mkdir(mode=0o555)
+        said = as_nobody(lambda: check_output(closed / "a.nc", [], overwrite=False))
+    assert said.startswith("DataError")
+    assert "not permitted to write" in said
+
+
+def test_a_file_that_may_not_be_read_is_refused() -> None:
+    """It is named, with what is in the way."""
+    with open_folder() as folder:
+        path = folder / "secret.nc"
+        write_dataset(sea(), path)
+        path.chmod(0o200)
+        said = as_nobody(lambda: load_dataset(path))
+    assert said.startswith("DataError")
+    assert "not permitted to read" in said
 
 
 def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
