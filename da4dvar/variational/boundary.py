@@ -50,6 +50,29 @@ def pad(x: Tensor, width: int, boundary: Sequence[str]) -> Tensor:
     return x
 
 
+def per_axis(cells: int | Sequence[int], axes: int, name: str) -> list[int]:
+    """A number of cells for every axis, from one number for all of them or one for each."""
+    given = [cells] * axes if isinstance(cells, int) else list(cells)
+    if len(given) != axes or min(given) < 1:
+        raise ValueError(f"{name} is {cells!r}, expected a number from 1 on for each of the {axes} axes")
+    return given
+
+
+def whole_blocks(x: Tensor, blocks: Sequence[int]) -> Tensor:
+    """`x` with zeros behind its end, so that every space axis is a multiple of its block."""
+    widths: list[int] = []
+    for size, block in zip(reversed(x.shape[2:]), reversed(blocks), strict=True):
+        widths += [0, -size % block]
+    return F.pad(x, widths) if any(widths) else x
+
+
+def cropped(x: Tensor, sizes: Sequence[int]) -> Tensor:
+    """The first cells of `x` along every space axis, `sizes` of them."""
+    for axis, size in enumerate(sizes, start=2):
+        x = x.narrow(axis, 0, size)
+    return x
+
+
 class Convolution(nn.Module):
     """A convolution that keeps the shape of a field, with a boundary rule for each axis.
 

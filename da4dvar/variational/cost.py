@@ -74,6 +74,17 @@ class Cost:
         RuntimeError
             Under ``torch.inference_mode()``, where no gradient exists.
         """
+        (gradient,), terms = self._differentiated(x, lambda terms: (terms.total,))
+        return gradient, terms
+
+    def gradients(self, x: Tensor) -> tuple[Terms, Terms]:
+        """The gradients of both terms of U at `x`, each by itself, and both terms there."""
+        gradients, terms = self._differentiated(x, lambda terms: terms)
+        return Terms(*gradients), terms
+
+    def _differentiated(
+        self, x: Tensor, parts: Callable[[Terms], tuple[Tensor, ...]]
+    ) -> tuple[list[Tensor], Terms]:
         refuse_inference_mode()
         training = torch.is_grad_enabled()
         with torch.enable_grad():
@@ -81,10 +92,13 @@ class Cost:
                 x = x.detach().requires_grad_()
             terms = self.terms(x)
             # Samples do not share a cost, so the gradient of the sum holds each one's own.
-            (gradient,) = torch.autograd.grad(terms.total.sum(), x, create_graph=training)
+            gradients = [
+                torch.autograd.grad(part.sum(), x, create_graph=training, retain_graph=True)[0]
+                for part in parts(terms)
+            ]
         if not training:
             terms = Terms(terms.observation.detach(), terms.prior.detach())
-        return gradient, terms
+        return gradients, terms
 
 
 class VariationalCost(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from da4dvar.variational.cost import VariationalCost
-from da4dvar.variational.solvers.base import Solution, Solver
+from da4dvar.variational.solvers.base import Solution, Solver, Watch
 
 
 class VariationalModel(nn.Module):
@@ -21,6 +21,9 @@ class VariationalModel(nn.Module):
         super().__init__()
         self.cost, self.solver = cost, solver
 
-    def forward(self, y: Tensor, mask: Tensor, x0: Tensor) -> Solution:
-        """The estimate from an observation `y` on `mask`, started at `x0`; all of one shape."""
-        return self.solver(self.cost.given(y, mask), x0)
+    def forward(self, y: Tensor, mask: Tensor, x0: Tensor, watch: Watch | None = None) -> Solution:
+        """The estimate from an observation `y` on `mask`, started at `x0`; all of one shape.
+
+        `watch` is told every iterate.
+        """
+        return self.solver(self.cost.given(y, mask), x0, watch)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from da4dvar.variational.boundary import TRANSPOSED, Convolution
+from da4dvar.variational.boundary import TRANSPOSED, Convolution, cropped, per_axis, whole_blocks
 
 POOLS = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 
@@ -49,6 +50,9 @@ class UNet(nn.Module):
         Odd length of the first convolution of a branch.
     downsampling : int or sequence of int
         Cells averaged by Dw along each axis.
+    fold : int or sequence of int
+        Blocks of this many cells along each axis are folded into channels first and unfolded last:
+        the same reach with smaller kernels, at a fraction of the work.
 
     Examples
     --------
@@ -64,23 +68,52 @@ class UNet(nn.Module):
         width: int = 32,
         kernel: int = 3,
         downsampling: int | Sequence[int] = 2,
+        fold: int | Sequence[int] = 1,
     ) -> None:
         super().__init__()
         axes = len(boundary)
-        blocks = [downsampling] * axes if isinstance(downsampling, int) else list(downsampling)
-        if len(blocks) != axes:
-            raise ValueError(f"downsampling has {len(blocks)} numbers for {axes} axes")
+        blocks = per_axis(downsampling, axes, "downsampling")
         self.channels, self.boundary = channels, tuple(boundary)
         self.width, self.kernel, self.downsampling = width, kernel, blocks
-        self.coarse = Branch(channels, width, kernel, boundary)
-        self.fine = Branch(channels, width, kernel, boundary)
-        self.up = TRANSPOSED[axes](channels, channels, kernel_size=blocks, stride=blocks)
+        self.fold = per_axis(fold, axes, "fold")
+        folded = channels * math.prod(self.fold)
+        self.coarse = Branch(folded, width, kernel, boundary)
+        self.fine = Branch(folded, width, kernel, boundary)
+        self.up = TRANSPOSED[axes](folded, folded, kernel_size=blocks, stride=blocks)
 
     def forward(self, x: Tensor) -> Tensor:
+        if max(self.fold) == 1:
+            return self._scales(x)
+        folded = fold(whole_blocks(x, self.fold), self.fold)
+        return cropped(unfold(self._scales(folded), self.fold), x.shape[2:])
+
+    def _scales(self, x: Tensor) -> Tensor:
         # In three dimensions the library refuses a block that is longer than the axis.
         blocks = [min(block, size) for block, size in zip(self.downsampling, x.shape[2:], strict=True)]
         down = POOLS[len(blocks)](x, blocks, ceil_mode=True, count_include_pad=False)
-        up = self.up(self.coarse(down))
-        for axis, size in enumerate(x.shape[2:], start=2):
-            up = up.narrow(axis, 0, size)
-        return up + self.fine(x)
+        return cropped(self.up(self.coarse(down)), x.shape[2:]) + self.fine(x)
+
+
+def fold(x: Tensor, blocks: Sequence[int]) -> Tensor:
+    """(batch, channel, *space) with the cells of each block as channels of their own.
+
+    Examples
+    --------
+    >>> fold(torch.arange(6.0).reshape(1, 1, 6), [2])
+    tensor([[[0., 2., 4.],
+             [1., 3., 5.]]])
+    """
+    axes = len(blocks)
+    sizes = [part for n, b in zip(x.shape[2:], blocks, strict=True) for part in (n // b, b)]
+    split = x.reshape(*x.shape[:2], *sizes)
+    inner, outer = [3 + 2 * a for a in range(axes)], [2 + 2 * a for a in range(axes)]
+    return split.permute(0, 1, *inner, *outer).flatten(1, 1 + axes)
+
+
+def unfold(x: Tensor, blocks: Sequence[int]) -> Tensor:
+    """The inverse of :func:`fold`."""
+    axes = len(blocks)
+    split = x.reshape(x.shape[0], -1, *blocks, *x.shape[2:])
+    pairs = [axis for a in range(axes) for axis in (2 + axes + a, 2 + a)]
+    sizes = [n * b for n, b in zip(x.shape[2:], blocks, strict=True)]
+    return split.permute(0, 1, *pairs).reshape(*split.shape[:2], *sizes)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from da4dvar.variational.cost import Cost, Terms
+
+# Is told every iterate, x(0) first.
+Watch = Callable[[Tensor], None]
 
 
 @dataclass
@@ -47,8 +50,8 @@ class Solver(nn.Module, ABC):
     iterations: int
 
     @abstractmethod
-    def forward(self, cost: Cost, x0: Tensor) -> Solution:
-        """Minimise `cost` from `x0`, shape ``(batch, channel, *space)``."""
+    def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
+        """Minimise `cost` from `x0`, shape ``(batch, channel, *space)``; `watch` is told every iterate."""
 
 
 def solution(x: Tensor, path: Sequence[Terms], converged: Tensor | None = None) -> Solution:

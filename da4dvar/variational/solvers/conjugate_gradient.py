@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from da4dvar.variational.cost import Cost
-from da4dvar.variational.solvers.base import Solution, Solver, per_sample, solution
+from da4dvar.variational.solvers.base import Solution, Solver, Watch, per_sample, solution
 
 
 class ConjugateGradient(Solver):
@@ -31,10 +31,12 @@ class ConjugateGradient(Solver):
             raise ValueError(f"iterations {iterations} and halvings {halvings}: expected 1 and 0 or more")
         self.iterations, self.tolerance, self.halvings = iterations, tolerance, halvings
 
-    def forward(self, cost: Cost, x0: Tensor) -> Solution:
+    def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
         x = x0
         gradient, terms = cost.gradient(x)
         path, direction = [terms], -gradient
+        if watch is not None:
+            watch(x)
         first = _norm(gradient)
         converged = first == 0
         for _ in range(self.iterations):
@@ -46,6 +48,8 @@ class ConjugateGradient(Solver):
             previous = gradient
             gradient, terms = cost.gradient(x)
             path.append(terms)
+            if watch is not None:
+                watch(x)
             beta = _dot(gradient, gradient - previous) / _dot(previous, previous).clamp_min(_TINY)
             direction = -gradient + per_sample(beta.clamp_min(0), x) * direction
             converged = converged | (_norm(gradient) <= self.tolerance * first)

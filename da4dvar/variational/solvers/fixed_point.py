@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from da4dvar.variational.cost import Cost
-from da4dvar.variational.solvers.base import Solution, Solver, per_sample, solution
+from da4dvar.variational.solvers.base import Solution, Solver, Watch, per_sample, solution
 
 
 class FixedPoint(Solver):
@@ -28,8 +28,10 @@ class FixedPoint(Solver):
             raise ValueError(f"iterations is {iterations}, expected 1 or more")
         self.iterations, self.tolerance = iterations, tolerance
 
-    def forward(self, cost: Cost, x0: Tensor) -> Solution:
+    def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
         x, path = x0, [cost.terms(x0)]
+        if watch is not None:
+            watch(x)
         converged = torch.zeros(x0.shape[0], dtype=torch.bool, device=x0.device)
         for _ in range(self.iterations):
             projected = torch.where(cost.mask, cost.y, cost.prior(x))
@@ -38,6 +40,8 @@ class FixedPoint(Solver):
             x = torch.where(per_sample(converged, x), x, projected)
             converged = converged | (change < self.tolerance * x.flatten(1).norm(dim=1))
             path.append(cost.terms(x))
+            if watch is not None:
+                watch(x)
             if bool(converged.all()):
                 break
         return solution(x, path, converged)

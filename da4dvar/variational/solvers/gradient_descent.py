@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from da4dvar.variational.cost import Cost
-from da4dvar.variational.solvers.base import Solution, Solver, per_sample, solution
+from da4dvar.variational.solvers.base import Solution, Solver, Watch, per_sample, solution
 
 
 class GradientDescent(Solver):
@@ -35,7 +35,7 @@ class GradientDescent(Solver):
             raise ValueError(f"keep is {keep!r}, expected 'last' or 'best'")
         self.step, self.iterations, self.tolerance, self.keep = step, iterations, tolerance, keep
 
-    def forward(self, cost: Cost, x0: Tensor) -> Solution:
+    def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
         x, path = x0, []
         best, lowest = x0, torch.full(x0.shape[:1], torch.inf, dtype=x0.dtype, device=x0.device)
         converged = torch.zeros(x0.shape[0], dtype=torch.bool, device=x0.device)
@@ -46,6 +46,8 @@ class GradientDescent(Solver):
             else:
                 terms = cost.terms(x)
             path.append(terms)
+            if watch is not None:
+                watch(x)
             lower = terms.total < lowest
             lowest = torch.where(lower, terms.total, lowest)
             best = torch.where(per_sample(lower, x), x, best)

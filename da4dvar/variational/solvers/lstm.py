@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from da4dvar.variational.boundary import CONVOLUTIONS, TRANSPOSED, Convolution
-from da4dvar.variational.cost import Cost
-from da4dvar.variational.solvers.base import Solution, Solver, per_sample, solution
+from da4dvar.variational.boundary import (
+    CONVOLUTIONS,
+    TRANSPOSED,
+    Convolution,
+    cropped,
+    per_axis,
+    whole_blocks,
+)
+from da4dvar.variational.cost import Cost, Terms
+from da4dvar.variational.solvers.base import Solution, Solver, Watch, per_sample, solution
 
 # Below this mean square a first gradient is no scale to go by: nothing was observed.
 SMALLEST_SQUARE = 1e-6
@@ -50,7 +56,9 @@ class ConvLSTM(Solver):
         The kernel of H: one cell, or as wide as the gates'.
     state_scale : float, optional
         If given, the LSTM is also fed x(k) divided by this, the usual size of the state.
-    downsampling : int
+    feed : {"gradient", "terms"}
+        What the LSTM is fed: α ∇U, or the gradients of both terms of U side by side, both times α.
+    downsampling : int or sequence of int
         The LSTM runs on blocks of this many cells along each axis, read and written by strided
         convolutions: cheaper, and with a longer reach.
 
@@ -73,59 +81,63 @@ class ConvLSTM(Solver):
         scale: str = "rms",
         output: str = "linear",
         state_scale: float | None = None,
-        downsampling: int = 1,
+        feed: str = "gradient",
+        downsampling: int | Sequence[int] = 1,
     ) -> None:
         super().__init__()
         if scale not in ("rms", "learned"):
             raise ValueError(f"scale is {scale!r}, expected 'rms' or 'learned'")
         if output not in ("linear", "convolutional"):
             raise ValueError(f"output is {output!r}, expected 'linear' or 'convolutional'")
+        if feed not in ("gradient", "terms"):
+            raise ValueError(f"feed is {feed!r}, expected 'gradient' or 'terms'")
         self.channels, self.boundary, self.width = channels, tuple(boundary), width
         self.kernel, self.iterations, self.scale = kernel, iterations, scale
-        self.output, self.state_scale, self.downsampling = output, state_scale, downsampling
-        inputs = channels if state_scale is None else 2 * channels
-        if downsampling == 1:
+        self.output, self.state_scale, self.feed = output, state_scale, feed
+        axes = len(boundary)
+        self.downsampling = per_axis(downsampling, axes, "downsampling")
+        inputs = channels * ((feed == "terms") + 1 + (state_scale is not None))
+        blocks = tuple(self.downsampling)
+        outputs = channels
+        if max(blocks) == 1:
             self.down: nn.Module = nn.Identity()
             self.up: nn.Module = nn.Identity()
         else:
-            axes = len(boundary)
-            self.down = CONVOLUTIONS[axes](inputs, width, downsampling, stride=downsampling)
-            self.up = TRANSPOSED[axes](width, channels, downsampling, stride=downsampling, bias=False)
-            inputs = width
+            self.down = CONVOLUTIONS[axes](inputs, width, blocks, stride=blocks)
+            self.up = TRANSPOSED[axes](width, channels, blocks, stride=blocks, bias=False)
+            inputs = outputs = width
         self.cell = ConvLSTMCell(inputs, width, kernel, boundary)
-        outputs = channels if downsampling == 1 else width
         self.update = Convolution(width, outputs, 1 if output == "linear" else kernel, boundary, bias=False)
         self.log_alpha = nn.Parameter(torch.zeros(()), requires_grad=scale == "learned")
 
-    def forward(self, cost: Cost, x0: Tensor) -> Solution:
+    def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
         x, path = x0, []
-        blocks = [-(-n // self.downsampling) for n in x0.shape[2:]]
+        blocks = [-(-n // b) for n, b in zip(x0.shape[2:], self.downsampling, strict=True)]
         h = c = x0.new_zeros(x0.shape[0], self.width, *blocks)
         alpha = None
         for _ in range(self.iterations):
-            gradient, terms = cost.gradient(x)
+            gradients, terms = self._gradients(cost, x)
             path.append(terms)
+            if watch is not None:
+                watch(x)
             if alpha is None:
-                alpha = self._normaliser(gradient)
-            seen = alpha * gradient
+                alpha = self._normaliser(sum(gradients[1:], gradients[0]))
+            fed = [alpha * g for g in gradients]
             if self.state_scale is not None:
-                seen = torch.cat([seen, x / self.state_scale], dim=1)
-            h, c = self.cell(self.down(self._whole_blocks(seen)), h, c)
-            x = x - self._cropped(self.up(self.update(h)), x)
+                fed.append(x / self.state_scale)
+            seen = torch.cat(fed, dim=1)
+            h, c = self.cell(self.down(whole_blocks(seen, self.downsampling)), h, c)
+            x = x - cropped(self.up(self.update(h)), x.shape[2:])
         path.append(cost.terms(x))
+        if watch is not None:
+            watch(x)
         return solution(x, path)
 
-    def _whole_blocks(self, x: Tensor) -> Tensor:
-        """`x` with zeros behind its end, so that every axis is a multiple of the downsampling."""
-        widths: list[int] = []
-        for size in reversed(x.shape[2:]):
-            widths += [0, -size % self.downsampling]
-        return F.pad(x, widths) if any(widths) else x
-
-    def _cropped(self, x: Tensor, like: Tensor) -> Tensor:
-        for axis, size in enumerate(like.shape[2:], start=2):
-            x = x.narrow(axis, 0, size)
-        return x
+    def _gradients(self, cost: Cost, x: Tensor) -> tuple[tuple[Tensor, ...], Terms]:
+        if self.feed == "terms":
+            return cost.gradients(x)
+        gradient, terms = cost.gradient(x)
+        return (gradient,), terms
 
     def _normaliser(self, gradient: Tensor) -> Tensor:
         if self.scale == "learned":

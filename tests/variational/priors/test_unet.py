@@ -13,7 +13,9 @@ from torch import nn
 from torch.testing import assert_close
 
 from da4dvar.testing import PriorContract, normal, seeded
-from da4dvar.variational.priors.unet import Branch, UNet
+from da4dvar.variational.priors.unet import Branch, UNet, fold, unfold
+
+BLOCKS = st.lists(st.tuples(st.integers(1, 5), st.integers(1, 3)), min_size=1, max_size=3)
 
 
 class TestZero(PriorContract):
@@ -59,22 +61,35 @@ class TestUnequalBlocks(TestPlane):
         return UNet(2, self.boundary, width=3, kernel=5, downsampling=(1, 2))
 
 
+class TestFolded(TestPlane):
+    """A plane with blocks folded along one axis, of a size that is no multiple of them."""
+
+    def make(self) -> UNet:
+        return UNet(2, self.boundary, width=3, fold=(1, 4))
+
+
 @pytest.mark.parametrize(
-    ("boundary", "downsampling", "shift"),
+    ("boundary", "downsampling", "folded", "shift"),
     [
-        (("periodic",), 2, (4,)),
-        (("periodic",), 4, (-4,)),
-        (("periodic", "periodic"), 2, (2, 6)),
-        (("zero", "periodic"), (2, 1), (0, 3)),
-        (("periodic", "zero", "periodic"), (2, 2, 4), (2, 0, 4)),
+        (("periodic",), 2, 1, (4,)),
+        (("periodic",), 4, 1, (-4,)),
+        (("periodic", "periodic"), 2, 1, (2, 6)),
+        (("zero", "periodic"), (2, 1), 1, (0, 3)),
+        (("periodic", "zero", "periodic"), (2, 2, 4), 1, (2, 0, 4)),
+        (("periodic", "zero"), 1, (1, 4), (3, 0)),
+        (("periodic", "periodic"), 1, (1, 4), (3, 4)),
+        (("periodic", "periodic"), (1, 2), (1, 2), (5, -4)),
     ],
 )
 def test_periodic_axes_commute_with_a_shift(
-    boundary: tuple[str, ...], downsampling: int | Sequence[int], shift: tuple[int, ...]
+    boundary: tuple[str, ...],
+    downsampling: int | Sequence[int],
+    folded: int | Sequence[int],
+    shift: tuple[int, ...],
 ) -> None:
-    """On a circle no cell is special: a shift by whole blocks shifts the answer."""
+    """On a circle no cell is special: a shift by whole blocks, averaged or folded, shifts the answer."""
     axes = len(boundary)
-    prior = seeded(lambda: UNet(2, boundary, width=3, downsampling=downsampling))
+    prior = seeded(lambda: UNet(2, boundary, width=3, downsampling=downsampling, fold=folded))
     x, dims = normal(2, 2, *[8] * axes), tuple(range(2, 2 + axes))
     assert_close(prior(torch.roll(x, shift, dims)), torch.roll(prior(x), shift, dims))
 
@@ -96,6 +111,50 @@ def test_coarse_branch_sees_the_means_of_blocks(sizes: list[int], block: int) ->
     assert_close(prior(x)[0, 0] - x[0, 0], torch.as_tensor(means))
 
 
+@settings(max_examples=50, deadline=None)
+@given(BLOCKS)
+def test_fold_takes_every_so_many_cells_and_unfold_undoes_it(axes: list[tuple[int, int]]) -> None:
+    """Each folded channel holds the cells at one place of their blocks; nothing is lost on the way."""
+    counts, blocks = [n for n, _ in axes], [b for _, b in axes]
+    x = normal(2, 2, *(n * b for n, b in axes))
+    folded = fold(x, blocks)
+    assert folded.shape == (2, 2 * np.prod(blocks), *counts)
+    places = list(np.ndindex(*blocks))
+    for channel, part in enumerate(folded.unbind(1)):
+        kept, place = divmod(channel, len(places))
+        cells = tuple(slice(at, None, b) for at, b in zip(places[place], blocks, strict=True))
+        assert torch.equal(part, x[(slice(None), kept, *cells)])
+    assert torch.equal(unfold(folded, blocks), x)
+
+
+@settings(max_examples=30, deadline=None)
+@example([(1, 3), (5, 2)])
+@given(BLOCKS)
+def test_folding_leaves_each_cell_in_its_place(axes: list[tuple[int, int]]) -> None:
+    """With Φ₂ = 1 and Φ₁ = 0 nothing moves, be the sizes multiples of the blocks or not."""
+    prior = UNet(2, ("zero",) * len(axes), fold=[b for _, b in axes])
+    prior.coarse, prior.fine = nn.Identity(), nn.Identity()
+    nn.init.zeros_(prior.up.weight)
+    nn.init.zeros_(prior.up.bias)
+    x = normal(2, 2, *(n for n, _ in axes))
+    assert torch.equal(prior(x), x)
+
+
+def test_what_lacks_of_the_last_folded_block_is_zero() -> None:
+    """Six cells in blocks of four are as eight of which the last two are zero."""
+    prior, x = seeded(lambda: UNet(2, ("periodic", "zero"), width=3, fold=(1, 4))), normal(2, 2, 4, 8)
+    x[..., 6:] = 0
+    assert_close(prior(x[..., :6]), prior(x)[..., :6])
+
+
+def test_a_folded_cell_is_seen_from_its_whole_block() -> None:
+    """With kernels of one cell and no coarse branch, a cell depends on its block and on nothing else."""
+    prior, x = seeded(lambda: UNet(1, ("zero",), width=8, kernel=1, fold=4)), normal(1, 1, 12)
+    nn.init.zeros_(prior.up.weight)
+    reach = torch.autograd.functional.jacobian(prior, x).squeeze() != 0
+    assert torch.equal(reach, torch.block_diag(*[torch.ones(4, 4)] * 3).bool())
+
+
 def test_a_branch_can_hold_a_product() -> None:
     """A r ∘ B r is bilinear: with weights set by hand, Φ(x) = x² exactly, as a flow needs."""
     branch = Branch(1, 2, 1, ("zero",))
@@ -108,10 +167,11 @@ def test_a_branch_can_hold_a_product() -> None:
     assert_close(branch(x), x.square())
 
 
-def test_downsampling_for_other_axes_is_refused() -> None:
-    """The message says how many numbers were given, and for how many axes."""
-    with pytest.raises(ValueError, match="downsampling has 3 numbers for 2 axes"):
-        UNet(1, ("zero", "zero"), downsampling=(2, 2, 2))
+@pytest.mark.parametrize("name", ["downsampling", "fold"])
+def test_blocks_for_other_axes_are_refused(name: str) -> None:
+    """The message says which numbers were given, and for how many axes."""
+    with pytest.raises(ValueError, match=rf"^{name} is \(2, 2, 2\), expected .* each of the 2 axes$"):
+        UNet(1, ("zero", "zero"), **{name: (2, 2, 2)})
 
 
 def test_an_axis_that_is_too_short_for_the_kernel_is_refused() -> None:

@@ -62,6 +62,24 @@ class TestCoarsePlane(TestZero):
     options: ClassVar = {"downsampling": 2, "state_scale": 2.0}
 
 
+class TestUnequalBlocks(TestCoarsePlane):
+    """On blocks of one cell along the one axis and of three along the other."""
+
+    options: ClassVar = {"downsampling": (1, 3)}
+
+
+class TestTerms(TestZero):
+    """Both gradients are seen, each by itself."""
+
+    options: ClassVar = {"feed": "terms"}
+
+
+class TestTermsOnACoarsePlane(TestCoarsePlane):
+    """Both gradients and the state, on blocks, with an α that is learned."""
+
+    options: ClassVar = {"feed": "terms", "downsampling": (2, 1), "state_scale": 2.0, "scale": "learned"}
+
+
 def problem(*shape: int, weight: float = 1.0, prior: nn.Module | None = None) -> Cost:
     """A cost for observations of about half of the cells, both terms times `weight`."""
     model = VariationalCost(prior or Neighbour(), None, "square", weight, weight)
@@ -141,15 +159,56 @@ def test_what_lacks_of_the_last_block_is_zero() -> None:
         assert_close(solver(seven, x0[..., :7]).x, solver(eight, x0).x[..., :7])
 
 
-@pytest.mark.parametrize("downsampling", [1, 2])
-def test_periodic_axes_commute_with_a_shift(downsampling: int) -> None:
+@pytest.mark.parametrize(("downsampling", "shift"), [(1, 2), (2, 2), ((2, 1), 3), ((1, 4), -4)])
+def test_periodic_axes_commute_with_a_shift(downsampling: int | tuple[int, ...], shift: int) -> None:
     """On a circle no cell is special: observations shifted by whole blocks shift the estimate."""
     boundary = ("zero", "periodic")
     solver = seeded(lambda: ConvLSTM(1, boundary, width=3, iterations=3, downsampling=downsampling))
     cost, x0 = problem(2, 1, 4, 8), normal(2, 1, 4, 8, seed=2)
-    turned = cost.model.given(torch.roll(cost.y, 2, -1), torch.roll(cost.mask, 2, -1))
+    turned = cost.model.given(torch.roll(cost.y, shift, -1), torch.roll(cost.mask, shift, -1))
     with torch.no_grad():
-        assert_close(solver(turned, torch.roll(x0, 2, -1)).x, torch.roll(solver(cost, x0).x, 2, -1))
+        assert_close(solver(turned, torch.roll(x0, shift, -1)).x, torch.roll(solver(cost, x0).x, shift, -1))
+
+
+def test_one_block_for_all_axes_is_the_same_for_each() -> None:
+    """2 is short for (2, 2)."""
+    cost, x0, made = problem(2, 1, 4, 5), normal(2, 1, 4, 5, seed=2), []
+    for downsampling in (2, (2, 2)):
+        solver = seeded(lambda d=downsampling: ConvLSTM(1, ("zero",) * 2, 3, iterations=2, downsampling=d))
+        with torch.no_grad():
+            made.append(solver(cost, x0).x)
+    assert torch.equal(*made)
+
+
+@pytest.mark.parametrize(
+    ("downsampling", "reader"), [(1, "cell.gates.convolution.weight"), (2, "down.weight")]
+)
+@pytest.mark.parametrize("scale", ["rms", "learned"])
+def test_terms_that_are_read_alike_are_the_gradient(scale: str, downsampling: int, reader: str) -> None:
+    """With the same weights for both, a solver that is fed the terms is one that is fed their sum."""
+    options: dict[str, Any] = {"width": 3, "iterations": 3, "scale": scale, "downsampling": downsampling}
+    of_sum = seeded(lambda: ConvLSTM(2, ("zero",), **options))
+    of_terms = ConvLSTM(2, ("zero",), feed="terms", **options)
+    state = of_sum.state_dict()
+    state[reader] = torch.cat([state[reader][:, :2], state[reader]], dim=1)
+    of_terms.load_state_dict(state)
+    cost, x0 = problem(2, 2, 7), normal(2, 2, 7, seed=2)
+    with torch.no_grad():
+        assert_close(of_terms(cost, x0).x, of_sum(cost, x0).x, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("blind_to", "sees_y"), [(0, False), (1, True)])
+def test_observations_are_fed_before_the_prior(blind_to: int, sees_y: bool) -> None:
+    """Blind to the first of both terms, a solver does not know what was observed; else not what Φ is."""
+    solver = seeded(lambda: ConvLSTM(1, ("zero",), width=3, scale="learned", feed="terms"))
+    solver.cell.gates.convolution.weight.data[:, blind_to] = 0
+    cost, x0 = problem(2, 1, 8), normal(2, 1, 8, seed=2)
+    other_y = cost.model.given(cost.y + 1, cost.mask)
+    other_prior = problem(2, 1, 8, prior=nn.Identity())
+    with torch.no_grad():
+        x = solver(cost, x0).x
+        assert torch.equal(solver(other_y, x0).x, x) != sees_y
+        assert torch.equal(solver(other_prior, x0).x, x) == sees_y
 
 
 def test_the_state_is_seen_when_asked() -> None:
@@ -178,8 +237,10 @@ def test_it_makes_the_updates_it_is_told_to() -> None:
     assert not more.converged.any()
 
 
-@pytest.mark.parametrize("wrong", [{"scale": "std"}, {"output": "dense"}])
-def test_unknown_settings_are_refused(wrong: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "wrong", [{"scale": "std"}, {"output": "dense"}, {"feed": "both"}, {"downsampling": 0}]
+)
+def test_unknown_settings_are_refused(wrong: dict[str, Any]) -> None:
     """The message says what was given and what is expected."""
     with pytest.raises(ValueError, match="expected"):
         ConvLSTM(1, ("zero",), **wrong)
