@@ -22,6 +22,7 @@ def solve_block_tridiagonal(diagonal: Tensor, below: Tensor, right: Tensor) -> T
     Returns
     -------
     Tensor, shape (batch, time, n)
+        NaN for a sample whose M is not positive definite to the precision of its numbers.
 
     Examples
     --------
@@ -31,21 +32,26 @@ def solve_block_tridiagonal(diagonal: Tensor, below: Tensor, right: Tensor) -> T
              [0.5000, 0.5000],
              [0.5000, 0.5000]]])
     """
-    times = diagonal.shape[1]
-    factors, couplings, forward = [], [], []
+    times, n = diagonal.shape[1], diagonal.shape[-1]
+    # B and r share their triangular solves: the last column is r's.
+    sides = torch.cat([below.mT, right[:, :-1, :, None]], dim=-1)
+    factors, solved, failed = [], [], torch.zeros_like(diagonal[:, 0, 0, 0], dtype=torch.bool)
     block, rest = diagonal[:, 0], right[:, 0, :, None]
     for t in range(times):
-        factor = torch.linalg.cholesky(block)
-        part = torch.linalg.solve_triangular(factor, rest, upper=False)
+        factor, info = torch.linalg.cholesky_ex(block)
+        failed |= info > 0
         factors.append(factor)
-        forward.append(part)
         if t + 1 < times:
-            coupling = torch.linalg.solve_triangular(factor, below[:, t].mT, upper=False)
-            couplings.append(coupling)
-            block = diagonal[:, t + 1] - coupling.mT @ coupling
-            rest = right[:, t + 1, :, None] - coupling.mT @ part
-    solved = [torch.linalg.solve_triangular(factors[-1].mT, forward[-1], upper=True)]
+            sides[:, t, :, -1:] = rest
+            both = torch.linalg.solve_triangular(factor, sides[:, t], upper=False)
+            solved.append(both)
+            inner = both[..., :n].mT @ both
+            block = diagonal[:, t + 1] - inner[..., :n]
+            rest = right[:, t + 1, :, None] - inner[..., n:]
+    last = torch.linalg.solve_triangular(factors[-1], rest, upper=False)
+    z = [torch.linalg.solve_triangular(factors[-1].mT, last, upper=True)]
     for t in range(times - 2, -1, -1):
-        rest = forward[t] - couplings[t] @ solved[-1]
-        solved.append(torch.linalg.solve_triangular(factors[t].mT, rest, upper=True))
-    return torch.stack(solved[::-1], dim=1).squeeze(-1)
+        rest = solved[t][..., n:] - solved[t][..., :n] @ z[-1]
+        z.append(torch.linalg.solve_triangular(factors[t].mT, rest, upper=True))
+    found = torch.stack(z[::-1], dim=1).squeeze(-1)
+    return torch.where(failed[:, None, None], torch.nan, found)

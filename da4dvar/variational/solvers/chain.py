@@ -1,4 +1,4 @@
-"""One solver after another."""
+"""One solver after another, and again from other starts where that fails."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from da4dvar.variational.cost import Cost, VariationalCost
-from da4dvar.variational.solvers.base import Solution, Solver
+from da4dvar.variational.solvers.base import Solution, Solver, Watch
 
 
 class Chain(Solver):
@@ -15,26 +15,78 @@ class Chain(Solver):
     A learned solver followed by Levenberg-Marquardt on the true dynamics is
     ``Chain(ConvLSTM(...), LevenbergMarquardt(), VariationalCost(Flow(...), prior_weight=1e5))``.
 
+    A cost with several minima may be left in a wrong one, and tells: with λ_o one over the variance of
+    the observation error, U is near the number of observations where the minimum is right. Samples
+    above `accept` times that number are solved again, from what the first solver makes of perturbed
+    observations, and the lower cost is kept.
+
     Parameters
     ----------
     first, second : Solver
     cost : VariationalCost, optional
         What the second minimises; the same as the first if not given.
+    weights : (float, float), optional
+        λ_o and λ_p of what the second minimises, in place of `cost`: the same prior and H.
+    restarts : int
+        How often a sample that is not accepted is started again.
+    accept : float
+        The highest U an observation that is accepted.
+    perturbation : float
+        Standard deviation of what is added to the observations for a restart.
 
     Notes
     -----
-    The terms along the iterations are those of the cost that each solver minimised.
+    The terms along the iterations are those of the cost that each solver minimised. Of a restart only the
+    last terms are kept, and it is not watched. A chain is trained
+    by training its first solver.
     """
 
-    def __init__(self, first: Solver, second: Solver, cost: VariationalCost | None = None) -> None:
+    def __init__(
+        self,
+        first: Solver,
+        second: Solver,
+        cost: VariationalCost | None = None,
+        weights: tuple[float, float] | None = None,
+        restarts: int = 0,
+        accept: float = 1.12,
+        perturbation: float = 1.0,
+    ) -> None:
         super().__init__()
+        if cost is not None and weights is not None:
+            raise ValueError("got a cost and weights for the second solver, expected one of them")
+        if weights is not None and (len(weights) != 2 or min(weights) <= 0):
+            raise ValueError(f"weights are {weights}, expected two numbers above 0")
+        if restarts < 0 or accept <= 0 or perturbation <= 0:
+            raise ValueError(
+                f"restarts {restarts}, accept {accept}, perturbation {perturbation}: expected restarts from "
+                "0 on, the others above 0"
+            )
         self.first, self.second, self.cost = first, second, cost
+        self.weights = None if weights is None else (float(weights[0]), float(weights[1]))
+        self.restarts, self.accept, self.perturbation = restarts, accept, perturbation
         self.iterations = first.iterations + second.iterations
 
-    def forward(self, cost: Cost, x0: Tensor) -> Solution:
-        begun = self.first(cost, x0)
-        other = cost if self.cost is None else self.cost.given(cost.y, cost.mask)
-        ended = self.second(other, begun.x)
+    def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
+        best = self._run(cost, cost, x0, watch)
+        highest = self.accept * cost.mask.flatten(1).sum(1)
+        for restart in range(self.restarts):
+            left = (best.cost[-1] > highest).nonzero().squeeze(1)
+            if not len(left):
+                break
+            part = cost.model.given(cost.y[left], cost.mask[left])
+            # The same noise for every sample, so that an answer does not depend on the others' failure.
+            generator = torch.Generator().manual_seed(restart)
+            noise = torch.randn(cost.y.shape[1:], generator=generator).to(cost.y)
+            other = cost.model.given(part.y + self.perturbation * noise, part.mask)
+            again = self._run(other, part, x0[left])
+            lower = again.cost[-1] < best.cost[-1, left]
+            replace(best, left[lower], again, lower)
+        return best
+
+    def _run(self, seen: Cost, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
+        """The first solver on the cost of what is `seen`, then the second on the true cost."""
+        begun = self.first(seen, x0, watch)
+        ended = self.second(self._second_cost(cost), begun.x, watch)
         return Solution(
             ended.x,
             torch.cat([begun.observation, ended.observation[1:]]),
@@ -42,3 +94,18 @@ class Chain(Solver):
             begun.iterations + ended.iterations,
             ended.converged,
         )
+
+    def _second_cost(self, cost: Cost) -> Cost:
+        if self.weights is not None:
+            model = cost.model
+            other = VariationalCost(model.prior, model.observation, model.rho, *self.weights).to(cost.y)
+            return other.given(cost.y, cost.mask)
+        return cost if self.cost is None else self.cost.given(cost.y, cost.mask)
+
+
+def replace(best: Solution, at: Tensor, other: Solution, rows: Tensor) -> None:
+    """Put some samples of another solution in the place of those at `at`, all but the way to them."""
+    best.x[at] = other.x[rows]
+    best.observation[-1, at] = other.observation[-1, rows]
+    best.prior[-1, at] = other.prior[-1, rows]
+    best.converged[at] = other.converged[rows]

@@ -1,4 +1,4 @@
-"""The Jacobian of a flow at every time, with as few directions as its sparsity allows."""
+"""The tangent linear model of a flow at every time, with as few directions as its sparsity allows."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from torch import Tensor
 
 from da4dvar.variational.priors.flow import Flow
 
-# Numbers to a chunk of directions: what stays in a processor's cache.
-CHUNK = 2**17
-
 
 class Tangent:
-    """Jacobians A(t) = ∂Φ/∂x(t) of a flow, shape (batch, time, n, n).
+    """Forecasts Φ(x)(t) and their Jacobians A(t) = ∂Φ/∂x(t).
 
-    Components that act on no component in common share a direction: Lorenz-96 needs 14 of them for its
-    40 components. Curtis, Powell and Reid (1974). Which act on which is seen from the Jacobian at states
-    drawn at random, once.
+    The derivatives k′ of the four Runge-Kutta stages follow from those of φ by the chain rule,
+    k₂′ = φ′(x + Δ k₁ / 2) (I + Δ k₁′ / 2) and so on. Components that act on no component in common
+    share a direction: for its 40 components, Lorenz-96 needs 4 directions for φ′ and 14 for A.
+    Curtis, Powell and Reid (1974). Which act on which is seen from φ′ at states drawn at random, once.
 
     Parameters
     ----------
@@ -30,37 +28,78 @@ class Tangent:
         self.size = self.shape.numel()
         generator = torch.Generator().manual_seed(0)
         states = torch.randn(1, *self.shape, 4, generator=generator).to(like)
-        every = torch.eye(self.size, dtype=like.dtype, device=like.device)
-        self.pattern = (self._along(states, every) != 0).any(-1).any(1).T
-        self.group = self._groups()
-        self.directions = torch.zeros(int(self.group.max()) + 1, self.size).to(like)
-        self.directions[self.group, torch.arange(self.size)] = 1.0
+        identity = torch.eye(self.size).to(like)
+        acts = (self._along(states, identity) != 0).any(-1).any(1).T
+        self.group_of_tendency = groups(acts)
+        self.directions_of_tendency = directions(self.group_of_tendency, like)
+        # For each row of φ′ the columns that are not zero; rows with fewer repeat others, times zero.
+        columns = acts.to(torch.int8).argsort(dim=1, descending=True, stable=True)
+        self.columns = columns[:, : max(1, int(acts.sum(1).max()))].T
+        self.present = acts.gather(1, self.columns.T).T[..., None, None].to(like.dtype)
+        # Each of the four stages of a step carries an influence one neighbour further.
+        stage = (acts | (identity != 0)).float()
+        self.pattern = torch.linalg.matrix_power(stage, 4 * flow.substeps) > 0
+        self.group = groups(self.pattern)
+        self.directions = directions(self.group, like)
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """The Jacobians at the states `x`, shape (batch, channel, *space, time)."""
-        # (group, batch, row, time) to (column, batch, row, time): what is not of a column is zero there.
-        columns = self._along(x, self.directions)[self.group]
-        columns = columns * self.pattern.T.to(x.dtype)[:, None, :, None]
-        return columns.permute(1, 3, 2, 0).contiguous()
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Forecasts and Jacobians from the states `x`, shape (batch, channel, *space, time).
 
-    def _along(self, x: Tensor, directions: Tensor) -> Tensor:
-        """A(t) d for every direction d and time t, shape (direction, batch, n, time)."""
+        Returns
+        -------
+        forecast : Tensor
+            Of the shape of `x`.
+        jacobian : Tensor, shape (batch, time, n, n)
+        """
+        step, phi = self.flow.step / self.flow.substeps, self.flow.dynamics
+        v = self.directions.T[..., None, None].expand(-1, -1, x.shape[0], x.shape[-1])
+        for _ in range(self.flow.substeps):
+            k1, v1 = phi(x), self._pushed(x, v)
+            at = x + step / 2 * k1
+            k2, v2 = phi(at), self._pushed(at, v + step / 2 * v1)
+            at = x + step / 2 * k2
+            k3, v3 = phi(at), self._pushed(at, v + step / 2 * v2)
+            at = x + step * k3
+            k4, v4 = phi(at), self._pushed(at, v + step * v3)
+            x = x + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+            v = v + step / 6 * (v1 + 2 * v2 + 2 * v3 + v4)
+        # What a direction brings of the other columns of its group is zero where a column acts.
+        jacobian = v[:, self.group] * self.pattern[..., None, None].to(v.dtype)
+        return x, jacobian.permute(2, 3, 0, 1).contiguous()
+
+    def _pushed(self, x: Tensor, v: Tensor) -> Tensor:
+        """φ′(x) v for directions `v` of shape (n, direction, batch, time)."""
+        slopes = self._along(x, self.directions_of_tendency).transpose(1, 2)
+        rows = torch.arange(self.size, device=x.device)
+        slopes = slopes[self.group_of_tendency[self.columns], rows] * self.present
+        pushed = slopes[0][:, None] * v[self.columns[0]]
+        for column, slope in zip(self.columns[1:], slopes[1:], strict=True):
+            pushed.addcmul_(slope[:, None], v[column])
+        return pushed
+
+    def _along(self, x: Tensor, each: Tensor) -> Tensor:
+        """φ′(x) d for each direction d, shape (direction, batch, n, time)."""
 
         def along(direction: Tensor) -> Tensor:
             # Times do not act on each other: one direction serves all of them.
             tangent = direction.reshape(1, *self.shape, 1).expand_as(x)
-            return torch.func.jvp(self.flow.forecast, (x,), (tangent,))[1]
+            return torch.func.jvp(self.flow.dynamics, (x,), (tangent,))[1]
 
-        chunk = max(1, CHUNK // x.numel())
-        columns = torch.func.vmap(along, chunk_size=chunk)(directions)
-        return columns.reshape(len(directions), x.shape[0], self.size, x.shape[-1])
+        return torch.func.vmap(along)(each).reshape(len(each), x.shape[0], self.size, x.shape[-1])
 
-    def _groups(self) -> Tensor:
-        """A group for each column, so that no two columns of a group meet in a row."""
-        counts = self.pattern.T.to(torch.float32) @ self.pattern.to(torch.float32)
-        meet = (counts > 0).cpu()
-        groups: list[int] = []
-        for column in range(self.size):
-            taken = {groups[other] for other in range(column) if meet[column, other]}
-            groups.append(next(g for g in range(self.size) if g not in taken))
-        return torch.tensor(groups, device=self.pattern.device)
+
+def groups(pattern: Tensor) -> Tensor:
+    """A group for each column of a pattern of non-zeros, so that no two of a group meet in a row."""
+    meet = ((pattern.T.float() @ pattern.float()) > 0).cpu()
+    found: list[int] = []
+    for column in range(pattern.shape[1]):
+        taken = {found[other] for other in range(column) if meet[column, other]}
+        found.append(next(g for g in range(column + 1) if g not in taken))
+    return torch.tensor(found, device=pattern.device)
+
+
+def directions(group: Tensor, like: Tensor) -> Tensor:
+    """One direction for each group: the sum of its unit vectors."""
+    each = torch.zeros(int(group.max()) + 1, len(group)).to(like)
+    each[group, torch.arange(len(group), device=group.device)] = 1.0
+    return each

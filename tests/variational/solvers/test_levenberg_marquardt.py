@@ -11,14 +11,13 @@ from torch.testing import assert_close
 from variational.problems import double
 
 from da4dvar.simulate import lorenz96
-from da4dvar.testing import SolverContract, normal
+from da4dvar.testing import SolverContract, normal, seeded
 from da4dvar.variational.cost import Cost, VariationalCost
 from da4dvar.variational.dynamics.lorenz63 import Lorenz63
 from da4dvar.variational.dynamics.lorenz96 import Lorenz96
 from da4dvar.variational.priors.flow import Flow
+from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.block_tridiagonal import solve_block_tridiagonal
-from da4dvar.variational.solvers.chain import Chain
-from da4dvar.variational.solvers.gradient_descent import GradientDescent
 from da4dvar.variational.solvers.levenberg_marquardt import LevenbergMarquardt
 
 
@@ -36,14 +35,18 @@ class TestLorenz63(SolverContract):
         return VariationalCost(Flow(Lorenz63(), 0.01))
 
 
-class TestChain(TestLorenz63):
-    """Descent, then Levenberg-Marquardt."""
+class TestAnyPrior(SolverContract):
+    """A U-Net, where there is nothing but products with the Jacobian."""
 
-    # The number of its iterations is that of its solvers.
-    test_memory_of_inference_does_not_grow_with_iterations = None
+    shape = (2, 12)
+    # It is not trained through.
+    test_gradients_reach_all_that_is_learned = None
 
-    def make(self) -> Chain:
-        return Chain(GradientDescent(1e-3, iterations=3), LevenbergMarquardt(iterations=3, ladder=(1.0,)))
+    def make(self) -> LevenbergMarquardt:
+        return LevenbergMarquardt(iterations=4, ladder=(0.1, 1.0), inner=10)
+
+    def make_cost(self) -> VariationalCost:
+        return VariationalCost(seeded(lambda: UNet(2, ("zero",), width=3)))
 
 
 def test_block_tridiagonal_agrees_with_a_dense_solve() -> None:
@@ -62,6 +65,15 @@ def test_block_tridiagonal_agrees_with_a_dense_solve() -> None:
     assert_close(solve_block_tridiagonal(diagonal, below, right).flatten(1), expected)
 
 
+def test_block_tridiagonal_is_nan_where_it_is_not_positive_definite() -> None:
+    """A matrix that Cholesky refuses spoils its own sample only."""
+    diagonal = torch.eye(2).repeat(2, 3, 1, 1)
+    diagonal[0, 1] = -1.0
+    found = solve_block_tridiagonal(diagonal, torch.zeros(2, 2, 2, 2), torch.ones(2, 3, 2))
+    assert found[0].isnan().all()
+    assert_close(found[1], torch.ones(3, 2))
+
+
 def short_window(series: int = 2, steps: int = 9, prior_weight: float = 50.0) -> tuple[Cost, Tensor]:
     """The cost of short Lorenz-96 series of eight components, and their truth."""
     ds = lorenz96(series, steps, seed=5, components=8, every=2, number=4)
@@ -74,7 +86,7 @@ def test_agrees_with_a_dense_solve_on_a_short_window() -> None:
     """scipy's dense least squares in float64 finds the same minimum from the same start."""
     cost, truth = short_window()
     start = truth + 0.3 * double(*truth.shape)
-    found = LevenbergMarquardt(iterations=30, ladder=(1.0,))(cost, start)
+    found = LevenbergMarquardt(iterations=30, ladder=(1.0,), tolerance=0)(cost, start)
     for k in range(len(truth)):
         one = cost.model.given(cost.y[k : k + 1], cost.mask[k : k + 1])
         root_o, root_p = cost.model.log_weights.double().mul(0.5).exp().tolist()
@@ -111,33 +123,58 @@ def test_is_never_worse_than_its_start(spread: float) -> None:
     assert (cost(found.x) <= cost(start) * (1 + 1e-6)).all()
 
 
-def test_a_chain_is_never_worse_than_its_first_solver() -> None:
-    """Levenberg-Marquardt after gradient descent, on the same cost."""
+def test_matrix_free_steps_are_those_of_the_blocks() -> None:
+    """A flow that hides what it is comes to the same minimum, from products with its Jacobian alone."""
     cost, truth = short_window()
-    start = truth + double(*truth.shape)
-    first, second = GradientDescent(1e-3, iterations=20), LevenbergMarquardt(iterations=10, ladder=(0.1, 1.0))
-    with torch.no_grad():
-        alone, both = first(cost, start), Chain(first, second)(cost, start)
-    assert (cost(both.x) <= cost(alone.x)).all()
-    assert both.iterations == 30
-    assert_close(both.cost[:21], alone.cost)
 
+    class Hidden(torch.nn.Module):
+        flow = Flow(Lorenz96(), 0.05)
 
-def test_a_chain_may_end_on_another_cost() -> None:
-    """The second solver minimises the cost that the chain was given."""
-    cost, truth = short_window()
-    strict = VariationalCost(Flow(Lorenz96(), 0.05), observation_weight=0.5, prior_weight=1e5).double()
+        def forward(self, x: Tensor) -> Tensor:
+            return self.flow(x)
+
+    hidden = VariationalCost(Hidden(), observation_weight=0.5, prior_weight=50.0).double()
     start = truth + 0.3 * double(*truth.shape)
-    chain = Chain(GradientDescent(1e-3, iterations=5), LevenbergMarquardt(ladder=(1e-2, 1.0)), strict)
-    with torch.no_grad():
-        found = chain(cost, start)
-    other = strict.given(cost.y, cost.mask)
-    assert_close(found.cost[-1], other(found.x))
-    assert (other.terms(found.x).prior < 0.01 * other.terms(start).prior).all()
+    blocks = LevenbergMarquardt(iterations=20, ladder=(1.0,), tolerance=0)(cost, start)
+    free = LevenbergMarquardt(iterations=20, ladder=(1.0,), tolerance=0, inner=300)(
+        hidden.given(cost.y, cost.mask), start
+    )
+    assert_close(free.x, blocks.x, rtol=0, atol=1e-4)
+    assert (free.iterations, len(free.cost)) == (20, 21)
 
 
-def test_another_prior_is_refused() -> None:
-    """A prior without the structure of a flow has no block-tridiagonal equations."""
-    cost = VariationalCost(torch.nn.Identity()).given(torch.zeros(1, 1, 4), torch.ones(1, 1, 4) > 0)
-    with pytest.raises(ValueError, match="needs a flow as prior"):
-        LevenbergMarquardt()(cost, torch.zeros(1, 1, 4))
+def test_a_lead_helps_the_first_times() -> None:
+    """What is possible before the window makes its first states better known, and only U is reported."""
+    ds = lorenz96(6, 40, seed=5, components=8, every=4, number=4)
+    x, y = (torch.tensor(ds[n].values).double().movedim(1, 2)[:, None] for n in ("x", "x_observed"))
+    model = VariationalCost(Flow(Lorenz96(), 0.05), observation_weight=0.5, prior_weight=5e4).double()
+    cost, start = model.given(y, y.isfinite()), x + 0.3 * double(*x.shape)
+    errors = []
+    for lead in (0, 15):
+        found = LevenbergMarquardt(lead=lead, background=(2.3, 3.6))(cost, start)
+        errors.append((found.x - x)[..., :4].square().mean())
+        assert_close(found.cost[-1], cost(found.x))
+    assert errors[1] < 0.8 * errors[0]
+
+
+@pytest.mark.parametrize(
+    ("rho", "lead", "message"),
+    [("absolute", 0, "needs the square as rho"), ("square", 3, "a lead needs a flow")],
+)
+def test_what_it_cannot_solve_is_refused(rho: str, lead: int, message: str) -> None:
+    """Another rho has no squares, and only a flow goes back before the window."""
+    cost = VariationalCost(torch.nn.Identity(), rho=rho)
+    with pytest.raises(ValueError, match=message):
+        LevenbergMarquardt(lead=lead)(
+            cost.given(torch.zeros(1, 1, 4), torch.ones(1, 1, 4) > 0), torch.zeros(1, 1, 4)
+        )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"iterations": 2}, {"ladder": (0.0, 1.0)}, {"damping": 0}, {"lead": -1}, {"background": (1.0, 0.0)}],
+)
+def test_impossible_settings_are_refused(arguments: dict) -> None:
+    """In one line, with what was got."""
+    with pytest.raises(ValueError, match="expected"):
+        LevenbergMarquardt(**arguments)

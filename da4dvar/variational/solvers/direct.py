@@ -1,0 +1,72 @@
+"""Regression from the same input as a solver's, without a cost: what the gradient is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from da4dvar.variational.cost import Cost
+from da4dvar.variational.priors.unet import UNet
+from da4dvar.variational.solvers.base import Solution, Solver, Watch, solution
+
+
+class Direct(Solver):
+    """x(k+1) = x(k) + Ψₖ(x(k), y, Ω): U-Nets in a row, each with weights of its own.
+
+    U is looked at only to report it; one iteration is a plain U-Net.
+
+    Parameters
+    ----------
+    channels : int
+        Channels of the state.
+    boundary : sequence of {"zero", "reflect", "periodic"}
+        One rule for each space axis.
+    width, kernel, downsampling, fold
+        Of every Ψₖ; see :class:`da4dvar.variational.priors.unet.UNet`.
+    iterations : int
+        How many Ψₖ there are.
+    state_scale : float
+        The usual size of the state, by which what goes in and out is divided and multiplied.
+
+    Notes
+    -----
+    Observations have the shape of the state here: H is the identity.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        boundary: Sequence[str],
+        width: int = 32,
+        kernel: int = 3,
+        downsampling: int | Sequence[int] = 2,
+        fold: int | Sequence[int] = 1,
+        iterations: int = 1,
+        state_scale: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if iterations < 1 or not state_scale > 0:
+            raise ValueError(
+                f"iterations is {iterations} and state_scale {state_scale}, expected one or more, and above 0"
+            )
+        self.channels, self.boundary = channels, tuple(boundary)
+        self.width, self.kernel, self.downsampling, self.fold = width, kernel, downsampling, fold
+        self.iterations, self.state_scale = iterations, state_scale
+        self.networks = nn.ModuleList(
+            UNet(3 * channels, boundary, width, kernel, downsampling, fold) for _ in range(iterations)
+        )
+
+    def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
+        x, path = x0, [cost.terms(x0)]
+        given = [cost.y / self.state_scale, cost.mask.to(x0.dtype)]
+        if watch is not None:
+            watch(x)
+        for network in self.networks:
+            seen = torch.cat([x / self.state_scale, *given], dim=1)
+            x = x + self.state_scale * network(seen)[:, : self.channels]
+            path.append(cost.terms(x))
+            if watch is not None:
+                watch(x)
+        return solution(x, path)

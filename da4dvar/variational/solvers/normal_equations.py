@@ -1,0 +1,173 @@
+"""Gauss-Newton steps on U: block-tridiagonal in time for a flow, matrix-free for any other prior."""
+
+from __future__ import annotations
+
+import copy
+from typing import Protocol, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from da4dvar.variational.cost import Cost, Terms
+from da4dvar.variational.priors.flow import Flow
+from da4dvar.variational.solvers.base import per_sample
+from da4dvar.variational.solvers.block_tridiagonal import solve_block_tridiagonal
+from da4dvar.variational.solvers.tangent import Tangent
+
+
+class NormalEquations(Protocol):
+    """(JᵀJ + μ I) δ = −Jᵀ r for the residuals r of U, their prior part weighted by a factor."""
+
+    def extended(self, x: Tensor) -> Tensor:
+        """What is solved for, from a state on the window."""
+
+    def window(self, x: Tensor) -> Tensor:
+        """The state on the window, from what is solved for."""
+
+    def of(self, samples: Tensor) -> Self:
+        """The same for some of the samples."""
+
+    def terms(self, x: Tensor) -> Terms:
+        """Both weighted terms of U at `x`, shape (batch,) each."""
+
+    def step(self, x: Tensor, factor: float, mu: Tensor) -> Tensor:
+        """δ; NaN for a sample where the equations cannot be solved."""
+
+
+class BlockTridiagonal:
+    """The normal equations of a flow prior and observations of the state itself.
+
+    Parameters
+    ----------
+    cost : Cost
+    flow : Flow
+        Its prior.
+    lead : int
+        Times before the first that are solved for too.
+    background : (float, float)
+        Mean and standard deviation of a state at the first time of the lead.
+    """
+
+    def __init__(self, cost: Cost, flow: Flow, lead: int, background: tuple[float, float]) -> None:
+        self.flow, self.lead = flow, lead
+        self.mean, std = background
+        observed, prior = cost.model.log_weights.exp().tolist()
+        self.observation_weight, self.prior_weight = observed, prior
+        self.background_weight = 1 / std**2 if lead else 0.0
+        self.y, self.mask = F.pad(cost.y, (lead, 0)), F.pad(cost.mask, (lead, 0))
+        self.tangent = Tangent(self.flow, cost.y)
+
+    def extended(self, x: Tensor) -> Tensor:
+        return F.pad(x, (self.lead, 0), value=self.mean)
+
+    def window(self, x: Tensor) -> Tensor:
+        return x[..., self.lead :]
+
+    def of(self, samples: Tensor) -> Self:
+        part = copy.copy(self)
+        part.y, part.mask = self.y[samples], self.mask[samples]
+        return part
+
+    def terms(self, x: Tensor) -> Terms:
+        misfit = torch.where(self.mask, x - self.y, 0.0)
+        residual = x[..., 1:] - self.flow.forecast(x[..., :-1])
+        before = self.background_weight * (x[..., 0] - self.mean).square().flatten(1).sum(1)
+        return Terms(
+            self.observation_weight * misfit.square().flatten(1).sum(1) + before,
+            self.prior_weight * residual.square().flatten(1).sum(1),
+        )
+
+    def step(self, x: Tensor, factor: float, mu: Tensor) -> Tensor:
+        weight = factor * self.prior_weight
+        forecast, tangent = self.tangent(x[..., :-1])
+        misfit = self._by_time(torch.where(self.mask, x - self.y, 0.0))
+        residual = self._by_time(x[..., 1:] - forecast)
+        on_diagonal = self.observation_weight * self._by_time(self.mask.to(x.dtype)) + mu[:, None, None]
+        on_diagonal[:, 1:] += weight
+        on_diagonal[:, 0] += self.background_weight
+        diagonal = torch.diag_embed(on_diagonal)
+        diagonal[:, :-1] += weight * (tangent.mT @ tangent)
+        right = -self.observation_weight * misfit
+        right[:, 0] -= self.background_weight * (self._by_time(x)[:, 0] - self.mean)
+        right[:, 1:] -= weight * residual
+        right[:, :-1] += weight * (tangent.mT @ residual[..., None]).squeeze(-1)
+        delta = solve_block_tridiagonal(diagonal, -weight * tangent, right)
+        return delta.movedim(1, -1).reshape(x.shape)
+
+    @staticmethod
+    def _by_time(x: Tensor) -> Tensor:
+        """(batch, channel, *space, time) to (batch, time, n)."""
+        return x.movedim(-1, 1).flatten(2)
+
+
+class MatrixFree:
+    """The normal equations of any prior and observation operator, by conjugate gradients.
+
+    JᵀJ is never formed: products with J and Jᵀ are forward and reverse derivatives. Hestenes and
+    Stiefel (1952).
+
+    Parameters
+    ----------
+    cost : Cost
+    inner : int
+        Most iterations for a step.
+    tolerance : float
+        They end where the residual of every sample has fallen to this part of the gradient.
+    """
+
+    def __init__(self, cost: Cost, inner: int, tolerance: float = 1e-3) -> None:
+        self.cost, self.inner, self.tolerance = cost, inner, tolerance
+
+    def extended(self, x: Tensor) -> Tensor:
+        return x
+
+    def window(self, x: Tensor) -> Tensor:
+        return x
+
+    def of(self, samples: Tensor) -> Self:
+        part = copy.copy(self)
+        part.cost = self.cost.model.given(self.cost.y[samples], self.cost.mask[samples])
+        return part
+
+    def terms(self, x: Tensor) -> Terms:
+        return self.cost.terms(x)
+
+    def step(self, x: Tensor, factor: float, mu: Tensor) -> Tensor:
+        observed, prior = self.cost.model.log_weights.to(x.dtype).mul(0.5).exp()
+        prior = prior * factor**0.5
+        mask, y, model = self.cost.mask, self.cost.y, self.cost.model
+
+        def residuals(x: Tensor) -> tuple[Tensor, Tensor]:
+            misfit = torch.where(mask, model.observation(x) - y, 0.0)
+            return observed * misfit, prior * (x - model.prior(x))
+
+        with torch.enable_grad():
+            at = x.detach().requires_grad_()
+            found = residuals(at)
+
+        def transposed(v: tuple[Tensor, Tensor]) -> Tensor:
+            return torch.autograd.grad(found, at, v, retain_graph=True)[0]
+
+        damping = per_sample(mu, x)
+        rest = -transposed(found)
+        delta, direction = torch.zeros_like(x), rest
+        square = inner_product(rest, rest)
+        enough = self.tolerance**2 * square
+        for _ in range(self.inner):
+            going = square > enough
+            if not going.any():
+                break
+            curved = transposed(torch.func.jvp(residuals, (x,), (direction,))[1]) + damping * direction
+            # A sample that is done stands still: how long it runs is not its neighbours' say.
+            length = torch.where(going, square / inner_product(direction, curved), 0.0)
+            delta = delta + per_sample(length, x) * direction
+            rest = rest - per_sample(length, x) * curved
+            before, square = square, inner_product(rest, rest)
+            direction = rest + per_sample(torch.where(going, square / before, 0.0), x) * direction
+        return delta
+
+
+def inner_product(a: Tensor, b: Tensor) -> Tensor:
+    """⟨a, b⟩ of each sample, shape (batch,)."""
+    return (a * b).flatten(1).sum(1)

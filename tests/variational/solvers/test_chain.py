@@ -1,0 +1,135 @@
+"""A chain: the contract, never worse than its first solver, and restarts where the cost says so."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+from variational.problems import double
+
+from da4dvar.simulate import lorenz96
+from da4dvar.testing import SolverContract
+from da4dvar.variational.cost import Cost, VariationalCost
+from da4dvar.variational.dynamics.lorenz63 import Lorenz63
+from da4dvar.variational.dynamics.lorenz96 import Lorenz96
+from da4dvar.variational.priors.flow import Flow
+from da4dvar.variational.solvers.base import Solution, Solver, Watch, solution
+from da4dvar.variational.solvers.chain import Chain
+from da4dvar.variational.solvers.gradient_descent import GradientDescent
+from da4dvar.variational.solvers.levenberg_marquardt import LevenbergMarquardt
+
+
+class TestChain(SolverContract):
+    """Descent, then Levenberg-Marquardt, twice again where that is not accepted."""
+
+    shape = (3, 12)
+    # Levenberg-Marquardt is not trained through; a chain's iterations are those of its solvers.
+    test_gradients_reach_all_that_is_learned = None
+    test_memory_of_inference_does_not_grow_with_iterations = None
+
+    def make(self) -> Chain:
+        first, second = GradientDescent(1e-3, iterations=3), LevenbergMarquardt(iterations=3, ladder=(1.0,))
+        return Chain(first, second, restarts=2, accept=0.1)
+
+    def make_cost(self) -> VariationalCost:
+        return VariationalCost(Flow(Lorenz63(), 0.01))
+
+
+@pytest.fixture
+def problem() -> tuple[Cost, Tensor]:
+    """Short Lorenz-96 series of eight components, and a start beside their truth."""
+    ds = lorenz96(3, 9, seed=5, components=8, every=2, number=4)
+    x, y = (torch.tensor(ds[n].values).double().movedim(1, 2)[:, None] for n in ("x", "x_observed"))
+    model = VariationalCost(Flow(Lorenz96(), 0.05), observation_weight=0.5, prior_weight=50.0).double()
+    return model.given(y, y.isfinite()), x + double(*x.shape)
+
+
+def test_is_never_worse_than_its_first_solver(problem: tuple[Cost, Tensor]) -> None:
+    """Levenberg-Marquardt after gradient descent, on the same cost."""
+    cost, start = problem
+    first, second = GradientDescent(1e-3, iterations=20), LevenbergMarquardt(iterations=10, ladder=(0.1, 1.0))
+    with torch.no_grad():
+        alone, both = first(cost, start), Chain(first, second)(cost, start)
+    assert (cost(both.x) <= cost(alone.x)).all()
+    assert both.iterations == 30
+    assert_close(both.cost[:21], alone.cost)
+
+
+@pytest.mark.parametrize("given", ["cost", "weights"])
+def test_may_end_on_another_cost(problem: tuple[Cost, Tensor], given: str) -> None:
+    """The second solver minimises the cost that the chain was given, or the same with other weights."""
+    cost, start = problem
+    strict = VariationalCost(Flow(Lorenz96(), 0.05), observation_weight=0.5, prior_weight=1e5).double()
+    arguments = {"cost": strict} if given == "cost" else {"weights": (0.5, 1e5)}
+    chain = Chain(GradientDescent(1e-3, iterations=5), LevenbergMarquardt(ladder=(1e-2, 1.0)), **arguments)
+    with torch.no_grad():
+        found = chain(cost, start)
+    other = strict.given(cost.y, cost.mask)
+    assert_close(found.cost[-1], other(found.x))
+    assert (other.terms(found.x).prior < 0.01 * other.terms(start).prior).all()
+
+
+class Lucky(Solver):
+    """Finds the minimum of U where the observations are not those it failed on before."""
+
+    iterations = 1
+
+    def __init__(self, fails_on: Tensor, target: Tensor) -> None:
+        super().__init__()
+        self.fails_on, self.target, self.solved = fails_on, target, []
+
+    def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
+        self.solved.append(len(x0))
+        unchanged = torch.stack([bool((y == self.fails_on).flatten(1).all(1).any()) * x0[0] for y in cost.y])
+        x = torch.where(unchanged != 0, 9.0, cost.y)
+        return solution(x, [cost.terms(x0), cost.terms(x)])
+
+
+class Stay(Solver):
+    """Leaves x(0) as it is."""
+
+    iterations = 1
+
+    def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
+        return solution(x0, [cost.terms(x0), cost.terms(x0)])
+
+
+def test_restarts_only_what_is_not_accepted() -> None:
+    """A sample whose U an observation is too high starts again from perturbed observations."""
+    y, mask = torch.zeros(3, 1, 4), torch.ones(3, 1, 4) > 0
+    y[1] = 1.0
+    cost = VariationalCost(torch.nn.Identity()).given(y, mask)
+    lucky = Lucky(fails_on=y[1:2], target=y)
+    chain = Chain(lucky, Stay(), restarts=3, accept=10.0, perturbation=0.1)
+    with torch.no_grad():
+        found = chain(cost, torch.ones(3, 1, 4))
+    assert lucky.solved == [3, 1]
+    assert (found.cost[-1] <= 10.0 * 4).all()
+    assert_close(found.cost[-1], cost(found.x))
+
+
+def test_keeps_the_lowest_cost_of_all_starts(problem: tuple[Cost, Tensor]) -> None:
+    """With nothing ever accepted, more restarts are never worse."""
+    cost, start = problem
+    first, second = GradientDescent(1e-3, iterations=5), LevenbergMarquardt(iterations=4, ladder=(1.0,))
+    with torch.no_grad():
+        costs = [cost(Chain(first, second, restarts=n, accept=1e-9)(cost, start).x) for n in (0, 1, 3)]
+    assert (costs[1] <= costs[0]).all()
+    assert (costs[2] <= costs[1]).all()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"restarts": -1}, {"accept": 0}, {"perturbation": 0}, {"weights": (1.0, 0.0)}, {"weights": (1.0,)}],
+)
+def test_impossible_settings_are_refused(arguments: dict) -> None:
+    """In one line, with what was expected."""
+    with pytest.raises(ValueError, match="expected"):
+        Chain(Stay(), Stay(), **arguments)
+
+
+def test_a_cost_and_weights_are_one_too_many() -> None:
+    """Which of them counts would be a guess."""
+    with pytest.raises(ValueError, match="expected one of them"):
+        Chain(Stay(), Stay(), cost=VariationalCost(torch.nn.Identity()), weights=(1.0, 1.0))
