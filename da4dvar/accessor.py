@@ -27,6 +27,7 @@ class Da4dvarAccessor:
         mask: str | None = None,
         dim: Mapping[str, str] | None = None,
         keep_observed: bool = False,
+        observation_error: float | None = None,
         batch_size: int = 16,
     ) -> xr.Dataset:
         """Fill the gaps; see :func:`da4dvar.interpolate`."""
@@ -39,5 +40,6 @@ class Da4dvarAccessor:
             mask=mask,
             dim=dim,
             keep_observed=keep_observed,
+            observation_error=observation_error,
             batch_size=batch_size,
         )

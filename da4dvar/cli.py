@@ -11,6 +11,7 @@ import typer
 
 import da4dvar
 from da4dvar.errors import Da4dvarError, Da4dvarWarning, DataError, RecipeError
+from da4dvar.progress import shown
 
 # typer carries a click of its own from some version on: its errors are reached through typer's.
 UsageError: Any = typer.BadParameter.__bases__[0]
@@ -38,7 +39,7 @@ Dims = Annotated[
 Mask = Annotated[str | None, typer.Option(help="A variable: non-zero or true where there is an observation.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything drawn at random.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors.")]
 
 
 def version(asked: bool) -> None:
@@ -66,6 +67,9 @@ def interpolate(
     keep_observed: Annotated[
         bool, typer.Option("--keep-observed", help="Put the observed values back.")
     ] = False,
+    observation_error: Annotated[
+        float | None, typer.Option(help="Standard deviation of the observation error, if not as in training.")
+    ] = None,
     overwrite: Overwrite = False,
     batch_size: Annotated[int, typer.Option(help="Windows solved at once.", min=1)] = 16,
     quiet: Quiet = False,
@@ -76,22 +80,22 @@ def interpolate(
     """
     from da4dvar.fields.store import add_history, write_dataset
     from da4dvar.modelfile import load
-    from da4dvar.progress import windows_bar
 
     inputs, output = split(files)
     names, dims = pairs(variable, "--variable"), pairs(dim, "--dim")
-    ds, loaded = opened(inputs, output, overwrite), load(model)
-    with windows_bar(quiet) as progress:
+    with shown("interpolating", quiet) as progress:
+        ds, loaded = opened(inputs, output, overwrite), load(model)
         filled = loaded.interpolate(
             ds,
             variable=names,
             dim=dims,
             mask=mask,
             keep_observed=keep_observed,
+            observation_error=observation_error,
             batch_size=batch_size,
             progress=progress,
         )
-    write_dataset(add_history(filled, command()), output, overwrite)
+        write_dataset(add_history(filled, command()), output, overwrite)
     if not quiet:
         say(f"wrote {output}")
 
@@ -151,6 +155,7 @@ def evaluate(
     ] = None,
     variable: Renamed = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Score an estimate against the truth.
 
@@ -160,7 +165,8 @@ def evaluate(
     """
     from da4dvar.evaluation import evaluate_files, table_of
 
-    scores = evaluate_files(estimate, truth, observed, pairs(variable, "--variable"))
+    with shown("scoring", quiet):
+        scores = evaluate_files(estimate, truth, observed, pairs(variable, "--variable"))
     typer.echo(as_text(scores) if as_json else table_of(scores))
 
 
@@ -172,6 +178,7 @@ def simulate(
     steps: Annotated[int, typer.Option(help="Times of each.")] = 200,
     seed: Seed = 0,
     overwrite: Overwrite = False,
+    quiet: Quiet = False,
 ) -> None:
     """Simulate a twin experiment: x (truth) and x_observed (NaN where not observed).
 
@@ -184,8 +191,9 @@ def simulate(
     if system not in SYSTEMS:
         raise RecipeError(f"there is no system {system!r}: {nearest(system, SYSTEMS)}")
     check_output(output, [], overwrite)
-    ds = SYSTEMS[system](series, steps, seed)
-    write_dataset(add_history(ds, command()), output, overwrite)
+    with shown("simulating", quiet) as progress:
+        ds = SYSTEMS[system](series, steps, seed, progress=progress)
+        write_dataset(add_history(ds, command()), output, overwrite)
 
 
 @app.command()
@@ -211,6 +219,7 @@ def gaps(
     dim: Dims = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
+    quiet: Quiet = False,
 ) -> None:
     """Hide a part of a complete data set.
 
@@ -219,19 +228,20 @@ def gaps(
     from da4dvar.experiment import hide
     from da4dvar.fields.store import add_history, write_dataset
 
-    ds = opened([source], output, overwrite)
-    gappy = hide(
-        ds,
-        kind,
-        fraction,
-        block=pairs(block, "--block"),
-        masks=masks,
-        select=pairs(select, "--select"),
-        select_masks=pairs(select_masks, "--select-masks"),
-        dim=pairs(dim, "--dim"),
-        seed=seed,
-    )
-    write_dataset(add_history(gappy, command()), output, overwrite)
+    with shown("hiding", quiet):
+        ds = opened([source], output, overwrite)
+        gappy = hide(
+            ds,
+            kind,
+            fraction,
+            block=pairs(block, "--block"),
+            masks=masks,
+            select=pairs(select, "--select"),
+            select_masks=pairs(select_masks, "--select-masks"),
+            dim=pairs(dim, "--dim"),
+            seed=seed,
+        )
+        write_dataset(add_history(gappy, command()), output, overwrite)
 
 
 @app.command()
@@ -242,6 +252,7 @@ def baseline(
     variable: Renamed = None,
     dim: Dims = None,
     overwrite: Overwrite = False,
+    quiet: Quiet = False,
 ) -> None:
     """Fill the gaps of a data set with a classical method.
 
@@ -251,9 +262,36 @@ def baseline(
     from da4dvar.fields.store import add_history, write_dataset
 
     inputs, output = split(files)
-    ds = opened(inputs, output, overwrite)
-    filled = fill_classically(ds, method, pairs(variable, "--variable"), pairs(dim, "--dim"), history)
-    write_dataset(add_history(filled, command()), output, overwrite)
+    with shown("filling", quiet):
+        ds = opened(inputs, output, overwrite)
+        filled = fill_classically(ds, method, pairs(variable, "--variable"), pairs(dim, "--dim"), history)
+        write_dataset(add_history(filled, command()), output, overwrite)
+
+
+@app.command()
+def benchmark(
+    folder: Annotated[Path, typer.Argument(help="A folder with benchmark.toml and a recipe for each row.")],
+    rows: Annotated[
+        str | None, typer.Option(help="Names of rows, separated by commas; all if left out.")
+    ] = None,
+    variant: Annotated[str | None, typer.Option(help="Another test set of the benchmark.")] = None,
+    series: Annotated[int | None, typer.Option(help="Test series to simulate.", min=1)] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the results; FOLDER/results if left out.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run the rows of a benchmark; write its table (Markdown, CSV) and figures.
+
+    Example: da4dvar benchmark recipes/lorenz96 --rows linear,ode-lstm --series 32 -o results
+
+    Rows that were run before keep their line in the table.
+    """
+    from da4dvar.benchmark import run_folder
+
+    chosen = [name.strip() for name in rows.split(",")] if rows else []
+    report = None if quiet else lambda name: say(f"row {name}")
+    typer.echo(run_folder(folder, chosen, variant, series, output, report))
 
 
 @app.command()

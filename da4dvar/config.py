@@ -18,6 +18,7 @@ KINDS: dict[str, dict[str, str]] = {
     "prior": {
         "unet": "da4dvar.variational.priors.unet:UNet",
         "flow": "da4dvar.variational.priors.flow:Flow",
+        "none": "torch.nn:Identity",
     },
     "dynamics": {
         "lorenz63": "da4dvar.variational.dynamics.lorenz63:Lorenz63",
@@ -35,6 +36,7 @@ KINDS: dict[str, dict[str, str]] = {
     "solver": {
         "chain": "da4dvar.variational.solvers.chain:Chain",
         "conjugate_gradient": "da4dvar.variational.solvers.conjugate_gradient:ConjugateGradient",
+        "direct": "da4dvar.variational.solvers.direct:Direct",
         "fixed_point": "da4dvar.variational.solvers.fixed_point:FixedPoint",
         "gradient_descent": "da4dvar.variational.solvers.gradient_descent:GradientDescent",
         "levenberg_marquardt": "da4dvar.variational.solvers.levenberg_marquardt:LevenbergMarquardt",
@@ -51,6 +53,11 @@ KINDS: dict[str, dict[str, str]] = {
         "tracks": "da4dvar.fields.gaps:Tracks",
         "network": "da4dvar.fields.gaps:Network",
         "transplanted": "da4dvar.fields.gaps:Transplanted",
+    },
+    "baseline": {
+        "climatology": "da4dvar.baselines.climatology:Climatology",
+        "letks": "da4dvar.baselines.letks:LETKS",
+        "linear": "da4dvar.baselines.linear:Linear",
     },
 }
 

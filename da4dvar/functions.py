@@ -20,6 +20,7 @@ def interpolate(
     mask: str | None = None,
     dim: Mapping[str, str] | None = None,
     keep_observed: bool = False,
+    observation_error: float | None = None,
     batch_size: int = 16,
     progress: Progress | None = None,
 ) -> xr.Dataset:
@@ -31,7 +32,7 @@ def interpolate(
         NaN in the gaps.
     model : Interpolator, str or path
         A fitted model, the name of one that ships with the package, or the path of a model file.
-    variable, mask, dim, keep_observed, batch_size, progress
+    variable, mask, dim, keep_observed, observation_error, batch_size, progress
         See :meth:`da4dvar.Interpolator.interpolate`.
 
     Returns
@@ -62,6 +63,7 @@ def interpolate(
         mask=mask,
         dim=dim,
         keep_observed=keep_observed,
+        observation_error=observation_error,
         batch_size=batch_size,
         progress=progress,
     )

@@ -27,6 +27,7 @@ from da4dvar.fields.store import add_history
 from da4dvar.fields.streaming import reconstruct
 from da4dvar.fields.windows import WindowGrid
 from da4dvar.layout import Layout
+from da4dvar.observation_error import reweighted, stated_error
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.solvers.base import Solver
@@ -57,6 +58,9 @@ class Interpolator:
         x(0): the mean, the observations, or linear in time.
     time : str
         The name of the dimension of time.
+    observation_error : float, optional
+        Standard deviation of the observation error that the model is trained for, in the units of the
+        data; `fit` with a `noise` sets it.
 
     Attributes
     ----------
@@ -94,12 +98,14 @@ class Interpolator:
         learn_weights: bool = True,
         initial: str = "zero",
         time: str = "time",
+        observation_error: float | None = None,
     ) -> None:
         if initial not in ("zero", "observed", "linear"):
             raise ValueError(f"initial is {initial!r}, expected 'zero', 'observed' or 'linear'")
         cost = VariationalCost(prior, observation, rho, observation_weight, prior_weight, learn_weights)
         self.model = VariationalModel(cost, solver)
         self.layout, self.scaling, self.initial, self.time = layout, scaling, initial, time
+        self.observation_error = observation_error
         self.signature: Signature | None = None
         self.scores: dict[str, Any] = {}
         self.provenance: dict[str, Any] = {}
@@ -157,9 +163,8 @@ class Interpolator:
 
         training = Training() if training is None else training
         ds, truth, validation, validation_truth = self._split(ds, truth, validation, validation_truth)
-        whole = [d for d in self.layout.channels if d not in self.layout.window]
-        self.signature = Signature.of(ds, self.layout.variables, self.layout.dims, whole)
-        self.scaling.fit(ds if truth is None else truth, self.layout.variables, self.layout.dims)
+        self.prepare(ds, truth)
+        self.observation_error = noise or self.observation_error
         scale = self._unit_of_noise() if noise else 1.0
         pairs = []
         for seen, target in ((ds, truth), (validation, validation_truth)):
@@ -178,6 +183,19 @@ class Interpolator:
         self.scores["validation_rmse_normalised"] = score
         return self
 
+    def prepare(self, ds: xr.Dataset, truth: xr.Dataset | None = None) -> Self:
+        """Learn what data look like and how they are scaled, and nothing else: for a solver without weights.
+
+        Parameters
+        ----------
+        ds, truth : Dataset
+            As for `fit`.
+        """
+        whole = [d for d in self.layout.channels if d not in self.layout.window]
+        self.signature = Signature.of(ds, self.layout.variables, self.layout.dims, whole)
+        self.scaling.fit(ds if truth is None else truth, self.layout.variables, self.layout.dims)
+        return self
+
     def interpolate(
         self,
         ds: xr.Dataset,
@@ -186,6 +204,7 @@ class Interpolator:
         mask: str | None = None,
         dim: Mapping[str, str] | None = None,
         keep_observed: bool = False,
+        observation_error: float | None = None,
         batch_size: int = 16,
         progress: Progress | None = None,
     ) -> xr.Dataset:
@@ -203,6 +222,9 @@ class Interpolator:
             The name in `ds` of a dimension of the model, where it is another.
         keep_observed : bool
             Put the observed values back; by default every cell is the analysis.
+        observation_error : float, optional
+            Standard deviation of the observation error, in the units of the data, where it is another
+            than in training; the attribute ``observation_error_std`` of the variable if not given.
         batch_size : int
             Windows solved at once; it changes speed and memory, and the answer only by rounding.
         progress : callable, optional
@@ -231,6 +253,9 @@ class Interpolator:
         padded = y.pad(short, constant_values=np.nan) if short else y
         grid = WindowGrid.of(self.layout, {str(d): n for d, n in padded.sizes.items()})
         model = self.frozen()
+        stated = stated_error(conformed.sources, observation_error, self.observation_error)
+        if stated is not None and self.observation_error is not None and stated != self.observation_error:
+            model = reweighted(model, (self.observation_error / stated) ** 2)
         x, weight, terms = reconstruct(padded, grid, self._solver(model), batch_size, progress)
         self._report(conformed, terms)
         keep = {d: slice(0, y.sizes[d]) for d in short}
@@ -255,6 +280,19 @@ class Interpolator:
         if self.signature is None:
             raise ModelError("the interpolator has not been fitted; call fit, or load a model file")
         return conform(ds, self.signature, variable, mask, dim)
+
+    def batch(self, ds: xr.Dataset) -> np.ndarray:
+        """All of a data set without windows as one batch of states, normalised: (batch, channel, *axes)."""
+        y = self._stack(ds).transpose(..., "variable", *self.layout.dims)
+        samples = y.values.reshape(-1, *y.shape[-1 - len(self.layout.dims) :])
+        return np.stack([to_channels(sample, self.layout) for sample in samples])
+
+    def start(self, ds: xr.Dataset) -> np.ndarray:
+        """x(0) for all of a data set without windows, shaped as :meth:`batch`."""
+        y = self._stack(ds).transpose(..., "variable", *self.layout.dims)
+        axis = y.dims.index(self.time) if self.time in y.dims else None
+        samples = start(y.values, self.initial, axis).reshape(-1, *y.shape[-1 - len(self.layout.dims) :])
+        return np.stack([to_channels(sample, self.layout) for sample in samples])
 
     def frozen(self) -> VariationalModel:
         """A copy of the model that holds nothing of its training."""

@@ -53,6 +53,7 @@ def header_of(interpolator: Interpolator) -> dict[str, Any]:
         "cost": {k: getattr(cost, k) for k in COST_KEYS},
         "initial": interpolator.initial,
         "time": interpolator.time,
+        "observation_error": interpolator.observation_error,
         "signature": interpolator.signature.to_dict(),
         "scores": interpolator.scores,
         "provenance": interpolator.provenance,
@@ -192,6 +193,7 @@ def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Interpol
             scaling=config.build("scaling", header["scaling"]),
             initial=header["initial"],
             time=header["time"],
+            observation_error=header.get("observation_error"),
             **{k: header["cost"][k] for k in COST_KEYS},
         )
     interpolator.model.load_state_dict(weights, assign=True)

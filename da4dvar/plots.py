@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 FIELD_COLOURS = "viridis"
 ERROR_COLOURS = "RdBu_r"
 NOTHING = "0.85"
+LINE_STYLES = ("-", "--", "-.", ":")
 
 
 def maps(fields: Mapping[str, xr.DataArray], errors: Mapping[str, xr.DataArray], title: str) -> Figure:
@@ -123,4 +124,72 @@ def image_rows(panels: Mapping[str, xr.DataArray], title: str, error_of: str | N
         axis.set_ylabel(labelled(y, array.dims[0]))
         figure.colorbar(image, ax=axis, label="error" if is_error else str(array.name or ""))
     axes[-1].set_xlabel(labelled(x, array.dims[1]))
+    return figure
+
+
+def columns_of_images(
+    fields: Mapping[str, xr.DataArray], errors: Mapping[str, xr.DataArray], title: str
+) -> Figure:
+    """Space-time images below each other, each with its error on its right where there is one.
+
+    Parameters
+    ----------
+    fields : mapping of str to DataArray, dims (y, time)
+    errors : mapping of str to DataArray
+        By the name of their field; on one scale, even about zero.
+    title : str
+    """
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 1.7 * len(fields) + 0.6), layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots(len(fields), 2, sharex=True, squeeze=False)
+    low, high = shared_range(list(fields.values()))
+    reach = max((float(np.nanquantile(np.abs(e), 0.99)) for e in errors.values()), default=1.0)
+    for (left, right), (name, field) in zip(axes, fields.items(), strict=True):
+        y, x = (field[d] for d in field.dims)
+        for axis, array, colours, ends, label in (
+            (left, field, FIELD_COLOURS, (low, high), str(field.name or "")),
+            (right, errors.get(name), ERROR_COLOURS, (-reach, reach), "error"),
+        ):
+            if array is None:
+                axis.set_visible(False)
+                continue
+            cmap = colormaps[colours].with_extremes(bad=NOTHING)
+            values = np.ma.masked_invalid(array.values)
+            image = axis.pcolormesh(x, y, values, cmap=cmap, vmin=ends[0], vmax=ends[1])
+            figure.colorbar(image, ax=axis, label=label)
+            axis.set_title(name if axis is left else f"error of {name}", fontsize="medium")
+            axis.set_ylabel(labelled(y, field.dims[0]))
+    for axis in axes[-1]:
+        axis.set_xlabel(labelled(x, field.dims[1]))
+    return figure
+
+
+def pathways(lines: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str) -> Figure:
+    """The cost U against the error of the reconstruction, along the iterations of solvers.
+
+    Parameters
+    ----------
+    lines : mapping of str to (array, array)
+        U and R-score of the iterates by the name of a solver; the first is marked by a circle, the last
+        by a square.
+    title : str
+    """
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.5, 5), layout="constrained")
+    axis = figure.subplots()
+    colours = colormaps["viridis"](np.linspace(0, 0.9, max(len(lines), 2)))
+    for colour, style, (name, (energy, error)) in zip(colours, LINE_STYLES * 3, lines.items(), strict=False):
+        axis.loglog(error, energy, style, color=colour, label=f"{name}, {len(error) - 1} iterations")
+        axis.plot(error[0], energy[0], "o", color=colour)
+        axis.plot(error[-1], energy[-1], "s", color=colour, markersize=8)
+    axis.set_title(title, fontsize="medium")
+    axis.set_xlabel("R-score of the iterate")
+    axis.set_ylabel("U of the iterate")
+    axis.grid(which="both", alpha=0.3)
+    axis.legend(title="from circle to square")
     return figure

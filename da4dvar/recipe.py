@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,11 +18,12 @@ from da4dvar.fields.gaps import GapPattern, Mixture, Transplanted
 from da4dvar.fields.store import open_dataset
 from da4dvar.interpolator import Interpolator
 from da4dvar.layout import Layout
-from da4dvar.modelfile import COST_KEYS, versions
+from da4dvar.modelfile import COST_KEYS, load, versions
 from da4dvar.simulate import SYSTEMS
+from da4dvar.variational.solvers.chain import Chain
 
 SECTIONS = (
-    "title", "data", "gaps", "layout", "scaling", "prior", "observation", "solver", "cost", "train",
+    "title", "row", "data", "gaps", "layout", "scaling", "prior", "observation", "solver", "cost", "train",
 )  # fmt: skip
 DATA_KEYS = ("path", "simulate", "observed", "truth", "mask", "noise", "train", "validation")
 GAP_SOURCE = ("path", "variable", "rename", "select")
@@ -135,7 +137,8 @@ class Recipe:
         progress : bool
             Show a progress bar.
         start : Interpolator, optional
-            A model of the same prior and solver, whose weights to start from.
+            A model of the same prior and solver, whose weights to start from; that of the recipe's
+            `start` if not given. A chain may start from a model whose solver is like its first.
 
         Raises
         ------
@@ -146,32 +149,34 @@ class Recipe:
 
         from da4dvar.training import Training
 
-        training = config.call(Training, self.tables.get("train", {}), "train")
+        table = dict(self.tables.get("train", {}))
+        if "start" in table:
+            begin = load(self.folder / table.pop("start"))
+            start = begin if start is None else start
+        training = config.call(Training, table, "train")
         train, validation = self.data("train"), self.data("validation")
         # The one use of torch's global generator: its initialisers know no other.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(training.seed)
             interpolator = self.interpolator({str(d): n for d, n in train.seen.sizes.items()})
         if start is not None:
-            try:
-                interpolator.model.load_state_dict(start.model.state_dict())
-            except RuntimeError as error:
-                raise RecipeError(
-                    "the model to start from has another prior or solver than the recipe; "
-                    "compare them with da4dvar inspect"
-                ) from error
-        interpolator.fit(
-            train.seen,
-            train.truth,
-            validation=validation.seen,
-            validation_truth=validation.truth,
-            gaps=self.gaps(),
-            training=training,
-            noise=float(self.data_table.get("noise", 0.0)),
-            folder=folder,
-            resume=resume,
-            progress=progress,
-        )
+            take_weights(interpolator, start)
+        if training.steps == 0:
+            interpolator.prepare(train.seen, train.truth)
+            interpolator.observation_error = float(self.data_table.get("noise", 0.0)) or None
+        else:
+            interpolator.fit(
+                train.seen,
+                train.truth,
+                validation=validation.seen,
+                validation_truth=validation.truth,
+                gaps=self.gaps(),
+                training=training,
+                noise=float(self.data_table.get("noise", 0.0)),
+                folder=folder,
+                resume=resume,
+                progress=progress,
+            )
         interpolator.provenance = {
             "title": self.tables.get("title", ""),
             "recipe": self.tables,
@@ -206,6 +211,29 @@ class Recipe:
         masks = select(masks, source.get("select", {}), "gaps.select").load()
         arguments = {k: v for k, v in table.items() if k != "kind"}
         return config.call(Transplanted, {"masks": masks != 0, **arguments}, "gaps of kind 'transplanted'")
+
+
+def take_weights(interpolator: Interpolator, start: Interpolator) -> None:
+    """Put the weights of a model into another of the same prior and solver, or into a chain's first.
+
+    Raises
+    ------
+    RecipeError
+        If they do not fit.
+    """
+    weights = start.model.state_dict()
+    model = interpolator.model
+    if isinstance(model.solver, Chain) and not isinstance(start.model.solver, Chain):
+        weights = {re.sub("^solver[.]", "solver.first.", name): value for name, value in weights.items()}
+        others = ("solver.cost.", "solver.second.")
+        weights |= {n: v for n, v in model.state_dict().items() if n.startswith(others)}
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise RecipeError(
+            "the model to start from has another prior or solver than the recipe; "
+            "compare them with da4dvar inspect"
+        ) from error
 
 
 def select(data: Any, ranges: Mapping[str, Any], where: str) -> Any:

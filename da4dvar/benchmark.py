@@ -1,0 +1,275 @@
+"""A benchmark: a folder of recipes, each a row of a table, run on one test set."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+
+from da4dvar import config
+from da4dvar.errors import RecipeError, nearest
+from da4dvar.fields.conform import pick
+from da4dvar.fields.metrics import r_score
+from da4dvar.fields.store import open_dataset
+from da4dvar.interpolator import Interpolator
+from da4dvar.modelfile import find, load
+from da4dvar.recipe import Recipe
+from da4dvar.simulate import SYSTEMS
+from da4dvar.variational.solvers.chain import Chain
+
+FILE = "benchmark.toml"
+KEYS = ("title", "rows", "test", "variants", "interior", "pathways", "example")
+ROW_KEYS = ("prior", "joint", "solver", "paper", "target", "model", "trained")
+TEST_KEYS = ("simulate", "path", "observed", "truth")
+COLUMNS = {
+    "prior": "prior",
+    "joint": "joint",
+    "solver": "solver",
+    "paper": "paper",
+    "r_score": "R-score",
+    "error": "standard error",
+    "interior": "interior",
+    "p_score": "P-score",
+    "seconds": "s a series",
+    "parameters": "parameters",
+    "trained": "training",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: its tables, and how it turns what is seen into an estimate."""
+
+    name: str
+    path: Path
+    tables: config.Table
+
+    @property
+    def about(self) -> config.Table:
+        """What the table says of the row."""
+        return self.tables["row"]
+
+    def interpolator(self) -> Interpolator | None:
+        """The row's model; nothing for a baseline.
+
+        Raises
+        ------
+        RecipeError
+            If it has to be trained first.
+        """
+        if "baseline" in self.tables:
+            return None
+        model = self.about.get("model")
+        path = self.path.parent / "models" / f"{self.name}.safetensors" if model is None else find(model)
+        if path.is_file():
+            return load(path)
+        if self.tables.get("train", {}).get("steps") == 0:
+            return Recipe(self.tables, self.path.parent).train(path)
+        raise RecipeError(
+            f"row {self.name!r}: no model {path}; train it first: da4dvar train {self.path} -o {path}"
+        )
+
+    def estimate(self, seen: xr.Dataset, model: Interpolator | None) -> xr.Dataset:
+        """The data set without gaps."""
+        if model is not None:
+            return model.interpolate(seen)
+        table = dict(self.tables["baseline"])
+        if "dynamics" in table:
+            dynamics = config.build("dynamics", table.pop("dynamics"))
+            cls = config.class_of("baseline", table.pop("kind"))
+            return config.call(cls, {"dynamics": on_arrays(dynamics), **table}, self.name).interpolate(seen)
+        return config.build("baseline", table).interpolate(seen)
+
+
+def on_arrays(dynamics: torch.nn.Module) -> Any:
+    """A right-hand side that takes and gives numpy arrays."""
+
+    def tendency(x: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return dynamics(torch.from_numpy(x)).numpy()
+
+    return tendency
+
+
+class Benchmark:
+    """The rows of a folder and the data that they are tested on.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``benchmark.toml`` and a recipe for each row.
+    variant : str, optional
+        Another test set of the benchmark.
+    series : int, optional
+        Test series, where they are simulated; as the benchmark says if not given.
+
+    Raises
+    ------
+    RecipeError
+        If a file is missing, or says what is not known.
+    """
+
+    def __init__(self, folder: Path, variant: str | None = None, series: int | None = None) -> None:
+        if not (folder / FILE).is_file():
+            raise RecipeError(f"{folder}: no {FILE} there; give the folder of a benchmark")
+        self.folder = folder
+        self.tables = config.read_recipe(folder / FILE)
+        config.check_keys(self.tables, KEYS, FILE)
+        self.names = list(self.tables.get("rows", []))
+        test = dict(self.tables.get("test", {}))
+        variants = self.tables.get("variants", {})
+        if variant is not None:
+            if variant not in variants:
+                raise RecipeError(f"{FILE}: no variant {variant!r}; {nearest(variant, variants)}")
+            test |= variants[variant]
+        config.check_keys(test, TEST_KEYS, f"{FILE}: test")
+        self.test = test
+        if series is not None and "simulate" in test:
+            test["simulate"] = test["simulate"] | {"series": series}
+
+    def row(self, name: str) -> Row:
+        """The row of that name."""
+        if name not in self.names:
+            raise RecipeError(f"{self.folder}: there is no row {name!r}; {nearest(name, self.names)}")
+        path = self.folder / f"{name}.toml"
+        tables = config.read_recipe(path)
+        config.check_keys(tables.get("row", {}), ROW_KEYS, f"{path.name}: row")
+        if "row" not in tables:
+            raise RecipeError(f"{path}: no table [row]; say what the row is")
+        return Row(name, path, tables)
+
+    def data(self) -> tuple[xr.Dataset, xr.Dataset]:
+        """What is seen and what is true, under the names of the truth."""
+        if "simulate" in self.test:
+            arguments = dict(self.test["simulate"])
+            system = arguments.pop("system", "")
+            if system not in SYSTEMS:
+                raise RecipeError(f"{FILE}: unknown system {system!r}; {nearest(system, SYSTEMS)}")
+            ds = config.call(SYSTEMS[system], arguments, f"{FILE}: simulate")
+        else:
+            ds = open_dataset([str(self.folder / self.test.get("path", ""))]).load()
+        true, observed = self.test.get("truth", {}), self.test.get("observed", {})
+        truth = xr.Dataset({n: pick(ds, s).rename(n) for n, s in true.items()})
+        return xr.Dataset({n: pick(ds, observed.get(n, n)).rename(n) for n in true}), truth
+
+    def run(self, row: Row, seen: xr.Dataset, truth: xr.Dataset) -> tuple[config.Table, xr.Dataset]:
+        """The scores of a row, and its estimate."""
+        model = row.interpolator()
+        began = time.process_time()
+        estimate = row.estimate(seen, model)
+        seconds = time.process_time() - began
+        name = next(iter(truth))
+        of_sample = r_score(estimate[name], truth[name], self._within(truth[name]))
+        inside = {d: slice(first, last + 1) for d, (first, last) in self.tables.get("interior", {}).items()}
+        return {
+            **{k: row.about.get(k, "") for k in ("prior", "solver", "paper", "trained")},
+            "joint": {True: "yes", False: "no"}[row.about["joint"]] if "joint" in row.about else "",
+            "r_score": float(r_score(estimate[name], truth[name])),
+            "error": float(of_sample.std(ddof=1) / np.sqrt(of_sample.size)) if of_sample.size > 1 else None,
+            "interior": float(r_score(estimate[name].isel(inside), truth[name].isel(inside))),
+            "p_score": None if model is None else p_score(model, truth),
+            "seconds": seconds / of_sample.size,
+            "parameters": None if model is None else sum(p.numel() for p in model.model.parameters()),
+            "samples": of_sample.size,
+        }, estimate
+
+    def _within(self, truth: xr.DataArray) -> list[str]:
+        """The dimensions of one sample: all but the first."""
+        return [str(d) for d in truth.dims[1:]]
+
+
+def p_score(model: Interpolator, truth: xr.Dataset) -> float | None:
+    """Mean of (x − Φ(x))² over mean of x² for the true x; nothing for a model without a prior."""
+    solver = model.model.solver
+    cost = solver.cost if isinstance(solver, Chain) and solver.cost is not None else model.model.cost
+    if isinstance(cost.prior, torch.nn.Identity):
+        return None
+    x = torch.from_numpy(model.batch(truth))
+    with torch.no_grad():
+        residual = x - cost.prior(x)
+    return float(residual.square().mean() / x.square().mean())
+
+
+def tables(results: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+    """The table of the rows as Markdown and as CSV."""
+    shown = {name: {c: text(c, r.get(c)) for c in COLUMNS} for name, r in results.items()}
+    lines = ["| " + " | ".join(["row", *COLUMNS.values()]) + " |", "|" + "---|" * (len(COLUMNS) + 1)]
+    lines += ["| " + " | ".join([name, *cells.values()]) + " |" for name, cells in shown.items()]
+    sheet = io.StringIO()
+    writer = csv.writer(sheet, lineterminator="\n")
+    writer.writerow(["row", *COLUMNS.values()])
+    for name, result in results.items():
+        writer.writerow([name, *("" if result.get(c) is None else result[c] for c in COLUMNS)])
+    return "\n".join(lines) + "\n", sheet.getvalue()
+
+
+def text(column: str, value: Any) -> str:
+    """A cell of the Markdown table."""
+    if value is None or value == "":
+        return "-"
+    if column in ("r_score", "error", "interior", "p_score", "paper"):
+        return f"{value:.2e}" if value < 1e-3 else f"{value:.4f}"
+    if column == "seconds":
+        return f"{value:.3f}"
+    if column == "parameters":
+        return f"{value:,}"
+    return str(value)
+
+
+def run_folder(
+    folder: Path,
+    rows: Sequence[str] = (),
+    variant: str | None = None,
+    series: int | None = None,
+    output: Path | None = None,
+    report: Any = None,
+) -> str:
+    """Run rows of a benchmark, and write the table and figures of all rows that were ever run.
+
+    Parameters
+    ----------
+    folder : Path
+    rows : sequence of str
+        All rows of the benchmark if empty.
+    variant : str, optional
+    series : int, optional
+    output : Path, optional
+        Where results are kept, one JSON file a row; ``results`` in `folder` if not given.
+    report : callable, optional
+        Told the name of each row before it is run.
+
+    Returns
+    -------
+    str
+        The table, in Markdown.
+    """
+    from da4dvar.pathways import draw_example, draw_pathways
+
+    benchmark = Benchmark(folder, variant, series)
+    chosen = [benchmark.row(name) for name in rows or benchmark.names]
+    output = folder / "results" if output is None else output
+    kept = output if variant is None else output / variant
+    kept.mkdir(parents=True, exist_ok=True)
+    seen, truth = benchmark.data()
+    estimates = {}
+    for row in chosen:
+        if report is not None:
+            report(row.name)
+        result, estimates[row.name] = benchmark.run(row, seen, truth)
+        (kept / f"{row.name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    found = {n: json.loads(p.read_text()) for n in benchmark.names if (p := kept / f"{n}.json").is_file()}
+    markdown, sheet = tables(found)
+    (kept / "table.md").write_text(markdown)
+    (kept / "table.csv").write_text(sheet)
+    draw_pathways(benchmark, chosen, seen, truth, kept / "pathways.png")
+    draw_example(benchmark, estimates, seen, truth, kept / "example.png")
+    return markdown

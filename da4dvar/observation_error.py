@@ -1,0 +1,70 @@
+"""Observations that are better or worse than those a model was trained on: λ_o follows their error."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+
+import xarray as xr
+
+from da4dvar.errors import DataError
+from da4dvar.variational.model import VariationalModel
+from da4dvar.variational.solvers.base import Solver
+from da4dvar.variational.solvers.chain import Chain
+
+ATTRIBUTE = "observation_error_std"
+
+
+def stated_error(
+    sources: Mapping[str, xr.DataArray], given: float | None, trained: float | None
+) -> float | None:
+    """The standard deviation of the observation error, where it counts.
+
+    Parameters
+    ----------
+    sources : mapping of str to DataArray
+        What is observed; the attribute ``observation_error_std`` says its error.
+    given : float, optional
+        What the user says, which comes before any attribute.
+    trained : float, optional
+        That of the model's training; without it there is nothing to compare with.
+
+    Returns
+    -------
+    float or None
+
+    Raises
+    ------
+    DataError
+        If an error is not positive, or is given for a model that was trained without.
+    """
+    if given is None and trained is not None:
+        said = [source.attrs[ATTRIBUTE] for source in sources.values() if ATTRIBUTE in source.attrs]
+        try:
+            errors = {float(error) for error in said}
+        except (TypeError, ValueError):
+            raise DataError(f"the attribute {ATTRIBUTE} is {said[0]!r}, expected a number above 0") from None
+        given = errors.pop() if len(errors) == 1 else None
+    elif given is not None and trained is None:
+        raise DataError(
+            "the model was trained without a stated observation error, so that no other can be given; "
+            "leave the observation error out"
+        )
+    if given is not None and not 0 < given < math.inf:
+        raise DataError(f"the observation error is {given:g}, expected a standard deviation above 0")
+    return given
+
+
+def reweighted(model: VariationalModel, factor: float) -> VariationalModel:
+    """A copy of a model whose λ_o is `factor` times as large, in every cost that its solver minimises."""
+    model = copy.deepcopy(model)
+    model.cost.log_weights.data[0] += math.log(factor)
+    solver: Solver = model.solver
+    while isinstance(solver, Chain):
+        if solver.cost is not None:
+            solver.cost.log_weights.data[0] += math.log(factor)
+        if solver.weights is not None:
+            solver.weights = (factor * solver.weights[0], solver.weights[1])
+        solver = solver.first
+    return model
