@@ -195,6 +195,15 @@ class SolverContract(ABC):
         kept = [most_kept(partial(self.solve, *self.problem(), solver)) for solver in (few, many)]
         assert kept[1] <= kept[0]
 
+    @torch.no_grad()
+    def test_every_iterate_can_be_watched(self) -> None:
+        """A watch is told as many states as there are terms, x(0) first, and no term of another."""
+        y, mask, x0 = self.problem()
+        seen: list[Tensor] = []
+        solution = seeded(self.make)(self.make_cost().given(y, mask), x0, seen.append)
+        assert torch.equal(seen[0], x0)
+        assert len(seen) == solution.iterations + 1
+
     def test_inference_mode_is_refused(self) -> None:
         """Rule 3: inference_mode, where nothing can be differentiated, raises and names no_grad."""
         problem, solver = self.problem(), seeded(self.make)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import torch
 from torch import Tensor
 
@@ -56,7 +58,7 @@ class Chain(Solver):
             raise ValueError("got a cost and weights for the second solver, expected one of them")
         if weights is not None and (len(weights) != 2 or min(weights) <= 0):
             raise ValueError(f"weights are {weights}, expected two numbers above 0")
-        if restarts < 0 or accept <= 0 or perturbation <= 0:
+        if restarts < 0 or min(accept, perturbation) <= 0:
             raise ValueError(
                 f"restarts {restarts}, accept {accept}, perturbation {perturbation}: expected restarts from "
                 "0 on, the others above 0"
@@ -86,7 +88,8 @@ class Chain(Solver):
     def _run(self, seen: Cost, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
         """The first solver on the cost of what is `seen`, then the second on the true cost."""
         begun = self.first(seen, x0, watch)
-        ended = self.second(self._second_cost(cost), begun.x, watch)
+        rest = None if watch is None else skipping_first(watch)
+        ended = self.second(self._second_cost(cost), begun.x, rest)
         return Solution(
             ended.x,
             torch.cat([begun.observation, ended.observation[1:]]),
@@ -101,6 +104,12 @@ class Chain(Solver):
             other = VariationalCost(model.prior, model.observation, model.rho, *self.weights).to(cost.y)
             return other.given(cost.y, cost.mask)
         return cost if self.cost is None else self.cost.given(cost.y, cost.mask)
+
+
+def skipping_first(watch: Watch) -> Watch:
+    """A watch that does not hear of the first iterate: it was the last of the solver before."""
+    calls = count()
+    return lambda x: watch(x) if next(calls) else None
 
 
 def replace(best: Solution, at: Tensor, other: Solution, rows: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -39,17 +40,15 @@ class LevenbergMarquardt(Solver):
         A sample leaves a rung once a step that is taken lowers U by less than this part.
     inner : int
         Most iterations of conjugate gradients for a step, with a prior that is no flow.
-    lead : int
-        Times before the first that are estimated too, with a flow: what is possible there tells of
-        the first times of the window. The terms along the iterations count the lead, but for the
-        last, which is U on the window.
-    background : (float, float)
-        Mean and standard deviation of a state at the first time of the lead.
+    background : float, optional
+        With a flow: the standard deviation of the error of x(0) at the first time, for a term
+        ‖x − x(0)‖² / std² of that time beside U, where nothing comes before to say what is likely. The
+        terms along the iterations count it as observed, but for the last, which is U alone.
 
     Raises
     ------
     ValueError
-        From `forward`, if ρ is not the square, or for a lead without a flow.
+        From `forward`, if ρ is not the square, or for a background without a flow.
     """
 
     def __init__(
@@ -59,8 +58,7 @@ class LevenbergMarquardt(Solver):
         damping: float = 1.0,
         tolerance: float = 1e-3,
         inner: int = 50,
-        lead: int = 0,
-        background: Sequence[float] = (0.0, 1.0),
+        background: float | None = None,
     ) -> None:
         super().__init__()
         if iterations < len(ladder) or not ladder or min(ladder) <= 0 or damping <= 0:
@@ -68,21 +66,20 @@ class LevenbergMarquardt(Solver):
                 f"{iterations} iterations on a ladder of {len(ladder)} with damping {damping}: expected "
                 "at least an iteration a rung, and factors and damping above 0"
             )
-        if lead < 0 or inner < 1 or len(background) != 2 or not background[1] > 0:
+        if inner < 1 or (background is not None and not background > 0):
             raise ValueError(
-                f"lead {lead}, inner {inner} and background {tuple(background)}: expected a lead from 0 on, "
-                "an inner iteration at least, and a mean and a positive standard deviation"
+                f"inner {inner} and background {background}: expected an inner iteration at least, and a "
+                "standard deviation above 0"
             )
         self.iterations, self.ladder, self.damping = iterations, tuple(ladder), damping
-        self.tolerance, self.inner, self.lead = tolerance, inner, lead
-        self.background = (float(background[0]), float(background[1]))
+        self.tolerance, self.inner = tolerance, inner
+        self.background = background
 
     def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
         refuse_inference_mode()
         with torch.no_grad():
-            equations = self._equations(cost)
-            x = equations.extended(x0)
-            path = [cost.terms(x0)]
+            equations = self._equations(cost, x0)
+            x, path = x0, [cost.terms(x0)]
             if watch is not None:
                 watch(x0)
             converged = torch.zeros(len(x0), dtype=torch.bool, device=x0.device)
@@ -90,16 +87,15 @@ class LevenbergMarquardt(Solver):
                 steps = (self.iterations * (rung + 1)) // len(self.ladder)
                 steps -= (self.iterations * rung) // len(self.ladder)
                 x, converged = self._climbed(equations, x, factor, steps, path, watch)
-            found = equations.window(x)
             # The lower rungs are a way, not an aim: a start that was better is better.
-            begun, ended = path[0], cost.terms(found)
+            begun, ended = path[0], cost.terms(x)
             better = (begun.total < ended.total) | ~ended.total.isfinite()
-            found = torch.where(per_sample(better, found), x0, found)
+            x = torch.where(per_sample(better, x), x0, x)
             last = [torch.where(better, b, e) for b, e in zip(begun, ended, strict=True)]
             path[-1] = Terms(*last)
-        return solution(found, path, converged & ~better)
+        return solution(x, path, converged & ~better)
 
-    def _equations(self, cost: Cost) -> NormalEquations:
+    def _equations(self, cost: Cost, x0: Tensor) -> NormalEquations:
         model = cost.model
         if model.rho != "square":
             raise ValueError(
@@ -107,10 +103,11 @@ class LevenbergMarquardt(Solver):
                 "a learned solver for another"
             )
         if isinstance(model.prior, Flow) and isinstance(model.observation, Identity):
-            return BlockTridiagonal(cost, model.prior, self.lead, self.background)
-        if self.lead:
+            std = math.inf if self.background is None else self.background
+            return BlockTridiagonal(cost, model.prior, x0[..., 0], std)
+        if self.background is not None:
             raise ValueError(
-                "a lead needs a flow as prior and observations of the state itself; leave it out"
+                "a background needs a flow as prior and observations of the state itself; leave it out"
             )
         return MatrixFree(cost, self.inner)
 
@@ -144,7 +141,7 @@ class LevenbergMarquardt(Solver):
                 left = left[~done]
             path.append(Terms(observation.clone(), prior.clone()))
             if watch is not None:
-                watch(equations.window(x).clone())
+                watch(x.clone())
         converged = torch.ones(len(x), dtype=torch.bool, device=x.device)
         converged[left] = False
         return x, converged

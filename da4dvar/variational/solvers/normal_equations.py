@@ -6,7 +6,6 @@ import copy
 from typing import Protocol, Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from da4dvar.variational.cost import Cost, Terms
@@ -18,12 +17,6 @@ from da4dvar.variational.solvers.tangent import Tangent
 
 class NormalEquations(Protocol):
     """(JᵀJ + μ I) δ = −Jᵀ r for the residuals r of U, their prior part weighted by a factor."""
-
-    def extended(self, x: Tensor) -> Tensor:
-        """What is solved for, from a state on the window."""
-
-    def window(self, x: Tensor) -> Tensor:
-        """The state on the window, from what is solved for."""
 
     def of(self, samples: Tensor) -> Self:
         """The same for some of the samples."""
@@ -43,36 +36,27 @@ class BlockTridiagonal:
     cost : Cost
     flow : Flow
         Its prior.
-    lead : int
-        Times before the first that are solved for too.
-    background : (float, float)
-        Mean and standard deviation of a state at the first time of the lead.
+    first : Tensor, shape (batch, channel, *space)
+        The background of the first time.
+    std : float
+        Standard deviation of the error of that; infinity for none.
     """
 
-    def __init__(self, cost: Cost, flow: Flow, lead: int, background: tuple[float, float]) -> None:
-        self.flow, self.lead = flow, lead
-        self.mean, std = background
-        observed, prior = cost.model.log_weights.exp().tolist()
-        self.observation_weight, self.prior_weight = observed, prior
-        self.background_weight = 1 / std**2 if lead else 0.0
-        self.y, self.mask = F.pad(cost.y, (lead, 0)), F.pad(cost.mask, (lead, 0))
-        self.tangent = Tangent(self.flow, cost.y)
-
-    def extended(self, x: Tensor) -> Tensor:
-        return F.pad(x, (self.lead, 0), value=self.mean)
-
-    def window(self, x: Tensor) -> Tensor:
-        return x[..., self.lead :]
+    def __init__(self, cost: Cost, flow: Flow, first: Tensor, std: float) -> None:
+        self.flow, self.y, self.mask, self.first = flow, cost.y, cost.mask, first
+        self.observation_weight, self.prior_weight = cost.model.log_weights.exp().tolist()
+        self.background_weight = 1 / std**2
+        self.tangent = Tangent(flow, cost.y)
 
     def of(self, samples: Tensor) -> Self:
         part = copy.copy(self)
-        part.y, part.mask = self.y[samples], self.mask[samples]
+        part.y, part.mask, part.first = self.y[samples], self.mask[samples], self.first[samples]
         return part
 
     def terms(self, x: Tensor) -> Terms:
         misfit = torch.where(self.mask, x - self.y, 0.0)
         residual = x[..., 1:] - self.flow.forecast(x[..., :-1])
-        before = self.background_weight * (x[..., 0] - self.mean).square().flatten(1).sum(1)
+        before = self.background_weight * (x[..., 0] - self.first).square().flatten(1).sum(1)
         return Terms(
             self.observation_weight * misfit.square().flatten(1).sum(1) + before,
             self.prior_weight * residual.square().flatten(1).sum(1),
@@ -89,7 +73,7 @@ class BlockTridiagonal:
         diagonal = torch.diag_embed(on_diagonal)
         diagonal[:, :-1] += weight * (tangent.mT @ tangent)
         right = -self.observation_weight * misfit
-        right[:, 0] -= self.background_weight * (self._by_time(x)[:, 0] - self.mean)
+        right[:, 0] -= self.background_weight * (x[..., 0] - self.first).flatten(1)
         right[:, 1:] -= weight * residual
         right[:, :-1] += weight * (tangent.mT @ residual[..., None]).squeeze(-1)
         delta = solve_block_tridiagonal(diagonal, -weight * tangent, right)
@@ -118,12 +102,6 @@ class MatrixFree:
 
     def __init__(self, cost: Cost, inner: int, tolerance: float = 1e-3) -> None:
         self.cost, self.inner, self.tolerance = cost, inner, tolerance
-
-    def extended(self, x: Tensor) -> Tensor:
-        return x
-
-    def window(self, x: Tensor) -> Tensor:
-        return x
 
     def of(self, samples: Tensor) -> Self:
         part = copy.copy(self)

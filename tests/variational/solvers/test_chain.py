@@ -121,7 +121,13 @@ def test_keeps_the_lowest_cost_of_all_starts(problem: tuple[Cost, Tensor]) -> No
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"restarts": -1}, {"accept": 0}, {"perturbation": 0}, {"weights": (1.0, 0.0)}, {"weights": (1.0,)}],
+    [
+        {"restarts": -1},
+        {"accept": 0},
+        {"perturbation": 0},
+        {"weights": (1.0, 0.0)},
+        {"weights": (1.0,)},
+    ],
 )
 def test_impossible_settings_are_refused(arguments: dict) -> None:
     """In one line, with what was expected."""

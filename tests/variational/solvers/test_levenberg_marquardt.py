@@ -143,36 +143,44 @@ def test_matrix_free_steps_are_those_of_the_blocks() -> None:
     assert (free.iterations, len(free.cost)) == (20, 21)
 
 
-def test_a_lead_helps_the_first_times() -> None:
-    """What is possible before the window makes its first states better known, and only U is reported."""
-    ds = lorenz96(6, 40, seed=5, components=8, every=4, number=4)
-    x, y = (torch.tensor(ds[n].values).double().movedim(1, 2)[:, None] for n in ("x", "x_observed"))
-    model = VariationalCost(Flow(Lorenz96(), 0.05), observation_weight=0.5, prior_weight=5e4).double()
-    cost, start = model.given(y, y.isfinite()), x + 0.3 * double(*x.shape)
-    errors = []
-    for lead in (0, 15):
-        found = LevenbergMarquardt(lead=lead, background=(2.3, 3.6))(cost, start)
-        errors.append((found.x - x)[..., :4].square().mean())
+def test_a_background_is_a_term_of_the_first_time() -> None:
+    """Without observations the first state stays that of the start, however loosely it is held."""
+    cost, truth = short_window()
+    start = truth + 0.3 * double(*truth.shape)
+    empty = cost.model.given(cost.y, torch.zeros_like(cost.mask))
+    found = LevenbergMarquardt(iterations=30, ladder=(1.0,), tolerance=0, background=5.0)(empty, start)
+    assert_close(found.x[..., 0], start[..., 0], rtol=0, atol=1e-4)
+    assert_close(found.cost[-1], empty(found.x))
+
+
+def test_a_tight_background_holds_the_first_state() -> None:
+    """The smaller its error, the nearer the first state stays to the start; the estimate's U is reported."""
+    cost, truth = short_window()
+    start = truth + 0.3 * double(*truth.shape)
+    moved = []
+    for background in (0.01, 1.0, None):
+        found = LevenbergMarquardt(iterations=20, ladder=(1.0,), background=background)(cost, start)
+        moved.append(float((found.x - start)[..., 0].abs().mean()))
         assert_close(found.cost[-1], cost(found.x))
-    assert errors[1] < 0.8 * errors[0]
+    assert moved[0] < 0.01 < moved[1] < moved[2]
 
 
 @pytest.mark.parametrize(
-    ("rho", "lead", "message"),
-    [("absolute", 0, "needs the square as rho"), ("square", 3, "a lead needs a flow")],
+    ("rho", "background", "message"),
+    [("absolute", None, "needs the square as rho"), ("square", 1.0, "a background needs a flow")],
 )
-def test_what_it_cannot_solve_is_refused(rho: str, lead: int, message: str) -> None:
-    """Another rho has no squares, and only a flow goes back before the window."""
+def test_what_it_cannot_solve_is_refused(rho: str, background: float | None, message: str) -> None:
+    """Another rho has no squares, and only a flow has a first time."""
     cost = VariationalCost(torch.nn.Identity(), rho=rho)
     with pytest.raises(ValueError, match=message):
-        LevenbergMarquardt(lead=lead)(
+        LevenbergMarquardt(background=background)(
             cost.given(torch.zeros(1, 1, 4), torch.ones(1, 1, 4) > 0), torch.zeros(1, 1, 4)
         )
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"iterations": 2}, {"ladder": (0.0, 1.0)}, {"damping": 0}, {"lead": -1}, {"background": (1.0, 0.0)}],
+    [{"iterations": 2}, {"ladder": (0.0, 1.0)}, {"damping": 0}, {"inner": 0}, {"background": 0.0}],
 )
 def test_impossible_settings_are_refused(arguments: dict) -> None:
     """In one line, with what was got."""
