@@ -161,9 +161,10 @@ class Benchmark:
         truth = xr.Dataset({n: pick(ds, s).rename(n) for n, s in true.items()})
         return xr.Dataset({n: pick(ds, observed.get(n, n)).rename(n) for n in true}), truth
 
-    def run(self, row: Row, seen: xr.Dataset, truth: xr.Dataset) -> tuple[config.Table, xr.Dataset]:
+    def run(
+        self, row: Row, model: Interpolator | None, seen: xr.Dataset, truth: xr.Dataset
+    ) -> tuple[config.Table, xr.Dataset]:
         """The scores of a row, and its estimate."""
-        model = row.interpolator()
         began = time.process_time()
         estimate = row.estimate(seen, model)
         seconds = time.process_time() - began
@@ -259,17 +260,19 @@ def run_folder(
     output = folder / "results" if output is None else output
     kept = output if variant is None else output / variant
     kept.mkdir(parents=True, exist_ok=True)
+    # Before anything runs: a model that is missing shows at once.
+    models = {row.name: row.interpolator() for row in chosen}
     seen, truth = benchmark.data()
     estimates = {}
     for row in chosen:
         if report is not None:
             report(row.name)
-        result, estimates[row.name] = benchmark.run(row, seen, truth)
+        result, estimates[row.name] = benchmark.run(row, models[row.name], seen, truth)
         (kept / f"{row.name}.json").write_text(json.dumps(result, indent=1) + "\n")
     found = {n: json.loads(p.read_text()) for n in benchmark.names if (p := kept / f"{n}.json").is_file()}
     markdown, sheet = tables(found)
     (kept / "table.md").write_text(markdown)
     (kept / "table.csv").write_text(sheet)
-    draw_pathways(benchmark, chosen, seen, truth, kept / "pathways.png")
+    draw_pathways(benchmark, models, seen, truth, kept / "pathways.png")
     draw_example(benchmark, estimates, seen, truth, kept / "example.png")
     return markdown

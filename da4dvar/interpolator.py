@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
@@ -180,7 +181,8 @@ class Interpolator:
             place = Path(temporary if folder is None else folder)
             seen, checked = pairs
             score = train(self.model, seen, checked, training, place, resume, progress)
-        self.scores["validation_rmse_normalised"] = score
+        if math.isfinite(score):
+            self.scores["validation_rmse_normalised"] = score
         return self
 
     def prepare(self, ds: xr.Dataset, truth: xr.Dataset | None = None) -> Self:

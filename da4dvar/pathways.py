@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,27 +17,27 @@ from da4dvar.plots import columns_of_images, pathways
 from da4dvar.variational.cost import VariationalCost
 
 if TYPE_CHECKING:
-    from da4dvar.benchmark import Benchmark, Row
+    from da4dvar.benchmark import Benchmark
 
 
 def draw_pathways(
-    benchmark: Benchmark, rows: Sequence[Row], seen: xr.Dataset, truth: xr.Dataset, path: Path
+    benchmark: Benchmark,
+    models: Mapping[str, Interpolator | None],
+    seen: xr.Dataset,
+    truth: xr.Dataset,
+    path: Path,
 ) -> None:
     """U against the error of the reconstruction along the iterations, a line a solver. Paper, Fig. 1.
 
     U is that of one cost for all rows, averaged over a few samples.
     """
     table = benchmark.tables.get("pathways")
-    wanted = [row for row in rows if table and row.name in table["rows"]]
+    wanted = {n: m for n, m in models.items() if table and m is not None and n in table["rows"]}
     if not table or not wanted:
         return
     first = {seen[next(iter(seen))].dims[0]: slice(0, table["samples"])}
     cost = config.build("cost", table["cost"])
-    lines = {}
-    for row in wanted:
-        model = row.interpolator()
-        if model is not None:
-            lines[row.name] = pathway(model, cost, seen.isel(first), truth.isel(first))
+    lines = {n: pathway(m, cost, seen.isel(first), truth.isel(first)) for n, m in wanted.items()}
     pathways(lines, f"{benchmark.tables.get('title', '')}\nenergy pathways").savefig(path, dpi=100)
 
 

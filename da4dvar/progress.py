@@ -1,33 +1,40 @@
-"""A progress bar for what takes longer than two seconds, on a terminal only."""
+"""A sign of life for what takes longer than two seconds, on a terminal only."""
 
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Timer
 
 PATIENCE = 2.0
+Progress = Callable[[int, int], None]
 
 
 @contextmanager
-def windows_bar(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """What :meth:`da4dvar.Interpolator.interpolate` takes as `progress`, or nothing."""
+def shown(doing: str, quiet: bool) -> Iterator[Progress | None]:
+    """A spinner while the body runs, and a bar once the body tells how much is done, and of how much.
+
+    Yields what :meth:`da4dvar.Interpolator.interpolate` and :mod:`da4dvar.simulate` take as
+    `progress`, or nothing where nothing is to be shown.
+    """
     if quiet or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import Progress as Bar
+    from rich.progress import SpinnerColumn
 
-    began = time.monotonic()
-    with Progress(console=Console(stderr=True), transient=True, auto_refresh=False) as bar:
-        task = None
-
-        def tell(done: int, total: int) -> None:
-            nonlocal task
-            if task is None and time.monotonic() - began > PATIENCE:
-                task = bar.add_task("windows", total=total)
-            if task is not None:
-                bar.update(task, completed=done, refresh=True)
-
-        yield tell
+    columns = (SpinnerColumn(), *Bar.get_default_columns())
+    bar = Bar(*columns, console=Console(stderr=True), transient=True)
+    task = bar.add_task(doing, total=None)
+    timer = Timer(PATIENCE, bar.start)
+    timer.start()
+    try:
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+    finally:
+        timer.cancel()
+        timer.join()
+        # A bar that was never seen has nothing to take back, and would still end its line.
+        if bar.live.is_started:
+            bar.stop()

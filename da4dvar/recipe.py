@@ -161,22 +161,18 @@ class Recipe:
             interpolator = self.interpolator({str(d): n for d, n in train.seen.sizes.items()})
         if start is not None:
             take_weights(interpolator, start)
-        if training.steps == 0:
-            interpolator.prepare(train.seen, train.truth)
-            interpolator.observation_error = float(self.data_table.get("noise", 0.0)) or None
-        else:
-            interpolator.fit(
-                train.seen,
-                train.truth,
-                validation=validation.seen,
-                validation_truth=validation.truth,
-                gaps=self.gaps(),
-                training=training,
-                noise=float(self.data_table.get("noise", 0.0)),
-                folder=folder,
-                resume=resume,
-                progress=progress,
-            )
+        interpolator.fit(
+            train.seen,
+            train.truth,
+            validation=validation.seen,
+            validation_truth=validation.truth,
+            gaps=self.gaps(),
+            training=training,
+            noise=float(self.data_table.get("noise", 0.0)),
+            folder=folder,
+            resume=resume,
+            progress=progress,
+        )
         interpolator.provenance = {
             "title": self.tables.get("title", ""),
             "recipe": self.tables,

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 import xarray as xr
+from scipy.integrate import solve_ivp
 from torch import nn
 
 from da4dvar.errors import DataError
 from da4dvar.fields.gaps import Network
+from da4dvar.progress import Progress
 from da4dvar.variational.dynamics.lorenz63 import Lorenz63
 from da4dvar.variational.dynamics.lorenz96 import Lorenz96
 from da4dvar.variational.dynamics.rk4 import rk4
 
 # Time units after which a start has been forgotten: some tens of an error's doubling times.
 SPIN_UP_96, SPIN_UP_63 = 20.0, 5.0
+# Steps of the published trajectory.
+LENGTH = 10_000
+J = "component j"
 
 
 def lorenz96(
@@ -28,6 +35,7 @@ def lorenz96(
     every: int = 4,
     number: int = 20,
     noise_variance: float = 2.0,
+    progress: Progress | None = None,
 ) -> xr.Dataset:
     """Series of the Lorenz-96 system, each from a start of its own on the attractor.
 
@@ -47,6 +55,8 @@ def lorenz96(
         components, drawn anew each time and for each series.
     noise_variance : float
         Variance of the observation error.
+    progress : callable, optional
+        Told how many steps of the integration are done, and of how many.
 
     Returns
     -------
@@ -62,10 +72,10 @@ def lorenz96(
     _check(series, steps, components, step)
     generator = np.random.default_rng(seed)
     start = forcing + generator.standard_normal((series, components))
-    truth = _trajectories(Lorenz96(forcing, axis=-1), start, steps, step, SPIN_UP_96)
-    pattern = Network(every, number)
-    coords = {"component": ("component", np.arange(components), {"long_name": "component j"})}
-    return _twin(truth, coords, pattern, noise_variance, step, generator, "Lorenz-96", seed)
+    truth = _trajectories(Lorenz96(forcing, axis=-1), start, steps, step, SPIN_UP_96, progress)
+    sizes = {"series": series, "time": steps, "component": components}
+    observed = Network(every, number).draw(generator, sizes)
+    return _twin(truth, J, observed, noise_variance, step, generator, "Lorenz-96", seed)
 
 
 def lorenz63(
@@ -76,6 +86,7 @@ def lorenz63(
     step: float = 0.01,
     every: int = 8,
     noise_variance: float = 2.0,
+    progress: Progress | None = None,
 ) -> xr.Dataset:
     """Series of the Lorenz-63 system; all three components are observed every few steps.
 
@@ -84,10 +95,57 @@ def lorenz63(
     _check(series, steps, 3, step)
     generator = np.random.default_rng(seed)
     start = np.array([1.0, 1.0, 25.0]) + generator.standard_normal((series, 3))
-    truth = _trajectories(Lorenz63(axis=-1), start, steps, step, SPIN_UP_63)
-    coords = {"component": ("component", np.arange(3), {"long_name": "component: x, y, z"})}
-    pattern = Network(every, 3)
-    return _twin(truth, coords, pattern, noise_variance, step, generator, "Lorenz-63", seed)
+    truth = _trajectories(Lorenz63(axis=-1), start, steps, step, SPIN_UP_63, progress)
+    observed = Network(every, 3).draw(generator, {"series": series, "time": steps, "component": 3})
+    return _twin(truth, "component: x, y, z", observed, noise_variance, step, generator, "Lorenz-63", seed)
+
+
+def lorenz96_published(
+    series: int = 16,
+    steps: int = 200,
+    seed: int = 0,
+    *,
+    first: int = 0,
+    last: int = 7000,
+    every: int = 4,
+    number: int = 20,
+    noise_variance: float = 2.0,
+    progress: Progress | None = None,
+) -> xr.Dataset:
+    """Lorenz-96 as in the published code of Fablet, Drumetz and Rousseau (2020).
+
+    The series are pieces of one trajectory of 10,000 steps of 0.05, by an adaptive scheme of orders 5
+    and 4 with a relative tolerance of 1e-3; they overlap, and the same components are observed in all.
+
+    Parameters
+    ----------
+    first, last : int
+        The part of the trajectory that pieces are taken from: 0 to 7000 for training, 7500 to 10,000
+        for test.
+
+    See :func:`lorenz96` for the other parameters and the result.
+    """
+    _check(series, steps, 40, 0.05)
+    if not 0 <= first < last <= LENGTH or last - first < steps:
+        raise DataError(
+            f"got pieces of {steps} steps from {first} to {last}, expected room for one from 0 to {LENGTH}"
+        )
+    dynamics = Lorenz96(axis=-1)
+
+    def tendency(time: float, x: np.ndarray) -> np.ndarray:
+        if progress is not None:
+            progress(round(time / 0.05), round(times[-1] / 0.05))
+        return dynamics(torch.from_numpy(x)).numpy()
+
+    start = 8.0 + np.random.default_rng(0).standard_normal(40)
+    times = SPIN_UP_96 + 0.05 * np.arange(LENGTH)
+    solved = solve_ivp(tendency, (0, times[-1]), start, "RK45", t_eval=times, rtol=1e-3)
+    generator = np.random.default_rng(seed)
+    begin = generator.integers(first, last - steps + 1, series)
+    truth = solved.y.T[begin[:, None] + np.arange(steps)]
+    observed = Network(every, number).draw(generator, {"time": steps, "component": 40})
+    mask = np.broadcast_to(observed, truth.shape)
+    return _twin(truth, J, mask, noise_variance, 0.05, generator, "Lorenz-96", seed)
 
 
 def _check(series: int, steps: int, components: int, step: float) -> None:
@@ -99,18 +157,25 @@ def _check(series: int, steps: int, components: int, step: float) -> None:
 
 
 def _trajectories(
-    dynamics: nn.Module, start: np.ndarray, steps: int, step: float, spin_up: float
+    dynamics: nn.Module,
+    start: np.ndarray,
+    steps: int,
+    step: float,
+    spin_up: float,
+    progress: Progress | None,
 ) -> np.ndarray:
     """States after a spin-up, shape (series, time, component)."""
     x = torch.from_numpy(start)
     fine = step / 10
+    before_each = [round(spin_up / fine)] + [10] * (steps - 1)
+    done, total, states = 0, sum(before_each), []
     with torch.no_grad():
-        for _ in range(round(spin_up / fine)):
-            x = rk4(dynamics, x, fine)
-        states = [x]
-        for _ in range(steps - 1):
-            for _ in range(10):
+        for count in before_each:
+            for _ in range(count):
                 x = rk4(dynamics, x, fine)
+                done += 1
+                if progress is not None:
+                    progress(done, total)
             states.append(x)
     if not torch.isfinite(states[-1]).all():
         raise DataError(f"the system runs away at a time step of {step}; use a shorter one")
@@ -119,8 +184,8 @@ def _trajectories(
 
 def _twin(
     truth: np.ndarray,
-    coords: dict,
-    pattern: Network,
+    components: str,
+    observed: np.ndarray,
     noise_variance: float,
     step: float,
     generator: np.random.Generator,
@@ -130,8 +195,6 @@ def _twin(
     if noise_variance < 0:
         raise DataError(f"the noise variance is {noise_variance}, expected 0 or more")
     dims = ("series", "time", "component")
-    sizes = dict(zip(dims, truth.shape, strict=True))
-    observed = pattern.draw(generator, sizes)
     noise = np.sqrt(noise_variance) * generator.standard_normal(truth.shape)
     attrs = {"long_name": f"state of {system}", "units": "1"}
     seen_attrs = attrs | {
@@ -147,7 +210,7 @@ def _twin(
         coords={
             "series": np.arange(truth.shape[0]),
             "time": ("time", time, {"axis": "T", "units": "1", "long_name": "model time"}),
-            **coords,
+            "component": ("component", np.arange(truth.shape[2]), {"long_name": components}),
         },
         attrs={
             "Conventions": "CF-1.11",
@@ -157,4 +220,8 @@ def _twin(
     )
 
 
-SYSTEMS = {"lorenz96": lorenz96, "lorenz63": lorenz63}
+SYSTEMS: dict[str, Callable[..., xr.Dataset]] = {
+    "lorenz96": lorenz96,
+    "lorenz63": lorenz63,
+    "lorenz96_published": lorenz96_published,
+}

@@ -21,8 +21,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from da4dvar.errors import RecipeError
 from da4dvar.fields.samples import Samples
+from da4dvar.variational.dynamics.identification import learn_dynamics
 from da4dvar.variational.model import VariationalModel
+from da4dvar.variational.priors.flow import Flow
 from da4dvar.variational.solvers.base import Solver
+from da4dvar.variational.solvers.chain import Chain
+
+# Windows that the prior is learned from by itself: each step of that goes through all of them.
+PRIOR_WINDOWS = 64
 
 
 @contextmanager
@@ -46,7 +52,7 @@ class Training:
     Parameters
     ----------
     steps : int
-        Updates of the parameters.
+        Updates of the parameters; with none nothing but the prior's own steps is learned.
     batch : int
         Samples to an update.
     rate : float
@@ -57,6 +63,12 @@ class Training:
         Largest norm of the gradient of the loss.
     nu : (float, float, float)
         ν₁, ν₂ and ν₃ of eq. (9).
+    prior_steps : int
+        Updates of the prior alone on complete series before the joint training; for a prior whose
+        dynamics are learned.
+    prior_rate : float, optional
+        The highest learning rate of the prior's own parameters in the joint training, 0 to keep them;
+        the same as `rate` if not given.
     iterations : sequence of int
         Iterations of the solver, one entry for each equal part of the training; the solver's own
         number throughout if not given. The paper: "gradually increase the number of iterations".
@@ -78,6 +90,8 @@ class Training:
     weight_decay: float = 0.0
     clip: float = 1.0
     nu: Sequence[float] = (1.0, 0.05, 0.05)
+    prior_steps: int = 0
+    prior_rate: float | None = None
     iterations: Sequence[int] = ()
     validate_every: int = 100
     validation_samples: int = 64
@@ -86,9 +100,12 @@ class Training:
     precision: Any = "32-true"
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "rate", "clip", "validate_every", "validation_samples"):
+        for name in ("batch", "rate", "clip", "validate_every", "validation_samples"):
             if not getattr(self, name) > 0:
                 raise RecipeError(f"train: {name} is {getattr(self, name)}, expected above 0")
+        for name in ("steps", "prior_steps", "prior_rate"):
+            if not (getattr(self, name) or 0) >= 0:
+                raise RecipeError(f"train: {name} is {getattr(self, name)}, expected 0 or more")
         if len(self.nu) != 3:
             raise RecipeError(f"train: nu has {len(self.nu)} numbers, expected 3")
 
@@ -142,6 +159,38 @@ class Drawn(Dataset):
         return self.samples.draw(generator)
 
 
+def learn_prior(model: VariationalModel, samples: Samples, training: Training) -> float:
+    """Learn the dynamics of a model's prior by themselves, from windows of the truth.
+
+    Returns
+    -------
+    float
+        The root mean square error of the forecast from one time to the next, in normalised units.
+
+    Raises
+    ------
+    RecipeError
+        If the prior has no dynamics to learn, or a window of the truth has gaps.
+    """
+    prior = model.cost.prior
+    if not isinstance(prior, Flow):
+        raise RecipeError(
+            f"train: prior_steps is {training.prior_steps}, but a prior of class {type(prior).__name__} has "
+            "no dynamics to learn; leave prior_steps out, or take a flow of bilinear dynamics"
+        )
+    windows = [Drawn(samples, PRIOR_WINDOWS, training.seed + 2)[k] for k in range(PRIOR_WINDOWS)]
+    if not all(window["sought"].all() for window in windows):
+        raise RecipeError(
+            f"train: prior_steps is {training.prior_steps}, but the truth has gaps; leave prior_steps out, "
+            "or give a truth that is complete"
+        )
+    series = torch.from_numpy(np.stack([window["target"] for window in windows]))
+    try:
+        return learn_dynamics(prior, series, training.prior_steps)
+    except ValueError as error:
+        raise RecipeError(f"train: prior_steps is {training.prior_steps}, but {error}") from error
+
+
 class EndToEnd(lightning.LightningModule):
     """The training loop's view of a model: loss, score, rate and number of iterations."""
 
@@ -183,8 +232,13 @@ class EndToEnd(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         plan = self.training_plan
-        learned = [p for p in self.model.parameters() if p.requires_grad]
-        optimiser = torch.optim.AdamW(learned, lr=plan.rate, weight_decay=plan.weight_decay)
+        named = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
+        groups: list[dict[str, Any]] = [{"params": [p for _, p in named]}]
+        if plan.prior_rate is not None:
+            of_prior = [p for name, p in named if name.startswith("cost.prior.")]
+            others = [p for name, p in named if not name.startswith("cost.prior.")]
+            groups = [{"params": others}, {"params": of_prior, "lr": plan.prior_rate}]
+        optimiser = torch.optim.AdamW(groups, lr=plan.rate, weight_decay=plan.weight_decay)
 
         def factor(step: int) -> float:
             if step < plan.warmup:
@@ -236,7 +290,11 @@ def _train(
     resume: bool,
     progress: bool,
 ) -> float:
-    module = EndToEnd(model, training)
+    if training.steps == 0:
+        if training.prior_steps:
+            learn_prior(model, samples, training)
+        return math.nan
+    module = EndToEnd(VariationalModel(model.cost, learned(model.solver)), training)
     # Evened out, so that the last validation falls on the last steps.
     interval = training.steps // max(1, round(training.steps / training.validate_every))
     best = ModelCheckpoint(folder, "best", monitor="validation_rmse", enable_version_counter=False)
@@ -268,6 +326,8 @@ def _train(
     count = training.steps * training.batch
     drawn = Drawn(samples, count, training.seed, first=done * training.batch)
     checked = Drawn(validation, training.validation_samples, training.seed + 1)
+    if training.prior_steps and not done:
+        learn_prior(model, samples, training)
     if done < training.steps:
         trainer.fit(
             module,
@@ -280,6 +340,13 @@ def _train(
     module.load_state_dict(kept["state_dict"])
     module.model.solver.iterations = module.final_iterations
     return score_of(kept)
+
+
+def learned(solver: Solver) -> Solver:
+    """The part of a solver that is trained: the first of a chain."""
+    while isinstance(solver, Chain):
+        solver = solver.first
+    return solver
 
 
 def score_of(checkpoint: dict) -> float:

@@ -118,6 +118,26 @@ def test_labels(name: str) -> None:
     assert "seed 3" in ds.attrs["source"]
 
 
+@pytest.mark.parametrize(("name", "spin_up"), [("lorenz96", 4000), ("lorenz63", 1000)])
+def test_progress_is_told_of_every_step(name: str, spin_up: int) -> None:
+    """One by one up to all of them, the spin-up included; the data are the same without it."""
+    told: list[tuple[int, int]] = []
+    ds = SYSTEMS[name](1, 5, 1, step=0.05, progress=lambda *counts: told.append(counts))
+    total = spin_up + 4 * 10
+    assert told == [(k, total) for k in range(1, total + 1)]
+    xr.testing.assert_identical(ds, SYSTEMS[name](1, 5, 1, step=0.05))
+
+
+def test_progress_of_an_adaptive_scheme_goes_with_its_time() -> None:
+    """From nothing to all of the trajectory, its spin-up included; the data are the same without it."""
+    told: list[tuple[int, int]] = []
+    ds = SYSTEMS["lorenz96_published"](1, 5, 1, progress=lambda *counts: told.append(counts))
+    assert {total for _, total in told} == {10_000 + 400 - 1}
+    assert told[0][0] == 0
+    assert max(told) == (10_399, 10_399)
+    xr.testing.assert_identical(ds, SYSTEMS["lorenz96_published"](1, 5, 1))
+
+
 def test_a_single_state() -> None:
     """One series of one time is a twin experiment too."""
     assert lorenz96(1, 1).x.shape == (1, 1, 40)

@@ -9,9 +9,17 @@ import pytest
 import torch
 from examples import make_sst, tiny_interpolator, train_tiny
 
+import da4dvar
+import da4dvar.training
 from da4dvar.errors import DataError, RecipeError
 from da4dvar.fields.gaps import Random, Transplanted
+from da4dvar.fields.scaling import Unscaled
+from da4dvar.simulate import lorenz96
+from da4dvar.testing import seeded
 from da4dvar.training import EndToEnd, Training
+from da4dvar.variational.dynamics.bilinear import Bilinear
+from da4dvar.variational.priors.flow import Flow
+from da4dvar.variational.solvers.lstm import ConvLSTM
 
 PLAN = {"batch": 4, "validate_every": 2, "validation_samples": 4, "devices": "cpu"}
 
@@ -133,3 +141,83 @@ def test_a_plan_that_makes_no_sense_is_refused():
         Training(steps=0)
     with pytest.raises(RecipeError, match="nu has 2"):
         Training(nu=(1.0, 0.1))
+    with pytest.raises(RecipeError, match="prior_rate is -1"):
+        Training(prior_rate=-1)
+
+
+def neural_ode():
+    """An untrained model of Lorenz-96 on eight components, whose equations are to be learned."""
+    boundary = ("periodic", "zero")
+    layout = da4dvar.Layout(["x"], axes=["component", "time"], periodic=["component"], window={"time": 12})
+    return seeded(
+        lambda: da4dvar.Interpolator(
+            prior=Flow(Bilinear(8, reach=2), step=0.05),
+            solver=ConvLSTM(1, boundary, width=4, iterations=2),
+            layout=layout,
+            scaling=Unscaled(),
+        )
+    )
+
+
+def fit_neural_ode(folder, resume=False, gappy=False, **settings):
+    """A model that is trained on a few series of Lorenz-96."""
+    truth = lorenz96(series=6, steps=60, seed=3, components=8, number=4)[["x"]]
+    if gappy:
+        truth = truth.where(truth.time > 1)
+    plan = Training(**{"steps": 4, "warmup": 1, **PLAN, **settings})
+    return neural_ode().fit(
+        truth,
+        truth,
+        validation=truth,
+        validation_truth=truth,
+        gaps=Random(0.5),
+        training=plan,
+        folder=folder,
+        resume=resume,
+    )
+
+
+def dynamics_of(interpolator):
+    """The learned coefficients of the prior as one vector."""
+    return torch.cat([p.detach().flatten() for p in interpolator.model.cost.prior.parameters()])
+
+
+def test_dynamics_are_learned_before_the_joint_training(tmp_path):
+    """The constant and the damping of Lorenz-96 are there, and nothing of the joint training's rate."""
+    prior = fit_neural_ode(tmp_path, prior_steps=100, prior_rate=0).model.cost.prior
+    assert prior.dynamics.constant.item() == pytest.approx(8, abs=0.05)
+    assert prior.dynamics.linear[0].tolist() == pytest.approx([0, 0, -1, 0, 0], abs=0.05)
+
+
+def test_the_prior_has_a_rate_of_its_own(tmp_path):
+    """At zero it stays as it began while the rest is learned; without one it is learned with the rest."""
+    start = neural_ode()
+    kept = fit_neural_ode(tmp_path / "kept", prior_rate=0)
+    moved = fit_neural_ode(tmp_path / "moved")
+    assert torch.equal(dynamics_of(kept), dynamics_of(start))
+    assert not torch.equal(weights(kept), weights(start))
+    assert not torch.equal(dynamics_of(moved), dynamics_of(start))
+
+
+def test_a_resumed_training_keeps_the_dynamics_that_it_had(tmp_path, monkeypatch):
+    """They are not learned again, and the end is the same as in one go."""
+    settings = {"steps": 6, "prior_steps": 5, "prior_rate": 1e-4}
+    whole = fit_neural_ode(tmp_path / "whole", **settings)
+    cut_short(tmp_path / "cut", lambda: fit_neural_ode(tmp_path / "cut", **settings), after=4)
+    monkeypatch.delattr(da4dvar.training, "learn_dynamics")
+    resumed = fit_neural_ode(tmp_path / "cut", resume=True, **settings)
+    assert torch.equal(weights(whole), weights(resumed))
+
+
+def test_a_prior_without_dynamics_cannot_be_learned_alone():
+    """A U-Net has no flow to learn; the message says what to do."""
+    truth = make_sst(70, seed=1)
+    plan = Training(steps=4, prior_steps=5, **PLAN)
+    with pytest.raises(RecipeError, match="class UNet has no dynamics to learn; leave prior_steps out"):
+        tiny_interpolator().fit(truth, truth=truth, gaps=Random(0.4), training=plan)
+
+
+def test_dynamics_are_not_learned_from_gaps(tmp_path):
+    """A truth that is not complete is refused before anything is learned."""
+    with pytest.raises(RecipeError, match="the truth has gaps"):
+        fit_neural_ode(tmp_path, gappy=True, prior_steps=5)

@@ -14,7 +14,7 @@ from torch.testing import assert_close
 from variational.problems import BOUNDARIES
 
 from da4dvar.testing import normal, seeded
-from da4dvar.variational.boundary import MODES, Convolution, pad
+from da4dvar.variational.boundary import MODES, Convolution, cropped, pad, per_axis, whole_blocks
 
 NUMPY = {"zero": "constant", "reflect": "reflect", "periodic": "wrap"}
 AXES = st.lists(st.tuples(st.sampled_from(list(MODES)), st.integers(1, 6)), min_size=1, max_size=3)
@@ -71,3 +71,29 @@ def test_even_kernel_is_refused() -> None:
     """An even kernel cannot keep the shape."""
     with pytest.raises(ValueError, match="expected an odd number"):
         Convolution(1, 1, 4, ("zero",))
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=3))
+def test_one_number_stands_for_every_axis(cells: list[int]) -> None:
+    """A number for each axis is kept as it is, a single one is repeated."""
+    assert per_axis(tuple(cells), len(cells), "block") == cells
+    assert per_axis(cells[0], len(cells), "block") == [cells[0]] * len(cells)
+
+
+@pytest.mark.parametrize("cells", [0, -1, (2, 0), (2,), (2, 2, 2), ()])
+def test_numbers_that_are_not_one_for_each_axis_are_refused(cells: int | tuple[int, ...]) -> None:
+    """One line says what is wrong, what was given and what is expected."""
+    with pytest.raises(ValueError, match=r"^block is .*, expected .* for each of the 2 axes$") as refused:
+        per_axis(cells, 2, "block")
+    assert repr(cells) in str(refused.value)
+
+
+@given(st.lists(st.tuples(st.integers(1, 7), st.integers(1, 5)), min_size=1, max_size=3))
+def test_whole_blocks_are_as_few_as_hold_the_field(axes: list[tuple[int, int]]) -> None:
+    """Each axis ends in the fewest zeros that make its blocks whole; without them, the field is back."""
+    sizes, blocks = [n for n, _ in axes], [b for _, b in axes]
+    x = normal(2, 2, *sizes)
+    behind = [(0, -(-n // b) * b - n) for n, b in axes]
+    whole = whole_blocks(x, blocks)
+    assert_close(whole, torch.as_tensor(np.pad(x.numpy(), [(0, 0), (0, 0), *behind])))
+    assert torch.equal(cropped(whole, sizes), x)

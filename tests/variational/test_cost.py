@@ -54,6 +54,19 @@ def test_gradient_is_that_of_the_cost(shape: tuple[int, ...], rho: str | Callabl
     assert_close(terms.total, cost(x))
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("rho", RHOS)
+def test_gradients_are_those_of_the_terms(shape: tuple[int, ...], rho: str | Callable) -> None:
+    """Each agrees with central differences of its own term, and both together are ∇U."""
+    cost, x = given_cost(shape, rho=rho), double(3, *shape, seed=2)
+    gradients, terms = cost.gradients(x)
+    for gradient, term in zip(gradients, ("observation", "prior"), strict=True):
+        expected = central_differences(lambda x, term=term: getattr(cost.terms(x), term), x)
+        assert_close(gradient, expected, rtol=1e-6, atol=1e-6)
+    assert_close(gradients.total, cost.gradient(x)[0])
+    assert_close(terms.total, cost(x))
+
+
 @pytest.mark.parametrize("rho", RHOS)
 def test_gradient_is_finite_where_the_prior_is_met(rho: str | Callable) -> None:
     """A norm has no gradient at zero; where x = Φ(x), the gradient is that of the observations."""
@@ -143,22 +156,41 @@ def test_gradient_can_be_differentiated_while_training() -> None:
     assert_close(model.log_weights.grad[0], torch.where(mask, 2 * 3.0 * (x - y), 0.0).sum())
 
 
-def test_no_graph_is_kept_at_inference() -> None:
+def test_gradients_can_be_differentiated_while_training() -> None:
+    """Each gradient grows with its own λ and with no other; it leads back to x and into the prior."""
+    prior = nn.Conv1d(2, 2, 3, padding=1)
+    model = VariationalCost(prior, observation_weight=3.0, learn_weights=True)
+    y, mask, x = normal(2, 2, 6), domain(2, 2, 6), normal(2, 2, 6, seed=2).requires_grad_()
+    gradients, _ = model.given(y, mask).gradients(x)
+    for k, gradient in enumerate(gradients):
+        (weights,) = torch.autograd.grad(gradient.sum(), model.log_weights, retain_graph=True)
+        assert_close(weights[k], gradient.sum())
+        assert weights[1 - k] == 0
+    through = torch.autograd.grad(gradients.prior.square().sum(), [x, prior.weight], retain_graph=True)
+    assert all(gradient.any() for gradient in through)
+    (through_misfit,) = torch.autograd.grad(gradients.observation.sum(), x)
+    assert_close(through_misfit, torch.where(mask, 2 * 3.0, 0.0))
+
+
+@pytest.mark.parametrize("name", ["gradient", "gradients"])
+def test_no_graph_is_kept_at_inference(name: str) -> None:
     """Under no_grad the gradient exists, and neither it nor the terms hold a graph."""
     cost, x = given_cost(learn_weights=True), double(3, 2, 6, seed=2)
-    trained, _ = cost.gradient(x)
+    trained = getattr(cost, name)(x)
     with torch.no_grad():
-        gradient, terms = cost.gradient(x)
-    assert_close(gradient, trained.detach())
-    assert trained.requires_grad
-    assert not any(t.requires_grad for t in (gradient, terms.observation, terms.prior, x))
+        inferred = getattr(cost, name)(x)
+    parts = [torch.stack(tuple(given[0])) for given in (trained, inferred)]
+    assert_close(parts[1], parts[0].detach())
+    assert parts[0].requires_grad
+    assert not any(t.requires_grad for t in (parts[1], *inferred[1], x))
 
 
-def test_inference_mode_is_refused_with_what_to_do() -> None:
+@pytest.mark.parametrize("name", ["gradient", "gradients"])
+def test_inference_mode_is_refused_with_what_to_do(name: str) -> None:
     """Where nothing can be differentiated, the message names no_grad."""
     cost, x = given_cost(), double(3, 2, 6)
     with pytest.raises(RuntimeError, match="no_grad"), torch.inference_mode():
-        cost.gradient(x)
+        getattr(cost, name)(x)
 
 
 def test_gradient_vanishes_at_the_minimum() -> None:

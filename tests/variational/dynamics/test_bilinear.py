@@ -70,6 +70,51 @@ def test_periodic_system_obeys_one_law() -> None:
     assert_close(dynamics(torch.roll(x, 2, -2)), torch.roll(dynamics(x), 2, -2))
 
 
+@pytest.mark.parametrize("reach", [0, 1, 2, 4])
+def test_periodic_tendency_is_the_sum_of_all_products(reach: int) -> None:
+    """Written out component by component; a reach may go around the circle and meet a component again."""
+    dynamics = seeded(lambda: Bilinear(7, reach, axis=-1)).double()
+    x = double(7)
+    expected = dynamics.constant.detach().expand(7).clone()
+    for i in range(7):
+        near = [x[(i + shift) % 7] for shift in range(-reach, reach + 1)]
+        for j, value in enumerate(near):
+            expected[i] += dynamics.linear[0, j].detach() * value
+        for pair, (j, k) in enumerate(dynamics.pairs.T.tolist()):
+            expected[i] += dynamics.quadratic[0, pair].detach() * near[j] * near[k]
+    assert_close(dynamics(x).detach(), expected)
+
+
+def test_periodic_tendency_has_derivatives_of_two_orders() -> None:
+    """In the state and in all that is learned, against differences: training needs both."""
+    dynamics = seeded(lambda: Bilinear(5, reach=2)).double()
+    names = [name for name, _ in dynamics.named_parameters()]
+
+    def tendency(x: torch.Tensor, *learned: torch.Tensor) -> torch.Tensor:
+        return torch.func.functional_call(dynamics, dict(zip(names, learned, strict=True)), (x,))
+
+    inputs = (double(1, 1, 5, 2).requires_grad_(), *dynamics.parameters())
+    assert torch.autograd.gradcheck(tendency, inputs)
+    assert torch.autograd.gradgradcheck(tendency, inputs)
+
+
+def test_periodic_tendency_has_a_tangent() -> None:
+    """Forward derivatives along many directions at once give torch's own Jacobian."""
+    dynamics, x = seeded(lambda: Bilinear(7, reach=2)).double(), double(1, 1, 7, 1)
+    directions = torch.eye(7).double().reshape(7, *x.shape)
+    along = torch.func.vmap(lambda direction: torch.func.jvp(dynamics, (x,), (direction,))[1])
+    dense = torch.autograd.functional.jacobian(dynamics, x).reshape(7, 7)
+    assert_close(along(directions).reshape(7, 7).T, dense)
+
+
+def test_mixed_precision_does_not_round_a_periodic_tendency() -> None:
+    """A trajectory is lost in the three digits of bfloat16."""
+    dynamics, x = seeded(lambda: Bilinear(7, reach=2)), double(2, 1, 7, 3).float()
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = dynamics(x)
+    assert torch.equal(mixed, dynamics(x))
+
+
 def test_coefficients_are_learned_from_tendencies() -> None:
     """Least squares on states and tendencies of Lorenz-63 finds its equations again."""
     dynamics, x = Bilinear(3, axis=-1).double(), double(60, 3)

@@ -1,0 +1,163 @@
+"""What a person who waits is shown, and where nothing may be shown."""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+import time
+
+import pytest
+
+import da4dvar.progress
+from da4dvar.cli import main
+from da4dvar.progress import shown
+
+
+class Terminal(io.StringIO):
+    """A terminal that remembers what was written to it."""
+
+    def isatty(self):
+        return True
+
+
+class AtOnce(threading.Timer):
+    """A timer whose time is up when it starts."""
+
+    def start(self):
+        self.function()
+
+    def join(self, timeout=None):
+        """There is no thread to wait for."""
+
+
+def terminal(monkeypatch, kind="xterm"):
+    """A patient person's wide terminal as the standard error.
+
+    It is no fixture, for pytest replaces the streams after those.
+    """
+    monkeypatch.setattr(da4dvar.progress, "PATIENCE", 600.0)
+    monkeypatch.setenv("TERM", kind)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    return sys.stderr
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Every command takes long."""
+    monkeypatch.setattr(da4dvar.progress, "Timer", AtOnce)
+
+
+@pytest.fixture
+def files(tmp_path, gappy, truth, monkeypatch):
+    """Where gappy.nc and truth.nc are."""
+    gappy.to_netcdf(tmp_path / "gappy.nc")
+    truth.to_netcdf(tmp_path / "truth.nc")
+    monkeypatch.chdir(tmp_path)
+
+
+def run(monkeypatch, *arguments):
+    """Run a command in this process."""
+    monkeypatch.setattr(sys, "argv", ["da4dvar", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert not stopped.value.code
+
+
+def soon(happened):
+    """Whether something happens before long."""
+    end = time.monotonic() + 20
+    while not happened() and time.monotonic() < end:
+        time.sleep(0.01)
+    return happened()
+
+
+VERBS = {
+    "simulating": ["simulate", "lorenz96", "out.nc", "--series", "1", "--steps", "3"],
+    "hiding": ["gaps", "truth.nc", "out.nc", "--kind", "random"],
+    "filling": ["baseline", "gappy.nc", "out.nc"],
+    "scoring": ["evaluate", "gappy.nc", "truth.nc"],
+    "interpolating": ["interpolate", "gappy.nc", "out.nc", "--model"],
+}
+verbs = pytest.mark.parametrize("doing", VERBS)
+
+
+def complete(doing, model_path):
+    """The arguments of a verb."""
+    return [*VERBS[doing], *([model_path] if doing == "interpolating" else [])]
+
+
+@verbs
+def test_a_verb_that_takes_long_says_what_it_does(doing, files, model_path, impatient, monkeypatch, capsys):
+    """On a terminal; how far it is where it knows; and no word of it on stdout."""
+    stderr = terminal(monkeypatch)
+    run(monkeypatch, *complete(doing, model_path))
+    said = stderr.getvalue()
+    assert doing in said
+    assert ("100%" in said) == (doing in ("simulating", "interpolating"))
+    assert doing not in capsys.readouterr().out
+
+
+@verbs
+@pytest.mark.parametrize("because", ["quiet", "no terminal"])
+def test_nothing_is_shown_where_it_is_not_wanted(doing, because, files, model_path, impatient, monkeypatch):
+    """--quiet, or a standard error that is a file, even if colours are forced on it."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    stderr = terminal(monkeypatch)
+    if because == "no terminal":
+        monkeypatch.setattr(stderr, "isatty", lambda: False)
+    run(monkeypatch, *complete(doing, model_path), *(["--quiet"] if because == "quiet" else []))
+    said = stderr.getvalue()
+    assert said == ("wrote out.nc\n" if (doing, because) == ("interpolating", "no terminal") else "")
+
+
+def test_quiet_keeps_the_result(files, monkeypatch, capsys):
+    """Scores are what was asked for."""
+    run(monkeypatch, "evaluate", "gappy.nc", "truth.nc", "-q")
+    assert "R-score" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["xterm", "dumb"])
+def test_what_is_quick_shows_nothing(kind, monkeypatch):
+    """Not even a code that hides the cursor, or the empty line that ends a bar on a dumb terminal."""
+    stderr = terminal(monkeypatch, kind)
+    with shown("filling", quiet=False) as progress:
+        progress(1, 2)
+    assert stderr.getvalue() == ""
+
+
+def test_patience_ends(monkeypatch):
+    """While the body does something else, the spinner appears by itself, and goes with the body."""
+    stderr = terminal(monkeypatch)
+    monkeypatch.setattr(da4dvar.progress, "PATIENCE", 0.05)
+    threads = threading.active_count()
+    with shown("filling", quiet=False):
+        assert soon(lambda: "filling" in stderr.getvalue())
+    assert "%" not in stderr.getvalue()
+    assert "\x1b[?25h" in stderr.getvalue()
+    assert stderr.getvalue().endswith("\x1b[2K")
+    assert soon(lambda: threading.active_count() == threads)
+    assert sys.stderr is stderr
+
+
+@pytest.mark.parametrize("seen", [False, True])
+def test_a_mistake_leaves_no_bar_behind(seen, monkeypatch):
+    """Neither a thread nor a replaced stream outlives the body, whether the bar was seen or not."""
+    stderr = terminal(monkeypatch)
+    if seen:
+        monkeypatch.setattr(da4dvar.progress, "Timer", AtOnce)
+    threads = threading.active_count()
+    with pytest.raises(KeyError), shown("filling", quiet=False):
+        raise KeyError
+    assert soon(lambda: threading.active_count() == threads)
+    assert sys.stderr is stderr
+    assert bool(stderr.getvalue()) == seen
+
+
+def test_a_note_is_not_lost_in_the_bar(files, model_path, impatient, monkeypatch, gappy):
+    """What the library has to say is written above the bar."""
+    gappy.where(gappy.time < gappy.time[10]).to_netcdf("gappy.nc")
+    stderr = terminal(monkeypatch)
+    run(monkeypatch, *complete("interpolating", model_path))
+    assert "windows hold no observation" in stderr.getvalue()
