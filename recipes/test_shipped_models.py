@@ -17,9 +17,10 @@ HERE = Path(__file__).parent
 
 
 @pytest.mark.slow
-def test_lorenz96_keeps_its_score_on_fresh_series():
+@pytest.mark.parametrize("name", ["lorenz96", "lorenz96-ode"])
+def test_lorenz96_keeps_its_score_on_fresh_series(name):
     """32 series of a seed not used before: within three standard errors of the recorded score."""
-    model = da4dvar.load("lorenz96")
+    model = da4dvar.load(name)
     ds = lorenz96(series=32, steps=200, seed=424242)
     filled = model.interpolate(ds, variable={"x": "x_observed"})
     score = float(r_score(filled.x, ds.x, ["time", "component"]).mean())

@@ -15,7 +15,12 @@ from da4dvar.errors import RecipeError
 from da4dvar.fields.gaps import Mixture, Random, Transplanted
 from da4dvar.recipe import Recipe
 
-RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*/*.toml"))
+# Benchmarks and their baselines have tables of their own.
+RECIPES = [
+    path
+    for path in sorted((Path(__file__).parents[1] / "recipes").glob("*/*.toml"))
+    if "solver" in tomllib.loads(path.read_text())
+]
 
 
 def recipe(folder, change=None):
@@ -31,7 +36,7 @@ def recipe(folder, change=None):
 def test_every_recipe_of_the_project_can_be_read(path):
     """Its tables are known, and its model and its gap patterns can be built."""
     read = Recipe(tomllib.loads(path.read_text()), path.parent)
-    whole = {"time": 200, "component": 40, "lat": 32, "lon": 32}
+    whole = {"time": 200, "component": 3 if "63" in path.parent.name else 40, "lat": 32, "lon": 32}
     assert read.interpolator(whole).model.solver.iterations > 0
     assert read.gaps() is not None
 

@@ -136,9 +136,9 @@ def test_too_little_data_says_so():
 
 
 def test_a_plan_that_makes_no_sense_is_refused():
-    """Zero steps, or weights of another number than the loss has terms."""
+    """Less than no steps, or weights of another number than the loss has terms."""
     with pytest.raises(RecipeError, match="steps"):
-        Training(steps=0)
+        Training(steps=-1)
     with pytest.raises(RecipeError, match="nu has 2"):
         Training(nu=(1.0, 0.1))
     with pytest.raises(RecipeError, match="prior_rate is -1"):

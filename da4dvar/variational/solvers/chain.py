@@ -19,8 +19,8 @@ class Chain(Solver):
 
     A cost with several minima may be left in a wrong one, and tells: with λ_o one over the variance of
     the observation error, U is near the number of observations where the minimum is right. Samples
-    above `accept` times that number are solved again, from what the first solver makes of perturbed
-    observations, and the lower cost is kept.
+    above `accept` times that number are solved again, from what the first solver makes of a part of the
+    observations and of perturbed observations, in turns, and the lowest cost is kept.
 
     Parameters
     ----------
@@ -33,8 +33,10 @@ class Chain(Solver):
         How often a sample that is not accepted is started again.
     accept : float
         The highest U an observation that is accepted.
+    withheld : float
+        Part of the observations that the first solver does not see in the first restart, the third, …
     perturbation : float
-        Standard deviation of what is added to the observations for a restart.
+        Standard deviation of what is added to the observations in the second restart, the fourth, …
 
     Notes
     -----
@@ -51,6 +53,7 @@ class Chain(Solver):
         weights: tuple[float, float] | None = None,
         restarts: int = 0,
         accept: float = 1.12,
+        withheld: float = 0.3,
         perturbation: float = 1.0,
     ) -> None:
         super().__init__()
@@ -58,14 +61,15 @@ class Chain(Solver):
             raise ValueError("got a cost and weights for the second solver, expected one of them")
         if weights is not None and (len(weights) != 2 or min(weights) <= 0):
             raise ValueError(f"weights are {weights}, expected two numbers above 0")
-        if restarts < 0 or min(accept, perturbation) <= 0:
+        if restarts < 0 or min(accept, withheld, perturbation) <= 0 or withheld >= 1:
             raise ValueError(
-                f"restarts {restarts}, accept {accept}, perturbation {perturbation}: expected restarts from "
-                "0 on, the others above 0"
+                f"restarts {restarts}, accept {accept}, withheld {withheld}, perturbation {perturbation}: "
+                "expected restarts from 0 on, the others above 0, withheld below 1"
             )
         self.first, self.second, self.cost = first, second, cost
         self.weights = None if weights is None else (float(weights[0]), float(weights[1]))
-        self.restarts, self.accept, self.perturbation = restarts, accept, perturbation
+        self.restarts, self.accept = restarts, accept
+        self.withheld, self.perturbation = withheld, perturbation
         self.iterations = first.iterations + second.iterations
 
     def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
@@ -76,14 +80,21 @@ class Chain(Solver):
             if not len(left):
                 break
             part = cost.model.given(cost.y[left], cost.mask[left])
-            # The same noise for every sample, so that an answer does not depend on the others' failure.
-            generator = torch.Generator().manual_seed(restart)
-            noise = torch.randn(cost.y.shape[1:], generator=generator).to(cost.y)
-            other = cost.model.given(part.y + self.perturbation * noise, part.mask)
-            again = self._run(other, part, x0[left])
+            again = self._run(self._changed(part, restart), part, x0[left])
             lower = again.cost[-1] < best.cost[-1, left]
             replace(best, left[lower], again, lower)
         return best
+
+    def _changed(self, cost: Cost, restart: int) -> Cost:
+        """The cost of what the first solver is shown for a restart."""
+        # Drawn once for all samples, so that an answer does not depend on which others failed.
+        generator = torch.Generator().manual_seed(restart)
+        shape = cost.y.shape[1:]
+        if restart % 2 == 0:
+            kept = torch.rand(shape, generator=generator) >= self.withheld
+            return cost.model.given(cost.y, cost.mask & kept.to(cost.mask.device))
+        noise = torch.randn(shape, generator=generator).to(cost.y)
+        return cost.model.given(cost.y + self.perturbation * noise, cost.mask)
 
     def _run(self, seen: Cost, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
         """The first solver on the cost of what is `seen`, then the second on the true cost."""

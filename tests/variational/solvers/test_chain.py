@@ -125,6 +125,7 @@ def test_keeps_the_lowest_cost_of_all_starts(problem: tuple[Cost, Tensor]) -> No
         {"restarts": -1},
         {"accept": 0},
         {"perturbation": 0},
+        {"withheld": 1.0},
         {"weights": (1.0, 0.0)},
         {"weights": (1.0,)},
     ],
