@@ -161,10 +161,8 @@ class Benchmark:
         truth = xr.Dataset({n: pick(ds, s).rename(n) for n, s in true.items()})
         return xr.Dataset({n: pick(ds, observed.get(n, n)).rename(n) for n in true}), truth
 
-    def run(
-        self, row: Row, model: Interpolator | None, seen: xr.Dataset, truth: xr.Dataset
-    ) -> tuple[config.Table, xr.Dataset]:
-        """The scores of a row, and its estimate."""
+    def run(self, row: Row, model: Interpolator | None, seen: xr.Dataset, truth: xr.Dataset) -> config.Table:
+        """The scores of a row, and what the table says of it."""
         began = time.process_time()
         estimate = row.estimate(seen, model)
         seconds = time.process_time() - began
@@ -181,7 +179,7 @@ class Benchmark:
             "seconds": seconds / of_sample.size,
             "parameters": None if model is None else sum(p.numel() for p in model.model.parameters()),
             "samples": of_sample.size,
-        }, estimate
+        }
 
     def _within(self, truth: xr.DataArray) -> list[str]:
         """The dimensions of one sample: all but the first."""
@@ -263,16 +261,19 @@ def run_folder(
     # Before anything runs: a model that is missing shows at once.
     models = {row.name: row.interpolator() for row in chosen}
     seen, truth = benchmark.data()
-    estimates = {}
     for row in chosen:
         if report is not None:
             report(row.name)
-        result, estimates[row.name] = benchmark.run(row, models[row.name], seen, truth)
+        result = benchmark.run(row, models[row.name], seen, truth)
         (kept / f"{row.name}.json").write_text(json.dumps(result, indent=1) + "\n")
     found = {n: json.loads(p.read_text()) for n in benchmark.names if (p := kept / f"{n}.json").is_file()}
     markdown, sheet = tables(found)
     (kept / "table.md").write_text(markdown)
     (kept / "table.csv").write_text(sheet)
-    draw_pathways(benchmark, models, seen, truth, kept / "pathways.png")
-    draw_example(benchmark, estimates, seen, truth, kept / "example.png")
+    for draw, part in ((draw_pathways, "pathways"), (draw_example, "example")):
+        drawn = [
+            benchmark.row(name) for name in benchmark.tables.get(part, {}).get("rows", []) if name in found
+        ]
+        if drawn:
+            draw(benchmark, drawn, seen, truth).savefig(kept / f"{part}.png", dpi=90)
     return markdown

@@ -18,7 +18,7 @@ KINDS: dict[str, dict[str, str]] = {
     "prior": {
         "unet": "da4dvar.variational.priors.unet:UNet",
         "flow": "da4dvar.variational.priors.flow:Flow",
-        "none": "torch.nn:Identity",
+        "none": "torch.nn.modules.linear:Identity",
     },
     "dynamics": {
         "lorenz63": "da4dvar.variational.dynamics.lorenz63:Lorenz63",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,28 +16,25 @@ from da4dvar.plots import columns_of_images, pathways
 from da4dvar.variational.cost import VariationalCost
 
 if TYPE_CHECKING:
-    from da4dvar.benchmark import Benchmark
+    from matplotlib.figure import Figure
+
+    from da4dvar.benchmark import Benchmark, Row
 
 
-def draw_pathways(
-    benchmark: Benchmark,
-    models: Mapping[str, Interpolator | None],
-    seen: xr.Dataset,
-    truth: xr.Dataset,
-    path: Path,
-) -> None:
+def draw_pathways(benchmark: Benchmark, rows: Sequence[Row], seen: xr.Dataset, truth: xr.Dataset) -> Figure:
     """U against the error of the reconstruction along the iterations, a line a solver. Paper, Fig. 1.
 
     U is that of one cost for all rows, averaged over a few samples.
     """
-    table = benchmark.tables.get("pathways")
-    wanted = {n: m for n, m in models.items() if table and m is not None and n in table["rows"]}
-    if not table or not wanted:
-        return
+    table = benchmark.tables["pathways"]
     first = {seen[next(iter(seen))].dims[0]: slice(0, table["samples"])}
     cost = config.build("cost", table["cost"])
-    lines = {n: pathway(m, cost, seen.isel(first), truth.isel(first)) for n, m in wanted.items()}
-    pathways(lines, f"{benchmark.tables.get('title', '')}\nenergy pathways").savefig(path, dpi=100)
+    lines = {}
+    for row in rows:
+        model = row.interpolator()
+        if model is not None:
+            lines[row.name] = pathway(model, cost, seen.isel(first), truth.isel(first))
+    return pathways(lines, f"{benchmark.tables.get('title', '')}\nenergy pathways")
 
 
 def pathway(
@@ -59,21 +55,17 @@ def pathway(
     return np.array(energy), np.array(error)
 
 
-def draw_example(
-    benchmark: Benchmark, estimates: Mapping[str, xr.Dataset], seen: xr.Dataset, truth: xr.Dataset, path: Path
-) -> None:
+def draw_example(benchmark: Benchmark, rows: Sequence[Row], seen: xr.Dataset, truth: xr.Dataset) -> Figure:
     """Truth and observations of one sample, and every row's estimate with its error beside it."""
-    table = benchmark.tables.get("example")
-    shown = [name for name in (table or {}).get("rows", []) if name in estimates]
-    if not table or not shown:
-        return
+    sample = benchmark.tables["example"]["sample"]
     name = next(iter(truth))
-    at = {truth[name].dims[0]: table["sample"]}
+    one = {truth[name].dims[0]: slice(sample, sample + 1)}
 
     def image(ds: xr.Dataset) -> xr.DataArray:
-        return ds[name].isel(at).transpose(..., "time")
+        return ds[name].isel(dict.fromkeys(one, 0)).transpose(..., "time")
 
-    fields = {"truth": image(truth), "observed": image(seen)}
-    fields |= {row: image(estimates[row]) for row in shown}
-    errors = {row: fields[row] - fields["truth"].values for row in shown}
-    columns_of_images(fields, errors, benchmark.tables.get("title", "")).savefig(path, dpi=80)
+    fields = {"truth": image(truth.isel(one)), "observed": image(seen.isel(one))}
+    for row in rows:
+        fields[row.name] = image(row.estimate(seen.isel(one), row.interpolator()))
+    errors = {row.name: fields[row.name] - fields["truth"].values for row in rows}
+    return columns_of_images(fields, errors, benchmark.tables.get("title", ""))

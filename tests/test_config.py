@@ -100,3 +100,12 @@ def test_building_on_the_meta_device_takes_no_memory():
     """A size that a file claims costs nothing until its tensors are there."""
     with torch.device("meta"):
         config.build("prior", {"kind": "unet", "channels": 10**5, "boundary": ["zero"], "width": 10**5})
+
+
+@pytest.mark.parametrize(
+    ("section", "kind"), [(section, kind) for section, kinds in config.KINDS.items() for kind in kinds]
+)
+def test_every_kind_is_known_by_the_name_of_its_class(section: str, kind: str) -> None:
+    """What a table can name, a model file can write down again."""
+    cls = config.class_of(section, kind)
+    assert config.KINDS[section][kind] == f"{cls.__module__}:{cls.__qualname__}"
