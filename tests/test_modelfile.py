@@ -142,8 +142,8 @@ def test_an_unfitted_model_is_not_saved(tmp_path):
 
 def test_a_prior_from_elsewhere_cannot_be_named(model, tmp_path):
     """A model file never names an import, so a class from outside is refused with a hint."""
-    model.model.cost.prior = torch.nn.Identity()
-    with pytest.raises(ModelError, match="Identity is not one that a model file can name"):
+    model.model.cost.prior = torch.nn.Tanh()
+    with pytest.raises(ModelError, match="Tanh is not one that a model file can name"):
         model.save(tmp_path / "m.safetensors")
 
 
