@@ -116,14 +116,13 @@ def lorenz96_published(
 
     The series are pieces of one trajectory of 10,000 steps of 0.05, by an adaptive scheme of orders 5
     and 4 with a relative tolerance of 1e-3; they overlap, and the same components are observed in all.
+    See :func:`lorenz96` for the other parameters and the result.
 
     Parameters
     ----------
     first, last : int
         The part of the trajectory that pieces are taken from: 0 to 7000 for training, 7500 to 10,000
         for test.
-
-    See :func:`lorenz96` for the other parameters and the result.
     """
     _check(series, steps, 40, 0.05)
     if not 0 <= first < last <= LENGTH or last - first < steps:

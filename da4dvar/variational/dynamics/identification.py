@@ -24,7 +24,7 @@ def learn_dynamics(flow: Flow, series: Tensor, steps: int) -> float:
     ----------
     flow : Flow
         Φ, whose learned parameters are changed in place.
-    series : Tensor, shape (batch, channel, *space, time)
+    series : Tensor, shape ``(batch, channel, *space, time)``
         Complete states, Δ apart.
     steps : int
         Iterations at most.
