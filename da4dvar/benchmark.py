@@ -22,8 +22,7 @@ from da4dvar.fields.metrics import r_score
 from da4dvar.fields.store import open_dataset
 from da4dvar.interpolator import Interpolator
 from da4dvar.modelfile import find, load
-from da4dvar.recipe import Recipe
-from da4dvar.simulate import SYSTEMS
+from da4dvar.recipe import Recipe, simulated
 from da4dvar.variational.solvers.chain import Chain
 
 FILE = "benchmark.toml"
@@ -150,11 +149,7 @@ class Benchmark:
     def data(self) -> tuple[xr.Dataset, xr.Dataset]:
         """What is seen and what is true, under the names of the truth."""
         if "simulate" in self.test:
-            arguments = dict(self.test["simulate"])
-            system = arguments.pop("system", "")
-            if system not in SYSTEMS:
-                raise RecipeError(f"{FILE}: unknown system {system!r}; {nearest(system, SYSTEMS)}")
-            ds = config.call(SYSTEMS[system], arguments, f"{FILE}: simulate")
+            ds = simulated(self.test["simulate"], f"{FILE}: test.simulate")
         else:
             ds = open_dataset([str(self.folder / self.test.get("path", ""))]).load()
         true, observed = self.test.get("truth", {}), self.test.get("observed", {})

@@ -85,48 +85,6 @@ def pretty(units: str) -> str:
     return known.get(units, units)
 
 
-def image_rows(panels: Mapping[str, xr.DataArray], title: str, error_of: str | None = None) -> Figure:
-    """Space-time images below each other, such as the components of one series.
-
-    Parameters
-    ----------
-    panels : mapping of str to DataArray, dims (y, time)
-    title : str
-    error_of : str, optional
-        The panel from whose values the last row's error is taken; the first panel is the truth.
-    """
-    from matplotlib import colormaps
-    from matplotlib.figure import Figure
-
-    rows = len(panels) + (error_of is not None)
-    figure = Figure(figsize=(8, 1.7 * rows + 0.6), layout="constrained")
-    figure.suptitle(title)
-    axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
-    low, high = shared_range(list(panels.values()))
-    cmap = colormaps[FIELD_COLOURS].with_extremes(bad=NOTHING)
-    shown = dict(panels)
-    if error_of is not None:
-        truth = next(iter(panels.values()))
-        shown[f"error of {error_of}"] = panels[error_of] - truth.values
-    for axis, (name, array) in zip(axes, shown.items(), strict=True):
-        y, x = (array[d] for d in array.dims)
-        is_error = name not in panels
-        reach = high - low
-        image = axis.pcolormesh(
-            x,
-            y,
-            np.ma.masked_invalid(array.values),
-            cmap=colormaps[ERROR_COLOURS] if is_error else cmap,
-            vmin=-reach / 4 if is_error else low,
-            vmax=reach / 4 if is_error else high,
-        )
-        axis.set_title(name, fontsize="medium")
-        axis.set_ylabel(labelled(y, array.dims[0]))
-        figure.colorbar(image, ax=axis, label="error" if is_error else str(array.name or ""))
-    axes[-1].set_xlabel(labelled(x, array.dims[1]))
-    return figure
-
-
 def columns_of_images(
     fields: Mapping[str, xr.DataArray], errors: Mapping[str, xr.DataArray], title: str
 ) -> Figure:

@@ -188,11 +188,7 @@ class Recipe:
     def _source(self) -> xr.Dataset:
         if "path" in self.data_table:
             return self._open(self.data_table["path"])
-        arguments = dict(self.data_table["simulate"])
-        system = arguments.pop("system", None)
-        if system not in SYSTEMS:
-            raise RecipeError(f"data.simulate: unknown system {system!r}; {nearest(str(system), SYSTEMS)}")
-        return config.call(SYSTEMS[system], arguments, "data.simulate")
+        return simulated(self.data_table["simulate"], "data.simulate")
 
     def _open(self, paths: Any) -> xr.Dataset:
         given = [paths] if isinstance(paths, str) else list(paths)
@@ -207,6 +203,15 @@ class Recipe:
         masks = select(masks, source.get("select", {}), "gaps.select").load()
         arguments = {k: v for k, v in table.items() if k != "kind"}
         return config.call(Transplanted, {"masks": masks != 0, **arguments}, "gaps of kind 'transplanted'")
+
+
+def simulated(table: Mapping[str, Any], where: str) -> xr.Dataset:
+    """The twin experiment that a table asks for: its `system`, and the arguments of that."""
+    arguments = dict(table)
+    system = arguments.pop("system", None)
+    if system not in SYSTEMS:
+        raise RecipeError(f"{where}: unknown system {system!r}; {nearest(str(system), SYSTEMS)}")
+    return config.call(SYSTEMS[system], arguments, where)
 
 
 def take_weights(interpolator: Interpolator, start: Interpolator) -> None:
