@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import torch
 import xarray as xr
 from torch import nn
 
+from da4dvar.baselines import Baseline
 from da4dvar.errors import Da4dvarWarning, DataError, ModelError
 from da4dvar.fields.conform import Conformed, conform
 from da4dvar.fields.gaps import GapPattern
 from da4dvar.fields.initial import start
 from da4dvar.fields.output import labelled
-from da4dvar.fields.samples import Samples, stack_variables, to_channels
+from da4dvar.fields.samples import stack_variables, to_channels
 from da4dvar.fields.scaling import Scaling
 from da4dvar.fields.signature import Signature
 from da4dvar.fields.store import add_history
@@ -29,9 +29,11 @@ from da4dvar.fields.streaming import reconstruct
 from da4dvar.fields.windows import WindowGrid
 from da4dvar.layout import Layout
 from da4dvar.observation_error import reweighted, stated_error
+from da4dvar.pairs import samples, split
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.solvers.base import Solver
+from da4dvar.window_solver import window_solver
 
 Progress = Callable[[int, int], None]
 
@@ -62,6 +64,8 @@ class Interpolator:
     observation_error : float, optional
         Standard deviation of the observation error that the model is trained for, in the units of the
         data; `fit` with a `noise` sets it.
+    first_guess : Baseline, optional
+        What makes x(0), in place of `initial`: a classical method that sees the whole data set.
 
     Attributes
     ----------
@@ -100,13 +104,14 @@ class Interpolator:
         initial: str = "zero",
         time: str = "time",
         observation_error: float | None = None,
+        first_guess: Baseline | None = None,
     ) -> None:
         if initial not in ("zero", "observed", "linear"):
             raise ValueError(f"initial is {initial!r}, expected 'zero', 'observed' or 'linear'")
         cost = VariationalCost(prior, observation, rho, observation_weight, prior_weight, learn_weights)
         self.model = VariationalModel(cost, solver)
         self.layout, self.scaling, self.initial, self.time = layout, scaling, initial, time
-        self.observation_error = observation_error
+        self.observation_error, self.first_guess = observation_error, first_guess
         self.signature: Signature | None = None
         self.scores: dict[str, Any] = {}
         self.provenance: dict[str, Any] = {}
@@ -163,24 +168,20 @@ class Interpolator:
         from da4dvar.training import Training, train
 
         training = Training() if training is None else training
-        ds, truth, validation, validation_truth = self._split(ds, truth, validation, validation_truth)
+        if validation is None:
+            parts = split(ds, truth, self.time, self.layout.window.get(self.time, 1))
+            ds, truth, validation, validation_truth = parts
+        elif truth is not None and validation_truth is None:
+            raise DataError("a truth was given to train on, but none to validate with")
         self.prepare(ds, truth)
         self.observation_error = noise or self.observation_error
-        scale = self._unit_of_noise() if noise else 1.0
-        pairs = []
-        for seen, target in ((ds, truth), (validation, validation_truth)):
-            y = self._stack(seen)
-            pattern = gaps
-            if target is None and gaps is None:
-                from da4dvar.fields.gaps import own_gaps
-
-                pattern = own_gaps(y, self.layout, self.time)
-            t = None if target is None else self._stack(target)
-            pairs.append(Samples(y, t, pattern, self.layout, noise / scale, self.initial, self.time))
+        # A validation truth of its own is what is sought: nothing more is hidden for it.
+        hidden = gaps if truth is not None or validation_truth is None else None
+        learned = samples(self, ds, truth, gaps, noise, training.draws, training.seed)
+        checked = samples(self, validation, validation_truth, hidden, noise, 1, training.seed + 1)
         with tempfile.TemporaryDirectory() as temporary:
             place = Path(temporary if folder is None else folder)
-            seen, checked = pairs
-            score = train(self.model, seen, checked, training, place, resume, progress)
+            score = train(self.model, learned, checked, training, place, resume, progress)
         if math.isfinite(score):
             self.scores["validation_rmse_normalised"] = score
         return self
@@ -245,8 +246,12 @@ class Interpolator:
             If `ds` does not fit the model.
         """
         conformed = self.conform(ds, variable=variable, mask=mask, dim=dim)
-        y = self._stack(conformed.data)
+        y = self.states(conformed.data)
         self._check(y, conformed)
+        known = 0
+        if self.first_guess is not None:
+            guess = self.states(self.first_guess.interpolate(conformed.data))
+            y, known = xr.concat([y, guess], "variable"), guess.sizes["variable"]
         short = {
             d: (0, w - y.sizes[d])
             for d, w in self.layout.window.items()
@@ -258,12 +263,13 @@ class Interpolator:
         stated = stated_error(conformed.sources, observation_error, self.observation_error)
         if stated is not None and self.observation_error is not None and stated != self.observation_error:
             model = reweighted(model, (self.observation_error / stated) ** 2)
-        x, weight, terms = reconstruct(padded, grid, self._solver(model), batch_size, progress)
+        solve = window_solver(model, self.layout, self.initial, self.time, known)
+        x, weight, terms = reconstruct(padded, grid, solve, batch_size, progress, known)
         self._report(conformed, terms)
         keep = {d: slice(0, y.sizes[d]) for d in short}
         x, weight = x.isel(keep), weight.isel(keep)
         estimates = x.assign_coords(variable=list(self.layout.variables)).to_dataset("variable")
-        coords = {d: conformed.data[d] for d in conformed.data.coords}
+        coords = {d: conformed.data[d] for d in conformed.data.indexes}
         estimates = self.scaling.restore(estimates.assign_coords(coords))
         filled = labelled(conformed, estimates, weight, terms, grid, self.layout, keep_observed)
         names, title = ", ".join(self.layout.variables), self.provenance.get("title")
@@ -285,13 +291,13 @@ class Interpolator:
 
     def batch(self, ds: xr.Dataset) -> np.ndarray:
         """All of a data set without windows as one batch of states, normalised: (batch, channel, *axes)."""
-        y = self._stack(ds).transpose(..., "variable", *self.layout.dims)
+        y = self.states(ds).transpose(..., "variable", *self.layout.dims)
         samples = y.values.reshape(-1, *y.shape[-1 - len(self.layout.dims) :])
         return np.stack([to_channels(sample, self.layout) for sample in samples])
 
     def start(self, ds: xr.Dataset) -> np.ndarray:
         """x(0) for all of a data set without windows, shaped as :meth:`batch`."""
-        y = self._stack(ds).transpose(..., "variable", *self.layout.dims)
+        y = self.states(ds).transpose(..., "variable", *self.layout.dims)
         axis = y.dims.index(self.time) if self.time in y.dims else None
         samples = start(y.values, self.initial, axis).reshape(-1, *y.shape[-1 - len(self.layout.dims) :])
         return np.stack([to_channels(sample, self.layout) for sample in samples])
@@ -306,7 +312,8 @@ class Interpolator:
 
         save(self, Path(path))
 
-    def _stack(self, ds: xr.Dataset) -> xr.DataArray:
+    def states(self, ds: xr.Dataset) -> xr.DataArray:
+        """The model's variables, normalised, as one array, dims (variable, *batch, *layout.dims)."""
         for name in self.layout.variables:
             if name not in ds:
                 raise DataError(f"there is no variable {name!r}; it has {', '.join(map(str, ds))}")
@@ -341,51 +348,3 @@ class Interpolator:
                 Da4dvarWarning,
                 stacklevel=3,
             )
-
-    def _solver(self, model: VariationalModel) -> Callable:
-        axis = self.layout.dims.index(self.time) + 2 if self.time in self.layout.dims else None
-        device = next(model.parameters()).device
-
-        def solve(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            if np.isinf(y).any():
-                raise DataError("infinite values in the data; replace them by NaN where nothing was seen")
-            arrays = [np.nan_to_num(y, nan=0.0), np.isfinite(y), start(y, self.initial, axis)]
-            folded = [np.stack([to_channels(w, self.layout) for w in array]) for array in arrays]
-            with torch.no_grad():
-                found = model(*(torch.from_numpy(f).to(device) for f in folded))
-            costs = torch.stack([found.observation[-1], found.prior[-1]])
-            return found.x.cpu().numpy().reshape(y.shape), costs.cpu().numpy()
-
-        return solve
-
-    def _split(
-        self,
-        ds: xr.Dataset,
-        truth: xr.Dataset | None,
-        validation: xr.Dataset | None,
-        validation_truth: xr.Dataset | None,
-    ) -> tuple:
-        """The last tenth of the time for validation, if none is given."""
-        if validation is not None:
-            if truth is not None and validation_truth is None:
-                raise DataError("a truth was given to train on, but none to validate with")
-            return ds, truth, validation, validation_truth
-        if self.time not in ds.dims:
-            raise DataError(f"there is no dimension {self.time!r} to split; give `validation`")
-        steps = ds.sizes[self.time]
-        last = max(steps // 10, self.layout.window.get(self.time, 1))
-        if last >= steps:
-            raise DataError(
-                f"{steps} steps of {self.time!r} are too few to train and to validate on; "
-                "use a smaller window, or give `validation`"
-            )
-        before, after = {self.time: slice(0, steps - last)}, {self.time: slice(steps - last, None)}
-        if truth is None:
-            return ds.isel(before), None, ds.isel(after), None
-        return ds.isel(before), truth.isel(before), ds.isel(after), truth.isel(after)
-
-    def _unit_of_noise(self) -> float:
-        stds = set(getattr(self.scaling, "std", {}).values()) or {1.0}
-        if len(stds) > 1:
-            raise DataError("noise in the units of the data is for one variable only")
-        return stds.pop()

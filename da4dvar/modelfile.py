@@ -17,6 +17,7 @@ import safetensors.numpy
 import torch
 
 from da4dvar import config
+from da4dvar.baselines import Baseline
 from da4dvar.errors import Da4dvarError, ModelError, RecipeError, nearest
 from da4dvar.fields.signature import Signature
 from da4dvar.fields.store import write_whole
@@ -54,10 +55,21 @@ def header_of(interpolator: Interpolator) -> dict[str, Any]:
         "initial": interpolator.initial,
         "time": interpolator.time,
         "observation_error": interpolator.observation_error,
+        "first_guess": described(interpolator.first_guess),
         "signature": interpolator.signature.to_dict(),
         "scores": interpolator.scores,
         "provenance": interpolator.provenance,
     }
+
+
+def described(first_guess: Baseline | None) -> config.Table | None:
+    """The table of a first guess, if there is one."""
+    return None if first_guess is None else config.describe("baseline", first_guess)
+
+
+def first_guess_of(table: config.Table | None) -> Baseline | None:
+    """The first guess that a table describes."""
+    return None if table is None else config.build("baseline", table)
 
 
 def save(interpolator: Interpolator, path: Path) -> None:
@@ -194,6 +206,7 @@ def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Interpol
             initial=header["initial"],
             time=header["time"],
             observation_error=header.get("observation_error"),
+            first_guess=first_guess_of(header.get("first_guess")),
             **{k: header["cost"][k] for k in COST_KEYS},
         )
     interpolator.model.load_state_dict(weights, assign=True)

@@ -18,12 +18,13 @@ from da4dvar.fields.gaps import GapPattern, Mixture, Transplanted
 from da4dvar.fields.store import open_dataset
 from da4dvar.interpolator import Interpolator
 from da4dvar.layout import Layout
-from da4dvar.modelfile import COST_KEYS, load, versions
+from da4dvar.modelfile import COST_KEYS, first_guess_of, load, versions
 from da4dvar.simulate import SYSTEMS
 from da4dvar.variational.solvers.chain import Chain
 
 SECTIONS = (
-    "title", "row", "data", "gaps", "layout", "scaling", "prior", "observation", "solver", "cost", "train",
+    "title", "row", "data", "gaps", "layout", "scaling", "prior", "observation", "solver", "cost",
+    "first_guess", "train",
 )  # fmt: skip
 DATA_KEYS = ("path", "simulate", "observed", "truth", "mask", "noise", "train", "validation")
 GAP_SOURCE = ("path", "variable", "rename", "select")
@@ -113,6 +114,7 @@ class Recipe:
                 layout=self.layout,
                 scaling=config.build("scaling", self.tables["scaling"]),
                 observation=config.build("observation", observation, offered),
+                first_guess=first_guess_of(self.tables.get("first_guess")),
                 **parts,
                 **cost,
             )

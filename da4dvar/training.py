@@ -76,6 +76,8 @@ class Training:
         Updates between two scores on the validation samples; the best is kept.
     validation_samples : int
         Samples of a validation, the same every time.
+    draws : int
+        How often the gaps are drawn for the whole data set, where a model has a first guess.
     seed : int
     devices : str
         "cpu", "cuda" or "auto".
@@ -95,12 +97,13 @@ class Training:
     iterations: Sequence[int] = ()
     validate_every: int = 100
     validation_samples: int = 64
+    draws: int = 8
     seed: int = 0
     devices: str = "auto"
     precision: Any = "32-true"
 
     def __post_init__(self) -> None:
-        for name in ("batch", "rate", "clip", "validate_every", "validation_samples"):
+        for name in ("batch", "rate", "clip", "validate_every", "validation_samples", "draws"):
             if not getattr(self, name) > 0:
                 raise RecipeError(f"train: {name} is {getattr(self, name)}, expected above 0")
         for name in ("steps", "prior_steps", "prior_rate"):

@@ -104,7 +104,8 @@ def conform(
             raise DataError(f"variable {source.name!r} holds {array.dtype}, expected numbers")
         array, note = converted(array, signature.variables[name].get("units"))
         notes += [note] if note else []
-        array = array.reset_coords(drop=True)
+        # Places of stations stay: a classical method may need them.
+        array = array.drop_vars([c for c in array.coords if c not in array.dims and array[c].ndim != 1])
         arrays[name] = array.rename({u: m for m, u in names.items() if m != u}).rename(name)
     for model_dim, expected in signature.dims.items():
         if check_dim(next(iter(arrays.values())), model_dim, names[model_dim], expected):

@@ -19,11 +19,12 @@ Sample = dict[str, np.ndarray]
 class Samples:
     """Windows drawn at random from normalised data.
 
-    There are three ways to learn, and all come down to a pair (seen, sought):
+    There are four ways to learn, and all come down to a pair (seen, sought):
 
     - observations and truth: seen are the observations, sought is the truth;
     - a complete truth and gap patterns: seen is the truth under a pattern drawn anew;
-    - observations alone: seen are those left by a pattern drawn anew, sought are the others.
+    - observations alone: seen are those left by a pattern drawn anew, sought are the others;
+    - a first guess: as many pairs as were drawn beforehand, for which it was made.
 
     Attributes
     ----------
@@ -39,6 +40,10 @@ class Samples:
     initial : {"zero", "observed", "linear"}
         The initial state; see :func:`da4dvar.fields.initial.start`.
     time : str
+    first_guess : DataArray, optional
+        Like `observed`: the initial state, NaN where there is none.
+    hidden : bool
+        Whether the truth is sought only where it is not seen.
     """
 
     observed: xr.DataArray
@@ -48,6 +53,8 @@ class Samples:
     noise: float = 0.0
     initial: str = "zero"
     time: str = "time"
+    first_guess: xr.DataArray | None = None
+    hidden: bool = False
 
     def __post_init__(self) -> None:
         if self.truth is None and self.gaps is None:
@@ -71,6 +78,9 @@ class Samples:
                     "select the same times and places of both"
                 )
             self._truth = self.truth.transpose(*order).values.astype("float32")
+        self._first = None
+        if self.first_guess is not None:
+            self._first = self.first_guess.transpose(*order).values.astype("float32")
 
     def draw(self, generator: np.random.Generator, tries: int = 20) -> Sample:
         """One sample; arrays have the shape of a tensor without its batch axis.
@@ -95,10 +105,11 @@ class Samples:
                 kept = np.stack([self.gaps.draw(generator, sizes) for _ in seen])
                 seen = np.where(kept, seen, np.nan)
             sought = np.isfinite(truth)
-            if self._truth is None:
+            if self._truth is None or self.hidden:
                 sought &= ~np.isfinite(seen)
             if sought.any() and np.isfinite(seen).any():
-                return self._arrays(seen, truth, sought, generator)
+                first = None if self._first is None else self._first[at]
+                return self._arrays(seen, truth, sought, first, generator)
         raise DataError(
             f"{tries} windows drawn at random had nothing to learn from; "
             "use larger windows, or gaps that hide another part of the points"
@@ -114,7 +125,12 @@ class Samples:
         return tuple(at)
 
     def _arrays(
-        self, seen: np.ndarray, truth: np.ndarray, sought: np.ndarray, generator: np.random.Generator
+        self,
+        seen: np.ndarray,
+        truth: np.ndarray,
+        sought: np.ndarray,
+        first: np.ndarray | None,
+        generator: np.random.Generator,
     ) -> Sample:
         if self.noise:
             seen = seen + self.noise * generator.standard_normal(seen.shape, dtype="float32")
@@ -123,7 +139,7 @@ class Samples:
         arrays = {
             "y": np.where(mask, seen, 0),
             "mask": mask,
-            "x0": start(seen, self.initial, axis),
+            "x0": start(seen, self.initial, axis) if first is None else np.nan_to_num(first),
             "target": np.where(sought, truth, 0),
             "sought": sought,
         }

@@ -20,6 +20,7 @@ def reconstruct(
     solve: Solve,
     batch_size: int,
     progress: Progress | None = None,
+    known: int = 0,
 ) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
     """Solve all windows of a field.
 
@@ -33,11 +34,13 @@ def reconstruct(
     batch_size : int
     progress : callable, optional
         Told how many windows are done, and of how many; not for a lazy field.
+    known : int
+        How many of the last variables are given to `solve`, but neither observed nor estimated.
 
     Returns
     -------
     x : DataArray, dims of `y`
-        NaN where nothing could be estimated.
+        The variables that are sought, NaN where nothing could be estimated.
     weight : DataArray, dims of `y` without the variable
         Zero there.
     terms : DataArray, dims (term, *batch, window_<dim>...)
@@ -48,20 +51,20 @@ def reconstruct(
     members = int(np.prod([y.sizes[d] for d in batch], dtype=int))
     flat = y.data.reshape(y.sizes["variable"], members, *grid.sizes)
     if y.chunks is None:
-        x, weight, terms = _at_once(flat, grid, solve, batch_size, progress)
+        x, weight, terms = _at_once(flat, grid, solve, batch_size, progress, known)
     else:
-        x, weight, terms = _lazily(flat, grid, solve, batch_size)
+        x, weight, terms = _lazily(flat, grid, solve, batch_size, known)
     shape = [y.sizes[d] for d in batch]
     window_dims = [f"window_{d}" for d in axes]
     return (
-        xr.DataArray(x.reshape(y.shape), dims=y.dims),
+        xr.DataArray(x.reshape(x.shape[0], *y.shape[1:]), dims=y.dims),
         xr.DataArray(weight.reshape(*shape, *grid.sizes), dims=(*batch, *axes)),
         xr.DataArray(terms.reshape(2, *shape, *grid.shape), dims=("term", *batch, *window_dims)),
     )
 
 
 def _at_once(
-    y: np.ndarray, grid: WindowGrid, solve: Solve, batch_size: int, progress: Progress | None
+    y: np.ndarray, grid: WindowGrid, solve: Solve, batch_size: int, progress: Progress | None, known: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     windows = y.shape[1] * int(np.prod(grid.shape))
     finished = 0
@@ -72,11 +75,11 @@ def _at_once(
         if progress is not None:
             progress(finished, windows)
 
-    overlap = overlap_add(y, grid, grid.taper(), solve, batch_size, tell)
+    overlap = overlap_add(y, grid, grid.taper(), solve, batch_size, tell, known)
     return overlap.mean(), overlap.weight, overlap.terms
 
 
-def _lazily(y: dask.array.Array, grid: WindowGrid, solve: Solve, batch_size: int) -> tuple:
+def _lazily(y: dask.array.Array, grid: WindowGrid, solve: Solve, batch_size: int, known: int) -> tuple:
     """One task for a run of windows along the axis that has most, one for each piece between."""
     axis = max(range(len(grid.shape)), key=lambda a: grid.shape[a] * _runs_straight(grid, a))
     rows = grid.shape[axis] if _runs_straight(grid, axis) else 1
@@ -87,7 +90,7 @@ def _lazily(y: dask.array.Array, grid: WindowGrid, solve: Solve, batch_size: int
         groups = [(0, grid.shape[axis])]
     block = max(1, batch_size // (per_row * step))
     columns = [
-        _members(y[:, first : first + block], grid, axis, groups, solve, batch_size)
+        _members(y[:, first : first + block], grid, axis, groups, solve, batch_size, known)
         for first in range(0, y.shape[1], block)
     ]
     joined = dask.array.concatenate([c[0] for c in columns], axis=1)
@@ -107,6 +110,7 @@ def _members(
     groups: list[tuple[int, int]],
     solve: Solve,
     batch_size: int,
+    known: int,
 ) -> tuple[dask.array.Array, dask.array.Array]:
     parts, terms, begins = [], [], []
     taper = grid.taper()
@@ -114,7 +118,7 @@ def _members(
         whole = (first, last) == (0, grid.shape[axis])
         sub, cells = (grid, slice(0, grid.sizes[axis])) if whole else grid.rows(axis, first, last)
         at = (slice(None),) * (2 + axis) + (cells,)
-        part = dask.delayed(overlap_add, pure=False)(y[at], sub, taper, solve, batch_size)
+        part = dask.delayed(overlap_add, pure=False)(y[at], sub, taper, solve, batch_size, None, known)
         parts.append((part, cells))
         begins.append(cells.start)
         shape = (2, y.shape[1], *sub.shape)
@@ -126,7 +130,7 @@ def _members(
             [p for p, _ in reach], [s for _, s in reach], axis, begin, end
         )
         sizes = [end - begin if a == axis else n for a, n in enumerate(grid.sizes)]
-        shape = (y.shape[0] + 1, y.shape[1], *sizes)
+        shape = (y.shape[0] - known + 1, y.shape[1], *sizes)
         pieces.append(dask.array.from_delayed(piece, shape, "float32"))
     return (
         dask.array.concatenate(pieces, axis=2 + axis),

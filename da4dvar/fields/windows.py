@@ -120,6 +120,7 @@ def overlap_add(
     solve: Solve,
     batch_size: int,
     done: Callable[[int], None] | None = None,
+    known: int = 0,
 ) -> Overlap:
     """Solve every window that has an observation, and add up the answers.
 
@@ -130,21 +131,24 @@ def overlap_add(
     grid : WindowGrid
     taper : array, shape grid.windows
     solve : callable
-        From windows, shape (n, variable, *grid.windows), to estimates of the same shape and to
-        both terms of the cost, shape (2, n).
+        From windows, shape (n, variable, *grid.windows), to estimates of the variables that are
+        sought, shape (n, variable - known, *grid.windows), and to both terms of the cost, shape (2, n).
     batch_size : int
         Windows handed to `solve` at once.
     done : callable, optional
         Told the number of windows solved or passed over.
+    known : int
+        How many of the last variables are given to `solve`, but neither observed nor estimated.
     """
-    total = np.zeros(y.shape, dtype="float32")
+    sought = len(y) - known
+    total = np.zeros((sought, *y.shape[1:]), dtype="float32")
     weight = np.zeros(y.shape[1:], dtype="float32")
     terms = np.full((2, y.shape[1], *grid.shape), np.nan, dtype="float32")
     every: tuple[Any, ...] = (slice(None),)
     everything = itertools.product(range(y.shape[1]), grid)
     while some := list(itertools.islice(everything, batch_size)):
         places = [(member, number, grid.cells(number)) for member, number in some]
-        full = [p for p in places if np.isfinite(y[:, p[0]][every + p[2]]).any()]
+        full = [p for p in places if np.isfinite(y[:sought, p[0]][every + p[2]]).any()]
         if full:
             x, costs = solve(np.stack([y[:, member][every + cells] for member, _, cells in full]))
             for k, (member, number, cells) in enumerate(full):

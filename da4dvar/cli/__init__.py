@@ -1,0 +1,42 @@
+"""The command line: a thin door to the package; every heavy import waits for its verb."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Any
+
+import typer
+
+from da4dvar.cli import fill, learn, twin
+from da4dvar.cli.shell import app, say
+from da4dvar.errors import Da4dvarError, Da4dvarWarning
+
+# typer carries a click of its own from some version on: its errors are reached through typer's.
+UsageError: Any = typer.BadParameter.__bases__[0]
+
+__all__ = ["app", "fill", "learn", "main", "twin"]
+
+
+def show_note(message: Warning | str, category: type[Warning], *_: Any) -> None:
+    """A warning of ours as a line; those of the libraries beneath are not the user's to mend."""
+    if issubclass(category, Da4dvarWarning):
+        say(f"note: {message}")
+
+
+def main() -> None:
+    """Run a command; a user's mistake is one line and exit code 2."""
+    warnings.showwarning = show_note  # type: ignore[assignment]
+    arguments = sys.argv[1:] or ["--help"]
+    try:
+        status = app(arguments, standalone_mode=False)
+    except Da4dvarError as error:
+        say(f"error: {error}")
+        status = 2
+    except UsageError as error:
+        say(f"error: {error.format_message().rstrip('.')}; see da4dvar --help")
+        status = 2
+    except (typer.Abort, KeyboardInterrupt):
+        say("stopped; nothing was written")
+        status = 130
+    sys.exit(status)

@@ -1,0 +1,99 @@
+"""Verbs that learn and look at what was learned: train, benchmark, inspect."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from da4dvar.cli.shell import Json, Overwrite, Quiet, app, as_text, say
+from da4dvar.errors import DataError
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A TOML recipe.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="section.key=value, laid over the recipe. Repeatable."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint, if there is one.")
+    ] = False,
+    start: Annotated[
+        str | None, typer.Option(help="A model, shipped or a path, whose weights to start from.")
+    ] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train the model of a recipe.
+
+    Example: da4dvar train recipe.toml -o model.safetensors --set solver.iterations=10
+
+    Checkpoints and the log are kept in the folder OUTPUT.checkpoints.
+    """
+    from da4dvar.config import read_recipe
+    from da4dvar.modelfile import load
+    from da4dvar.recipe import Recipe
+
+    tables = read_recipe(recipe, settings or [])
+    if output.exists() and not overwrite:
+        raise DataError(f"{output}: exists already; say --overwrite to replace it, or name another")
+    if not output.resolve().parent.is_dir():
+        raise DataError(f"{output}: there is no folder {output.parent}; create it first")
+    folder = output.with_name(output.name + ".checkpoints")
+    if folder.exists() and not resume:
+        raise DataError(
+            f"{folder}: checkpoints of an earlier training; say --resume to go on with it, or "
+            "remove the folder"
+        )
+    bar = sys.stderr.isatty() and not quiet
+    begun = None if start is None else load(start)
+    model = Recipe(tables, recipe.parent).train(folder, resume, bar, begun)
+    model.save(output)
+    if not quiet:
+        say(f"wrote {output}")
+
+
+@app.command()
+def benchmark(
+    folder: Annotated[Path, typer.Argument(help="A folder with benchmark.toml and a recipe for each row.")],
+    rows: Annotated[
+        str | None, typer.Option(help="Names of rows, separated by commas; all if left out.")
+    ] = None,
+    variant: Annotated[str | None, typer.Option(help="Another test set of the benchmark.")] = None,
+    series: Annotated[int | None, typer.Option(help="Test series to simulate.", min=1)] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the results; FOLDER/results if left out.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run the rows of a benchmark; write its table (Markdown, CSV) and figures.
+
+    Example: da4dvar benchmark recipes/lorenz96 --rows linear,ode-lstm --series 32 -o results
+
+    Rows that were run before keep their line in the table.
+    """
+    from da4dvar.benchmark import run_folder
+
+    chosen = [name.strip() for name in rows.split(",")] if rows else []
+    report = None if quiet else lambda name: say(f"row {name}")
+    typer.echo(run_folder(folder, chosen, variant, series, output, report))
+
+
+@app.command()
+def inspect(
+    file: Annotated[str, typer.Argument(help="A model, shipped or a path, or a data set.")],
+    as_json: Json = False,
+) -> None:
+    """Show what a model or a data set is.
+
+    Example: da4dvar inspect oisst-tasman
+    """
+    from da4dvar.inspection import describe, text_of
+
+    described = describe(file)
+    typer.echo(as_text(described) if as_json else text_of(described))

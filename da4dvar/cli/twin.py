@@ -1,0 +1,121 @@
+"""Verbs of experiments with a known truth: simulate, gaps, evaluate."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from da4dvar.cli.shell import (
+    Dims,
+    Json,
+    Overwrite,
+    Quiet,
+    Renamed,
+    Seed,
+    app,
+    as_text,
+    command,
+    opened,
+    pairs,
+)
+from da4dvar.errors import RecipeError
+from da4dvar.progress import shown
+
+
+@app.command()
+def evaluate(
+    estimate: Annotated[str, typer.Argument(help="The data set to score.")],
+    truth: Annotated[str, typer.Argument(help="The data set to compare it with.")],
+    observed: Annotated[
+        str | None, typer.Option(help="The gappy data set: scores apart for its gaps.")
+    ] = None,
+    variable: Renamed = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score an estimate against the truth.
+
+    Example: da4dvar evaluate filled.nc truth.nc --observed gappy.nc
+
+    --variable NAME=OTHER reads OTHER in the gappy data set for the variable NAME.
+    """
+    from da4dvar.evaluation import evaluate_files, table_of
+
+    with shown("scoring", quiet):
+        scores = evaluate_files(estimate, truth, observed, pairs(variable, "--variable"))
+    typer.echo(as_text(scores) if as_json else table_of(scores))
+
+
+@app.command()
+def simulate(
+    system: Annotated[str, typer.Argument(help="lorenz96 or lorenz63.")],
+    output: Annotated[str, typer.Argument(help="The data set to write.")],
+    series: Annotated[int, typer.Option(help="Independent series.")] = 16,
+    steps: Annotated[int, typer.Option(help="Times of each.")] = 200,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate a twin experiment: x (truth) and x_observed (NaN where not observed).
+
+    Example: da4dvar simulate lorenz96 l96.nc --series 16 --steps 200 --seed 1
+    """
+    from da4dvar.errors import nearest
+    from da4dvar.fields.store import add_history, check_output, write_dataset
+    from da4dvar.simulate import SYSTEMS
+
+    if system not in SYSTEMS:
+        raise RecipeError(f"there is no system {system!r}: {nearest(system, SYSTEMS)}")
+    check_output(output, [], overwrite)
+    with shown("simulating", quiet) as progress:
+        ds = SYSTEMS[system](series, steps, seed, progress=progress)
+        write_dataset(add_history(ds, command()), output, overwrite)
+
+
+@app.command()
+def gaps(
+    source: Annotated[str, typer.Argument(help="A complete data set.")],
+    output: Annotated[str, typer.Argument(help="The gappy data set to write.")],
+    kind: Annotated[str, typer.Option(help="random, blocks, tracks or transplanted.")] = "tracks",
+    fraction: Annotated[float, typer.Option(help="Part of the cells that stays.")] = 0.035,
+    block: Annotated[
+        list[str] | None, typer.Option(help="DIM=CELLS: the size of a block. Repeatable.")
+    ] = None,
+    masks: Annotated[
+        str | None, typer.Option(help="FILE:VARIABLE of the masks to transplant; true = observed.")
+    ] = None,
+    select: Annotated[
+        list[str] | None,
+        typer.Option(help="DIM=FIRST:LAST: the part of the source to take. Repeatable."),
+    ] = None,
+    select_masks: Annotated[
+        list[str] | None,
+        typer.Option(help="DIM=FIRST:LAST: the part of the masks to use. Repeatable."),
+    ] = None,
+    dim: Dims = None,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Hide a part of a complete data set.
+
+    Example: da4dvar gaps complete.nc gappy.nc --kind tracks --fraction 0.035 --seed 1
+    """
+    from da4dvar.experiment import hide
+    from da4dvar.fields.store import add_history, write_dataset
+
+    with shown("hiding", quiet):
+        ds = opened([source], output, overwrite)
+        gappy = hide(
+            ds,
+            kind,
+            fraction,
+            block=pairs(block, "--block"),
+            masks=masks,
+            select=pairs(select, "--select"),
+            select_masks=pairs(select_masks, "--select-masks"),
+            dim=pairs(dim, "--dim"),
+            seed=seed,
+        )
+        write_dataset(add_history(gappy, command()), output, overwrite)

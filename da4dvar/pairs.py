@@ -1,0 +1,108 @@
+"""What a model learns from: data sets turned into pairs of what is seen and what is sought."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.errors import DataError
+from da4dvar.fields.gaps import GapPattern, own_gaps
+from da4dvar.fields.samples import Samples
+
+if TYPE_CHECKING:
+    from da4dvar.interpolator import Interpolator
+
+Parts = tuple[xr.Dataset, xr.Dataset | None, xr.Dataset, xr.Dataset | None]
+
+
+def split(ds: xr.Dataset, truth: xr.Dataset | None, time: str, window: int) -> Parts:
+    """The last tenth of the time for validation: what is seen and true of both parts.
+
+    Raises
+    ------
+    DataError
+        If there is too little time for a window in both.
+    """
+    if time not in ds.dims:
+        raise DataError(f"there is no dimension {time!r} to split; give `validation`")
+    steps = ds.sizes[time]
+    last = max(steps // 10, window)
+    if last >= steps:
+        raise DataError(
+            f"{steps} steps of {time!r} are too few to train and to validate on; "
+            "use a smaller window, or give `validation`"
+        )
+    before, after = {time: slice(0, steps - last)}, {time: slice(steps - last, None)}
+    if truth is None:
+        return ds.isel(before), None, ds.isel(after), None
+    return ds.isel(before), truth.isel(before), ds.isel(after), truth.isel(after)
+
+
+def samples(
+    model: Interpolator,
+    seen: xr.Dataset,
+    truth: xr.Dataset | None,
+    gaps: GapPattern | None,
+    noise: float,
+    draws: int,
+    seed: int,
+) -> Samples:
+    """Training samples of a model that knows its scaling.
+
+    Parameters
+    ----------
+    model : Interpolator
+    seen, truth : Dataset
+        Without a truth, a part of what is seen is hidden and sought.
+    gaps : GapPattern, optional
+        What is hidden; without it and without a truth, the gaps of other times.
+    noise : float
+        Standard deviation of the noise added to what is seen, in the units of the data.
+    draws : int
+        How often the gaps are drawn where there is a first guess: it sees the whole data set, and is made
+        for each draw before the training.
+    seed : int
+        Of those draws.
+    """
+    y = model.states(seen)
+    target = None if truth is None else model.states(truth)
+    if truth is None and gaps is None:
+        gaps = own_gaps(y, model.layout, model.time)
+    if model.first_guess is None:
+        scale = unit_of_noise(model) if noise else 1.0
+        return Samples(y, target, gaps, model.layout, noise / scale, model.initial, model.time)
+    generator = np.random.default_rng([seed, 3])
+    drawn, guesses = [], []
+    for _ in range(draws if gaps is not None or noise else 1):
+        part = seen if gaps is None else seen.map(thinned, args=(gaps, generator))
+        if noise:
+            part = part + noise * generator.standard_normal(y.shape[1:])
+        drawn.append(model.states(part))
+        guesses.append(model.states(model.first_guess.interpolate(part)))
+    # As many as there are draws, without a copy.
+    sought = (y if target is None else target).expand_dims(draw=len(drawn))
+    return Samples(
+        xr.concat(drawn, "draw"),
+        sought,
+        None,
+        model.layout,
+        time=model.time,
+        first_guess=xr.concat(guesses, "draw"),
+        hidden=truth is None,
+    )
+
+
+def thinned(array: xr.DataArray, gaps: GapPattern, generator: np.random.Generator) -> xr.DataArray:
+    """A variable with the cells hidden that a pattern does not see."""
+    kept = gaps.draw(generator, {str(d): n for d, n in array.sizes.items()})
+    return array.where(xr.DataArray(kept, dims=array.dims))
+
+
+def unit_of_noise(model: Interpolator) -> float:
+    """The standard deviation that a noise in the units of the data is divided by."""
+    stds = set(getattr(model.scaling, "std", {}).values()) or {1.0}
+    if len(stds) > 1:
+        raise DataError("noise in the units of the data is for one variable only")
+    return stds.pop()

@@ -1,0 +1,50 @@
+"""A model as a function of windows: what the sum over windows is made of."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from da4dvar.errors import DataError
+from da4dvar.fields.initial import start
+from da4dvar.fields.samples import to_channels
+from da4dvar.fields.windows import Solve
+from da4dvar.layout import Layout
+from da4dvar.variational.model import VariationalModel
+
+
+def window_solver(model: VariationalModel, layout: Layout, initial: str, time: str, known: int = 0) -> Solve:
+    """The minimisation of U for windows of normalised observations.
+
+    Parameters
+    ----------
+    model : VariationalModel
+    layout : Layout
+    initial : {"zero", "observed", "linear"}
+        x(0), where no first guess comes with the windows.
+    time : str
+    known : int
+        How many of the last variables of a window are the first guess of the others.
+
+    Returns
+    -------
+    callable
+        See :func:`da4dvar.fields.windows.overlap_add`.
+    """
+    axis = layout.dims.index(time) + 2 if time in layout.dims else None
+    device = next(model.parameters()).device
+
+    def solve(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if np.isinf(windows).any():
+            raise DataError("infinite values in the data; replace them by NaN where nothing was seen")
+        sought = windows.shape[1] - known
+        y, guess = windows[:, :sought], windows[:, sought:]
+        x0 = np.nan_to_num(guess) if known else start(y, initial, axis)
+        arrays = [np.nan_to_num(y, nan=0.0), np.isfinite(y), x0]
+        folded = [np.stack([to_channels(w, layout) for w in array]) for array in arrays]
+        with torch.no_grad():
+            found = model(*(torch.from_numpy(f).to(device) for f in folded))
+        costs = torch.stack([found.observation[-1], found.prior[-1]])
+        return found.x.cpu().numpy().reshape(y.shape), costs.cpu().numpy()
+
+    return solve
