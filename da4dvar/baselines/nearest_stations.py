@@ -1,0 +1,356 @@
+"""Regression on the stations that report."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from scipy.optimize import nnls
+
+from da4dvar.baselines.climatology import Climatology
+from da4dvar.errors import DataError
+from da4dvar.fields.signature import axis_role
+
+# Common times from which on a covariance is that of the data alone.
+ENOUGH = 30
+# Residuals on either side of a gap that carry over into it: more of them add nothing.
+SIDE = 10
+PLACE = {"Y": ("lat", "latitude"), "X": ("lon", "longitude")}
+CHUNK = 4096
+
+
+class NearestStations:
+    """x̂ᵢ(t) = bᵢ(t) + Σⱼ βⱼ (xⱼ(t) − bⱼ(t) − mⱼ) + r̂ᵢ(t), β = (C + α/n I)⁻¹ c.
+
+    A ridge regression on the k stations j that report at t and are best correlated with i, its
+    residual r carried over from the times before and after the gap: regression kriging in time
+    (Hengl et al., 2007). The background b is the climatology where dates cover a year, else the
+    mean of each station. With all stations complete but i, β is that of a ridge regression on
+    standardised anomalies, the n times of i being its sample.
+
+    C and c are taken pairwise over the times of i: from the times at which i, j and k all report.
+    With fewer than 30 of these, a part is that of all common times of j and k, and with fewer than
+    30 of those, of a correlation that falls exponentially with distance, if there are latitudes
+    and longitudes, else of 0. Pairs need not agree with one another: negative eigenvalues of the
+    correlations are set to 0, and the diagonal is scaled back to 1. The mean mⱼ over the times that j shares
+    with i is regressed to all times of i (Little and Rubin, 2002, section 7.2).
+
+    r̂ is the kriging of the ten residuals nearest on either side. Their correlation in time is a
+    sum of exponentials with weights not below 0, fitted to the residuals of all stations. At
+    times when no station reports, it is the anomaly itself that is carried over, and decays to the
+    climatology.
+
+    Observed values are kept; a station that was never observed stays NaN. Other dimensions
+    are independent.
+
+    Parameters
+    ----------
+    time : str
+        The dimension of time, evenly spaced.
+    station : str, optional
+        The dimension of the stations; if not given ``station``, or the only one besides time.
+    neighbours : int
+        k; 0 for the station's own values alone.
+    ridge : float
+        α, in observations: the penalty of a ridge regression on standardised anomalies.
+    harmonics : int
+        Harmonics of the year in the climatology.
+    lags : int
+        Steps that a residual is carried over at most; 0 for the regression alone.
+
+    Raises
+    ------
+    DataError
+        If a parameter is below 0.
+
+    Examples
+    --------
+    >>> a, b = np.random.default_rng(0).standard_normal((2, 50))
+    >>> y = xr.Dataset({"t2m": (("station", "time"), np.stack([a, b, a + 2 * b]))})
+    >>> y.t2m[2, 10:20] = np.nan
+    >>> x = NearestStations(ridge=0, lags=0).interpolate(y)
+    >>> bool(np.allclose(x.t2m[2], a + 2 * b))
+    True
+    """
+
+    def __init__(
+        self,
+        time: str = "time",
+        station: str | None = None,
+        neighbours: int = 10,
+        ridge: float = 60.0,
+        harmonics: int = 3,
+        lags: int = 100,
+    ) -> None:
+        for name, value in {
+            "neighbours": neighbours,
+            "ridge": ridge,
+            "harmonics": harmonics,
+            "lags": lags,
+        }.items():
+            if not value >= 0:
+                raise DataError(f"{name} is {value}, expected 0 or more")
+        self.time, self.station, self.neighbours = time, station, neighbours
+        self.ridge, self.harmonics, self.lags = ridge, harmonics, lags
+
+    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+        """Every real variable of `ds`, with its gaps filled, and its standard error beside it.
+
+        Returns
+        -------
+        Dataset
+            With ``<name>_std``, in the units of the variable; 0 where it was observed.
+
+        Raises
+        ------
+        DataError
+            If a real variable does not have the dimension of time or of the stations, it cannot be
+            told which that is, or the name of a standard error is taken.
+        """
+        out = ds.copy()
+        for name, array in ds.data_vars.items():
+            if array.dtype.kind != "f":
+                continue
+            if f"{name}_std" in ds:
+                raise DataError(f"there is a variable '{name}_std' already; drop it or give it another name")
+            out[name], out[f"{name}_std"] = self._fill(array)
+        return out
+
+    def _fill(self, array: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+        core = [self.time, self._stations(array)]
+        lazy = array if array.chunks is None else array.chunk(dict.fromkeys(core, -1))
+        dates = array[self.time].variable if self.time in array.coords else None
+        distance = _distances(array, core[1])
+
+        def fill(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            series = values.reshape(-1, *values.shape[-2:]).astype(float)
+            filled = [self._solve(y, distance, dates) for y in series]
+            x, std = (np.stack(part).reshape(values.shape) for part in zip(*filled, strict=True))
+            return x.astype(values.dtype), std.astype(values.dtype)
+
+        x, std = xr.apply_ufunc(
+            fill,
+            lazy,
+            input_core_dims=[core],
+            output_core_dims=[core, core],
+            dask="parallelized",
+            output_dtypes=[array.dtype, array.dtype],
+        )
+        spread = array.copy(data=std.transpose(*array.dims).data)
+        units = {"units": array.attrs["units"]} if "units" in array.attrs else {}
+        spread.attrs, spread.encoding = {"long_name": f"standard error of {array.name}", **units}, {}
+        return array.copy(data=x.transpose(*array.dims).data), spread
+
+    def _stations(self, array: xr.DataArray) -> str:
+        has = ", ".join(map(str, array.dims)) or "none"
+        others = [str(d) for d in array.dims if d != self.time]
+        for dim in (self.time, self.station):
+            if dim is not None and dim not in array.dims:
+                raise DataError(f"variable {array.name!r} has no dimension {dim!r}; it has {has}")
+        if not others:
+            raise DataError(
+                f"variable {array.name!r} has no stations, only {self.time!r}; "
+                "for a single series use linear interpolation"
+            )
+        if self.station is None and len(others) > 1 and "station" not in others:
+            raise DataError(
+                f"variable {array.name!r} may have its stations along any of {', '.join(others)}; "
+                "name one, or stack them"
+            )
+        return self.station or ("station" if "station" in others else others[0])
+
+    def _solve(
+        self, y: np.ndarray, distance: np.ndarray, dates: xr.Variable | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        data = xr.Dataset({"y": ((self.time, "i"), y)}, {} if dates is None else {self.time: dates})
+        usual = Climatology(self.time, self.harmonics).interpolate(data)["y"].values
+        scale, z = _standardised(y - usual)
+        correlation = _correlations(z, distance)
+        x, variance = np.full(z.shape, np.nan), np.full(z.shape, np.nan)
+        informed = np.zeros(z.shape, dtype=bool)
+        for i in map(int, np.flatnonzero(np.isfinite(z).any(0))):
+            x[:, i], variance[:, i], informed[:, i] = _regression(
+                z, i, correlation, self.neighbours, self.ridge
+            )
+        if self.lags:
+            residual = (z - x) / np.sqrt(variance)
+            # With nobody else to report, x is 0 and the residual the anomaly.
+            for series, here in ((residual, informed), (z, ~informed)):
+                memory = _Memory(series, self.lags)
+                for i in map(int, np.flatnonzero((here & np.isnan(z)).any(0) & np.isfinite(z).any(0))):
+                    at = np.flatnonzero(here[:, i] & np.isnan(z[:, i]))
+                    carried, left = memory.carry(series[:, i], at)
+                    x[at, i] += carried * np.sqrt(variance[at, i])
+                    variance[at, i] *= left
+        observed = np.isfinite(y)
+        std = np.where(observed, 0, scale * np.sqrt(variance))
+        return np.where(observed, y, usual + scale * x), std
+
+
+def _standardised(anomaly: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The standard deviation of each station, that of all for one of few values; what is left by it."""
+    seen = np.isfinite(anomaly)
+    count = seen.sum(0)
+    squares = np.where(seen, anomaly, 0) ** 2
+    typical = squares.sum() / max(1, count.sum())
+    part = np.minimum(1, count / ENOUGH)
+    scale = np.sqrt(part * squares.sum(0) / np.maximum(1, count) + (1 - part) * typical)
+    scale = np.where(scale > 1e-9 * np.sqrt(typical), scale, 1.0)
+    return scale, anomaly / scale
+
+
+def _pairwise(z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Covariance, mean and number over common times: those of j and k at jk, and the mean of j."""
+    seen = np.isfinite(z).astype(float)
+    values = np.where(seen > 0, z, 0)
+    count = seen.T @ seen
+    some = np.maximum(1, count)
+    mean = values.T @ seen / some
+    return values.T @ values / some - mean * mean.T, mean, count
+
+
+def _mixed(own: np.ndarray, count: np.ndarray, other: np.ndarray) -> np.ndarray:
+    part = np.minimum(1, count / ENOUGH)
+    return part * own + (1 - part) * other
+
+
+def _correlations(z: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """Of every pair of stations, drawn to that of pairs as far apart if it has few common times."""
+    covariance, _, count = _pairwise(z)
+    seen = np.isfinite(z).astype(float)
+    squares = np.where(seen > 0, z, 0) ** 2
+    power = squares.T @ seen / np.maximum(1, count)
+    mean = np.where(seen > 0, z, 0).T @ seen / np.maximum(1, count)
+    variance = power - mean**2
+    product = np.sqrt((variance * variance.T).clip(0))
+    own = np.divide(covariance, product, out=np.zeros_like(product), where=product > 1e-12).clip(-1, 1)
+    known = (count >= ENOUGH) & np.isfinite(distance) & ~np.eye(len(own), dtype=bool)
+    far = np.zeros_like(own)
+    if known.any():
+        # ρ₀ exp(−d/ℓ) by least squares: ρ₀ for each of a range of ℓ, then the best of these.
+        d, r = distance[known], own[known]
+        lengths = np.geomspace(max(d.max() / 1e3, 1e-3), max(10 * d.max(), 1e-2), 60)
+        shapes = np.exp(-d / lengths[:, None])
+        height = (shapes @ r / np.maximum(1e-12, (shapes**2).sum(1))).clip(0, 1)
+        best = ((height[:, None] * shapes - r) ** 2).sum(1).argmin()
+        far = np.where(np.isfinite(distance), height[best] * np.exp(-distance / lengths[best]), 0)
+    out = _mixed(own, count, far)
+    np.fill_diagonal(out, 1)
+    return out
+
+
+def _regression(
+    z: np.ndarray, i: int, correlation: np.ndarray, neighbours: int, ridge: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The estimate of station i at all times, its variance, and whether anyone reported."""
+    times = len(z)
+    ranked = np.argsort(-np.abs(correlation[i]), kind="stable")
+    ranked = ranked[(ranked != i) & np.isfinite(z).any(0)[ranked]]
+    # The first `neighbours` of the ranking that report, a row for each time.
+    chosen = np.argsort(np.isnan(z[:, ranked]), axis=1, kind="stable")[:, :neighbours]
+    there = np.isfinite(np.take_along_axis(z[:, ranked], chosen, 1))
+    if not there.any():
+        return np.zeros(times), np.ones(times), np.zeros(times, dtype=bool)
+    used, chosen = np.unique(np.where(there, chosen, chosen[there][0]), return_inverse=True)
+    chosen, used = chosen.reshape(there.shape), ranked[used]
+
+    sample = z[np.isfinite(z[:, i])][:, [*used, i]]
+    n, last = len(sample), len(used)
+    own, means, count = _pairwise(sample)
+    slope = own[:-1, last] / np.maximum(1e-12, _variance_of(sample, last))
+    offset = means[:-1, last] + slope * (means[last, last] - means[last, :-1])
+    offset *= np.minimum(1, count[:-1, last] / ENOUGH)
+    joint = np.ix_([*used, i], [*used, i])
+    spread = np.sqrt(np.where(np.diag(count) < ENOUGH, 1, np.diag(own).clip(1e-12)))
+    covariance = _positive(_mixed(own, count, correlation[joint] * np.outer(spread, spread)))
+
+    x, variance = np.empty(times), np.empty(times)
+    diagonal = np.arange(chosen.shape[1])
+    for first in range(0, times, CHUNK):
+        rows = slice(first, first + CHUNK)
+        j, ok = chosen[rows], there[rows]
+        plain = covariance[j[:, :, None], j[:, None, :]] * (ok[:, :, None] & ok[:, None, :])
+        system = plain.copy()
+        system[:, diagonal, diagonal] += np.where(ok, ridge / n + 1e-10, 1)
+        right = np.where(ok, covariance[last, j], 0)
+        beta = np.linalg.solve(system, right[..., None])[..., 0]
+        departure = np.where(ok, np.take_along_axis(z[rows][:, used], j, 1) - offset[j], 0)
+        x[rows] = means[last, last] + (beta * departure).sum(1)
+        explained = (beta * (2 * right - (plain @ beta[..., None])[..., 0])).sum(1)
+        freedom = np.maximum(0.5, 1 - (1 + ok.sum(1)) / n)
+        variance[rows] = (covariance[last, last] - explained) / freedom
+    # Without noise the residual variance is 0, to which residuals cannot be scaled.
+    return x, variance.clip(1e-8), there.any(1)
+
+
+def _variance_of(sample: np.ndarray, last: int) -> np.ndarray:
+    """The variance of the last column over the times that it shares with each other one."""
+    seen = np.isfinite(sample[:, :last]).astype(float)
+    y, count = sample[:, last], np.maximum(1, seen.sum(0))
+    return y**2 @ seen / count - (y @ seen / count) ** 2
+
+
+def _positive(covariance: np.ndarray) -> np.ndarray:
+    """Without negative eigenvalues of the correlation, the variances being kept."""
+    spread = np.sqrt(np.diag(covariance).clip(1e-12))
+    values, vectors = np.linalg.eigh(covariance / np.outer(spread, spread))
+    if values[0] > -1e-9:
+        return covariance
+    mended = (vectors * values.clip(0)) @ vectors.T
+    back = spread / np.sqrt(np.diag(mended).clip(1e-12))
+    return mended * np.outer(back, back)
+
+
+class _Memory:
+    """ρ(τ) = Σ wₖ exp(−τ/Tₖ), wₖ ≥ 0: the correlation in time of series of variance 1."""
+
+    def __init__(self, series: np.ndarray, lags: int) -> None:
+        self.lags = lags
+        seen = np.isfinite(series)
+        values = np.where(seen, series, 0)
+        moments = [
+            (
+                (values[lag:] * values[: len(values) - lag]).sum(),
+                (seen[lag:] & seen[: len(values) - lag]).sum(),
+            )
+            for lag in range(min(2 * lags, len(values) - 1) + 1)
+        ]
+        product, pairs = np.array(moments, dtype=float).T
+        scales = np.array([1e-3, *2.0 ** np.arange(12)])  # the first is a nugget
+        basis = np.exp(-np.arange(len(pairs))[:, None] / scales)
+        weight = np.sqrt(pairs / max(1, pairs[0]))
+        rho = product / np.maximum(1, pairs) / max(product[0] / max(1, pairs[0]), 1e-12)
+        weights, _ = nnls(basis * weight[:, None], rho * weight)
+        total = weights.sum()
+        weights = weights / total if total > 0 else np.eye(len(scales))[0]
+        self.rho = np.exp(-np.arange(2 * lags + 1)[:, None] / scales) @ weights
+
+    def carry(self, series: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Simple kriging at steps `at` from the nearest values, and the part of the variance it leaves."""
+        known = np.flatnonzero(np.isfinite(series))
+        around = np.searchsorted(known, at)[:, None] + np.arange(-SIDE, SIDE)
+        step = known[around.clip(0, len(known) - 1)]
+        lag = np.abs(step - at[:, None])
+        ok = (around >= 0) & (around < len(known)) & (lag <= self.lags)
+        far = len(self.rho) - 1
+        system = self.rho[np.abs(step[:, :, None] - step[:, None, :]).clip(0, far)]
+        system = system * (ok[:, :, None] & ok[:, None, :])
+        system[:, np.arange(2 * SIDE), np.arange(2 * SIDE)] = 1 + 1e-6
+        right = np.where(ok, self.rho[lag.clip(0, far)], 0)
+        weight = np.linalg.solve(system, right[..., None])[..., 0]
+        return (weight * np.where(ok, series[step], 0)).sum(1), 1 - (weight * right).sum(1)
+
+
+def _distances(array: xr.DataArray, station: str) -> np.ndarray:
+    """Chords between stations in km; inf where there are no latitudes and longitudes."""
+    found = {}
+    for name, coordinate in array.coords.items():
+        if coordinate.dims == (station,) and coordinate.dtype.kind in "fiu":
+            named = [axis for axis, names in PLACE.items() if str(name).lower() in names]
+            found[axis_role(coordinate) or (named[0] if named else None)] = coordinate.values
+    count = array.sizes[station]
+    if "Y" not in found or "X" not in found:
+        return np.full((count, count), np.inf)
+    lat, lon = np.radians(found["Y"].astype(float)), np.radians(found["X"].astype(float))
+    place = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], -1)
+    chord = 6371 * np.sqrt(((place[:, None] - place) ** 2).sum(-1))
+    return np.where(np.isfinite(chord), chord, np.inf)

@@ -1,0 +1,273 @@
+"""Regression on the stations that report, with scikit-learn and dense solves as oracles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LinearRegression, Ridge
+
+from da4dvar.baselines.climatology import Climatology
+from da4dvar.baselines.nearest_stations import NearestStations
+from da4dvar.errors import DataError
+from da4dvar.fields.metrics import rmse
+
+NAN = np.nan
+
+
+def red(times: int, series: int, memory: float, generator: np.random.Generator) -> np.ndarray:
+    """Autoregressive noise of variance 1."""
+    noise = generator.standard_normal((times, series))
+    for t in range(1, times):
+        noise[t] = memory * noise[t - 1] + np.sqrt(1 - memory**2) * noise[t]
+    return noise
+
+
+def network(
+    times: int = 300, stations: int = 6, own: float = 0.5, memory: float = 0.0, seed: int = 0
+) -> xr.Dataset:
+    """Stations on a line that share two signals, each with noise of its own."""
+    generator = np.random.default_rng(seed)
+    lon = np.linspace(5, 15, stations)
+    shared = generator.standard_normal((times, 2))
+    values = 10 + shared[:, :1] + shared[:, 1:] * np.linspace(-1, 1, stations)
+    values = values + own * red(times, stations, memory, generator)
+    coords = {"lon": ("station", lon), "lat": ("station", np.full(stations, 50.0))}
+    return xr.Dataset({"pm10": (("time", "station"), values, {"units": "ug/m3"})}, coords)
+
+
+def with_gaps(ds: xr.Dataset, part: float = 0.3, seed: int = 1) -> xr.Dataset:
+    """Values missing at random."""
+    seen = np.random.default_rng(seed).random(ds.pm10.shape) > part
+    return ds.assign(pm10=ds.pm10.copy(data=np.where(seen, ds.pm10, NAN)))
+
+
+def hidden(ds: xr.Dataset, at: slice, station: int = 2) -> xr.Dataset:
+    """Without some times of one station."""
+    ds = ds.copy(deep=True)
+    ds.pm10[at, station] = NAN
+    return ds
+
+
+def test_a_linear_combination_of_two_others_is_exact() -> None:
+    """Without noise and without a penalty, whatever the level and the sign."""
+    ds = network()
+    ds.pm10[:, 2] = 3 + 2 * ds.pm10[:, 0] - 0.5 * ds.pm10[:, 4]
+    out = NearestStations(ridge=0).interpolate(hidden(ds, slice(50, 150)))
+    np.testing.assert_allclose(out.pm10, ds.pm10, atol=1e-6)
+    assert float(out.pm10_std.max()) < 1e-3
+
+
+@pytest.mark.parametrize("neighbours", [2, 3, 5])
+def test_without_a_penalty_it_is_least_squares(neighbours: int) -> None:
+    """On the best correlated of complete stations, over the times that are left of the hidden one."""
+    ds = hidden(network(), slice(100, 160))
+    out = NearestStations(neighbours=neighbours, ridge=0, lags=0).interpolate(ds)
+    y, left = ds.pm10.values, np.isfinite(ds.pm10.values[:, 2])
+    others = [0, 1, 3, 4, 5]
+    best = sorted(others, key=lambda j: -abs(np.corrcoef(y[left, j], y[left, 2])[0, 1]))[:neighbours]
+    expected = LinearRegression().fit(y[left][:, best], y[left, 2])
+    np.testing.assert_allclose(out.pm10[~left, 2], expected.predict(y[~left][:, best]), rtol=1e-6)
+    residual = y[left, 2] - expected.predict(y[left][:, best])
+    unbiased = np.sqrt((residual**2).sum() / (left.sum() - neighbours - 1))
+    np.testing.assert_allclose(out.pm10_std[~left, 2], unbiased, rtol=1e-6)
+
+
+@pytest.mark.parametrize("ridge", [1.0, 30.0])
+def test_the_penalty_is_that_of_a_ridge_regression(ridge: float) -> None:
+    """On predictors that are divided by their standard deviations."""
+    ds = hidden(network(), slice(100, 160))
+    out = NearestStations(neighbours=5, ridge=ridge, lags=0).interpolate(ds)
+    y, left, others = ds.pm10.values, np.isfinite(ds.pm10.values[:, 2]), [0, 1, 3, 4, 5]
+    x = y[:, others] / y[:, others].std(0)
+    expected = Ridge(alpha=ridge, tol=1e-12).fit(x[left], y[left, 2]).predict(x[~left])
+    np.testing.assert_allclose(out.pm10[~left, 2], expected, rtol=1e-6)
+
+
+def test_each_time_has_a_regression_of_its_own() -> None:
+    """On those that report then, and only on them."""
+    ds = hidden(network(), slice(100, 104))
+    ds.pm10[102:104, [1, 3]] = NAN
+    out = NearestStations(ridge=0, lags=0).interpolate(ds).pm10
+    few = NearestStations(ridge=0, lags=0).interpolate(ds.isel(station=[0, 2, 4, 5])).pm10
+    np.testing.assert_allclose(out[102:104, 2], few[102:104, 1], atol=0.02)
+    assert float(abs(out[100:102, 2] - few[100:102, 1]).min()) > 1e-3
+
+
+def test_a_residual_that_lasts_is_carried_over() -> None:
+    """Noise with a memory is known at the edges of a gap, and its error bar is narrower there."""
+    truth = network(2000, memory=0.95)
+    gaps = truth
+    for start in range(100, 1900, 100):
+        gaps = hidden(gaps, slice(start, start + 10), station=start // 100 % 6)
+    alone, carried = (NearestStations(lags=lags).interpolate(gaps) for lags in (0, 30))
+    where = gaps.pm10.isnull()
+    errors = [float(rmse(out.pm10.where(where), truth.pm10)) for out in (alone, carried)]
+    assert errors[1] < 0.75 * errors[0]
+    std = carried.pm10_std[100:110, 1].values
+    assert std[0] < std[5] > std[9]
+    ratio = float((carried.pm10_std.where(where) ** 2).mean() ** 0.5) / errors[1]
+    assert 0.8 < ratio < 1.25
+
+
+def test_without_neighbours_it_is_kriging_in_time() -> None:
+    """One series with the correlation exp(−τ/T): its kriging is that of the two edges of the gap."""
+    generator = np.random.default_rng(0)
+    rho = np.exp(-1 / 8)
+    values = red(20000, 1, rho, generator)
+    ds = xr.Dataset({"x": (("time", "station"), values)})
+    ds.x[1000:1005, 0] = NAN
+    out = NearestStations().interpolate(ds)
+    lag = np.arange(1, 6)
+    c = np.stack([rho**lag, rho ** lag[::-1]])
+    weights = np.linalg.solve([[1, rho**6], [rho**6, 1]], c)
+    expected = weights.T @ [values[999, 0], values[1005, 0]]
+    np.testing.assert_allclose(out.x[1000:1005, 0], expected, atol=0.06)
+    np.testing.assert_allclose(out.x_std[1000:1005, 0], np.sqrt(1 - (weights * c).sum(0)), atol=0.06)
+
+
+def test_when_nobody_reports_it_decays_to_the_climatology() -> None:
+    """Near the edges of the gap the anomaly lasts, further off nothing is known."""
+    time = xr.date_range("2001-01-01", periods=1500)
+    ds = network(1500, own=0.3).assign_coords(time=time)
+    ds["pm10"] = ds.pm10.copy(data=10 + red(1500, 1, 0.9, np.random.default_rng(3)) + 0.1 * ds.pm10)
+    ds.pm10[700:800] = NAN
+    out = NearestStations().interpolate(ds)
+    usual = Climatology().interpolate(ds)
+    away = abs(out.pm10 - usual.pm10).mean("station")
+    assert float(away[750]) < 0.01
+    assert float(abs(away[700] - abs(ds.pm10 - usual.pm10).mean("station")[699])) < 0.5
+    sigma = (ds.pm10 - usual.pm10).std("time")
+    np.testing.assert_allclose(out.pm10_std[750], sigma, rtol=0.05)
+
+
+@pytest.mark.parametrize("neighbours", [0, 5])
+def test_what_was_never_observed_stays_unknown(neighbours: int) -> None:
+    """A silent station is NaN, does not disturb the others, and a data set of them is no error."""
+    ds = with_gaps(network())
+    ds.pm10[:, 3] = NAN
+    method = NearestStations(neighbours=neighbours)
+    out = method.interpolate(ds)
+    assert out.pm10[:, 3].isnull().all()
+    assert out.pm10_std[:, 3].isnull().all()
+    others = [0, 1, 2, 4, 5]
+    xr.testing.assert_allclose(out.isel(station=others), method.interpolate(ds.isel(station=others)))
+    assert method.interpolate(ds * NAN).pm10.isnull().all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    times=st.integers(1, 40),
+    stations=st.integers(1, 6),
+    part=st.floats(0, 1),
+    seed=st.integers(0, 10**6),
+    ridge=st.sampled_from([0.0, 20.0]),
+    same=st.booleans(),
+)
+def test_nan_never_spreads(
+    times: int, stations: int, part: float, seed: int, ridge: float, same: bool
+) -> None:
+    """Every gap of a station that was ever seen is filled, observed values are kept, σ is a number."""
+    ds = with_gaps(network(times, stations, own=0.0 if same else 0.5, seed=seed), part, seed)
+    out = NearestStations(ridge=ridge).interpolate(ds)
+    seen = ds.pm10.notnull()
+    for name in ("pm10", "pm10_std"):
+        np.testing.assert_array_equal(np.isfinite(out[name]), xr.broadcast(seen.any("time"), seen)[0].T)
+    xr.testing.assert_equal(out.pm10.where(seen), ds.pm10)
+    assert (out.pm10_std.where(seen, 0) == 0).all()
+    assert (out.pm10_std.fillna(0) >= 0).all()
+    # No further off than the data, so that an indefinite system would show.
+    assert float(abs(out.pm10 - 10).max().fillna(0)) < 40
+
+
+def test_error_bars_are_honest() -> None:
+    """On values that were hidden, with a third of all missing."""
+    truth = network(1500)
+    gaps = with_gaps(truth)
+    out = NearestStations().interpolate(gaps)
+    z = ((out.pm10 - truth.pm10) / out.pm10_std).where(gaps.pm10.isnull())
+    assert 0.9 < float(z.std()) < 1.1
+    assert float(rmse(out.pm10.where(gaps.pm10.isnull()), truth.pm10)) < 0.75
+
+
+def test_stations_without_common_times_are_judged_by_their_distance() -> None:
+    """A station that came when its neighbour was gone is filled from the nearest, not from any."""
+    ds = network(400, 8, own=0.2)
+    ds.pm10[:200, 0] = ds.pm10[200:, 1] = NAN
+    near = NearestStations(neighbours=1, lags=0)
+    ds.pm10[:200, 2:] = NAN
+    out = near.interpolate(ds).pm10[:200, 0]
+    assert np.corrcoef(out, ds.pm10[:200, 1])[0, 1] > 0.99
+    lost = near.interpolate(ds.drop_vars(["lat", "lon"])).pm10[:200, 0]
+    assert float(lost.std()) < 1e-6
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_labels_come_back_as_they_went_in(lazy: bool) -> None:
+    """Order of dimensions, type, attributes, encoding, chunks; flags and the input are left alone."""
+    ds = with_gaps(network())
+    both = xr.concat([ds.pm10, ds.pm10[::-1]], "height").transpose("station", "height", "time")
+    ds = ds.assign(pm10=both.astype("float32"), flag=("station", np.ones(6, "int16")))
+    ds.pm10.attrs, ds.pm10.encoding = {"units": "ug/m3"}, {"scale_factor": 0.1}
+    before = ds.copy(deep=True)
+    out = NearestStations(station="station").interpolate(ds.chunk(time=70, station=2) if lazy else ds)
+    assert (out.pm10.chunks is not None) is lazy
+    out = out.compute()
+    xr.testing.assert_identical(ds, before)
+    xr.testing.assert_identical(out.flag, ds.flag)
+    xr.testing.assert_identical(out.coords.to_dataset(), ds.coords.to_dataset())
+    assert (out.pm10.dims, out.pm10.dtype, out.pm10.attrs) == (ds.pm10.dims, ds.pm10.dtype, ds.pm10.attrs)
+    assert out.pm10.encoding == ds.pm10.encoding
+    assert (out.pm10_std.dims, out.pm10_std.dtype) == (ds.pm10.dims, ds.pm10.dtype)
+    assert out.pm10_std.attrs == {"long_name": "standard error of pm10", "units": "ug/m3"}
+    level = NearestStations().interpolate(before.isel(height=1).transpose("time", "station"))
+    np.testing.assert_allclose(out.pm10.isel(height=1).T, level.pm10, rtol=1e-5)
+
+
+def test_the_dimensions_may_have_any_name() -> None:
+    """The stations are the only dimension besides time, or the one that is named."""
+    ds = with_gaps(network())
+    renamed = ds.rename(time="day", station="site")
+    out = NearestStations("day").interpolate(renamed)
+    xr.testing.assert_equal(out.rename(day="time", site="station"), NearestStations().interpolate(ds))
+    xr.testing.assert_equal(out, NearestStations("day", "site").interpolate(renamed))
+
+
+def test_without_stations_linear_is_offered() -> None:
+    """A single series has no neighbours."""
+    with pytest.raises(DataError, match=r"'pm10' has no stations, only 'time'; .* linear interpolation"):
+        NearestStations().interpolate(network().isel(station=0))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"time": "day"}, "variable 'pm10' has no dimension 'day'; it has time, y, x"),
+        ({"station": "site"}, "variable 'pm10' has no dimension 'site'; it has time, y, x"),
+        ({}, "variable 'pm10' may have its stations along any of y, x; name one"),
+    ],
+)
+def test_dimensions_that_cannot_be_told_are_refused(options: dict[str, str], message: str) -> None:
+    """The message names those that there are."""
+    grid = xr.Dataset({"pm10": (("time", "y", "x"), np.ones((3, 2, 2)))})
+    with pytest.raises(DataError, match=message):
+        NearestStations(**options).interpolate(grid)
+
+
+def test_a_standard_error_is_not_overwritten() -> None:
+    """A variable of its name is the user's."""
+    ds = network()
+    with pytest.raises(DataError, match="there is a variable 'pm10_std' already"):
+        NearestStations().interpolate(ds.assign(pm10_std=ds.pm10))
+
+
+@pytest.mark.parametrize("option", ["neighbours", "ridge", "harmonics", "lags"])
+def test_a_parameter_below_zero_is_refused(option: str) -> None:
+    """The message names it."""
+    options: dict[str, Any] = {option: -1}
+    with pytest.raises(DataError, match=f"{option} is -1, expected 0 or more"):
+        NearestStations(**options)
