@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from eof_reference import EofInterpolation
 
 import da4dvar
 from da4dvar.baselines.climatology import Climatology
+from da4dvar.baselines.eof_interpolation import EofInterpolation
 from da4dvar.baselines.linear import Linear
 from da4dvar.evaluation import as_columns
 from da4dvar.experiment import hide
@@ -52,7 +52,8 @@ def methods(history: xr.Dataset, model: str, error: float, overlap: float | None
     if overlap is not None:
         ours.layout = replace(ours.layout, overlap={**ours.layout.overlap, "time": overlap})
     eofs = {
-        f"EOF optimal interpolation, {n} modes": EofInterpolation(n, error).fit(history) for n in (30, 80)
+        f"EOF optimal interpolation, {n} modes": EofInterpolation(modes=n, error=error, history=history)
+        for n in (30, 80)
     }
     return {
         f"da4dvar, model {Path(model).stem}": ours.interpolate,

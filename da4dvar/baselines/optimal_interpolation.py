@@ -1,0 +1,288 @@
+"""Optimal interpolation in space and time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from scipy.spatial import cKDTree
+
+from da4dvar.baselines.climatology import Climatology
+from da4dvar.baselines.covariance import Gaussian, fit_covariance
+from da4dvar.errors import DataError
+from da4dvar.fields.scaling import Anomaly
+from da4dvar.fields.signature import ROLES_BY_NAME, ROLES_BY_UNITS, axis_role, is_dates, steps
+
+EARTH = 6371.0  # km, the mean radius
+NAMES = {"Y": ("lat", "latitude", "y"), "X": ("lon", "longitude", "x")}
+KILOMETRES = {"km": 1.0, "kilometre": 1.0, "m": 1e-3, "metre": 1e-3, "meter": 1e-3}
+CHUNK = 2048  # targets at once: 2048 systems of 40 × 40 are 26 MB
+# Weights of the whole field, in observations of a cell. One year of tracks is a dozen observations a cell
+# for seven coefficients: 30 instead of the 5 of Anomaly took 7 % off the error (SST of 2010).
+SHRINKAGE = 30.0
+SHRINKAGE_OF_MEAN = 1.0
+
+
+class OptimalInterpolation:
+    """x̂ = b + cᵀ (C + ε² I)⁻¹ (y − b), with the standard error √(s² − cᵀ (C + ε² I)⁻¹ c).
+
+    C holds the covariances s² exp(−½ (d²/L² + τ²/T²)) of the nearest observations of a cell, in d/L and
+    τ/T, with one another, c those with the cell (Gandin, 1965; Bretherton et al., 1976). The background
+    b is the climatology of the cell, or its mean without a season, drawn to that of the field and taken
+    from the gappy data themselves, as s², L, T and ε² are where they are not given. Observed cells get
+    the analysis as well, which is smoother than they are. Cells that are never observed stay NaN.
+
+    The standard error knows neither the error of b nor that fields are rougher than a Gaussian C: on
+    real data it came out three to five times too small.
+
+    Degrees of latitude and longitude, of a grid or of stations, become places on a sphere: d is the
+    chord in km, short of the great circle by 0.1 % at 1000 km. Other coordinates are taken in km if
+    they say so in m or km, else d counts cells. τ is in days, or in the units of a coordinate without
+    dates, or in steps.
+
+    Parameters
+    ----------
+    time : str
+        The dimension of time; it need not be evenly spaced.
+    space : sequence of str, optional
+        The dimensions of d, ``()`` for none. If not given, those of latitude and longitude; without
+        these, up to two dimensions besides time. Each position along other dimensions is solved alone.
+    neighbours : int
+        Observations to estimate a cell from.
+    length, duration : float, optional
+        L in km or cells, T in days or steps.
+    error : float, optional
+        ε, in units of the variable.
+    harmonics : int
+        Harmonics of the year of the background, where dates cover a year.
+    seed : int
+        Of the pairs that the scales are estimated from.
+
+    Raises
+    ------
+    DataError
+        If a parameter is out of its range.
+
+    Examples
+    --------
+    >>> y = xr.Dataset({"t2m": ("time", [1.0, 2.0, np.nan, 2.0, 1.0, 0.0])})
+    >>> x = OptimalInterpolation(duration=1.5, error=0.1).interpolate(y)
+    >>> x["t2m"].values.round(1)
+    array([1. , 2. , 2.4, 2. , 1. , 0. ])
+    >>> bool(x["t2m_std"].values.argmax() == 2)
+    True
+    """
+
+    def __init__(
+        self,
+        time: str = "time",
+        space: Sequence[str] | None = None,
+        neighbours: int = 40,
+        length: float | None = None,
+        duration: float | None = None,
+        error: float | None = None,
+        harmonics: int = 3,
+        seed: int = 0,
+    ) -> None:
+        for name, value in {"neighbours": neighbours, "length": length, "duration": duration}.items():
+            if value is not None and not value > 0:
+                raise DataError(f"{name} is {value}, expected more than 0")
+        if error is not None and not error >= 0:
+            raise DataError(f"error is {error}, expected 0 or more")
+        self.time, self.space, self.neighbours = time, space, neighbours
+        self.length, self.duration, self.error = length, duration, error
+        self.harmonics, self.seed = harmonics, seed
+
+    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+        """Every real variable of `ds` replaced by its analysis, and its standard error beside it.
+
+        Raises
+        ------
+        DataError
+            If a real variable does not have the dimension of time, the dimensions of space cannot be
+            told, or the name of a standard error is taken.
+        """
+        out = ds.copy()
+        for name, array in ds.data_vars.items():
+            if array.dtype.kind != "f":
+                continue
+            if f"{name}_std" in ds:
+                raise DataError(f"there is a variable '{name}_std' already; drop it or give it another name")
+            out[name], out[f"{name}_std"] = self._fill(array)
+        return out
+
+    def _fill(self, array: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+        has = ", ".join(map(str, array.dims))
+        for dim in (self.time, *(self.space or ())):
+            if dim not in array.dims:
+                raise DataError(f"variable {array.name!r} has no dimension {dim!r}; it has {has}")
+        others = [str(d) for d in array.dims if d != self.time]
+        space = spatial(array, others) if self.space is None else [d for d in others if d in self.space]
+        place, clock = places(array, space), instants(array, self.time)
+        for what, numbers in {"a position": place, "a time": clock}.items():
+            if not np.isfinite(numbers).all():
+                raise DataError(f"variable {array.name!r}: {what} is missing; drop what lies there first")
+        core = [self.time, *space]
+        lazy = array if array.chunks is None else array.chunk(dict.fromkeys(core, -1))
+        dates = array[self.time].variable if self.time in array.coords else None
+
+        def fill(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            series = values.reshape(-1, clock.size, len(place)).astype("float64")
+            solved = [self._solve(y, place, clock, dates) for y in series]
+            x, std = (
+                np.stack(part).reshape(values.shape).astype(values.dtype)
+                for part in zip(*solved, strict=True)
+            )
+            return x, std
+
+        x, std = xr.apply_ufunc(
+            fill,
+            lazy,
+            input_core_dims=[core],
+            output_core_dims=[core, core],
+            dask="parallelized",
+            output_dtypes=[array.dtype, array.dtype],
+        )
+        spread = array.copy(data=std.transpose(*array.dims).data)
+        spread.encoding = {}
+        kept = {"units": array.attrs["units"]} if "units" in array.attrs else {}
+        spread.attrs = {"long_name": f"standard error of {array.name}", **kept}
+        return array.copy(data=x.transpose(*array.dims).data), spread
+
+    def _solve(
+        self, y: np.ndarray, place: np.ndarray, clock: np.ndarray, dates: xr.Variable | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        background = self._background(y, dates)
+        anomaly, cells = y - background, np.isfinite(y).any(0)
+        # What does not vary has no covariance, and no error that could be told from the data.
+        if np.isfinite(y).sum() < 2 or not np.nanmax(np.abs(anomaly)) > 0:
+            return background, np.full(y.shape, np.nan)
+        covariance = fit_covariance(
+            anomaly,
+            place,
+            clock,
+            length=self.length,
+            duration=self.duration,
+            nugget=None if self.error is None else self.error**2,
+            seed=self.seed,
+        )
+        x, std = np.full(y.shape, np.nan), np.full(y.shape, np.nan)
+        x[:, cells], std[:, cells] = analyse(
+            anomaly[:, cells], place[cells], clock, covariance, self.neighbours
+        )
+        return background + x, std
+
+    def _background(self, y: np.ndarray, dates: xr.Variable | None) -> np.ndarray:
+        coords = {} if dates is None else {self.time: (self.time, dates.values, dates.attrs)}
+        data = xr.Dataset({"y": ((self.time, "cell"), y)}, coords)
+        if np.isfinite(y).any() and Climatology(self.time)._has_season(data):
+            season = Anomaly(self.harmonics, self.time, SHRINKAGE)
+            season.fit_climatology(data, "y", [self.time, "cell"])
+            return season.climatology(data, "y").transpose(self.time, "cell").values.astype("float64")
+        observed = np.isfinite(y)
+        count, total = observed.sum(0), np.where(observed, y, 0.0).sum(0)
+        field = total.sum() / max(1, count.sum())
+        mean = (total + SHRINKAGE_OF_MEAN * field) / (count + SHRINKAGE_OF_MEAN)
+        return np.broadcast_to(np.where(count > 0, mean, np.nan), y.shape).copy()
+
+
+def analyse(
+    anomaly: np.ndarray, place: np.ndarray, clock: np.ndarray, covariance: Gaussian, neighbours: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """cᵀ (C + ε² I)⁻¹ y and √(s² − cᵀ (C + ε² I)⁻¹ c) at all times and cells.
+
+    Parameters
+    ----------
+    anomaly : array, shape (time, cell)
+        NaN where there is no observation; there must be one.
+    place : array, shape (cell, axis)
+    clock : array, shape (time,)
+    covariance : Gaussian
+    neighbours : int
+
+    Returns
+    -------
+    estimate, standard_error : array, shape (time, cell)
+    """
+    when, where = np.divmod(np.arange(anomaly.size), len(place))
+    points = np.column_stack([place[where] / covariance.length, clock[when] / covariance.duration])
+    values = anomaly.ravel()
+    seen = np.isfinite(values)
+    sources, y = points[seen], values[seen]
+    # Neighbours that are equally far are taken in this order, not in that of the dimensions.
+    order = np.lexsort(sources.T)
+    sources, y = sources[order], y[order]
+    tree = cKDTree(sources)
+    k = min(neighbours, y.size)
+    # Of s²; the floor keeps C + ε² I solvable where observations coincide.
+    noise = max(covariance.nugget / covariance.variance, 1e-8)
+    x, explained = np.empty(values.size), np.empty(values.size)
+    for first in range(0, values.size, CHUNK):
+        target = points[first : first + CHUNK]
+        near = tree.query(target, [*range(1, k + 1)])[1]
+        offset = sources[near] - target[:, None]
+        square = np.einsum("tij,tij->ti", offset, offset)
+        system = np.exp(offset @ offset.swapaxes(1, 2) - 0.5 * (square[:, :, None] + square[:, None]))
+        system += noise * np.eye(k)
+        c = np.exp(-0.5 * square)
+        weights = np.linalg.solve(system, c[..., None])[..., 0]
+        x[first : first + CHUNK] = np.einsum("ti,ti->t", weights, y[near])
+        explained[first : first + CHUNK] = np.einsum("ti,ti->t", weights, c)
+    std = np.sqrt(covariance.variance * (1 - explained).clip(0, 1))
+    return x.reshape(anomaly.shape), std.reshape(anomaly.shape)
+
+
+def spatial(array: xr.DataArray, others: Sequence[str]) -> list[str]:
+    """The dimensions of space among `others`: of latitude and longitude, or of CF axes, or all of two."""
+    geographic = [degrees(array, role) for role in "YX"]
+    along = {d for g in geographic if g is not None for d in g.dims}
+    if any(g is None for g in geographic):
+        along |= {d for d in others if d in array.coords and axis_role(array[d]) in ("Y", "X")}
+        along |= {d for d in others if d.lower() in NAMES["Y"] + NAMES["X"]}
+    found = [d for d in others if d in along]
+    if found or all(g is not None for g in geographic) or len(others) <= 2:
+        return found if along else list(others)
+    raise DataError(
+        f"variable {array.name!r} has the dimensions {', '.join(others)} besides time; "
+        "say which are those of space, with space="
+    )
+
+
+def degrees(array: xr.DataArray, role: str) -> xr.DataArray | None:
+    """The latitude (Y) or longitude (X) of an array, wherever it runs along."""
+    for name, coordinate in array.coords.items():
+        attrs = coordinate.attrs
+        says = {
+            ROLES_BY_NAME.get(str(attrs.get("standard_name"))),
+            ROLES_BY_UNITS.get(str(attrs.get("units"))),
+        }
+        named = str(name).lower() in NAMES[role][:2]
+        if coordinate.dtype.kind in "iuf" and (role in says or (named and says == {None})):
+            return coordinate
+    return None
+
+
+def places(array: xr.DataArray, space: Sequence[str]) -> np.ndarray:
+    """Cartesian coordinates of the cells, in km or in cells, of shape (cell, axis)."""
+    lat, lon = degrees(array, "Y"), degrees(array, "X")
+    frame = xr.DataArray(np.zeros([array.sizes[d] for d in space]), dims=space)
+    if lat is not None and lon is not None and {*lat.dims, *lon.dims} == set(space):
+        phi, theta = (np.radians((frame + g.variable).transpose(*space).values.ravel()) for g in (lat, lon))
+        unit = [np.cos(phi) * np.cos(theta), np.cos(phi) * np.sin(theta), np.sin(phi)]
+        return EARTH * np.stack(unit, -1)
+    units = [str(array[d].attrs.get("units")) if d in array.coords else "" for d in space]
+    if space and all(u in KILOMETRES for u in units):
+        axes = [array[d].values * KILOMETRES[u] for d, u in zip(space, units, strict=True)]
+    else:
+        axes = [np.arange(float(array.sizes[d])) for d in space]
+    mesh = np.meshgrid(*axes, indexing="ij")
+    return np.stack(mesh, -1).reshape(-1, len(space)).astype("float64") if mesh else np.empty((1, 0))
+
+
+def instants(array: xr.DataArray, time: str) -> np.ndarray:
+    """Time as numbers: days from the first date, the units of a coordinate, or steps."""
+    apart = steps(array[time]) if time in array.coords else None
+    if apart is None:
+        return np.arange(float(array.sizes[time]))
+    return np.append(0.0, np.cumsum(apart / (86400 if is_dates(array[time]) else 1)))

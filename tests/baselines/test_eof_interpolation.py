@@ -1,0 +1,231 @@
+"""Optimal interpolation in the space of EOFs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from da4dvar.baselines.eof_interpolation import ERRORS, EofInterpolation, PieceEofs
+from da4dvar.errors import DataError
+
+
+def wave(times: int = 240, phase: float = 0.0, noise: float = 0.1, seed: int = 0) -> xr.Dataset:
+    """Two waves that travel, (time, y, x) with labels, about a mean that differs between cells."""
+    generator = np.random.default_rng(seed)
+    t, y, x = np.ogrid[:times, :3, :6]
+    field = np.sin(t / 4 + x + phase) + 0.5 * np.cos(t / 7 - y + phase) + 10 + x
+    field = field + noise * generator.standard_normal(field.shape)
+    return xr.Dataset(
+        {"sst": (("time", "y", "x"), field, {"units": "degC"})},
+        coords={
+            "time": xr.date_range("2001-01-01", periods=times),
+            "y": [1.0, 2.0, 3.0],
+            "x": np.arange(6.0),
+        },
+    )
+
+
+def gappy(ds: xr.Dataset, seen: float = 0.5, seed: int = 1) -> xr.Dataset:
+    """What is left of a field, cell by cell."""
+    return ds.where(np.random.default_rng(seed).random(ds.sst.shape) < seen)
+
+
+def method(**options: Any) -> EofInterpolation:
+    """A small one, of other times."""
+    return EofInterpolation(**({"days": 5, "modes": 8, "error": 0.2, "history": wave(phase=1.0)} | options))
+
+
+def test_it_is_the_conditional_mean_of_its_covariance() -> None:
+    """With C = E Λ Eᵀ and R = diag(left) + σ², dense: mean C Hᵀ(H C Hᵀ + R)⁻¹ y, and its covariance."""
+    generator = np.random.default_rng(0)
+    eofs = PieceEofs.fit(generator.standard_normal((40, 4)).cumsum(0), steps=3, modes=5)
+    y = np.where(generator.random((3, 4)) < 0.6, generator.standard_normal((3, 4)), np.nan)
+    mean, variance = eofs.estimate(y, error=0.4)
+    prior = (eofs.eofs * eofs.variances) @ eofs.eofs.T
+    at = np.isfinite(y.ravel())
+    gain = prior[:, at] @ np.linalg.inv(prior[np.ix_(at, at)] + np.diag(eofs.left[at] + 0.16))
+    posterior = prior - gain @ prior[at]
+    middle = slice(4, 8)
+    np.testing.assert_allclose(mean[1], (gain @ y.ravel()[at])[middle])
+    np.testing.assert_allclose(variance[1], (np.diag(posterior) + eofs.left)[middle])
+
+
+def test_modes_and_what_they_leave_are_the_variance() -> None:
+    """The diagonal of E Λ Eᵀ + diag(left) is the mean square of the pieces; all modes leave nothing."""
+    x = np.random.default_rng(0).standard_normal((60, 3))
+    pieces = np.stack([x[s : s + 4].ravel() for s in range(57)])
+    some, every = (PieceEofs.fit(x, steps=4, modes=n) for n in (5, 12))
+    for eofs in (some, every):
+        np.testing.assert_allclose(eofs.eofs**2 @ eofs.variances + eofs.left, (pieces**2).mean(0))
+    np.testing.assert_allclose(every.left, 0, atol=1e-12)
+    np.testing.assert_allclose(every.variances, np.linalg.eigvalsh(pieces.T @ pieces / 57)[::-1])
+
+
+def test_gaps_are_filled_far_better_than_by_the_mean() -> None:
+    """Of other times, and of the file itself."""
+    truth = wave()
+    y = gappy(truth)
+    hidden = y.sst.isnull()
+    usual = float((truth.sst - truth.sst.mean("time")).where(hidden).std())
+    for history in (wave(phase=1.0), None):
+        miss = (method(history=history).interpolate(y).sst - truth.sst).where(hidden)
+        assert float(np.sqrt((miss**2).mean())) < 0.25 * usual
+
+
+def test_a_field_without_gaps_comes_back() -> None:
+    """Near to it: the analysis of all that is observed, with a small error."""
+    ds = wave(noise=0.01)
+    out = method(history=ds, error=0.05).interpolate(ds)
+    np.testing.assert_allclose(out.sst, ds.sst, atol=0.1)
+
+
+def test_more_observations_shrink_the_standard_error() -> None:
+    """Everywhere: what is observed besides can only add to what is known."""
+    few, many = (method().interpolate(gappy(wave(), seen)).sst_std for seen in (0.1, 0.6))
+    none = method().interpolate(wave() * np.nan).sst_std
+    # The same draws: what few hold, many hold too.
+    assert (many <= few + 1e-12).all()
+    assert (few <= none + 1e-12).all()
+    assert float(many.mean()) < 0.8 * float(none.mean())
+
+
+def test_the_standard_error_is_the_error() -> None:
+    """At hidden values, in the data's units, whatever they are."""
+    truth = wave(times=1000, noise=0.3)
+    for scale in (1.0, 50.0):
+        out = method(history=wave(1000, 1.0, noise=0.3, seed=5) * scale, error=0.01).interpolate(
+            gappy(truth) * scale
+        )
+        z = ((out.sst - truth.sst * scale) / out.sst_std).where(gappy(truth).sst.isnull())
+        assert 0.9 < float(np.sqrt((z**2).mean())) < 1.1
+
+
+def test_a_time_far_from_any_observation_gets_the_climatology() -> None:
+    """The mean of each cell, with the standard deviation that the field has."""
+    y = gappy(wave())
+    y.sst[100:140] = np.nan
+    out = method().interpolate(y)
+    history = wave(phase=1.0).sst
+    np.testing.assert_allclose(out.sst[110], history.mean("time"), atol=1e-4)
+    np.testing.assert_allclose(out.sst_std[110], history.std("time"), rtol=0.1)
+
+
+def test_land_stays() -> None:
+    """A cell that was never observed is NaN, and its standard error too."""
+    y, past = gappy(wave()), wave(phase=1.0)
+    y.sst[:, 0, 0], past.sst[:, 0, 0] = np.nan, np.nan
+    for history in (None, past):
+        out = method(history=history).interpolate(y)
+        for name in ("sst", "sst_std"):
+            assert out[name][:, 0, 0].isnull().all()
+            assert out[name].notnull().sum() == 240 * 17
+
+
+def test_a_cell_that_the_history_does_not_know_stays_as_it_is() -> None:
+    """What was observed there is not lost."""
+    y, past = gappy(wave()), wave(phase=1.0)
+    past.sst[:, 0, 0] = np.nan
+    out = method(history=past).interpolate(y)
+    xr.testing.assert_identical(out.sst[:, 0, 0], y.sst[:, 0, 0])
+
+
+def test_a_gappy_history_is_filled_first() -> None:
+    """With a fifth missing the analysis is nearly that of the complete one."""
+    y, past = gappy(wave()), wave(phase=1.0)
+    full, part = (method(history=h).interpolate(y).sst for h in (past, gappy(past, 0.8)))
+    assert float(np.sqrt(((full - part) ** 2).mean())) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("history", "noise", "expected"), [(wave(phase=1.0, seed=5), 1.5, ERRORS[2:]), (None, 0.3, ERRORS)]
+)
+def test_the_error_may_be_chosen(history: Any, noise: float, expected: tuple[float, ...]) -> None:
+    """The answer is that of one that may be given, and not of a small one if the noise is large."""
+    y = gappy(wave(times=100, noise=noise))
+    options = {"days": 1, "modes": 12, "history": history}
+    chosen = method(error=None, **options).interpolate(y).sst
+    given = (method(error=e, **options).interpolate(y).sst for e in expected)
+    assert sum(np.allclose(chosen, g) for g in given) == 1
+
+
+@pytest.mark.parametrize("dims", [("x", "time", "y"), ("y", "x", "time")])
+def test_the_order_of_dimensions_does_not_matter(dims: tuple[str, ...]) -> None:
+    """Of the data nor of the history."""
+    y, past = gappy(wave()), wave(phase=1.0)
+    expected = method(history=past).interpolate(y)
+    out = method(history=past.transpose("x", "y", "time")).interpolate(y.transpose(*dims))
+    assert out.sst.dims == out.sst_std.dims == dims
+    xr.testing.assert_allclose(out.transpose(*y.sst.dims), expected)
+
+
+def test_labels_come_back_and_the_standard_error_has_its_own() -> None:
+    """Type, attributes, encoding and coordinates; units of the variable."""
+    y = gappy(wave()).astype("float32").assign(flag=("x", np.arange(6)))
+    y.sst.encoding = {"scale_factor": 0.01}
+    out = method().interpolate(y)
+    assert (out.sst.dtype, out.sst.attrs, out.sst.encoding) == (y.sst.dtype, y.sst.attrs, y.sst.encoding)
+    assert out.sst_std.dtype == y.sst.dtype
+    assert out.sst_std.attrs == {"long_name": "standard error of sst", "units": "degC"}
+    xr.testing.assert_identical(out.flag, y.flag)
+    xr.testing.assert_identical(out.coords.to_dataset(), y.coords.to_dataset())
+
+
+@pytest.mark.parametrize("history", [None, wave(phase=1.0)])
+def test_chunks_and_laziness(history: xr.Dataset | None) -> None:
+    """Nothing is computed before it is asked for, and chunks change nothing."""
+    y = gappy(wave())
+    lazy = method(history=history).interpolate(y.chunk(time=50, x=4))
+    assert lazy.sst.chunks is not None
+    assert lazy.sst_std.chunks is not None
+    xr.testing.assert_allclose(lazy.compute(), method(history=history).interpolate(y))
+
+
+def test_nothing_observed_or_nothing_that_varies() -> None:
+    """NaN stays; a constant is its own analysis, without an error."""
+    assert EofInterpolation().interpolate(wave() * np.nan).sst.isnull().all()
+    out = method(history=None).interpolate(gappy(xr.full_like(wave(), 3.0)))
+    np.testing.assert_allclose(out.sst, 3.0, rtol=1e-5)
+    np.testing.assert_allclose(out.sst_std, 0.0, atol=1e-5)
+
+
+def test_labels_that_differ_by_rounding_are_the_same_cells() -> None:
+    """A grid in single precision is that in double."""
+    past = wave(phase=1.0)
+    near = past.assign_coords(x=past.x + 1e-7)
+    xr.testing.assert_allclose(
+        method(history=near).interpolate(gappy(wave())), method(history=past).interpolate(gappy(wave()))
+    )
+
+
+@pytest.mark.parametrize(
+    ("history", "message"),
+    [
+        (wave().rename(sst="sts"), "no variable 'sst': did you mean 'sts'"),
+        (wave().isel(x=0), "dimensions time, y, the data time, y, x"),
+        (wave().isel(x=slice(4)), "not in the same cells along 'x'"),
+        (wave().assign_coords(y=[1.0, 2.0, 4.0]), "not in the same cells along 'y'"),
+        (wave(times=4), "4 times hold no piece of 5 days"),
+    ],
+)
+def test_a_history_that_does_not_fit_is_refused(history: xr.Dataset, message: str) -> None:
+    """The message says where."""
+    with pytest.raises(DataError, match=message):
+        method(history=history).interpolate(gappy(wave()))
+
+
+def test_data_that_do_not_fit_are_refused() -> None:
+    """Without the dimension of time, or with a standard error already."""
+    with pytest.raises(DataError, match="variable 'sst' has no dimension 'day'; it has time, y, x"):
+        method(time="day").interpolate(wave())
+    with pytest.raises(DataError, match="a variable 'sst_std' already"):
+        method().interpolate(method().interpolate(wave()))
+
+
+@pytest.mark.parametrize("option", ["days", "modes", "error"])
+def test_a_parameter_out_of_range_is_refused(option: str) -> None:
+    """The message names it, and its bound."""
+    with pytest.raises(DataError, match=f"{option} is 0, expected more than 0"):
+        method(**{option: 0})

@@ -1,0 +1,238 @@
+"""EOF iteration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from da4dvar.baselines.eof import as_matrix, fillings, from_matrix
+from da4dvar.baselines.eof_iteration import EofIteration, choose_modes, hidden_values
+from da4dvar.errors import DataError
+
+
+def waves(modes: int = 2, noise: float = 0.0, times: int = 60, seed: int = 0) -> xr.DataArray:
+    """A field (time, y, x) of so many modes, of unit variance each, about a mean of 10."""
+    generator = np.random.default_rng(seed)
+    patterns = generator.standard_normal((modes, 8, 10))
+    field = np.einsum("tm,myx->tyx", generator.standard_normal((times, modes)), patterns)
+    field = 10 + field - field.mean() + noise * generator.standard_normal(field.shape)
+    return xr.DataArray(field, dims=("time", "y", "x"), name="sst", attrs={"units": "degC"})
+
+
+def gappy(field: xr.DataArray, seen: float = 0.5, seed: int = 1) -> xr.Dataset:
+    """What is left of a field, cell by cell."""
+    return field.where(np.random.default_rng(seed).random(field.shape) < seen).to_dataset()
+
+
+def anomalies(ds: xr.Dataset) -> np.ndarray:
+    """The matrix of a file, without its mean."""
+    matrix = as_matrix(ds["sst"], "time")
+    return matrix - np.nanmean(matrix)
+
+
+def test_a_field_of_two_modes_is_recovered() -> None:
+    """Half of it missing, exactly but for the tolerance."""
+    truth = waves() - float(waves().mean())
+    observed = gappy(truth)
+    # The mean of what was observed is not quite that of the field: a third mode.
+    out = EofIteration(modes=3, tolerance=1e-7, iterations=5000).interpolate(observed)
+    np.testing.assert_allclose(out.sst, truth, atol=1e-3)
+
+
+def test_without_gaps_the_modes_are_those_of_a_singular_value_decomposition() -> None:
+    """With some, the filled matrix is that of the leading singular vectors in its gaps, at rest."""
+    x = anomalies(gappy(waves(4, noise=0.3), seen=0.8))
+    *_, filled = fillings(x, 2, tolerance=1e-9, iterations=5000)
+    u, s, vt = np.linalg.svd(filled, full_matrices=False)
+    gaps = np.isnan(x)
+    np.testing.assert_allclose(filled[gaps], ((u[:, :2] * s[:2]) @ vt[:2])[gaps], atol=1e-5)
+    np.testing.assert_array_equal(filled[~gaps], x[~gaps])
+
+
+@pytest.mark.parametrize("clouds", [True, False])
+def test_the_number_of_modes_is_found(clouds: bool) -> None:
+    """Three modes under noise, give or take one."""
+    modes, errors = choose_modes(anomalies(gappy(waves(3, noise=0.3, times=150), 0.7)), clouds=clouds)
+    assert abs(modes - 3) <= 1
+    assert modes == errors.argmin() + 1
+    assert errors.min() < 0.45 < 1 < errors[0]
+
+
+def test_the_choice_ends_where_the_error_has_risen() -> None:
+    """Three modes past the best, and at most as far as asked."""
+    x = anomalies(gappy(waves(2, noise=0.5), 0.7))
+    modes, errors = choose_modes(x, most=20)
+    assert errors.size == modes + 3
+    assert choose_modes(x, most=1)[1].size == 1
+
+
+def test_the_number_may_be_given() -> None:
+    """One mode is worse than the two that the field has."""
+    truth = waves()
+    one, two = (EofIteration(modes=n).interpolate(gappy(truth, 0.8)).sst for n in (1, 3))
+    assert float(abs(two - truth).max()) < 0.1 < float(abs(one - truth).max())
+
+
+def test_observed_values_are_kept_to_the_bit() -> None:
+    """Neither the mean nor the type rounds them."""
+    y = gappy(waves(noise=0.3).astype("float32"), 0.7)
+    xr.testing.assert_identical(EofIteration().interpolate(y).sst.where(y.sst.notnull()), y.sst)
+    complete = waves(noise=0.3).to_dataset()
+    xr.testing.assert_identical(EofIteration().interpolate(complete), complete)
+
+
+def test_land_stays_and_the_rest_does_not_depend_on_it() -> None:
+    """A cell that is never observed is NaN; without it the others are the same."""
+    y = gappy(waves(noise=0.3), 0.7)
+    y.sst[:, :, 0] = np.nan
+    out = EofIteration().interpolate(y)
+    assert out.sst[:, :, 0].isnull().all()
+    assert out.sst[:, :, 1:].notnull().all()
+    xr.testing.assert_allclose(
+        EofIteration().interpolate(y.isel(x=slice(1, None))), out.isel(x=slice(1, None))
+    )
+
+
+def test_a_time_without_any_observation_gets_the_mean() -> None:
+    """Of all that was observed, as no mode tells of it; of each cell, with harmonics."""
+    y = gappy(waves(noise=0.3), 0.7)
+    y.sst[17] = np.nan
+    out = EofIteration().interpolate(y).sst[17]
+    np.testing.assert_allclose(out, float(y.sst.mean()), atol=1e-6)
+    usual = EofIteration(harmonics=1).interpolate(y).sst[17]
+    np.testing.assert_allclose(usual, y.sst.mean("time"), atol=1e-5)
+
+
+def test_harmonics_carry_the_season() -> None:
+    """In a month without observations, of which a mean knows nothing."""
+    time = xr.date_range("2001-01-01", periods=730)
+    season = 10 * np.cos(2 * np.pi * (time.day_of_year.values - 1) / 365.2425)
+    truth = (waves(times=730) * 0.1 + xr.DataArray(season, dims="time")).assign_coords(time=time)
+    y = gappy(truth.rename("sst"), 0.5)
+    y.sst[200:230] = np.nan
+    out = EofIteration(harmonics=2, modes=2).interpolate(y).sst
+    assert float(abs(out - truth)[200:230].mean()) < 1
+
+
+@pytest.mark.parametrize("dims", [("x", "time", "y"), ("y", "x", "time")])
+def test_the_order_of_dimensions_does_not_matter(dims: tuple[str, ...]) -> None:
+    """Neither of the field's, nor of the observed values that are kept out."""
+    y = gappy(waves(noise=0.3), 0.7)
+    out = EofIteration().interpolate(y.transpose(*dims))
+    assert out.sst.dims == dims
+    xr.testing.assert_identical(out.transpose(*y.sst.dims), EofIteration().interpolate(y))
+
+
+def test_times_may_be_shuffled() -> None:
+    """Their order plays no part, once the number of modes is given."""
+    y = gappy(waves(3, noise=0.3), 0.7)
+    order = np.random.default_rng(3).permutation(60)
+    method = EofIteration(modes=3, tolerance=1e-7, iterations=3000)
+    np.testing.assert_allclose(
+        method.interpolate(y.isel(time=order)).sst, method.interpolate(y).sst.isel(time=order), atol=1e-3
+    )
+
+
+@given(shift=st.floats(-100, 100), scale=st.floats(0.01, 100))
+@settings(max_examples=4, deadline=None)
+def test_units_do_not_matter(shift: float, scale: float) -> None:
+    """Degrees of Celsius or of Fahrenheit: the same field."""
+    y = gappy(waves(noise=0.3, times=30), 0.7)
+    out = EofIteration().interpolate(y * scale + shift)
+    xr.testing.assert_allclose(out, EofIteration().interpolate(y) * scale + shift, atol=1e-4 * scale)
+
+
+@given(st.integers(0, 1000), st.booleans(), st.sampled_from([0.02, 0.1, 0.3]))
+@settings(max_examples=20, deadline=None)
+def test_hidden_values_are_observed_and_as_many_as_asked(seed: int, clouds: bool, part: float) -> None:
+    """At least thirty, whatever the gaps."""
+    seen = np.random.default_rng(seed).random((20, 40)) < 0.5
+    out = hidden_values(seen, part, clouds, seed)
+    assert not (out & ~seen).any()
+    assert out.sum() == max(30, round(part * seen.sum()))
+
+
+def test_hidden_values_have_the_shape_of_gaps() -> None:
+    """Where gaps are halves of the field, so is what is hidden at a time: on one side."""
+    seen = np.ones((40, 100), dtype=bool)
+    seen[::2, :50], seen[1::2, 50:] = False, False
+    out = hidden_values(seen, 0.05)
+    assert 8 <= out.any(1).sum() <= 12
+    assert hidden_values(seen, 0.05, clouds=False).any(1).sum() > 30
+
+
+def test_a_matrix_comes_back_as_the_field() -> None:
+    """Order and type of the array that it is like."""
+    field = waves().astype("float32").transpose("x", "time", "y")
+    np.testing.assert_array_equal(from_matrix(as_matrix(field, "time"), field, "time"), field)
+
+
+def test_chunks_and_laziness() -> None:
+    """Nothing is computed before it is asked for, and chunks change nothing."""
+    y = gappy(waves(noise=0.3), 0.7)
+    lazy = EofIteration().interpolate(y.chunk(time=7, x=3))
+    assert lazy.sst.chunks is not None
+    xr.testing.assert_identical(lazy.compute(), EofIteration().interpolate(y))
+
+
+def test_stations_flags_and_labels() -> None:
+    """Stations are cells, whole numbers are left, attributes and encoding are kept."""
+    stations = waves(noise=0.2).isel(y=0).rename(x="station").assign_coords(station=list("abcdefghij"))
+    y = gappy(stations, 0.7).assign(height=("station", np.arange(10)))
+    y.sst.encoding = {"dtype": np.dtype("int16"), "scale_factor": 0.01}
+    out = EofIteration().interpolate(y)
+    assert out.sst.notnull().all()
+    assert (out.sst.encoding, out.sst.attrs) == (y.sst.encoding, y.sst.attrs)
+    xr.testing.assert_identical(out.height, y.height)
+    xr.testing.assert_identical(out.coords.to_dataset(), y.coords.to_dataset())
+
+
+def test_nothing_observed_or_nothing_that_varies() -> None:
+    """NaN stays, and a constant is filled with itself."""
+    assert EofIteration().interpolate(waves().to_dataset() * np.nan).sst.isnull().all()
+    constant = gappy(xr.full_like(waves(), 3.0))
+    np.testing.assert_allclose(EofIteration().interpolate(constant).sst, 3.0)
+
+
+def test_a_single_cell_is_refused() -> None:
+    """With the method that does fill it."""
+    y = gappy(waves().isel(x=[0], y=0))
+    with pytest.raises(DataError, match=r"in one cell only.*linear\.Linear"):
+        EofIteration().interpolate(y)
+
+
+def test_too_few_observations_are_refused() -> None:
+    """Unless the number of modes is given."""
+    y = gappy(waves(times=8).isel(y=0), 0.5)
+    with pytest.raises(DataError, match=r"\d+ values are observed, and 30 have to be kept out"):
+        EofIteration().interpolate(y)
+    assert EofIteration(modes=1).interpolate(y).sst.notnull().all()
+
+
+def test_a_variable_without_time_is_refused() -> None:
+    """The message names it, and the dimensions that it has."""
+    with pytest.raises(DataError, match="variable 'sst' has no dimension 'day'; it has time, y, x"):
+        EofIteration(time="day").interpolate(waves().to_dataset())
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"modes": 0}, "modes is 0, expected more than 0"),
+        ({"most": 0}, "most is 0, expected more than 0"),
+        ({"tolerance": 0.0}, r"tolerance is 0\.0, expected more than 0"),
+        ({"iterations": 0}, "iterations is 0, expected more than 0"),
+        ({"harmonics": -1}, "harmonics is -1, expected more than -1"),
+        ({"hidden": 0.0}, r"hidden is 0\.0, expected a part"),
+        ({"hidden": 0.6}, r"hidden is 0\.6, expected a part"),
+    ],
+)
+def test_a_parameter_out_of_range_is_refused(option: dict[str, Any], message: str) -> None:
+    """The message names it, and its bound."""
+    with pytest.raises(DataError, match=message):
+        EofIteration(**option)

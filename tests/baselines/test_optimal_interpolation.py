@@ -1,0 +1,243 @@
+"""Optimal interpolation in space and time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from da4dvar.baselines.covariance import Gaussian
+from da4dvar.baselines.optimal_interpolation import OptimalInterpolation, analyse, instants, places
+from da4dvar.errors import DataError
+
+SCALES = {"length": 60.0, "duration": 4.0, "error": 0.2}
+
+
+def sea(days: int = 30, seen: float = 0.4) -> xr.Dataset:
+    """A smooth field on degrees, with gaps, and land in a corner."""
+    generator = np.random.default_rng(1)
+    t, y, x = np.arange(days)[:, None, None], np.arange(5)[:, None], np.arange(6)
+    values = 15 + np.sin(t / 5 + x / 3) + np.cos(y / 2 + t / 7)
+    values = np.where(generator.random(values.shape) < seen, values, np.nan)
+    values[:, 0, 0] = np.nan
+    return xr.Dataset(
+        {"sst": (("time", "lat", "lon"), values, {"units": "degC"})},
+        coords={
+            "time": xr.date_range("2001-01-01", periods=days),
+            "lat": ("lat", 40 + 0.25 * np.arange(5), {"units": "degrees_north"}),
+            "lon": ("lon", 5 + 0.25 * np.arange(6), {"units": "degrees_east"}),
+        },
+    )
+
+
+def dense(
+    anomaly: np.ndarray, place: np.ndarray, clock: np.ndarray, c: Gaussian
+) -> tuple[np.ndarray, np.ndarray]:
+    """The closed form, from all observations at once."""
+    when, where = np.divmod(np.arange(anomaly.size), len(place))
+    distance = np.linalg.norm(place[where][:, None] - place[where], axis=-1)
+    full = c(distance, clock[when][:, None] - clock[when])
+    seen = np.isfinite(anomaly.ravel())
+    gain = full[:, seen] @ np.linalg.inv(full[np.ix_(seen, seen)] + c.nugget * np.eye(seen.sum()))
+    std = np.sqrt(c.variance - np.sum(gain * full[:, seen], 1))
+    return (gain @ anomaly.ravel()[seen]).reshape(anomaly.shape), std.reshape(anomaly.shape)
+
+
+def test_with_all_neighbours_it_is_the_dense_solve() -> None:
+    """To 1e-8, the estimate and its standard error."""
+    generator = np.random.default_rng(0)
+    anomaly = generator.standard_normal((8, 12))
+    anomaly[generator.random(anomaly.shape) < 0.5] = np.nan
+    place, clock = generator.uniform(0, 300, (12, 3)), np.array([0.0, 1, 2, 3, 10, 11, 12, 40])
+    covariance = Gaussian(variance=2.5, length=120.0, duration=3.0, nugget=0.3)
+    for found, expected in zip(
+        analyse(anomaly, place, clock, covariance, neighbours=96),
+        dense(anomaly, place, clock, covariance),
+        strict=True,
+    ):
+        np.testing.assert_allclose(found, expected, atol=1e-8)
+
+
+def test_forty_neighbours_are_nearly_all() -> None:
+    """Of 200 observations, those that are left out hardly matter."""
+    generator = np.random.default_rng(0)
+    anomaly, place = generator.standard_normal((20, 10)), generator.uniform(0, 300, (10, 2))
+    covariance = Gaussian(variance=1.0, length=80.0, duration=1.0, nugget=0.5)
+    some = analyse(anomaly, place, np.arange(20.0), covariance, neighbours=40)[0]
+    assert np.abs(some - dense(anomaly, place, np.arange(20.0), covariance)[0]).max() < 0.05
+
+
+def test_far_from_all_the_error_is_that_of_the_background() -> None:
+    """s and no anomaly at a time that nothing reaches; never more than s, least where it is seen."""
+    anomaly = np.full((3, 2), np.nan)
+    anomaly[0] = [1.0, 1.5]
+    covariance = Gaussian(variance=4.0, length=1.0, duration=2.0, nugget=0.1)
+    x, std = analyse(anomaly, np.array([[0.0], [1.0]]), np.array([0.0, 2.0, 1e6]), covariance, 40)
+    np.testing.assert_allclose(x[2], 0, atol=1e-12)
+    np.testing.assert_allclose(std[2], 2)
+    assert (std <= 2).all()
+    assert (std[0] < std[1]).all()
+    assert (std[1] < std[2]).all()
+
+
+def test_it_beats_the_mean_on_hidden_cells_by_far() -> None:
+    """With scales of its own: a smooth field comes back to a seventh of its spread."""
+    hidden = sea().sst.isnull() & sea(seen=1.0).sst.notnull()
+    out = OptimalInterpolation().interpolate(sea())
+    error = (out.sst - sea(seen=1.0).sst).where(hidden)
+    assert float(error.std()) < 0.15 * float(sea().sst.std())
+
+
+def test_the_order_of_dimensions_and_of_latitudes_does_not_matter() -> None:
+    """Also where several observations are the fortieth nearest."""
+    solve = OptimalInterpolation(**SCALES).interpolate
+    expected = solve(sea())
+    turned = solve(sea().transpose("lon", "time", "lat"))
+    assert turned.sst.dims == turned.sst_std.dims == ("lon", "time", "lat")
+    for other in (turned.transpose(*sea().sst.dims), solve(sea().isel(lat=slice(None, None, -1)))):
+        xr.testing.assert_allclose(other.sortby("lat"), expected, rtol=1e-5)
+
+
+def test_longitudes_may_be_counted_from_anywhere() -> None:
+    """The places of 5 and of 365 degrees east are one."""
+    east = sea().assign_coords(lon=("lon", sea().lon.values + 360, sea().lon.attrs))
+    both = (places(ds.sst, ["lat", "lon"]) for ds in (sea(), east))
+    np.testing.assert_allclose(*both, atol=1e-6)
+
+
+def test_nan_never_spreads() -> None:
+    """A step without observation and land: the one is filled, the other stays NaN."""
+    ds = sea()
+    ds.sst[10] = np.nan
+    out = OptimalInterpolation().interpolate(ds)
+    for name in ("sst", "sst_std"):
+        assert out[name].isel(lat=0, lon=0).isnull().all()
+        assert int(out[name].isnull().sum()) == ds.sizes["time"]
+
+
+def test_one_observation_is_its_cell_and_nothing_else() -> None:
+    """Of which the error cannot be told; none at all leave NaN."""
+    ds = sea() * np.nan
+    assert OptimalInterpolation().interpolate(ds).sst.isnull().all()
+    ds.sst[3, 2, 2] = 17.0
+    out = OptimalInterpolation().interpolate(ds)
+    np.testing.assert_allclose(out.sst[:, 2, 2], 17.0)
+    assert int(out.sst.notnull().sum()) == ds.sizes["time"]
+    assert out.sst_std.isnull().all()
+
+
+def test_the_standard_error_is_labelled() -> None:
+    """Units of the variable, its dimensions and type, and none of its encoding."""
+    ds = sea().astype("float32")
+    ds.sst.encoding = {"dtype": np.dtype("int16"), "scale_factor": 0.01}
+    ds["flag"] = ("time", np.arange(30))
+    out = OptimalInterpolation(**SCALES).interpolate(ds)
+    assert out.sst_std.attrs == {"long_name": "standard error of sst", "units": "degC"}
+    assert (out.sst_std.dims, out.sst_std.dtype, out.sst_std.encoding) == (ds.sst.dims, "float32", {})
+    assert (out.sst.attrs, out.sst.encoding) == (ds.sst.attrs, ds.sst.encoding)
+    xr.testing.assert_identical(out.flag, ds.flag)
+    with pytest.raises(DataError, match="there is a variable 'sst_std' already"):
+        OptimalInterpolation().interpolate(out)
+
+
+def test_lazy_in_lazy_out() -> None:
+    """Whatever the chunks, the answer is that of data in memory."""
+    solve = OptimalInterpolation().interpolate
+    lazy = solve(sea().chunk(time=7, lat=2))
+    assert lazy.sst.chunks is not None
+    assert lazy.sst_std.chunks is not None
+    xr.testing.assert_allclose(lazy.compute(), solve(sea()))
+
+
+def test_other_dimensions_are_solved_one_by_one() -> None:
+    """A member alone gives what it gives among others."""
+    members = xr.concat([sea(), 3 * sea()], "member")
+    out = OptimalInterpolation().interpolate(members)
+    alone = OptimalInterpolation().interpolate(members.isel(member=1))
+    xr.testing.assert_allclose(out.isel(member=1), alone)
+
+
+def test_stations_are_as_far_apart_as_on_the_globe() -> None:
+    """A degree of latitude is 111 km, one of longitude half of that at 60 degrees north; no date line."""
+    y = xr.DataArray(np.zeros((2, 4)), dims=("time", "station")).assign_coords(
+        lat=("station", [60.0, 61.0, 60.0, 60.0]), lon=("station", [179.5, 179.5, -179.5, 179.5])
+    )
+    place = places(y, ["station"])
+    apart = np.linalg.norm(place - place[0], axis=1)
+    np.testing.assert_allclose(apart, [0, 111.2, 55.6, 0], atol=0.05)
+
+
+def test_the_unit_of_distance_is_that_of_the_coordinates() -> None:
+    """Metres become km; without any coordinate, cells are counted."""
+    y = xr.DataArray(np.zeros((2, 3, 2)), dims=("time", "y", "x"))
+    np.testing.assert_array_equal(places(y, ["y", "x"])[:3], [[0, 0], [0, 1], [1, 0]])
+    metres = y.assign_coords({d: (d, 500.0 * np.arange(y.sizes[d]), {"units": "m"}) for d in ("y", "x")})
+    np.testing.assert_array_equal(places(metres, ["y", "x"])[:3], [[0, 0], [0, 0.5], [0.5, 0]])
+
+
+@pytest.mark.parametrize("calendar", [None, "noleap"])
+def test_time_is_in_days(calendar: str | None) -> None:
+    """Also with seasonal holes; numbers count as they are, and steps without a coordinate."""
+    y = xr.DataArray(np.zeros(3), dims="time")
+    np.testing.assert_array_equal(instants(y, "time"), [0, 1, 2])
+    np.testing.assert_array_equal(instants(y.assign_coords(time=[1.0, 2.5, 9.0]), "time"), [0, 1.5, 8])
+    dates = xr.date_range("2001-06-01", periods=400, calendar=calendar or "standard")[[0, 16, 365]]
+    np.testing.assert_allclose(instants(y.assign_coords(time=dates), "time"), [0, 16, 365])
+
+
+def test_a_plain_series_is_filled() -> None:
+    """No space at all: the closed form around the mean, from its neighbours in time."""
+    y = np.array([1.0, np.nan, 3.0, 2.0, np.nan, 0.5])
+    out = OptimalInterpolation(duration=1.5, error=0.3).interpolate(xr.Dataset({"x": ("time", y)}))
+    assert 1.0 < float(out.x[1]) < 3.0
+    assert 0.5 < float(out.x[4]) < 2.0
+
+
+def test_space_is_found_or_asked_for() -> None:
+    """Two dimensions without a role are space, three are not told apart; `()` is none."""
+    ds = sea().drop_vars(["lat", "lon"]).rename(lat="row", lon="column")
+    by_cells = {"length": 2.0, "duration": 4.0, "error": 0.2}
+    alone = OptimalInterpolation(space=(), duration=4.0, error=0.2).interpolate(ds).sst
+    assert not np.allclose(alone, OptimalInterpolation(**by_cells).interpolate(ds).sst, equal_nan=True)
+    deep = ds.expand_dims(level=2)
+    with pytest.raises(DataError, match="say which are those of space"):
+        OptimalInterpolation().interpolate(deep)
+    told = OptimalInterpolation(space=("row", "column"), **by_cells).interpolate(deep)
+    np.testing.assert_allclose(told.sst[1], OptimalInterpolation(**by_cells).interpolate(ds).sst)
+
+
+def test_a_season_is_the_background() -> None:
+    """Half a year without observation has the season of the other years."""
+    time = xr.DataArray(xr.date_range("2001-01-01", periods=1461), dims="time")
+    season = 10 + 5 * np.cos(2 * np.pi * (time.dt.dayofyear.values - 1) / 365.2425)
+    noisy = season + np.random.default_rng(0).normal(0, 0.3, season.size)
+    noisy[500:680] = np.nan
+    ds = xr.Dataset({"t2m": ("time", noisy)}, coords={"time": time.values})
+    out = OptimalInterpolation(duration=3.0, error=0.3).interpolate(ds)
+    assert np.abs(out.t2m.values - season)[510:670].max() < 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"neighbours": 0}, "neighbours is 0, expected more than 0"),
+        ({"length": -1.0}, "length is -1.0, expected more than 0"),
+        ({"error": -0.1}, "error is -0.1, expected 0 or more"),
+    ],
+)
+def test_parameters_out_of_range_are_refused(arguments: dict, message: str) -> None:
+    """Before anything is read."""
+    with pytest.raises(DataError, match=message):
+        OptimalInterpolation(**arguments)
+
+
+def test_what_cannot_be_placed_is_refused() -> None:
+    """No time, an unknown dimension, or a station without a position."""
+    with pytest.raises(DataError, match="variable 'sst' has no dimension 'day'; it has time, lat, lon"):
+        OptimalInterpolation("day").interpolate(sea())
+    with pytest.raises(DataError, match="variable 'sst' has no dimension 'x'"):
+        OptimalInterpolation(space=("x",)).interpolate(sea())
+    stations = sea().stack(station=("lat", "lon")).reset_index("station")
+    stations = stations.assign_coords(lat=stations.lat.where(stations.lat > 40.1))
+    with pytest.raises(DataError, match="variable 'sst': a position is missing"):
+        OptimalInterpolation().interpolate(stations)
