@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import inspect
 import tomllib
@@ -53,11 +54,16 @@ KINDS: dict[str, dict[str, str]] = {
         "tracks": "da4dvar.fields.gaps:Tracks",
         "network": "da4dvar.fields.gaps:Network",
         "transplanted": "da4dvar.fields.gaps:Transplanted",
+        "runs": "da4dvar.fields.runs:Runs",
     },
     "baseline": {
         "climatology": "da4dvar.baselines.climatology:Climatology",
+        "eof_interpolation": "da4dvar.baselines.eof_interpolation:EofInterpolation",
+        "eof_iteration": "da4dvar.baselines.eof_iteration:EofIteration",
         "letks": "da4dvar.baselines.letks:LETKS",
         "linear": "da4dvar.baselines.linear:Linear",
+        "nearest_stations": "da4dvar.baselines.nearest_stations:NearestStations",
+        "optimal_interpolation": "da4dvar.baselines.optimal_interpolation:OptimalInterpolation",
     },
 }
 
@@ -86,6 +92,18 @@ def read_recipe(path: Path, settings: Sequence[str] = ()) -> Table:
         raise RecipeError(f"{path}: no such recipe; give the path of a TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError, RecursionError) as error:
         raise RecipeError(f"{path}: not a TOML recipe ({error}); see the recipes for examples") from None
+    return overlaid(recipe, settings)
+
+
+def overlaid(recipe: Table, settings: Sequence[str]) -> Table:
+    """Tables with ``section.key=value`` settings laid over them.
+
+    Raises
+    ------
+    RecipeError
+        If a setting is malformed.
+    """
+    recipe = copy.deepcopy(recipe)
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key.strip():

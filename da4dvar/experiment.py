@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
 
+from da4dvar.baselines import Baseline
 from da4dvar.baselines.climatology import Climatology
+from da4dvar.baselines.eof_interpolation import EofInterpolation
+from da4dvar.baselines.eof_iteration import EofIteration
 from da4dvar.baselines.linear import Linear
+from da4dvar.baselines.nearest_stations import NearestStations
+from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
 from da4dvar.config import build, call, class_of
 from da4dvar.errors import DataError, nearest
 from da4dvar.fields.conform import pick
@@ -19,7 +24,15 @@ from da4dvar.fields.store import load_dataset
 
 Labelled = TypeVar("Labelled", xr.Dataset, xr.DataArray)
 
-METHODS = {"linear": Linear, "climatology": Climatology}
+METHODS: dict[str, Callable[..., Baseline]] = {
+    "linear": Linear,
+    "climatology": Climatology,
+    "optimal_interpolation": OptimalInterpolation,
+    "eof_iteration": EofIteration,
+    "eof_interpolation": EofInterpolation,
+    "nearest_stations": NearestStations,
+}
+WITH_HISTORY = ("climatology", "eof_interpolation")
 ROLES = {"time": "T", "lat": "Y", "lon": "X"}
 
 
@@ -123,13 +136,14 @@ def fill_classically(
     Parameters
     ----------
     ds : Dataset
-    method : {"linear", "climatology"}
+    method : str
+        A baseline: see :mod:`da4dvar.baselines`.
     variable : mapping of str to str
         Names of the result and of their sources in `ds`; every variable of numbers if empty.
     dim : mapping of str to str
         The name of the dimension time in `ds`, where it is another.
     history : str, optional
-        Path of other years, for the climatology.
+        Path of other years, for the climatology and the EOFs.
     """
     if method not in METHODS:
         raise DataError(f"there is no method {method!r}: {nearest(method, METHODS)}")
@@ -145,10 +159,12 @@ def fill_classically(
                 f"variable {name!r} has no dimension {time!r} (it has "
                 f"{', '.join(map(str, ds[name].dims))}); say which is time with --dim time=NAME"
             )
-    if method == "linear":
-        return ds.assign(Linear(time).interpolate(ds[names]).data_vars)
-    past = None if history is None else load_dataset(history)[names]
-    return ds.assign(Climatology(time, history=past).interpolate(ds[names]).data_vars)
+    arguments: dict[str, Any] = {"time": time}
+    if history is not None:
+        if method not in WITH_HISTORY:
+            raise DataError(f"--history is for {' and '.join(WITH_HISTORY)}, not for {method}; leave it out")
+        arguments["history"] = load_dataset(history)[names]
+    return ds.assign(METHODS[method](**arguments).interpolate(ds[names]).data_vars)
 
 
 def numeric(ds: xr.Dataset) -> list[str]:

@@ -15,6 +15,7 @@ from da4dvar import config
 from da4dvar.errors import DataError, RecipeError, nearest
 from da4dvar.fields.conform import pick
 from da4dvar.fields.gaps import GapPattern, Mixture, Transplanted
+from da4dvar.fields.holdout import Holdout
 from da4dvar.fields.store import open_dataset
 from da4dvar.interpolator import Interpolator
 from da4dvar.layout import Layout
@@ -26,7 +27,7 @@ SECTIONS = (
     "title", "row", "data", "gaps", "layout", "scaling", "prior", "observation", "solver", "cost",
     "first_guess", "train",
 )  # fmt: skip
-DATA_KEYS = ("path", "simulate", "observed", "truth", "mask", "noise", "train", "validation")
+DATA_KEYS = ("path", "simulate", "observed", "truth", "mask", "noise", "train", "validation", "hidden")
 GAP_SOURCE = ("path", "variable", "rename", "select")
 
 
@@ -62,9 +63,12 @@ class Recipe:
         self.tables, self.folder = tables, folder
         self.data_table = dict(tables["data"])
         config.check_keys(self.data_table, DATA_KEYS, "data")
+        if "hidden" in self.data_table:
+            self.data_table.setdefault("train", {})
+            self.data_table.setdefault("validation", self.data_table["train"])
         for key in ("train", "validation"):
             if key not in self.data_table:
-                raise RecipeError(f"data: no {key!r}; say which part of the data that is")
+                raise RecipeError(f"data: no {key!r}; say which part of the data that is, or `hidden`")
         if ("path" in self.data_table) == ("simulate" in self.data_table):
             raise RecipeError("data: expected either `path` or `simulate`")
         self.layout = config.call(Layout, tables["layout"], "layout")
@@ -74,20 +78,48 @@ class Recipe:
 
         Parameters
         ----------
-        part : {"train", "validation"}
+        part : {"train", "validation", "test"}
+            The last where points are `hidden`: all but them, and they as the truth.
         """
-        ds = select(self._source(), self.data_table[part], f"data.{part}")
+        seen, ds = self._seen(part)
+        if "hidden" in self.data_table:
+            return self._with_hidden(seen, part)
+        if "truth" not in self.data_table:
+            return Data(seen, None)
+        true_names = self.data_table["truth"]
+        truth = xr.Dataset({n: pick(ds, true_names.get(n, n)).rename(n) for n in self.layout.variables})
+        return Data(seen, truth.load())
+
+    def tests(self) -> dict[str, xr.Dataset]:
+        """The points kept for the test, true where hidden, by what they were hidden as."""
+        return self.holdout.tests(self._seen("train")[0], self.time)
+
+    def _seen(self, part: str) -> tuple[xr.Dataset, xr.Dataset]:
+        """What is observed of a part of the data, by the names of the layout, and all that there is of it."""
+        ds = select(self._source(), self.data_table.get(part, self.data_table["train"]), f"data.{part}")
         observed = self.data_table.get("observed", {})
         names = {n: observed.get(n, n) for n in self.layout.variables}
         seen = xr.Dataset({n: pick(ds, source).rename(n) for n, source in names.items()})
         if "mask" in self.data_table:
             seen = seen.where(pick(ds, self.data_table["mask"]) != 0)
-        seen = seen.assign_attrs(ds.attrs).load()
-        if "truth" not in self.data_table:
-            return Data(seen, None)
-        true_names = self.data_table["truth"]
-        truth = xr.Dataset({n: pick(ds, true_names.get(n, n)).rename(n) for n in names})
-        return Data(seen, truth.load())
+        return seen.assign_attrs(ds.attrs).load(), ds
+
+    def _with_hidden(self, seen: xr.Dataset, part: str) -> Data:
+        """All of the data but for the points kept for the test and for the validation: its truth."""
+        kept, test, rest, checked = self.holdout.parts(seen, self.time)
+        if part == "test":
+            return Data(kept, test)
+        return Data(rest, checked if part == "validation" else None)
+
+    @property
+    def holdout(self) -> Holdout:
+        """Which observed points are kept from the training."""
+        return config.call(Holdout, self.data_table.get("hidden", {}), "data.hidden")
+
+    @property
+    def time(self) -> str:
+        """The name of the dimension of time."""
+        return str(self.tables.get("cost", {}).get("time", "time"))
 
     def gaps(self) -> GapPattern | None:
         """The gap patterns to draw, if the recipe names any."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ from da4dvar.cli.shell import (
     Overwrite,
     Quiet,
     Renamed,
+    Seed,
     app,
     command,
     opened,
@@ -20,13 +22,15 @@ from da4dvar.cli.shell import (
     say,
     split,
 )
+from da4dvar.errors import DataError
 from da4dvar.progress import shown
 
 
 @app.command()
 def interpolate(
     files: Inputs,
-    model: Annotated[str, typer.Option(help="A model that ships with the package, or a path.")],
+    model: Annotated[str | None, typer.Option(help="A model that ships with the package, or a path.")] = None,
+    fit: Annotated[bool, typer.Option("--fit", help="Learn a model from the data set itself.")] = False,
     variable: Renamed = None,
     dim: Dims = None,
     mask: Mask = None,
@@ -38,19 +42,76 @@ def interpolate(
     ] = None,
     overwrite: Overwrite = False,
     batch_size: Annotated[int, typer.Option(help="Windows solved at once.", min=1)] = 16,
+    minutes: Annotated[float, typer.Option(help="With --fit: minutes of training.")] = 10.0,
+    method: Annotated[
+        str, typer.Option(help="With --fit: learned, a baseline, or auto for the best of all.")
+    ] = "learned",
+    recipe: Annotated[
+        str | None, typer.Option(help="With --fit: a recipe whose tables replace the choice.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="With --fit: section.key=value, laid over the recipe. Repeatable."),
+    ] = None,
+    save: Annotated[Path | None, typer.Option(help="With --fit: where to keep the model.")] = None,
+    seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Fill the gaps of a data set with a learned model.
+    """Fill the gaps of a data set with a learned model: one that is there, or one of its own.
 
     Example: da4dvar interpolate gappy.nc filled.nc --model oisst-tasman
+
+    Example: da4dvar interpolate gappy.nc filled.nc --fit --minutes 10
+
+    With --fit the choice is printed, and the recipe written beside the output (filled.recipe.toml); the table
+    has the errors of the model and of every baseline on points hidden from all of them.
     """
-    from da4dvar.fields.store import add_history, write_dataset
-    from da4dvar.modelfile import load
+    from da4dvar.fields.store import add_history, check_output, files_of, write_dataset
 
     inputs, output = split(files)
     names, dims = pairs(variable, "--variable"), pairs(dim, "--dim")
+    if fit == (model is not None):
+        raise DataError("expected either --model NAME or --fit, which learns from the data set itself")
+    if fit:
+        from da4dvar.fit_file import fill_by_fit, table_of, write_recipe
+
+        beside = Path(output).with_suffix(".recipe.toml")
+        check_output(output, files_of(inputs), overwrite)
+        for path in (beside, *([save] if save else [])):
+            if path.exists() and not overwrite:
+                raise DataError(
+                    f"{path}: exists already; say --overwrite to replace it, or name another output"
+                )
+        tell = (lambda line: None) if quiet else say
+        with shown("fitting", quiet):
+            ds = opened(inputs, output, overwrite)
+            done = fill_by_fit(
+                files_of(inputs),
+                ds,
+                variable=names,
+                dim=dims,
+                mask=mask,
+                minutes=minutes,
+                method=method,
+                recipe=recipe,
+                settings=settings,
+                seed=seed,
+                keep_observed=keep_observed,
+                say=tell,
+            )
+            write_dataset(add_history(done.data, command()), output, overwrite)
+            if done.fitted is not None:
+                write_recipe(done.fitted.tables, beside)
+                if save is not None:
+                    done.fitted.model.save(save)
+        if done.fitted is not None:
+            typer.echo(table_of(done.fitted.scores))
+        tell(f"wrote {output}, filled by: {done.method}")
+        return
+    from da4dvar.modelfile import load
+
     with shown("interpolating", quiet) as progress:
-        ds, loaded = opened(inputs, output, overwrite), load(model)
+        ds, loaded = opened(inputs, output, overwrite), load(str(model))
         filled = loaded.interpolate(
             ds,
             variable=names,
@@ -69,8 +130,8 @@ def interpolate(
 @app.command()
 def baseline(
     files: Inputs,
-    method: Annotated[str, typer.Option(help="linear or climatology.")] = "linear",
-    history: Annotated[str | None, typer.Option(help="Other years, for the climatology.")] = None,
+    method: Annotated[str, typer.Option(help="linear, climatology, optimal_interpolation, eof_iteration, …")] = "linear",
+    history: Annotated[str | None, typer.Option(help="Other years, for the climatology and the EOFs.")] = None,
     variable: Renamed = None,
     dim: Dims = None,
     overwrite: Overwrite = False,

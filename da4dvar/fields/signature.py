@@ -60,7 +60,7 @@ class Signature:
             described[dim] = Dimension(
                 role=None if coordinate is None else axis_role(coordinate),
                 standard_name=None if coordinate is None else coordinate.attrs.get("standard_name"),
-                spacing=None if coordinate is None else spacing(coordinate),
+                spacing=None if coordinate is None or uneven(coordinate) else spacing(coordinate),
                 dates=coordinate is not None and is_dates(coordinate),
                 size=ds.sizes[dim] if dim in fixed else None,
             )
@@ -108,6 +108,15 @@ def steps(coordinate: xr.DataArray) -> np.ndarray | None:
     if is_dates(coordinate):
         return np.array([(b - a).total_seconds() for a, b in itertools.pairwise(values)])
     return np.diff(values.astype("float64")) if values.dtype.kind in "iuf" else None
+
+
+def uneven(coordinate: xr.DataArray) -> bool:
+    """Whether steps differ by more than a tenth, as where winters are left out: no step is expected then."""
+    differences = steps(coordinate)
+    if differences is None or not differences.size:
+        return False
+    usual = np.median(differences)
+    return bool(np.abs(differences - usual).max() > 0.1 * abs(usual))
 
 
 def spacing(coordinate: xr.DataArray) -> float | None:

@@ -13,7 +13,7 @@ from da4dvar.benchmark import Benchmark
 from da4dvar.modelfile import PRETRAINED
 
 HERE = Path(__file__).parent
-SHIPPED = {"lorenz96": "unet-lstm", "lorenz96-ode": "ode-lstm-lm"}
+SHIPPED = {"lorenz96": "unet-lstm-any", "lorenz96-ode": "unet-ode-lm"}
 
 
 def main() -> None:

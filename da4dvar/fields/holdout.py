@@ -1,0 +1,152 @@
+"""Observed points hidden from everything, to score with: in the shapes of the data's own gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.errors import DataError
+from da4dvar.fields.runs import Runs, gap_lengths
+
+# Longer runs say little: half of a series hidden is another series.
+LONGEST = 0.25
+
+
+def hidden_points(
+    observed: xr.DataArray,
+    time: str,
+    fraction: float,
+    seed: int | Sequence[int],
+    lengths: Sequence[int] = (),
+) -> xr.DataArray:
+    """Some of the observed points of a variable, chosen as its gaps would.
+
+    A field over two dimensions or more, at some of its times, loses what is not seen at another time, as if
+    its clouds had moved. Series, one by one, lose runs of steps, as long as their gaps.
+
+    Parameters
+    ----------
+    observed : DataArray of bool
+    time : str
+    fraction : float
+        Part of the observed points that is hidden, about.
+    seed : int or sequence of int
+    lengths : sequence of int, optional
+        Lengths of runs, for any variable; those of its gaps if not given.
+
+    Returns
+    -------
+    DataArray of bool
+        True where a point is observed and hidden; dimensions as they came.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than 20 points to hide.
+    """
+    if not 0 < fraction < 0.5:
+        raise DataError(f"the part to hide is {fraction}, expected above 0 and below 0.5")
+    generator = np.random.default_rng(seed)
+    if not len(lengths) and observed.ndim > 2 and observed.sizes[time] > 1:
+        hidden = _shapes(observed, time, fraction, generator)
+    else:
+        hidden = _runs(observed, time, fraction, generator, lengths)
+    if int(hidden.sum()) < 20:
+        raise DataError(
+            f"variable {observed.name!r} has {int(observed.sum())} observed points, too few to hide some and "
+            "learn from the others; use a baseline (da4dvar baseline --method linear)"
+        )
+    return hidden
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """Which observed points are kept from a training: some for the test, some to choose by.
+
+    Parameters
+    ----------
+    test, validation : float
+        Part of the observed points of a variable, for each of `lengths`.
+    lengths : sequence of int
+        Steps of the blocks that are hidden, series by series; in the shapes of the data's own gaps if empty.
+    seed : int
+    """
+
+    test: float = 0.05
+    validation: float = 0.05
+    lengths: Sequence[int] = ()
+    seed: int = 0
+
+    def tests(self, ds: xr.Dataset, time: str) -> dict[str, xr.Dataset]:
+        """The points kept for the test, true where hidden, by what they were hidden as."""
+        return self._points(ds, time, self.test, self.seed)
+
+    def parts(self, ds: xr.Dataset, time: str) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset, xr.Dataset]:
+        """What is left without the test, the test's points, what is left of that, and the validation's."""
+        rest, test = apart(ds, self.tests(ds, time))
+        return rest, test, *apart(rest, self._points(rest, time, self.validation, self.seed + 1))
+
+    def _points(self, ds: xr.Dataset, time: str, part: float, seed: int) -> dict[str, xr.Dataset]:
+        out = {}
+        for kind in [[n] for n in self.lengths] or [[]]:
+            hidden = {
+                name: hidden_points(ds[name].notnull(), time, part, [seed, number, *kind], kind)
+                for number, name in enumerate(ds.data_vars)
+            }
+            out[f"blocks of {kind[0]}" if kind else "all"] = xr.Dataset(hidden)
+        return out
+
+
+def apart(ds: xr.Dataset, points: Mapping[str, xr.Dataset]) -> tuple[xr.Dataset, xr.Dataset]:
+    """A data set without some of its points, and those points alone."""
+    rest, kept = ds.copy(), ds.copy()
+    for name in ds.data_vars:
+        hidden = np.any([p[name].values for p in points.values()], axis=0)
+        rest[name] = ds[name].copy(data=np.where(hidden, np.nan, ds[name].values))
+        kept[name] = ds[name].copy(data=np.where(hidden, ds[name].values, np.nan))
+    return rest, kept
+
+
+def own_lengths(observed: xr.DataArray, time: str, number: int = 20) -> list[int]:
+    """Lengths of runs that are spread like those of a variable's gaps: its quantiles."""
+    most = max(1, int(LONGEST * observed.sizes[time]))
+    found = gap_lengths(observed, time, most)
+    if not found.size:
+        return [1]
+    return np.quantile(found, (np.arange(number) + 0.5) / number, method="nearest").astype(int).tolist()
+
+
+def _shapes(
+    observed: xr.DataArray, time: str, fraction: float, generator: np.random.Generator
+) -> xr.DataArray:
+    seen = observed.transpose(time, ...).values
+    wanted = fraction * seen.sum()
+    hidden = np.zeros_like(seen)
+    for step in generator.permutation(len(seen)):
+        if hidden.sum() >= wanted:
+            break
+        other = int(generator.integers(len(seen)))
+        hidden[step] = seen[step] & ~seen[other]
+    order = (time, *(d for d in observed.dims if d != time))
+    return xr.DataArray(hidden, dims=order, coords=observed.coords).transpose(*observed.dims)
+
+
+def _runs(
+    observed: xr.DataArray,
+    time: str,
+    fraction: float,
+    generator: np.random.Generator,
+    lengths: Sequence[int],
+) -> xr.DataArray:
+    lengths = list(lengths) or own_lengths(observed, time)
+    sizes = {str(d): n for d, n in observed.sizes.items()}
+    hidden = np.zeros(observed.shape, dtype=bool)
+    wanted = fraction * int(observed.sum())
+    while hidden.sum() < wanted:
+        # In small portions: what is hidden is counted in observed points, what is drawn in cells.
+        kept = Runs(lengths, 1 - fraction / 4, time).draw(generator, sizes)
+        hidden |= observed.values & ~kept
+    return observed.copy(data=hidden)

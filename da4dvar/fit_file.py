@@ -1,0 +1,148 @@
+"""A gappy file learned from and filled: what ``da4dvar interpolate --fit`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import tomli_w
+import xarray as xr
+
+from da4dvar.config import Table, read_recipe
+from da4dvar.errors import DataError, nearest
+from da4dvar.evaluation import as_columns
+from da4dvar.experiment import dims_by_role, numeric
+from da4dvar.fields.conform import pick
+from da4dvar.fitting import LEARNED, Fitted, Scores, fit_to
+
+AUTO = "auto"
+
+
+@dataclass
+class Filled:
+    """What came of a gappy file.
+
+    Attributes
+    ----------
+    data : Dataset
+    method : str
+        What filled it: "learned", a baseline, or "none" if there was no gap.
+    fitted : Fitted, optional
+        The model and its scores, if there was a gap.
+    """
+
+    data: xr.Dataset
+    method: str
+    fitted: Fitted | None
+
+
+def fill_by_fit(
+    inputs: list[str],
+    ds: xr.Dataset,
+    *,
+    variable: Mapping[str, str],
+    dim: Mapping[str, str],
+    mask: str | None = None,
+    minutes: float = 10.0,
+    method: str = LEARNED,
+    recipe: str | None = None,
+    settings: list[str] | None = None,
+    seed: int = 0,
+    keep_observed: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> Filled:
+    """Learn from the observations of a data set, score what was learned, and fill the gaps.
+
+    Parameters
+    ----------
+    inputs : list of str
+        The files of the data set, for the recipe.
+    ds : Dataset
+    variable : mapping of str to str
+        Names of the result and of the variables of `ds`; every variable with gaps if empty.
+    dim : mapping of str to str
+        The name of the dimension of time, where it is another.
+    mask : str, optional
+        A variable of `ds`, non-zero or true where there is an observation.
+    minutes : float
+        Of the training.
+    method : str
+        "learned", "auto" for the best on the points kept for the score, or the name of a baseline.
+    recipe : str, optional
+        A recipe whose tables replace the choice.
+    settings : list of str, optional
+        ``section.key=value``, laid over it.
+    seed : int
+    keep_observed : bool
+        Put the observed values back.
+    say : callable
+        Told each choice in a line.
+
+    Raises
+    ------
+    DataError
+        If the data cannot be learned from.
+    """
+    if minutes <= 0:
+        raise DataError(f"--minutes {minutes:g}: expected above 0")
+    sources = dict(variable) or {name: name for name in numeric(ds)}
+    if not sources:
+        raise DataError("there is no variable of numbers to fill")
+    arrays = {name: pick(ds, source) for name, source in sources.items()}
+    if mask is not None:
+        seen = pick(ds, mask).fillna(0) != 0
+        arrays = {name: a.where(seen).transpose(*a.dims) for name, a in arrays.items()}
+    if not variable:
+        arrays = {name: array for name, array in arrays.items() if bool(array.isnull().any())}
+    if not any(bool(array.isnull().any()) for array in arrays.values()):
+        say(f"{', '.join(sources)}: no gap; copied as it is")
+        return Filled(ds, "none", None)
+    first = next(iter(arrays.values()))
+    unlike = [name for name, array in arrays.items() if set(array.dims) != set(first.dims)]
+    if unlike:
+        raise DataError(
+            f"variables {first.name!r} and {unlike[0]!r} have other dimensions "
+            f"({', '.join(map(str, first.dims))}; {', '.join(map(str, arrays[unlike[0]].dims))}); "
+            "fit them one by one with --variable"
+        )
+    time = dims_by_role(first, dim).get("time", "time")
+    if time not in first.dims:
+        raise DataError(
+            f"variable {first.name!r} has no dimension {time!r} (it has {', '.join(map(str, first.dims))}); "
+            "say which is time with --dim time=NAME"
+        )
+    tables = read_recipe(Path(recipe)) if recipe else None
+    names = {name: sources[name] for name in arrays}
+    fitted = fit_to(inputs, names, time, minutes, mask, tables, settings or [], seed, say=say)
+    known = [LEARNED, AUTO, *fitted.baselines]
+    if method not in known:
+        raise DataError(f"--method {method!r}: {nearest(method, known)}")
+    best = fitted.scores.best()
+    chosen = best if method == AUTO else method
+    if chosen != best:
+        say(f"{best} has the lower error on the points that nothing has seen; --method auto takes it")
+    if chosen == LEARNED:
+        filled = fitted.model.interpolate(ds, variable=names, mask=mask, keep_observed=keep_observed)
+    else:
+        part = xr.Dataset({n: array.rename(n) for n, array in arrays.items()}, attrs=ds.attrs)
+        filled = fitted.baselines[chosen].interpolate(part)
+        if keep_observed:
+            filled = filled.assign({n: filled[n].copy(data=part[n].fillna(filled[n]).data) for n in names})
+    for name in names:
+        filled[name].attrs["rmse_on_hidden_points"] = fitted.scores.of(chosen, name)
+    return Filled(filled, chosen, fitted)
+
+
+def table_of(scores: Scores) -> str:
+    """The scores for reading: a line for each method, a column for each class of gaps."""
+    best = scores.best()
+    rows = [["RMSE on hidden points", "", *scores.columns], ["points", "", *map(str, scores.points)]]
+    for method, errors in sorted(scores.methods.items(), key=lambda row: row[1][0]):
+        rows.append([method, "best" if method == best else "", *(f"{e:.4g}" for e in errors)])
+    return as_columns(rows)
+
+
+def write_recipe(tables: Table, path: Path) -> None:
+    """The recipe that was used, to be changed and given back with --recipe."""
+    path.write_text(tomli_w.dumps(tables), encoding="utf-8")

@@ -1,0 +1,247 @@
+"""From one gappy data set to a model of it, with its score on points that nothing has seen."""
+
+from __future__ import annotations
+
+import tempfile
+import time as clock
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+
+from da4dvar import config
+from da4dvar.baselines import Baseline
+from da4dvar.choice import choose
+from da4dvar.config import Table
+from da4dvar.fields.character import Character, character_of
+from da4dvar.fields.conform import pick
+from da4dvar.fields.gap_geometry import gap_length
+from da4dvar.fields.holdout import own_lengths
+from da4dvar.fields.store import load_dataset
+from da4dvar.interpolator import Interpolator
+from da4dvar.recipe import Data, Recipe
+
+Say = Callable[[str], None]
+LEARNED = "learned"
+# Classes of gaps, in steps: up to and including each.
+CLASSES = (1, 3, 7, 14, 30)
+# Part of the minutes given that first guesses may take.
+GUESSING = 0.3
+MOST_DRAWS = 8
+
+
+@dataclass
+class Scores:
+    """Root mean square errors of every method on the points kept for the test.
+
+    Attributes
+    ----------
+    methods : dict of str to list of float
+        For each variable in turn: all gaps, then each class of gap lengths; NaN where there is no point.
+    columns : list of str
+    points : list of int
+        The number of points behind each column.
+    """
+
+    methods: dict[str, list[float]]
+    columns: list[str]
+    points: list[int]
+
+    def best(self) -> str:
+        """The method with the lowest error, each variable's in units of the best of it."""
+        totals = [k for k, c in enumerate(self.columns) if c.endswith("all")]
+        rows = {name: np.array([row[k] for k in totals]) for name, row in self.methods.items()}
+        least = np.nanmin(np.stack(list(rows.values())), axis=0)
+        return min(rows, key=lambda name: float(np.nan_to_num((rows[name] / least).mean(), nan=np.inf)))
+
+    def of(self, method: str, variable: str) -> float:
+        """The error of a method on all points of a variable."""
+        return self.methods[method][self.columns.index(f"{variable}, all")]
+
+
+@dataclass
+class Fitted:
+    """A model of a data set, and what is known of it.
+
+    Attributes
+    ----------
+    model : Interpolator
+    tables : dict
+        The recipe it was made by.
+    scores : Scores
+        Of it and of the baselines.
+    baselines : dict of str to Baseline
+    """
+
+    model: Interpolator
+    tables: Table
+    scores: Scores
+    baselines: dict[str, Baseline]
+
+
+def candidates(character: Character) -> dict[str, Table]:
+    """The baselines that can fill data of a character, as tables."""
+    time = character.time
+    tables: dict[str, Table] = {
+        "linear": {"kind": "linear", "time": time},
+        "climatology": {"kind": "climatology", "time": time},
+        "optimal_interpolation": {"kind": "optimal_interpolation", "time": time},
+    }
+    if character.space:
+        tables["eof_iteration"] = {"kind": "eof_iteration", "time": time}
+    if len(character.space) == 1:
+        tables["nearest_stations"] = {"kind": "nearest_stations", "time": time}
+    return tables
+
+
+def fit_to(
+    paths: Sequence[str],
+    variables: Mapping[str, str],
+    time: str,
+    minutes: float,
+    mask: str | None = None,
+    recipe: Table | None = None,
+    settings: Sequence[str] = (),
+    seed: int = 0,
+    folder: Path | None = None,
+    say: Say = lambda line: None,
+) -> Fitted:
+    """Choose a model for a gappy file, learn it from what is observed, and score it.
+
+    A part of the observed points is kept from everything for the score, and another part from the training
+    for the choice of the first guess and of the checkpoint.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        NetCDF files or Zarr stores, opened as one.
+    variables : mapping of str to str
+        Names of the result, and of the variables of the file.
+    time : str
+    minutes : float
+        Of the training; first guesses are made within a part of them.
+    mask : str, optional
+        A variable of the file, non-zero or true where there is an observation.
+    recipe : dict, optional
+        Tables of a recipe, each in place of the one that would be chosen.
+    settings : sequence of str
+        ``section.key=value``, laid over them.
+    seed : int
+    folder : Path, optional
+        Where checkpoints are kept.
+    say : callable
+        Told each choice in a line.
+
+    Raises
+    ------
+    DataError
+        If there is too little to learn from.
+    """
+    ds = load_dataset(paths)
+    array = pick(ds, next(iter(variables.values())))
+    if mask is not None:
+        array = array.where(pick(ds, mask).fillna(0) != 0).transpose(*array.dims)
+    character = character_of(array, time)
+    tables, reasons = choose(character, list(variables), own_lengths(array.notnull(), time))
+    tables["title"] = f"Fitted to {Path(paths[0]).name}"
+    tables["data"] = {
+        "path": [str(Path(p).resolve()) for p in paths],
+        "hidden": {"test": 0.05, "validation": 0.05, "seed": seed},
+    }
+    if any(name != source for name, source in variables.items()):
+        tables["data"]["observed"] = dict(variables)
+    if mask is not None:
+        tables["data"]["mask"] = mask
+    tables["train"]["seed"] = seed
+    tables = config.overlaid(tables | (recipe or {}), settings)
+    for line in reasons:
+        say(line)
+    offered = candidates(character)
+    baselines = {name: config.build("baseline", table) for name, table in offered.items()}
+    begun = Recipe(tables, Path()).data("validation")
+    scores, seconds = scored(baselines, begun, time)
+    if "first_guess" not in tables:
+        guess = scores.best()
+        tables["first_guess"] = offered[guess]
+        draws = GUESSING * 60 * minutes / max(seconds[guess], 0.1)
+        tables["train"]["draws"] = int(np.clip(draws, 2, MOST_DRAWS))
+        say(f"first guess: {guess}, the best baseline on points hidden for the choice")
+    if "steps" not in tables["train"]:
+        tables["train"]["steps"] = steps_in(Recipe(tables, Path()), 60 * minutes)
+        tables["train"]["validate_every"] = max(10, tables["train"]["steps"] // 20)
+        say(f"training: {tables['train']['steps']} steps, what {minutes:g} minutes allow")
+    made = Recipe(tables, Path())
+    with tempfile.TemporaryDirectory() as temporary:
+        model = made.train(Path(temporary) if folder is None else folder)
+    scores, _ = scored({LEARNED: model, **baselines}, made.data("test"), time, made.tests())
+    model.scores["test_rmse"] = dict(zip(scores.columns, scores.methods[LEARNED], strict=True))
+    return Fitted(model, tables, scores, baselines)
+
+
+def scored(
+    methods: Mapping[str, Any], data: Data, time: str, sets: Mapping[str, xr.Dataset] | None = None
+) -> tuple[Scores, dict[str, float]]:
+    """Errors of methods at the points of a truth, and the seconds that each took.
+
+    Parameters
+    ----------
+    methods : mapping of str to Interpolator or Baseline
+    data : Data
+        What they see, and the truth.
+    time : str
+    sets : mapping of str to Dataset of bool, optional
+        Kinds of points to tell apart; classes of gap lengths if not given.
+    """
+    assert data.truth is not None
+    columns, points, masks = [], [], []
+    for name in data.seen.data_vars:
+        wanted = data.truth[name].notnull().values
+        lengths = gap_length(data.seen[name].notnull(), time).values
+        kinds = {"all": wanted}
+        if sets is None or len(sets) == 1:
+            lows = (0, *CLASSES)
+            kinds |= {
+                f"gaps ≤ {high}": wanted & (lengths > low) & (lengths <= high)
+                for low, high in zip(lows, CLASSES, strict=False)
+            }
+            kinds[f"gaps > {CLASSES[-1]}"] = wanted & (lengths > CLASSES[-1])
+        else:
+            kinds |= {kind: wanted & of[name].values for kind, of in sets.items()}
+        for kind, here in kinds.items():
+            if here.sum() >= 10 or kind == "all":
+                columns.append(f"{name}, {kind}")
+                points.append(int(here.sum()))
+                masks.append((name, here))
+    rows, seconds = {}, {}
+    for method, thing in methods.items():
+        begin = clock.monotonic()
+        filled = thing.interpolate(data.seen)
+        seconds[method] = clock.monotonic() - begin
+        errors = {name: (filled[name].values - data.truth[name].values) ** 2 for name in data.seen.data_vars}
+        rows[method] = [float(np.sqrt(np.mean(errors[name][here]))) for name, here in masks]
+    return Scores(rows, columns, points), seconds
+
+
+def steps_in(recipe: Recipe, seconds: float, tries: int = 3) -> int:
+    """Updates that fit into a time, by the time that a few take."""
+    from da4dvar.training import Training, reconstruction_loss
+
+    table = {k: v for k, v in recipe.tables["train"].items() if k not in ("steps", "validate_every")}
+    plan = config.call(Training, table, "train")
+    seen = recipe.data("train").seen
+    model = recipe.interpolator({str(d): n for d, n in seen.sizes.items()}).model
+    cells = [recipe.layout.window.get(d, seen.sizes[d]) for d in recipe.layout.axes]
+    channels = recipe.layout.channel_count({str(d): n for d, n in seen.sizes.items()})
+    y = torch.zeros(plan.batch, channels, *cells)
+    sample = {"y": y, "mask": y == 0, "x0": y, "target": y, "sought": y == 0}
+    best = np.inf
+    for _ in range(tries):
+        begin = clock.monotonic()
+        reconstruction_loss(model, sample, plan.nu)[0].backward()
+        best = min(best, clock.monotonic() - begin)
+    # A tenth for drawing samples, and a tenth for the validations.
+    return max(20, int(0.8 * seconds / best))
