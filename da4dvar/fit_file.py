@@ -13,8 +13,9 @@ from da4dvar.config import Table, read_recipe
 from da4dvar.errors import DataError, nearest
 from da4dvar.evaluation import as_columns
 from da4dvar.experiment import dims_by_role, numeric
+from da4dvar.fields.character import character_of
 from da4dvar.fields.conform import pick
-from da4dvar.fitting import LEARNED, Fitted, Scores, fit_to
+from da4dvar.fitting import LEARNED, Fitted, Scores, candidates, fit_to
 
 AUTO = "auto"
 
@@ -112,12 +113,12 @@ def fill_by_fit(
             f"variable {first.name!r} has no dimension {time!r} (it has {', '.join(map(str, first.dims))}); "
             "say which is time with --dim time=NAME"
         )
+    known = [LEARNED, AUTO, *candidates(character_of(first, time))]
+    if method not in known:
+        raise DataError(f"--method {method!r}: {nearest(method, known)}")
     tables = read_recipe(Path(recipe)) if recipe else None
     names = {name: sources[name] for name in arrays}
     fitted = fit_to(inputs, names, time, minutes, mask, tables, settings or [], seed, say=say)
-    known = [LEARNED, AUTO, *fitted.baselines]
-    if method not in known:
-        raise DataError(f"--method {method!r}: {nearest(method, known)}")
     best = fitted.scores.best()
     chosen = best if method == AUTO else method
     if chosen != best:

@@ -158,6 +158,8 @@ def fit_to(
         tables["data"]["mask"] = mask
     tables["train"]["seed"] = seed
     tables = config.overlaid(tables | (recipe or {}), settings)
+    # A mistake in a recipe shows before anything has taken time.
+    Recipe(tables, Path()).interpolator(character.sizes)
     for line in reasons:
         say(line)
     offered = candidates(character)

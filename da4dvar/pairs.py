@@ -9,10 +9,14 @@ import xarray as xr
 
 from da4dvar.errors import DataError
 from da4dvar.fields.gaps import GapPattern, own_gaps
+from da4dvar.fields.holdout import Holdout
 from da4dvar.fields.samples import Samples
 
 if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator
+
+# Part of the observed points that is hidden at a time, where a model learns from observations alone.
+HIDDEN = 0.15
 
 Parts = tuple[xr.Dataset, xr.Dataset | None, xr.Dataset, xr.Dataset | None]
 
@@ -68,15 +72,19 @@ def samples(
     """
     y = model.states(seen)
     target = None if truth is None else model.states(truth)
-    if truth is None and gaps is None:
-        gaps = own_gaps(y, model.layout, model.time)
     if model.first_guess is None:
+        if truth is None and gaps is None:
+            gaps = own_gaps(y, model.layout, model.time)
         scale = unit_of_noise(model) if noise else 1.0
         return Samples(y, target, gaps, model.layout, noise / scale, model.initial, model.time)
     generator = np.random.default_rng([seed, 3])
     drawn, guesses = [], []
-    for _ in range(draws if gaps is not None or noise else 1):
-        part = seen if gaps is None else seen.map(thinned, args=(gaps, generator))
+    for number in range(draws if truth is None or gaps is not None or noise else 1):
+        part = seen
+        if gaps is not None:
+            part = seen.map(thinned, args=(gaps, generator))
+        elif truth is None:
+            part, _ = Holdout(HIDDEN, seed=seed + number).taken(seen, model.time)
         if noise:
             part = part + noise * generator.standard_normal(y.shape[1:])
         drawn.append(model.states(part))

@@ -130,8 +130,12 @@ def interpolate(
 @app.command()
 def baseline(
     files: Inputs,
-    method: Annotated[str, typer.Option(help="linear, climatology, optimal_interpolation, eof_iteration, …")] = "linear",
-    history: Annotated[str | None, typer.Option(help="Other years, for the climatology and the EOFs.")] = None,
+    method: Annotated[
+        str, typer.Option(help="linear, climatology, optimal_interpolation, eof_iteration, …")
+    ] = "linear",
+    history: Annotated[
+        str | None, typer.Option(help="Other years, for the climatology and the EOFs.")
+    ] = None,
     variable: Renamed = None,
     dim: Dims = None,
     overwrite: Overwrite = False,

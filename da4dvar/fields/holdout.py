@@ -84,9 +84,13 @@ class Holdout:
         """The points kept for the test, true where hidden, by what they were hidden as."""
         return self._points(ds, time, self.test, self.seed)
 
+    def taken(self, ds: xr.Dataset, time: str) -> tuple[xr.Dataset, xr.Dataset]:
+        """What is left without the points of the test, and those points alone."""
+        return apart(ds, self.tests(ds, time))
+
     def parts(self, ds: xr.Dataset, time: str) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset, xr.Dataset]:
         """What is left without the test, the test's points, what is left of that, and the validation's."""
-        rest, test = apart(ds, self.tests(ds, time))
+        rest, test = self.taken(ds, time)
         return rest, test, *apart(rest, self._points(rest, time, self.validation, self.seed + 1))
 
     def _points(self, ds: xr.Dataset, time: str, part: float, seed: int) -> dict[str, xr.Dataset]:
