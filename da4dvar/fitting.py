@@ -201,7 +201,9 @@ def scored(
     assert data.truth is not None
     columns, points, masks = [], [], []
     for name in data.seen.data_vars:
-        wanted = data.truth[name].notnull().values
+        # A cell that is never seen is land to every method.
+        reached = data.seen[name].notnull().any(time)
+        wanted = (data.truth[name].notnull() & reached).transpose(*data.truth[name].dims).values
         lengths = gap_length(data.seen[name].notnull(), time).values
         kinds = {"all": wanted}
         if sets is None or len(sets) == 1:

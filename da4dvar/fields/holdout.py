@@ -24,8 +24,8 @@ def hidden_points(
 ) -> xr.DataArray:
     """Some of the observed points of a variable, chosen as its gaps would.
 
-    A field over two dimensions or more, at some of its times, loses what is not seen at another time, as if
-    its clouds had moved. Series, one by one, lose runs of steps, as long as their gaps.
+    A field over two dimensions or more, for as long as its gaps last, loses what is not seen at other times,
+    as if its clouds had moved. Series, one by one, lose runs of steps, as long as their gaps.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class Holdout:
     Parameters
     ----------
     test, validation : float
-        Part of the observed points of a variable, for each of `lengths`.
+        Part of the observed points of a variable, for each of `lengths`; none with 0.
     lengths : sequence of int
         Steps of the blocks that are hidden, series by series; in the shapes of the data's own gaps if empty.
     seed : int
@@ -98,6 +98,8 @@ class Holdout:
         for kind in [[n] for n in self.lengths] or [[]]:
             hidden = {
                 name: hidden_points(ds[name].notnull(), time, part, [seed, number, *kind], kind)
+                if part
+                else ds[name].isnull() & False
                 for number, name in enumerate(ds.data_vars)
             }
             out[f"blocks of {kind[0]}" if kind else "all"] = xr.Dataset(hidden)
@@ -129,11 +131,16 @@ def _shapes(
     seen = observed.transpose(time, ...).values
     wanted = fraction * seen.sum()
     hidden = np.zeros_like(seen)
-    for step in generator.permutation(len(seen)):
+    lengths = own_lengths(observed, time)
+    # No more than half of what is wanted at once, or a single cloud would be all of it.
+    usual = seen.sum() * (1 - seen.mean()) / len(seen)
+    most = max(1, int(0.5 * wanted / max(usual, 1)))
+    for _ in range(100 * len(seen)):
         if hidden.sum() >= wanted:
             break
-        other = int(generator.integers(len(seen)))
-        hidden[step] = seen[step] & ~seen[other]
+        steps = min(int(generator.choice(lengths)), most, len(seen) // 2)
+        first, other = generator.integers(len(seen) - steps + 1, size=2)
+        hidden[first : first + steps] |= seen[first : first + steps] & ~seen[other : other + steps]
     order = (time, *(d for d in observed.dims if d != time))
     return xr.DataArray(hidden, dims=order, coords=observed.coords).transpose(*observed.dims)
 

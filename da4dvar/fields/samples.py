@@ -82,7 +82,7 @@ class Samples:
         if self.first_guess is not None:
             self._first = self.first_guess.transpose(*order).values.astype("float32")
 
-    def draw(self, generator: np.random.Generator, tries: int = 20) -> Sample:
+    def draw(self, generator: np.random.Generator, tries: int = 200) -> Sample:
         """One sample; arrays have the shape of a tensor without its batch axis.
 
         Returns
