@@ -86,7 +86,7 @@ def samples(
         elif truth is None:
             part, _ = Holdout(HIDDEN, seed=seed + number).taken(seen, model.time)
         if noise:
-            part = part + noise * generator.standard_normal(y.shape[1:])
+            part = part.map(noisy, args=(noise, generator))
         drawn.append(model.states(part))
         guesses.append(model.states(model.first_guess.interpolate(part)))
     # As many as there are draws, without a copy.
@@ -106,6 +106,11 @@ def thinned(array: xr.DataArray, gaps: GapPattern, generator: np.random.Generato
     """A variable with the cells hidden that a pattern does not see."""
     kept = gaps.draw(generator, {str(d): n for d, n in array.sizes.items()})
     return array.where(xr.DataArray(kept, dims=array.dims))
+
+
+def noisy(array: xr.DataArray, noise: float, generator: np.random.Generator) -> xr.DataArray:
+    """A variable with noise of a standard deviation added."""
+    return array + noise * generator.standard_normal(array.shape)
 
 
 def unit_of_noise(model: Interpolator) -> float:

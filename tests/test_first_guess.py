@@ -88,7 +88,7 @@ def test_it_learns_and_comes_back_from_its_file(tmp_path) -> None:
 
 def test_noise_is_in_the_units_of_the_data() -> None:
     """What is seen differs from the observations by noise of the given size, and the guess is made of it."""
-    ds = make_sst(60)
+    ds = make_sst(60).transpose("lon", "time", "lat")
     made = model(first_guess=Linear()).prepare(ds)
     drawn = samples(made, ds, ds, None, noise=0.5, draws=1, seed=0)
     difference = (drawn.observed.isel(draw=0) - made.states(ds)) * made.scaling.std["sst"]

@@ -2,8 +2,9 @@
 
     python recipes/real-gaps/measure.py pm10 [--part test] [--model FILE] [--methods linear,nearest_stations]
 
-Choices are made on the points of the validation (`--part validation`). Those of the test are for the table: points
-that the recipe hides, or where it has a mask, what lies under that (`--part mask`, and `--mask` for another one).
+Choices are made on the points of the validation (`--part validation`). Those of the test are for the table:
+points that the recipe hides, or where it has a mask, what lies under that (`--part mask`, and `--mask` for
+another one).
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ HERE = Path(__file__).parent
 
 
 def under_mask(tables: Table) -> Data:
-    """What a recipe's mask leaves, and all of the values as the truth: those that are seen count for nothing."""
+    """What a recipe's mask leaves, and as the truth what it hides."""
     data = {k: v for k, v in tables["data"].items() if k != "hidden"} | {"train": {}, "validation": {}}
     seen = Recipe(tables | {"data": data}, HERE).data("train").seen
-    everything = Recipe(tables | {"data": {k: v for k, v in data.items() if k != "mask"}}, HERE).data("train").seen
+    del data["mask"]
+    everything = Recipe(tables | {"data": data}, HERE).data("train").seen
     return Data(seen, everything.where(seen.isnull()))
 
 
@@ -41,8 +43,8 @@ def main(name: str, part: str, mask: str | None, model: Path | None, only: list[
     if path.exists():
         methods = {LEARNED: da4dvar.load(path), **methods}
     scores, seconds = scored(methods, data, recipe.time, recipe.tests() if part == "test" else None)
-    which = f"under {tables['data']['mask']}" if part == "mask" else f"of the {part}, seed {recipe.holdout.seed}"
-    print(f"{name}, points {which}")
+    where = f"under {tables['data']['mask']}" if part == "mask" else f"of the {part}"
+    print(f"{name}, points {where}, seed {recipe.holdout.seed}")
     print(table_of(scores))
     print("seconds: " + ", ".join(f"{n} {s:.1f}" for n, s in seconds.items()))
 
@@ -53,7 +55,7 @@ if __name__ == "__main__":
     parser.add_argument("--part", choices=["validation", "test", "mask"], default="test")
     parser.add_argument("--mask", help="another mask than the recipe's")
     parser.add_argument("--model", type=Path)
-    parser.add_argument("--methods", default="", help="names of baselines, separated by commas; all if left out")
+    parser.add_argument("--methods", default="", help="baselines, separated by commas; all if left out")
     given = parser.parse_args()
     only = [n for n in given.methods.split(",") if n]
     main(given.name, given.part, given.mask, given.model, only)
