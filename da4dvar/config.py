@@ -62,6 +62,7 @@ KINDS: dict[str, dict[str, str]] = {
         "eof_iteration": "da4dvar.baselines.eof_iteration:EofIteration",
         "letks": "da4dvar.baselines.letks:LETKS",
         "linear": "da4dvar.baselines.linear:Linear",
+        "logarithmic": "da4dvar.baselines.logarithmic:Logarithmic",
         "nearest_stations": "da4dvar.baselines.nearest_stations:NearestStations",
         "optimal_interpolation": "da4dvar.baselines.optimal_interpolation:OptimalInterpolation",
     },
@@ -75,6 +76,7 @@ NESTED = {
     "cost": "cost",
     "first": "solver",
     "second": "solver",
+    "method": "baseline",
 }
 
 

@@ -95,6 +95,9 @@ def candidates(character: Character) -> dict[str, Table]:
         tables["eof_iteration"] = {"kind": "eof_iteration", "time": time}
     if len(character.space) == 1:
         tables["nearest_stations"] = {"kind": "nearest_stations", "time": time}
+    if character.offset is not None:
+        method = tables["nearest_stations" if len(character.space) == 1 else "optimal_interpolation"]
+        tables["logarithmic"] = {"kind": "logarithmic", "offset": character.offset, "method": method}
     return tables
 
 

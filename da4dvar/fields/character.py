@@ -35,6 +35,9 @@ class Character:
         Whether there are dates, over a year and a half or more.
     dated : bool
         Whether there are dates.
+    offset : float, optional
+        What may be added before taking the logarithm, a tenth of the median: for values that are never
+        negative and have a long tail (a skewness above 1).
     """
 
     time: str
@@ -45,6 +48,7 @@ class Character:
     memory: int
     seasonal: bool
     dated: bool
+    offset: float | None = None
 
 
 def character_of(array: xr.DataArray, time: str) -> Character:
@@ -73,7 +77,18 @@ def character_of(array: xr.DataArray, time: str) -> Character:
         memory_of(array, time, seasonal),
         seasonal,
         dated,
+        offset_of(array),
     )
+
+
+def offset_of(array: xr.DataArray) -> float | None:
+    """What may be added to a variable before its logarithm is taken, if that is of use."""
+    values = array.values[np.isfinite(array.values)].astype("float64")
+    if values.min() < 0 or not values.std() > 0:
+        return None
+    skewness = float(np.mean((values - values.mean()) ** 3) / values.std() ** 3)
+    # Two digits are enough, and read better in a recipe.
+    return float(f"{0.1 * np.median(values):.2g}") or None if skewness > 1 else None
 
 
 def places(array: xr.DataArray, time: str) -> tuple[str, ...]:

@@ -64,6 +64,14 @@ def test_places_are_found_by_role_or_come_last(dims: tuple[str, ...], expected: 
     assert places(array.expand_dims(depth=1), "time") == expected
 
 
+def test_a_long_tail_has_an_offset_for_its_logarithm() -> None:
+    """A tenth of the median where nothing is negative and the tail is long, and none otherwise."""
+    normal = series(0.0)
+    assert character_of(np.exp(normal), "time").offset == pytest.approx(0.1, rel=0.05)
+    assert character_of(normal, "time").offset is None
+    assert character_of(normal + 20, "time").offset is None
+
+
 def test_nothing_to_learn_from_is_refused() -> None:
     """One time, or no observation at all."""
     with pytest.raises(DataError, match="fewer than two times"):

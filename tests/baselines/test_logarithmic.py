@@ -1,0 +1,83 @@
+"""A method on the logarithm: its mean, its spread, and what has no logarithm."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.stats import lognorm
+
+from da4dvar.baselines.linear import Linear
+from da4dvar.baselines.logarithmic import Logarithmic
+from da4dvar.baselines.nearest_stations import NearestStations
+from da4dvar.config import build, describe
+from da4dvar.errors import DataError
+
+
+class Normal:
+    """A method that knows the mean and the spread, and looks at nothing."""
+
+    def __init__(self, mean: float, std: float) -> None:
+        self.mean, self.std = mean, std
+
+    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+        x = ds["x"].copy(data=np.full(ds["x"].shape, self.mean))
+        return ds.assign(x=x, x_std=xr.full_like(x, self.std))
+
+
+def test_mean_and_spread_are_those_of_a_log_normal_variable() -> None:
+    """Against scipy, less the offset; units go with both."""
+    ds = xr.Dataset({"x": ("time", [1.0, np.nan], {"units": "ug/m3"})})
+    out = Logarithmic(Normal(0.7, 0.5), offset=2.0).interpolate(ds)
+    oracle = lognorm(0.5, scale=np.exp(0.7))
+    np.testing.assert_allclose(out.x, oracle.mean() - 2.0)
+    np.testing.assert_allclose(out.x_std, oracle.std())
+    assert out.x_std.attrs["units"] == out.x.attrs["units"] == "ug/m3"
+
+
+def test_observed_values_survive_a_method_that_keeps_them() -> None:
+    """exp(log(x + c)) − c, and labels and encoding as they came."""
+    ds = xr.Dataset(
+        {"x": (("time", "s"), np.array([[1.0, 0.0], [np.nan, 5.0]], dtype="float32"))},
+        coords={"s": ["a", "b"], "n": ("s", [1, 2])},
+    )
+    ds.x.encoding = {"dtype": "int16"}
+    out = Logarithmic(Linear(), 1.0).interpolate(ds)
+    np.testing.assert_allclose(out.x.values[0], [1.0, 0.0], atol=1e-6)
+    assert out.x.dtype == "float32"
+    assert out.x.encoding == ds.x.encoding
+    xr.testing.assert_identical(out.drop_vars("x"), ds.drop_vars("x"))
+
+
+def test_it_wins_where_errors_grow_with_the_value() -> None:
+    """Stations that follow a signal with powers of their own, a fifth of the values hidden."""
+    generator = np.random.default_rng(0)
+    log = generator.standard_normal((900, 1)) + 0.2 * generator.standard_normal((900, 8))
+    log = log * generator.uniform(0.5, 1.5, 8)
+    truth = xr.Dataset({"x": (("time", "station"), np.exp(log))})
+    hidden = generator.random(log.shape) < 0.2
+    seen = truth.where(~hidden)
+    errors = [
+        float(np.sqrt(np.mean((m.interpolate(seen).x.values - truth.x.values)[hidden] ** 2)))
+        for m in (Logarithmic(NearestStations(), 0.0), NearestStations())
+    ]
+    assert errors[0] < 0.9 * errors[1]
+
+
+def test_a_value_without_a_logarithm_is_refused() -> None:
+    """The value and the offset are named."""
+    with pytest.raises(
+        DataError, match=r"'x' has the value -3, of which with offset 2 there is no logarithm"
+    ):
+        Logarithmic(Linear(), 2.0).interpolate(xr.Dataset({"x": ("time", [1.0, -3.0])}))
+    with pytest.raises(ValueError, match="offset is -1"):
+        Logarithmic(Linear(), -1.0)
+
+
+def test_a_table_names_the_method_within() -> None:
+    """A recipe and a model file can ask for it."""
+    table = {"kind": "logarithmic", "offset": 2.0, "method": {"kind": "nearest_stations", "neighbours": 7}}
+    made = build("baseline", table)
+    assert isinstance(made.method, NearestStations)
+    again = describe("baseline", made)
+    assert (again["method"]["kind"], again["method"]["neighbours"]) == ("nearest_stations", 7)
