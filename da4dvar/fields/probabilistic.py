@@ -17,7 +17,7 @@ def crps_gaussian(
 ) -> xr.DataArray:
     """Mean of σ (z (2Φ(z) − 1) + 2φ(z) − 1/√π), z = (x − x̂)/σ: the CRPS of N(x̂, σ²).
 
-    Where σ = 0 it is |x − x̂|, its limit (Gneiting et al., 2005).
+    Where σ = 0 it is abs(x − x̂), its limit (Gneiting et al., 2005).
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def crps_gaussian(
 def crps_ensemble(
     members: xr.DataArray, truth: xr.DataArray, member_dim: str, dims: Dims = None, fair: bool = False
 ) -> xr.DataArray:
-    """Mean of E|X − x| − E|X − X′| / 2, over the members X and X′ of an ensemble.
+    """Mean of E abs(X − x) − E abs(X − X′) / 2, over the members X and X′ of an ensemble.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def reliability(
     levels: Sequence[float],
     dims: Dims = None,
 ) -> xr.DataArray:
-    """Part of the cells with |x − x̂| ≤ Φ⁻¹((1 + p)/2) σ, for each level p.
+    """Part of the cells with abs(x − x̂) ≤ Φ⁻¹((1 + p)/2) σ, for each level p.
 
     Honest Gaussian error bars have p of the truths in their central interval of level p.
 

@@ -17,7 +17,7 @@ def power_spectrum(
     window: str = "hann",
     segment: int | None = None,
 ) -> xr.DataArray:
-    """S(f) = mean of 2h |Σ w x exp(−2πi f t)|² / Σ w² over all lines along one dimension of step h.
+    """S(f) = mean of 2h abs(Σ w x exp(−2πi f t))² / Σ w² over all lines along one dimension of step h.
 
     Its integral is the variance along `dim`. A line with a gap is left out. The average over
     overlapping pieces of a line is that of Welch (1967).
