@@ -57,6 +57,16 @@ def test_a_chunked_data_set_gives_the_same() -> None:
     np.testing.assert_allclose(lazy.sst.compute(), made.interpolate(ds).sst, atol=1e-4)
 
 
+def test_a_window_without_an_observation_has_the_guess() -> None:
+    """A month without any is what the classical method says; nothing of it is lost."""
+    ds = gappy(40)
+    ds["sst"][8:30] = np.nan
+    made = model(1e-12, first_guess=Linear()).prepare(ds)
+    found, expected = made.interpolate(ds).sst, Linear().interpolate(ds).sst
+    known = expected.notnull().values
+    np.testing.assert_allclose(found.values[known], expected.values[known], atol=1e-3)
+
+
 def test_training_pairs_start_from_the_guess_of_what_is_left() -> None:
     """x(0) is made from the points that were kept, and only the hidden ones are sought."""
     ds = gappy()

@@ -98,7 +98,7 @@ class Overlap:
     ----------
     total : array, shape (variable, batch, *sizes)
     weight : array, shape (batch, *sizes)
-        Zero where no window with an observation reaches.
+        Zero where no window of which something is known reaches.
     terms : array, shape (2, batch, *grid.shape)
         The observation and prior terms of each window; NaN for one without observations.
     """
@@ -122,7 +122,7 @@ def overlap_add(
     done: Callable[[int], None] | None = None,
     known: int = 0,
 ) -> Overlap:
-    """Solve every window that has an observation, and add up the answers.
+    """Solve every window of which something is known, and add up the answers.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def overlap_add(
     everything = itertools.product(range(y.shape[1]), grid)
     while some := list(itertools.islice(everything, batch_size)):
         places = [(member, number, grid.cells(number)) for member, number in some]
-        full = [p for p in places if np.isfinite(y[:sought, p[0]][every + p[2]]).any()]
+        full = [p for p in places if np.isfinite(y[:, p[0]][every + p[2]]).any()]
         if full:
             x, costs = solve(np.stack([y[:, member][every + cells] for member, _, cells in full]))
             for k, (member, number, cells) in enumerate(full):
