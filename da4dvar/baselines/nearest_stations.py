@@ -7,6 +7,7 @@ import xarray as xr
 from scipy.optimize import nnls
 
 from da4dvar.baselines.climatology import Climatology
+from da4dvar.baselines.standard_error import labelled_error, with_standard_errors
 from da4dvar.errors import DataError
 from da4dvar.fields.signature import axis_role
 
@@ -106,14 +107,7 @@ class NearestStations:
             If a real variable does not have the dimension of time or of the stations, it cannot be
             told which that is, or the name of a standard error is taken.
         """
-        out = ds.copy()
-        for name, array in ds.data_vars.items():
-            if array.dtype.kind != "f":
-                continue
-            if f"{name}_std" in ds:
-                raise DataError(f"there is a variable '{name}_std' already; drop it or give it another name")
-            out[name], out[f"{name}_std"] = self._fill(array)
-        return out
+        return with_standard_errors(ds, self._fill)
 
     def _fill(self, array: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
         core = [self.time, self._stations(array)]
@@ -135,9 +129,7 @@ class NearestStations:
             dask="parallelized",
             output_dtypes=[array.dtype, array.dtype],
         )
-        spread = array.copy(data=std.transpose(*array.dims).data)
-        units = {"units": array.attrs["units"]} if "units" in array.attrs else {}
-        spread.attrs, spread.encoding = {"long_name": f"standard error of {array.name}", **units}, {}
+        spread = labelled_error(array, std.transpose(*array.dims).data)
         return array.copy(data=x.transpose(*array.dims).data), spread
 
     def _stations(self, array: xr.DataArray) -> str:

@@ -10,6 +10,7 @@ from scipy.spatial import cKDTree
 
 from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.covariance import Gaussian, fit_covariance
+from da4dvar.baselines.standard_error import labelled_error, with_standard_errors
 from da4dvar.errors import DataError
 from da4dvar.fields.scaling import Anomaly
 from da4dvar.fields.signature import ROLES_BY_NAME, ROLES_BY_UNITS, axis_role, is_dates, steps
@@ -103,14 +104,7 @@ class OptimalInterpolation:
             If a real variable does not have the dimension of time, the dimensions of space cannot be
             told, or the name of a standard error is taken.
         """
-        out = ds.copy()
-        for name, array in ds.data_vars.items():
-            if array.dtype.kind != "f":
-                continue
-            if f"{name}_std" in ds:
-                raise DataError(f"there is a variable '{name}_std' already; drop it or give it another name")
-            out[name], out[f"{name}_std"] = self._fill(array)
-        return out
+        return with_standard_errors(ds, self._fill)
 
     def _fill(self, array: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
         has = ", ".join(map(str, array.dims))
@@ -144,10 +138,7 @@ class OptimalInterpolation:
             dask="parallelized",
             output_dtypes=[array.dtype, array.dtype],
         )
-        spread = array.copy(data=std.transpose(*array.dims).data)
-        spread.encoding = {}
-        kept = {"units": array.attrs["units"]} if "units" in array.attrs else {}
-        spread.attrs = {"long_name": f"standard error of {array.name}", **kept}
+        spread = labelled_error(array, std.transpose(*array.dims).data)
         return array.copy(data=x.transpose(*array.dims).data), spread
 
     def _solve(
