@@ -57,8 +57,8 @@ def folder(tmp_path_factory):
     return path
 
 
-def test_a_gappy_file_is_filled_and_the_rest_is_left(folder) -> None:
-    """Every gap has a value and a flag; attributes, and the variable that was not asked for, stay."""
+def test_a_gappy_file_is_filled(folder) -> None:
+    """Every gap has a value and a flag; attributes stay, and the error on hidden points is one of them."""
     with xr.open_dataset(folder / "filled.nc") as filled:
         assert filled.pm.notnull().all()
         assert filled.pm.attrs["units"] == "ug/m3"
@@ -99,6 +99,7 @@ def test_what_is_there_is_not_replaced_by_accident(folder) -> None:
     [
         ([], "expected either --model NAME or --fit"),
         (["--fit", "--model", "lorenz96"], "expected either --model NAME or --fit"),
+        (["--fit", "--observation-error", "1"], "--observation-error is for a model that is there"),
         (["--fit", "--minutes", "0"], "--minutes 0: expected above 0"),
         (["--fit", "--dim", "time=day"], "has no dimension 'day'"),
         (["--fit", "--variable", "pm=pn"], "did you mean 'pm'"),

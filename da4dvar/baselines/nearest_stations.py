@@ -7,7 +7,7 @@ import xarray as xr
 from scipy.optimize import nnls
 
 from da4dvar.baselines.climatology import Climatology
-from da4dvar.baselines.standard_error import labelled_error, with_standard_errors
+from da4dvar.baselines.standard_error import solved_together, with_standard_errors
 from da4dvar.errors import DataError
 from da4dvar.fields.signature import axis_role
 
@@ -111,7 +111,6 @@ class NearestStations:
 
     def _fill(self, array: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
         core = [self.time, self._stations(array)]
-        lazy = array if array.chunks is None else array.chunk(dict.fromkeys(core, -1))
         dates = array[self.time].variable if self.time in array.coords else None
         distance = _distances(array, core[1])
 
@@ -121,16 +120,7 @@ class NearestStations:
             x, std = (np.stack(part).reshape(values.shape) for part in zip(*filled, strict=True))
             return x.astype(values.dtype), std.astype(values.dtype)
 
-        x, std = xr.apply_ufunc(
-            fill,
-            lazy,
-            input_core_dims=[core],
-            output_core_dims=[core, core],
-            dask="parallelized",
-            output_dtypes=[array.dtype, array.dtype],
-        )
-        spread = labelled_error(array, std.transpose(*array.dims).data)
-        return array.copy(data=x.transpose(*array.dims).data), spread
+        return solved_together(fill, array, core)
 
     def _stations(self, array: xr.DataArray) -> str:
         has = ", ".join(map(str, array.dims)) or "none"

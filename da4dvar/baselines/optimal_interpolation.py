@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.covariance import Gaussian, fit_covariance
-from da4dvar.baselines.standard_error import labelled_error, with_standard_errors
+from da4dvar.baselines.standard_error import solved_together, with_standard_errors
 from da4dvar.errors import DataError
 from da4dvar.fields.scaling import Anomaly
 from da4dvar.fields.signature import ROLES_BY_NAME, ROLES_BY_UNITS, axis_role, is_dates, steps
@@ -118,7 +118,6 @@ class OptimalInterpolation:
             if not np.isfinite(numbers).all():
                 raise DataError(f"variable {array.name!r}: {what} is missing; drop what lies there first")
         core = [self.time, *space]
-        lazy = array if array.chunks is None else array.chunk(dict.fromkeys(core, -1))
         dates = array[self.time].variable if self.time in array.coords else None
 
         def fill(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -130,16 +129,7 @@ class OptimalInterpolation:
             )
             return x, std
 
-        x, std = xr.apply_ufunc(
-            fill,
-            lazy,
-            input_core_dims=[core],
-            output_core_dims=[core, core],
-            dask="parallelized",
-            output_dtypes=[array.dtype, array.dtype],
-        )
-        spread = labelled_error(array, std.transpose(*array.dims).data)
-        return array.copy(data=x.transpose(*array.dims).data), spread
+        return solved_together(fill, array, core)
 
     def _solve(
         self, y: np.ndarray, place: np.ndarray, clock: np.ndarray, dates: xr.Variable | None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError
@@ -30,9 +30,34 @@ def with_standard_errors(ds: xr.Dataset, fill: Fill) -> xr.Dataset:
     return out
 
 
-def labelled_error(array: xr.DataArray, std: Any) -> xr.DataArray:
-    """The standard error of a variable, with its coordinates and units, from data of the same shape."""
-    spread = array.copy(data=std)
+def solved_together(
+    fill: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]], array: xr.DataArray, core: list[str]
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """A variable and its standard error by a method that sees all of some dimensions at once; lazy if it is.
+
+    Parameters
+    ----------
+    fill : callable
+        From values, shape (..., *core), to the estimate and its standard error, of the same shape and type.
+    array : DataArray
+    core : list of str
+        What `fill` sees whole.
+
+    Returns
+    -------
+    estimate, error : DataArray
+        With the dimensions, coordinates and units of `array`.
+    """
+    lazy = array if array.chunks is None else array.chunk(dict.fromkeys(core, -1))
+    x, std = xr.apply_ufunc(
+        fill,
+        lazy,
+        input_core_dims=[core],
+        output_core_dims=[core, core],
+        dask="parallelized",
+        output_dtypes=[array.dtype, array.dtype],
+    )
+    spread = array.copy(data=std.transpose(*array.dims).data)
     units = {"units": array.attrs["units"]} if "units" in array.attrs else {}
     spread.attrs, spread.encoding = {"long_name": f"standard error of {array.name}", **units}, {}
-    return spread
+    return array.copy(data=x.transpose(*array.dims).data), spread

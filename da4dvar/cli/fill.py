@@ -72,6 +72,8 @@ def interpolate(
     names, dims = pairs(variable, "--variable"), pairs(dim, "--dim")
     if fit == (model is not None):
         raise DataError("expected either --model NAME or --fit, which learns from the data set itself")
+    if fit and observation_error is not None:
+        raise DataError("--observation-error is for a model that is there; leave it out with --fit")
     if fit:
         from da4dvar.fit_file import fill_by_fit, table_of, write_recipe
 
