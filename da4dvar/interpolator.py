@@ -16,6 +16,7 @@ import xarray as xr
 from torch import nn
 
 from da4dvar.baselines import Baseline
+from da4dvar.correction import correction_of
 from da4dvar.errors import Da4dvarWarning, DataError, ModelError
 from da4dvar.fields.conform import Conformed, conform
 from da4dvar.fields.gaps import GapPattern
@@ -69,6 +70,8 @@ class Interpolator:
 
     Attributes
     ----------
+    correction : tuple of float
+        For each variable, how far from the first guess to the model's estimate; none without a first guess.
     signature : Signature or None
         Of the data that it was fitted to.
     scores : dict
@@ -112,6 +115,7 @@ class Interpolator:
         self.model = VariationalModel(cost, solver)
         self.layout, self.scaling, self.initial, self.time = layout, scaling, initial, time
         self.observation_error, self.first_guess = observation_error, first_guess
+        self.correction: tuple[float, ...] = ()
         self.signature: Signature | None = None
         self.scores: dict[str, Any] = {}
         self.provenance: dict[str, Any] = {}
@@ -182,6 +186,9 @@ class Interpolator:
         with tempfile.TemporaryDirectory() as temporary:
             place = Path(temporary if folder is None else folder)
             score = train(self.model, learned, checked, training, place, resume, progress)
+        if self.first_guess is not None and training.steps:
+            count, seed = 4 * training.validation_samples, training.seed + 1
+            self.correction = correction_of(self.frozen(), checked, count, seed)
         if math.isfinite(score):
             self.scores["validation_rmse_normalised"] = score
         return self
@@ -263,7 +270,7 @@ class Interpolator:
         stated = stated_error(conformed.sources, observation_error, self.observation_error)
         if stated is not None and self.observation_error is not None and stated != self.observation_error:
             model = reweighted(model, (self.observation_error / stated) ** 2)
-        solve = window_solver(model, self.layout, self.initial, self.time, known)
+        solve = window_solver(model, self.layout, self.initial, self.time, known, self.correction)
         x, weight, terms = reconstruct(padded, grid, solve, batch_size, progress, known)
         self._report(conformed, terms)
         keep = {d: slice(0, y.sizes[d]) for d in short}

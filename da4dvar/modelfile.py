@@ -56,6 +56,7 @@ def header_of(interpolator: Interpolator) -> dict[str, Any]:
         "time": interpolator.time,
         "observation_error": interpolator.observation_error,
         "first_guess": described(interpolator.first_guess),
+        "correction": interpolator.correction,
         "signature": interpolator.signature.to_dict(),
         "scores": interpolator.scores,
         "provenance": interpolator.provenance,
@@ -212,6 +213,7 @@ def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Interpol
     interpolator.model.load_state_dict(weights, assign=True)
     stored = {k.removeprefix("scaling."): v for k, v in arrays.items() if k.startswith("scaling.")}
     interpolator.scaling.load(stored | {k: np.array(v) for k, v in header["labels"].items()})
+    interpolator.correction = tuple(header.get("correction", ()))
     interpolator.signature = Signature.from_dict(header["signature"])
     interpolator.scores, interpolator.provenance = header["scores"], header["provenance"]
     return interpolator

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -13,7 +15,14 @@ from da4dvar.layout import Layout
 from da4dvar.variational.model import VariationalModel
 
 
-def window_solver(model: VariationalModel, layout: Layout, initial: str, time: str, known: int = 0) -> Solve:
+def window_solver(
+    model: VariationalModel,
+    layout: Layout,
+    initial: str,
+    time: str,
+    known: int = 0,
+    correction: Sequence[float] = (),
+) -> Solve:
     """The minimisation of U for windows of normalised observations.
 
     Parameters
@@ -25,6 +34,9 @@ def window_solver(model: VariationalModel, layout: Layout, initial: str, time: s
     time : str
     known : int
         How many of the last variables of a window are the first guess of the others.
+    correction : sequence of float, optional
+        For each variable, how far to go from the first guess to what the model makes of it; all the way
+        if not given.
 
     Returns
     -------
@@ -45,6 +57,10 @@ def window_solver(model: VariationalModel, layout: Layout, initial: str, time: s
         with torch.no_grad():
             found = model(*(torch.from_numpy(f).to(device) for f in folded))
         costs = torch.stack([found.observation[-1], found.prior[-1]])
-        return found.x.cpu().numpy().reshape(y.shape), costs.cpu().numpy()
+        x = found.x.cpu().numpy().reshape(y.shape)
+        if known and correction:
+            along = np.asarray(correction, dtype="float32").reshape(-1, *[1] * (x.ndim - 2))
+            x = x0 + along * (x - x0)
+        return x, costs.cpu().numpy()
 
     return solve

@@ -93,6 +93,8 @@ def test_it_learns_and_comes_back_from_its_file(tmp_path) -> None:
     loaded = da4dvar.load(tmp_path / "m.safetensors")
     assert isinstance(loaded.first_guess, Climatology)
     assert loaded.first_guess.harmonics == 1
+    assert loaded.correction == made.correction
+    assert len(made.correction) == 1
     xr.testing.assert_allclose(loaded.interpolate(ds), made.interpolate(ds))
 
 
