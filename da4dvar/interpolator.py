@@ -21,7 +21,7 @@ from da4dvar.errors import Da4dvarWarning, DataError, ModelError
 from da4dvar.fields.conform import Conformed, conform
 from da4dvar.fields.gaps import GapPattern
 from da4dvar.fields.initial import start
-from da4dvar.fields.output import labelled
+from da4dvar.fields.output import labelled, unreached
 from da4dvar.fields.samples import stack_variables, to_channels
 from da4dvar.fields.scaling import Scaling
 from da4dvar.fields.signature import Signature
@@ -267,18 +267,19 @@ class Interpolator:
         padded = y.pad(short, constant_values=np.nan) if short else y
         grid = WindowGrid.of(self.layout, {str(d): n for d, n in padded.sizes.items()})
         model = self.frozen()
-        stated = stated_error(conformed.sources, observation_error, self.observation_error)
+        spread = max(getattr(self.scaling, "std", {}).values(), default=math.inf)
+        stated = stated_error(conformed.sources, observation_error, self.observation_error, spread)
         if stated is not None and self.observation_error is not None and stated != self.observation_error:
             model = reweighted(model, (self.observation_error / stated) ** 2)
         solve = window_solver(model, self.layout, self.initial, self.time, known, self.correction)
         x, weight, terms = reconstruct(padded, grid, solve, batch_size, progress, known)
-        self._report(conformed, terms)
         keep = {d: slice(0, y.sizes[d]) for d in short}
         x, weight = x.isel(keep), weight.isel(keep)
         estimates = x.assign_coords(variable=list(self.layout.variables)).to_dataset("variable")
         coords = {d: conformed.data[d] for d in conformed.data.indexes}
         estimates = self.scaling.restore(estimates.assign_coords(coords))
         filled = labelled(conformed, estimates, weight, terms, grid, self.layout, keep_observed)
+        self._report(conformed, terms, filled)
         names, title = ", ".join(self.layout.variables), self.provenance.get("title")
         by = f"by the model {title!r}" if title else "by a model of its own"
         return add_history(filled, f"da4dvar {version('da4dvar')}: {names} interpolated {by}")
@@ -345,13 +346,21 @@ class Interpolator:
                 "observation at all; check the variable, its fill value and the mask"
             )
 
-    def _report(self, conformed: Conformed, terms: xr.DataArray) -> None:
+    def _report(self, conformed: Conformed, terms: xr.DataArray, filled: xr.Dataset) -> None:
         for note in conformed.notes:
             warnings.warn(note, Da4dvarWarning, stacklevel=3)
-        if terms.chunks is None and (empty := int(terms.isel(term=0).isnull().sum())):
-            warnings.warn(
-                f"{empty} of {terms.isel(term=0).size} windows hold no observation; cells that no "
-                "other window reaches are NaN and have flag 2",
-                Da4dvarWarning,
-                stacklevel=3,
-            )
+        if terms.chunks is not None or not (empty := int(terms.isel(term=0).isnull().sum())):
+            return
+        said = "cells that no other window reaches are NaN and have flag 2"
+        for name, source in conformed.sources.items():
+            if (time := conformed.dims.get(self.time)) in source.dims:
+                count, longest = unreached(filled[f"{name}_flag"], str(time))
+                if count:
+                    said = (
+                        f"{count} values of {name!r}, up to {longest} steps together, are NaN and have flag 2"
+                    )
+        warnings.warn(
+            f"{empty} of {terms.isel(term=0).size} windows hold no observation; {said}",
+            Da4dvarWarning,
+            stacklevel=3,
+        )

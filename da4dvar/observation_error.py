@@ -16,8 +16,15 @@ from da4dvar.variational.solvers.chain import Chain
 ATTRIBUTE = "observation_error_std"
 
 
+# An error of more standard deviations of the data than this is in another unit, or leaves nothing to learn.
+LARGEST = 10.0
+
+
 def stated_error(
-    sources: Mapping[str, xr.DataArray], given: float | None, trained: float | None
+    sources: Mapping[str, xr.DataArray],
+    given: float | None,
+    trained: float | None,
+    spread: float = math.inf,
 ) -> float | None:
     """The standard deviation of the observation error, where it counts.
 
@@ -29,6 +36,8 @@ def stated_error(
         What the user says, which comes before any attribute.
     trained : float, optional
         That of the model's training; without it there is nothing to compare with.
+    spread : float
+        Standard deviation of the data.
 
     Returns
     -------
@@ -37,7 +46,7 @@ def stated_error(
     Raises
     ------
     DataError
-        If an error is not positive, or is given for a model that was trained without.
+        If an error is not positive, over ten times the spread of the data, or is given for a model that was trained without.
     """
     if given is None and trained is not None:
         said = [source.attrs[ATTRIBUTE] for source in sources.values() if ATTRIBUTE in source.attrs]
@@ -53,6 +62,12 @@ def stated_error(
         )
     if given is not None and not 0 < given < math.inf:
         raise DataError(f"the observation error is {given:g}, expected a standard deviation above 0")
+    if given is not None and given > LARGEST * spread:
+        units = {str(source.attrs["units"]) for source in sources.values() if "units" in source.attrs}
+        raise DataError(
+            f"the observation error is {given:g}, over ten times the standard deviation {spread:.3g} of the "
+            f"data; give it in the units of the data{', ' * bool(units)}{', '.join(sorted(units))}"
+        )
     return given
 
 

@@ -92,8 +92,12 @@ def test_a_window_without_observations_is_flagged_and_counted(model, gappy):
     """Rule 8: days out of reach are NaN, have flag 2, and a warning says how many windows."""
     empty = gappy.copy(deep=True)
     empty.sst[10:] = np.nan
-    with pytest.warns(Da4dvarWarning, match="hold no observation"):
+    with pytest.warns(Da4dvarWarning, match="hold no observation; [0-9]+ values of 'sst', up to") as told:
         filled = model.interpolate(empty)
+    sea = filled.sst_flag.where(~(filled.sst_flag == 2).all("time"))
+    longest = int((sea == 2).any(["lat", "lon"]).sum())
+    said = f"; {int((sea == 2).sum())} values of 'sst', up to {longest} steps together, are NaN"
+    assert said in str(told[0].message)
     assert filled.sst.isel(time=slice(20, None)).isnull().all()
     assert (filled.sst_flag.isel(time=slice(20, None)) == 2).all()
     assert filled.prior_term.isnull().any()

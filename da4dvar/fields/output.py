@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.fields.conform import Conformed
+from da4dvar.fields.gap_geometry import gap_length
 from da4dvar.fields.windows import WindowGrid
 from da4dvar.layout import Layout
 
@@ -56,6 +57,31 @@ def labelled(
         out[f"{name}_flag"] = shaped
         out[name].attrs["ancillary_variables"] = f"{name}_flag"
     return out.merge(window_terms(conformed, terms, grid, layout))
+
+
+def unreached(flags: xr.DataArray, time: str) -> tuple[int, int]:
+    """How many values cannot be estimated, though their cell is at other times, and the longest run of them.
+
+    Parameters
+    ----------
+    flags : DataArray of int
+        ``<name>_flag``.
+    time : str
+        Its dimension of time.
+
+    Returns
+    -------
+    count, longest : int
+        The latter in steps.
+
+    Examples
+    --------
+    >>> unreached(xr.DataArray([[0, 2], [2, 2], [2, 2], [1, 2]], dims=("time", "place")), "time")
+    (2, 2)
+    """
+    missing = flags == FLAGS["not_estimable"]
+    missing = missing & ~missing.all(time)
+    return int(missing.sum()), int(gap_length(~missing, time).max())
 
 
 def like(source: xr.DataArray, values: xr.DataArray, conformed: Conformed, name: str) -> xr.DataArray:
