@@ -46,7 +46,8 @@ def stated_error(
     Raises
     ------
     DataError
-        If an error is not positive, over ten times the spread of the data, or is given for a model that was trained without.
+        If an error is not positive, over ten times the spread of the data, or is given for a model that was
+        trained without.
     """
     if given is None and trained is not None:
         said = [source.attrs[ATTRIBUTE] for source in sources.values() if ATTRIBUTE in source.attrs]

@@ -62,7 +62,7 @@ def test_mistakes_are_told(attrs: dict, given: float | None, trained: float | No
 
 def test_an_error_in_another_unit_is_refused() -> None:
     """273 for a temperature that varies by one degree: what was got, the spread, and the unit."""
-    with pytest.raises(DataError, match="is 273, over ten times the standard deviation 0.9 .*, degC"):
+    with pytest.raises(DataError, match=r"is 273, over ten times the standard deviation 0.9 .*, degC"):
         stated_error(source(units="degC"), 273.0, 0.1, spread=0.9)
     assert stated_error(source(units="degC"), 5.0, 0.1, spread=0.9) == 5.0
 
