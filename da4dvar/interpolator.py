@@ -6,7 +6,7 @@ import copy
 import math
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
@@ -25,17 +25,26 @@ from da4dvar.fields.samples import stack_variables, to_channels
 from da4dvar.fields.scaling import Scaling
 from da4dvar.fields.signature import Signature
 from da4dvar.fields.store import add_history
-from da4dvar.fields.streaming import reconstruct
+from da4dvar.fields.streaming import Progress, of_runs, reconstruct
 from da4dvar.fields.windows import WindowGrid
 from da4dvar.layout import Layout
 from da4dvar.observation_error import reweighted, stated_error
 from da4dvar.pairs import samples, split
+from da4dvar.uncertainty import (
+    Analysis,
+    CalibratedEnsemble,
+    Ensemble,
+    calibrated,
+    guess_error,
+    spread,
+    wanted,
+    with_uncertainty,
+)
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.solvers.base import Solver
 from da4dvar.window_solver import window_solver
 
-Progress = Callable[[int, int], None]
 
 
 class Interpolator:
@@ -75,6 +84,8 @@ class Interpolator:
         Scores by name, as measured.
     provenance : dict
         What it was trained on, how and with which versions.
+    calibration : CalibratedEnsemble or None
+        What makes honest error bars of the spread of an ensemble; `calibrate` sets it.
 
     Examples
     --------
@@ -115,6 +126,7 @@ class Interpolator:
         self.signature: Signature | None = None
         self.scores: dict[str, Any] = {}
         self.provenance: dict[str, Any] = {}
+        self.calibration: CalibratedEnsemble | None = None
 
     def fit(
         self,
@@ -210,6 +222,9 @@ class Interpolator:
         observation_error: float | None = None,
         batch_size: int = 16,
         progress: Progress | None = None,
+        members: int = 0,
+        interval: Sequence[float] = (),
+        seed: int = 0,
     ) -> xr.Dataset:
         """Fill the gaps of a data set.
 
@@ -232,25 +247,55 @@ class Interpolator:
             Windows solved at once; it changes speed and memory, and the answer only by rounding.
         progress : callable, optional
             Told how many windows are done, and of how many.
+        members : int
+            Of an ensemble, for standard errors; 0 for none, or for as many as the model was calibrated with
+            if there is an `interval`.
+        interval : sequence of float
+            Levels of intervals, such as 0.9, of a model with a calibration.
+        seed : int
+            Of the ensemble.
 
         Returns
         -------
         Dataset
             Each variable under the model's name, with its labels; ``<name>_flag`` (0 observed,
             1 interpolated, 2 not estimable); ``observation_term`` and ``prior_term`` of the cost
-            of each window.
+            of each window. With an ensemble ``<name>_std``, and ``<name>_lower_<p>`` and
+            ``<name>_upper_<p>`` of each interval, p in per cent.
 
         Raises
         ------
         DataError
-            If `ds` does not fit the model.
+            If `ds` does not fit the model, or it has no calibration for an interval.
         """
+        ensemble = wanted(self, members, interval)
         conformed = self.conform(ds, variable=variable, mask=mask, dim=dim)
+        found = self.solved(conformed, observation_error, batch_size, progress, ensemble, seed)
+        self._report(conformed, found.terms)
+        filled = labelled(
+            conformed, found.estimates, found.weight, found.terms, found.grid, self.layout, keep_observed
+        )
+        filled = with_uncertainty(self, filled, conformed, found, interval)
+        names, title = ", ".join(self.layout.variables), self.provenance.get("title")
+        by = f"by the model {title!r}" if title else "by a model of its own"
+        return add_history(filled, f"da4dvar {version('da4dvar')}: {names} interpolated {by}")
+
+    def solved(
+        self,
+        conformed: Conformed,
+        observation_error: float | None = None,
+        batch_size: int = 16,
+        progress: Progress | None = None,
+        ensemble: Ensemble | None = None,
+        seed: int = 0,
+    ) -> Analysis:
+        """The minimisation for data under the model's names, and its ensemble; see :meth:`interpolate`."""
         y = self.states(conformed.data)
         self._check(y, conformed)
-        known = 0
+        known, first = 0, None
         if self.first_guess is not None:
-            guess = self.states(self.first_guess.interpolate(conformed.data))
+            first = self.first_guess.interpolate(conformed.data)
+            guess = self.states(first)
             y, known = xr.concat([y, guess], "variable"), guess.sizes["variable"]
         short = {
             d: (0, w - y.sizes[d])
@@ -264,17 +309,70 @@ class Interpolator:
         if stated is not None and self.observation_error is not None and stated != self.observation_error:
             model = reweighted(model, (self.observation_error / stated) ** 2)
         solve = window_solver(model, self.layout, self.initial, self.time, known)
-        x, weight, terms = reconstruct(padded, grid, solve, batch_size, progress, known)
-        self._report(conformed, terms)
+        runs = 1 if ensemble is None else 1 + ensemble.members
+        x, weight, terms = reconstruct(padded, grid, solve, batch_size, of_runs(progress, 0, runs), known)
         keep = {d: slice(0, y.sizes[d]) for d in short}
         x, weight = x.isel(keep), weight.isel(keep)
-        estimates = x.assign_coords(variable=list(self.layout.variables)).to_dataset("variable")
         coords = {d: conformed.data[d] for d in conformed.data.indexes}
-        estimates = self.scaling.restore(estimates.assign_coords(coords))
-        filled = labelled(conformed, estimates, weight, terms, grid, self.layout, keep_observed)
-        names, title = ", ".join(self.layout.variables), self.provenance.get("title")
-        by = f"by the model {title!r}" if title else "by a model of its own"
-        return add_history(filled, f"da4dvar {version('da4dvar')}: {names} interpolated {by}")
+
+        def by_name(values: xr.DataArray) -> xr.Dataset:
+            split = values.assign_coords(variable=list(self.layout.variables)).to_dataset("variable")
+            return split.assign_coords(coords)
+
+        errors, deviation = guess_error(first, self.layout.variables), None
+        if ensemble is not None:
+            disturbed = window_solver(model, self.layout, self.initial, self.time, known, True)
+            given = known + len(self.layout.variables)
+
+            def solve_member(parts: xr.DataArray, member: int) -> xr.DataArray:
+                parts = parts.pad(short, constant_values=np.nan) if short else parts
+                tell = of_runs(progress, 1 + member, runs)
+                return reconstruct(parts, grid, disturbed, batch_size, tell, given)[0].isel(keep)
+
+            error = self.observation_error if stated is None else stated
+            deviation = by_name(spread(self, y, x, errors, error, ensemble, seed, solve_member))
+        return Analysis(self.scaling.restore(by_name(x)), weight, terms, grid, deviation, errors)
+
+    def calibrate(
+        self,
+        ds: xr.Dataset,
+        truth: xr.Dataset,
+        *,
+        variable: Mapping[str, str] | None = None,
+        mask: str | None = None,
+        dim: Mapping[str, str] | None = None,
+        ensemble: Ensemble | None = None,
+        seed: int = 0,
+    ) -> Self:
+        """Learn what to make of the spread of an ensemble, from cells that are known but not observed.
+
+        Parameters
+        ----------
+        ds : Dataset
+            What is observed, of a time that the model was not trained on.
+        truth : Dataset
+            The truth, or some points that were taken out of `ds`, on the same coordinates.
+        variable, mask, dim
+            As for :meth:`interpolate`.
+        ensemble : Ensemble, optional
+            Its members and how they are disturbed.
+        seed : int
+
+        Returns
+        -------
+        Interpolator
+            Itself, with a `calibration`.
+
+        Raises
+        ------
+        DataError
+            If the data do not fit, or fewer than 50 cells are known but not observed.
+        """
+        same = {m: u for m, u in (variable or {}).items() if u in truth.variables and m not in truth.variables}
+        observed = self.conform(ds.load(), variable=variable, mask=mask, dim=dim)
+        true = self.conform(truth.load(), variable=same, dim=dim).data
+        self.calibration = calibrated(self, [(observed, true)], ensemble or Ensemble(), seed)
+        return self
 
     def conform(
         self,

@@ -13,7 +13,9 @@ from da4dvar.layout import Layout
 from da4dvar.variational.model import VariationalModel
 
 
-def window_solver(model: VariationalModel, layout: Layout, initial: str, time: str, known: int = 0) -> Solve:
+def window_solver(
+    model: VariationalModel, layout: Layout, initial: str, time: str, known: int = 0, disturbed: bool = False
+) -> Solve:
     """The minimisation of U for windows of normalised observations.
 
     Parameters
@@ -24,7 +26,9 @@ def window_solver(model: VariationalModel, layout: Layout, initial: str, time: s
         x(0), where no first guess comes with the windows.
     time : str
     known : int
-        How many of the last variables of a window are the first guess of the others.
+        How many of the variables of a window are the first guess of those before.
+    disturbed : bool
+        Whether the last variables of a window are what is added to x(0).
 
     Returns
     -------
@@ -37,9 +41,11 @@ def window_solver(model: VariationalModel, layout: Layout, initial: str, time: s
     def solve(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if np.isinf(windows).any():
             raise DataError("infinite values in the data; replace them by NaN where nothing was seen")
-        sought = windows.shape[1] - known
-        y, guess = windows[:, :sought], windows[:, sought:]
+        sought = (windows.shape[1] - known) // (2 if disturbed else 1)
+        y, guess = windows[:, :sought], windows[:, sought : sought + known]
         x0 = np.nan_to_num(guess) if known else start(y, initial, axis)
+        if disturbed:
+            x0 = x0 + np.nan_to_num(windows[:, sought + known :])
         arrays = [np.nan_to_num(y, nan=0.0), np.isfinite(y), x0]
         folded = [np.stack([to_channels(w, layout) for w in array]) for array in arrays]
         with torch.no_grad():
