@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 import tempfile
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +15,8 @@ import xarray as xr
 from torch import nn
 
 from da4dvar.baselines import Baseline
-from da4dvar.errors import Da4dvarWarning, DataError, ModelError
+from da4dvar.ensemble import Analysis, Ensemble, error_parts, spread
+from da4dvar.errors import DataError, ModelError
 from da4dvar.fields.conform import Conformed, conform
 from da4dvar.fields.gaps import GapPattern
 from da4dvar.fields.initial import start
@@ -25,26 +25,19 @@ from da4dvar.fields.samples import stack_variables, to_channels
 from da4dvar.fields.scaling import Scaling
 from da4dvar.fields.signature import Signature
 from da4dvar.fields.store import add_history
-from da4dvar.fields.streaming import Progress, of_runs, reconstruct
+from da4dvar.fields.streaming import of_runs, reconstruct
 from da4dvar.fields.windows import WindowGrid
 from da4dvar.layout import Layout
+from da4dvar.notes import check_values, report
 from da4dvar.observation_error import reweighted, stated_error
 from da4dvar.pairs import samples, split
-from da4dvar.uncertainty import (
-    Analysis,
-    CalibratedEnsemble,
-    Ensemble,
-    calibrated,
-    guess_error,
-    spread,
-    wanted,
-    with_uncertainty,
-)
+from da4dvar.uncertainty import CalibratedEnsemble, calibrate, wanted, with_uncertainty
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.solvers.base import Solver
 from da4dvar.window_solver import window_solver
 
+Progress = Callable[[int, int], None]
 
 
 class Interpolator:
@@ -85,7 +78,7 @@ class Interpolator:
     provenance : dict
         What it was trained on, how and with which versions.
     calibration : CalibratedEnsemble or None
-        What makes honest error bars of the spread of an ensemble; `calibrate` sets it.
+        What makes error bars of an ensemble; `calibrate` sets it.
 
     Examples
     --------
@@ -248,10 +241,10 @@ class Interpolator:
         progress : callable, optional
             Told how many windows are done, and of how many.
         members : int
-            Of an ensemble, for standard errors; 0 for none, or for as many as the model was calibrated with
-            if there is an `interval`.
+            Of an ensemble, for standard errors. With 0 there is none, unless there is an `interval`: then
+            it has as many as the model was calibrated with.
         interval : sequence of float
-            Levels of intervals, such as 0.9, of a model with a calibration.
+            Levels of the intervals wanted, such as 0.9; of a model with a calibration.
         seed : int
             Of the ensemble.
 
@@ -261,21 +254,20 @@ class Interpolator:
             Each variable under the model's name, with its labels; ``<name>_flag`` (0 observed,
             1 interpolated, 2 not estimable); ``observation_term`` and ``prior_term`` of the cost
             of each window. With an ensemble ``<name>_std``, and ``<name>_lower_<p>`` and
-            ``<name>_upper_<p>`` of each interval, p in per cent.
+            ``<name>_upper_<p>`` for each interval, p in per cent.
 
         Raises
         ------
         DataError
-            If `ds` does not fit the model, or it has no calibration for an interval.
+            If `ds` does not fit the model, or an interval is asked of one without calibration.
         """
-        ensemble = wanted(self, members, interval)
+        ensemble = wanted(self.calibration, members, interval)
         conformed = self.conform(ds, variable=variable, mask=mask, dim=dim)
         found = self.solved(conformed, observation_error, batch_size, progress, ensemble, seed)
-        self._report(conformed, found.terms)
-        filled = labelled(
-            conformed, found.estimates, found.weight, found.terms, found.grid, self.layout, keep_observed
-        )
-        filled = with_uncertainty(self, filled, conformed, found, interval)
+        estimates, weight, terms, grid = found.estimates, found.weight, found.terms, found.grid
+        report(conformed, terms)
+        filled = labelled(conformed, estimates, weight, terms, grid, self.layout, keep_observed)
+        filled = with_uncertainty(filled, conformed, found.parts, self.calibration, interval)
         names, title = ", ".join(self.layout.variables), self.provenance.get("title")
         by = f"by the model {title!r}" if title else "by a model of its own"
         return add_history(filled, f"da4dvar {version('da4dvar')}: {names} interpolated {by}")
@@ -291,7 +283,7 @@ class Interpolator:
     ) -> Analysis:
         """The minimisation for data under the model's names, and its ensemble; see :meth:`interpolate`."""
         y = self.states(conformed.data)
-        self._check(y, conformed)
+        check_values(y, conformed)
         known, first = 0, None
         if self.first_guess is not None:
             first = self.first_guess.interpolate(conformed.data)
@@ -310,28 +302,21 @@ class Interpolator:
             model = reweighted(model, (self.observation_error / stated) ** 2)
         solve = window_solver(model, self.layout, self.initial, self.time, known)
         runs = 1 if ensemble is None else 1 + ensemble.members
-        x, weight, terms = reconstruct(padded, grid, solve, batch_size, of_runs(progress, 0, runs), known)
+
+        def run(data: xr.DataArray, number: int) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
+            return reconstruct(data, grid, solve, batch_size, of_runs(progress, number, runs), known)
+
+        x, weight, terms = run(padded, 0)
         keep = {d: slice(0, y.sizes[d]) for d in short}
-        x, weight = x.isel(keep), weight.isel(keep)
-        coords = {d: conformed.data[d] for d in conformed.data.indexes}
-
-        def by_name(values: xr.DataArray) -> xr.Dataset:
-            split = values.assign_coords(variable=list(self.layout.variables)).to_dataset("variable")
-            return split.assign_coords(coords)
-
-        errors, deviation = guess_error(first, self.layout.variables), None
+        parts = None
         if ensemble is not None:
-            disturbed = window_solver(model, self.layout, self.initial, self.time, known, True)
-            given = known + len(self.layout.variables)
-
-            def solve_member(parts: xr.DataArray, member: int) -> xr.DataArray:
-                parts = parts.pad(short, constant_values=np.nan) if short else parts
-                tell = of_runs(progress, 1 + member, runs)
-                return reconstruct(parts, grid, disturbed, batch_size, tell, given)[0].isel(keep)
-
             error = self.observation_error if stated is None else stated
-            deviation = by_name(spread(self, y, x, errors, error, ensemble, seed, solve_member))
-        return Analysis(self.scaling.restore(by_name(x)), weight, terms, grid, deviation, errors)
+            departure = spread(self, padded, x, first, error, ensemble, seed, run)
+            parts = error_parts(self, conformed, first, departure.isel(keep))
+        x, weight = x.isel(keep), weight.isel(keep)
+        estimates = x.assign_coords(variable=list(self.layout.variables)).to_dataset("variable")
+        coords = {d: conformed.data[d] for d in conformed.data.indexes}
+        return Analysis(self.scaling.restore(estimates.assign_coords(coords)), weight, terms, grid, parts)
 
     def calibrate(
         self,
@@ -344,34 +329,8 @@ class Interpolator:
         ensemble: Ensemble | None = None,
         seed: int = 0,
     ) -> Self:
-        """Learn what to make of the spread of an ensemble, from cells that are known but not observed.
-
-        Parameters
-        ----------
-        ds : Dataset
-            What is observed, of a time that the model was not trained on.
-        truth : Dataset
-            The truth, or some points that were taken out of `ds`, on the same coordinates.
-        variable, mask, dim
-            As for :meth:`interpolate`.
-        ensemble : Ensemble, optional
-            Its members and how they are disturbed.
-        seed : int
-
-        Returns
-        -------
-        Interpolator
-            Itself, with a `calibration`.
-
-        Raises
-        ------
-        DataError
-            If the data do not fit, or fewer than 50 cells are known but not observed.
-        """
-        same = {m: u for m, u in (variable or {}).items() if u in truth.variables and m not in truth.variables}
-        observed = self.conform(ds.load(), variable=variable, mask=mask, dim=dim)
-        true = self.conform(truth.load(), variable=same, dim=dim).data
-        self.calibration = calibrated(self, [(observed, true)], ensemble or Ensemble(), seed)
+        """Learn what to make of an ensemble; see :func:`da4dvar.uncertainty.calibrate`."""
+        self.calibration = calibrate(self, ds, truth, variable, mask, dim, ensemble or Ensemble(), seed)
         return self
 
     def conform(
@@ -417,32 +376,3 @@ class Interpolator:
                 raise DataError(f"there is no variable {name!r}; it has {', '.join(map(str, ds))}")
         wanted = ds[list(self.layout.variables)].astype("float32", keep_attrs=True)
         return stack_variables(self.scaling.normalise(wanted), self.layout).astype("float32")
-
-    def _check(self, y: xr.DataArray, conformed: Conformed) -> None:
-        """What can only be known from the values; a lazy data set is not read for it."""
-        if y.chunks is not None:
-            return
-        for name in self.layout.variables:
-            values = conformed.data[name].values
-            source = conformed.sources[name].name
-            if np.isinf(values).any():
-                raise DataError(
-                    f"variable {source!r} has {int(np.isinf(values).sum())} infinite values; "
-                    "replace them by NaN where nothing was observed"
-                )
-        if not np.isfinite(y.values).any():
-            raise DataError(
-                f"variable {', '.join(str(s.name) for s in conformed.sources.values())!r} holds no "
-                "observation at all; check the variable, its fill value and the mask"
-            )
-
-    def _report(self, conformed: Conformed, terms: xr.DataArray) -> None:
-        for note in conformed.notes:
-            warnings.warn(note, Da4dvarWarning, stacklevel=3)
-        if terms.chunks is None and (empty := int(terms.isel(term=0).isnull().sum())):
-            warnings.warn(
-                f"{empty} of {terms.isel(term=0).size} windows hold no observation; cells that no "
-                "other window reaches are NaN and have flag 2",
-                Da4dvarWarning,
-                stacklevel=3,
-            )

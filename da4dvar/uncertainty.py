@@ -1,65 +1,28 @@
-"""How far an estimate may be off: the spread of an ensemble, and what calibration makes of it."""
+"""How far an estimate may be off: an ensemble, and what calibration makes of it."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import xarray as xr
 
+from da4dvar.ensemble import Ensemble, ErrorParts
 from da4dvar.errors import Da4dvarWarning, DataError
 from da4dvar.fields.calibration import ONE_SIGMA, Calibration, check_levels
 from da4dvar.fields.conform import Conformed
 from da4dvar.fields.intervals import with_error_bars
-from da4dvar.fields.perturbation import normal, withheld
-from da4dvar.fields.samples import stack_variables
-from da4dvar.fields.windows import WindowGrid
 
 if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator
 
-MEMBERS = 8
-
-
-@dataclass(frozen=True)
-class Ensemble:
-    """x̂_m = arg min U(x, y + ε_m, Ω_m) from x(0) + δ_m: the same minimisation, of observations that might have been.
-
-    Parameters
-    ----------
-    members : int
-    withheld : float
-        Part of the observations that a member does not see.
-    block : mapping of str to int
-        Cells of the boxes in which they are withheld, along a dimension; 1 where not given.
-    start : float
-        Standard deviation of δ: in those of the first guess' own error where it states one, else in those
-        of the normalised variable.
-
-    Raises
-    ------
-    DataError
-        If a value is out of its range.
-    """
-
-    members: int = MEMBERS
-    withheld: float = 0.2
-    block: Mapping[str, int] = field(default_factory=dict)
-    start: float = 0.1
-
-    def __post_init__(self) -> None:
-        if self.members < 2:
-            raise DataError(f"an ensemble of {self.members} has no spread; expected 2 members or more")
-        if not 0 <= self.withheld < 1:
-            raise DataError(f"the part withheld is {self.withheld:g}, expected from 0 up and below 1")
-        if not self.start >= 0:
-            raise DataError(f"the perturbation of the start is {self.start:g}, expected 0 or more")
-        for dim, cells in self.block.items():
-            if cells < 1:
-                raise DataError(f"boxes of {cells} cells along {dim!r}, expected 1 or more")
+UNCALIBRATED = (
+    "the model has no calibration: standard errors are the spread of the members as it is, which may be far "
+    "from the errors; da4dvar calibrate makes them honest"
+)
 
 
 @dataclass(frozen=True)
@@ -75,45 +38,30 @@ class CalibratedEnsemble:
     ensemble: Ensemble
     variables: Mapping[str, Calibration]
 
+    def sigma(self, name: str, parts: ErrorParts) -> xr.DataArray:
+        """σ of a variable, lazy if what it is made of is."""
+        spread = parts.spread[name]
+        guess = parts.guess[name].fillna(0.0) if name in parts.guess else 0.0
+        return self.variables[name].sigma(spread, guess, parts.distance[name])
+
     def to_dict(self) -> dict[str, Any]:
         """For the header of a model file."""
-        return {"ensemble": asdict(self.ensemble), **{n: c.to_dict() for n, c in self.variables.items()}}
+        variables = {name: asdict(calibration) for name, calibration in self.variables.items()}
+        return {"ensemble": asdict(self.ensemble), "variables": variables}
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any] | None) -> Self | None:
         """The inverse of :meth:`to_dict`; none of none."""
         if table is None:
             return None
-        variables = {n: Calibration.from_dict(c) for n, c in table.items() if n != "ensemble"}
+        variables = {n: Calibration.from_dict(c) for n, c in table["variables"].items()}
         return cls(Ensemble(**table["ensemble"]), variables)
 
 
-@dataclass
-class Analysis:
-    """What the minimisation gives, under the model's names and in physical units.
-
-    Attributes
-    ----------
-    estimates : Dataset
-    weight, terms : DataArray
-        See :func:`da4dvar.fields.streaming.reconstruct`.
-    grid : WindowGrid
-    spread : Dataset, optional
-        √ mean (x̂_m − x̂)² over the members.
-    guess : Dataset
-        The standard error of the first guess, for variables of which it states one.
-    """
-
-    estimates: xr.Dataset
-    weight: xr.DataArray
-    terms: xr.DataArray
-    grid: WindowGrid
-    spread: xr.Dataset | None
-    guess: xr.Dataset
-
-
-def wanted(model: Interpolator, members: int, interval: Sequence[float]) -> Ensemble | None:
-    """The ensemble to run, if one is asked for: of as many members as the model was calibrated with, if 0.
+def wanted(
+    calibration: CalibratedEnsemble | None, members: int, interval: Sequence[float]
+) -> Ensemble | None:
+    """The ensemble to run, if one is asked for: of as many members as it was calibrated with, if 0.
 
     Raises
     ------
@@ -123,108 +71,78 @@ def wanted(model: Interpolator, members: int, interval: Sequence[float]) -> Ense
     check_levels(interval)
     if not members and not interval:
         return None
-    if interval and model.calibration is None:
+    if interval and calibration is None:
         raise DataError(
             "the model has no calibration, without which there is no interval; make one with "
             "da4dvar calibrate MODEL observed.nc truth.nc -o NEW.safetensors"
         )
-    if interval and model.calibration is not None:
-        for calibration in model.calibration.variables.values():
-            for level in interval:
-                calibration.factor(level)
-    plan = Ensemble() if model.calibration is None else model.calibration.ensemble
+    for known in () if calibration is None else calibration.variables.values():
+        for level in interval:
+            known.factor(level)
+    plan = Ensemble() if calibration is None else calibration.ensemble
     return replace(plan, members=members) if members else plan
 
 
-def guess_error(filled: xr.Dataset | None, names: Sequence[str]) -> xr.Dataset:
-    """The standard errors that a first guess states, under the names of its variables."""
-    if filled is None:
-        return xr.Dataset()
-    return xr.Dataset({n: filled[f"{n}_std"].drop_attrs() for n in names if f"{n}_std" in filled})
+def with_uncertainty(
+    filled: xr.Dataset,
+    conformed: Conformed,
+    parts: ErrorParts | None,
+    calibration: CalibratedEnsemble | None,
+    interval: Sequence[float],
+) -> xr.Dataset:
+    """The data set that a user gets, with standard errors and intervals if an ensemble was run."""
+    if parts is None:
+        return filled
+    if calibration is None:
+        warnings.warn(UNCALIBRATED, Da4dvarWarning, stacklevel=3)
+        return with_error_bars(filled, conformed, parts.spread, {})
+    known = calibration.variables
+    sigma = {name: calibration.sigma(name, parts) for name in known}
+    std, *halves = (
+        xr.Dataset({n: s * known[n].factor(level) for n, s in sigma.items()})
+        for level in (ONE_SIGMA, *interval)
+    )
+    return with_error_bars(filled, conformed, std, dict(zip(interval, halves, strict=True)))
 
 
-def spread(
+def calibrate(
     model: Interpolator,
-    y: xr.DataArray,
-    x: xr.DataArray,
-    guess: xr.Dataset,
-    error: float | None,
-    ensemble: Ensemble,
-    seed: int,
-    solve: Callable[[xr.DataArray, int], xr.DataArray],
-) -> xr.DataArray:
-    """√ mean (x̂_m − x̂)² over the members, one after another, in physical units.
+    ds: xr.Dataset,
+    truth: xr.Dataset,
+    variable: Mapping[str, str] | None = None,
+    mask: str | None = None,
+    dim: Mapping[str, str] | None = None,
+    ensemble: Ensemble = Ensemble(),  # noqa: B008 — frozen
+    seed: int = 0,
+) -> CalibratedEnsemble:
+    """Learn what to make of an ensemble, from cells that are known but not observed.
 
     Parameters
     ----------
     model : Interpolator
-    y : DataArray, dims (variable, *batch, *layout.dims)
-        Normalised observations, and the first guess as the last variables if there is one.
-    x : DataArray
-        The analysis of what was observed, normalised, without the first guess.
-    guess : Dataset
-        Standard errors of the first guess.
-    error : float, optional
-        Standard deviation of the observation error, in the units of the data.
+    ds, truth : Dataset
+        What is observed, of a time that is not that of the training, and the truth or some points of it.
+    variable, mask, dim
+        As for :meth:`da4dvar.Interpolator.interpolate`; `variable` for a name in `truth` as well, where it
+        has that and not the model's.
     ensemble : Ensemble
+        Its members, and how they are disturbed.
     seed : int
-    solve : callable
-        The analysis of observations, first guess and perturbation of x(0) as the variables of one array; told
-        which member that is.
 
     Returns
     -------
-    DataArray, dims of `x`
+    CalibratedEnsemble
+        For the attribute `calibration` of the model.
+
+    Raises
+    ------
+    DataError
+        If the data do not fit, or fewer than 50 cells are known but not observed.
     """
-    names = list(model.layout.variables)
-    y = y.drop_vars(list(y.coords))
-    observed, first = y.isel(variable=slice(0, len(names))), y.isel(variable=slice(len(names), None))
-    scale = xr.DataArray([scale_of(model, n) for n in names], dims="variable").astype("float32")
-    size = xr.ones_like(observed)
-    if guess:
-        errors = guess.assign({n: xr.full_like(guess[next(iter(guess))], np.nan) for n in names if n not in guess})
-        stacked = stack_variables(errors, model.layout).astype("float32")
-        size = (stacked.drop_vars(list(stacked.coords)) / scale).fillna(0.0)
-    total = xr.zeros_like(x, dtype="float32")
-    for member in range(ensemble.members):
-        seen = observed
-        if error is not None:
-            seen = seen + error / scale * normal(observed, [seed, member, 0])
-        hidden = withheld(observed, [seed, member, 1], ensemble.withheld, ensemble.block)
-        start = ensemble.start * size * normal(observed, [seed, member, 2])
-        parts = xr.concat([seen.where(hidden == 0), first, start], "variable").astype("float32")
-        total = total + (solve(parts.transpose(*y.dims), member) - x) ** 2
-    return (total / ensemble.members) ** 0.5 * scale
-
-
-def scale_of(model: Interpolator, name: str) -> float:
-    """What a normalised value is multiplied by."""
-    return float(getattr(model.scaling, "std", {}).get(name, 1.0))
-
-
-def with_uncertainty(
-    model: Interpolator, filled: xr.Dataset, conformed: Conformed, solved: Analysis, interval: Sequence[float]
-) -> xr.Dataset:
-    """The data set that a user gets, with standard errors and intervals if an ensemble was run."""
-    if solved.spread is None:
-        return filled
-    if model.calibration is None:
-        warnings.warn(
-            "the model has no calibration: standard errors are the spread of the members as it is, which may be "
-            "far from the errors; da4dvar calibrate makes them honest",
-            Da4dvarWarning,
-            stacklevel=4,
-        )
-        return with_error_bars(filled, conformed, solved.spread, {})
-    sigma, calibrations = {}, model.calibration.variables
-    for name, calibration in calibrations.items():
-        guess = solved.guess[name].fillna(0.0) if name in solved.guess else 0.0
-        sigma[name] = calibration.sigma(solved.spread[name], guess)
-    halves = {
-        level: xr.Dataset({n: s * calibrations[n].factor(level) for n, s in sigma.items()}) for level in interval
-    }
-    std = xr.Dataset({n: s * calibrations[n].factor(ONE_SIGMA) for n, s in sigma.items()})
-    return with_error_bars(filled, conformed, std, halves)
+    names = {m: u for m, u in (variable or {}).items() if u in truth.variables and m not in truth.variables}
+    observed = model.conform(ds.load(), variable=variable, mask=mask, dim=dim)
+    true = model.conform(truth.load(), variable=names, dim=dim).data
+    return calibrated(model, [(observed, true)], ensemble, seed)
 
 
 def calibrated(
@@ -250,14 +168,16 @@ def calibrated(
         try:
             xr.align(conformed.data, truth, join="exact")
         except ValueError as error:
-            raise DataError(f"observations and truth are not of the same cells: {str(error).splitlines()[0]}") from error
+            line = str(error).splitlines()[0]
+            raise DataError(f"observations and truth are not of the same cells ({line})") from error
         solved = model.solved(conformed, ensemble=ensemble, seed=seed)
-        assert solved.spread is not None
+        parts = solved.parts
+        assert parts is not None
         for name, found in errors.items():
-            true = truth[name].transpose(*conformed.data[name].dims)
+            true = truth[name]
             hidden = (true.notnull() & conformed.data[name].isnull()).values
-            guess = solved.guess.get(name, xr.zeros_like(true))
-            arrays = (true - solved.estimates[name], solved.spread[name], guess)
+            guess = parts.guess[name] if name in parts.guess else xr.zeros_like(true)
+            arrays = (true - solved.estimates[name], parts.spread[name], guess, parts.distance[name])
             found.append(tuple(a.transpose(*true.dims).values[hidden] for a in arrays))
     variables = {}
     for name, found in errors.items():

@@ -13,9 +13,7 @@ from da4dvar.layout import Layout
 from da4dvar.variational.model import VariationalModel
 
 
-def window_solver(
-    model: VariationalModel, layout: Layout, initial: str, time: str, known: int = 0, disturbed: bool = False
-) -> Solve:
+def window_solver(model: VariationalModel, layout: Layout, initial: str, time: str, known: int = 0) -> Solve:
     """The minimisation of U for windows of normalised observations.
 
     Parameters
@@ -26,9 +24,7 @@ def window_solver(
         x(0), where no first guess comes with the windows.
     time : str
     known : int
-        How many of the variables of a window are the first guess of those before.
-    disturbed : bool
-        Whether the last variables of a window are what is added to x(0).
+        How many of the last variables of a window are the first guess of the others.
 
     Returns
     -------
@@ -41,11 +37,9 @@ def window_solver(
     def solve(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if np.isinf(windows).any():
             raise DataError("infinite values in the data; replace them by NaN where nothing was seen")
-        sought = (windows.shape[1] - known) // (2 if disturbed else 1)
-        y, guess = windows[:, :sought], windows[:, sought : sought + known]
+        sought = windows.shape[1] - known
+        y, guess = windows[:, :sought], windows[:, sought:]
         x0 = np.nan_to_num(guess) if known else start(y, initial, axis)
-        if disturbed:
-            x0 = x0 + np.nan_to_num(windows[:, sought + known :])
         arrays = [np.nan_to_num(y, nan=0.0), np.isfinite(y), x0]
         folded = [np.stack([to_channels(w, layout) for w in array]) for array in arrays]
         with torch.no_grad():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -20,12 +20,13 @@ MOST = 200_000
 
 @dataclass(frozen=True)
 class Calibration:
-    """σ² = a² + b² s² + c² g², and q_p so that a part p of the errors is within q_p σ.
+    """σ² = a² + b² s² + c² g² + d² r, and q_p so that a part p of the errors is within q_p σ.
 
-    s is the spread of an ensemble and g the standard error of the first guess. a, b and c are those of the
-    lowest mean CRPS of N(x̂, σ²) (Gneiting et al., 2005) on points that were hidden; q_p is the finite-sample
-    quantile of the normalised errors abs(x − x̂)/σ there: split conformal prediction (Papadopoulos et al., 2002;
-    Lei et al., 2018, "Distribution-free predictive inference for regression"). New points are then covered with
+    s is the spread of an ensemble, g the standard error of the first guess and r the distance to the nearest
+    observation, along which variance grows as that of a random walk. a to d are those of the lowest mean
+    CRPS of N(x̂, σ²) (Gneiting et al., 2005) on points that were hidden; q_p is the finite-sample quantile of
+    the normalised errors abs(x − x̂)/σ there: split conformal prediction (Papadopoulos et al., 2002; Lei et
+    al., 2018, "Distribution-free predictive inference for regression"). New points are then covered with
     probability p or more, as far as they are to the hidden ones as these are to each other.
 
     Attributes
@@ -34,6 +35,10 @@ class Calibration:
         a, in the units of the variable.
     spread, guess : float
         b and c, without unit.
+    distance : float
+        d, in the units of the variable, for one cell.
+    reach : float
+        The largest r that was seen; what lies farther counts as that.
     levels, factors : tuple of float
         p, increasing, and q_p.
     points : int
@@ -43,12 +48,20 @@ class Calibration:
     floor: float
     spread: float
     guess: float
+    distance: float
+    reach: float
     levels: tuple[float, ...]
     factors: tuple[float, ...]
     points: int
 
     @classmethod
-    def fit(cls, error: np.ndarray, spread: np.ndarray, guess: np.ndarray | None = None) -> Self:
+    def fit(
+        cls,
+        error: np.ndarray,
+        spread: np.ndarray,
+        guess: np.ndarray | None = None,
+        distance: np.ndarray | None = None,
+    ) -> Self:
         """Learn from errors, and what was thought of each.
 
         Parameters
@@ -57,6 +70,8 @@ class Calibration:
             x − x̂ and s, in the units of the variable.
         guess : array, optional
             g, in the same units; zero or NaN where there is none.
+        distance : array, optional
+            r, in cells.
 
         Raises
         ------
@@ -71,24 +86,27 @@ class Calibration:
         >>> round(fitted.spread, 1), round(fitted.factor(0.9), 1)
         (2.0, 1.6)
         """
-        others = np.zeros_like(error) if guess is None else np.nan_to_num(guess)
         known = np.isfinite(error) & np.isfinite(spread)
-        e, s, g = (np.asarray(a, "float64")[known] for a in (error, spread, others))
+        e, s = (np.asarray(a, "float64")[known] for a in (error, spread))
+        g = np.zeros(e.size) if guess is None else np.nan_to_num(guess[known].astype("float64"))
+        r = np.zeros(e.size) if distance is None else distance[known].astype("float64")
         if e.size < FEWEST:
             raise DataError(
                 f"{e.size} points that are hidden and estimated, expected {FEWEST} or more; hide more of them"
             )
-        a, b, c = np.sqrt(_lowest_crps(e, s**2, g**2))
-        sigma = np.sqrt(a**2 + (b * s) ** 2 + (c * g) ** 2)
-        scores = np.sort(np.abs(e) / np.maximum(sigma, np.finfo(float).tiny))
+        reach = float(r[np.isfinite(r)].max(initial=0.0))
+        a, b, c, d = map(float, np.sqrt(_lowest_crps(e, s**2, g**2, r.clip(max=reach))))
+        bare = cls(a, b, c, d, reach, (), (), int(e.size))
+        scores = np.sort(np.abs(e) / np.maximum(bare.sigma(s, g, r), np.finfo(float).tiny))
         ranks = {p: int(np.ceil(p * (e.size + 1))) for p in LEVELS}
         levels = tuple(p for p, rank in ranks.items() if rank <= e.size)
         factors = tuple(float(scores[ranks[p] - 1]) for p in levels)
-        return cls(float(a), float(b), float(c), levels, factors, int(e.size))
+        return replace(bare, levels=levels, factors=factors)
 
-    def sigma(self, spread: Any, guess: Any) -> Any:
-        """√(a² + b² s² + c² g²), for arrays of any kind."""
-        return (self.floor**2 + (self.spread * spread) ** 2 + (self.guess * guess) ** 2) ** 0.5
+    def sigma(self, spread: Any, guess: Any, distance: Any) -> Any:
+        """√(a² + b² s² + c² g² + d² r), for arrays of any kind."""
+        spreads = (self.spread * spread) ** 2 + (self.guess * guess) ** 2
+        return (self.floor**2 + spreads + self.distance**2 * distance.clip(max=self.reach)) ** 0.5
 
     def factor(self, level: float) -> float:
         """q_p; between two levels q_p / Φ⁻¹((1 + p)/2) is linear in p.
@@ -106,16 +124,12 @@ class Calibration:
         ratios = np.array(self.factors) / ndtri((1 + np.array(self.levels)) / 2)
         return float(np.interp(level, self.levels, ratios) * ndtri((1 + level) / 2))
 
-    def to_dict(self) -> dict[str, Any]:
-        """For the header of a model file."""
-        return asdict(self)
-
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_dict`."""
-        lists = {k: tuple(map(float, table[k])) for k in ("levels", "factors")}
-        numbers = {k: float(table[k]) for k in ("floor", "spread", "guess")}
-        return cls(**numbers, **lists, points=int(table["points"]))
+        """The inverse of ``dataclasses.asdict``, from JSON as well."""
+        return cls(
+            **{key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+        )
 
 
 def _lowest_crps(error: np.ndarray, *squares: np.ndarray) -> np.ndarray:
