@@ -14,7 +14,10 @@ from da4dvar.ensemble import Ensemble, ErrorParts
 from da4dvar.errors import Da4dvarWarning, DataError
 from da4dvar.fields.calibration import ONE_SIGMA, Calibration, check_levels
 from da4dvar.fields.conform import Conformed
+from da4dvar.fields.gaps import GapPattern, Mixture
+from da4dvar.fields.holdout import Holdout
 from da4dvar.fields.intervals import with_error_bars
+from da4dvar.pairs import HIDDEN, thinned
 
 if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator
@@ -186,3 +189,28 @@ def calibrated(
         except DataError as error:
             raise DataError(f"variable {name!r}: {error}") from error
     return CalibratedEnsemble(ensemble, variables)
+
+
+def calibration_pairs(
+    seen: xr.Dataset, truth: xr.Dataset | None, gaps: GapPattern | None, time: str, seed: int
+) -> list[tuple[xr.Dataset, xr.Dataset]]:
+    """What is observed and what is true of validation data, with something hidden: as a training would.
+
+    Parameters
+    ----------
+    seen, truth : Dataset
+        As a training is validated on. A truth that knows no more than what is seen has `gaps` drawn in that,
+        each pattern of a mixture once; without a truth and without gaps, points are hidden in the shapes of
+        the data's own.
+    gaps : GapPattern, optional
+    time : str
+    seed : int
+    """
+    true = seen if truth is None else truth
+    if any(bool((true[n].notnull() & seen[n].isnull()).any()) for n in seen.data_vars):
+        return [(seen, true)]
+    if gaps is None:
+        return [Holdout(HIDDEN, seed=seed).taken(seen, time)]
+    generator = np.random.default_rng([seed, 5])
+    patterns = gaps.patterns if isinstance(gaps, Mixture) else [gaps]
+    return [(seen.map(thinned, args=(pattern, generator)), true) for pattern in patterns]

@@ -81,9 +81,11 @@ def uncertainty_score(
 
 def table_of(scores: Mapping[str, Mapping[str, UncertaintyScore]]) -> str:
     """For reading: a line for each method and each class of points, the lowest CRPS of all points first."""
-    rows = [["error bars", "points hidden", "number", "CRPS", *(f"in {100 * p:g} %" for p in LEVELS), "spread/skill"]]
+    inside = [f"in {100 * p:g} %" for p in LEVELS]
+    rows = [["error bars", "points hidden", "number", "CRPS", *inside, "spread/skill"]]
     for method, parts in sorted(scores.items(), key=lambda row: next(iter(row[1].values())).crps):
         for part, score in parts.items():
             inside = [f"{100 * score.covered[p]:.1f} %" for p in LEVELS]
-            rows.append([method, part, str(score.points), f"{score.crps:.4g}", *inside, f"{score.spread_skill:.2f}"])
+            rest = [f"{score.crps:.4g}", *inside, f"{score.spread_skill:.2f}"]
+            rows.append([method, part, str(score.points), *rest])
     return as_columns(rows)

@@ -127,9 +127,9 @@ class Calibration:
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> Self:
         """The inverse of ``dataclasses.asdict``, from JSON as well."""
-        return cls(
-            **{key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
-        )
+        levels, factors = (tuple(map(float, table[k])) for k in ("levels", "factors"))
+        numbers = {k: v for k, v in table.items() if k not in ("levels", "factors")}
+        return cls(levels=levels, factors=factors, **numbers)
 
 
 def _lowest_crps(error: np.ndarray, *squares: np.ndarray) -> np.ndarray:
