@@ -127,8 +127,10 @@ def fill_by_fit(
         raise DataError(f"--method {method!r}: {nearest(method, known)}")
     wanted(None, members, ())
     check_levels(interval)
-    if interval and method != LEARNED:
-        raise DataError(f"--interval is for the learned model; leave it out with --method {method}")
+    if (members or interval) and method != LEARNED:
+        raise DataError(
+            f"--members, --std and --interval are for the learned model; leave them out with --method {method}"
+        )
     tables = read_recipe(Path(recipe)) if recipe else None
     names = {name: sources[name] for name in arrays}
     fitted = fit_to(inputs, names, time, minutes, mask, tables, settings or [], seed, say=say)

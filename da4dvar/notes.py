@@ -31,12 +31,13 @@ def check_values(y: xr.DataArray, conformed: Conformed) -> None:
 
 
 def report(conformed: Conformed, terms: xr.DataArray) -> None:
+    """What was done to the data, and where nothing could be, as warnings of whoever calls the caller."""
     for note in conformed.notes:
-        warnings.warn(note, Da4dvarWarning, stacklevel=4)
+        warnings.warn(note, Da4dvarWarning, stacklevel=3)
     if terms.chunks is None and (empty := int(terms.isel(term=0).isnull().sum())):
         warnings.warn(
             f"{empty} of {terms.isel(term=0).size} windows hold no observation; cells that no "
             "other window reaches are NaN and have flag 2",
             Da4dvarWarning,
-            stacklevel=4,
+            stacklevel=3,
         )

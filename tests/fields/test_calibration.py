@@ -66,7 +66,7 @@ def test_a_spread_in_other_units_changes_nothing(scale: float, units: float) -> 
 
 
 def test_each_source_is_told_from_the_others() -> None:
-    """σ² = 0.5² + (2 s)² + (0.7 g)² + 0.3² r is found again, and a distance beyond those seen counts as the last."""
+    """σ² = 0.5² + (2 s)² + (0.7 g)² + 0.3² r is found again; a distance beyond those seen counts as these."""
     generator = np.random.default_rng(4)
     s, g, r = generator.uniform(0, 1, (3, 200_000)) * np.array([[1.0], [4.0], [40.0]])
     sigma = np.sqrt(0.25 + 4 * s**2 + 0.49 * g**2 + 0.09 * r)
@@ -83,9 +83,9 @@ def test_few_points_promise_no_more_than_they_know() -> None:
     error, spread = errors(5, 60)
     fitted = Calibration.fit(error, spread)
     assert fitted.levels[-1] == 0.98
-    with pytest.raises(DataError, match="knows those of 0.05 to 0.98"):
+    with pytest.raises(DataError, match=r"knows those of 0.05 to 0.98"):
         fitted.factor(0.99)
-    with pytest.raises(DataError, match="40 points .* expected 50 or more"):
+    with pytest.raises(DataError, match=r"40 points .* expected 50 or more"):
         Calibration.fit(error[:40], spread[:40])
 
 
@@ -98,5 +98,5 @@ def test_it_comes_back_from_json() -> None:
 @pytest.mark.parametrize("level", [0.0, 1.0, -0.1, 90.0])
 def test_a_level_is_a_part(level: float) -> None:
     """Per cent are refused, with an example."""
-    with pytest.raises(DataError, match="such as 0.9"):
+    with pytest.raises(DataError, match=r"such as 0.9"):
         check_levels([0.5, level])
