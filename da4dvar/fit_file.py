@@ -129,7 +129,7 @@ def fill_by_fit(
     check_levels(interval)
     if (members or interval) and method != LEARNED:
         raise DataError(
-            f"--members, --std and --interval are for the learned model; leave them out with --method {method}"
+            f"--members, --std and --interval are for the learned model; leave them out with {method!r}"
         )
     tables = read_recipe(Path(recipe)) if recipe else None
     names = {name: sources[name] for name in arrays}
