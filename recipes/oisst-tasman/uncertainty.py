@@ -1,6 +1,8 @@
-"""Error bars of the shipped model, calibrated on one year and scored on the next, beside optimal interpolation.
+"""Error bars of the shipped model, calibrated on one year and scored on the next.
 
-python recipes/oisst-tasman/uncertainty.py [--days 01-01 12-31] [--members 8]
+    python recipes/oisst-tasman/uncertainty.py [--days 01-01 12-31] [--members 8]
+
+Beside them stand those that optimal interpolation states itself.
 """
 
 from __future__ import annotations
