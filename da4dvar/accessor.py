@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,9 @@ class Da4dvarAccessor:
         keep_observed: bool = False,
         observation_error: float | None = None,
         batch_size: int = 16,
+        members: int = 0,
+        interval: Sequence[float] = (),
+        seed: int = 0,
     ) -> xr.Dataset:
         """Fill the gaps; see :func:`da4dvar.interpolate`."""
         from da4dvar.functions import interpolate
@@ -42,4 +45,7 @@ class Da4dvarAccessor:
             keep_observed=keep_observed,
             observation_error=observation_error,
             batch_size=batch_size,
+            members=members,
+            interval=interval,
+            seed=seed,
         )

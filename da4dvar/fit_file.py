@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +13,12 @@ from da4dvar.config import Table, read_recipe
 from da4dvar.errors import DataError, nearest
 from da4dvar.evaluation import as_columns
 from da4dvar.experiment import dims_by_role, numeric
+from da4dvar.fields.calibration import check_levels
 from da4dvar.fields.character import character_of
 from da4dvar.fields.conform import pick
 from da4dvar.fitting import LEARNED, Fitted, Scores, candidates, fit_to
+from da4dvar.uncertainty import wanted
+from da4dvar.uncertainty_scores import table_of as error_bars_of
 
 AUTO = "auto"
 
@@ -51,6 +54,8 @@ def fill_by_fit(
     settings: list[str] | None = None,
     seed: int = 0,
     keep_observed: bool = False,
+    members: int = 0,
+    interval: Sequence[float] = (),
     say: Callable[[str], None] = lambda line: None,
 ) -> Filled:
     """Learn from the observations of a data set, score what was learned, and fill the gaps.
@@ -77,6 +82,10 @@ def fill_by_fit(
     seed : int
     keep_observed : bool
         Put the observed values back.
+    members : int
+        Of an ensemble, for standard errors, if the learned model fills; 0 for none.
+    interval : sequence of float
+        Levels of intervals, by the learned model.
     say : callable
         Told each choice in a line.
 
@@ -116,6 +125,12 @@ def fill_by_fit(
     known = [LEARNED, AUTO, *candidates(character_of(first, time))]
     if method not in known:
         raise DataError(f"--method {method!r}: {nearest(method, known)}")
+    wanted(None, members, ())
+    check_levels(interval)
+    if (members or interval) and method != LEARNED:
+        raise DataError(
+            f"--members, --std and --interval are for the learned model; leave them out with {method!r}"
+        )
     tables = read_recipe(Path(recipe)) if recipe else None
     names = {name: sources[name] for name in arrays}
     fitted = fit_to(inputs, names, time, minutes, mask, tables, settings or [], seed, say=say)
@@ -124,7 +139,15 @@ def fill_by_fit(
     if chosen != best:
         say(f"{best} has the lower error on the points that nothing has seen; --method auto takes it")
     if chosen == LEARNED:
-        filled = fitted.model.interpolate(ds, variable=names, mask=mask, keep_observed=keep_observed)
+        filled = fitted.model.interpolate(
+            ds,
+            variable=names,
+            mask=mask,
+            keep_observed=keep_observed,
+            members=members,
+            interval=interval,
+            seed=seed,
+        )
     else:
         part = xr.Dataset({n: array.rename(n) for n, array in arrays.items()}, attrs=ds.attrs)
         filled = fitted.baselines[chosen].interpolate(part)
@@ -141,7 +164,8 @@ def table_of(scores: Scores) -> str:
     rows = [["RMSE on hidden points", "", *scores.columns], ["points", "", *map(str, scores.points)]]
     for method, errors in sorted(scores.methods.items(), key=lambda row: row[1][0]):
         rows.append([method, "best" if method == best else "", *(f"{e:.4g}" for e in errors)])
-    return as_columns(rows)
+    table = as_columns(rows)
+    return f"{table}\n\n{error_bars_of(scores.error_bars)}" if scores.error_bars else table
 
 
 def write_recipe(tables: Table, path: Path) -> None:

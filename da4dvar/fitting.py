@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from da4dvar import config
 from da4dvar.baselines import Baseline
 from da4dvar.choice import choose
 from da4dvar.config import Table
+from da4dvar.ensemble import MEMBERS
 from da4dvar.fields.character import Character, character_of
 from da4dvar.fields.conform import pick
 from da4dvar.fields.gap_geometry import gap_length
@@ -24,6 +25,7 @@ from da4dvar.fields.holdout import own_lengths
 from da4dvar.fields.store import load_dataset
 from da4dvar.interpolator import Interpolator
 from da4dvar.recipe import Data, Recipe
+from da4dvar.uncertainty_scores import LEVELS, UncertaintyScore, uncertainty_score
 
 Say = Callable[[str], None]
 LEARNED = "learned"
@@ -45,11 +47,14 @@ class Scores:
     columns : list of str
     points : list of int
         The number of points behind each column.
+    error_bars : dict of str to dict of str to UncertaintyScore
+        For each method that states a standard error, and each column.
     """
 
     methods: dict[str, list[float]]
     columns: list[str]
     points: list[int]
+    error_bars: dict[str, dict[str, UncertaintyScore]] = field(default_factory=dict)
 
     def best(self) -> str:
         """The method with the lowest error, each variable's in units of the best of it."""
@@ -175,6 +180,7 @@ def fit_to(
         draws = GUESSING * 60 * minutes / max(seconds[guess], 0.1)
         tables["train"]["draws"] = int(np.clip(draws, 2, MOST_DRAWS))
         say(f"first guess: {guess}, the best baseline on points hidden for the choice")
+    tables.setdefault("uncertainty", {"members": MEMBERS})
     if "steps" not in tables["train"]:
         tables["train"]["steps"] = steps_in(Recipe(tables, Path()), 60 * minutes)
         tables["train"]["validate_every"] = max(10, tables["train"]["steps"] // 20)
@@ -184,6 +190,7 @@ def fit_to(
         model = made.train(Path(temporary) if folder is None else folder)
     scores, _ = scored({LEARNED: model, **baselines}, made.data("test"), time, made.tests())
     model.scores["test_rmse"] = dict(zip(scores.columns, scores.methods[LEARNED], strict=True))
+    model.scores["test_error_bars"] = {c: asdict(s) for c, s in scores.error_bars.get(LEARNED, {}).items()}
     return Fitted(model, tables, scores, baselines)
 
 
@@ -223,14 +230,20 @@ def scored(
                 columns.append(f"{name}, {kind}")
                 points.append(int(here.sum()))
                 masks.append((name, here))
-    rows, seconds = {}, {}
+    rows, seconds, bars = {}, {}, {}
     for method, thing in methods.items():
         begin = clock.monotonic()
-        filled = thing.interpolate(data.seen)
+        calibrated = isinstance(thing, Interpolator) and thing.calibration is not None
+        filled = thing.interpolate(data.seen, interval=LEVELS) if calibrated else thing.interpolate(data.seen)
         seconds[method] = clock.monotonic() - begin
         errors = {name: (filled[name].values - data.truth[name].values) ** 2 for name in data.seen.data_vars}
         rows[method] = [float(np.sqrt(np.mean(errors[name][here]))) for name, here in masks]
-    return Scores(rows, columns, points), seconds
+        bars[method] = {
+            column: score
+            for column, (name, here) in zip(columns, masks, strict=True)
+            if (score := uncertainty_score(filled, str(name), data.truth[name], here)) is not None
+        }
+    return Scores(rows, columns, points, {m: of for m, of in bars.items() if of}), seconds
 
 
 def steps_in(recipe: Recipe, seconds: float, tries: int = 3) -> int:

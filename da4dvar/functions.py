@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,9 @@ def interpolate(
     observation_error: float | None = None,
     batch_size: int = 16,
     progress: Progress | None = None,
+    members: int = 0,
+    interval: Sequence[float] = (),
+    seed: int = 0,
 ) -> xr.Dataset:
     """Fill the gaps of a data set with a learned model.
 
@@ -32,7 +35,7 @@ def interpolate(
         NaN in the gaps.
     model : Interpolator, str or path
         A fitted model, the name of one that ships with the package, or the path of a model file.
-    variable, mask, dim, keep_observed, observation_error, batch_size, progress
+    variable, mask, dim, keep_observed, observation_error, batch_size, progress, members, interval, seed
         See :meth:`da4dvar.Interpolator.interpolate`.
 
     Returns
@@ -66,4 +69,7 @@ def interpolate(
         observation_error=observation_error,
         batch_size=batch_size,
         progress=progress,
+        members=members,
+        interval=interval,
+        seed=seed,
     )

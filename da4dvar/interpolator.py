@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import tempfile
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
@@ -17,20 +16,23 @@ from torch import nn
 
 from da4dvar.baselines import Baseline
 from da4dvar.correction import correction_of
-from da4dvar.errors import Da4dvarWarning, DataError, ModelError
+from da4dvar.ensemble import Analysis, Ensemble, error_parts, spread
+from da4dvar.errors import DataError, ModelError
 from da4dvar.fields.conform import Conformed, conform
 from da4dvar.fields.gaps import GapPattern
 from da4dvar.fields.initial import start
-from da4dvar.fields.output import labelled, unreached
+from da4dvar.fields.output import labelled
 from da4dvar.fields.samples import stack_variables, to_channels
 from da4dvar.fields.scaling import Scaling
 from da4dvar.fields.signature import Signature
 from da4dvar.fields.store import add_history
-from da4dvar.fields.streaming import reconstruct
+from da4dvar.fields.streaming import of_runs, reconstruct
 from da4dvar.fields.windows import WindowGrid
 from da4dvar.layout import Layout
+from da4dvar.notes import check_values, report
 from da4dvar.observation_error import reweighted, stated_error
 from da4dvar.pairs import samples, split
+from da4dvar.uncertainty import CalibratedEnsemble, calibrate, wanted, with_uncertainty
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.solvers.base import Solver
@@ -78,6 +80,8 @@ class Interpolator:
         Scores by name, as measured.
     provenance : dict
         What it was trained on, how and with which versions.
+    calibration : CalibratedEnsemble or None
+        What makes error bars of an ensemble; `calibrate` sets it.
 
     Examples
     --------
@@ -119,6 +123,7 @@ class Interpolator:
         self.signature: Signature | None = None
         self.scores: dict[str, Any] = {}
         self.provenance: dict[str, Any] = {}
+        self.calibration: CalibratedEnsemble | None = None
 
     def fit(
         self,
@@ -217,6 +222,9 @@ class Interpolator:
         observation_error: float | None = None,
         batch_size: int = 16,
         progress: Progress | None = None,
+        members: int = 0,
+        interval: Sequence[float] = (),
+        seed: int = 0,
     ) -> xr.Dataset:
         """Fill the gaps of a data set.
 
@@ -239,25 +247,54 @@ class Interpolator:
             Windows solved at once; it changes speed and memory, and the answer only by rounding.
         progress : callable, optional
             Told how many windows are done, and of how many.
+        members : int
+            Of an ensemble, for standard errors. With 0 there is none, unless there is an `interval`: then
+            it has as many as the model was calibrated with.
+        interval : sequence of float
+            Levels of the intervals wanted, such as 0.9; of a model with a calibration.
+        seed : int
+            Of the ensemble.
 
         Returns
         -------
         Dataset
             Each variable under the model's name, with its labels; ``<name>_flag`` (0 observed,
             1 interpolated, 2 not estimable); ``observation_term`` and ``prior_term`` of the cost
-            of each window.
+            of each window. With an ensemble ``<name>_std``, and ``<name>_lower_<p>`` and
+            ``<name>_upper_<p>`` for each interval, p in per cent.
 
         Raises
         ------
         DataError
-            If `ds` does not fit the model.
+            If `ds` does not fit the model, or an interval is asked of one without calibration.
         """
+        ensemble = wanted(self.calibration, members, interval)
         conformed = self.conform(ds, variable=variable, mask=mask, dim=dim)
+        found = self.solved(conformed, observation_error, batch_size, progress, ensemble, seed)
+        estimates, weight, terms, grid = found.estimates, found.weight, found.terms, found.grid
+        filled = labelled(conformed, estimates, weight, terms, grid, self.layout, keep_observed)
+        report(conformed, terms, filled, self.time)
+        filled = with_uncertainty(filled, conformed, found.parts, self.calibration, interval)
+        names, title = ", ".join(self.layout.variables), self.provenance.get("title")
+        by = f"by the model {title!r}" if title else "by a model of its own"
+        return add_history(filled, f"da4dvar {version('da4dvar')}: {names} interpolated {by}")
+
+    def solved(
+        self,
+        conformed: Conformed,
+        observation_error: float | None = None,
+        batch_size: int = 16,
+        progress: Progress | None = None,
+        ensemble: Ensemble | None = None,
+        seed: int = 0,
+    ) -> Analysis:
+        """The minimisation for data under the model's names, and its ensemble; see :meth:`interpolate`."""
         y = self.states(conformed.data)
-        self._check(y, conformed)
-        known = 0
+        check_values(y, conformed)
+        known, first = 0, None
         if self.first_guess is not None:
-            guess = self.states(self.first_guess.interpolate(conformed.data))
+            first = self.first_guess.interpolate(conformed.data)
+            guess = self.states(first)
             y, known = xr.concat([y, guess], "variable"), guess.sizes["variable"]
         short = {
             d: (0, w - y.sizes[d])
@@ -267,22 +304,42 @@ class Interpolator:
         padded = y.pad(short, constant_values=np.nan) if short else y
         grid = WindowGrid.of(self.layout, {str(d): n for d, n in padded.sizes.items()})
         model = self.frozen()
-        spread = max(getattr(self.scaling, "std", {}).values(), default=math.inf)
-        stated = stated_error(conformed.sources, observation_error, self.observation_error, spread)
+        deviation = max(getattr(self.scaling, "std", {}).values(), default=math.inf)
+        stated = stated_error(conformed.sources, observation_error, self.observation_error, deviation)
         if stated is not None and self.observation_error is not None and stated != self.observation_error:
             model = reweighted(model, (self.observation_error / stated) ** 2)
         solve = window_solver(model, self.layout, self.initial, self.time, known, self.correction)
-        x, weight, terms = reconstruct(padded, grid, solve, batch_size, progress, known)
+        runs = 1 if ensemble is None else 1 + ensemble.members
+
+        def run(data: xr.DataArray, number: int) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
+            return reconstruct(data, grid, solve, batch_size, of_runs(progress, number, runs), known)
+
+        x, weight, terms = run(padded, 0)
         keep = {d: slice(0, y.sizes[d]) for d in short}
+        parts = None
+        if ensemble is not None:
+            error = self.observation_error if stated is None else stated
+            departure = spread(self, padded, x, first, error, ensemble, seed, run)
+            parts = error_parts(self, conformed, first, departure.isel(keep))
         x, weight = x.isel(keep), weight.isel(keep)
         estimates = x.assign_coords(variable=list(self.layout.variables)).to_dataset("variable")
         coords = {d: conformed.data[d] for d in conformed.data.indexes}
-        estimates = self.scaling.restore(estimates.assign_coords(coords))
-        filled = labelled(conformed, estimates, weight, terms, grid, self.layout, keep_observed)
-        self._report(conformed, terms, filled)
-        names, title = ", ".join(self.layout.variables), self.provenance.get("title")
-        by = f"by the model {title!r}" if title else "by a model of its own"
-        return add_history(filled, f"da4dvar {version('da4dvar')}: {names} interpolated {by}")
+        return Analysis(self.scaling.restore(estimates.assign_coords(coords)), weight, terms, grid, parts)
+
+    def calibrate(
+        self,
+        ds: xr.Dataset,
+        truth: xr.Dataset,
+        *,
+        variable: Mapping[str, str] | None = None,
+        mask: str | None = None,
+        dim: Mapping[str, str] | None = None,
+        ensemble: Ensemble | None = None,
+        seed: int = 0,
+    ) -> Self:
+        """Learn what to make of an ensemble; see :func:`da4dvar.uncertainty.calibrate`."""
+        self.calibration = calibrate(self, ds, truth, variable, mask, dim, ensemble or Ensemble(), seed)
+        return self
 
     def conform(
         self,
@@ -327,40 +384,3 @@ class Interpolator:
                 raise DataError(f"there is no variable {name!r}; it has {', '.join(map(str, ds))}")
         wanted = ds[list(self.layout.variables)].astype("float32", keep_attrs=True)
         return stack_variables(self.scaling.normalise(wanted), self.layout).astype("float32")
-
-    def _check(self, y: xr.DataArray, conformed: Conformed) -> None:
-        """What can only be known from the values; a lazy data set is not read for it."""
-        if y.chunks is not None:
-            return
-        for name in self.layout.variables:
-            values = conformed.data[name].values
-            source = conformed.sources[name].name
-            if np.isinf(values).any():
-                raise DataError(
-                    f"variable {source!r} has {int(np.isinf(values).sum())} infinite values; "
-                    "replace them by NaN where nothing was observed"
-                )
-        if not np.isfinite(y.values).any():
-            raise DataError(
-                f"variable {', '.join(str(s.name) for s in conformed.sources.values())!r} holds no "
-                "observation at all; check the variable, its fill value and the mask"
-            )
-
-    def _report(self, conformed: Conformed, terms: xr.DataArray, filled: xr.Dataset) -> None:
-        for note in conformed.notes:
-            warnings.warn(note, Da4dvarWarning, stacklevel=3)
-        if terms.chunks is not None or not (empty := int(terms.isel(term=0).isnull().sum())):
-            return
-        said = "cells that no other window reaches are NaN and have flag 2"
-        for name, source in conformed.sources.items():
-            if (time := conformed.dims.get(self.time)) in source.dims:
-                count, longest = unreached(filled[f"{name}_flag"], str(time))
-                if count:
-                    said = (
-                        f"{count} values of {name!r}, up to {longest} steps together, are NaN and have flag 2"
-                    )
-        warnings.warn(
-            f"{empty} of {terms.isel(term=0).size} windows hold no observation; {said}",
-            Da4dvarWarning,
-            stacklevel=3,
-        )

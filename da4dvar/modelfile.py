@@ -22,6 +22,7 @@ from da4dvar.errors import Da4dvarError, ModelError, RecipeError, nearest
 from da4dvar.fields.signature import Signature
 from da4dvar.fields.store import write_whole
 from da4dvar.layout import Layout
+from da4dvar.uncertainty import CalibratedEnsemble
 
 if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator
@@ -58,6 +59,7 @@ def header_of(interpolator: Interpolator) -> dict[str, Any]:
         "first_guess": described(interpolator.first_guess),
         "correction": interpolator.correction,
         "signature": interpolator.signature.to_dict(),
+        "calibration": None if interpolator.calibration is None else interpolator.calibration.to_dict(),
         "scores": interpolator.scores,
         "provenance": interpolator.provenance,
     }
@@ -216,4 +218,5 @@ def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Interpol
     interpolator.correction = tuple(header.get("correction", ()))
     interpolator.signature = Signature.from_dict(header["signature"])
     interpolator.scores, interpolator.provenance = header["scores"], header["provenance"]
+    interpolator.calibration = CalibratedEnsemble.from_dict(header.get("calibration"))
     return interpolator

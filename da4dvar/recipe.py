@@ -12,6 +12,7 @@ from typing import Any
 import xarray as xr
 
 from da4dvar import config
+from da4dvar.ensemble import Ensemble
 from da4dvar.errors import DataError, RecipeError, nearest
 from da4dvar.fields.conform import pick
 from da4dvar.fields.gaps import GapPattern, Mixture, Transplanted
@@ -21,11 +22,12 @@ from da4dvar.interpolator import Interpolator
 from da4dvar.layout import Layout
 from da4dvar.modelfile import COST_KEYS, first_guess_of, load, versions
 from da4dvar.simulate import SYSTEMS
+from da4dvar.uncertainty import calibrated, calibration_pairs
 from da4dvar.variational.solvers.chain import Chain
 
 SECTIONS = (
     "title", "row", "data", "gaps", "layout", "scaling", "prior", "observation", "solver", "cost",
-    "first_guess", "train",
+    "first_guess", "train", "uncertainty",
 )  # fmt: skip
 DATA_KEYS = ("path", "simulate", "observed", "truth", "mask", "noise", "train", "validation", "hidden")
 GAP_SOURCE = ("path", "variable", "rename", "select")
@@ -72,6 +74,8 @@ class Recipe:
         if ("path" in self.data_table) == ("simulate" in self.data_table):
             raise RecipeError("data: expected either `path` or `simulate`")
         self.layout = config.call(Layout, tables["layout"], "layout")
+        # Hours of training before a mistake in it shows would be too late.
+        config.call(Ensemble, tables.get("uncertainty", {}), "uncertainty")
 
     def data(self, part: str) -> Data:
         """The training or validation part of the data, loaded.
@@ -217,6 +221,15 @@ class Recipe:
         }
         if start is not None:
             interpolator.provenance["started_from"] = start.provenance
+        if "uncertainty" in self.tables:
+            plan = config.call(Ensemble, self.tables["uncertainty"], "uncertainty")
+            pairs = calibration_pairs(
+                validation.seen, validation.truth, self.gaps(), self.time, training.seed
+            )
+            conformed = [
+                (interpolator.conform(seen), interpolator.conform(true).data) for seen, true in pairs
+            ]
+            interpolator.calibration = calibrated(interpolator, conformed, plan, training.seed)
         return interpolator
 
     def _source(self) -> xr.Dataset:

@@ -8,14 +8,14 @@ from typing import Any
 
 import typer
 
-from da4dvar.cli import fill, learn, twin
+from da4dvar.cli import ensemble, fill, learn, twin
 from da4dvar.cli.shell import app, say
 from da4dvar.errors import Da4dvarError, Da4dvarWarning
 
 # typer carries a click of its own from some version on: its errors are reached through typer's.
 UsageError: Any = typer.BadParameter.__bases__[0]
 
-__all__ = ["app", "fill", "learn", "main", "twin"]
+__all__ = ["app", "ensemble", "fill", "learn", "main", "twin"]
 
 
 def show_note(message: Warning | str, category: type[Warning], *_: Any) -> None:

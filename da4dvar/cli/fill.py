@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from da4dvar.cli.ensemble import Intervals, Members, Std, ensemble_size
 from da4dvar.cli.shell import (
     Dims,
     Inputs,
@@ -40,6 +41,9 @@ def interpolate(
     observation_error: Annotated[
         float | None, typer.Option(help="Standard deviation of the observation error, if not as in training.")
     ] = None,
+    members: Members = None,
+    std: Std = False,
+    interval: Intervals = None,
     overwrite: Overwrite = False,
     batch_size: Annotated[int, typer.Option(help="Windows solved at once.", min=1)] = 16,
     minutes: Annotated[float, typer.Option(help="With --fit: minutes of training.")] = 10.0,
@@ -63,6 +67,8 @@ def interpolate(
 
     Example: da4dvar interpolate gappy.nc filled.nc --fit --minutes 10
 
+    Example: da4dvar interpolate gappy.nc filled.nc --model mine.safetensors --interval 0.9
+
     With --fit the choice is printed, and the recipe written beside the output (filled.recipe.toml); the table
     has the errors of the model and of every baseline on points hidden from all of them.
     """
@@ -70,6 +76,7 @@ def interpolate(
 
     inputs, output = split(files)
     names, dims = pairs(variable, "--variable"), pairs(dim, "--dim")
+    size, levels = ensemble_size(members, std), interval or []
     if fit == (model is not None):
         raise DataError("expected either --model NAME or --fit, which learns from the data set itself")
     if fit and observation_error is not None:
@@ -99,6 +106,8 @@ def interpolate(
                 settings=settings,
                 seed=seed,
                 keep_observed=keep_observed,
+                members=size,
+                interval=levels,
                 say=tell,
             )
             write_dataset(add_history(done.data, command()), output, overwrite)
@@ -123,6 +132,9 @@ def interpolate(
             observation_error=observation_error,
             batch_size=batch_size,
             progress=progress,
+            members=size,
+            interval=levels,
+            seed=seed,
         )
         write_dataset(add_history(filled, command()), output, overwrite)
     if not quiet:

@@ -14,6 +14,13 @@ from da4dvar.fields.windows import Overlap, Solve, WindowGrid, overlap_add
 Progress = Callable[[int, int], None]
 
 
+def of_runs(progress: Progress | None, run: int, runs: int) -> Progress | None:
+    """The progress of one of several runs over the same windows, as part of all of them."""
+    if progress is None:
+        return None
+    return lambda done, windows: progress(run * windows + done, runs * windows)
+
+
 def reconstruct(
     y: xr.DataArray,
     grid: WindowGrid,

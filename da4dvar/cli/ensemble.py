@@ -1,0 +1,73 @@
+"""Options of ensembles, and the verb that makes honest error bars of them: calibrate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from da4dvar.cli.shell import Dims, Mask, Overwrite, Quiet, Renamed, Seed, app, pairs, say
+from da4dvar.errors import DataError
+
+Members = Annotated[
+    int | None, typer.Option(help="Members of an ensemble, which gives NAME_std, the standard error.")
+]
+Std = Annotated[bool, typer.Option("--std", help="Standard errors, by an ensemble of the usual size.")]
+Intervals = Annotated[
+    list[float] | None,
+    typer.Option("--interval", help="Add the interval that holds this part of the truths: 0.9. Repeatable."),
+]
+USUAL = 8
+
+
+def ensemble_size(members: int | None, std: bool) -> int:
+    """The members asked for; 0 for none, or for as many as an interval needs."""
+    if members is not None and members < 2:
+        raise DataError(f"--members {members}: so few have no spread; expected 2 or more")
+    return members or (USUAL if std else 0)
+
+
+@app.command()
+def calibrate(
+    model: Annotated[str, typer.Argument(help="A model that ships with the package, or a path.")],
+    observed: Annotated[str, typer.Argument(help="What is observed: NetCDF or Zarr.")],
+    truth: Annotated[str, typer.Argument(help="The truth, or points of it that are not in OBSERVED.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")],
+    members: Members = None,
+    withheld: Annotated[
+        float, typer.Option(help="Part of the observations that a member does not see.")
+    ] = 0.5,
+    variable: Renamed = None,
+    dim: Dims = None,
+    mask: Mask = None,
+    overwrite: Overwrite = False,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Learn how far a model is off, from points that it does not see: for --std and --interval.
+
+    Example: da4dvar calibrate oisst-tasman observed.nc truth.nc -o calibrated.safetensors
+
+    The data should not be those that the model was trained on.
+    """
+    names, dims = pairs(variable, "--variable"), pairs(dim, "--dim")
+    size = ensemble_size(members, True)
+    if output.exists() and not overwrite:
+        raise DataError(f"{output}: exists already; say --overwrite to replace it, or name another")
+    if not output.resolve().parent.is_dir():
+        raise DataError(f"{output}: there is no folder {output.parent}; create it first")
+    from da4dvar.ensemble import Ensemble
+    from da4dvar.fields.store import load_dataset
+    from da4dvar.modelfile import load
+    from da4dvar.progress import shown
+
+    plan = Ensemble(size, withheld)
+    with shown("calibrating", quiet):
+        loaded, ds, true = load(model), load_dataset(observed), load_dataset(truth)
+        loaded.calibrate(ds, true, variable=names, mask=mask, dim=dims, ensemble=plan, seed=seed)
+        loaded.save(output)
+    if not quiet and loaded.calibration is not None:
+        for name, found in loaded.calibration.variables.items():
+            say(f"{name}: {found.points} hidden points; 90 % of the errors within {found.factor(0.9):.2f} σ")
+        say(f"wrote {output}")

@@ -1,0 +1,171 @@
+"""Honest error bars: a spread fitted to errors that were seen, and factors that make intervals of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import ndtr, ndtri
+
+from da4dvar.errors import DataError
+
+LEVELS = (*(round(0.05 * k, 2) for k in range(1, 20)), 0.98, 0.99)
+ONE_SIGMA = float(2 * ndtr(1) - 1)
+FEWEST = 50
+MOST = 200_000
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """σ² = a² + b² s² + c² g² + d² r, and q_p so that a part p of the errors is within q_p σ.
+
+    s is the spread of an ensemble, g the standard error of the first guess and r the distance to the nearest
+    observation, along which variance grows as that of a random walk. a to d are those of the lowest mean
+    CRPS of N(x̂, σ²) (Gneiting et al., 2005) on points that were hidden; q_p is the finite-sample quantile of
+    the normalised errors abs(x − x̂)/σ there: split conformal prediction (Papadopoulos et al., 2002; Lei et
+    al., 2018, "Distribution-free predictive inference for regression"). New points are then covered with
+    probability p or more, as far as they are to the hidden ones as these are to each other.
+
+    Attributes
+    ----------
+    floor : float
+        a, in the units of the variable.
+    spread, guess : float
+        b and c, without unit.
+    distance : float
+        d, in the units of the variable, for one cell.
+    reach : float
+        The largest r that was seen; what lies farther counts as that.
+    levels, factors : tuple of float
+        p, increasing, and q_p.
+    points : int
+        How many errors it was learned from.
+    """
+
+    floor: float
+    spread: float
+    guess: float
+    distance: float
+    reach: float
+    levels: tuple[float, ...]
+    factors: tuple[float, ...]
+    points: int
+
+    @classmethod
+    def fit(
+        cls,
+        error: np.ndarray,
+        spread: np.ndarray,
+        guess: np.ndarray | None = None,
+        distance: np.ndarray | None = None,
+    ) -> Self:
+        """Learn from errors, and what was thought of each.
+
+        Parameters
+        ----------
+        error, spread : array
+            x − x̂ and s, in the units of the variable.
+        guess : array, optional
+            g, in the same units; zero or NaN where there is none.
+        distance : array, optional
+            r, in cells.
+
+        Raises
+        ------
+        DataError
+            If there are fewer than 50 points.
+
+        Examples
+        --------
+        >>> generator = np.random.default_rng(0)
+        >>> s = generator.uniform(1, 3, 20_000)
+        >>> fitted = Calibration.fit(2 * s * generator.standard_normal(s.size), s)
+        >>> round(fitted.spread, 1), round(fitted.factor(0.9), 1)
+        (2.0, 1.6)
+        """
+        known = np.isfinite(error) & np.isfinite(spread)
+        e, s = (np.asarray(a, "float64")[known] for a in (error, spread))
+        g = np.zeros(e.size) if guess is None else np.nan_to_num(guess[known].astype("float64"))
+        r = np.zeros(e.size) if distance is None else distance[known].astype("float64")
+        if e.size < FEWEST:
+            raise DataError(
+                f"{e.size} points that are hidden and estimated, expected {FEWEST} or more; hide more of them"
+            )
+        reach = float(r[np.isfinite(r)].max(initial=0.0))
+        a, b, c, d = map(float, np.sqrt(_lowest_crps(e, s**2, g**2, r.clip(max=reach))))
+        bare = cls(a, b, c, d, reach, (), (), int(e.size))
+        scores = np.sort(np.abs(e) / np.maximum(bare.sigma(s, g, r), np.finfo(float).tiny))
+        ranks = {p: int(np.ceil(p * (e.size + 1))) for p in LEVELS}
+        levels = tuple(p for p, rank in ranks.items() if rank <= e.size)
+        factors = tuple(float(scores[ranks[p] - 1]) for p in levels)
+        return replace(bare, levels=levels, factors=factors)
+
+    def sigma(self, spread: Any, guess: Any, distance: Any) -> Any:
+        """√(a² + b² s² + c² g² + d² r), for arrays of any kind."""
+        spreads = (self.spread * spread) ** 2 + (self.guess * guess) ** 2
+        return (self.floor**2 + spreads + self.distance**2 * distance.clip(max=self.reach)) ** 0.5
+
+    def factor(self, level: float) -> float:
+        """q_p; between two levels q_p / Φ⁻¹((1 + p)/2) is linear in p.
+
+        Raises
+        ------
+        DataError
+            If the errors that were seen say nothing of that level.
+        """
+        if not self.levels[0] <= level <= self.levels[-1]:
+            raise DataError(
+                f"an interval of {level:g}: the calibration, by {self.points} points, knows those of "
+                f"{self.levels[0]:g} to {self.levels[-1]:g}"
+            )
+        ratios = np.array(self.factors) / ndtri((1 + np.array(self.levels)) / 2)
+        return float(np.interp(level, self.levels, ratios) * ndtri((1 + level) / 2))
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> Self:
+        """The inverse of ``dataclasses.asdict``, from JSON as well."""
+        levels, factors = (tuple(map(float, table[k])) for k in ("levels", "factors"))
+        numbers = {k: v for k, v in table.items() if k not in ("levels", "factors")}
+        return cls(levels=levels, factors=factors, **numbers)
+
+
+def _lowest_crps(error: np.ndarray, *squares: np.ndarray) -> np.ndarray:
+    """Coefficients ≥ 0 of 1 and of each of `squares` in σ², for the lowest mean CRPS of N(0, σ²).
+
+    The derivative of the CRPS by σ is 2φ(z) − 1/√π, z = e/σ.
+    """
+    if error.size > MOST:
+        kept = np.linspace(0, error.size - 1, MOST).astype(int)
+        error, squares = error[kept], tuple(s[kept] for s in squares)
+    unit = np.sqrt(np.mean(error**2))
+    means = np.array([1.0, *(s.mean() for s in squares)])
+    used = means > 0
+    if not unit > 0:
+        return np.zeros(means.size)
+    # Each term in units of the mean square error: of a like size, whatever the units of the data.
+    terms = np.stack([np.ones_like(error), *squares])[used] / means[used, None]
+    e = np.abs(error) / unit
+
+    def crps(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        sigma = np.sqrt(weights @ terms + 1e-10)
+        z = e / sigma
+        density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+        score = sigma * (z * (2 * ndtr(z) - 1) + 2 * density - np.pi**-0.5)
+        slope = (2 * density - np.pi**-0.5) / (2 * sigma)
+        return float(score.mean()), terms @ slope / e.size
+
+    begin = np.full(used.sum(), 1 / used.sum())
+    found = minimize(crps, begin, jac=True, method="L-BFGS-B", bounds=[(0, None)] * begin.size)
+    out = np.zeros(means.size)
+    out[used] = found.x * unit**2 / means[used]
+    return out
+
+
+def check_levels(levels: Sequence[float]) -> None:
+    """Refuse what is no level of an interval."""
+    for level in levels:
+        if not 0 < level < 1:
+            raise DataError(f"an interval of {level:g}: expected a part above 0 and below 1, such as 0.9")

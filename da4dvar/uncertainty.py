@@ -1,0 +1,216 @@
+"""How far an estimate may be off: an ensemble, and what calibration makes of it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.ensemble import Ensemble, ErrorParts
+from da4dvar.errors import Da4dvarWarning, DataError
+from da4dvar.fields.calibration import ONE_SIGMA, Calibration, check_levels
+from da4dvar.fields.conform import Conformed
+from da4dvar.fields.gaps import GapPattern, Mixture
+from da4dvar.fields.holdout import Holdout
+from da4dvar.fields.intervals import with_error_bars
+from da4dvar.pairs import HIDDEN, thinned
+
+if TYPE_CHECKING:
+    from da4dvar.interpolator import Interpolator
+
+UNCALIBRATED = (
+    "the model has no calibration: standard errors are the spread of the members as it is, which may be far "
+    "from the errors; da4dvar calibrate makes them honest"
+)
+
+
+@dataclass(frozen=True)
+class CalibratedEnsemble:
+    """An ensemble, and for each variable what is to be made of its spread.
+
+    Attributes
+    ----------
+    ensemble : Ensemble
+    variables : mapping of str to Calibration
+    """
+
+    ensemble: Ensemble
+    variables: Mapping[str, Calibration]
+
+    def sigma(self, name: str, parts: ErrorParts) -> xr.DataArray:
+        """σ of a variable, lazy if what it is made of is."""
+        spread = parts.spread[name]
+        guess = parts.guess[name].fillna(0.0) if name in parts.guess else 0.0
+        return self.variables[name].sigma(spread, guess, parts.distance[name])
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the header of a model file."""
+        variables = {name: asdict(calibration) for name, calibration in self.variables.items()}
+        return {"ensemble": asdict(self.ensemble), "variables": variables}
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any] | None) -> Self | None:
+        """The inverse of :meth:`to_dict`; none of none."""
+        if table is None:
+            return None
+        variables = {n: Calibration.from_dict(c) for n, c in table["variables"].items()}
+        return cls(Ensemble(**table["ensemble"]), variables)
+
+
+def wanted(
+    calibration: CalibratedEnsemble | None, members: int, interval: Sequence[float]
+) -> Ensemble | None:
+    """The ensemble to run, if one is asked for: of as many members as it was calibrated with, if 0.
+
+    Raises
+    ------
+    DataError
+        If there cannot be one, or an interval is asked of a model without calibration.
+    """
+    check_levels(interval)
+    if not members and not interval:
+        return None
+    if interval and calibration is None:
+        raise DataError(
+            "the model has no calibration, without which there is no interval; make one with "
+            "da4dvar calibrate MODEL observed.nc truth.nc -o NEW.safetensors"
+        )
+    for known in () if calibration is None else calibration.variables.values():
+        for level in interval:
+            known.factor(level)
+    plan = Ensemble() if calibration is None else calibration.ensemble
+    return replace(plan, members=members) if members else plan
+
+
+def with_uncertainty(
+    filled: xr.Dataset,
+    conformed: Conformed,
+    parts: ErrorParts | None,
+    calibration: CalibratedEnsemble | None,
+    interval: Sequence[float],
+) -> xr.Dataset:
+    """The data set that a user gets, with standard errors and intervals if an ensemble was run."""
+    if parts is None:
+        return filled
+    if calibration is None:
+        warnings.warn(UNCALIBRATED, Da4dvarWarning, stacklevel=3)
+        return with_error_bars(filled, conformed, parts.spread, {})
+    known = calibration.variables
+    sigma = {name: calibration.sigma(name, parts) for name in known}
+    std, *halves = (
+        xr.Dataset({n: s * known[n].factor(level) for n, s in sigma.items()})
+        for level in (ONE_SIGMA, *interval)
+    )
+    return with_error_bars(filled, conformed, std, dict(zip(interval, halves, strict=True)))
+
+
+def calibrate(
+    model: Interpolator,
+    ds: xr.Dataset,
+    truth: xr.Dataset,
+    variable: Mapping[str, str] | None = None,
+    mask: str | None = None,
+    dim: Mapping[str, str] | None = None,
+    ensemble: Ensemble = Ensemble(),  # noqa: B008 — frozen
+    seed: int = 0,
+) -> CalibratedEnsemble:
+    """Learn what to make of an ensemble, from cells that are known but not observed.
+
+    Parameters
+    ----------
+    model : Interpolator
+    ds, truth : Dataset
+        What is observed, of a time that is not that of the training, and the truth or some points of it.
+    variable, mask, dim
+        As for :meth:`da4dvar.Interpolator.interpolate`; `variable` for a name in `truth` as well, where it
+        has that and not the model's.
+    ensemble : Ensemble
+        Its members, and how they are disturbed.
+    seed : int
+
+    Returns
+    -------
+    CalibratedEnsemble
+        For the attribute `calibration` of the model.
+
+    Raises
+    ------
+    DataError
+        If the data do not fit, or fewer than 50 cells are known but not observed.
+    """
+    names = {m: u for m, u in (variable or {}).items() if u in truth.variables and m not in truth.variables}
+    observed = model.conform(ds.load(), variable=variable, mask=mask, dim=dim)
+    true = model.conform(truth.load(), variable=names, dim=dim).data
+    return calibrated(model, [(observed, true)], ensemble, seed)
+
+
+def calibrated(
+    model: Interpolator, pairs: Sequence[tuple[Conformed, xr.Dataset]], ensemble: Ensemble, seed: int
+) -> CalibratedEnsemble:
+    """What makes of the spread of an ensemble the errors on points that it did not see.
+
+    Parameters
+    ----------
+    model : Interpolator
+    pairs : sequence of (Conformed, Dataset)
+        What is observed, and the truth of cells that are not, both under the model's names.
+    ensemble : Ensemble
+    seed : int
+
+    Raises
+    ------
+    DataError
+        If the two are not of the same cells, or fewer than 50 of them are known only to the truth.
+    """
+    errors: dict[str, list[tuple[np.ndarray, ...]]] = {n: [] for n in model.layout.variables}
+    for conformed, truth in pairs:
+        try:
+            xr.align(conformed.data, truth, join="exact")
+        except ValueError as error:
+            line = str(error).splitlines()[0]
+            raise DataError(f"observations and truth are not of the same cells ({line})") from error
+        solved = model.solved(conformed, ensemble=ensemble, seed=seed)
+        parts = solved.parts
+        assert parts is not None
+        for name, found in errors.items():
+            true = truth[name]
+            hidden = (true.notnull() & conformed.data[name].isnull()).values
+            guess = parts.guess[name] if name in parts.guess else xr.zeros_like(true)
+            arrays = (true - solved.estimates[name], parts.spread[name], guess, parts.distance[name])
+            found.append(tuple(a.transpose(*true.dims).values[hidden] for a in arrays))
+    variables = {}
+    for name, found in errors.items():
+        try:
+            variables[name] = Calibration.fit(*(np.concatenate(a) for a in zip(*found, strict=True)))
+        except DataError as error:
+            raise DataError(f"variable {name!r}: {error}") from error
+    return CalibratedEnsemble(ensemble, variables)
+
+
+def calibration_pairs(
+    seen: xr.Dataset, truth: xr.Dataset | None, gaps: GapPattern | None, time: str, seed: int
+) -> list[tuple[xr.Dataset, xr.Dataset]]:
+    """What is observed and what is true of validation data, with something hidden: as a training would.
+
+    Parameters
+    ----------
+    seen, truth : Dataset
+        As a training is validated on. A truth that knows no more than what is seen has `gaps` drawn in that,
+        each pattern of a mixture once; without a truth and without gaps, points are hidden in the shapes of
+        the data's own.
+    gaps : GapPattern, optional
+    time : str
+    seed : int
+    """
+    true = seen if truth is None else truth
+    if any(bool((true[n].notnull() & seen[n].isnull()).any()) for n in seen.data_vars):
+        return [(seen, true)]
+    if gaps is None:
+        return [Holdout(HIDDEN, seed=seed).taken(seen, time)]
+    generator = np.random.default_rng([seed, 5])
+    patterns = gaps.patterns if isinstance(gaps, Mixture) else [gaps]
+    return [(seen.map(thinned, args=(pattern, generator)), true) for pattern in patterns]
