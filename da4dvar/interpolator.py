@@ -6,7 +6,7 @@ import copy
 import math
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
@@ -18,6 +18,7 @@ from torch import nn
 from da4dvar.baselines import Baseline
 from da4dvar.errors import Da4dvarWarning, DataError, ModelError
 from da4dvar.fields.conform import Conformed, conform
+from da4dvar.fields.covariates import Covariates, beside
 from da4dvar.fields.gaps import GapPattern
 from da4dvar.fields.initial import start
 from da4dvar.fields.output import labelled
@@ -33,6 +34,7 @@ from da4dvar.pairs import samples, split
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.solvers.base import Solver
+from da4dvar.variational.taken import check_channels
 from da4dvar.window_solver import window_solver
 
 Progress = Callable[[int, int], None]
@@ -66,6 +68,9 @@ class Interpolator:
         data; `fit` with a `noise` sets it.
     first_guess : Baseline, optional
         What makes x(0), in place of `initial`: a classical method that sees the whole data set.
+    covariates, derived : sequence of str
+        Complete variables beside the observations, and what is taken from the coordinates, that the prior
+        and the solver are given; see :class:`da4dvar.fields.covariates.Covariates`.
 
     Attributes
     ----------
@@ -105,6 +110,8 @@ class Interpolator:
         time: str = "time",
         observation_error: float | None = None,
         first_guess: Baseline | None = None,
+        covariates: Sequence[str] = (),
+        derived: Sequence[str] = (),
     ) -> None:
         if initial not in ("zero", "observed", "linear"):
             raise ValueError(f"initial is {initial!r}, expected 'zero', 'observed' or 'linear'")
@@ -112,6 +119,7 @@ class Interpolator:
         self.model = VariationalModel(cost, solver)
         self.layout, self.scaling, self.initial, self.time = layout, scaling, initial, time
         self.observation_error, self.first_guess = observation_error, first_guess
+        self.covariates = Covariates(covariates, derived, layout, time)
         self.signature: Signature | None = None
         self.scores: dict[str, Any] = {}
         self.provenance: dict[str, Any] = {}
@@ -135,7 +143,8 @@ class Interpolator:
         Parameters
         ----------
         ds : Dataset
-            What was observed, NaN in the gaps; complete if `gaps` are to be drawn in it.
+            What was observed, NaN in the gaps; complete if `gaps` are to be drawn in it. The covariates
+            are taken from it as well.
         truth : Dataset, optional
             What the estimate is compared with. Without it, the error is taken on observed points
             that are hidden from the solver.
@@ -195,7 +204,12 @@ class Interpolator:
             As for `fit`.
         """
         whole = [d for d in self.layout.channels if d not in self.layout.window]
-        self.signature = Signature.of(ds, self.layout.variables, self.layout.dims, whole)
+        if self.covariates:
+            self.covariates.fit(ds)
+        check_channels(self.model, self.covariates.channels(ds, {str(d): n for d, n in ds.sizes.items()}))
+        self.signature = Signature.of(
+            ds, self.layout.variables, self.layout.dims, whole, self.covariates.names
+        )
         self.scaling.fit(ds if truth is None else truth, self.layout.variables, self.layout.dims)
         return self
 
@@ -218,7 +232,7 @@ class Interpolator:
         ds : Dataset
             NaN in the gaps. If it is chunked, so is the result, and nothing is computed.
         variable : mapping of str to str, optional
-            The name in `ds` of a variable of the model, where it is another.
+            The name in `ds` of a variable or covariate of the model, where it is another.
         mask : str, optional
             A variable of `ds`, non-zero or true where there is an observation.
         dim : mapping of str to str, optional
@@ -250,7 +264,7 @@ class Interpolator:
         self._check(y, conformed)
         known = 0
         if self.first_guess is not None:
-            guess = self.states(self.first_guess.interpolate(conformed.data))
+            guess = self.states(self.first_guess.interpolate(conformed.data[list(self.layout.variables)]))
             y, known = xr.concat([y, guess], "variable"), guess.sizes["variable"]
         short = {
             d: (0, w - y.sizes[d])
@@ -258,13 +272,17 @@ class Interpolator:
             if d in self.layout.channels and y.sizes[d] < w
         }
         padded = y.pad(short, constant_values=np.nan) if short else y
+        given = self.covariates.normalised(conformed.data)
+        padded = beside(padded, given, short)
         grid = WindowGrid.of(self.layout, {str(d): n for d, n in padded.sizes.items()})
         model = self.frozen()
         stated = stated_error(conformed.sources, observation_error, self.observation_error)
         if stated is not None and self.observation_error is not None and stated != self.observation_error:
             model = reweighted(model, (self.observation_error / stated) ** 2)
-        solve = window_solver(model, self.layout, self.initial, self.time, known)
-        x, weight, terms = reconstruct(padded, grid, solve, batch_size, progress, known)
+        own = {str(n): [str(d) for d in c.dims] for n, c in given.items()}
+        solve = window_solver(model, self.layout, self.initial, self.time, known, own)
+        aside = padded.sizes["variable"] - len(self.layout.variables)
+        x, weight, terms = reconstruct(padded, grid, solve, batch_size, progress, aside, len(own))
         self._report(conformed, terms)
         keep = {d: slice(0, y.sizes[d]) for d in short}
         x, weight = x.isel(keep), weight.isel(keep)
@@ -291,6 +309,8 @@ class Interpolator:
 
     def batch(self, ds: xr.Dataset) -> np.ndarray:
         """All of a data set without windows as one batch of states, normalised: (batch, channel, *axes)."""
+        if self.covariates:
+            raise ModelError("a model with covariates has no place in a benchmark; score its filled files")
         y = self.states(ds).transpose(..., "variable", *self.layout.dims)
         samples = y.values.reshape(-1, *y.shape[-1 - len(self.layout.dims) :])
         return np.stack([to_channels(sample, self.layout) for sample in samples])

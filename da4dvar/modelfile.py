@@ -56,6 +56,8 @@ def header_of(interpolator: Interpolator) -> dict[str, Any]:
         "time": interpolator.time,
         "observation_error": interpolator.observation_error,
         "first_guess": described(interpolator.first_guess),
+        "covariates": list(interpolator.covariates.names),
+        "derived": list(interpolator.covariates.derived),
         "signature": interpolator.signature.to_dict(),
         "scores": interpolator.scores,
         "provenance": interpolator.provenance,
@@ -87,6 +89,7 @@ def save(interpolator: Interpolator, path: Path) -> None:
     tensors = {
         f"model.{k}": np.array(v.cpu().numpy(), order="C") for k, v in interpolator.model.state_dict().items()
     }
+    tensors |= {f"covariates.{k}": np.array(v) for k, v in interpolator.covariates.arrays().items()}
     labels = {}
     for key, value in interpolator.scaling.arrays().items():
         if value.dtype.kind in "fiub":
@@ -184,6 +187,11 @@ def find(name: str | Path) -> Path:
     return shipped
 
 
+def parts_of(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """The arrays whose names begin with a prefix, without it."""
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
 def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Interpolator:
     from da4dvar.interpolator import Interpolator
 
@@ -207,11 +215,15 @@ def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Interpol
             time=header["time"],
             observation_error=header.get("observation_error"),
             first_guess=first_guess_of(header.get("first_guess")),
+            covariates=header.get("covariates", ()),
+            derived=header.get("derived", ()),
             **{k: header["cost"][k] for k in COST_KEYS},
         )
     interpolator.model.load_state_dict(weights, assign=True)
-    stored = {k.removeprefix("scaling."): v for k, v in arrays.items() if k.startswith("scaling.")}
-    interpolator.scaling.load(stored | {k: np.array(v) for k, v in header["labels"].items()})
+    interpolator.scaling.load(
+        parts_of(arrays, "scaling.") | {k: np.array(v) for k, v in header["labels"].items()}
+    )
+    interpolator.covariates.load(parts_of(arrays, "covariates."))
     interpolator.signature = Signature.from_dict(header["signature"])
     interpolator.scores, interpolator.provenance = header["scores"], header["provenance"]
     return interpolator

@@ -72,11 +72,22 @@ def samples(
     """
     y = model.states(seen)
     target = None if truth is None else model.states(truth)
+    covariates = model.covariates.normalised(seen) if model.covariates else None
     if model.first_guess is None:
         if truth is None and gaps is None:
             gaps = own_gaps(y, model.layout, model.time)
         scale = unit_of_noise(model) if noise else 1.0
-        return Samples(y, target, gaps, model.layout, noise / scale, model.initial, model.time)
+        return Samples(
+            y,
+            target,
+            gaps,
+            model.layout,
+            noise / scale,
+            model.initial,
+            model.time,
+            covariates=covariates,
+        )
+    seen = seen[list(model.layout.variables)]
     generator = np.random.default_rng([seed, 3])
     drawn, guesses = [], []
     for number in range(draws if truth is None or gaps is not None or noise else 1):
@@ -99,6 +110,7 @@ def samples(
         time=model.time,
         first_guess=xr.concat(guesses, "draw"),
         hidden=truth is None,
+        covariates=covariates,
     )
 
 

@@ -14,6 +14,7 @@ import xarray as xr
 from da4dvar import config
 from da4dvar.errors import DataError, RecipeError, nearest
 from da4dvar.fields.conform import pick
+from da4dvar.fields.covariates import Covariates
 from da4dvar.fields.gaps import GapPattern, Mixture, Transplanted
 from da4dvar.fields.holdout import Holdout
 from da4dvar.fields.store import open_dataset
@@ -27,7 +28,10 @@ SECTIONS = (
     "title", "row", "data", "gaps", "layout", "scaling", "prior", "observation", "solver", "cost",
     "first_guess", "train",
 )  # fmt: skip
-DATA_KEYS = ("path", "simulate", "observed", "truth", "mask", "noise", "train", "validation", "hidden")
+DATA_KEYS = (
+    "path", "simulate", "observed", "truth", "mask", "noise", "train", "validation", "hidden",
+    "covariates", "derived",
+)  # fmt: skip
 GAP_SOURCE = ("path", "variable", "rename", "select")
 
 
@@ -72,6 +76,9 @@ class Recipe:
         if ("path" in self.data_table) == ("simulate" in self.data_table):
             raise RecipeError("data: expected either `path` or `simulate`")
         self.layout = config.call(Layout, tables["layout"], "layout")
+        # A mistake in their names shows before any data are read.
+        names = {k: self.data_table.get(k, ()) for k in ("covariates", "derived")}
+        self.covariates = Covariates(names["covariates"], names["derived"], self.layout, self.time)
 
     def data(self, part: str) -> Data:
         """The training or validation part of the data, loaded.
@@ -92,7 +99,8 @@ class Recipe:
 
     def tests(self) -> dict[str, xr.Dataset]:
         """The points kept for the test, true where hidden, by what they were hidden as."""
-        return self.holdout.tests(self._seen("train")[0], self.time)
+        seen, _ = self._seen("train")
+        return self.holdout.tests(seen[list(self.layout.variables)], self.time)
 
     def _seen(self, part: str) -> tuple[xr.Dataset, xr.Dataset]:
         """What is observed of a part of the data, by the names of the layout, and all that there is of it."""
@@ -102,11 +110,15 @@ class Recipe:
         seen = xr.Dataset({n: pick(ds, source).rename(n) for n, source in names.items()})
         if "mask" in self.data_table:
             seen = seen.where(pick(ds, self.data_table["mask"]) != 0)
+        seen = seen.assign({n: pick(ds, n) for n in self.covariates.names})
         return seen.assign_attrs(ds.attrs).load(), ds
 
     def _with_hidden(self, seen: xr.Dataset, part: str) -> Data:
         """All of the data but for the points kept for the test and for the validation: its truth."""
+        given = seen[list(self.covariates.names)]
+        seen = seen[list(self.layout.variables)]
         kept, test, rest, checked = self.holdout.parts(seen, self.time)
+        kept, rest = kept.assign(given.data_vars), rest.assign(given.data_vars)
         if part == "test":
             return Data(kept, test)
         return Data(rest, checked if part == "validation" else None)
@@ -136,7 +148,12 @@ class Recipe:
 
     def interpolator(self, sizes: Mapping[str, int]) -> Interpolator:
         """The model, untrained, for data of these sizes."""
-        offered = {"channels": self.layout.channel_count(sizes), "boundary": self.layout.boundary}
+        offered: dict[str, Any] = {
+            "channels": self.layout.channel_count(sizes),
+            "boundary": self.layout.boundary,
+        }
+        if self.covariates:
+            offered["covariates"] = self.covariates.channels(self._source(), sizes)
         cost = dict(self.tables.get("cost", {}))
         config.check_keys(cost, (*COST_KEYS, "initial", "time"), "cost")
         parts = {s: config.build(s, self.tables[s], offered) for s in ("prior", "solver")}
@@ -147,6 +164,8 @@ class Recipe:
                 scaling=config.build("scaling", self.tables["scaling"]),
                 observation=config.build("observation", observation, offered),
                 first_guess=first_guess_of(self.tables.get("first_guess")),
+                covariates=self.covariates.names,
+                derived=self.covariates.derived,
                 **parts,
                 **cost,
             )

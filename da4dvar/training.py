@@ -133,14 +133,14 @@ def reconstruction_loss(
     error : Tensor, shape (batch,)
         Mean square error of each sample.
     """
-    solution = model(sample["y"], sample["mask"], sample["x0"])
+    covariates = sample.get("covariates")
+    solution = model(sample["y"], sample["mask"], sample["x0"], covariates=covariates)
     sought, target = sample["sought"], sample["target"]
     error = mean_over((solution.x - target).square(), sought)
     everywhere = torch.ones_like(sought)
-    prior = model.cost.prior
     complete = (sought.flatten(1).float().mean(1) >= 0.9).to(error.dtype)
-    of_truth = complete * mean_over((target - prior(target)).square(), sought)
-    of_estimate = mean_over((solution.x - prior(solution.x)).square(), everywhere)
+    of_truth = complete * mean_over((target - model.cost.projected(target, covariates)).square(), sought)
+    of_estimate = mean_over((solution.x - model.cost.projected(solution.x, covariates)).square(), everywhere)
     loss = nu[0] * error + nu[1] * of_truth + nu[2] * of_estimate
     return loss.mean(), error.detach()
 

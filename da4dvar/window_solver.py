@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 import numpy as np
 import torch
 
 from da4dvar.errors import DataError
+from da4dvar.fields.covariates import fold, incomplete
 from da4dvar.fields.initial import start
 from da4dvar.fields.samples import to_channels
 from da4dvar.fields.windows import Solve
@@ -13,7 +16,14 @@ from da4dvar.layout import Layout
 from da4dvar.variational.model import VariationalModel
 
 
-def window_solver(model: VariationalModel, layout: Layout, initial: str, time: str, known: int = 0) -> Solve:
+def window_solver(
+    model: VariationalModel,
+    layout: Layout,
+    initial: str,
+    time: str,
+    known: int = 0,
+    covariates: Mapping[str, Collection[str]] | None = None,
+) -> Solve:
     """The minimisation of U for windows of normalised observations.
 
     Parameters
@@ -24,7 +34,9 @@ def window_solver(model: VariationalModel, layout: Layout, initial: str, time: s
         x(0), where no first guess comes with the windows.
     time : str
     known : int
-        How many of the last variables of a window are the first guess of the others.
+        How many of the last variables of a window, but for the covariates, are the first guess of the others.
+    covariates : mapping of str to collection of str, optional
+        The last variables of a window, and the dimensions that each of them has by itself.
 
     Returns
     -------
@@ -33,17 +45,25 @@ def window_solver(model: VariationalModel, layout: Layout, initial: str, time: s
     """
     axis = layout.dims.index(time) + 2 if time in layout.dims else None
     device = next(model.parameters()).device
+    given = dict(covariates or {})
 
     def solve(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if np.isinf(windows).any():
             raise DataError("infinite values in the data; replace them by NaN where nothing was seen")
-        sought = windows.shape[1] - known
-        y, guess = windows[:, :sought], windows[:, sought:]
+        sought = windows.shape[1] - known - len(given)
+        y, guess, last = np.split(windows, [sought, sought + known], axis=1)
+        # Of a lazy data set, this is the first that is seen of them.
+        for name, field in zip(given, last.swapaxes(0, 1), strict=True):
+            if np.isnan(field).any():
+                raise DataError(incomplete(name, int(np.isnan(field).sum())))
         x0 = np.nan_to_num(guess) if known else start(y, initial, axis)
         arrays = [np.nan_to_num(y, nan=0.0), np.isfinite(y), x0]
         folded = [np.stack([to_channels(w, layout) for w in array]) for array in arrays]
+        c = None
+        if given:
+            c = torch.from_numpy(np.stack([fold(w, list(given.values()), layout) for w in last])).to(device)
         with torch.no_grad():
-            found = model(*(torch.from_numpy(f).to(device) for f in folded))
+            found = model(*(torch.from_numpy(f).to(device) for f in folded), covariates=c)
         costs = torch.stack([found.observation[-1], found.prior[-1]])
         return found.x.cpu().numpy().reshape(y.shape), costs.cpu().numpy()
 

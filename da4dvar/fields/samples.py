@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError
+from da4dvar.fields.covariates import fold
 from da4dvar.fields.gaps import GapPattern
 from da4dvar.fields.initial import start
 from da4dvar.layout import Layout
@@ -44,6 +45,8 @@ class Samples:
         Like `observed`: the initial state, NaN where there is none.
     hidden : bool
         Whether the truth is sought only where it is not seen.
+    covariates : Dataset, optional
+        Normalised and complete, each over some of the dimensions of `observed`.
     """
 
     observed: xr.DataArray
@@ -55,6 +58,7 @@ class Samples:
     time: str = "time"
     first_guess: xr.DataArray | None = None
     hidden: bool = False
+    covariates: xr.Dataset | None = None
 
     def __post_init__(self) -> None:
         if self.truth is None and self.gaps is None:
@@ -81,6 +85,13 @@ class Samples:
         self._first = None
         if self.first_guess is not None:
             self._first = self.first_guess.transpose(*order).values.astype("float32")
+        cell = xr.Variable(order[1:], np.empty(self._observed.shape[1:]))
+        given = {} if self.covariates is None else self.covariates.variables
+        self._own = [[str(d) for d in given[n].dims] for n in self.covariates or ()]
+        # Views: a topography is kept once, not once a day.
+        self._covariates = [
+            given[n].set_dims(cell.sizes).transpose(*order[1:]).values for n in self.covariates or ()
+        ]
 
     def draw(self, generator: np.random.Generator, tries: int = 200) -> Sample:
         """One sample; arrays have the shape of a tensor without its batch axis.
@@ -89,7 +100,7 @@ class Samples:
         -------
         dict
             ``y`` and ``mask`` (what is seen), ``x0``, ``target`` and ``sought`` (where the target
-            counts).
+            counts); ``covariates`` if there are some.
 
         Raises
         ------
@@ -109,7 +120,11 @@ class Samples:
                 sought &= ~np.isfinite(seen)
             if sought.any() and np.isfinite(seen).any():
                 first = None if self._first is None else self._first[at]
-                return self._arrays(seen, truth, sought, first, generator)
+                sample = self._arrays(seen, truth, sought, first, generator)
+                if self._covariates:
+                    own = [c[at[1:]] for c in self._covariates]
+                    sample["covariates"] = fold(own, self._own, self.layout)
+                return sample
         raise DataError(
             f"{tries} windows drawn at random had nothing to learn from; "
             "use larger windows, or gaps that hide another part of the points"
