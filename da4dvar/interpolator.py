@@ -17,13 +17,14 @@ from torch import nn
 
 from da4dvar.baselines import Baseline
 from da4dvar.errors import Da4dvarWarning, DataError, ModelError
-from da4dvar.fields.conform import Conformed, conform
+from da4dvar.fields.conform import Conformed, check_values, conform
 from da4dvar.fields.covariates import Covariates, beside
 from da4dvar.fields.gaps import GapPattern
 from da4dvar.fields.initial import start
 from da4dvar.fields.output import labelled
 from da4dvar.fields.samples import stack_variables, to_channels
 from da4dvar.fields.scaling import Scaling
+from da4dvar.fields.sensors import Sensor, by_state
 from da4dvar.fields.signature import Signature
 from da4dvar.fields.store import add_history
 from da4dvar.fields.streaming import reconstruct
@@ -31,6 +32,7 @@ from da4dvar.fields.windows import WindowGrid
 from da4dvar.layout import Layout
 from da4dvar.observation_error import reweighted, stated_error
 from da4dvar.pairs import samples, split
+from da4dvar.sensing import check_sensing, first_sensors, learn_scaling, observed
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.solvers.base import Solver
@@ -71,6 +73,9 @@ class Interpolator:
     covariates, derived : sequence of str
         Complete variables beside the observations, and what is taken from the coordinates, that the prior
         and the solver are given; see :class:`da4dvar.fields.covariates.Covariates`.
+    sensors : sequence of Sensor
+        What is observed, where it is not the variables themselves; `observation` is then
+        :class:`da4dvar.variational.observation.Sensors` of as many operators.
 
     Attributes
     ----------
@@ -112,6 +117,7 @@ class Interpolator:
         first_guess: Baseline | None = None,
         covariates: Sequence[str] = (),
         derived: Sequence[str] = (),
+        sensors: Sequence[Sensor] = (),
     ) -> None:
         if initial not in ("zero", "observed", "linear"):
             raise ValueError(f"initial is {initial!r}, expected 'zero', 'observed' or 'linear'")
@@ -119,7 +125,10 @@ class Interpolator:
         self.model = VariationalModel(cost, solver)
         self.layout, self.scaling, self.initial, self.time = layout, scaling, initial, time
         self.observation_error, self.first_guess = observation_error, first_guess
-        self.covariates = Covariates(covariates, derived, layout, time)
+        self.sensors = tuple(sensors)
+        check_sensing(self)
+        seen = self.sensors[0].variable if self.sensors else None
+        self.covariates = Covariates(covariates, derived, layout, time, seen)
         self.signature: Signature | None = None
         self.scores: dict[str, Any] = {}
         self.provenance: dict[str, Any] = {}
@@ -131,7 +140,7 @@ class Interpolator:
         *,
         validation: xr.Dataset | None = None,
         validation_truth: xr.Dataset | None = None,
-        gaps: GapPattern | None = None,
+        gaps: GapPattern | Sequence[GapPattern | None] | None = None,
         training: Any = None,
         noise: float = 0.0,
         folder: str | Path | None = None,
@@ -151,8 +160,8 @@ class Interpolator:
         validation, validation_truth : Dataset, optional
             The same for choosing the best checkpoint; if not given, the last tenth of the time.
         gaps : GapPattern, optional
-            Patterns drawn anew for every sample. Without `truth` and without `gaps`, the gaps of
-            other times of `ds` are transplanted.
+            Patterns drawn anew for every sample, or one for each sensor. Without `truth` and without
+            `gaps`, the gaps of other times of `ds` are transplanted.
         training : da4dvar.training.Training, optional
             Steps, rates and the seed.
         noise : float
@@ -207,10 +216,9 @@ class Interpolator:
         if self.covariates:
             self.covariates.fit(ds)
         check_channels(self.model, self.covariates.channels(ds, {str(d): n for d, n in ds.sizes.items()}))
-        self.signature = Signature.of(
-            ds, self.layout.variables, self.layout.dims, whole, self.covariates.names
-        )
-        self.scaling.fit(ds if truth is None else truth, self.layout.variables, self.layout.dims)
+        names = [s.variable for s in self.sensors] or self.layout.variables
+        self.signature = Signature.of(ds, names, self.layout.dims, whole, self.covariates.names)
+        learn_scaling(self, ds, truth)
         return self
 
     def interpolate(
@@ -259,9 +267,11 @@ class Interpolator:
         DataError
             If `ds` does not fit the model.
         """
+        if keep_observed and self.sensors:
+            raise DataError("of several sensors there is no one observed value to keep; leave it out")
         conformed = self.conform(ds, variable=variable, mask=mask, dim=dim)
-        y = self.states(conformed.data)
-        self._check(y, conformed)
+        y = observed(self, conformed.data)
+        check_values(y, conformed)
         known = 0
         if self.first_guess is not None:
             guess = self.states(self.first_guess.interpolate(conformed.data[list(self.layout.variables)]))
@@ -280,10 +290,13 @@ class Interpolator:
         if stated is not None and self.observation_error is not None and stated != self.observation_error:
             model = reweighted(model, (self.observation_error / stated) ** 2)
         own = {str(n): [str(d) for d in c.dims] for n, c in given.items()}
-        solve = window_solver(model, self.layout, self.initial, self.time, known, own)
+        firsts = first_sensors(self)
+        solve = window_solver(model, self.layout, self.initial, self.time, known, own, firsts)
         aside = padded.sizes["variable"] - len(self.layout.variables)
         x, weight, terms = reconstruct(padded, grid, solve, batch_size, progress, aside, len(own))
         self._report(conformed, terms)
+        if self.sensors:
+            conformed = by_state(conformed, self.sensors, self.layout)
         keep = {d: slice(0, y.sizes[d]) for d in short}
         x, weight = x.isel(keep), weight.isel(keep)
         estimates = x.assign_coords(variable=list(self.layout.variables)).to_dataset("variable")
@@ -309,8 +322,10 @@ class Interpolator:
 
     def batch(self, ds: xr.Dataset) -> np.ndarray:
         """All of a data set without windows as one batch of states, normalised: (batch, channel, *axes)."""
-        if self.covariates:
-            raise ModelError("a model with covariates has no place in a benchmark; score its filled files")
+        if self.covariates or self.sensors:
+            raise ModelError(
+                "a model with covariates or sensors has no place in a benchmark; score its filled files"
+            )
         y = self.states(ds).transpose(..., "variable", *self.layout.dims)
         samples = y.values.reshape(-1, *y.shape[-1 - len(self.layout.dims) :])
         return np.stack([to_channels(sample, self.layout) for sample in samples])
@@ -339,24 +354,6 @@ class Interpolator:
                 raise DataError(f"there is no variable {name!r}; it has {', '.join(map(str, ds))}")
         wanted = ds[list(self.layout.variables)].astype("float32", keep_attrs=True)
         return stack_variables(self.scaling.normalise(wanted), self.layout).astype("float32")
-
-    def _check(self, y: xr.DataArray, conformed: Conformed) -> None:
-        """What can only be known from the values; a lazy data set is not read for it."""
-        if y.chunks is not None:
-            return
-        for name in self.layout.variables:
-            values = conformed.data[name].values
-            source = conformed.sources[name].name
-            if np.isinf(values).any():
-                raise DataError(
-                    f"variable {source!r} has {int(np.isinf(values).sum())} infinite values; "
-                    "replace them by NaN where nothing was observed"
-                )
-        if not np.isfinite(y.values).any():
-            raise DataError(
-                f"variable {', '.join(str(s.name) for s in conformed.sources.values())!r} holds no "
-                "observation at all; check the variable, its fill value and the mask"
-            )
 
     def _report(self, conformed: Conformed, terms: xr.DataArray) -> None:
         for note in conformed.notes:

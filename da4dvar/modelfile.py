@@ -19,6 +19,7 @@ import torch
 from da4dvar import config
 from da4dvar.baselines import Baseline
 from da4dvar.errors import Da4dvarError, ModelError, RecipeError, nearest
+from da4dvar.fields.sensors import Sensor
 from da4dvar.fields.signature import Signature
 from da4dvar.fields.store import write_whole
 from da4dvar.layout import Layout
@@ -58,6 +59,7 @@ def header_of(interpolator: Interpolator) -> dict[str, Any]:
         "first_guess": described(interpolator.first_guess),
         "covariates": list(interpolator.covariates.names),
         "derived": list(interpolator.covariates.derived),
+        "sensors": [asdict(sensor) for sensor in interpolator.sensors],
         "signature": interpolator.signature.to_dict(),
         "scores": interpolator.scores,
         "provenance": interpolator.provenance,
@@ -217,6 +219,7 @@ def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Interpol
             first_guess=first_guess_of(header.get("first_guess")),
             covariates=header.get("covariates", ()),
             derived=header.get("derived", ()),
+            sensors=[Sensor(**table) for table in header.get("sensors", ())],
             **{k: header["cost"][k] for k in COST_KEYS},
         )
     interpolator.model.load_state_dict(weights, assign=True)

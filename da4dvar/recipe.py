@@ -21,12 +21,13 @@ from da4dvar.fields.store import open_dataset
 from da4dvar.interpolator import Interpolator
 from da4dvar.layout import Layout
 from da4dvar.modelfile import COST_KEYS, first_guess_of, load, versions
+from da4dvar.observations import operator_table, sensors_of
 from da4dvar.simulate import SYSTEMS
 from da4dvar.variational.solvers.chain import Chain
 
 SECTIONS = (
-    "title", "row", "data", "gaps", "layout", "scaling", "prior", "observation", "solver", "cost",
-    "first_guess", "train",
+    "title", "row", "data", "gaps", "layout", "scaling", "prior", "observation", "observations", "solver",
+    "cost", "first_guess", "train",
 )  # fmt: skip
 DATA_KEYS = (
     "path", "simulate", "observed", "truth", "mask", "noise", "train", "validation", "hidden",
@@ -77,8 +78,10 @@ class Recipe:
             raise RecipeError("data: expected either `path` or `simulate`")
         self.layout = config.call(Layout, tables["layout"], "layout")
         # A mistake in their names shows before any data are read.
+        self.sensors = sensors_of(tables, self.layout)
         names = {k: self.data_table.get(k, ()) for k in ("covariates", "derived")}
-        self.covariates = Covariates(names["covariates"], names["derived"], self.layout, self.time)
+        seen = self.sensors[0].variable if self.sensors else None
+        self.covariates = Covariates(names["covariates"], names["derived"], self.layout, self.time, seen)
 
     def data(self, part: str) -> Data:
         """The training or validation part of the data, loaded.
@@ -107,6 +110,8 @@ class Recipe:
         ds = select(self._source(), self.data_table.get(part, self.data_table["train"]), f"data.{part}")
         observed = self.data_table.get("observed", {})
         names = {n: observed.get(n, n) for n in self.layout.variables}
+        if self.sensors:
+            names = {sensor.variable: sensor.variable for sensor in self.sensors}
         seen = xr.Dataset({n: pick(ds, source).rename(n) for n, source in names.items()})
         if "mask" in self.data_table:
             seen = seen.where(pick(ds, self.data_table["mask"]) != 0)
@@ -133,9 +138,15 @@ class Recipe:
         """The name of the dimension of time."""
         return str(self.tables.get("cost", {}).get("time", "time"))
 
-    def gaps(self) -> GapPattern | None:
-        """The gap patterns to draw, if the recipe names any."""
-        tables = self.tables.get("gaps", [])
+    def gaps(self) -> GapPattern | list[GapPattern | None] | None:
+        """The gap patterns to draw, if the recipe names any; one for each sensor if one has its own."""
+        common = self._mixture(self.tables.get("gaps", []))
+        own = [table.get("gaps") for table in self.tables.get("observations", ())]
+        if any(own):
+            return [common if table is None else self._mixture(table) for table in own]
+        return common
+
+    def _mixture(self, tables: Any) -> GapPattern | None:
         tables = [tables] if isinstance(tables, Mapping) else list(tables)
         if not tables:
             return None
@@ -158,6 +169,10 @@ class Recipe:
         config.check_keys(cost, (*COST_KEYS, "initial", "time"), "cost")
         parts = {s: config.build(s, self.tables[s], offered) for s in ("prior", "solver")}
         observation = self.tables.get("observation", {"kind": "identity"})
+        if self.sensors:
+            observation = operator_table(self.tables, self.layout)
+            # Of one variable, whose times an instrument sees one by one.
+            offered |= {"channels": offered["channels"] // len(self.layout.variables), "shared": True}
         try:
             return Interpolator(
                 layout=self.layout,
@@ -166,6 +181,7 @@ class Recipe:
                 first_guess=first_guess_of(self.tables.get("first_guess")),
                 covariates=self.covariates.names,
                 derived=self.covariates.derived,
+                sensors=self.sensors,
                 **parts,
                 **cost,
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ def window_solver(
     time: str,
     known: int = 0,
     covariates: Mapping[str, Collection[str]] | None = None,
+    first: Sequence[int] | None = None,
 ) -> Solve:
     """The minimisation of U for windows of normalised observations.
 
@@ -37,6 +38,8 @@ def window_solver(
         How many of the last variables of a window, but for the covariates, are the first guess of the others.
     covariates : mapping of str to collection of str, optional
         The last variables of a window, and the dimensions that each of them has by itself.
+    first : sequence of int, optional
+        Where sensors are observed, the first one of each variable of the state.
 
     Returns
     -------
@@ -46,6 +49,7 @@ def window_solver(
     axis = layout.dims.index(time) + 2 if time in layout.dims else None
     device = next(model.parameters()).device
     given = dict(covariates or {})
+    of_state = slice(None) if first is None else list(first)
 
     def solve(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if np.isinf(windows).any():
@@ -56,7 +60,7 @@ def window_solver(
         for name, field in zip(given, last.swapaxes(0, 1), strict=True):
             if np.isnan(field).any():
                 raise DataError(incomplete(name, int(np.isnan(field).sum())))
-        x0 = np.nan_to_num(guess) if known else start(y, initial, axis)
+        x0 = np.nan_to_num(guess) if known else start(y[:, of_state], initial, axis)
         arrays = [np.nan_to_num(y, nan=0.0), np.isfinite(y), x0]
         folded = [np.stack([to_channels(w, layout) for w in array]) for array in arrays]
         c = None
@@ -65,6 +69,6 @@ def window_solver(
         with torch.no_grad():
             found = model(*(torch.from_numpy(f).to(device) for f in folded), covariates=c)
         costs = torch.stack([found.observation[-1], found.prior[-1]])
-        return found.x.cpu().numpy().reshape(y.shape), costs.cpu().numpy()
+        return found.x.cpu().numpy().reshape(x0.shape), costs.cpu().numpy()
 
     return solve

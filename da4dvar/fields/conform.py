@@ -135,6 +135,24 @@ def covariate(
     return array.rename({u: m for m, u in dims.items() if m != u and u in array.dims}).rename(name), note
 
 
+def check_values(y: xr.DataArray, conformed: Conformed) -> None:
+    """What can only be known from the values; a lazy data set is not read for it."""
+    if y.chunks is not None:
+        return
+    for name, source in conformed.sources.items():
+        values = conformed.data[name].values
+        if np.isinf(values).any():
+            raise DataError(
+                f"variable {source.name!r} has {int(np.isinf(values).sum())} infinite values; "
+                "replace them by NaN where nothing was observed"
+            )
+    if not np.isfinite(y.values).any():
+        raise DataError(
+            f"variable {', '.join(str(s.name) for s in conformed.sources.values())!r} holds no "
+            "observation at all; check the variable, its fill value and the mask"
+        )
+
+
 def pick(ds: xr.Dataset, name: str) -> xr.DataArray:
     """A variable of a data set."""
     if name not in ds.variables:

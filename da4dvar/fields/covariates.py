@@ -29,6 +29,8 @@ class Covariates:
         Of the state.
     time : str
         The dimension of time.
+    like : str, optional
+        A variable of the data set that has the dimensions of the state; the layout's first if not given.
 
     Raises
     ------
@@ -44,7 +46,14 @@ class Covariates:
     array([-1.,  1.], dtype=float32)
     """
 
-    def __init__(self, names: Sequence[str], derived: Sequence[str], layout: Layout, time: str) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        derived: Sequence[str],
+        layout: Layout,
+        time: str,
+        like: str | None = None,
+    ) -> None:
         for key, given in (("covariates", names), ("derived", derived)):
             if isinstance(given, str) or not all(isinstance(n, str) for n in given):
                 raise RecipeError(f"data: {key} is {given!r}, expected a list of names: [{given!r}]")
@@ -60,6 +69,7 @@ class Covariates:
                 raise RecipeError(f"data: unknown derived covariate {name!r}; {nearest(name, DERIVED)}")
         self.names, self.derived = tuple(names), tuple(derived)
         self.layout, self.time = layout, time
+        self.like = layout.variables[0] if like is None else like
         self.scaling = Standard()
 
     def __bool__(self) -> bool:
@@ -98,7 +108,7 @@ class Covariates:
         self.scaling.load(arrays)
 
     def _fields(self, ds: xr.Dataset, checked: bool = True) -> xr.Dataset:
-        first = self.layout.variables[0]
+        first = self.like
         known = ds[first].dims if first in ds else None
         # Coordinates of other variables are no place of the state.
         own = ds[[first]] if first in ds else ds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +35,7 @@ class Samples:
     truth : DataArray, optional
         The same, complete but for cells that have no truth.
     gaps : GapPattern, optional
-        What hides a part of `observed`.
+        What hides a part of `observed`; or one for each of its entries.
     layout : Layout
     noise : float
         Standard deviation of the noise added to what is seen, in normalised units.
@@ -47,11 +48,14 @@ class Samples:
         Whether the truth is sought only where it is not seen.
     covariates : Dataset, optional
         Normalised and complete, each over some of the dimensions of `observed`.
+    first : sequence of int, optional
+        Where the entries of `observed` are sensors, the first one of each variable of the state: x(0) is made
+        of it, and it is the truth if there is none.
     """
 
     observed: xr.DataArray
     truth: xr.DataArray | None
-    gaps: GapPattern | None
+    gaps: GapPattern | Sequence[GapPattern | None] | None
     layout: Layout
     noise: float = 0.0
     initial: str = "zero"
@@ -59,6 +63,7 @@ class Samples:
     first_guess: xr.DataArray | None = None
     hidden: bool = False
     covariates: xr.Dataset | None = None
+    first: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
         if self.truth is None and self.gaps is None:
@@ -73,9 +78,12 @@ class Samples:
         order = ("variable", *batch, *self.layout.dims)
         self._batch = [self.observed.sizes[d] for d in batch]
         self._observed = self.observed.transpose(*order).values.astype("float32")
+        self._of_state = slice(None) if self.first is None else list(self.first)
         self._truth = None
         if self.truth is not None:
             got, wanted = dict(self.truth.sizes), {d: self.observed.sizes[d] for d in order}
+            if self.first is not None:
+                wanted["variable"] = len(self.first)
             if got != wanted:
                 raise DataError(
                     f"the truth has cells {got}, but the observations {wanted}; "
@@ -110,14 +118,20 @@ class Samples:
         for _ in range(tries):
             at = self._anywhere(generator)
             seen = self._observed[at].copy()
-            truth = seen if self._truth is None else self._truth[at]
+            truth = seen[self._of_state] if self._truth is None else self._truth[at]
             if self.gaps is not None:
                 sizes = dict(zip(self.layout.dims, seen.shape[1:], strict=True))
-                kept = np.stack([self.gaps.draw(generator, sizes) for _ in seen])
+                patterns = self.gaps if isinstance(self.gaps, Sequence) else [self.gaps] * len(seen)
+                kept = np.stack(
+                    [
+                        np.ones(one.shape, bool) if gaps is None else gaps.draw(generator, sizes)
+                        for one, gaps in zip(seen, patterns, strict=True)
+                    ]
+                )
                 seen = np.where(kept, seen, np.nan)
             sought = np.isfinite(truth)
             if self._truth is None or self.hidden:
-                sought &= ~np.isfinite(seen)
+                sought &= ~np.isfinite(seen[self._of_state])
             if sought.any() and np.isfinite(seen).any():
                 first = None if self._first is None else self._first[at]
                 sample = self._arrays(seen, truth, sought, first, generator)
@@ -154,7 +168,7 @@ class Samples:
         arrays = {
             "y": np.where(mask, seen, 0),
             "mask": mask,
-            "x0": start(seen, self.initial, axis) if first is None else np.nan_to_num(first),
+            "x0": start(seen[self._of_state], self.initial, axis) if first is None else np.nan_to_num(first),
             "target": np.where(sought, truth, 0),
             "sought": sought,
         }

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from da4dvar.variational.observation import Identity
+from da4dvar.variational.observation import Identity, Sensors
 
 SHAPES: dict[str, Callable[[Tensor], Tensor]] = {"square": torch.square, "absolute": torch.abs}
 
@@ -40,7 +40,7 @@ class Cost:
     Attributes
     ----------
     y : Tensor, shape ``(batch, channel, *space)``
-        Zero outside Ω.
+        Zero outside Ω; channels as H(x) has them.
     mask : Tensor of bool, same shape
         Ω: where there is an observation.
     covariates : Tensor, shape ``(batch, covariate, *space)``, optional
@@ -168,10 +168,15 @@ class VariationalCost(nn.Module):
             return self.prior(x)
         return self.prior(x, covariates)
 
+    def misfit(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+        """H(x) − y on Ω and zero elsewhere; of several sensors, each by its weight."""
+        misfit = torch.where(mask, self.observation(x) - y, 0.0)
+        return self.observation.weighted(misfit) if isinstance(self.observation, Sensors) else misfit
+
     def terms(self, x: Tensor, y: Tensor, mask: Tensor, covariates: Tensor | None = None) -> Terms:
         """Both weighted terms at `x`, shape (batch,) each."""
         weights = self.log_weights.to(x.dtype).exp()
-        misfit = torch.where(mask, self.observation(x) - y, 0.0)
+        misfit = self.misfit(x, y, mask)
         residual = x - self.projected(x, covariates)
         squares = residual.square().flatten(1).sum(1)
         if self.rho == "square":

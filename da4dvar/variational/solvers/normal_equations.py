@@ -117,8 +117,7 @@ class MatrixFree:
         mask, y, model = self.cost.mask, self.cost.y, self.cost.model
 
         def residuals(x: Tensor) -> tuple[Tensor, Tensor]:
-            misfit = torch.where(mask, model.observation(x) - y, 0.0)
-            return observed * misfit, prior * (x - self.cost.prior(x))
+            return observed * model.misfit(x, y, mask), prior * (x - self.cost.prior(x))
 
         with torch.enable_grad():
             at = x.detach().requires_grad_()
