@@ -69,6 +69,9 @@ class Training:
     prior_rate : float, optional
         The highest learning rate of the prior's own parameters in the joint training, 0 to keep them;
         the same as `rate` if not given.
+    observation_rate : float, optional
+        The same for the observation operator: a kernel and a bias that start as the identity have further to
+        go than the weights of a network.
     iterations : sequence of int
         Iterations of the solver, one entry for each equal part of the training; the solver's own
         number throughout if not given. The paper: "gradually increase the number of iterations".
@@ -94,6 +97,7 @@ class Training:
     nu: Sequence[float] = (1.0, 0.05, 0.05)
     prior_steps: int = 0
     prior_rate: float | None = None
+    observation_rate: float | None = None
     iterations: Sequence[int] = ()
     validate_every: int = 100
     validation_samples: int = 64
@@ -106,7 +110,7 @@ class Training:
         for name in ("batch", "rate", "clip", "validate_every", "validation_samples", "draws"):
             if not getattr(self, name) > 0:
                 raise RecipeError(f"train: {name} is {getattr(self, name)}, expected above 0")
-        for name in ("steps", "prior_steps", "prior_rate"):
+        for name in ("steps", "prior_steps", "prior_rate", "observation_rate"):
             if not (getattr(self, name) or 0) >= 0:
                 raise RecipeError(f"train: {name} is {getattr(self, name)}, expected 0 or more")
         if len(self.nu) != 3:
@@ -236,11 +240,12 @@ class EndToEnd(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         plan = self.training_plan
         named = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
-        groups: list[dict[str, Any]] = [{"params": [p for _, p in named]}]
-        if plan.prior_rate is not None:
-            of_prior = [p for name, p in named if name.startswith("cost.prior.")]
-            others = [p for name, p in named if not name.startswith("cost.prior.")]
-            groups = [{"params": others}, {"params": of_prior, "lr": plan.prior_rate}]
+        own = {"cost.prior.": plan.prior_rate, "cost.observation.": plan.observation_rate}
+        rates = {part: rate for part, rate in own.items() if rate is not None}
+        others = [p for name, p in named if not name.startswith(tuple(rates))]
+        groups: list[dict[str, Any]] = [{"params": others}]
+        for part, rate in rates.items():
+            groups.append({"params": [p for name, p in named if name.startswith(part)], "lr": rate})
         optimiser = torch.optim.AdamW(groups, lr=plan.rate, weight_decay=plan.weight_decay)
 
         def factor(step: int) -> float:

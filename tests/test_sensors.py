@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,6 +25,8 @@ from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.fixed_point import FixedPoint
 from da4dvar.variational.solvers.lstm import ConvLSTM
 
+# Tracks are in kelvin, and every use says so.
+pytestmark = pytest.mark.filterwarnings("ignore:tracks. converted from K to degC")
 PLAN = Training(steps=3, batch=4, validate_every=3, validation_samples=4, devices="cpu")
 BOUNDARY = ("zero", "zero")
 TRACKS, COARSE = Sensor("tracks", "sst", 0.1), Sensor("coarse", "sst", 0.4)
@@ -165,6 +168,20 @@ def test_what_does_not_fit_is_refused(make, error, message):
     """Errors that are none, operators for other sensors, solvers that cannot see two."""
     with pytest.raises(error, match=message):
         make()
+
+
+def test_the_operator_has_a_rate_of_its_own():
+    """At zero it stays the identity while the networks are learned; with one, its bias moves."""
+    ds = sea(70, seed=1)
+    parts = {"validation": ds, "validation_truth": ds}
+    for rate, moved in ((0.0, False), (0.05, True)):
+        plan = replace(PLAN, observation_rate=rate, warmup=1)
+        model, before = untrained(), untrained().model
+        model.fit(ds, ds, **parts, training=plan)
+        operator, start = (m.cost.observation.operators[1].smear.convolution for m in (model.model, before))
+        assert (not torch.equal(operator.bias, start.bias)) == moved
+        solver, begun = (next(m.solver.parameters()) for m in (model.model, before))
+        assert not torch.equal(solver, begun)
 
 
 def recipe(folder, change=None):
