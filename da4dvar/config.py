@@ -30,6 +30,7 @@ KINDS: dict[str, dict[str, str]] = {
         "identity": "da4dvar.variational.observation:Identity",
         "linear": "da4dvar.variational.observation:LinearOperator",
         "learned": "da4dvar.variational.observation:LearnedOperator",
+        "sensors": "da4dvar.variational.observation:Sensors",
     },
     "cost": {
         "variational": "da4dvar.variational.cost:VariationalCost",
@@ -78,6 +79,9 @@ NESTED = {
     "second": "solver",
     "method": "baseline",
 }
+
+# Arguments that are lists of tables.
+LISTED = {"operators": "observation"}
 
 
 def read_recipe(path: Path, settings: Sequence[str] = ()) -> Table:
@@ -173,6 +177,8 @@ def build(section: str, table: Mapping[str, Any], offered: Mapping[str, Any] | N
     check_keys(arguments, parameters, f"{section} of kind {table['kind']!r}")
     for name in NESTED.keys() & arguments.keys():
         arguments[name] = build(NESTED[name], arguments[name], offered)
+    for name in LISTED.keys() & arguments.keys():
+        arguments[name] = [build(LISTED[name], each, offered) for each in arguments[name]]
     for name, value in (offered or {}).items():
         if name in parameters:
             arguments.setdefault(name, value)
@@ -210,6 +216,8 @@ def describe(section: str, thing: Any) -> Table:
         value = getattr(thing, name)
         if name in NESTED and value is not None:
             value = describe(NESTED[name], value)
+        elif name in LISTED:
+            value = [describe(LISTED[name], each) for each in value]
         elif hasattr(value, "tolist"):
             value = value.tolist()
         elif isinstance(value, tuple):

@@ -13,7 +13,6 @@ from da4dvar.fields.conform import Conformed
 from da4dvar.fields.gap_geometry import distance_to_observation
 from da4dvar.fields.perturbation import normal, withheld
 from da4dvar.fields.samples import stack_variables
-from da4dvar.fields.windows import WindowGrid
 
 if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator
@@ -80,27 +79,6 @@ class ErrorParts:
     spread: xr.Dataset
     guess: xr.Dataset
     distance: xr.Dataset
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """What the minimisation gives, under the model's names and in physical units.
-
-    Attributes
-    ----------
-    estimates : Dataset
-    weight, terms : DataArray
-        See :func:`da4dvar.fields.streaming.reconstruct`.
-    grid : WindowGrid
-    parts : ErrorParts, optional
-        If an ensemble was run.
-    """
-
-    estimates: xr.Dataset
-    weight: xr.DataArray
-    terms: xr.DataArray
-    grid: WindowGrid
-    parts: ErrorParts | None
 
 
 def error_parts(

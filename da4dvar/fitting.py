@@ -210,7 +210,7 @@ def scored(
     """
     assert data.truth is not None
     columns, points, masks = [], [], []
-    for name in data.seen.data_vars:
+    for name in data.truth.data_vars:
         # A cell that is never seen is land to every method.
         reached = data.seen[name].notnull().any(time)
         wanted = (data.truth[name].notnull() & reached).transpose(*data.truth[name].dims).values
@@ -233,10 +233,12 @@ def scored(
     rows, seconds, bars = {}, {}, {}
     for method, thing in methods.items():
         begin = clock.monotonic()
+        # Covariates are for a model; a classical method would fill them.
+        seen = data.seen if isinstance(thing, Interpolator) else data.seen[list(data.truth.data_vars)]
         calibrated = isinstance(thing, Interpolator) and thing.calibration is not None
-        filled = thing.interpolate(data.seen, interval=LEVELS) if calibrated else thing.interpolate(data.seen)
+        filled = thing.interpolate(seen, interval=LEVELS) if calibrated else thing.interpolate(seen)
         seconds[method] = clock.monotonic() - begin
-        errors = {name: (filled[name].values - data.truth[name].values) ** 2 for name in data.seen.data_vars}
+        errors = {name: (filled[name].values - data.truth[name].values) ** 2 for name in data.truth.data_vars}
         rows[method] = [float(np.sqrt(np.mean(errors[name][here]))) for name, here in masks]
         bars[method] = {
             column: score
@@ -258,6 +260,9 @@ def steps_in(recipe: Recipe, seconds: float, tries: int = 3) -> int:
     channels = recipe.layout.channel_count({str(d): n for d, n in seen.sizes.items()})
     y = torch.zeros(plan.batch, channels, *cells)
     sample = {"y": y, "mask": y == 0, "x0": y, "target": y, "sought": y == 0}
+    if recipe.covariates:
+        count = recipe.covariates.channels(seen, {str(d): n for d, n in seen.sizes.items()})
+        sample["covariates"] = torch.zeros(plan.batch, count, *cells)
     best = np.inf
     for _ in range(tries):
         begin = clock.monotonic()

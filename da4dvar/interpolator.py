@@ -14,29 +14,30 @@ import numpy as np
 import xarray as xr
 from torch import nn
 
+from da4dvar.analysis import analyse
 from da4dvar.baselines import Baseline
 from da4dvar.correction import correction_of
-from da4dvar.ensemble import Analysis, Ensemble, error_parts, spread
+from da4dvar.ensemble import Ensemble
 from da4dvar.errors import DataError, ModelError
 from da4dvar.fields.conform import Conformed, conform
+from da4dvar.fields.covariates import Covariates
 from da4dvar.fields.gaps import GapPattern
 from da4dvar.fields.initial import start
 from da4dvar.fields.output import labelled
 from da4dvar.fields.samples import stack_variables, to_channels
 from da4dvar.fields.scaling import Scaling
+from da4dvar.fields.sensors import Sensor, by_state
 from da4dvar.fields.signature import Signature
 from da4dvar.fields.store import add_history
-from da4dvar.fields.streaming import of_runs, reconstruct
-from da4dvar.fields.windows import WindowGrid
 from da4dvar.layout import Layout
-from da4dvar.notes import check_values, report
-from da4dvar.observation_error import reweighted, stated_error
+from da4dvar.notes import report
 from da4dvar.pairs import samples, split
+from da4dvar.sensing import check_sensing, learn_scaling
 from da4dvar.uncertainty import CalibratedEnsemble, calibrate, wanted, with_uncertainty
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.solvers.base import Solver
-from da4dvar.window_solver import window_solver
+from da4dvar.variational.taken import check_channels
 
 Progress = Callable[[int, int], None]
 
@@ -69,6 +70,12 @@ class Interpolator:
         data; `fit` with a `noise` sets it.
     first_guess : Baseline, optional
         What makes x(0), in place of `initial`: a classical method that sees the whole data set.
+    covariates, derived : sequence of str
+        Complete variables beside the observations, and what is taken from the coordinates, that the prior
+        and the solver are given; see :class:`da4dvar.fields.covariates.Covariates`.
+    sensors : sequence of Sensor
+        What is observed, where it is not the variables themselves; `observation` is then
+        :class:`da4dvar.variational.observation.Sensors` of as many operators.
 
     Attributes
     ----------
@@ -112,6 +119,9 @@ class Interpolator:
         time: str = "time",
         observation_error: float | None = None,
         first_guess: Baseline | None = None,
+        covariates: Sequence[str] = (),
+        derived: Sequence[str] = (),
+        sensors: Sequence[Sensor] = (),
     ) -> None:
         if initial not in ("zero", "observed", "linear"):
             raise ValueError(f"initial is {initial!r}, expected 'zero', 'observed' or 'linear'")
@@ -120,6 +130,10 @@ class Interpolator:
         self.layout, self.scaling, self.initial, self.time = layout, scaling, initial, time
         self.observation_error, self.first_guess = observation_error, first_guess
         self.correction: tuple[float, ...] = ()
+        self.sensors = tuple(sensors)
+        check_sensing(self)
+        seen = self.sensors[0].variable if self.sensors else None
+        self.covariates = Covariates(covariates, derived, layout, time, seen)
         self.signature: Signature | None = None
         self.scores: dict[str, Any] = {}
         self.provenance: dict[str, Any] = {}
@@ -132,7 +146,7 @@ class Interpolator:
         *,
         validation: xr.Dataset | None = None,
         validation_truth: xr.Dataset | None = None,
-        gaps: GapPattern | None = None,
+        gaps: GapPattern | Sequence[GapPattern | None] | None = None,
         training: Any = None,
         noise: float = 0.0,
         folder: str | Path | None = None,
@@ -144,15 +158,16 @@ class Interpolator:
         Parameters
         ----------
         ds : Dataset
-            What was observed, NaN in the gaps; complete if `gaps` are to be drawn in it.
+            What was observed, NaN in the gaps; complete if `gaps` are to be drawn in it. The covariates
+            are taken from it as well.
         truth : Dataset, optional
             What the estimate is compared with. Without it, the error is taken on observed points
             that are hidden from the solver.
         validation, validation_truth : Dataset, optional
             The same for choosing the best checkpoint; if not given, the last tenth of the time.
         gaps : GapPattern, optional
-            Patterns drawn anew for every sample. Without `truth` and without `gaps`, the gaps of
-            other times of `ds` are transplanted.
+            Patterns drawn anew for every sample, or one for each sensor. Without `truth` and without
+            `gaps`, the gaps of other times of `ds` are transplanted.
         training : da4dvar.training.Training, optional
             Steps, rates and the seed.
         noise : float
@@ -207,8 +222,12 @@ class Interpolator:
             As for `fit`.
         """
         whole = [d for d in self.layout.channels if d not in self.layout.window]
-        self.signature = Signature.of(ds, self.layout.variables, self.layout.dims, whole)
-        self.scaling.fit(ds if truth is None else truth, self.layout.variables, self.layout.dims)
+        if self.covariates:
+            self.covariates.fit(ds)
+        check_channels(self.model, self.covariates.channels(ds, {str(d): n for d, n in ds.sizes.items()}))
+        names = [s.variable for s in self.sensors] or self.layout.variables
+        self.signature = Signature.of(ds, names, self.layout.dims, whole, self.covariates.names)
+        learn_scaling(self, ds, truth)
         return self
 
     def interpolate(
@@ -233,7 +252,7 @@ class Interpolator:
         ds : Dataset
             NaN in the gaps. If it is chunked, so is the result, and nothing is computed.
         variable : mapping of str to str, optional
-            The name in `ds` of a variable of the model, where it is another.
+            The name in `ds` of a variable or covariate of the model, where it is another.
         mask : str, optional
             A variable of `ds`, non-zero or true where there is an observation.
         dim : mapping of str to str, optional
@@ -268,9 +287,13 @@ class Interpolator:
         DataError
             If `ds` does not fit the model, or an interval is asked of one without calibration.
         """
+        if keep_observed and self.sensors:
+            raise DataError("of several sensors there is no one observed value to keep; leave it out")
         ensemble = wanted(self.calibration, members, interval)
         conformed = self.conform(ds, variable=variable, mask=mask, dim=dim)
-        found = self.solved(conformed, observation_error, batch_size, progress, ensemble, seed)
+        found = analyse(self, conformed, observation_error, batch_size, progress, ensemble, seed)
+        if self.sensors:
+            conformed = by_state(conformed, self.sensors, self.layout)
         estimates, weight, terms, grid = found.estimates, found.weight, found.terms, found.grid
         filled = labelled(conformed, estimates, weight, terms, grid, self.layout, keep_observed)
         report(conformed, terms, filled, self.time)
@@ -278,53 +301,6 @@ class Interpolator:
         names, title = ", ".join(self.layout.variables), self.provenance.get("title")
         by = f"by the model {title!r}" if title else "by a model of its own"
         return add_history(filled, f"da4dvar {version('da4dvar')}: {names} interpolated {by}")
-
-    def solved(
-        self,
-        conformed: Conformed,
-        observation_error: float | None = None,
-        batch_size: int = 16,
-        progress: Progress | None = None,
-        ensemble: Ensemble | None = None,
-        seed: int = 0,
-    ) -> Analysis:
-        """The minimisation for data under the model's names, and its ensemble; see :meth:`interpolate`."""
-        y = self.states(conformed.data)
-        check_values(y, conformed)
-        known, first = 0, None
-        if self.first_guess is not None:
-            first = self.first_guess.interpolate(conformed.data)
-            guess = self.states(first)
-            y, known = xr.concat([y, guess], "variable"), guess.sizes["variable"]
-        short = {
-            d: (0, w - y.sizes[d])
-            for d, w in self.layout.window.items()
-            if d in self.layout.channels and y.sizes[d] < w
-        }
-        padded = y.pad(short, constant_values=np.nan) if short else y
-        grid = WindowGrid.of(self.layout, {str(d): n for d, n in padded.sizes.items()})
-        model = self.frozen()
-        deviation = max(getattr(self.scaling, "std", {}).values(), default=math.inf)
-        stated = stated_error(conformed.sources, observation_error, self.observation_error, deviation)
-        if stated is not None and self.observation_error is not None and stated != self.observation_error:
-            model = reweighted(model, (self.observation_error / stated) ** 2)
-        solve = window_solver(model, self.layout, self.initial, self.time, known, self.correction)
-        runs = 1 if ensemble is None else 1 + ensemble.members
-
-        def run(data: xr.DataArray, number: int) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
-            return reconstruct(data, grid, solve, batch_size, of_runs(progress, number, runs), known)
-
-        x, weight, terms = run(padded, 0)
-        keep = {d: slice(0, y.sizes[d]) for d in short}
-        parts = None
-        if ensemble is not None:
-            error = self.observation_error if stated is None else stated
-            departure = spread(self, padded, x, first, error, ensemble, seed, run)
-            parts = error_parts(self, conformed, first, departure.isel(keep))
-        x, weight = x.isel(keep), weight.isel(keep)
-        estimates = x.assign_coords(variable=list(self.layout.variables)).to_dataset("variable")
-        coords = {d: conformed.data[d] for d in conformed.data.indexes}
-        return Analysis(self.scaling.restore(estimates.assign_coords(coords)), weight, terms, grid, parts)
 
     def calibrate(
         self,
@@ -356,6 +332,10 @@ class Interpolator:
 
     def batch(self, ds: xr.Dataset) -> np.ndarray:
         """All of a data set without windows as one batch of states, normalised: (batch, channel, *axes)."""
+        if self.covariates or self.sensors:
+            raise ModelError(
+                "a model with covariates or sensors has no place in a benchmark; score its filled files"
+            )
         y = self.states(ds).transpose(..., "variable", *self.layout.dims)
         samples = y.values.reshape(-1, *y.shape[-1 - len(self.layout.dims) :])
         return np.stack([to_channels(sample, self.layout) for sample in samples])

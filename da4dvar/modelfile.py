@@ -19,6 +19,7 @@ import torch
 from da4dvar import config
 from da4dvar.baselines import Baseline
 from da4dvar.errors import Da4dvarError, ModelError, RecipeError, nearest
+from da4dvar.fields.sensors import Sensor
 from da4dvar.fields.signature import Signature
 from da4dvar.fields.store import write_whole
 from da4dvar.layout import Layout
@@ -58,6 +59,9 @@ def header_of(interpolator: Interpolator) -> dict[str, Any]:
         "observation_error": interpolator.observation_error,
         "first_guess": described(interpolator.first_guess),
         "correction": interpolator.correction,
+        "covariates": list(interpolator.covariates.names),
+        "derived": list(interpolator.covariates.derived),
+        "sensors": [asdict(sensor) for sensor in interpolator.sensors],
         "signature": interpolator.signature.to_dict(),
         "calibration": None if interpolator.calibration is None else interpolator.calibration.to_dict(),
         "scores": interpolator.scores,
@@ -90,6 +94,7 @@ def save(interpolator: Interpolator, path: Path) -> None:
     tensors = {
         f"model.{k}": np.array(v.cpu().numpy(), order="C") for k, v in interpolator.model.state_dict().items()
     }
+    tensors |= {f"covariates.{k}": np.array(v) for k, v in interpolator.covariates.arrays().items()}
     labels = {}
     for key, value in interpolator.scaling.arrays().items():
         if value.dtype.kind in "fiub":
@@ -187,6 +192,11 @@ def find(name: str | Path) -> Path:
     return shipped
 
 
+def parts_of(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """The arrays whose names begin with a prefix, without it."""
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
 def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Interpolator:
     from da4dvar.interpolator import Interpolator
 
@@ -210,11 +220,16 @@ def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Interpol
             time=header["time"],
             observation_error=header.get("observation_error"),
             first_guess=first_guess_of(header.get("first_guess")),
+            covariates=header.get("covariates", ()),
+            derived=header.get("derived", ()),
+            sensors=[Sensor(**table) for table in header.get("sensors", ())],
             **{k: header["cost"][k] for k in COST_KEYS},
         )
     interpolator.model.load_state_dict(weights, assign=True)
-    stored = {k.removeprefix("scaling."): v for k, v in arrays.items() if k.startswith("scaling.")}
-    interpolator.scaling.load(stored | {k: np.array(v) for k, v in header["labels"].items()})
+    interpolator.scaling.load(
+        parts_of(arrays, "scaling.") | {k: np.array(v) for k, v in header["labels"].items()}
+    )
+    interpolator.covariates.load(parts_of(arrays, "covariates."))
     interpolator.correction = tuple(header.get("correction", ()))
     interpolator.signature = Signature.from_dict(header["signature"])
     interpolator.scores, interpolator.provenance = header["scores"], header["provenance"]

@@ -4,31 +4,11 @@ from __future__ import annotations
 
 import warnings
 
-import numpy as np
 import xarray as xr
 
-from da4dvar.errors import Da4dvarWarning, DataError
+from da4dvar.errors import Da4dvarWarning
 from da4dvar.fields.conform import Conformed
 from da4dvar.fields.output import unreached
-
-
-def check_values(y: xr.DataArray, conformed: Conformed) -> None:
-    """What can only be known from the values; a lazy data set is not read for it."""
-    if y.chunks is not None:
-        return
-    for name in conformed.sources:
-        values = conformed.data[name].values
-        source = conformed.sources[name].name
-        if np.isinf(values).any():
-            raise DataError(
-                f"variable {source!r} has {int(np.isinf(values).sum())} infinite values; "
-                "replace them by NaN where nothing was observed"
-            )
-    if not np.isfinite(y.values).any():
-        raise DataError(
-            f"variable {', '.join(str(s.name) for s in conformed.sources.values())!r} holds no "
-            "observation at all; check the variable, its fill value and the mask"
-        )
 
 
 def report(conformed: Conformed, terms: xr.DataArray, filled: xr.Dataset, time: str) -> None:

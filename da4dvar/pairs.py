@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from da4dvar.errors import DataError
 from da4dvar.fields.gaps import GapPattern, own_gaps
 from da4dvar.fields.holdout import Holdout
 from da4dvar.fields.samples import Samples
+from da4dvar.sensing import first_sensors, observed
 
 if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator
@@ -48,7 +50,7 @@ def samples(
     model: Interpolator,
     seen: xr.Dataset,
     truth: xr.Dataset | None,
-    gaps: GapPattern | None,
+    gaps: GapPattern | Sequence[GapPattern | None] | None,
     noise: float,
     draws: int,
     seed: int,
@@ -61,7 +63,7 @@ def samples(
     seen, truth : Dataset
         Without a truth, a part of what is seen is hidden and sought.
     gaps : GapPattern, optional
-        What is hidden; without it and without a truth, the gaps of other times.
+        What is hidden, or what of each sensor; without it and without a truth, the gaps of other times.
     noise : float
         Standard deviation of the noise added to what is seen, in the units of the data.
     draws : int
@@ -70,13 +72,26 @@ def samples(
     seed : int
         Of those draws.
     """
-    y = model.states(seen)
+    y = observed(model, seen)
     target = None if truth is None else model.states(truth)
+    covariates = model.covariates.normalised(seen) if model.covariates else None
     if model.first_guess is None:
         if truth is None and gaps is None:
             gaps = own_gaps(y, model.layout, model.time)
         scale = unit_of_noise(model) if noise else 1.0
-        return Samples(y, target, gaps, model.layout, noise / scale, model.initial, model.time)
+        return Samples(
+            y,
+            target,
+            gaps,
+            model.layout,
+            noise / scale,
+            model.initial,
+            model.time,
+            covariates=covariates,
+            first=first_sensors(model),
+        )
+    assert gaps is None or not isinstance(gaps, Sequence)
+    seen = seen[list(model.layout.variables)]
     generator = np.random.default_rng([seed, 3])
     drawn, guesses = [], []
     for number in range(draws if truth is None or gaps is not None or noise else 1):
@@ -99,6 +114,7 @@ def samples(
         time=model.time,
         first_guess=xr.concat(guesses, "draw"),
         hidden=truth is None,
+        covariates=covariates,
     )
 
 

@@ -15,21 +15,26 @@ from da4dvar import config
 from da4dvar.ensemble import Ensemble
 from da4dvar.errors import DataError, RecipeError, nearest
 from da4dvar.fields.conform import pick
+from da4dvar.fields.covariates import Covariates
 from da4dvar.fields.gaps import GapPattern, Mixture, Transplanted
 from da4dvar.fields.holdout import Holdout
 from da4dvar.fields.store import open_dataset
 from da4dvar.interpolator import Interpolator
 from da4dvar.layout import Layout
 from da4dvar.modelfile import COST_KEYS, first_guess_of, load, versions
+from da4dvar.observations import operator_table, sensors_of
 from da4dvar.simulate import SYSTEMS
 from da4dvar.uncertainty import calibrated, calibration_pairs
 from da4dvar.variational.solvers.chain import Chain
 
 SECTIONS = (
-    "title", "row", "data", "gaps", "layout", "scaling", "prior", "observation", "solver", "cost",
-    "first_guess", "train", "uncertainty",
+    "title", "row", "data", "gaps", "layout", "scaling", "prior", "observation", "observations", "solver",
+    "cost", "first_guess", "train", "uncertainty",
 )  # fmt: skip
-DATA_KEYS = ("path", "simulate", "observed", "truth", "mask", "noise", "train", "validation", "hidden")
+DATA_KEYS = (
+    "path", "simulate", "observed", "truth", "mask", "noise", "train", "validation", "hidden",
+    "covariates", "derived",
+)  # fmt: skip
 GAP_SOURCE = ("path", "variable", "rename", "select")
 
 
@@ -76,6 +81,11 @@ class Recipe:
         self.layout = config.call(Layout, tables["layout"], "layout")
         # Hours of training before a mistake in it shows would be too late.
         config.call(Ensemble, tables.get("uncertainty", {}), "uncertainty")
+        # A mistake in their names shows before any data are read.
+        self.sensors = sensors_of(tables, self.layout)
+        names = {k: self.data_table.get(k, ()) for k in ("covariates", "derived")}
+        seen = self.sensors[0].variable if self.sensors else None
+        self.covariates = Covariates(names["covariates"], names["derived"], self.layout, self.time, seen)
 
     def data(self, part: str) -> Data:
         """The training or validation part of the data, loaded.
@@ -96,21 +106,28 @@ class Recipe:
 
     def tests(self) -> dict[str, xr.Dataset]:
         """The points kept for the test, true where hidden, by what they were hidden as."""
-        return self.holdout.tests(self._seen("train")[0], self.time)
+        seen, _ = self._seen("train")
+        return self.holdout.tests(seen[list(self.layout.variables)], self.time)
 
     def _seen(self, part: str) -> tuple[xr.Dataset, xr.Dataset]:
         """What is observed of a part of the data, by the names of the layout, and all that there is of it."""
         ds = select(self._source(), self.data_table.get(part, self.data_table["train"]), f"data.{part}")
         observed = self.data_table.get("observed", {})
         names = {n: observed.get(n, n) for n in self.layout.variables}
+        if self.sensors:
+            names = {sensor.variable: sensor.variable for sensor in self.sensors}
         seen = xr.Dataset({n: pick(ds, source).rename(n) for n, source in names.items()})
         if "mask" in self.data_table:
             seen = seen.where(pick(ds, self.data_table["mask"]) != 0)
+        seen = seen.assign({n: pick(ds, n) for n in self.covariates.names})
         return seen.assign_attrs(ds.attrs).load(), ds
 
     def _with_hidden(self, seen: xr.Dataset, part: str) -> Data:
         """All of the data but for the points kept for the test and for the validation: its truth."""
+        given = seen[list(self.covariates.names)]
+        seen = seen[list(self.layout.variables)]
         kept, test, rest, checked = self.holdout.parts(seen, self.time)
+        kept, rest = kept.assign(given.data_vars), rest.assign(given.data_vars)
         if part == "test":
             return Data(kept, test)
         return Data(rest, checked if part == "validation" else None)
@@ -125,9 +142,15 @@ class Recipe:
         """The name of the dimension of time."""
         return str(self.tables.get("cost", {}).get("time", "time"))
 
-    def gaps(self) -> GapPattern | None:
-        """The gap patterns to draw, if the recipe names any."""
-        tables = self.tables.get("gaps", [])
+    def gaps(self) -> GapPattern | list[GapPattern | None] | None:
+        """The gap patterns to draw, if the recipe names any; one for each sensor if one has its own."""
+        common = self._mixture(self.tables.get("gaps", []))
+        own = [table.get("gaps") for table in self.tables.get("observations", ())]
+        if any(own):
+            return [common if table is None else self._mixture(table) for table in own]
+        return common
+
+    def _mixture(self, tables: Any) -> GapPattern | None:
         tables = [tables] if isinstance(tables, Mapping) else list(tables)
         if not tables:
             return None
@@ -140,17 +163,29 @@ class Recipe:
 
     def interpolator(self, sizes: Mapping[str, int]) -> Interpolator:
         """The model, untrained, for data of these sizes."""
-        offered = {"channels": self.layout.channel_count(sizes), "boundary": self.layout.boundary}
+        offered: dict[str, Any] = {
+            "channels": self.layout.channel_count(sizes),
+            "boundary": self.layout.boundary,
+        }
+        if self.covariates:
+            offered["covariates"] = self.covariates.channels(self._source(), sizes)
         cost = dict(self.tables.get("cost", {}))
         config.check_keys(cost, (*COST_KEYS, "initial", "time"), "cost")
         parts = {s: config.build(s, self.tables[s], offered) for s in ("prior", "solver")}
         observation = self.tables.get("observation", {"kind": "identity"})
+        if self.sensors:
+            observation = operator_table(self.tables, self.layout)
+            # Of one variable, whose times an instrument sees one by one.
+            offered |= {"channels": offered["channels"] // len(self.layout.variables), "shared": True}
         try:
             return Interpolator(
                 layout=self.layout,
                 scaling=config.build("scaling", self.tables["scaling"]),
                 observation=config.build("observation", observation, offered),
                 first_guess=first_guess_of(self.tables.get("first_guess")),
+                covariates=self.covariates.names,
+                derived=self.covariates.derived,
+                sensors=self.sensors,
                 **parts,
                 **cost,
             )
@@ -223,11 +258,16 @@ class Recipe:
             interpolator.provenance["started_from"] = start.provenance
         if "uncertainty" in self.tables:
             plan = config.call(Ensemble, self.tables["uncertainty"], "uncertainty")
+            names, gaps = list(self.layout.variables), self.gaps()
+            if isinstance(gaps, list):
+                raise RecipeError("uncertainty: there is no ensemble of several sensors yet; leave it out")
+            beside = validation.seen.drop_vars(names)
             pairs = calibration_pairs(
-                validation.seen, validation.truth, self.gaps(), self.time, training.seed
+                validation.seen[names], validation.truth, gaps, self.time, training.seed
             )
             conformed = [
-                (interpolator.conform(seen), interpolator.conform(true).data) for seen, true in pairs
+                (interpolator.conform(seen.merge(beside)), interpolator.conform(true.merge(beside)).data)
+                for seen, true in pairs
             ]
             interpolator.calibration = calibrated(interpolator, conformed, plan, training.seed)
         return interpolator

@@ -46,6 +46,14 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
+def given(contract: PriorContract | SolverContract, x: Tensor) -> Tensor | None:
+    """Covariates for the states of a contract, the same for every sample; none if it takes none."""
+    if not contract.covariates:
+        return None
+    c = normal(1, contract.covariates, *x.shape[2:], seed=5)
+    return c.to(x.dtype).expand(len(x), *c.shape[1:])
+
+
 class PriorContract(ABC):
     """What every prior Φ promises. Inherit it, name the class Test..., and say how to make one.
 
@@ -53,9 +61,12 @@ class PriorContract(ABC):
     ----------
     shape : tuple of int
         (channel, *space) of a state that the prior takes.
+    covariates : int
+        Channels of the covariates that it takes.
     """
 
     shape: ClassVar[tuple[int, ...]]
+    covariates: ClassVar[int] = 0
 
     @abstractmethod
     def make(self) -> nn.Module:
@@ -65,19 +76,23 @@ class PriorContract(ABC):
         """States for the prior, shape (batch, *shape); a class may give others."""
         return normal(3, *self.shape)
 
+    def estimate(self, prior: nn.Module, x: Tensor) -> Tensor:
+        """Φ(x), or Φ(x, c), with the same c for every sample."""
+        return prior(x, given(self, x)) if self.covariates else prior(x)
+
     @in_both_precisions
     def test_keeps_shape_and_dtype(self, dtype: torch.dtype) -> None:
         """Φ(x) has the shape and dtype of x, and is the same in both precisions."""
         x = self.states()
-        estimate = seeded(self.make).to(dtype)(x.to(dtype))
+        estimate = self.estimate(seeded(self.make).to(dtype), x.to(dtype))
         assert (estimate.shape, estimate.dtype) == (x.shape, dtype)
-        assert_close(estimate.float(), seeded(self.make)(x), rtol=1e-3, atol=1e-4)
+        assert_close(estimate.float(), self.estimate(seeded(self.make), x), rtol=1e-3, atol=1e-4)
 
     @pytest.mark.parametrize("size", [0.0, 1.0])
     def test_has_finite_gradients_of_two_orders(self, size: float) -> None:
         """‖x − Φ(x)‖² can be differentiated in x, and its gradient again, as training does; at 0 too."""
         prior, x = seeded(self.make), (size * self.states()).requires_grad_()
-        term = (x - prior(x)).square().sum()
+        term = (x - self.estimate(prior, x)).square().sum()
         (gradient,) = torch.autograd.grad(term, x, create_graph=True)
         (second,) = torch.autograd.grad(gradient.square().sum(), x)
         assert gradient.isfinite().all()
@@ -86,21 +101,21 @@ class PriorContract(ABC):
     def test_a_state_does_not_depend_on_its_neighbours(self) -> None:
         """A state alone and in a batch have the same Φ(x)."""
         prior, x = seeded(self.make), self.states()
-        assert_close(prior(x), torch.cat([prior(state[None]) for state in x]))
+        assert_close(self.estimate(prior, x), torch.cat([self.estimate(prior, state[None]) for state in x]))
 
     def test_keeps_nothing_between_calls(self) -> None:
         """Φ(x) is the same when it is asked for again, after another state; x is left as it was."""
         prior, x = seeded(self.make), self.states()
-        before, first = x.clone(), prior(x)
-        prior(x.flip(0) + 1)
-        assert_close(prior(x), first)
+        before, first = x.clone(), self.estimate(prior, x)
+        self.estimate(prior, x.flip(0) + 1)
+        assert_close(self.estimate(prior, x), first)
         assert torch.equal(x, before)
 
     def test_comes_back_from_its_state_dict(self) -> None:
         """Another prior with the same state dict is the same prior."""
         prior, other, x = seeded(self.make), seeded(self.make, seed=1), self.states()
         other.load_state_dict(prior.state_dict())
-        assert_close(other(x), prior(x))
+        assert_close(self.estimate(other, x), self.estimate(prior, x))
 
 
 class Neighbour(nn.Module):
@@ -121,9 +136,12 @@ class SolverContract(ABC):
     ----------
     shape : tuple of int
         (channel, *space) of a state that the solver takes.
+    covariates : int
+        Channels of the covariates that it takes.
     """
 
     shape: ClassVar[tuple[int, ...]]
+    covariates: ClassVar[int] = 0
 
     @abstractmethod
     def make(self) -> Solver:
@@ -144,7 +162,7 @@ class SolverContract(ABC):
     def solve(self, y: Tensor, mask: Tensor, x0: Tensor, solver: Solver | None = None) -> Solution:
         """The solution, with gradients or without as the surroundings say."""
         solver, cost = solver or seeded(self.make), self.make_cost().to(x0.dtype)
-        return solver.to(x0.dtype)(cost.given(y, mask), x0)
+        return solver.to(x0.dtype)(cost.given(y, mask, given(self, x0)), x0)
 
     @in_both_precisions
     @torch.no_grad()
@@ -200,7 +218,7 @@ class SolverContract(ABC):
         """A watch is told as many states as there are terms, x(0) first, and no term of another."""
         y, mask, x0 = self.problem()
         seen: list[Tensor] = []
-        solution = seeded(self.make)(self.make_cost().given(y, mask), x0, seen.append)
+        solution = seeded(self.make)(self.make_cost().given(y, mask, given(self, x0)), x0, seen.append)
         assert torch.equal(seen[0], x0)
         assert len(seen) == solution.iterations + 1
 
@@ -239,7 +257,7 @@ class SolverContract(ABC):
         """The solver's weights, the prior's and those of U can be learned from the estimate."""
         y, mask, x0 = self.problem()
         solver, model = seeded(self.make), self.make_cost()
-        solver(model.given(y, mask), x0).x.square().sum().backward()
+        solver(model.given(y, mask, given(self, x0)), x0).x.square().sum().backward()
         for name, parameter in [*solver.named_parameters(), *model.named_parameters()]:
             if parameter.requires_grad:
                 assert parameter.grad is not None, name

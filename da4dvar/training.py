@@ -69,6 +69,12 @@ class Training:
     prior_rate : float, optional
         The highest learning rate of the prior's own parameters in the joint training, 0 to keep them;
         the same as `rate` if not given.
+    observation_rate : float, optional
+        The same for the observation operator: a kernel and a bias that start as the identity have further to
+        go than the weights of a network.
+    observation_fit : float
+        Weight of ‖H(x) − y‖² at the truth, added to eq. (9): the error of the reconstruction alone leaves the
+        amplitude of a learned H free.
     iterations : sequence of int
         Iterations of the solver, one entry for each equal part of the training; the solver's own
         number throughout if not given. The paper: "gradually increase the number of iterations".
@@ -94,6 +100,8 @@ class Training:
     nu: Sequence[float] = (1.0, 0.05, 0.05)
     prior_steps: int = 0
     prior_rate: float | None = None
+    observation_rate: float | None = None
+    observation_fit: float = 0.0
     iterations: Sequence[int] = ()
     validate_every: int = 100
     validation_samples: int = 64
@@ -106,7 +114,7 @@ class Training:
         for name in ("batch", "rate", "clip", "validate_every", "validation_samples", "draws"):
             if not getattr(self, name) > 0:
                 raise RecipeError(f"train: {name} is {getattr(self, name)}, expected above 0")
-        for name in ("steps", "prior_steps", "prior_rate"):
+        for name in ("steps", "prior_steps", "prior_rate", "observation_rate", "observation_fit"):
             if not (getattr(self, name) or 0) >= 0:
                 raise RecipeError(f"train: {name} is {getattr(self, name)}, expected 0 or more")
         if len(self.nu) != 3:
@@ -120,12 +128,13 @@ def mean_over(values: Tensor, where: Tensor) -> Tensor:
 
 
 def reconstruction_loss(
-    model: VariationalModel, sample: dict[str, Tensor], nu: Sequence[float]
+    model: VariationalModel, sample: dict[str, Tensor], nu: Sequence[float], observation_fit: float = 0.0
 ) -> tuple[Tensor, Tensor]:
     """ν₁ ‖x − x̂‖² + ν₂ ‖x − Φ(x)‖² + ν₃ ‖x̂ − Φ(x̂)‖², as means over cells. Paper, eq. (9).
 
     The truth x counts where it is sought. The second term needs a truth that is known nearly
-    everywhere; a sample of which less than nine tenths are known does without.
+    everywhere; a sample of which less than nine tenths are known does without. So does ‖H(x) − y‖² on Ω,
+    which `observation_fit` adds.
 
     Returns
     -------
@@ -133,15 +142,18 @@ def reconstruction_loss(
     error : Tensor, shape (batch,)
         Mean square error of each sample.
     """
-    solution = model(sample["y"], sample["mask"], sample["x0"])
+    covariates = sample.get("covariates")
+    solution = model(sample["y"], sample["mask"], sample["x0"], covariates=covariates)
     sought, target = sample["sought"], sample["target"]
     error = mean_over((solution.x - target).square(), sought)
     everywhere = torch.ones_like(sought)
-    prior = model.cost.prior
     complete = (sought.flatten(1).float().mean(1) >= 0.9).to(error.dtype)
-    of_truth = complete * mean_over((target - prior(target)).square(), sought)
-    of_estimate = mean_over((solution.x - prior(solution.x)).square(), everywhere)
+    of_truth = complete * mean_over((target - model.cost.projected(target, covariates)).square(), sought)
+    of_estimate = mean_over((solution.x - model.cost.projected(solution.x, covariates)).square(), everywhere)
     loss = nu[0] * error + nu[1] * of_truth + nu[2] * of_estimate
+    if observation_fit:
+        misfit = model.cost.observation(target) - sample["y"]
+        loss = loss + observation_fit * complete * mean_over(misfit.square(), sample["mask"])
     return loss.mean(), error.detach()
 
 
@@ -218,7 +230,8 @@ class EndToEnd(lightning.LightningModule):
 
     def training_step(self, sample: dict[str, Tensor], _: int) -> Tensor:
         self.solver.iterations = self.iterations_at(self.global_step)
-        loss, error = reconstruction_loss(self.model, sample, self.training_plan.nu)
+        plan = self.training_plan
+        loss, error = reconstruction_loss(self.model, sample, plan.nu, plan.observation_fit)
         self.log("train_rmse", error.mean().sqrt())
         return loss
 
@@ -236,11 +249,12 @@ class EndToEnd(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         plan = self.training_plan
         named = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
-        groups: list[dict[str, Any]] = [{"params": [p for _, p in named]}]
-        if plan.prior_rate is not None:
-            of_prior = [p for name, p in named if name.startswith("cost.prior.")]
-            others = [p for name, p in named if not name.startswith("cost.prior.")]
-            groups = [{"params": others}, {"params": of_prior, "lr": plan.prior_rate}]
+        own = {"cost.prior.": plan.prior_rate, "cost.observation.": plan.observation_rate}
+        rates = {part: rate for part, rate in own.items() if rate is not None}
+        others = [p for name, p in named if not name.startswith(tuple(rates))]
+        groups: list[dict[str, Any]] = [{"params": others}]
+        for part, rate in rates.items():
+            groups.append({"params": [p for name, p in named if name.startswith(part)], "lr": rate})
         optimiser = torch.optim.AdamW(groups, lr=plan.rate, weight_decay=plan.weight_decay)
 
         def factor(step: int) -> float:

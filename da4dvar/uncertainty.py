@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import xarray as xr
 
+from da4dvar.analysis import analyse
 from da4dvar.ensemble import Ensemble, ErrorParts
 from da4dvar.errors import Da4dvarWarning, DataError
 from da4dvar.fields.calibration import ONE_SIGMA, Calibration, check_levels
@@ -144,6 +145,8 @@ def calibrate(
     """
     names = {m: u for m, u in (variable or {}).items() if u in truth.variables and m not in truth.variables}
     observed = model.conform(ds.load(), variable=variable, mask=mask, dim=dim)
+    beside = [(variable or {}).get(n, n) for n in model.covariates.names]
+    truth = truth.assign({n: ds[n] for n in beside if n not in truth})
     true = model.conform(truth.load(), variable=names, dim=dim).data
     return calibrated(model, [(observed, true)], ensemble, seed)
 
@@ -173,7 +176,7 @@ def calibrated(
         except ValueError as error:
             line = str(error).splitlines()[0]
             raise DataError(f"observations and truth are not of the same cells ({line})") from error
-        solved = model.solved(conformed, ensemble=ensemble, seed=seed)
+        solved = analyse(model, conformed, ensemble=ensemble, seed=seed)
         parts = solved.parts
         assert parts is not None
         for name, found in errors.items():

@@ -38,6 +38,16 @@ def make_sample(known: float = 1.0, batch: int = 3, cells: int = 20) -> dict[str
     }
 
 
+def test_the_misfit_of_the_truth_may_be_added() -> None:
+    """The mean of (H(x) − y)² on Ω, of the samples whose truth is known."""
+    for known, part in ((1.0, 1.0), (0.3, 0.0)):
+        model, sample = make_model(), make_sample(known)
+        sample["y"] = torch.where(sample["mask"], sample["y"] + 0.5, 0.0)
+        without, _ = reconstruction_loss(model, sample, NU)
+        found, _ = reconstruction_loss(model, sample, NU, observation_fit=2.0)
+        assert found.item() - without.item() == pytest.approx(2 * part * 0.25, abs=1e-5)
+
+
 def phi(x: np.ndarray) -> np.ndarray:
     """The prior of `make_model`, in numpy."""
     return 0.8 * np.roll(x, 1, -1)

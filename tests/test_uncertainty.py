@@ -10,6 +10,7 @@ import xarray as xr
 from examples import make_sst
 
 import da4dvar
+from da4dvar.analysis import analyse
 from da4dvar.baselines.linear import Linear
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
 from da4dvar.cli import app
@@ -132,7 +133,7 @@ def test_observations_that_cannot_be_seen_spread_the_members() -> None:
     conformed = (made := model(first_guess=guess)).conform(gappy())
 
     def size(plan: Ensemble, interpolator: da4dvar.Interpolator = made) -> float:
-        parts = interpolator.solved(conformed, ensemble=plan).parts
+        parts = analyse(interpolator, conformed, ensemble=plan).parts
         assert parts is not None
         return float(parts.spread.sst.max())
 

@@ -20,7 +20,7 @@ class Conformed:
     Attributes
     ----------
     data : Dataset
-        The model's variables, NaN where not observed; dimensions under the model's names.
+        The model's variables, NaN where not observed, and its covariates; dimensions under the model's names.
     sources : dict of str to DataArray
         The user's variable behind each of the model's.
     dims : dict of str to str
@@ -61,7 +61,7 @@ def conform(
     signature : Signature
         Of the data that the model was trained on.
     variable : mapping of str to str, optional
-        The name in `ds` of a model's variable, where it is another.
+        The name in `ds` of a model's variable or covariate, where it is another.
     mask : str, optional
         A variable of `ds`: non-zero or true where there is an observation.
     dim : mapping of str to str, optional
@@ -74,7 +74,7 @@ def conform(
     """
     variable, dim = dict(variable or {}), dict(dim or {})
     for given, known, what in (
-        (variable, signature.variables, "variable"),
+        (variable, signature.variables | signature.covariates, "variable"),
         (dim, signature.dims, "dimension"),
     ):
         for name in given:
@@ -110,9 +110,47 @@ def conform(
     for model_dim, expected in signature.dims.items():
         if check_dim(next(iter(arrays.values())), model_dim, names[model_dim], expected):
             flipped.append(model_dim)
+    for name in signature.covariates:
+        arrays[name], note = covariate(ds, name, variable, signature, names)
+        notes += [note] if note else []
     turn = {d: slice(None, None, -1) for d in flipped}
-    data = xr.Dataset({n: a.isel(turn) for n, a in arrays.items()})
+    data = xr.Dataset({n: a.isel(turn, missing_dims="ignore") for n, a in arrays.items()})
     return Conformed(data, sources, names, dict(ds.attrs), flipped, notes)
+
+
+def covariate(
+    ds: xr.Dataset, name: str, given: Mapping[str, str], signature: Signature, dims: Mapping[str, str]
+) -> tuple[xr.DataArray, str | None]:
+    """A covariate under the model's names and in its units, and a note if its values changed."""
+    source = given.get(name, name)
+    if source not in ds.variables:
+        raise DataError(
+            f"the model needs the covariate {name!r}, and there is no {source!r}: "
+            f"{nearest(source, map(str, ds.data_vars))}; say which one it is with --variable {name}=NAME"
+        )
+    if ds[source].dtype.kind not in "fiub":
+        raise DataError(f"covariate {source!r} holds {ds[source].dtype}, expected numbers")
+    array, note = converted(ds[source], signature.covariates[name].get("units"))
+    array = array.drop_vars([c for c in array.coords if c not in array.dims])
+    return array.rename({u: m for m, u in dims.items() if m != u and u in array.dims}).rename(name), note
+
+
+def check_values(y: xr.DataArray, conformed: Conformed) -> None:
+    """What can only be known from the values; a lazy data set is not read for it."""
+    if y.chunks is not None:
+        return
+    for name, source in conformed.sources.items():
+        values = conformed.data[name].values
+        if np.isinf(values).any():
+            raise DataError(
+                f"variable {source.name!r} has {int(np.isinf(values).sum())} infinite values; "
+                "replace them by NaN where nothing was observed"
+            )
+    if not np.isfinite(y.values).any():
+        raise DataError(
+            f"variable {', '.join(str(s.name) for s in conformed.sources.values())!r} holds no "
+            "observation at all; check the variable, its fill value and the mask"
+        )
 
 
 def pick(ds: xr.Dataset, name: str) -> xr.DataArray:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError
+from da4dvar.fields.covariates import fold
 from da4dvar.fields.gaps import GapPattern
 from da4dvar.fields.initial import start
 from da4dvar.layout import Layout
@@ -33,7 +35,7 @@ class Samples:
     truth : DataArray, optional
         The same, complete but for cells that have no truth.
     gaps : GapPattern, optional
-        What hides a part of `observed`.
+        What hides a part of `observed`; or one for each of its entries.
     layout : Layout
     noise : float
         Standard deviation of the noise added to what is seen, in normalised units.
@@ -44,17 +46,24 @@ class Samples:
         Like `observed`: the initial state, NaN where there is none.
     hidden : bool
         Whether the truth is sought only where it is not seen.
+    covariates : Dataset, optional
+        Normalised and complete, each over some of the dimensions of `observed`.
+    first : sequence of int, optional
+        Where the entries of `observed` are sensors, the first one of each variable of the state: x(0) is made
+        of it, and it is the truth if there is none.
     """
 
     observed: xr.DataArray
     truth: xr.DataArray | None
-    gaps: GapPattern | None
+    gaps: GapPattern | Sequence[GapPattern | None] | None
     layout: Layout
     noise: float = 0.0
     initial: str = "zero"
     time: str = "time"
     first_guess: xr.DataArray | None = None
     hidden: bool = False
+    covariates: xr.Dataset | None = None
+    first: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
         if self.truth is None and self.gaps is None:
@@ -69,9 +78,12 @@ class Samples:
         order = ("variable", *batch, *self.layout.dims)
         self._batch = [self.observed.sizes[d] for d in batch]
         self._observed = self.observed.transpose(*order).values.astype("float32")
+        self._of_state = slice(None) if self.first is None else list(self.first)
         self._truth = None
         if self.truth is not None:
             got, wanted = dict(self.truth.sizes), {d: self.observed.sizes[d] for d in order}
+            if self.first is not None:
+                wanted["variable"] = len(self.first)
             if got != wanted:
                 raise DataError(
                     f"the truth has cells {got}, but the observations {wanted}; "
@@ -81,6 +93,13 @@ class Samples:
         self._first = None
         if self.first_guess is not None:
             self._first = self.first_guess.transpose(*order).values.astype("float32")
+        cell = xr.Variable(order[1:], np.empty(self._observed.shape[1:]))
+        given = {} if self.covariates is None else self.covariates.variables
+        self._own = [[str(d) for d in given[n].dims] for n in self.covariates or ()]
+        # Views: a topography is kept once, not once a day.
+        self._covariates = [
+            given[n].set_dims(cell.sizes).transpose(*order[1:]).values for n in self.covariates or ()
+        ]
 
     def draw(self, generator: np.random.Generator, tries: int = 200) -> Sample:
         """One sample; arrays have the shape of a tensor without its batch axis.
@@ -89,7 +108,7 @@ class Samples:
         -------
         dict
             ``y`` and ``mask`` (what is seen), ``x0``, ``target`` and ``sought`` (where the target
-            counts).
+            counts); ``covariates`` if there are some.
 
         Raises
         ------
@@ -99,17 +118,27 @@ class Samples:
         for _ in range(tries):
             at = self._anywhere(generator)
             seen = self._observed[at].copy()
-            truth = seen if self._truth is None else self._truth[at]
+            truth = seen[self._of_state] if self._truth is None else self._truth[at]
             if self.gaps is not None:
                 sizes = dict(zip(self.layout.dims, seen.shape[1:], strict=True))
-                kept = np.stack([self.gaps.draw(generator, sizes) for _ in seen])
+                patterns = self.gaps if isinstance(self.gaps, Sequence) else [self.gaps] * len(seen)
+                kept = np.stack(
+                    [
+                        np.ones(one.shape, bool) if gaps is None else gaps.draw(generator, sizes)
+                        for one, gaps in zip(seen, patterns, strict=True)
+                    ]
+                )
                 seen = np.where(kept, seen, np.nan)
             sought = np.isfinite(truth)
             if self._truth is None or self.hidden:
-                sought &= ~np.isfinite(seen)
+                sought &= ~np.isfinite(seen[self._of_state])
             if sought.any() and np.isfinite(seen).any():
                 first = None if self._first is None else self._first[at]
-                return self._arrays(seen, truth, sought, first, generator)
+                sample = self._arrays(seen, truth, sought, first, generator)
+                if self._covariates:
+                    own = [c[at[1:]] for c in self._covariates]
+                    sample["covariates"] = fold(own, self._own, self.layout)
+                return sample
         raise DataError(
             f"{tries} windows drawn at random had nothing to learn from; "
             "use larger windows, or gaps that hide another part of the points"
@@ -139,7 +168,7 @@ class Samples:
         arrays = {
             "y": np.where(mask, seen, 0),
             "mask": mask,
-            "x0": start(seen, self.initial, axis) if first is None else np.nan_to_num(first),
+            "x0": start(seen[self._of_state], self.initial, axis) if first is None else np.nan_to_num(first),
             "target": np.where(sought, truth, 0),
             "sought": sought,
         }

@@ -9,10 +9,8 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError
+from da4dvar.fields.derived import year_angle
 from da4dvar.fields.signature import is_dates
-
-# Days of a year, where it is not that of the seasons.
-YEARS = {"360_day": 360.0, "noleap": 365.0, "365_day": 365.0, "all_leap": 366.0, "366_day": 366.0}
 
 Arrays = dict[str, np.ndarray]
 
@@ -196,9 +194,7 @@ class Anomaly:
                 "give the time axis CF units such as 'days since 2000-01-01'"
             )
         time = ds[self.time]
-        hours = time.dt.hour + time.dt.minute / 60
-        year = YEARS.get(time.dt.calendar, 365.2425)
-        angle = 2 * np.pi * (time.dt.dayofyear.values - 1 + hours.values / 24) / year
+        angle = year_angle(time)
         columns = [np.ones_like(angle)]
         for k in range(1, self.harmonics + 1):
             columns += [np.cos(k * angle), np.sin(k * angle)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -46,13 +46,21 @@ class Dimension:
 
 @dataclass(frozen=True)
 class Signature:
-    """Variables with their attributes, and dimensions, by name."""
+    """Variables and covariates with their attributes, and dimensions, by name."""
 
     variables: dict[str, dict[str, str]]
     dims: dict[str, Dimension]
+    covariates: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, ds: xr.Dataset, variables: Sequence[str], dims: Sequence[str], fixed: Sequence[str]) -> Self:
+    def of(
+        cls,
+        ds: xr.Dataset,
+        variables: Sequence[str],
+        dims: Sequence[str],
+        fixed: Sequence[str],
+        covariates: Sequence[str] = (),
+    ) -> Self:
         """The signature of a data set; the sizes of the dimensions in `fixed` belong to it."""
         described = {}
         for dim in dims:
@@ -66,9 +74,9 @@ class Signature:
             )
         kept = {
             name: {k: str(ds[name].attrs[k]) for k in KEPT_ATTRIBUTES if k in ds[name].attrs}
-            for name in variables
+            for name in (*variables, *covariates)
         }
-        return cls(kept, described)
+        return cls({n: kept[n] for n in variables}, described, {n: kept[n] for n in covariates})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain tables, for the header of a model file."""
@@ -78,7 +86,7 @@ class Signature:
     def from_dict(cls, table: dict[str, Any]) -> Self:
         """The inverse of :meth:`to_dict`."""
         dims = {name: Dimension(**entry) for name, entry in table["dims"].items()}
-        return cls(table["variables"], dims)
+        return cls(table["variables"], dims, table.get("covariates", {}))
 
 
 def axis_role(coordinate: xr.DataArray) -> str | None:

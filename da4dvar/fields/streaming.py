@@ -28,6 +28,7 @@ def reconstruct(
     batch_size: int,
     progress: Progress | None = None,
     known: int = 0,
+    covariates: int = 0,
 ) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
     """Solve all windows of a field.
 
@@ -43,6 +44,8 @@ def reconstruct(
         Told how many windows are done, and of how many; not for a lazy field.
     known : int
         How many of the last variables are given to `solve`, but neither observed nor estimated.
+    covariates : int
+        How many of these, the last, are known everywhere: they alone are no reason to solve a window.
 
     Returns
     -------
@@ -58,9 +61,9 @@ def reconstruct(
     members = int(np.prod([y.sizes[d] for d in batch], dtype=int))
     flat = y.data.reshape(y.sizes["variable"], members, *grid.sizes)
     if y.chunks is None:
-        x, weight, terms = _at_once(flat, grid, solve, batch_size, progress, known)
+        x, weight, terms = _at_once(flat, grid, solve, batch_size, progress, known, covariates)
     else:
-        x, weight, terms = _lazily(flat, grid, solve, batch_size, known)
+        x, weight, terms = _lazily(flat, grid, solve, batch_size, known, covariates)
     shape = [y.sizes[d] for d in batch]
     window_dims = [f"window_{d}" for d in axes]
     return (
@@ -71,7 +74,13 @@ def reconstruct(
 
 
 def _at_once(
-    y: np.ndarray, grid: WindowGrid, solve: Solve, batch_size: int, progress: Progress | None, known: int
+    y: np.ndarray,
+    grid: WindowGrid,
+    solve: Solve,
+    batch_size: int,
+    progress: Progress | None,
+    known: int,
+    covariates: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     windows = y.shape[1] * int(np.prod(grid.shape))
     finished = 0
@@ -82,11 +91,13 @@ def _at_once(
         if progress is not None:
             progress(finished, windows)
 
-    overlap = overlap_add(y, grid, grid.taper(), solve, batch_size, tell, known)
+    overlap = overlap_add(y, grid, grid.taper(), solve, batch_size, tell, known, covariates)
     return overlap.mean(), overlap.weight, overlap.terms
 
 
-def _lazily(y: dask.array.Array, grid: WindowGrid, solve: Solve, batch_size: int, known: int) -> tuple:
+def _lazily(
+    y: dask.array.Array, grid: WindowGrid, solve: Solve, batch_size: int, known: int, covariates: int
+) -> tuple:
     """One task for a run of windows along the axis that has most, one for each piece between."""
     axis = max(range(len(grid.shape)), key=lambda a: grid.shape[a] * _runs_straight(grid, a))
     rows = grid.shape[axis] if _runs_straight(grid, axis) else 1
@@ -97,7 +108,7 @@ def _lazily(y: dask.array.Array, grid: WindowGrid, solve: Solve, batch_size: int
         groups = [(0, grid.shape[axis])]
     block = max(1, batch_size // (per_row * step))
     columns = [
-        _members(y[:, first : first + block], grid, axis, groups, solve, batch_size, known)
+        _members(y[:, first : first + block], grid, axis, groups, solve, batch_size, known, covariates)
         for first in range(0, y.shape[1], block)
     ]
     joined = dask.array.concatenate([c[0] for c in columns], axis=1)
@@ -118,6 +129,7 @@ def _members(
     solve: Solve,
     batch_size: int,
     known: int,
+    covariates: int,
 ) -> tuple[dask.array.Array, dask.array.Array]:
     parts, terms, begins = [], [], []
     taper = grid.taper()
@@ -125,7 +137,9 @@ def _members(
         whole = (first, last) == (0, grid.shape[axis])
         sub, cells = (grid, slice(0, grid.sizes[axis])) if whole else grid.rows(axis, first, last)
         at = (slice(None),) * (2 + axis) + (cells,)
-        part = dask.delayed(overlap_add, pure=False)(y[at], sub, taper, solve, batch_size, None, known)
+        part = dask.delayed(overlap_add, pure=False)(
+            y[at], sub, taper, solve, batch_size, None, known, covariates
+        )
         parts.append((part, cells))
         begins.append(cells.start)
         shape = (2, y.shape[1], *sub.shape)

@@ -121,6 +121,7 @@ def overlap_add(
     batch_size: int,
     done: Callable[[int], None] | None = None,
     known: int = 0,
+    covariates: int = 0,
 ) -> Overlap:
     """Solve every window of which something is known, and add up the answers.
 
@@ -139,7 +140,10 @@ def overlap_add(
         Told the number of windows solved or passed over.
     known : int
         How many of the last variables are given to `solve`, but neither observed nor estimated.
+    covariates : int
+        How many of these, the last, are known everywhere: they alone are no reason to solve a window.
     """
+    telling = len(y) - covariates
     sought = len(y) - known
     total = np.zeros((sought, *y.shape[1:]), dtype="float32")
     weight = np.zeros(y.shape[1:], dtype="float32")
@@ -148,7 +152,7 @@ def overlap_add(
     everything = itertools.product(range(y.shape[1]), grid)
     while some := list(itertools.islice(everything, batch_size)):
         places = [(member, number, grid.cells(number)) for member, number in some]
-        full = [p for p in places if np.isfinite(y[:, p[0]][every + p[2]]).any()]
+        full = [p for p in places if np.isfinite(y[:telling, p[0]][every + p[2]]).any()]
         if full:
             x, costs = solve(np.stack([y[:, member][every + cells] for member, _, cells in full]))
             for k, (member, number, cells) in enumerate(full):

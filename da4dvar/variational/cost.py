@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from da4dvar.variational.observation import Identity
+from da4dvar.variational.observation import Identity, Sensors
 
 SHAPES: dict[str, Callable[[Tensor], Tensor]] = {"square": torch.square, "absolute": torch.abs}
 
@@ -40,24 +40,31 @@ class Cost:
     Attributes
     ----------
     y : Tensor, shape ``(batch, channel, *space)``
-        Zero outside Ω.
+        Zero outside Ω; channels as H(x) has them.
     mask : Tensor of bool, same shape
         Ω: where there is an observation.
-    prior : callable
-        Φ.
+    covariates : Tensor, shape ``(batch, covariate, *space)``, optional
+        c: complete fields that are given and not estimated.
     """
 
-    def __init__(self, model: VariationalCost, y: Tensor, mask: Tensor) -> None:
-        self.model, self.mask = model, mask
+    def __init__(
+        self, model: VariationalCost, y: Tensor, mask: Tensor, covariates: Tensor | None = None
+    ) -> None:
+        self.model, self.mask, self.covariates = model, mask, covariates
         self.y = torch.where(mask, y, 0.0)
 
-    @property
-    def prior(self) -> Callable[[Tensor], Tensor]:
-        return self.model.prior
+    def prior(self, x: Tensor) -> Tensor:
+        """Φ(x), or Φ(x, c)."""
+        return self.model.projected(x, self.covariates)
+
+    def part(self, samples: Tensor) -> Cost:
+        """U of some of the samples."""
+        covariates = None if self.covariates is None else self.covariates[samples]
+        return Cost(self.model, self.y[samples], self.mask[samples], covariates)
 
     def terms(self, x: Tensor) -> Terms:
         """Both terms of U at `x`, shape (batch,) each."""
-        return self.model.terms(x, self.y, self.mask)
+        return self.model.terms(x, self.y, self.mask, self.covariates)
 
     def __call__(self, x: Tensor) -> Tensor:
         """U(x), shape (batch,)."""
@@ -110,7 +117,8 @@ class VariationalCost(nn.Module):
     Parameters
     ----------
     prior : nn.Module
-        Φ, which keeps the shape ``(batch, channel, *space)``.
+        Φ, which keeps the shape ``(batch, channel, *space)``; one with a positive number `covariates` is
+        called as Φ(x, c).
     observation : nn.Module, optional
         H; the identity if not given.
     rho : {"square", "absolute"} or callable
@@ -130,7 +138,7 @@ class VariationalCost(nn.Module):
 
     def __init__(
         self,
-        prior: Callable[[Tensor], Tensor],
+        prior: Callable[..., Tensor],
         observation: nn.Module | None = None,
         rho: str | Callable[[Tensor], Tensor] = "square",
         observation_weight: float = 1.0,
@@ -150,15 +158,26 @@ class VariationalCost(nn.Module):
             torch.tensor([math.log(observation_weight), math.log(prior_weight)]), requires_grad=learn_weights
         )
 
-    def given(self, y: Tensor, mask: Tensor) -> Cost:
+    def given(self, y: Tensor, mask: Tensor, covariates: Tensor | None = None) -> Cost:
         """The cost for an observation `y` on the domain `mask`; NaN in `y` outside it is harmless."""
-        return Cost(self, y, mask)
+        return Cost(self, y, mask, covariates)
 
-    def terms(self, x: Tensor, y: Tensor, mask: Tensor) -> Terms:
+    def projected(self, x: Tensor, covariates: Tensor | None = None) -> Tensor:
+        """Φ(x), or Φ(x, c) by a prior that takes covariates."""
+        if covariates is None or not getattr(self.prior, "covariates", 0):
+            return self.prior(x)
+        return self.prior(x, covariates)
+
+    def misfit(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+        """H(x) − y on Ω and zero elsewhere; of several sensors, each by its weight."""
+        misfit = torch.where(mask, self.observation(x) - y, 0.0)
+        return self.observation.weighted(misfit) if isinstance(self.observation, Sensors) else misfit
+
+    def terms(self, x: Tensor, y: Tensor, mask: Tensor, covariates: Tensor | None = None) -> Terms:
         """Both weighted terms at `x`, shape (batch,) each."""
         weights = self.log_weights.to(x.dtype).exp()
-        misfit = torch.where(mask, self.observation(x) - y, 0.0)
-        residual = x - self.prior(x)
+        misfit = self.misfit(x, y, mask)
+        residual = x - self.projected(x, covariates)
         squares = residual.square().flatten(1).sum(1)
         if self.rho == "square":
             shaped = squares

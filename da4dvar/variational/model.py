@@ -21,9 +21,16 @@ class VariationalModel(nn.Module):
         super().__init__()
         self.cost, self.solver = cost, solver
 
-    def forward(self, y: Tensor, mask: Tensor, x0: Tensor, watch: Watch | None = None) -> Solution:
+    def forward(
+        self,
+        y: Tensor,
+        mask: Tensor,
+        x0: Tensor,
+        watch: Watch | None = None,
+        covariates: Tensor | None = None,
+    ) -> Solution:
         """The estimate from an observation `y` on `mask`, started at `x0`; all of one shape.
 
-        `watch` is told every iterate.
+        `watch` is told every iterate; `covariates`, shape ``(batch, covariate, *space)``, are given.
         """
-        return self.solver(self.cost.given(y, mask), x0, watch)
+        return self.solver(self.cost.given(y, mask, covariates), x0, watch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -50,15 +51,87 @@ class LearnedOperator(nn.Module):
     boundary : sequence of {"zero", "reflect", "periodic"}
     kernel : int
         Odd length of K: how far the instrument smears.
+    shared : bool
+        One K and one b for every channel by itself, where the channels are the times of one variable; or
+        a K from every channel to every other.
     """
 
-    def __init__(self, channels: int, boundary: Sequence[str], kernel: int = 3) -> None:
+    def __init__(self, channels: int, boundary: Sequence[str], kernel: int = 3, shared: bool = False) -> None:
         super().__init__()
-        self.channels, self.boundary, self.kernel = channels, tuple(boundary), kernel
-        self.smear = Convolution(channels, channels, kernel, boundary)
+        self.channels, self.boundary, self.kernel, self.shared = channels, tuple(boundary), kernel, shared
+        together = 1 if shared else channels
+        self.smear = Convolution(together, together, kernel, boundary)
         weight = self.smear.convolution.weight
         nn.init.dirac_(weight)
         nn.init.zeros_(self.smear.convolution.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.smear(x)
+        if not self.shared:
+            return self.smear(x)
+        return self.smear(x.flatten(0, 1).unsqueeze(1)).reshape(x.shape)
+
+
+class Sensors(nn.Module):
+    """H(x) = [H₁(x), …, H_K(x)], and U_O = λ_o Σ_k w_k ‖H_k(x) − y_k‖²_{Ω_k}: several observations of x.
+
+    Fablet et al. (2021), "trainable observation models": the H_k may be learned with the rest. The weights
+    w_k are one over the squares of the errors, taken relative to the smallest, so that λ_o is that of the
+    most accurate sensor alone.
+
+    Parameters
+    ----------
+    operators : sequence of nn.Module
+        H_k, each from the channels of one variable of the state to as many.
+    of : sequence of int, optional
+        The variable that each of them sees; the first if not given.
+    states : int
+        Variables of the state.
+    learn_weights : bool
+        Whether the w_k are learned with the rest; they stay positive.
+
+    Examples
+    --------
+    >>> both = Sensors([Identity(), Identity()])
+    >>> both(torch.tensor([[[1.0, 2.0]]]))
+    tensor([[[1., 2.],
+             [1., 2.]]])
+    """
+
+    def __init__(
+        self,
+        operators: Sequence[nn.Module],
+        of: Sequence[int] | None = None,
+        states: int = 1,
+        learn_weights: bool = True,
+    ) -> None:
+        super().__init__()
+        self.of = [0] * len(operators) if of is None else list(of)
+        if not operators or len(self.of) != len(operators) or not all(0 <= k < states for k in self.of):
+            raise ValueError(
+                f"{len(operators)} operators are of the variables {self.of}, "
+                f"expected one from 0 to {states - 1} for each"
+            )
+        for operator in operators:
+            if isinstance(operator, LinearOperator) and operator.matrix.shape[0] != operator.matrix.shape[1]:
+                raise ValueError(
+                    f"a matrix of a sensor has the shape {tuple(operator.matrix.shape)}, expected a square"
+                )
+        self.operators, self.states, self.learn_weights = nn.ModuleList(operators), states, learn_weights
+        self.log_weights = nn.Parameter(torch.zeros(len(operators)), requires_grad=learn_weights)
+
+    def weigh(self, errors: Sequence[float]) -> None:
+        """Set the w_k by the standard deviations of the errors."""
+        if len(errors) != len(self.operators) or not all(0 < e < math.inf for e in errors):
+            raise ValueError(f"errors are {list(errors)}, expected {len(self.operators)} numbers above 0")
+        weights = [2 * math.log(min(errors) / error) for error in errors]
+        self.log_weights.data = torch.tensor(weights).to(self.log_weights)
+
+    def forward(self, x: Tensor) -> Tensor:
+        fields = x.chunk(self.states, dim=1)
+        return torch.cat([h(fields[k]) for h, k in zip(self.operators, self.of, strict=True)], dim=1)
+
+    def weighted(self, misfit: Tensor) -> Tensor:
+        """H(x) − y with each sensor's part times the root of its weight."""
+        roots = self.log_weights.to(misfit.dtype).mul(0.5).exp()
+        parts = misfit.chunk(len(self.operators), dim=1)
+        return torch.cat([root * part for root, part in zip(roots, parts, strict=True)], dim=1)

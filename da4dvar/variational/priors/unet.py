@@ -17,12 +17,15 @@ POOLS = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 class Branch(nn.Module):
     """One scale of the U-Net: Φᵢ(x) = P [A r, (B r) ∘ (C r)] with r = ReLU(K * x).
 
-    The product of two linear maps lets a branch hold the bilinear terms of a flow.
+    The product of two linear maps lets a branch hold the bilinear terms of a flow. Covariates are further
+    channels of what K reads.
     """
 
-    def __init__(self, channels: int, width: int, kernel: int, boundary: Sequence[str]) -> None:
+    def __init__(
+        self, channels: int, width: int, kernel: int, boundary: Sequence[str], covariates: int = 0
+    ) -> None:
         super().__init__()
-        self.lift = Convolution(channels, width, kernel, boundary)
+        self.lift = Convolution(channels + covariates, width, kernel, boundary)
         self.maps = Convolution(width, 3 * width, 1, boundary)
         self.project = Convolution(2 * width, channels, 1, boundary)
 
@@ -53,6 +56,8 @@ class UNet(nn.Module):
     fold : int or sequence of int
         Blocks of this many cells along each axis are folded into channels first and unfolded last:
         the same reach with smaller kernels, at a fraction of the work.
+    covariates : int
+        Channels of c, for Φ(x, c): both branches read them beside x.
 
     Examples
     --------
@@ -69,19 +74,23 @@ class UNet(nn.Module):
         kernel: int = 3,
         downsampling: int | Sequence[int] = 2,
         fold: int | Sequence[int] = 1,
+        covariates: int = 0,
     ) -> None:
         super().__init__()
         axes = len(boundary)
         blocks = per_axis(downsampling, axes, "downsampling")
         self.channels, self.boundary = channels, tuple(boundary)
         self.width, self.kernel, self.downsampling = width, kernel, blocks
-        self.fold = per_axis(fold, axes, "fold")
-        folded = channels * math.prod(self.fold)
-        self.coarse = Branch(folded, width, kernel, boundary)
-        self.fine = Branch(folded, width, kernel, boundary)
+        self.fold, self.covariates = per_axis(fold, axes, "fold"), covariates
+        cells = math.prod(self.fold)
+        folded = channels * cells
+        self.coarse = Branch(folded, width, kernel, boundary, covariates * cells)
+        self.fine = Branch(folded, width, kernel, boundary, covariates * cells)
         self.up = TRANSPOSED[axes](folded, folded, kernel_size=blocks, stride=blocks)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, covariates: Tensor | None = None) -> Tensor:
+        if covariates is not None:
+            x = torch.cat([x, covariates], dim=1)
         if max(self.fold) == 1:
             return self._scales(x)
         folded = fold(whole_blocks(x, self.fold), self.fold)

@@ -79,7 +79,7 @@ class Chain(Solver):
             left = (best.cost[-1] > highest).nonzero().squeeze(1)
             if not len(left):
                 break
-            part = cost.model.given(cost.y[left], cost.mask[left])
+            part = cost.part(left)
             again = self._run(self._changed(part, restart), part, x0[left])
             lower = again.cost[-1] < best.cost[-1, left]
             replace(best, left[lower], again, lower)
@@ -92,9 +92,9 @@ class Chain(Solver):
         shape = cost.y.shape[1:]
         if restart % 2 == 0:
             kept = torch.rand(shape, generator=generator) >= self.withheld
-            return cost.model.given(cost.y, cost.mask & kept.to(cost.mask.device))
+            return cost.model.given(cost.y, cost.mask & kept.to(cost.mask.device), cost.covariates)
         noise = torch.randn(shape, generator=generator).to(cost.y)
-        return cost.model.given(cost.y + self.perturbation * noise, cost.mask)
+        return cost.model.given(cost.y + self.perturbation * noise, cost.mask, cost.covariates)
 
     def _run(self, seen: Cost, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
         """The first solver on the cost of what is `seen`, then the second on the true cost."""
@@ -113,8 +113,8 @@ class Chain(Solver):
         if self.weights is not None:
             model = cost.model
             other = VariationalCost(model.prior, model.observation, model.rho, *self.weights).to(cost.y)
-            return other.given(cost.y, cost.mask)
-        return cost if self.cost is None else self.cost.given(cost.y, cost.mask)
+            return other.given(cost.y, cost.mask, cost.covariates)
+        return cost if self.cost is None else self.cost.given(cost.y, cost.mask, cost.covariates)
 
 
 def skipping_first(watch: Watch) -> Watch:

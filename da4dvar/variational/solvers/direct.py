@@ -29,6 +29,8 @@ class Direct(Solver):
         How many Ψₖ there are.
     state_scale : float
         The usual size of the state, by which what goes in and out is divided and multiplied.
+    covariates : int
+        Channels of the cost's covariates, which every Ψₖ is fed as well.
 
     Notes
     -----
@@ -45,6 +47,7 @@ class Direct(Solver):
         fold: int | Sequence[int] = 1,
         iterations: int = 1,
         state_scale: float = 1.0,
+        covariates: int = 0,
     ) -> None:
         super().__init__()
         if iterations < 1 or not state_scale > 0:
@@ -53,14 +56,17 @@ class Direct(Solver):
             )
         self.channels, self.boundary = channels, tuple(boundary)
         self.width, self.kernel, self.downsampling, self.fold = width, kernel, downsampling, fold
-        self.iterations, self.state_scale = iterations, state_scale
+        self.iterations, self.state_scale, self.covariates = iterations, state_scale, covariates
         self.networks = nn.ModuleList(
-            UNet(3 * channels, boundary, width, kernel, downsampling, fold) for _ in range(iterations)
+            UNet(3 * channels + covariates, boundary, width, kernel, downsampling, fold)
+            for _ in range(iterations)
         )
 
     def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
         x, path = x0, [cost.terms(x0)]
         given = [cost.y / self.state_scale, cost.mask.to(x0.dtype)]
+        if self.covariates and cost.covariates is not None:
+            given.append(cost.covariates)
         if watch is not None:
             watch(x)
         for network in self.networks:

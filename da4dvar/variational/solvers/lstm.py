@@ -61,6 +61,8 @@ class ConvLSTM(Solver):
     downsampling : int or sequence of int
         The LSTM runs on blocks of this many cells along each axis, read and written by strided
         convolutions: cheaper, and with a longer reach.
+    covariates : int
+        Channels of the cost's covariates, which the LSTM is fed as they are.
 
     Examples
     --------
@@ -83,6 +85,7 @@ class ConvLSTM(Solver):
         state_scale: float | None = None,
         feed: str = "gradient",
         downsampling: int | Sequence[int] = 1,
+        covariates: int = 0,
     ) -> None:
         super().__init__()
         if scale not in ("rms", "learned"):
@@ -94,9 +97,10 @@ class ConvLSTM(Solver):
         self.channels, self.boundary, self.width = channels, tuple(boundary), width
         self.kernel, self.iterations, self.scale = kernel, iterations, scale
         self.output, self.state_scale, self.feed = output, state_scale, feed
+        self.covariates = covariates
         axes = len(boundary)
         self.downsampling = per_axis(downsampling, axes, "downsampling")
-        inputs = channels * ((feed == "terms") + 1 + (state_scale is not None))
+        inputs = channels * ((feed == "terms") + 1 + (state_scale is not None)) + covariates
         blocks = tuple(self.downsampling)
         outputs = channels
         if max(blocks) == 1:
@@ -125,6 +129,8 @@ class ConvLSTM(Solver):
             fed = [alpha * g for g in gradients]
             if self.state_scale is not None:
                 fed.append(x / self.state_scale)
+            if self.covariates and cost.covariates is not None:
+                fed.append(cost.covariates)
             seen = torch.cat(fed, dim=1)
             h, c = self.cell(self.down(whole_blocks(seen, self.downsampling)), h, c)
             x = x - cropped(self.up(self.update(h)), x.shape[2:])

@@ -105,7 +105,7 @@ class MatrixFree:
 
     def of(self, samples: Tensor) -> Self:
         part = copy.copy(self)
-        part.cost = self.cost.model.given(self.cost.y[samples], self.cost.mask[samples])
+        part.cost = self.cost.part(samples)
         return part
 
     def terms(self, x: Tensor) -> Terms:
@@ -117,8 +117,7 @@ class MatrixFree:
         mask, y, model = self.cost.mask, self.cost.y, self.cost.model
 
         def residuals(x: Tensor) -> tuple[Tensor, Tensor]:
-            misfit = torch.where(mask, model.observation(x) - y, 0.0)
-            return observed * misfit, prior * (x - model.prior(x))
+            return observed * model.misfit(x, y, mask), prior * (x - self.cost.prior(x))
 
         with torch.enable_grad():
             at = x.detach().requires_grad_()

@@ -54,6 +54,22 @@ class TestVolume(TestZero):
     boundary = ("periodic", "reflect", "zero")
 
 
+class TestCovariates(TestPlane):
+    """Φ(x, c), with two covariates beside the state."""
+
+    covariates = 2
+
+    def make(self) -> UNet:
+        return UNet(self.shape[0], self.boundary, width=3, covariates=2)
+
+
+class TestFoldedCovariates(TestCovariates):
+    """The same on folded blocks, of sizes that are no multiples."""
+
+    def make(self) -> UNet:
+        return UNet(self.shape[0], self.boundary, width=3, fold=[2, 3], covariates=2)
+
+
 class TestUnequalBlocks(TestPlane):
     """A plane that is averaged along one axis alone."""
 

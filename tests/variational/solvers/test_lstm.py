@@ -54,6 +54,13 @@ class TestVolume(TestZero):
     boundary = ("periodic", "reflect", "zero")
 
 
+class TestCovariates(TestPlane):
+    """Three covariates are fed beside the gradient and the state."""
+
+    covariates = 3
+    options: ClassVar = {"state_scale": 2.0, "covariates": 3, "downsampling": 2}
+
+
 class TestCoarsePlane(TestZero):
     """On blocks of two, of sizes that are no multiples."""
 

@@ -1,0 +1,182 @@
+"""Covariates: complete fields that go in with the observations and are not estimated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.errors import DataError, RecipeError, nearest
+from da4dvar.fields.derived import DERIVED, derived
+from da4dvar.fields.scaling import Arrays, Standard
+from da4dvar.layout import Layout
+
+
+class Covariates:
+    """c = (value − mean) / standard deviation, one of each for a covariate.
+
+    The day of the year, whose sine and cosine are of the size of a normalised field, is left as it is.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Variables of the data set. Each may lack dimensions of the state, as topography has no time.
+    derived : sequence of {"day_of_year", "latitude", "longitude"}
+        What is taken from the coordinates.
+    layout : Layout
+        Of the state.
+    time : str
+        The dimension of time.
+    like : str, optional
+        A variable of the data set that has the dimensions of the state; the layout's first if not given.
+
+    Raises
+    ------
+    RecipeError
+        If a covariate is a variable that is estimated, is named twice, or cannot be derived.
+
+    Examples
+    --------
+    >>> layout = Layout(["sst"], axes=["lat"], channels=["time"], window={"time": 2})
+    >>> ds = xr.Dataset({"sst": (("time", "lat"), np.ones((3, 2))), "depth": ("lat", [10.0, 30.0])})
+    >>> covariates = Covariates(["depth"], [], layout, "time").fit(ds)
+    >>> covariates.normalised(ds).depth.values
+    array([-1.,  1.], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        derived: Sequence[str],
+        layout: Layout,
+        time: str,
+        like: str | None = None,
+    ) -> None:
+        for key, given in (("covariates", names), ("derived", derived)):
+            if isinstance(given, str) or not all(isinstance(n, str) for n in given):
+                raise RecipeError(f"data: {key} is {given!r}, expected a list of names: [{given!r}]")
+            if twice := [n for n in given if list(given).count(n) > 1]:
+                raise RecipeError(f"data: {key} names {twice[0]!r} twice; name it once")
+        if both := [n for n in names if n in layout.variables]:
+            raise RecipeError(
+                f"data: covariate {both[0]!r} is a variable of the layout, which is estimated; "
+                "name it in one of the two"
+            )
+        for name in derived:
+            if name not in DERIVED:
+                raise RecipeError(f"data: unknown derived covariate {name!r}; {nearest(name, DERIVED)}")
+        self.names, self.derived = tuple(names), tuple(derived)
+        self.layout, self.time = layout, time
+        self.like = layout.variables[0] if like is None else like
+        self.scaling = Standard()
+
+    def __bool__(self) -> bool:
+        return bool(self.names or self.derived)
+
+    def fit(self, ds: xr.Dataset) -> Covariates:
+        """Learn the means and standard deviations."""
+        fields = self._fields(ds)
+        scaled = [str(n) for n in fields if not str(n).startswith("day_of_year_")]
+        self.scaling.fit(fields, scaled, self.layout.dims)
+        return self
+
+    def normalised(self, ds: xr.Dataset) -> xr.Dataset:
+        """The covariates of a data set, normalised, each with the dimensions that it has.
+
+        Raises
+        ------
+        DataError
+            If one is missing, has a missing value, or a dimension that the state has not. The values of
+            lazy data are looked at when they are used.
+        """
+        return self.scaling.normalise(self._fields(ds)).astype("float32")
+
+    def channels(self, ds: xr.Dataset, sizes: Mapping[str, int]) -> int:
+        """Channels of a tensor of the covariates: those without a folded dimension have one alone."""
+        lengths = {d: self.layout.window.get(d, sizes.get(d, 1)) for d in self.layout.channels}
+        fields = self._fields(ds, checked=False).values()
+        return sum(math.prod(lengths.get(str(d), 1) for d in field.dims) for field in fields)
+
+    def arrays(self) -> Arrays:
+        """Means and standard deviations, for a model file."""
+        return self.scaling.arrays()
+
+    def load(self, arrays: Arrays) -> None:
+        """The inverse of :meth:`arrays`."""
+        self.scaling.load(arrays)
+
+    def _fields(self, ds: xr.Dataset, checked: bool = True) -> xr.Dataset:
+        first = self.like
+        known = ds[first].dims if first in ds else None
+        # Coordinates of other variables are no place of the state.
+        own = ds[[first]] if first in ds else ds
+        out = {}
+        for name in self.names:
+            if name not in ds.variables:
+                raise DataError(f"there is no covariate {name!r}: {nearest(name, map(str, ds.data_vars))}")
+            if ds[name].dtype.kind not in "fiub":
+                raise DataError(f"covariate {name!r} holds {ds[name].dtype}, expected numbers")
+            out[name] = ds[name].reset_coords(drop=True).drop_attrs().astype("float32")
+        fields = xr.Dataset(out).merge(derived(own, self.derived, self.time), join="override")
+        for label, field in fields.data_vars.items():
+            for dim in field.dims:
+                if known is not None and dim not in known:
+                    raise DataError(
+                        f"covariate {label!r} has a dimension {dim!r}, which {first!r} has "
+                        f"not ({', '.join(map(str, known))}); select one of its entries, or rename it"
+                    )
+            if checked and field.chunks is None and (missing := int((~np.isfinite(field)).sum())):
+                raise DataError(incomplete(str(label), missing))
+        return fields
+
+
+def incomplete(name: str, missing: int) -> str:
+    """What to say of a covariate with missing or infinite values."""
+    return (
+        f"covariate {name!r} has {missing} missing value{'' if missing == 1 else 's'}; a covariate is known "
+        "everywhere, on land and at any time: fill it first (ds.fillna or da4dvar baseline), or leave it out"
+    )
+
+
+def beside(y: xr.DataArray, covariates: xr.Dataset, short: Mapping[str, tuple[int, int]]) -> xr.DataArray:
+    """Normalised observations, and after them the covariates on the same cells.
+
+    Parameters
+    ----------
+    y : DataArray, dims (variable, *batch, *layout.dims)
+        Lengthened by `short` already; the covariates go on there as they end.
+    covariates : Dataset
+    short : mapping of str to (int, int)
+    """
+    if not covariates:
+        return y
+    like = y.isel(variable=0).reset_coords(drop=True).drop_vars(list(y.indexes), errors="ignore")
+    chunks = like.chunksizes
+    fields = []
+    for field in covariates.drop_vars(list(covariates.coords)).values():
+        width = {d: n for d, n in short.items() if d in field.dims}
+        field = field.pad(width, mode="edge") if width else field
+        field = (
+            field.chunk({d: c for d, c in chunks.items() if d in field.dims}) if chunks else field.compute()
+        )
+        fields.append(field.broadcast_like(like).transpose(*like.dims))
+    return xr.concat([y.drop_vars(list(y.coords)), *(f.expand_dims("variable") for f in fields)], "variable")
+
+
+def fold(window: Sequence[np.ndarray], own: Sequence[Collection[str]], layout: Layout) -> np.ndarray:
+    """Windows of covariates as channels, shape (channel, *axes).
+
+    Parameters
+    ----------
+    window : sequence of array, each of shape (*layout.dims)
+    own : sequence of collections of str
+        The dimensions of each covariate: a folded one that it lacks gives no channels.
+    layout : Layout
+    """
+    folded = []
+    for field, dims in zip(window, own, strict=True):
+        at = tuple(slice(None) if d in dims or d in layout.axes else slice(1) for d in layout.dims)
+        folded.append(field[at].reshape(-1, *field.shape[len(layout.channels) :]))
+    return np.concatenate(folded)

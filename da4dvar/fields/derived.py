@@ -1,0 +1,100 @@
+"""Covariates that the coordinates of a data set already hold: season and place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.errors import DataError
+from da4dvar.fields.signature import axis_role, is_dates
+
+# Days of a year, where it is not that of the seasons.
+YEARS = {"360_day": 360.0, "noleap": 365.0, "365_day": 365.0, "all_leap": 366.0, "366_day": 366.0}
+NAMES = {
+    "Y": ("latitude", ("lat", "latitude", "nav_lat")),
+    "X": ("longitude", ("lon", "longitude", "nav_lon")),
+}
+
+
+def year_angle(time: xr.DataArray) -> np.ndarray:
+    """2π times the part of the year that has passed, for dates of any calendar."""
+    hours = time.dt.hour + time.dt.minute / 60
+    year = YEARS.get(time.dt.calendar, 365.2425)
+    return 2 * np.pi * (time.dt.dayofyear.values - 1 + hours.values / 24) / year
+
+
+def day_of_year(ds: xr.Dataset, time: str) -> dict[str, xr.DataArray]:
+    """Sine and cosine of the day of the year, each over `time`."""
+    if time not in ds.coords or not is_dates(ds[time]):
+        raise DataError(
+            f"derived 'day_of_year' needs dates along {time!r}; "
+            "give the time axis CF units such as 'days since 2000-01-01', or leave it out"
+        )
+    angle = year_angle(ds[time])
+    return {f"day_of_year_{f.__name__}": xr.DataArray(f(angle), dims=(time,)) for f in (np.sin, np.cos)}
+
+
+def latitude(ds: xr.Dataset, time: str) -> dict[str, xr.DataArray]:
+    """The latitude of every cell."""
+    return {"latitude": place(ds, "Y")}
+
+
+def longitude(ds: xr.Dataset, time: str) -> dict[str, xr.DataArray]:
+    """Sine and cosine of the longitude: the same whether it runs from 0 or from -180."""
+    where = place(ds, "X")
+    angle = np.deg2rad(where.values.astype("float64"))
+    return {f"longitude_{f.__name__}": where.copy(data=f(angle)) for f in (np.sin, np.cos)}
+
+
+DERIVED: dict[str, Callable[[xr.Dataset, str], dict[str, xr.DataArray]]] = {
+    "day_of_year": day_of_year,
+    "latitude": latitude,
+    "longitude": longitude,
+}
+
+
+def derived(ds: xr.Dataset, names: Sequence[str], time: str) -> xr.Dataset:
+    """The derived covariates of a data set, each over the dimensions of its coordinate alone.
+
+    Parameters
+    ----------
+    ds : Dataset
+    names : sequence of {"day_of_year", "latitude", "longitude"}
+    time : str
+        The dimension of time.
+
+    Raises
+    ------
+    DataError
+        If `ds` has no such coordinate.
+
+    Examples
+    --------
+    >>> time = xr.date_range("2001-01-01", periods=2)
+    >>> ds = xr.Dataset(coords={"time": time, "lat": ("lat", [10.0], {"units": "degrees_north"})})
+    >>> found = derived(ds, ["day_of_year", "latitude"], "time")
+    >>> {name: array.dims for name, array in found.items()}
+    {'day_of_year_sin': ('time',), 'day_of_year_cos': ('time',), 'latitude': ('lat',)}
+    """
+    out: dict[str, xr.DataArray] = {}
+    for name in names:
+        out |= DERIVED[name](ds, time)
+    return xr.Dataset({name: array.drop_attrs() for name, array in out.items()})
+
+
+def place(ds: xr.Dataset, role: str) -> xr.DataArray:
+    """The coordinate of a CF role, or of the usual name if none says its role."""
+    wanted, usual = NAMES[role]
+    found = [c for c in ds.coords if axis_role(ds[c]) == role and ds[c].dtype.kind in "fiu"]
+    # Of a rotated grid, the axis is no latitude.
+    named = [c for c in found if ds[c].attrs.get("standard_name", wanted) == wanted]
+    named = named or [c for c in ds.coords if str(c).lower() in usual]
+    if len(named) != 1:
+        said = f"has {len(named)} of them ({', '.join(map(str, named))})" if named else "has none"
+        raise DataError(
+            f"derived {wanted!r} needs one coordinate of that standard_name, but the data set {said}; "
+            f"set its standard_name to {wanted!r}, or leave it out"
+        )
+    return ds[named[0]].reset_coords(drop=True)

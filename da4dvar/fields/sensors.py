@@ -1,0 +1,158 @@
+"""Several observations of one state: what each sensor saw, in the state's own scaling."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import xarray as xr
+
+from da4dvar.errors import DataError, RecipeError, nearest
+from da4dvar.fields.conform import Conformed, pick
+from da4dvar.fields.units import converted
+from da4dvar.layout import Layout
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """y = H(x) + ε, with ε of standard deviation `error`.
+
+    Parameters
+    ----------
+    variable : str
+        What it saw, as a variable of the data set, NaN in the gaps.
+    of : str
+        The variable of the state that it sees.
+    error : float or str
+        Standard deviation of its error, in the units of `variable`, or with a unit as in ``"0.2 K"``.
+
+    Raises
+    ------
+    RecipeError
+        If the error is no number above 0.
+
+    Examples
+    --------
+    >>> Sensor("sst_tracks", of="sst", error="0.1 K").amount
+    (0.1, 'K')
+    """
+
+    variable: str
+    of: str
+    error: float | str
+
+    def __post_init__(self) -> None:
+        if not 0 < self.amount[0] < math.inf:
+            raise RecipeError(
+                f"observations: the error of {self.variable!r} is {self.error}, "
+                "expected a standard deviation above 0"
+            )
+
+    @property
+    def amount(self) -> tuple[float, str | None]:
+        """The error as a number, and its unit if it names one."""
+        number, _, unit = str(self.error).strip().partition(" ")
+        try:
+            return float(number), unit.strip() or None
+        except ValueError:
+            raise RecipeError(
+                f"observations: the error of {self.variable!r} is {self.error!r}, "
+                'expected a number, or a number and a unit such as "0.2 K"'
+            ) from None
+
+
+def check_sensors(sensors: Sequence[Sensor], layout: Layout) -> None:
+    """Refuse sensors of nothing, and variables of the state that no sensor sees.
+
+    Raises
+    ------
+    RecipeError
+    """
+    for sensor in sensors:
+        if sensor.of not in layout.variables:
+            raise RecipeError(
+                f"observations: {sensor.variable!r} is of {sensor.of!r}, which is no variable of the layout; "
+                f"{nearest(sensor.of, layout.variables)}"
+            )
+    names = [sensor.variable for sensor in sensors]
+    if twice := [n for n in names if names.count(n) > 1]:
+        raise RecipeError(f"observations: variable {twice[0]!r} is named twice; give each sensor its own")
+    for variable in layout.variables:
+        if sensors and variable not in [sensor.of for sensor in sensors]:
+            raise RecipeError(
+                f"observations: no sensor sees {variable!r}; add one, or take it out of the layout"
+            )
+
+
+def first_of(sensors: Sequence[Sensor], layout: Layout) -> list[int]:
+    """The number of the first sensor of each variable of the state."""
+    return [[sensor.of for sensor in sensors].index(variable) for variable in layout.variables]
+
+
+def units_of_state(
+    sensors: Sequence[Sensor], ds: xr.Dataset, truth: xr.Dataset | None
+) -> dict[str, str | None]:
+    """The units of each variable of the state: those of the truth, or else of its first sensor."""
+    units = {s.of: pick(ds, s.variable).attrs.get("units") for s in reversed(sensors)}
+    if truth is not None:
+        units |= {name: truth[name].attrs.get("units", units[name]) for name in units}
+    return units
+
+
+def as_state(ds: xr.Dataset, sensor: Sensor, units: Mapping[str, str | None], layout: Layout) -> xr.Dataset:
+    """What a sensor saw, as if each variable of the state were that."""
+    array, _ = converted(pick(ds, sensor.variable), units[sensor.of])
+    return xr.Dataset({name: array.rename(name) for name in layout.variables})
+
+
+def firsts(
+    ds: xr.Dataset, sensors: Sequence[Sensor], units: Mapping[str, str | None], layout: Layout
+) -> xr.Dataset:
+    """Each variable of the state as its first sensor saw it."""
+    numbers = zip(layout.variables, first_of(sensors, layout), strict=True)
+    return xr.Dataset({name: as_state(ds, sensors[k], units, layout)[name] for name, k in numbers})
+
+
+def errors(
+    sensors: Sequence[Sensor], ds: xr.Dataset, units: Mapping[str, str | None], std: Mapping[str, float]
+) -> list[float]:
+    """The error of each sensor in normalised units.
+
+    Raises
+    ------
+    DataError
+        If an error has a unit that cannot be converted.
+    """
+    found = []
+    for sensor in sensors:
+        own = pick(ds, sensor.variable).attrs.get("units")
+        number, unit = sensor.amount
+        said = xr.DataArray([0.0, number], dims="end", attrs={"units": unit or own} if unit or own else {})
+        if unit and not (own or units[sensor.of]):
+            raise DataError(
+                f"observations: the error of {sensor.variable!r} is {sensor.error!r}, but the variable has "
+                "no units; give it the attribute `units`, or the error as a number"
+            )
+        try:
+            ends, _ = converted(said, units[sensor.of] or own)
+        except DataError as error:
+            raise DataError(
+                f"observations: the error of {sensor.variable!r} is {sensor.error!r}, which cannot be "
+                f"converted to {units[sensor.of] or own!r}; give it in the units of the variable"
+            ) from error
+        found.append(float(abs(ends[1] - ends[0])) / std.get(sensor.of, 1.0))
+    return found
+
+
+def by_state(conformed: Conformed, sensors: Sequence[Sensor], layout: Layout) -> Conformed:
+    """What was observed of each variable of the state, by any sensor, with the labels of its first."""
+    data, sources = {}, {}
+    for variable, first in zip(layout.variables, first_of(sensors, layout), strict=True):
+        seen = [conformed.data[s.variable] for s in sensors if s.of == variable]
+        joined = seen[0]
+        for other in seen[1:]:
+            joined = joined.where(joined.notnull(), other)
+        data[variable] = joined.assign_attrs(seen[0].attrs).rename(variable)
+        sources[variable] = conformed.sources[sensors[first].variable]
+    return replace(conformed, data=xr.Dataset(data), sources=sources)

@@ -1,0 +1,146 @@
+"""Covariates: normalised, complete, folded without copies that say nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from da4dvar.errors import DataError, RecipeError
+from da4dvar.fields.covariates import Covariates, beside, fold
+from da4dvar.fields.samples import Samples, stack_variables
+from da4dvar.layout import Layout
+
+LAYOUT = Layout(["sst"], ["lat", "lon"], ["time"], window={"time": 4, "lat": 3})
+SIZES = {"time": 7, "lat": 5, "lon": 6}
+
+
+def sea(seed: int = 0) -> xr.Dataset:
+    """A field, a topography, a mixed-layer depth in time, and a complete field beside it."""
+    generator = np.random.default_rng(seed)
+    dims = {
+        "sst": ("time", "lat", "lon"),
+        "topography": ("lon", "lat"),
+        "index": ("time",),
+        "wind": (*SIZES,),
+    }
+    ds = xr.Dataset({n: (d, generator.normal(3, 2, [SIZES[k] for k in d])) for n, d in dims.items()})
+    return ds.assign_coords(time=xr.date_range("2001-01-01", periods=7))
+
+
+def made(*names: str, derived: tuple[str, ...] = ()) -> Covariates:
+    return Covariates(names, derived, LAYOUT, "time")
+
+
+def test_each_is_standardised_by_its_own_mean_and_spread() -> None:
+    """Over the training data, mean 0 and standard deviation 1; other data by the same numbers."""
+    ds = sea()
+    covariates = made("topography", "index").fit(ds)
+    found = covariates.normalised(ds)
+    for name in ("topography", "index"):
+        assert found[name].dims == ds[name].dims
+        assert float(found[name].mean()) == pytest.approx(0, abs=1e-6)
+        assert float(found[name].std()) == pytest.approx(1, abs=1e-5)
+    other = covariates.normalised(ds.assign(index=ds["index"] + 2 * ds["index"].std()))
+    np.testing.assert_allclose(other["index"], found["index"] + 2, rtol=1e-5)
+
+
+def test_the_season_is_left_as_it_is() -> None:
+    """A record of a week would stretch it to a standard deviation of its own."""
+    found = made(derived=("day_of_year",)).fit(sea()).normalised(sea())
+    assert float(found.day_of_year_cos.min()) > 0.99
+
+
+def test_numbers_come_back_from_a_file() -> None:
+    """What is loaded normalises as what was fitted."""
+    ds = sea()
+    covariates, other = made("topography").fit(ds), made("topography")
+    other.load(covariates.arrays())
+    xr.testing.assert_identical(other.normalised(ds), covariates.normalised(ds))
+
+
+def test_one_without_the_folded_time_is_one_channel() -> None:
+    """Topography is one channel, an index or a wind in time one for each day of the window."""
+    ds = sea()
+    assert made("topography").channels(ds, SIZES) == 1
+    assert made("topography", "index", "wind").channels(ds, SIZES) == 9
+    window = list(np.random.default_rng(0).normal(size=(3, 4, 3, 6)))
+    folded = fold(window, [("lat", "lon"), ("time",), ("time", "lat", "lon")], LAYOUT)
+    np.testing.assert_array_equal(folded, np.concatenate([window[0][:1], window[1], window[2]]))
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_they_stand_beside_the_observations_on_the_same_cells(lazy: bool) -> None:
+    """Every cell has its covariates, in the order of the layout; past the end they go on as they end."""
+    ds = sea()
+    y = stack_variables(ds, LAYOUT).pad(time=(0, 2))
+    given = made("topography", "index").fit(ds).normalised(ds)
+    if lazy:
+        y = y.chunk(time=3)
+    joined = beside(y, given, {"time": (0, 2)})
+    assert joined.dims == y.dims
+    assert (joined.chunks is not None) == lazy
+    topography = given.topography.transpose("lat", "lon").values
+    np.testing.assert_array_equal(joined[1], np.broadcast_to(topography, (9, 5, 6)))
+    np.testing.assert_array_equal(
+        joined[2, :, 2, 3], [*given["index"].values, *[given["index"].values[-1]] * 2]
+    )
+
+
+def test_samples_have_the_covariates_of_their_window() -> None:
+    """A drawn window's covariates are those of the cells and times that its target has."""
+    ds = sea()
+    ds["wind"] = ds.sst * 2
+    given = made("wind", "topography").fit(ds).normalised(ds)
+    y = stack_variables(ds, LAYOUT)
+    source, generator = Samples(y, y, None, LAYOUT, covariates=given), np.random.default_rng(2)
+    for _ in range(5):
+        sample = source.draw(generator)
+        assert sample["covariates"].shape == (5, 3, 6)
+        wind = 2 * sample["target"]
+        expected = (wind - float(ds.wind.mean())) / float(ds.wind.std())
+        np.testing.assert_allclose(sample["covariates"][:4], expected, atol=1e-5)
+        assert sample["covariates"].dtype == np.float32
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_gap_is_refused_and_counted(value: float) -> None:
+    """It is said which, how many, and what to do."""
+    ds = sea()
+    covariates = made("topography").fit(ds)
+    ds.topography[2:4, 1] = value
+    with pytest.raises(DataError, match=r"covariate 'topography' has 2 missing values; .* fill it first"):
+        covariates.normalised(ds)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda ds: ds.drop_vars("topography"), "no covariate 'topography'"),
+        (lambda ds: ds.assign(topography=ds.topography.astype(str)), "expected numbers"),
+        (
+            lambda ds: ds.assign(topography=ds.topography.rename(lat="y")),
+            "dimension 'y', which 'sst' has not",
+        ),
+        (lambda ds: ds.assign(topography=xr.zeros_like(ds.topography)), "no spread"),
+    ],
+)
+def test_what_is_no_covariate_is_refused(change, message: str) -> None:
+    """Missing, of text, on another grid, constant."""
+    with pytest.raises(DataError, match=message):
+        made("topography").fit(change(sea()))
+
+
+@pytest.mark.parametrize(
+    ("names", "derived", "message"),
+    [
+        (["sst"], [], "'sst' is a variable of the layout"),
+        (["wind", "wind"], [], "names 'wind' twice"),
+        ("wind", [], "expected a list"),
+        ([], ["latitud"], "did you mean 'latitude'"),
+    ],
+)
+def test_names_that_make_no_sense_are_refused(names, derived, message: str) -> None:
+    """Before any data are read."""
+    with pytest.raises(RecipeError, match=message):
+        Covariates(names, derived, LAYOUT, "time")
