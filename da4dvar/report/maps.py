@@ -1,0 +1,161 @@
+"""Truth, observed, filled, error and spread side by side: a map, or an image of places by time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.comparison import Comparison
+from da4dvar.fields.signature import is_dates
+from da4dvar.plots import ERROR_COLOURS, FIELD_COLOURS, NOTHING, labelled, pretty, shared_range
+from da4dvar.report.example import Example, words_of
+from da4dvar.report.part import Part, with_units
+from da4dvar.report.shape import Shape
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SPREAD_COLOURS = "cividis"
+# Cells along an edge: print shows no more.
+FINEST = 1000
+
+
+@dataclass(frozen=True)
+class Panel:
+    """An image with its scale."""
+
+    title: str
+    values: xr.DataArray
+    colours: str
+    low: float
+    high: float
+    label: str
+
+
+def map_part(one: Comparison, shape: Shape, example: Example) -> Part:
+    """The images of one slice; nothing but a line for a variable without places."""
+    if not shape.space or one.estimate.sizes[shape.space[-1]] < 2:
+        return Part("map", "Map", ["The variable has no places to draw a map of; see the series below."])
+    grid = len(shape.space) == 2
+    order = list(shape.space) if grid else [shape.space[0], shape.time or ""]
+    if not all(order):
+        return Part("map", "Map", ["There is one value a place and no time: nothing to draw an image of."])
+    where = words_of(one, example.where)
+    panels = panels_of(one, example, order)
+    title = f"{one.name}: {where}" if where else one.name
+    figure = draw_grid(panels, title) if grid else draw_strips(panels, title)
+    text = [f"{where}: {example.reason}." if where else f"{example.reason}."]
+    text.append("Grey: no value. Colours end at the outermost hundredth of the values.")
+    return Part("map", "Map" if grid else "Places by time", text, (), figure)
+
+
+def panels_of(one: Comparison, example: Example, order: list[str]) -> list[Panel]:
+    """The images that there are, those of one quantity on one scale."""
+
+    thin = {d: slice(None, None, -(-one.estimate.sizes[d] // FINEST)) for d in order}
+
+    def cut(array: xr.DataArray) -> xr.DataArray:
+        return array.isel(example.where).isel(thin).transpose(*order)
+
+    truth, estimate = cut(one.truth), cut(one.estimate)
+    low, high = shared_range([truth, estimate])
+    label = with_units(one.name, pretty(one.units))
+    error = estimate.copy(data=estimate.values.astype("float64") - truth.values)
+    known = np.abs(error.values[np.isfinite(error.values)])
+    reach = max(float(np.quantile(known, 0.99)), 1e-12) if known.size else 1.0
+    panels = [Panel("truth", truth, FIELD_COLOURS, low, high, label)]
+    if one.seen is not None:
+        panels.append(Panel("observed", cut(one.seen), FIELD_COLOURS, low, high, label))
+    panels.append(Panel("filled", estimate, FIELD_COLOURS, low, high, label))
+    of_error = with_units("filled − truth", pretty(one.units))
+    panels.append(Panel("error", error, ERROR_COLOURS, -reach, reach, of_error))
+    if one.std is not None:
+        std = cut(one.std)
+        ends = shared_range([std]) if np.isfinite(std.values).any() else (0.0, 1.0)
+        panels.append(Panel("spread", std, SPREAD_COLOURS, *ends, with_units("σ", pretty(one.units))))
+    return panels
+
+
+def draw_grid(panels: list[Panel], title: str) -> Figure:
+    """Maps, three in a row."""
+    from matplotlib.figure import Figure
+
+    first = panels[0].values
+    y, x = coordinates(first)
+    tall = float(np.clip(_extent(y) / max(_extent(x) * _shrink(y), 1e-9), 0.35, 1.8))
+    columns = 3
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(11, rows * (2.5 * tall + 0.9) + 0.4), layout="constrained")
+    figure.suptitle(title, fontsize="medium")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes[len(panels) :]:
+        axis.set_visible(False)
+    for k, (axis, panel) in enumerate(zip(axes, panels, strict=False)):
+        draw(axis, panel)
+        axis.set_aspect(1 / _shrink(y) if numeric(y) and numeric(x) else "auto")
+        axis.set_xlabel(labelled(x, first.dims[1]) if k + columns >= len(panels) else "")
+        axis.set_ylabel(labelled(y, first.dims[0]) if k % columns == 0 else "")
+    return figure
+
+
+def draw_strips(panels: list[Panel], title: str) -> Figure:
+    """Images with time along the width, one below the other."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 1.75 * len(panels) + 0.6), layout="constrained")
+    figure.suptitle(title, fontsize="medium")
+    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for axis, panel in zip(axes, panels, strict=True):
+        draw(axis, panel)
+        axis.set_ylabel(labelled(coordinates(panel.values)[0], panel.values.dims[0]))
+    axes[-1].set_xlabel(labelled(coordinates(panels[0].values)[1], panels[0].values.dims[1]))
+    return figure
+
+
+def draw(axis: Axes, panel: Panel) -> None:
+    """One image with its colour bar."""
+    from matplotlib import colormaps
+
+    y, x = coordinates(panel.values)
+    cmap = colormaps[panel.colours].with_extremes(bad=NOTHING)
+    values = np.ma.masked_invalid(panel.values.values)
+    across = [c.values if numeric(c) else np.arange(c.size) for c in (x, y)]
+    image = axis.pcolormesh(*across, values, cmap=cmap, vmin=panel.low, vmax=panel.high, rasterized=True)
+    axis.set_facecolor(NOTHING)
+    axis.set_title(panel.title, fontsize="medium")
+    if not numeric(y):
+        ticks = np.linspace(0, y.size - 1, min(y.size, 4)).astype(int)
+        axis.set_yticks(ticks, [str(v) for v in y.values[ticks]], fontsize="x-small")
+    axis.figure.colorbar(image, ax=axis, label=panel.label, extend="both", pad=0.02)
+
+
+def coordinates(image: xr.DataArray) -> list[xr.DataArray]:
+    """Those of an image, or the numbers of its cells; dates of another calendar as numbers too."""
+    found = []
+    for d in image.dims:
+        known = image[d] if d in image.coords else xr.DataArray(np.arange(image.sizes[d]), dims=d)
+        other = known.dtype == object and is_dates(known)
+        found.append(xr.DataArray(np.arange(known.size), dims=d) if other else known)
+    return found
+
+
+def numeric(coordinate: xr.DataArray) -> bool:
+    """Whether it holds numbers or dates, that an axis can be drawn for."""
+    return coordinate.dtype.kind in "iufM"
+
+
+def _extent(coordinate: xr.DataArray) -> float:
+    if coordinate.dtype.kind not in "iuf":
+        return float(coordinate.size)
+    return float(np.ptp(coordinate.values.astype(float))) or 1.0
+
+
+def _shrink(y: xr.DataArray) -> float:
+    """cos φ where y is a latitude: a degree of longitude is that much shorter."""
+    if y.dtype.kind not in "iuf" or not str(y.name or "").lower().startswith("lat"):
+        return 1.0
+    return max(float(np.cos(np.radians(float(y.mean())))), 0.1)
