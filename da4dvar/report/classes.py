@@ -51,7 +51,8 @@ def class_parts(one: Comparison) -> Part:
         return Part("classes", title, text)
     text.append(
         "Only unobserved cells count. A gap that touches the beginning or the end has the length that is "
-        "seen of it; the distance is to the nearest observation of the same time."
+        "seen of it; the distance is to the nearest observation of the same time. “None "
+        "then”: nothing was observed at that time."
     )
     return Part("classes", title, text, tables, draw_classes(drawn, one))
 
@@ -140,7 +141,7 @@ def scores_by(
     for level in (0.5, 0.9):
         ends = cells.interval(level)
         if ends is not None:
-            scores[f"in {100 * level:.0f} %"] = (lambda e, t, ends=ends: coverage(*ends, t), percent)  # type: ignore[misc]
+            scores[f"in {100 * level:.0f} %"] = (within(*ends), percent)
     found = {
         key: by_class(cells.estimate, cells.truth, classes, edges, score)
         for key, (score, _) in scores.items()
@@ -160,6 +161,11 @@ def scores_by(
     return labels, first.isel({"class": kept}), spread, Table([name, "cells", *scores], rows)
 
 
+def within(low: xr.DataArray, high: xr.DataArray) -> Score:
+    """Coverage by an interval, as a score of the truth."""
+    return lambda estimate, truth: coverage(low, high, truth)
+
+
 def label(lower: float, upper: float, whole: bool) -> str:
     """A class in words; `upper` belongs to the next one.
 
@@ -169,7 +175,7 @@ def label(lower: float, upper: float, whole: bool) -> str:
     ('1', '3–5', '> 200', '50–100')
     """
     if np.isinf(upper):
-        return f"> {lower - 1:g}" if whole else "none at that time"
+        return f"> {lower - 1:g}" if whole else "none then"
     if whole and float(lower).is_integer() and float(upper).is_integer():
         return f"{lower:g}" if upper - lower == 1 else f"{lower:g}–{upper - 1:g}"
     return f"{lower:.4g}–{upper:.4g}"
@@ -181,22 +187,20 @@ def draw_classes(
     """RMSE by class with the number of cells, and the spread that was promised."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.6 * len(drawn), 3.6), layout="constrained")
-    figure.suptitle(f"{one.name}: error of the unobserved cells", fontsize="medium")
+    figure = Figure(figsize=(5.2 * len(drawn), 3.9), layout="constrained")
+    figure.suptitle(f"{one.name}: error of the unobserved cells (in brackets: how many)", fontsize="medium")
     axes = figure.subplots(1, len(drawn), squeeze=False, sharey=True)[0]
     for axis, (name, labels, scored, spread) in zip(axes, drawn, strict=True):
         x = np.arange(len(labels))
-        bars = axis.bar(x, scored.score, width=0.7, color="#9ecae1", edgecolor="#3182bd", label="RMSE")
-        counts = [f"{int(n):,}".replace(",", "\u202f") for n in scored["cells"]]
-        axis.bar_label(bars, counts, fontsize="x-small", padding=2, color="0.35")
+        axis.bar(x, scored.score, width=0.7, color="#9ecae1", edgecolor="#3182bd", label="RMSE")
         if spread is not None:
             axis.plot(x, spread.score, "o--", color="#d95f0e", label="spread √mean σ²")
-        axis.set_xticks(
-            x, labels, rotation=35 if len(labels) > 5 else 0, ha="right" if len(labels) > 5 else "center"
-        )
+        counts = [f"{int(n):,}".replace(",", "\u202f") for n in scored["cells"]]
+        below = [f"{label}\n({n})" for label, n in zip(labels, counts, strict=True)]
+        axis.set_xticks(x, below, fontsize="x-small")
         axis.set_xlabel(name)
-        axis.margins(y=0.12)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel(with_units("RMSE", pretty(one.units)))
-    axes[-1].legend(fontsize="small", loc="best", title="numbers: cells", title_fontsize="x-small")
+    handles, names = axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize="small", frameon=False)
     return figure

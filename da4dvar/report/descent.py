@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -70,7 +70,8 @@ def descent_part(
     text = [
         f"The solver of the model on {found.windows} windows, evenly chosen among those with an "
         "observation and an unobserved cell that has a truth. Both terms of U are the median over the "
-        "windows; the error is over unobserved cells, in units of the scaling (1: the standard deviation that the model scales by). "
+        "windows; the error is over unobserved cells, in units of the standard deviation that the model "
+        "scales by. "
         "A learned solver need not go down in U at every iteration: it was trained for the error."
     ]
     table = Table(["iteration", "observation term", "prior term", "RMSE, normalised"], rows)
@@ -141,10 +142,10 @@ def cut_windows(arrays: list[np.ndarray], model: Interpolator, wanted: int) -> l
     pads = [(0, 0), (0, 0), *((0, s) for s in short)]
     flat = [np.pad(a, pads, constant_values=fill) for a, fill in zip(flat, (np.nan, np.nan, 0), strict=True)]
     grid = WindowGrid.of(layout, dict(zip(layout.dims, flat[0].shape[2:], strict=True)))
-    usable = []
+    usable: list[tuple[int, tuple[Any, ...]]] = []
     for member in range(flat[0].shape[1]):
         for place in grid:
-            cells = (slice(None), *grid.cells(place))
+            cells: tuple[Any, ...] = (slice(None), *grid.cells(place))
             y, x = (np.isfinite(a[:, member][cells]) for a in flat[:2])
             if y.any() and (x & ~y).any():
                 usable.append((member, cells))
@@ -167,9 +168,11 @@ def draw_descent(found: Descent) -> Figure:
     figure.suptitle("energy descent", fontsize="medium")
     left, right = figure.subplots(1, 2)
     steps = np.arange(len(found.observation))
+    # On a logarithmic scale, a term that is zero at the start has no place.
+    observation, prior = (np.where(t > 0, t, np.nan) for t in (found.observation, found.prior))
     left.semilogy(steps, found.observation + found.prior, "-", color="black", label="U")
-    left.semilogy(steps, found.observation, "--", color="#3182bd", label="observation term")
-    left.semilogy(steps, found.prior, "-.", color="#d95f0e", label="prior term")
+    left.semilogy(steps, observation, "--", color="#3182bd", label="observation term")
+    left.semilogy(steps, prior, "-.", color="#d95f0e", label="prior term")
     left.set_ylabel("median over the windows")
     left.legend(fontsize="small")
     right.plot(np.arange(len(found.error)), found.error, "o-", ms=3.5, color="black")

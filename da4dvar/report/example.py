@@ -30,60 +30,65 @@ class Example:
 def example_of(one: Comparison, shape: Shape, at: str | None) -> Example:
     """The slice to draw: one time of a grid, else one stretch of time; and one of every repetition.
 
-    Of the slices whose RMSE is in the middle fifth, the one with most scored cells.
+    Of the slices whose RMSE is in the middle fifth, the one with most scored cells; of a slice without an
+    observation there would be little to see, so that those with half as many as usual or more come first.
 
     Raises
     ------
     DataError
         If `at` is not among the times.
     """
-    grid = len(shape.space) == 2
-    over = list(shape.space)
-    count = one.scored.sum(over)
-    square = ((one.estimate - one.truth).astype("float64") ** 2).where(one.scored).sum(over)
+    time, grid, over = shape.time, len(shape.space) == 2, list(shape.space)
+    square = ((one.estimate - one.truth).astype("float64") ** 2).where(one.scored)
+    counts = [one.scored.sum(over), square.sum(over)]
+    counts.append(counts[0] if one.observed is None else one.observed.sum(over))
     fixed: dict[str, int | slice] = {}
-    said = "time" if grid else "stretch of time"
-    if shape.time is not None and at is not None:
-        k = index_at(one.estimate[shape.time], at)
-        fixed[shape.time] = k if grid else around(k, one.estimate.sizes[shape.time])
-        count, square = (_cut(a, fixed, shape.time) for a in (count, square))
-    elif shape.time is not None and not grid:
-        starts = np.arange(0, one.estimate.sizes[shape.time], LONGEST)
-        count, square = (_blocks(a, shape.time, starts) for a in (count, square))
-    if not count.ndim:
-        what = "as asked for by --at" if at is not None else f"the only {said}"
-        return Example(fixed, f"{what}: RMSE {_rmse(square, count)}, {int(count)} cells compared")
-    where, reason = _usual(count, square, one, said)
-    if shape.time in where and not grid:
-        first = int(where[shape.time]) * LONGEST
-        where[shape.time] = slice(first, first + LONGEST)
-    if at is not None and shape.time is not None:
-        reason = f"at {at} as asked for; {reason}"
-    return Example(fixed | where, reason)
+    if time is not None and at is not None:
+        k = index_at(one.estimate[time], at)
+        fixed[time] = k if grid else around(k, one.estimate.sizes[time])
+        counts = [_cut(a, fixed, time) for a in counts]
+    elif time is not None and not grid:
+        counts = [_blocks(a, time, np.arange(0, one.estimate.sizes[time], LONGEST)) for a in counts]
+    where, reason = _usual(counts[0], counts[1], counts[2], "times" if grid else "stretches of time")
+    if time is not None and time in where and not grid:
+        first = where.pop(time) * LONGEST
+        fixed[time] = slice(first, min(first + LONGEST, one.estimate.sizes[time]))
+    if at is not None:
+        reason = f"the time asked for by --at, {reason}"
+    return Example({**fixed, **where}, reason)
 
 
 def _usual(
-    count: xr.DataArray, square: xr.DataArray, one: Comparison, said: str
-) -> tuple[dict[str, int | slice], str]:
-    number_of, error = count.values.ravel(), np.full(count.size, np.nan)
-    known = number_of > 0
-    error[known] = np.sqrt(square.values.ravel()[known] / number_of[known])
+    count: xr.DataArray, square: xr.DataArray, seen: xr.DataArray, said: str
+) -> tuple[dict[str, int], str]:
+    """Which of the candidates, all on the same dimensions, and why."""
+    cells, error = count.values.ravel(), np.full(count.size, np.nan)
+    known = cells > 0
+    error[known] = np.sqrt(square.values.ravel()[known] / cells[known])
     if not known.any():
         return dict.fromkeys(map(str, count.dims), 0), "the first, for no cell could be compared"
-    low, high = np.quantile(error[known], [0.4, 0.6])
-    among = known & (error >= low) & (error <= high)
-    chosen = int(np.argmax(np.where(among, number_of, -1)))
-    where = {str(d): int(k) for d, k in zip(count.dims, np.unravel_index(chosen, count.shape), strict=True)}
-    things = " × ".join(str(d) for d in count.dims)
-    return dict(where), (
-        f"of {int(known.sum())} candidates (a {said}; {things}), the middle fifth by RMSE has "
-        f"{number(float(low))} to {number(float(high))}; this one ({number(float(error[chosen]))}) has most "
-        f"cells compared among them, {int(number_of[chosen])}"
+    observed = seen.values.ravel()
+    able = known & (observed >= np.median(observed[observed > 0]) / 2) if observed.any() else known
+    able = able if able.any() else known
+    low, high = np.quantile(error[able], [0.4, 0.6])
+    among = able & (error >= low) & (error <= high)
+    # Of very few, none need be in the middle fifth.
+    among = among if among.any() else able
+    chosen = int(np.argmax(np.where(among, cells, -1)))
+    number_of = np.unravel_index(chosen, count.shape) if count.ndim else ()
+    where = {str(d): int(k) for d, k in zip(count.dims, number_of, strict=True)}
+    has = f"RMSE {number(float(error[chosen]))} over {int(cells[chosen])} cells compared"
+    if able.sum() < 2:
+        return where, has
+    return where, (
+        f"{has}. Of {int(able.sum())} {said}{_with(count)} the one with most cells compared among "
+        f"those of a usual error (the middle fifth, {number(float(low))} to {number(float(high))})"
     )
 
 
-def _rmse(square: xr.DataArray, count: xr.DataArray) -> str:
-    return number(float(np.sqrt(square / count))) if count > 0 else "–"
+def _with(count: xr.DataArray) -> str:
+    others = [str(d) for d in count.dims[:-1]] if count.ndim > 1 else []
+    return f" and {', '.join(others)}" if others else ""
 
 
 def _cut(array: xr.DataArray, fixed: dict[str, int | slice], time: str) -> xr.DataArray:

@@ -17,6 +17,7 @@ from da4dvar.report.shape import Shape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
     from matplotlib.figure import Figure
 
 SPREAD_COLOURS = "cividis"
@@ -56,7 +57,8 @@ def map_part(one: Comparison, shape: Shape, example: Example) -> Part:
 def panels_of(one: Comparison, example: Example, order: list[str]) -> list[Panel]:
     """The images that there are, those of one quantity on one scale."""
 
-    thin = {d: slice(None, None, -(-one.estimate.sizes[d] // FINEST)) for d in order}
+    sizes = one.estimate.isel(example.where).sizes
+    thin = {d: slice(None, None, -(-sizes[d] // FINEST)) for d in order}
 
     def cut(array: xr.DataArray) -> xr.DataArray:
         return array.isel(example.where).isel(thin).transpose(*order)
@@ -81,24 +83,34 @@ def panels_of(one: Comparison, example: Example, order: list[str]) -> list[Panel
 
 
 def draw_grid(panels: list[Panel], title: str) -> Figure:
-    """Maps, three in a row."""
+    """Maps: the fields in a row on one scale, below them the error and the spread, each on its own."""
     from matplotlib.figure import Figure
 
     first = panels[0].values
     y, x = coordinates(first)
+    rows = [
+        [p for p in panels if p.colours == FIELD_COLOURS],
+        [p for p in panels if p.colours != FIELD_COLOURS],
+    ]
+    columns = max(map(len, rows))
     tall = float(np.clip(_extent(y) / max(_extent(x) * _shrink(y), 1e-9), 0.35, 1.8))
-    columns = 3
-    rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(11, rows * (2.5 * tall + 0.9) + 0.4), layout="constrained")
+    # Fixed aspects leave room at the sides, which this layout takes away.
+    figure = Figure(figsize=(3.2 * columns + 1, 2 * (2.7 * tall + 0.8) + 0.4), layout="compressed")
     figure.suptitle(title, fontsize="medium")
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis in axes[len(panels) :]:
-        axis.set_visible(False)
-    for k, (axis, panel) in enumerate(zip(axes, panels, strict=False)):
-        draw(axis, panel)
-        axis.set_aspect(1 / _shrink(y) if numeric(y) and numeric(x) else "auto")
-        axis.set_xlabel(labelled(x, first.dims[1]) if k + columns >= len(panels) else "")
-        axis.set_ylabel(labelled(y, first.dims[0]) if k % columns == 0 else "")
+    axes = figure.subplots(2, columns, squeeze=False)
+    for row, images in zip(axes, rows, strict=True):
+        drawn = [draw(axis, panel) for axis, panel in zip(row, images, strict=False)]
+        for axis in row[len(images) :]:
+            axis.set_visible(False)
+        for axis in row[: len(images)]:
+            axis.set_aspect(1 / _shrink(y) if numeric(y) and numeric(x) else "auto")
+            axis.set_xlabel(labelled(x, first.dims[1]))
+        row[0].set_ylabel(labelled(y, first.dims[0]))
+        if images is rows[0]:
+            bar(drawn[-1], list(row[: len(images)]), images[-1])
+        else:
+            for axis, image, panel in zip(row, drawn, images, strict=False):
+                bar(image, [axis], panel)
     return figure
 
 
@@ -110,14 +122,21 @@ def draw_strips(panels: list[Panel], title: str) -> Figure:
     figure.suptitle(title, fontsize="medium")
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for axis, panel in zip(axes, panels, strict=True):
-        draw(axis, panel)
+        bar(draw(axis, panel), [axis], panel)
         axis.set_ylabel(labelled(coordinates(panel.values)[0], panel.values.dims[0]))
-    axes[-1].set_xlabel(labelled(coordinates(panels[0].values)[1], panels[0].values.dims[1]))
+    times = coordinates(panels[0].values)[1]
+    axes[-1].set_xlabel(labelled(times, panels[0].values.dims[1]))
+    concise(axes[-1], times)
     return figure
 
 
-def draw(axis: Axes, panel: Panel) -> None:
-    """One image with its colour bar."""
+def bar(image: QuadMesh, axes: list[Axes], panel: Panel) -> None:
+    """The colour bar of images on one scale."""
+    axes[0].figure.colorbar(image, ax=axes, label=panel.label, extend="both", pad=0.02)
+
+
+def draw(axis: Axes, panel: Panel) -> QuadMesh:
+    """One image."""
     from matplotlib import colormaps
 
     y, x = coordinates(panel.values)
@@ -130,17 +149,27 @@ def draw(axis: Axes, panel: Panel) -> None:
     if not numeric(y):
         ticks = np.linspace(0, y.size - 1, min(y.size, 4)).astype(int)
         axis.set_yticks(ticks, [str(v) for v in y.values[ticks]], fontsize="x-small")
-    axis.figure.colorbar(image, ax=axis, label=panel.label, extend="both", pad=0.02)
+    return image
 
 
 def coordinates(image: xr.DataArray) -> list[xr.DataArray]:
     """Those of an image, or the numbers of its cells; dates of another calendar as numbers too."""
     found = []
-    for d in image.dims:
+    for d in map(str, image.dims):
         known = image[d] if d in image.coords else xr.DataArray(np.arange(image.sizes[d]), dims=d)
         other = known.dtype == object and is_dates(known)
         found.append(xr.DataArray(np.arange(known.size), dims=d) if other else known)
     return found
+
+
+def concise(axis: Axes, times: xr.DataArray) -> None:
+    """Dates that do not run into each other."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    if times.dtype.kind == "M":
+        locator = AutoDateLocator(minticks=4, maxticks=9)
+        axis.xaxis.set_major_locator(locator)
+        axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
 
 
 def numeric(coordinate: xr.DataArray) -> bool:

@@ -81,9 +81,7 @@ def sampled(one: Comparison, dim: str) -> tuple[xr.DataArray, xr.DataArray]:
 def passing(spectra: dict[str, xr.DataArray]) -> str:
     """What a wavelength that there is none of means."""
     error, truth = spectra["error"].values[1:], spectra["truth"].values[1:]
-    return (
-        "none: all waves are followed" if (error <= truth / 2).all() else "none: no longer wave is followed"
-    )
+    return "none: it does not" if (error <= truth / 2).all() else "none: it does from the longest wave on"
 
 
 def units_of(one: Comparison, dim: str) -> str:
@@ -102,6 +100,7 @@ def units_of(one: Comparison, dim: str) -> str:
 def draw_spectra(one: Comparison, drawn: list[tuple[str, dict[str, xr.DataArray], float]]) -> Figure:
     """Power against wavelength, long waves on the left."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     figure = Figure(figsize=(min(4.4 * len(drawn) + 0.8, 13), 3.9), layout="constrained")
     figure.suptitle(f"{one.name}: power spectra", fontsize="medium")
@@ -115,17 +114,22 @@ def draw_spectra(one: Comparison, drawn: list[tuple[str, dict[str, xr.DataArray]
         axis.loglog(1 / half.frequency, half, ":", color="0.5", lw=1, label="half the truth")
         if np.isfinite(length):
             axis.axvline(length, color="0.5", lw=1)
+            left = length**2 < 1 / float(half.frequency[0] * half.frequency[-1])
             axis.annotate(
-                f" {number(length)} {units_of(one, dim)}",
+                f" {number(length)} {units_of(one, dim)} ",
                 (length, 0.97),
                 xycoords=("data", "axes fraction"),
                 va="top",
+                ha="right" if left else "left",
                 fontsize="small",
                 color="0.3",
             )
         floor = max(float(spectra["truth"][1:].max()) * 1e-9, 1e-300)
         axis.set_ylim(bottom=max(floor, float(min(s[1:].min() for s in spectra.values()))))
         axis.invert_xaxis()
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.set_xlabel(f"wavelength along {dim} [{units_of(one, dim)}]")
         axis.grid(which="major", alpha=0.3)
         axis.set_title(f"along {dim}", fontsize="medium")

@@ -11,7 +11,7 @@ from da4dvar.comparison import Comparison
 from da4dvar.fields.metrics import rmse
 from da4dvar.plots import labelled, pretty
 from da4dvar.report.example import LONGEST, around, places_of, words_of
-from da4dvar.report.maps import coordinates
+from da4dvar.report.maps import concise, coordinates
 from da4dvar.report.part import Part, number, with_units
 from da4dvar.report.shape import Shape
 
@@ -69,6 +69,7 @@ def draw_series(one: Comparison, time: str, window: slice, places: list[dict]) -
         axis.spines[["top", "right"]].set_visible(False)
     known = one.estimate[time] if time in one.estimate.coords else xr.DataArray(0)
     axes[-1].set_xlabel(labelled(known, time))
+    concise(axes[-1], coordinates(one.estimate.isel(dict.fromkeys(places[0], 0)))[0])
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize="small", frameon=False)
     return figure
