@@ -114,7 +114,7 @@ def compare_files(
         gappy = None if observed is None else stack.enter_context(open_dataset(observed))
         extra = companions(guess)
         common = [str(n) for n in guess.data_vars if n in true.data_vars and str(n) not in extra]
-        common = [n for n in common if guess[n].dtype.kind in "fiub" and true[n].dtype.kind in "fiub"]
+        common = [n for n in common if guess[n].dtype.kind in "fiu" and true[n].dtype.kind in "fiu"]
         if not common:
             raise DataError(
                 f"{estimate} and {truth} have no variable in common "

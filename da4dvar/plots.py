@@ -48,6 +48,8 @@ def maps(fields: Mapping[str, xr.DataArray], errors: Mapping[str, xr.DataArray],
 def shared_range(arrays: list[xr.DataArray]) -> tuple[float, float]:
     """The range that holds all but the outermost hundredth of the values at either end."""
     values = np.concatenate([a.values[np.isfinite(a.values)] for a in arrays])
+    if not values.size:
+        return 0.0, 1.0
     low, high = np.quantile(values, [0.01, 0.99])
     return float(low), float(high)
 

@@ -73,9 +73,12 @@ def distances_of(observed: xr.DataArray, shape: Shape) -> Measure | None:
         lat, lon = observed[shape.lat], observed[shape.lon]
         found = distance_to_reporting(observed, shape.space[0], lat, lon)
         return found, "distance to the nearest observation [km]", round_edges
-    dims = [d for d in shape.space if d in observed.coords and observed[d].dtype.kind in "iuf"]
-    if shape.space and len(dims) == len(shape.space):
-        spacing, units = cell_sizes(observed, dims)
+    numbered = [d for d in shape.space if d in observed.coords and observed[d].dtype.kind in "iuf"]
+    # The order of places without numbers, such as stations by their names, says nothing.
+    if len(shape.space) == 2 or numbered:
+        dims = list(shape.space)
+        even = len(numbered) == len(dims)
+        spacing, units = cell_sizes(observed, dims) if even else (dict.fromkeys(dims, 1.0), "cells")
         found = distance_to_observation(observed, dims, spacing)
         return found, with_units("distance to the nearest observation", units), round_edges
     if shape.time is None or shape.space:

@@ -23,6 +23,7 @@ from da4dvar.report.power import spectra_part
 from da4dvar.report.reliability import reliability_part
 from da4dvar.report.series import series_part
 from da4dvar.report.shape import Shape
+from da4dvar.report.stations import stations_part
 
 Figures = dict[str, bytes]
 
@@ -109,13 +110,16 @@ def parts_of(one: Comparison, at: str | None) -> list[Part]:
         if shape.time is None:
             raise DataError(f"--at {at}: variable {one.name!r} has no dimension of time")
         centre = index_at(one.estimate[shape.time], at)
-    return [
+    parts = [
         map_part(one, shape, example_of(one, shape, at)),
         series_part(one, shape, centre),
         class_parts(one),
         reliability_part(one),
         spectra_part(one, shape),
     ]
+    if shape.located:
+        parts.insert(1, stations_part(one, shape))
+    return parts
 
 
 def descent_of(

@@ -77,8 +77,9 @@ def panels_of(one: Comparison, example: Example, order: list[str]) -> list[Panel
     panels.append(Panel("error", error, ERROR_COLOURS, -reach, reach, of_error))
     if one.std is not None:
         std = cut(one.std)
-        ends = shared_range([std]) if np.isfinite(std.values).any() else (0.0, 1.0)
-        panels.append(Panel("spread", std, SPREAD_COLOURS, *ends, with_units("σ", pretty(one.units))))
+        panels.append(
+            Panel("spread", std, SPREAD_COLOURS, *shared_range([std]), with_units("σ", pretty(one.units)))
+        )
     return panels
 
 

@@ -67,7 +67,7 @@ def png(figure: Figure, dpi: int) -> bytes:
     FigureCanvasAgg(figure)
     content = io.BytesIO()
     # Without the version that wrote it, the same figure is the same file.
-    figure.savefig(content, format="png", dpi=dpi, metadata={"Software": None})
+    figure.savefig(content, format="png", dpi=dpi, bbox_inches="tight", metadata={"Software": None})
     return content.getvalue()
 
 
