@@ -48,7 +48,7 @@ def draw_stations(one: Comparison, shape: Shape, error: xr.DataArray, shift: xr.
 
     lat = one.estimate[shape.lat].values.astype(float)
     lon = one.estimate[shape.lon].values.astype(float)
-    figure = Figure(figsize=(9, 4.4), layout="constrained")
+    figure = Figure(figsize=(9.5, 4.4), layout="compressed")
     figure.suptitle(f"{one.name}: error by station", fontsize="medium")
     reach = float(np.nanquantile(np.abs(shift), 0.95)) or 1.0
     high = float(np.nanquantile(error, 0.95)) or 1.0
@@ -66,7 +66,7 @@ def draw_stations(one: Comparison, shape: Shape, error: xr.DataArray, shift: xr.
             edgecolors="0.3",
             lw=0.5,
         )
-        bar = figure.colorbar(points, ax=axis, label=with_units(name, pretty(one.units)), shrink=0.85)
+        bar = figure.colorbar(points, ax=axis, label=with_units(name, pretty(one.units)))
         bar.ax.tick_params(labelsize="small")
         axis.set_aspect(1 / max(float(np.cos(np.radians(np.nanmean(lat)))), 0.1))
         axis.set_xlabel("longitude [°E]")
