@@ -26,6 +26,8 @@ from da4dvar.report.shape import Shape
 from da4dvar.report.stations import stations_part
 
 Figures = dict[str, bytes]
+# The figures of a variable.
+KINDS = ("map", "stations", "series", "classes", "reliability", "spectra")
 
 
 def report_files(
@@ -79,6 +81,7 @@ def report_files(
     check_figures(figures)
     if model is not None and observed is None:
         raise DataError("--model: the solver needs the gappy data set; say --observed FILE")
+    check_new(figures, ["descent"] if model is not None else [], overwrite)
     scores: Scores = {}
     sections: list[tuple[str, Sequence[Part]]] = []
     images: Figures = {}
@@ -87,13 +90,14 @@ def report_files(
         images["descent"] = png(last.figure, PRINT)
     units = {}
     for one in compare_files(estimate, truth, observed, variable):
+        check_new(figures, [f"{one.name}-{kind}" for kind in KINDS], overwrite)
         scores[one.name], units[one.name] = scores_of(one), one.units
         parts = parts_of(one, at)
         sections.append((one.name, parts))
         if figures is not None:
             images |= {f"{one.name}-{p.kind}": png(p.figure, PRINT) for p in parts if p.figure is not None}
     if figures is not None:
-        write_figures(images, Path(figures), overwrite)
+        write_figures(images, Path(figures))
     if report is not None:
         opening = [compared(inputs, estimate, model), scores_part(scores, units)]
         whole = [(p.title, [p]) for p in opening] + sections + [(last.title, [last])]
@@ -222,13 +226,16 @@ def check_figures(folder: str | Path | None) -> None:
         raise DataError(f"--figures {place}: not permitted to write in {around.name}")
 
 
-def write_figures(images: Figures, folder: Path, overwrite: bool) -> None:
-    """Every image under its name; none if one is there already and may not be replaced."""
-    paths = {name: folder / f"{name}.png" for name in images}
-    there = [path for path in paths.values() if path.exists()]
-    if there and not overwrite:
-        raise DataError(f"{there[0]}: exists already; say --overwrite to replace it, or name another folder")
+def check_new(folder: str | Path | None, names: Sequence[str], overwrite: bool) -> None:
+    """Refuse figures that are there already and may not be replaced."""
+    there = [] if folder is None or overwrite else [Path(folder) / f"{name}.png" for name in names]
+    for path in there:
+        if path.exists():
+            raise DataError(f"{path}: exists already; say --overwrite to replace it, or name another folder")
+
+
+def write_figures(images: Figures, folder: Path) -> None:
+    """Every image under its name."""
     folder.mkdir(exist_ok=True)
-    for name, path in paths.items():
-        content = images[name]
-        write_whole(path, lambda beside, content=content: beside.write_bytes(content))  # type: ignore[misc]
+    for name, content in images.items():
+        write_whole(folder / f"{name}.png", lambda beside, content=content: beside.write_bytes(content))  # type: ignore[misc]

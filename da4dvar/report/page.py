@@ -68,6 +68,8 @@ def png(figure: Figure, dpi: int) -> bytes:
     content = io.BytesIO()
     # Without the version that wrote it, the same figure is the same file.
     figure.savefig(content, format="png", dpi=dpi, bbox_inches="tight", metadata={"Software": None})
+    # Its parts stay where they are now, should it be drawn again at another resolution.
+    figure.set_layout_engine("none")
     return content.getvalue()
 
 
