@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
 import xarray as xr
-from cli.command import da4dvar, refused
+from cli.command import da4dvar
+
+from da4dvar.cli import main
 
 
 @pytest.fixture
@@ -35,9 +38,23 @@ def test_a_report_beside_the_table(files, model_path):
     assert "prior term" in (files / "r.html").read_text()
 
 
-def test_mistakes_of_a_report(files, model_path):
+def line(monkeypatch, capsys, arguments):
+    """What a command that must fail says, run in this process."""
+    monkeypatch.setattr(sys, "argv", ["da4dvar", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("error: ")
+    assert len(said.err.strip().splitlines()) == 1
+    return said.err
+
+
+def test_mistakes_of_a_report(files, model_path, monkeypatch, capsys):
     """Each is one line, and nothing is written."""
     (files / "there.html").write_text("mine")
+    monkeypatch.chdir(files)
     salt = xr.Dataset({"salt": ("time", np.zeros(3))})
     salt.to_netcdf(files / "salt.nc")
     before = sorted(files.iterdir())
@@ -55,6 +72,6 @@ def test_mistakes_of_a_report(files, model_path):
         (*FILES, "--at", "2001-03-10"): "--report",
         ("evaluate", "filled.nc", "salt.nc", "--report", "r.html"): "no variable in common",
     }.items():
-        assert expected in refused(*arguments, cwd=files)
+        assert expected in line(monkeypatch, capsys, arguments)
     assert sorted(files.iterdir()) == before
     assert (files / "there.html").read_text() == "mine"
