@@ -15,7 +15,6 @@ from da4dvar.fields.conform import pick
 from da4dvar.fields.store import open_dataset
 
 BOUND = re.compile(r"(?P<name>.+)_(?P<end>lower|upper)_(?P<percent>\d+(\.\d+)?)")
-WINDOW_TERMS = ("observation_term", "prior_term")
 
 
 @dataclass(frozen=True)
@@ -184,7 +183,7 @@ def aligned(arrays: list[xr.DataArray]) -> list[xr.DataArray]:
 
 
 def companions(ds: xr.Dataset) -> set[str]:
-    """The variables that say something about another one, or about windows: not to be scored.
+    """The variables that say something about another one, or one of windows: not to be scored.
 
     Examples
     --------
@@ -193,7 +192,7 @@ def companions(ds: xr.Dataset) -> set[str]:
     ['sst_flag', 'sst_lower_90', 'sst_std']
     """
     names = {str(n) for n in ds.data_vars}
-    out = {n for n in names if n.endswith("_flag") or n in WINDOW_TERMS}
+    out = {n for n in names if n.endswith("_flag")}
     out |= {n for n in names if any(str(d).startswith("window_") for d in ds[n].dims)}
     return out | {bar for name in names for bar in error_bars(name, names)}
 
