@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Values of the lines that enter a spectrum: a smooth mean needs no more.
-ENOUGH = 2_000_000
+ENOUGH = 500_000
 SHORTEST = 16
 
 
