@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import xarray as xr
-
-from da4dvar.errors import DataError, nearest
-from da4dvar.fields.conform import pick
+from da4dvar.comparison import Comparison, compare_files
 from da4dvar.fields.metrics import scores
-from da4dvar.fields.store import load_dataset
+from da4dvar.fields.probabilistic import coverage, crps_gaussian, spread_skill
 
 Scores = dict[str, dict[str, dict[str, float]]]
+COLUMNS = {
+    "rmse": "RMSE",
+    "bias": "bias",
+    "r_score": "R-score",
+    "correlation": "correlation",
+    "crps": "CRPS",
+    "spread_skill": "spread/skill",
+    "coverage_50": "in 50 %",
+    "coverage_90": "in 90 %",
+}
 
 
 def evaluate_files(
     estimate: str, truth: str, observed: str | None = None, variable: Mapping[str, str] | None = None
 ) -> Scores:
-    """Scores of every variable that both files have; see :func:`da4dvar.fields.metrics.scores`.
+    """Scores of every variable that both files have; see :func:`scores_of`.
+
+    A flag, a standard deviation, the ends of an interval and the terms of windows are no variables.
 
     Parameters
     ----------
@@ -33,61 +42,49 @@ def evaluate_files(
     DataError
         If the files have no variable, or no coordinates, in common.
     """
-    guess, true = load_dataset(estimate), load_dataset(truth)
-    gappy = None if observed is None else load_dataset(observed)
-    common = [str(n) for n in guess.data_vars if n in true.data_vars and not str(n).endswith("_flag")]
-    if not common:
-        raise DataError(
-            f"{estimate} and {truth} have no variable in common "
-            f"({', '.join(map(str, guess.data_vars))} against {', '.join(map(str, true.data_vars))}); "
-            "rename one of them"
-        )
-    for name in variable or {}:
-        if name not in common:
-            raise DataError(f"--variable {name}: no such variable to score; {nearest(name, common)}")
-    table = {}
-    for name in common:
-        seen = None
-        if gappy is not None:
-            seen = pick(gappy, (variable or {}).get(name, name))
-        table[name] = scores(*aligned(guess[name], true[name], seen))
+    return {one.name: scores_of(one) for one in compare_files(estimate, truth, observed, variable)}
+
+
+def scores_of(one: Comparison) -> dict[str, dict[str, float]]:
+    """The scores of one variable by kind of cell, with those of its error bars where it has some.
+
+    Returns
+    -------
+    dict
+        As :func:`da4dvar.fields.metrics.scores`; with a standard deviation also ``crps`` and
+        ``spread_skill``; with that or intervals ``coverage_50`` and ``coverage_90``, where they are known.
+    """
+    observed = one.observed
+    table = scores(one.estimate, one.truth, observed)
+    parts = {"all": one.truth.notnull()}
+    if observed is not None:
+        parts |= {"observed": observed, "unobserved": ~observed}
+    for part, where in parts.items():
+        here = one.truth.where(where)
+        if one.std is not None:
+            table[part]["crps"] = float(crps_gaussian(one.estimate, one.std, here))
+            table[part]["spread_skill"] = float(spread_skill(one.std, one.estimate, here))
+        for percent in (50, 90):
+            ends = one.interval(percent / 100)
+            if ends is not None:
+                table[part][f"coverage_{percent}"] = float(coverage(*ends, here))
     return table
 
 
-def aligned(
-    estimate: xr.DataArray, truth: xr.DataArray, gappy: xr.DataArray | None
-) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray | None]:
-    """All of them on the coordinates of the estimate."""
-    others = [truth] if gappy is None else [truth, gappy]
-    for other in others:
-        if set(other.dims) != set(estimate.dims):
-            raise DataError(
-                f"variable {estimate.name!r} has dimensions {', '.join(map(str, estimate.dims))} in "
-                f"one file and {', '.join(map(str, other.dims))} in another; rename them alike"
-            )
-    try:
-        joined = xr.align(estimate, *others, join="inner")
-    except ValueError as error:
-        raise DataError(f"variable {estimate.name!r}: {str(error).splitlines()[0]}") from error
-    if joined[0].size == 0:
-        raise DataError(
-            f"the files have no coordinates in common for {estimate.name!r}; "
-            "check that they cover the same times and places"
-        )
-    observed = None if gappy is None else joined[2].notnull().transpose(*estimate.dims)
-    return joined[0], joined[1].transpose(*estimate.dims), observed
-
-
-def table_of(scores_of: Scores) -> str:
+def table_of(table: Scores) -> str:
     """A table for reading: a line for each variable and kind of cell."""
-    head = ["variable", "cells", "number", "RMSE", "bias", "R-score", "correlation"]
+    columns = {key: title for key, title in COLUMNS.items() if _any_has(table, key)}
+    head = ["variable", "cells", "number", *columns.values()]
     rows = [
-        [name, part, f"{s['cells']:.0f}"]
-        + [f"{s[k]:.4g}" for k in ("rmse", "bias", "r_score", "correlation")]
-        for name, parts in scores_of.items()
+        [name, part, f"{s['cells']:.0f}"] + [f"{s[k]:.4g}" if k in s else "" for k in columns]
+        for name, parts in table.items()
         for part, s in parts.items()
     ]
     return as_columns([head, *rows])
+
+
+def _any_has(table: Scores, key: str) -> bool:
+    return any(key in s for parts in table.values() for s in parts.values())
 
 
 def as_columns(rows: list[list[str]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 FIELD_COLOURS = "viridis"
 ERROR_COLOURS = "RdBu_r"
 NOTHING = "0.85"
+RAISED = str.maketrans("-123456789", "⁻¹²³⁴⁵⁶⁷⁸⁹")
 LINE_STYLES = ("-", "--", "-.", ":")
 
 
@@ -46,6 +48,8 @@ def maps(fields: Mapping[str, xr.DataArray], errors: Mapping[str, xr.DataArray],
 def shared_range(arrays: list[xr.DataArray]) -> tuple[float, float]:
     """The range that holds all but the outermost hundredth of the values at either end."""
     values = np.concatenate([a.values[np.isfinite(a.values)] for a in arrays])
+    if not values.size:
+        return 0.0, 1.0
     low, high = np.quantile(values, [0.01, 0.99])
     return float(low), float(high)
 
@@ -80,9 +84,18 @@ def labelled(coordinate: xr.DataArray, name: object) -> str:
 
 
 def pretty(units: str) -> str:
-    """Units as they are printed."""
+    """Units as they are printed.
+
+    Examples
+    --------
+    >>> [pretty(u) for u in ("degC", "ug m-3", "kg m2 s-1", "days since 2000-01-01")]
+    ['°C', 'µg m⁻³', 'kg m² s⁻¹', 'days since 2000-01-01']
+    """
     known = {"degree_Celsius": "°C", "degC": "°C", "degrees_north": "°N", "degrees_east": "°E", "1": ""}
-    return known.get(units, units)
+    if units in known:
+        return known[units]
+    power = re.compile(r"(?<![\d-])(?<=[A-Za-z])(-?[1-9])(?=\s|$)")
+    return power.sub(lambda m: m[1].translate(RAISED), units.replace("ug ", "µg "))
 
 
 def columns_of_images(

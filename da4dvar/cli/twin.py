@@ -18,8 +18,9 @@ from da4dvar.cli.shell import (
     command,
     opened,
     pairs,
+    say,
 )
-from da4dvar.errors import RecipeError
+from da4dvar.errors import DataError, RecipeError
 from da4dvar.progress import shown
 
 
@@ -32,19 +33,53 @@ def evaluate(
     ] = None,
     variable: Renamed = None,
     as_json: Json = False,
+    report: Annotated[
+        str | None, typer.Option(help="A page to write, FILE.html: tables and figures.")
+    ] = None,
+    figures: Annotated[str | None, typer.Option(help="A folder for the figures as PNG files.")] = None,
+    at: Annotated[str | None, typer.Option(help="The time to draw, such as 2011-09-20.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="For the report: the model whose solver to watch on a few windows.")
+    ] = None,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """Score an estimate against the truth.
 
     Example: da4dvar evaluate filled.nc truth.nc --observed gappy.nc
 
+    Example: da4dvar evaluate filled.nc truth.nc --observed gappy.nc --report report.html
+
     --variable NAME=OTHER reads OTHER in the gappy data set for the variable NAME.
     """
     from da4dvar.evaluation import evaluate_files, table_of
 
+    names = pairs(variable, "--variable")
+    if report is None and figures is None:
+        for option, given in (("--at", at), ("--model", model)):
+            if given is not None:
+                raise DataError(f"{option} is for the report; say --report FILE.html or --figures FOLDER too")
     with shown("scoring", quiet):
-        scores = evaluate_files(estimate, truth, observed, pairs(variable, "--variable"))
+        if report is None and figures is None:
+            scores = evaluate_files(estimate, truth, observed, names)
+        else:
+            from da4dvar.report import report_files
+
+            scores = report_files(
+                estimate,
+                truth,
+                observed,
+                variable=names,
+                report=report,
+                figures=figures,
+                at=at,
+                model=model,
+                overwrite=overwrite,
+            )
     typer.echo(as_text(scores) if as_json else table_of(scores))
+    for written in (report, figures):
+        if written is not None and not quiet:
+            say(f"wrote {written}")
 
 
 @app.command()

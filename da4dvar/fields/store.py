@@ -107,7 +107,9 @@ def _open_one(path: str) -> xr.Dataset:
         ) from error
 
 
-def check_output(path: str | Path, inputs: Sequence[str | Path], overwrite: bool) -> None:
+def check_output(
+    path: str | Path, inputs: Sequence[str | Path], overwrite: bool, suffixes: Sequence[str] = SUFFIXES
+) -> None:
     """Refuse an output that cannot or must not be written, before any work is done.
 
     Raises
@@ -115,8 +117,8 @@ def check_output(path: str | Path, inputs: Sequence[str | Path], overwrite: bool
     DataError
     """
     path = Path(path)
-    if path.suffix not in SUFFIXES:
-        raise DataError(f"{path}: a file of which kind? End its name in {' or '.join(SUFFIXES)}")
+    if path.suffix not in suffixes:
+        raise DataError(f"{path}: a file of which kind? End its name in {' or '.join(suffixes)}")
     same = [p for p in inputs if os.path.exists(p) and os.path.exists(path) and os.path.samefile(p, path)]
     if same:
         raise DataError(f"{path}: output and input are the same; give the output another name")
