@@ -59,6 +59,7 @@ KINDS: dict[str, dict[str, str]] = {
     },
     "baseline": {
         "climatology": "da4dvar.baselines.climatology:Climatology",
+        "combination": "da4dvar.baselines.combination:Combination",
         "eof_interpolation": "da4dvar.baselines.eof_interpolation:EofInterpolation",
         "eof_iteration": "da4dvar.baselines.eof_iteration:EofIteration",
         "letks": "da4dvar.baselines.letks:LETKS",
@@ -81,7 +82,7 @@ NESTED = {
 }
 
 # Arguments that are lists of tables.
-LISTED = {"operators": "observation"}
+LISTED = {"operators": "observation", "methods": "baseline"}
 
 
 def read_recipe(path: Path, settings: Sequence[str] = ()) -> Table:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 
@@ -22,6 +24,8 @@ class Logarithmic:
     method : Baseline
     offset : float
         c, in the units of the variable: about the size of the values that are small.
+    variables : sequence of str, optional
+        Those to take the logarithm of; the method fills the others as they are. All if not given.
 
     Examples
     --------
@@ -31,10 +35,10 @@ class Logarithmic:
     array([1., 2., 4.])
     """
 
-    def __init__(self, method: Baseline, offset: float) -> None:
+    def __init__(self, method: Baseline, offset: float, variables: Sequence[str] = ()) -> None:
         if not offset >= 0:
             raise ValueError(f"offset is {offset}, expected 0 or more")
-        self.method, self.offset = method, float(offset)
+        self.method, self.offset, self.variables = method, float(offset), tuple(variables)
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
         """Every variable of `ds`, with its gaps filled.
@@ -44,9 +48,10 @@ class Logarithmic:
         DataError
             If a variable has values for which there is no logarithm, or as the method does.
         """
-        names = [str(n) for n in ds.data_vars if ds[n].dtype.kind == "f"]
+        chosen = self.variables or ds.data_vars
+        names = [str(n) for n in ds.data_vars if ds[n].dtype.kind == "f" and n in chosen]
         filled = self.method.interpolate(ds.assign({n: self._logarithm(ds[n]) for n in names}))
-        out = ds.copy()
+        out = filled.copy()
         for name in names:
             log, std = filled[name], filled.get(f"{name}_std")
             mean = np.exp(log if std is None else log + std.fillna(0.0) ** 2 / 2)

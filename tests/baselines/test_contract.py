@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 
 from da4dvar.baselines.climatology import Climatology
+from da4dvar.baselines.combination import Combination
 from da4dvar.baselines.eof_iteration import EofIteration
 from da4dvar.baselines.linear import Linear
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
@@ -56,6 +57,7 @@ BASELINES: dict[str, tuple[Baseline, xr.Dataset]] = {
     "climatology, without dates": (Climatology(), sea(dates=False)),
     "climatology, of other years": (Climatology(history=sea()), sea(days=30)),
     "optimal interpolation": (OptimalInterpolation(), sea(days=60)),
+    "combination": (Combination([Linear(), Climatology()], [2.0, 1.0]), sea()),
     "EOF iteration": (EofIteration(most=3), sea(days=60)),
 }
 KEEPS_OBSERVED = ("linear", "EOF iteration")

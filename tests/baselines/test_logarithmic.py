@@ -81,3 +81,13 @@ def test_a_table_names_the_method_within() -> None:
     assert isinstance(made.method, NearestStations)
     again = describe("baseline", made)
     assert (again["method"]["kind"], again["method"]["neighbours"]) == ("nearest_stations", 7)
+
+
+def test_only_the_variables_that_are_named() -> None:
+    """A temperature below zero beside a rain: the one by the method itself, the other on the logarithm."""
+    rain, cold = [1.0, np.nan, 4.0], [-1.0, np.nan, -4.0]
+    ds = xr.Dataset({"rain": ("time", rain), "cold": ("time", cold)})
+    made = Logarithmic(Linear(), offset=0.0, variables=["rain"])
+    np.testing.assert_allclose(made.interpolate(ds).rain, [1.0, 2.0, 4.0])
+    np.testing.assert_allclose(made.interpolate(ds).cold, [-1.0, -2.5, -4.0])
+    assert build("baseline", describe("baseline", made)).variables == ("rain",)
