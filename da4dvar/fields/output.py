@@ -56,7 +56,7 @@ def labelled(
         }
         out[f"{name}_flag"] = shaped
         out[name].attrs["ancillary_variables"] = f"{name}_flag"
-    return out.merge(window_terms(conformed, terms, grid, layout))
+    return out.merge(window_terms(conformed, terms, grid, layout), compat="no_conflicts")
 
 
 def unreached(flags: xr.DataArray, time: str) -> tuple[int, int]:

@@ -13,16 +13,22 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+
 import da4dvar
 from da4dvar import config
 from da4dvar.config import Table
 from da4dvar.ensemble import Ensemble
 from da4dvar.fields.character import character_of
 from da4dvar.fit_file import table_of
-from da4dvar.fitting import LEARNED, candidates, scored
+from da4dvar.fitting import LEARNED, Scores, candidates, scored
+from da4dvar.plots import pretty
 from da4dvar.recipe import Data, Recipe
 
 HERE = Path(__file__).parent
+MARKERS = "Dosv^P<>X*"
 
 
 def under_mask(tables: Table) -> Data:
@@ -34,7 +40,46 @@ def under_mask(tables: Table) -> Data:
     return Data(seen, everything.where(seen.isnull()))
 
 
-def main(name: str, part: str, mask: str | None, model: Path | None, only: list[str], members: int) -> None:
+def draw(scores: Scores, units: dict[str, str], title: str, path: Path) -> None:
+    """A panel a variable: the error of every method on all points, and by class of gaps."""
+    figure = Figure(figsize=(5.2 * len(units) + 2.4, 4.2), layout="constrained")
+    figure.suptitle(title, fontsize="medium")
+    axes = figure.subplots(1, len(units), squeeze=False)[0]
+    colours = colormaps["viridis"](np.linspace(0, 0.9, len(scores.methods)))
+    for axis, (name, unit) in zip(axes, units.items(), strict=True):
+        own = [k for k, column in enumerate(scores.columns) if column.startswith(f"{name}, ")]
+        for number, (method, row) in enumerate(scores.methods.items()):
+            axis.plot(
+                range(len(own)),
+                [row[k] for k in own],
+                MARKERS[number % len(MARKERS)],
+                color=colours[number],
+                markersize=11 if method == LEARNED else 6,
+                fillstyle="none" if method == LEARNED else "full",
+                label=method.replace("_", " "),
+            )
+        classes = [f"{scores.columns[k].removeprefix(f'{name}, ')}\n{scores.points[k]} points" for k in own]
+        axis.set_xticks(range(len(own)), classes, fontsize="x-small", rotation=30 if len(own) > 5 else 0)
+        axis.set_yscale("log")
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter("{x:.3g}")
+        axis.tick_params(axis="y", which="minor", labelsize="x-small")
+        axis.set_ylabel(f"RMSE of {name}" + (f" [{pretty(unit)}]" if unit else ""))
+        axis.grid(axis="y", which="both", alpha=0.3)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", fontsize="small")
+    figure.savefig(path, dpi=90)
+
+
+def main(
+    name: str,
+    part: str,
+    mask: str | None,
+    model: Path | None,
+    only: list[str],
+    members: int,
+    figure: Path | None,
+) -> None:
     tables = config.read_recipe(HERE / f"{name}.toml", [f"data.mask={mask}"] if mask else [])
     recipe = Recipe(tables, HERE)
     data = under_mask(tables) if part == "mask" else recipe.data(part)
@@ -53,6 +98,9 @@ def main(name: str, part: str, mask: str | None, model: Path | None, only: list[
     print(f"{name}, points {where}, seed {recipe.holdout.seed}")
     print(table_of(scores))
     print("seconds: " + ", ".join(f"{n} {s:.1f}" for n, s in seconds.items()))
+    if figure is not None:
+        units = {n: str(data.seen[n].attrs.get("units", "")) for n in recipe.layout.variables}
+        draw(scores, units, f"{tables['title']}\n{where.removeprefix('of the ')} points", figure)
 
 
 if __name__ == "__main__":
@@ -65,6 +113,7 @@ if __name__ == "__main__":
     parser.add_argument(
         "--calibrate", type=int, default=0, metavar="MEMBERS", help="of the ensemble; 0: as it is"
     )
+    parser.add_argument("--figure", type=Path)
     given = parser.parse_args()
     only = [n for n in given.methods.split(",") if n]
-    main(given.name, given.part, given.mask, given.model, only, given.calibrate)
+    main(given.name, given.part, given.mask, given.model, only, given.calibrate, given.figure)

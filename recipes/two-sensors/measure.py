@@ -76,11 +76,11 @@ def main(year: str, folder: Path, figure: Path | None, day: str) -> None:
         truth = test.sst.sel(time=day)
         fields = {
             "truth": truth,
-            "tracks": test.sst_tracks.sel(time=day),
-            "coarse": test.sst_coarse.sel(time=day),
+            "seen by the tracks": test.sst_tracks.sel(time=day),
+            "seen by the coarse sensor": test.sst_coarse.sel(time=day),
         }
-        estimates = {row: filled[row].sel(time=day) for row in ROWS if row in filled}
-        errors = {f"error: {row}": estimate - truth for row, estimate in estimates.items()}
+        estimates = {f"from {row}": filled[row].sel(time=day) for row in ROWS if row in filled}
+        errors = {f"error {row}": estimate - truth for row, estimate in estimates.items()}
         for error in errors.values():
             error.attrs = {"long_name": "error", "units": "degree_Celsius"}
         title = f"Sea-surface temperature off Tasmania from two sensors, {day}"
