@@ -48,7 +48,7 @@ def draw(scores: Scores, units: dict[str, str], title: str, path: Path) -> None:
     colours = colormaps["viridis"](np.linspace(0, 0.9, len(scores.methods)))
     for axis, (name, unit) in zip(axes, units.items(), strict=True):
         own = [k for k, column in enumerate(scores.columns) if column.startswith(f"{name}, ")]
-        for number, (method, row) in enumerate(scores.methods.items()):
+        for number, (method, row) in enumerate(sorted(scores.methods.items(), key=lambda of: of[1][0])):
             axis.plot(
                 range(len(own)),
                 [row[k] for k in own],
@@ -100,7 +100,7 @@ def main(
     print("seconds: " + ", ".join(f"{n} {s:.1f}" for n, s in seconds.items()))
     if figure is not None:
         units = {n: str(data.seen[n].attrs.get("units", "")) for n in recipe.layout.variables}
-        draw(scores, units, f"{tables['title']}\n{where.removeprefix('of the ')} points", figure)
+        draw(scores, units, f"{tables['title']}\npoints {where}", figure)
 
 
 if __name__ == "__main__":
