@@ -17,7 +17,7 @@ def report(conformed: Conformed, terms: xr.DataArray, filled: xr.Dataset, time: 
         warnings.warn(note, Da4dvarWarning, stacklevel=3)
     if terms.chunks is not None or not (empty := int(terms.isel(term=0).isnull().sum())):
         return
-    said = "cells that no other window reaches are NaN and have flag 2"
+    said = "other windows reach all of their cells"
     for name, source in conformed.sources.items():
         if (theirs := conformed.dims.get(time)) in source.dims:
             count, longest = unreached(filled[f"{name}_flag"], str(theirs))

@@ -49,6 +49,8 @@ def stated_error(
         If an error is not positive, over ten times the spread of the data, or is given for a model that was
         trained without.
     """
+    if given is not None and not 0 < given < math.inf:
+        raise DataError(f"the observation error is {given:g}, expected a standard deviation above 0")
     if given is None and trained is not None:
         said = [source.attrs[ATTRIBUTE] for source in sources.values() if ATTRIBUTE in source.attrs]
         try:
@@ -56,13 +58,13 @@ def stated_error(
         except (TypeError, ValueError):
             raise DataError(f"the attribute {ATTRIBUTE} is {said[0]!r}, expected a number above 0") from None
         given = errors.pop() if len(errors) == 1 else None
+        if given is not None and not 0 < given < math.inf:
+            raise DataError(f"the attribute {ATTRIBUTE} is {given:g}, expected a number above 0")
     elif given is not None and trained is None:
         raise DataError(
             "the model was trained without a stated observation error, so that no other can be given; "
             "leave the observation error out"
         )
-    if given is not None and not 0 < given < math.inf:
-        raise DataError(f"the observation error is {given:g}, expected a standard deviation above 0")
     if given is not None and given > LARGEST * spread:
         units = {str(source.attrs["units"]) for source in sources.values() if "units" in source.attrs}
         raise DataError(

@@ -49,6 +49,7 @@ def test_what_the_user_says_comes_before_the_attribute(
     [
         ({}, 1.0, None, "trained without a stated observation error"),
         ({}, 0.0, 1.0, "expected a standard deviation above 0"),
+        ({}, 0.0, None, "expected a standard deviation above 0"),
         ({}, float("nan"), 1.0, "expected a standard deviation above 0"),
         ({"observation_error_std": "large"}, None, 1.0, "is 'large', expected a number"),
         ({"observation_error_std": -1.0}, None, 1.0, "above 0"),

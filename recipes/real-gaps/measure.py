@@ -4,7 +4,7 @@
 
 Choices are made on the points of the validation (`--part validation`). Those of the test are for the table:
 points that the recipe hides, or where it has a mask, what lies under that (`--part mask`, and `--mask` for
-another one). CRPS, coverage and spread/skill are those of methods that state an error: the learned one if its
+another one). The method `first_guess` is the recipe's, without the network. CRPS, coverage and spread/skill are those of methods that state an error: the learned one if its
 model has a calibration (`[uncertainty]` of the recipe, or --calibrate, on the points of the validation).
 """
 
@@ -85,6 +85,7 @@ def main(
     data = under_mask(tables) if part == "mask" else recipe.data(part)
     first = data.seen[recipe.layout.variables[0]]
     offered = candidates(character_of(first, recipe.time))
+    offered |= {"first_guess": tables["first_guess"]} if "first_guess" in tables else {}
     methods = {n: config.build("baseline", table) for n, table in offered.items() if not only or n in only}
     path = HERE / "models" / f"{name}.safetensors" if model is None else model
     if path.exists():
