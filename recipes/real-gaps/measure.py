@@ -4,9 +4,9 @@
 
 Choices are made on the points of the validation (`--part validation`). Those of the test are for the table:
 points that the recipe hides, or where it has a mask, what lies under that (`--part mask`, and `--mask` for
-another one). The method `first_guess` is the recipe's, without the network. CRPS, coverage and spread/skill are
-those of methods that state an error: the learned one if its model has a calibration (`[uncertainty]` of the
-recipe, or --calibrate, on the points of the validation).
+another one). The method `first_guess` is that of the recipe, without the network. CRPS, coverage and
+spread/skill are those of methods that state an error: the learned one if its model has a calibration
+(`[uncertainty]` of the recipe, or --calibrate, on the points of the validation).
 """
 
 from __future__ import annotations
