@@ -199,6 +199,8 @@ def scored(
 ) -> tuple[Scores, dict[str, float]]:
     """Errors of methods at the points of a truth, and the seconds that each took.
 
+    A point that a method leaves empty counts with the mean of what is seen of the variable.
+
     Parameters
     ----------
     methods : mapping of str to Interpolator or Baseline
@@ -238,7 +240,10 @@ def scored(
         calibrated = isinstance(thing, Interpolator) and thing.calibration is not None
         filled = thing.interpolate(seen, interval=LEVELS) if calibrated else thing.interpolate(seen)
         seconds[method] = clock.monotonic() - begin
-        errors = {name: (filled[name].values - data.truth[name].values) ** 2 for name in data.truth.data_vars}
+        errors = {
+            name: (filled[name].fillna(seen[name].mean()).values - data.truth[name].values) ** 2
+            for name in data.truth.data_vars
+        }
         rows[method] = [float(np.sqrt(np.mean(errors[name][here]))) for name, here in masks]
         bars[method] = {
             column: score
