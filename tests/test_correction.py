@@ -34,7 +34,9 @@ class Beyond(torch.nn.Module):
         super().__init__()
         self.way = torch.nn.Parameter(torch.tensor(way)[:, None])
 
-    def forward(self, y: torch.Tensor, mask: torch.Tensor, x0: torch.Tensor) -> SimpleNamespace:
+    def forward(
+        self, y: torch.Tensor, mask: torch.Tensor, x0: torch.Tensor, covariates: torch.Tensor | None = None
+    ) -> SimpleNamespace:
         zeros = torch.zeros(1, len(y))
         return SimpleNamespace(x=x0 + self.way * (1 - x0), observation=zeros, prior=zeros)
 
