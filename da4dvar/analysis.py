@@ -117,4 +117,8 @@ def analyse(
     x, weight = x.isel(keep), weight.isel(keep)
     estimates = x.assign_coords(variable=list(model.layout.variables)).to_dataset("variable")
     coords = {d: conformed.data[d] for d in conformed.data.indexes}
-    return Analysis(model.scaling.restore(estimates.assign_coords(coords)), weight, terms, grid, parts)
+    estimates = model.scaling.restore(estimates.assign_coords(coords))
+    if first is not None:
+        # Of a cell that the training never saw the scaling knows nothing; the first guess may.
+        estimates = estimates.assign({n: estimates[n].fillna(first[n].drop_attrs()) for n in estimates})
+    return Analysis(estimates, weight, terms, grid, parts)

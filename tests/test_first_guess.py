@@ -12,7 +12,7 @@ import da4dvar
 from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.linear import Linear
 from da4dvar.fields.gaps import Random
-from da4dvar.fields.scaling import Standard
+from da4dvar.fields.scaling import Anomaly, Standard
 from da4dvar.pairs import samples
 from da4dvar.training import Training
 from da4dvar.variational.priors.unet import UNet
@@ -65,6 +65,17 @@ def test_a_window_without_an_observation_has_the_guess() -> None:
     found, expected = made.interpolate(ds).sst, Linear().interpolate(ds).sst
     known = expected.notnull().values
     np.testing.assert_allclose(found.values[known], expected.values[known], atol=1e-3)
+
+
+def test_a_cell_that_the_training_never_saw_has_the_guess() -> None:
+    """The scaling knows nothing of it, the classical method does: nothing of that is lost."""
+    ds = gappy()
+    unseen = ds.copy(deep=True)
+    unseen["sst"][:, 2, 2] = np.nan
+    made = model(1e-12, first_guess=Linear())
+    made.scaling = Anomaly(harmonics=0)
+    found = made.prepare(unseen).interpolate(ds).sst[:, 2, 2]
+    np.testing.assert_allclose(found, Linear().interpolate(ds).sst[:, 2, 2], atol=1e-3)
 
 
 def test_training_pairs_start_from_the_guess_of_what_is_left() -> None:
