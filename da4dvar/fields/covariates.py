@@ -13,6 +13,9 @@ from da4dvar.fields.derived import DERIVED, derived
 from da4dvar.fields.scaling import Arrays, Standard
 from da4dvar.layout import Layout
 
+# Between -1 and 1 as they are: a month is no sample of the year.
+CIRCLES = ("day_of_year_", "hour_of_day_")
+
 
 class Covariates:
     """c = (value − mean) / standard deviation, one of each for a covariate.
@@ -23,7 +26,7 @@ class Covariates:
     ----------
     names : sequence of str
         Variables of the data set. Each may lack dimensions of the state, as topography has no time.
-    derived : sequence of {"day_of_year", "latitude", "longitude"}
+    derived : sequence of {"day_of_year", "hour_of_day", "latitude", "longitude"}
         What is taken from the coordinates.
     layout : Layout
         Of the state.
@@ -78,7 +81,7 @@ class Covariates:
     def fit(self, ds: xr.Dataset) -> Covariates:
         """Learn the means and standard deviations."""
         fields = self._fields(ds)
-        scaled = [str(n) for n in fields if not str(n).startswith("day_of_year_")]
+        scaled = [str(n) for n in fields if not str(n).startswith(CIRCLES)]
         self.scaling.fit(fields, scaled, self.layout.dims)
         return self
 

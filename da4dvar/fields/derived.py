@@ -1,4 +1,4 @@
-"""Covariates that the coordinates of a data set already hold: season and place."""
+"""Covariates that the coordinates of a data set already hold: season, hour and place."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ NAMES = {
 }
 
 
+def day_angle(time: xr.DataArray) -> np.ndarray:
+    """2π times the part of the day that has passed, in the time that the dates are given in."""
+    return 2 * np.pi * (time.dt.hour.values + time.dt.minute.values / 60) / 24
+
+
 def year_angle(time: xr.DataArray) -> np.ndarray:
     """2π times the part of the year that has passed, for dates of any calendar."""
     hours = time.dt.hour + time.dt.minute / 60
@@ -27,13 +32,24 @@ def year_angle(time: xr.DataArray) -> np.ndarray:
 
 def day_of_year(ds: xr.Dataset, time: str) -> dict[str, xr.DataArray]:
     """Sine and cosine of the day of the year, each over `time`."""
+    return _on_a_circle("day_of_year", year_angle, ds, time)
+
+
+def hour_of_day(ds: xr.Dataset, time: str) -> dict[str, xr.DataArray]:
+    """Sine and cosine of the hour of the day, each over `time`."""
+    return _on_a_circle("hour_of_day", day_angle, ds, time)
+
+
+def _on_a_circle(
+    name: str, angle: Callable[[xr.DataArray], np.ndarray], ds: xr.Dataset, time: str
+) -> dict[str, xr.DataArray]:
     if time not in ds.coords or not is_dates(ds[time]):
         raise DataError(
-            f"derived 'day_of_year' needs dates along {time!r}; "
+            f"derived {name!r} needs dates along {time!r}; "
             "give the time axis CF units such as 'days since 2000-01-01', or leave it out"
         )
-    angle = year_angle(ds[time])
-    return {f"day_of_year_{f.__name__}": xr.DataArray(f(angle), dims=(time,)) for f in (np.sin, np.cos)}
+    angles = angle(ds[time])
+    return {f"{name}_{f.__name__}": xr.DataArray(f(angles), dims=(time,)) for f in (np.sin, np.cos)}
 
 
 def latitude(ds: xr.Dataset, time: str) -> dict[str, xr.DataArray]:
@@ -50,6 +66,7 @@ def longitude(ds: xr.Dataset, time: str) -> dict[str, xr.DataArray]:
 
 DERIVED: dict[str, Callable[[xr.Dataset, str], dict[str, xr.DataArray]]] = {
     "day_of_year": day_of_year,
+    "hour_of_day": hour_of_day,
     "latitude": latitude,
     "longitude": longitude,
 }
@@ -61,7 +78,7 @@ def derived(ds: xr.Dataset, names: Sequence[str], time: str) -> xr.Dataset:
     Parameters
     ----------
     ds : Dataset
-    names : sequence of {"day_of_year", "latitude", "longitude"}
+    names : sequence of {"day_of_year", "hour_of_day", "latitude", "longitude"}
     time : str
         The dimension of time.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,10 @@ from da4dvar.fields.runs import Runs, gap_lengths
 
 # Longer runs say little: half of a series hidden is another series.
 LONGEST = 0.25
+# Errors under one cloud are alike: a score, and an interval even more, needs many of them.
+SHAPES = 40
+SMALLEST = 1 / 16
+GOLDEN = (5**0.5 - 1) / 2
 
 
 def hidden_points(
@@ -25,7 +30,8 @@ def hidden_points(
     """Some of the observed points of a variable, chosen as its gaps would.
 
     A field over two dimensions or more, for as long as its gaps last, loses what is not seen at other times,
-    as if its clouds had moved. Series, one by one, lose runs of steps, as long as their gaps.
+    as if its clouds had moved: in boxes, so small that there are some 40 of these, spread evenly over the
+    time. Series, one by one, lose runs of steps, as long as their gaps.
 
     Parameters
     ----------
@@ -128,20 +134,28 @@ def own_lengths(observed: xr.DataArray, time: str, number: int = 20) -> list[int
 def _shapes(
     observed: xr.DataArray, time: str, fraction: float, generator: np.random.Generator
 ) -> xr.DataArray:
-    seen = observed.transpose(time, ...).values
+    order = (time, *sorted((d for d in observed.dims if d != time), key=str))
+    seen = observed.transpose(*order).values
     wanted = fraction * seen.sum()
     hidden = np.zeros_like(seen)
     lengths = own_lengths(observed, time)
-    # No more than half of what is wanted at once, or a single cloud would be all of it.
     usual = seen.sum() * (1 - seen.mean()) / len(seen)
-    most = max(1, int(0.5 * wanted / max(usual, 1)))
-    for _ in range(100 * len(seen)):
+    part = float(np.clip(wanted / max(SHAPES * usual * np.mean(lengths), 1), SMALLEST, 1))
+    box = [math.ceil(n * part ** (1 / (seen.ndim - 1))) for n in seen.shape[1:]]
+    # No more than half of what is wanted at once, or a single cloud would be all of it.
+    most = max(1, int(0.5 * wanted / max(usual * part, 1)))
+    begin = generator.random()
+    for number in range(100 * len(seen)):
         if hidden.sum() >= wanted:
             break
         steps = min(int(generator.choice(lengths)), most, len(seen) // 2)
-        first, other = generator.integers(len(seen) - steps + 1, size=2)
-        hidden[first : first + steps] |= seen[first : first + steps] & ~seen[other : other + steps]
-    order = (time, *(d for d in observed.dims if d != time))
+        places = len(seen) - steps + 1
+        # A sequence of low discrepancy: however many there are, they are spread evenly.
+        first, other = int((begin + number * GOLDEN) % 1 * places), int(generator.integers(places))
+        corner = [int(generator.integers(n - b + 1)) for n, b in zip(seen.shape[1:], box, strict=True)]
+        cells = tuple(slice(c, c + b) for c, b in zip(corner, box, strict=True))
+        at, there = (slice(first, first + steps), *cells), (slice(other, other + steps), *cells)
+        hidden[at] |= seen[at] & ~seen[there]
     return xr.DataArray(hidden, dims=order, coords=observed.coords).transpose(*observed.dims)
 
 

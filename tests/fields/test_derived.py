@@ -28,6 +28,14 @@ def test_day_of_year_goes_round_a_circle_once_a_year(calendar: str, year: float)
     np.testing.assert_allclose(angle, 2 * np.pi * np.arange(300) / year, atol=1e-9)
 
 
+def test_hour_of_day_goes_round_a_circle_once_a_day() -> None:
+    """At six the sine is one, at noon the cosine is minus one, and so again the next day."""
+    ds = xr.Dataset(coords={"time": xr.date_range("2001-01-01", periods=8, freq="6h")})
+    found = derived(ds, ["hour_of_day"], "time")
+    np.testing.assert_allclose(found.hour_of_day_sin, [0, 1, 0, -1] * 2, atol=1e-9)
+    np.testing.assert_allclose(found.hour_of_day_cos, [1, 0, -1, 0] * 2, atol=1e-9)
+
+
 def test_longitude_is_the_same_from_0_and_from_minus_180() -> None:
     """A file of the other convention has the same covariates."""
     ds = sea()

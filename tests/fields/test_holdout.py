@@ -37,10 +37,22 @@ def test_about_as_many_observed_points_as_asked_for(observed: xr.DataArray) -> N
 
 
 def test_fields_lose_what_another_time_does_not_see() -> None:
-    """With two kinds of clouds, a time loses all that it has, or nothing."""
+    """A column that every time sees is never hidden."""
     observed = clouds()
-    part = hidden_points(observed, "time", 0.2, 0).sum(("y", "x")) / observed.sum(("y", "x"))
-    assert set(np.unique(part)) == {0.0, 1.0}
+    observed[:, :, 4] = True
+    hidden = hidden_points(observed, "time", 0.2, 0)
+    assert hidden.any()
+    assert not hidden.isel(x=4).any()
+
+
+def test_what_fields_lose_is_spread_over_the_time() -> None:
+    """Clouds that stay for ten of 400 steps: each eighth of the time loses something like its part."""
+    sides = np.random.default_rng(2).integers(2, size=40).repeat(10)
+    seen = (np.arange(12)[None] < 6) == sides[:, None].astype(bool)
+    observed = xr.DataArray(np.broadcast_to(seen[:, None], (400, 8, 12)).copy(), dims=("time", "y", "x"))
+    hidden = hidden_points(observed, "time", 0.05, 0).coarsen(time=50).sum().sum(("y", "x"))
+    assert (hidden > 0.2 * hidden.mean()).all()
+    assert (hidden < 3 * hidden.mean()).all()
 
 
 def test_the_order_of_dimensions_does_not_matter() -> None:
