@@ -55,6 +55,7 @@ def analyse(
     progress: Progress | None = None,
     ensemble: Ensemble | None = None,
     seed: int = 0,
+    precision: str = "float32",
 ) -> Analysis:
     """The minimisation for data under the model's names, and its ensemble.
 
@@ -62,7 +63,7 @@ def analyse(
     ----------
     model : Interpolator
     conformed : Conformed
-    observation_error, batch_size, progress, seed
+    observation_error, batch_size, progress, seed, precision
         See :meth:`da4dvar.Interpolator.interpolate`.
     ensemble : Ensemble, optional
         Whose members are to be solved as well.
@@ -98,7 +99,7 @@ def analyse(
     own = {str(n): [str(d) for d in c.dims] for n, c in given.items()}
     firsts = first_sensors(model)
     solve = window_solver(
-        frozen, model.layout, model.initial, model.time, known, own, firsts, model.correction
+        frozen, model.layout, model.initial, model.time, known, own, firsts, model.correction, precision
     )
     aside = padded.sizes["variable"] - len(model.layout.variables)
     runs = 1 if ensemble is None else 1 + ensemble.members

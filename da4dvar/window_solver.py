@@ -15,6 +15,8 @@ from da4dvar.fields.windows import Solve
 from da4dvar.layout import Layout
 from da4dvar.variational.model import VariationalModel
 
+PRECISIONS = ("float32", "bfloat16")
+
 
 def window_solver(
     model: VariationalModel,
@@ -25,6 +27,7 @@ def window_solver(
     covariates: Mapping[str, Collection[str]] | None = None,
     first: Sequence[int] | None = None,
     correction: Sequence[float] = (),
+    precision: str = "float32",
 ) -> Solve:
     """The minimisation of U for windows of normalised observations.
 
@@ -44,12 +47,16 @@ def window_solver(
     correction : sequence of float, optional
         For each variable, how far to go from the first guess to what the model makes of it; all the way
         if not given.
+    precision : {"float32", "bfloat16"}
+        Of what convolutions multiply; the state and the cost stay in float32.
 
     Returns
     -------
     callable
         See :func:`da4dvar.fields.windows.overlap_add`.
     """
+    if precision not in PRECISIONS:
+        raise DataError(f"precision is {precision!r}, expected {' or '.join(PRECISIONS)}")
     axis = layout.dims.index(time) + 2 if time in layout.dims else None
     device = next(model.parameters()).device
     given = dict(covariates or {})
@@ -70,13 +77,14 @@ def window_solver(
         c = None
         if given:
             c = torch.from_numpy(np.stack([fold(w, list(given.values()), layout) for w in last])).to(device)
-        with torch.no_grad():
+        mixed = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+        with torch.no_grad(), mixed:
             found = model(*(torch.from_numpy(f).to(device) for f in folded), covariates=c)
         costs = torch.stack([found.observation[-1], found.prior[-1]])
-        x = found.x.cpu().numpy().reshape(x0.shape)
+        x = found.x.float().cpu().numpy().reshape(x0.shape)
         if known and correction:
             along = np.asarray(correction, dtype="float32").reshape(-1, *[1] * (x.ndim - 2))
             x = x0 + along * (x - x0)
-        return x, costs.cpu().numpy()
+        return x, costs.float().cpu().numpy()
 
     return solve

@@ -100,6 +100,7 @@ def test_what_is_there_is_not_replaced_by_accident(folder) -> None:
         ([], "expected either --model NAME or --fit"),
         (["--fit", "--model", "lorenz96"], "expected either --model NAME or --fit"),
         (["--fit", "--observation-error", "1"], "--observation-error is for a model that is there"),
+        (["--fit", "--precision", "bfloat16"], "--precision is for a model that is there"),
         (["--fit", "--minutes", "0"], "--minutes 0: expected above 0"),
         (["--fit", "--dim", "time=day"], "has no dimension 'day'"),
         (["--fit", "--variable", "pm=pn"], "did you mean 'pm'"),

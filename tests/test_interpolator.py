@@ -63,6 +63,17 @@ def test_lazy_in_lazy_out(model, gappy):
     assert all(lazy[n].chunks is not None for n in ("sst", "sst_flag", "prior_term"))
 
 
+def test_bfloat16_is_nearly_the_same(model, gappy):
+    """Rounding to eight bits moves the estimate by less than a hundredth of its spread."""
+    exact, rounded = (model.interpolate(gappy, precision=p) for p in ("float32", "bfloat16"))
+    moved = float(np.sqrt(((exact.sst - rounded.sst) ** 2).mean()))
+    assert 0 < moved < 0.01 * float(exact.sst.std())
+    assert rounded.sst.dtype == exact.sst.dtype
+    assert rounded.prior_term.dtype == exact.prior_term.dtype
+    with pytest.raises(DataError, match="expected float32 or bfloat16"):
+        model.interpolate(gappy, precision="half")
+
+
 def test_keep_observed_keeps_every_bit(model, gappy):
     """Observed values survive `keep_observed` bit for bit, and no other cell is touched."""
     analysis, kept = model.interpolate(gappy), model.interpolate(gappy, keep_observed=True)

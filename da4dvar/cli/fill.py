@@ -46,6 +46,9 @@ def interpolate(
     interval: Intervals = None,
     overwrite: Overwrite = False,
     batch_size: Annotated[int, typer.Option(help="Windows solved at once.", min=1)] = 16,
+    precision: Annotated[
+        str, typer.Option(help="Of the convolutions: float32, or bfloat16, which is faster.")
+    ] = "float32",
     minutes: Annotated[float, typer.Option(help="With --fit: minutes of training.")] = 10.0,
     method: Annotated[
         str, typer.Option(help="With --fit: learned, a baseline, or auto for the best of all.")
@@ -79,8 +82,12 @@ def interpolate(
     size, levels = ensemble_size(members, std), interval or []
     if fit == (model is not None):
         raise DataError("expected either --model NAME or --fit, which learns from the data set itself")
-    if fit and observation_error is not None:
-        raise DataError("--observation-error is for a model that is there; leave it out with --fit")
+    for option, given in (
+        ("--observation-error", observation_error is not None),
+        ("--precision", precision != "float32"),
+    ):
+        if fit and given:
+            raise DataError(f"{option} is for a model that is there; leave it out with --fit")
     if fit:
         from da4dvar.fit_file import fill_by_fit, table_of, write_recipe
 
@@ -135,6 +142,7 @@ def interpolate(
             members=size,
             interval=levels,
             seed=seed,
+            precision=precision,
         )
         write_dataset(add_history(filled, command()), output, overwrite)
     if not quiet:
