@@ -1,0 +1,77 @@
+"""One solve, or one training step, of a field's usual sizes: 1 × 15 × 240 × 240, 15 iterations.
+
+python recipes/speed/field.py [--work step] [--precision bfloat16] [--checkpoint]
+
+The prior has the layers of `ocean4dvarnet` 1.0.6 (3 × 3 throughout, 64 channels), the LSTM 96: the same
+products. `published.py` runs that package on the same. Said in JSON: seconds, FLOPs, GiB above the start.
+"""
+
+from __future__ import annotations
+
+import torch
+from flops import Flops
+from measuring import arguments, best, resident, told
+from torch import Tensor, nn
+
+from da4dvar.variational.cost import VariationalCost
+from da4dvar.variational.model import VariationalModel
+from da4dvar.variational.solvers.lstm import ConvLSTM
+
+SHAPE = (1, 15, 240, 240)
+ITERATIONS, PRIOR, LSTM = 15, 64, 96
+
+
+class BilinearAutoEncoder(nn.Module):
+    """Φ(x) = D [B₁ z, (B₂ z)²], z = C₂ ReLU(C₁ x), each a 3 × 3 convolution."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        sizes = [(channels, width), (width, width), (width, width), (width, width), (2 * width, channels)]
+        maps = [nn.Conv2d(a, b, 3, padding=1) for a, b in sizes]
+        self.lift, self.hidden, self.linear, self.root, self.project = maps
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = self.hidden(torch.relu(self.lift(x)))
+        return self.project(torch.cat([self.linear(z), self.root(z).square()], dim=1))
+
+
+def problem() -> tuple[VariationalModel, Tensor, Tensor]:
+    """A model with random weights, observations and their mask."""
+    torch.manual_seed(0)
+    prior = BilinearAutoEncoder(SHAPE[1], PRIOR)
+    solver = ConvLSTM(SHAPE[1], ("zero", "zero"), width=LSTM, iterations=ITERATIONS, output="convolutional")
+    y, mask = torch.randn(SHAPE), torch.rand(SHAPE) < 0.05
+    return VariationalModel(VariationalCost(prior), solver), y, mask
+
+
+def main(work: str, precision: str, checkpoint: bool, times: int) -> None:
+    """Measure one of both."""
+    model, y, mask = problem()
+    x0 = torch.zeros(SHAPE)
+    mixed = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")
+
+    def solve() -> None:
+        with torch.no_grad(), mixed:
+            model(y, mask, x0)
+
+    def step() -> None:
+        model.zero_grad()
+        with mixed:
+            x = model(y, mask, x0, checkpoint=checkpoint).x if checkpoint else model(y, mask, x0).x
+        (x - y).square().mean().backward()
+
+    if work == "solve":
+        model.requires_grad_(False)
+    run = {"solve": solve, "step": step}[work]
+    before = resident()
+    with Flops() as counter:
+        run()
+    seconds = best(run, times)
+    told({"seconds": seconds, "gib": resident() - before, "gflop": counter.total / 1e9})
+
+
+if __name__ == "__main__":
+    given = arguments(
+        __doc__, ("--work", "solve"), ("--precision", "float32"), ("--checkpoint", False), ("--times", 2)
+    )
+    main(given.work, given.precision, given.checkpoint, given.times)

@@ -1,0 +1,28 @@
+"""FLOPs of the products and convolutions of a piece of work, derivatives of derivatives with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+
+class Flops(TorchDispatchMode):
+    """Counts what is computed in its context.
+
+    Attributes
+    ----------
+    total : int
+        Multiplications and additions.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = function(*args, **(kwargs or {}))
+        if (count := flop_registry.get(function._overloadpacket)) is not None:
+            self.total += count(*args, **(kwargs or {}), out_val=out)
+        return out

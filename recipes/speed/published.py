@@ -1,0 +1,46 @@
+"""What `field.py` measures, of `ocean4dvarnet` 1.0.6, in an environment of its own (see the README).
+
+python recipes/speed/published.py [--work step]
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import torch
+from measuring import arguments, best, resident, told
+from ocean4dvarnet.models import BaseObsCost, BilinAEPriorCost, ConvLstmGradModel, GradSolver
+
+# Those of field.py, which this environment cannot import.
+SHAPE = (1, 15, 240, 240)
+ITERATIONS, PRIOR, LSTM = 15, 64, 96
+
+
+def main(work: str, times: int) -> None:
+    """Measure one of both."""
+    torch.manual_seed(0)
+    solver = GradSolver(
+        BilinAEPriorCost(SHAPE[1], PRIOR), BaseObsCost(), ConvLstmGradModel(SHAPE[1], LSTM), ITERATIONS
+    )
+    seen, truth = torch.randn(SHAPE), torch.randn(SHAPE)
+    seen[torch.rand(SHAPE) >= 0.05] = torch.nan
+    batch = SimpleNamespace(input=seen, tgt=truth)
+
+    def solve() -> None:
+        with torch.no_grad():
+            solver(batch)
+
+    def step() -> None:
+        solver.zero_grad()
+        (solver(batch) - truth).square().mean().backward()
+
+    solver.train(work == "step")
+    run = {"solve": solve, "step": step}[work]
+    before = resident()
+    seconds = best(run, times)
+    told({"seconds": seconds, "gib": resident() - before})
+
+
+if __name__ == "__main__":
+    given = arguments(__doc__, ("--work", "solve"), ("--times", 2))
+    main(given.work, given.times)

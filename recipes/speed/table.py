@@ -1,0 +1,101 @@
+"""The table of this recipe's README, all of it measured in one run on whatever machine it is started on.
+
+python recipes/speed/table.py [--other PYTHON] [--threads 1]
+
+`--other` is the interpreter of an environment with `ocean4dvarnet` (see the README); without it those rows are
+left out.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from measuring import arguments, asked
+
+from da4dvar.evaluation import as_columns
+
+Row = list[str]
+
+
+def against_published(other: str, threads: int, gflops: float) -> list[Row]:
+    """One solve and one training step of a field."""
+    rows = []
+    for work, name in (("solve", "one solve, 1×15×240×240"), ("step", "one training step, same sizes")):
+        ours = asked("field.py", "--work", work, threads=threads)
+        half = asked("field.py", "--work", work, "--precision", "bfloat16", threads=threads)
+        lean = asked("field.py", "--work", work, "--checkpoint", threads=threads) if work == "step" else ours
+        share = 100 * ours["gflop"] / ours["seconds"] / gflops
+        rows.append([f"{name}: share of the largest throughput", f"{share:.0f} %", "", ""])
+        rows.append([f"{name}, bfloat16", *against(ours["seconds"], half["seconds"], "s", "float32")])
+        if lean is not ours:
+            rows.append([f"{name}, checkpointed", *against(ours["seconds"], lean["seconds"], "s", "without")])
+        if other:
+            theirs = asked("published.py", "--work", work, python=other, threads=threads)
+            rows.append([name, *against(theirs["seconds"], ours["seconds"], "s", "ocean4dvarnet")])
+            rows.append([f"{name}, memory", *against(theirs["gib"], lean["gib"], "GiB", "ocean4dvarnet")])
+    return rows
+
+
+def against(theirs: float, ours: float, unit: str, what: str) -> Row:
+    """Ours, what it is compared with, and how many times less it is."""
+    return [f"{ours:.2f} {unit}", f"{what}: {theirs:.2f} {unit}", f"{theirs / ours:.2f}"]
+
+
+def timed(*command: str) -> float:
+    """The fewest wall-clock seconds of five runs."""
+    seconds = []
+    for _ in range(5):
+        began = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)
+
+
+def main(other: str, threads: int) -> None:
+    """Measure, and print."""
+    machine = asked("machine.py", threads=threads)
+    gflops = machine.pop("GFLOP/s")
+    rows: list[Row] = [["work", "here", "compared with", "times less"]]
+    rows += against_published(other, threads, gflops)
+    year = asked("year.py", threads=threads)
+    first, *others = [name.removesuffix(", s") for name in year if name.endswith(", s")]
+    for name in others:
+        rows.append(
+            [
+                f"a year, file to file, {name}, RMSE {year[f'{name}, RMSE']:.4f}",
+                *against(year[f"{first}, s"], year[f"{name}, s"], "s", first),
+            ]
+        )
+    rows[-1][2] += f", RMSE {year[f'{first}, RMSE']:.4f}"
+    lorenz = asked("lorenz.py", threads=threads)
+    rows.append(
+        [
+            "Lorenz-96, 256 series, 20 iterations",
+            *against(lorenz["convolutions, s"], lorenz["shifts, s"], "s", "1-channel convolutions"),
+        ]
+    )
+    rows.append(
+        [
+            "Levenberg-Marquardt, 64 series of 200×40",
+            *against(lorenz["sparse, s"], lorenz["batched, s"], "s", "scipy sparse solves"),
+        ]
+    )
+    spread = max(machine.values()) / min(machine.values())
+    rows.append(["time per cell and iteration, largest over smallest", f"{spread:.2f}", "", ""])
+    python = [sys.executable, "-m", "da4dvar", "--help"]
+    rows.append(["da4dvar --help", f"{timed(*python):.2f} s", "", ""])
+    rows.append(["import da4dvar", f"{timed(sys.executable, '-c', 'import da4dvar'):.2f} s", "", ""])
+    print(f"{threads} thread(s), largest convolution throughput {gflops:.0f} GFLOP/s")
+    print(as_columns(rows))
+    print(
+        "microseconds per cell, channel and iteration: "
+        + ", ".join(f"{k} {v:.3f}" for k, v in machine.items())
+    )
+
+
+if __name__ == "__main__":
+    given = arguments(__doc__, ("--other", ""), ("--threads", 1))
+    main(given.other and str(Path(given.other).absolute()), given.threads)

@@ -1,0 +1,56 @@
+"""A year of daily fields from NetCDF to NetCDF: the default windows, and one window a day.
+
+python recipes/speed/year.py [--year 2010]
+
+RMSE on the unobserved cells under tracks. One window a day is what `ocean4dvarnet` 1.0.6 does if it is told no
+strides.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from measuring import arguments, told
+
+from da4dvar.experiment import hide
+from da4dvar.fields.store import open_dataset, write_dataset
+from da4dvar.modelfile import load
+
+DATA = Path(__file__).parents[2] / "datasets/oisst-tasman/oisst_tasman_1990_2011.nc"
+# Overlap of windows of 15 days, and precision.
+RUNS = {
+    "a window a day": (14 / 15, "float32"),
+    "default windows": (None, "float32"),
+    "default windows, bfloat16": (None, "bfloat16"),
+    "half-overlapping windows, bfloat16": (0.5, "bfloat16"),
+}
+
+
+def main(year: str, model: str) -> None:
+    """Seconds and error of each."""
+    truth = open_dataset(DATA).sel(time=year).load()
+    seen = hide(truth, "tracks", 0.035, seed=11)
+    unseen = truth.sst.where(seen.sst.isnull())
+    results = {}
+    with tempfile.TemporaryDirectory() as folder:
+        write_dataset(seen, f"{folder}/gappy.nc")
+        for name, (overlap, precision) in RUNS.items():
+            interpolator = load(model)
+            if overlap is not None:
+                layout = interpolator.layout
+                interpolator.layout = replace(layout, overlap={**layout.overlap, "time": overlap})
+            began = time.perf_counter()
+            filled = interpolator.interpolate(open_dataset(f"{folder}/gappy.nc"), precision=precision)
+            write_dataset(filled, f"{folder}/filled.nc", overwrite=True)
+            results[f"{name}, s"] = time.perf_counter() - began
+            results[f"{name}, RMSE"] = float(np.sqrt(((filled.sst - unseen) ** 2).mean()))
+    told(results)
+
+
+if __name__ == "__main__":
+    given = arguments(__doc__, ("--year", "2010"), ("--model", "oisst-tasman"))
+    main(given.year, given.model)
