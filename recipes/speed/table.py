@@ -2,8 +2,8 @@
 
 python recipes/speed/table.py [--other PYTHON] [--threads 1]
 
-`--other` is the interpreter of an environment with `ocean4dvarnet` (see the README); without it those rows are
-left out.
+`--other` is the interpreter of an environment with `ocean4dvarnet` (see the README); without it those rows
+are left out.
 """
 
 from __future__ import annotations

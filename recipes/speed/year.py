@@ -2,7 +2,7 @@
 
 python recipes/speed/year.py [--year 2010]
 
-RMSE on the unobserved cells under tracks. One window a day is what `ocean4dvarnet` 1.0.6 does if it is told no
+RMSE on the unobserved cells under tracks. One window a day is what `ocean4dvarnet` 1.0.6 does if told no
 strides.
 """
 
