@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from da4dvar.uncertainty_scores import LEVELS, UncertaintyScore, uncertainty_sco
 
 Say = Callable[[str], None]
 LEARNED = "learned"
+BOTH = "combination"
 # Classes of gaps, in steps: up to and including each.
 CLASSES = (1, 3, 7, 14, 30)
 # Part of the minutes given that first guesses may take.
@@ -58,10 +59,14 @@ class Scores:
 
     def best(self) -> str:
         """The method with the lowest error, each variable's in units of the best of it."""
+        return self.ranked()[0]
+
+    def ranked(self) -> list[str]:
+        """The methods, that with the lowest error first."""
         totals = [k for k, c in enumerate(self.columns) if c.endswith("all")]
         rows = {name: np.array([row[k] for k in totals]) for name, row in self.methods.items()}
         least = np.nanmin(np.stack(list(rows.values())), axis=0)
-        return min(rows, key=lambda name: float(np.nan_to_num((rows[name] / least).mean(), nan=np.inf)))
+        return sorted(rows, key=lambda name: float(np.nan_to_num((rows[name] / least).mean(), nan=np.inf)))
 
     def of(self, method: str, variable: str) -> float:
         """The error of a method on all points of a variable."""
@@ -174,12 +179,19 @@ def fit_to(
     baselines = {name: config.build("baseline", table) for name, table in offered.items()}
     begun = Recipe(tables, Path()).data("validation")
     scores, seconds = scored(baselines, begun, time)
+    # Few points may take one for the other of the best two; their mean is worse than neither by much.
+    pair = scores.ranked()[:2]
+    offered[BOTH] = {"kind": "combination", "methods": [offered[name] for name in pair]}
+    baselines[BOTH] = config.build("baseline", offered[BOTH])
+    joined, taken = scored({BOTH: baselines[BOTH]}, begun, time)
+    scores, seconds = replace(scores, methods=scores.methods | joined.methods), seconds | taken
     if "first_guess" not in tables:
         guess = scores.best()
+        what = f"the mean of {' and '.join(pair)}" if guess == BOTH else guess
         tables["first_guess"] = offered[guess]
         draws = GUESSING * 60 * minutes / max(seconds[guess], 0.1)
         tables["train"]["draws"] = int(np.clip(draws, 2, MOST_DRAWS))
-        say(f"first guess: {guess}, the best baseline on points hidden for the choice")
+        say(f"first guess: {what}, the best baseline on points hidden for the choice")
     tables.setdefault("uncertainty", {"members": MEMBERS})
     if "steps" not in tables["train"]:
         tables["train"]["steps"] = steps_in(Recipe(tables, Path()), 60 * minutes)
