@@ -19,6 +19,7 @@ from da4dvar.testing import seeded
 from da4dvar.training import EndToEnd, Training
 from da4dvar.variational.dynamics.bilinear import Bilinear
 from da4dvar.variational.priors.flow import Flow
+from da4dvar.variational.solvers.gradient_descent import GradientDescent
 from da4dvar.variational.solvers.lstm import ConvLSTM
 
 PLAN = {"batch": 4, "validate_every": 2, "validation_samples": 4, "devices": "cpu"}
@@ -221,3 +222,12 @@ def test_dynamics_are_not_learned_from_gaps(tmp_path):
     """A truth that is not complete is refused before anything is learned."""
     with pytest.raises(RecipeError, match="the truth has gaps"):
         fit_neural_ode(tmp_path, gappy=True, prior_steps=5)
+
+
+def test_a_solver_that_cannot_run_its_iterations_again_is_refused():
+    """The message names the solver and what to do, before anything is trained."""
+    model = tiny_interpolator()
+    model.model.solver = GradientDescent(0.1, iterations=2)
+    truth, plan = make_sst(70, seed=1), Training(steps=4, checkpoint_iterations=True, **PLAN)
+    with pytest.raises(RecipeError, match="class GradientDescent cannot run its iterations again; leave it"):
+        model.fit(truth, truth=truth, gaps=Random(0.4), training=plan)
