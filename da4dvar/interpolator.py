@@ -152,6 +152,7 @@ class Interpolator:
         folder: str | Path | None = None,
         resume: bool = False,
         progress: bool = False,
+        devices: int = 1,
     ) -> Self:
         """Learn the prior, the weights of U and the solver, on the error of the reconstruction.
 
@@ -178,6 +179,8 @@ class Interpolator:
             Go on from the last checkpoint in `folder`.
         progress : bool
             Show a progress bar.
+        devices : int
+            Processes, or GPUs, that share every batch; see :func:`da4dvar.training.train`.
 
         Returns
         -------
@@ -205,7 +208,7 @@ class Interpolator:
         checked = samples(self, validation, validation_truth, hidden, noise, 1, training.seed + 1)
         with tempfile.TemporaryDirectory() as temporary:
             place = Path(temporary if folder is None else folder)
-            score = train(self.model, learned, checked, training, place, resume, progress)
+            score = train(self.model, learned, checked, training, place, resume, progress, devices)
         if self.first_guess is not None and training.steps:
             count, seed = 4 * training.validation_samples, training.seed + 1
             self.correction = correction_of(self.frozen(), checked, count, seed)

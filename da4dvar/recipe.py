@@ -198,6 +198,7 @@ class Recipe:
         resume: bool = False,
         progress: bool = False,
         start: Interpolator | None = None,
+        devices: int = 1,
     ) -> Interpolator:
         """Train the recipe's model.
 
@@ -212,6 +213,8 @@ class Recipe:
         start : Interpolator, optional
             A model of the same prior and solver, whose weights to start from; that of the recipe's
             `start` if not given. A chain may start from a model whose solver is like its first.
+        devices : int
+            Processes, or GPUs, that share every batch.
 
         Raises
         ------
@@ -245,6 +248,7 @@ class Recipe:
             folder=folder,
             resume=resume,
             progress=progress,
+            devices=devices,
         )
         interpolator.provenance = {
             "title": self.tables.get("title", ""),

@@ -7,42 +7,43 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.plugins.environments import LightningEnvironment
+from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, default_collate
 
+from da4dvar.batches import Drawn, Share
+from da4dvar.distributed import check_shares, kind_of_device, run_on
 from da4dvar.errors import RecipeError
 from da4dvar.fields.samples import Samples
-from da4dvar.variational.dynamics.identification import learn_dynamics
+from da4dvar.prior_training import learn_prior
 from da4dvar.variational.model import VariationalModel
-from da4dvar.variational.priors.flow import Flow
 from da4dvar.variational.solvers.base import Solver
 from da4dvar.variational.solvers.chain import Chain
-
-# Windows that the prior is learned from by itself: each step of that goes through all of them.
-PRIOR_WINDOWS = 64
 
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
     """Lightning without its advice about the machine, for as long as it is needed."""
-    logger = logging.getLogger("pytorch_lightning")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="pytorch_lightning")
             yield
     finally:
-        logger.setLevel(before)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 @dataclass(frozen=True)
@@ -165,55 +166,6 @@ def reconstruction_loss(
     return loss.mean(), error.detach()
 
 
-@dataclass
-class Drawn(Dataset):
-    """Samples by number: the same number and seed give the same sample, on any worker."""
-
-    samples: Samples
-    count: int
-    seed: int
-    first: int = field(default=0)
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
-        generator = np.random.default_rng([self.seed, self.first + index])
-        return self.samples.draw(generator)
-
-
-def learn_prior(model: VariationalModel, samples: Samples, training: Training) -> float:
-    """Learn the dynamics of a model's prior by themselves, from windows of the truth.
-
-    Returns
-    -------
-    float
-        The root mean square error of the forecast from one time to the next, in normalised units.
-
-    Raises
-    ------
-    RecipeError
-        If the prior has no dynamics to learn, or a window of the truth has gaps.
-    """
-    prior = model.cost.prior
-    if not isinstance(prior, Flow):
-        raise RecipeError(
-            f"train: prior_steps is {training.prior_steps}, but a prior of class {type(prior).__name__} has "
-            "no dynamics to learn; leave prior_steps out, or take a flow of bilinear dynamics"
-        )
-    windows = [Drawn(samples, PRIOR_WINDOWS, training.seed + 2)[k] for k in range(PRIOR_WINDOWS)]
-    if not all(window["sought"].all() for window in windows):
-        raise RecipeError(
-            f"train: prior_steps is {training.prior_steps}, but the truth has gaps; leave prior_steps out, "
-            "or give a truth that is complete"
-        )
-    series = torch.from_numpy(np.stack([window["target"] for window in windows]))
-    try:
-        return learn_dynamics(prior, series, training.prior_steps)
-    except ValueError as error:
-        raise RecipeError(f"train: prior_steps is {training.prior_steps}, but {error}") from error
-
-
 class EndToEnd(lightning.LightningModule):
     """The training loop's view of a model: loss, score, rate and number of iterations."""
 
@@ -242,8 +194,15 @@ class EndToEnd(lightning.LightningModule):
         loss, error = reconstruction_loss(
             self.model, sample, plan.nu, plan.observation_fit, plan.checkpoint_iterations
         )
-        self.log("train_rmse", error.mean().sqrt())
+        mean_loss, square = self.over_all(torch.stack([loss.detach(), error.mean()]), "mean")
+        self.log_dict({"train_rmse": square.sqrt(), "train_loss": mean_loss})
         return loss
+
+    def over_all(self, values: Tensor, how: str) -> Tensor:
+        """The "mean" or "sum" of values over all processes; as they are in the only one."""
+        alone = self._trainer is None or self.trainer.world_size == 1
+        # Lightning reduces in place.
+        return values if alone else self.trainer.strategy.reduce(values.clone(), reduce_op=how)
 
     def validation_step(self, sample: dict[str, Tensor], _: int) -> None:
         self.solver.iterations = self.final_iterations
@@ -252,8 +211,12 @@ class EndToEnd(lightning.LightningModule):
         self.squares.append(error)
 
     def on_validation_epoch_end(self) -> None:
-        score = torch.cat(self.squares).mean().sqrt()
+        squares = torch.cat(self.squares)
         self.squares.clear()
+        # Processes may have seen different numbers of samples: not the mean of their means.
+        count = torch.full_like(squares[0], len(squares))
+        share = self.over_all(count, "sum") / count
+        score = (self.over_all(squares.mean() / share, "sum")).sqrt()
         self.log("validation_rmse", score, prog_bar=True)
 
     def configure_optimizers(self) -> Any:
@@ -284,6 +247,7 @@ def train(
     folder: Path,
     resume: bool = False,
     progress: bool = False,
+    devices: int = 1,
 ) -> float:
     """Train a model in place and leave it with the weights of the best validation.
 
@@ -298,25 +262,22 @@ def train(
         Go on from the last checkpoint in `folder`, if there is one.
     progress : bool
         Show a progress bar.
+    devices : int
+        Processes, each with a GPU or a part of the processor, that share every batch; the result is that of
+        one to rounding, and a checkpoint of some may be resumed on others.
 
     Returns
     -------
     float
         The best root mean square error on the validation samples, in normalised units.
+
+    Raises
+    ------
+    RecipeError
+        If the solver, the prior or the number of devices do not go with the training.
     """
-    with quiet_lightning():
-        return _train(model, samples, validation, training, folder, resume, progress)
-
-
-def _train(
-    model: VariationalModel,
-    samples: Samples,
-    validation: Samples,
-    training: Training,
-    folder: Path,
-    resume: bool,
-    progress: bool,
-) -> float:
+    check_shares(training.batch, training.validation_samples, devices)
+    kind = kind_of_device(training.devices, devices) if devices > 1 else training.devices
     if training.steps == 0:
         if training.prior_steps:
             learn_prior(model, samples, training)
@@ -328,51 +289,88 @@ def _train(
             "its iterations again; leave it out, or take a solver of kind 'lstm'"
         )
     module = EndToEnd(VariationalModel(model.cost, solver), training)
-    # Evened out, so that the last validation falls on the last steps.
-    interval = training.steps // max(1, round(training.steps / training.validate_every))
-    best = ModelCheckpoint(folder, "best", monitor="validation_rmse", enable_version_counter=False)
-    latest = ModelCheckpoint(folder, "last", enable_version_counter=False)
     last = folder / "last.ckpt"
     done = 0
     if resume and last.exists():
         done = torch.load(last, weights_only=True, map_location="cpu")["global_step"]
-    callbacks: list = [best, latest, *([TQDMProgressBar(refresh_rate=10)] if progress else [])]
-    trainer = lightning.Trainer(
-        accelerator="gpu" if training.devices == "cuda" else training.devices,
-        devices=1,
-        precision=training.precision,
-        max_steps=training.steps,
-        val_check_interval=interval,
-        check_val_every_n_epoch=None,
-        gradient_clip_val=training.clip,
-        inference_mode=False,
-        num_sanity_val_steps=0,
-        callbacks=callbacks,
-        # A log of its own for what follows a restart: the logger would delete the earlier one.
-        logger=CSVLogger(folder, "", f"from-step-{done}" if done else "", flush_logs_every_n_steps=10),
-        log_every_n_steps=10,
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-        default_root_dir=folder,
-    )
-    # A resumed loop counts the batches it had before, but reads from the first: the samples move on.
-    count = training.steps * training.batch
-    drawn = Drawn(samples, count, training.seed, first=done * training.batch)
-    checked = Drawn(validation, training.validation_samples, training.seed + 1)
     if training.prior_steps and not done:
         learn_prior(model, samples, training)
     if done < training.steps:
-        trainer.fit(
-            module,
-            DataLoader(drawn, training.batch),
-            DataLoader(checked, training.batch),
-            ckpt_path=last if done else None,
-            weights_only=True,
-        )
+        unused = devices > 1 and leaves_unused(module.model, samples, training)
+        task = (module.model, samples, validation, training, folder, done, progress, kind, devices, unused)
+        if devices == 1:
+            fit(*task)
+        else:
+            run_on(devices, fit, *task)
     kept = torch.load(folder / "best.ckpt", weights_only=True, map_location="cpu")
     module.load_state_dict(kept["state_dict"])
     module.model.solver.iterations = module.final_iterations
     return score_of(kept)
+
+
+def fit(
+    model: VariationalModel,
+    samples: Samples,
+    validation: Samples,
+    training: Training,
+    folder: Path,
+    done: int,
+    progress: bool,
+    kind: str,
+    devices: int,
+    unused: bool,
+) -> None:
+    """The part of one of `devices` processes in a training of which some steps are `done`.
+
+    `unused` says whether a parameter has no part in the loss, which the processes must know of.
+    """
+    # Evened out, so that the last validation falls on the last steps.
+    interval = training.steps // max(1, round(training.steps / training.validate_every))
+    best = ModelCheckpoint(folder, "best", monitor="validation_rmse", enable_version_counter=False)
+    latest = ModelCheckpoint(folder, "last", enable_version_counter=False)
+    callbacks: list = [best, latest, *([TQDMProgressBar(refresh_rate=10)] if progress else [])]
+    together = DDPStrategy(cluster_environment=LightningEnvironment(), find_unused_parameters=unused)
+    # A resumed loop counts the batches it had before, but reads from the first: the samples move on.
+    count = training.steps * training.batch
+    drawn = Drawn(samples, count, training.seed, first=done * training.batch)
+    checked = Drawn(validation, training.validation_samples, training.seed + 1)
+    with quiet_lightning():
+        trainer = lightning.Trainer(
+            accelerator="gpu" if kind == "cuda" else kind,
+            devices=devices,
+            strategy="auto" if devices == 1 else together,
+            precision=training.precision,
+            max_steps=training.steps,
+            val_check_interval=interval,
+            check_val_every_n_epoch=None,
+            gradient_clip_val=training.clip,
+            inference_mode=False,
+            num_sanity_val_steps=0,
+            callbacks=callbacks,
+            # A log of its own for what follows a restart: the logger would delete the earlier one.
+            logger=CSVLogger(folder, "", f"from-step-{done}" if done else "", flush_logs_every_n_steps=10),
+            log_every_n_steps=10,
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            default_root_dir=folder,
+        )
+        part = (training.batch, trainer.global_rank, devices)
+        trainer.fit(
+            EndToEnd(model, training),
+            DataLoader(drawn, batch_sampler=Share(len(drawn), *part)),
+            DataLoader(checked, batch_sampler=Share(len(checked), *part)),
+            ckpt_path=folder / "last.ckpt" if done else None,
+            weights_only=True,
+        )
+
+
+def leaves_unused(model: VariationalModel, samples: Samples, training: Training) -> bool:
+    """Whether a parameter has no part in the loss, as a weight of U that the solver does not minimise."""
+    sample = default_collate([Drawn(samples, 1, training.seed)[0]])
+    loss, _ = reconstruction_loss(model, sample, training.nu, training.observation_fit)
+    wanted = [p for p in model.parameters() if p.requires_grad]
+    return any(g is None for g in torch.autograd.grad(loss, wanted, allow_unused=True))
 
 
 def learned(solver: Solver) -> Solver:

@@ -10,7 +10,7 @@ import torch
 from examples import make_sst, tiny_interpolator, train_tiny
 
 import da4dvar
-import da4dvar.training
+import da4dvar.prior_training
 from da4dvar.errors import DataError, RecipeError
 from da4dvar.fields.gaps import Random, Transplanted
 from da4dvar.fields.scaling import Unscaled
@@ -205,7 +205,7 @@ def test_a_resumed_training_keeps_the_dynamics_that_it_had(tmp_path, monkeypatch
     settings = {"steps": 6, "prior_steps": 5, "prior_rate": 1e-4}
     whole = fit_neural_ode(tmp_path / "whole", **settings)
     cut_short(tmp_path / "cut", lambda: fit_neural_ode(tmp_path / "cut", **settings), after=4)
-    monkeypatch.delattr(da4dvar.training, "learn_dynamics")
+    monkeypatch.delattr(da4dvar.prior_training, "learn_dynamics")
     resumed = fit_neural_ode(tmp_path / "cut", resume=True, **settings)
     assert torch.equal(weights(whole), weights(resumed))
 
