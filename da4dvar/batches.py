@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch.utils.data import Dataset, Sampler
 
+from da4dvar.fields.buffered import BufferedSamples
 from da4dvar.fields.samples import Samples
 
 
@@ -15,7 +16,7 @@ from da4dvar.fields.samples import Samples
 class Drawn(Dataset):
     """Samples by number: the same number and seed give the same sample, on any worker."""
 
-    samples: Samples
+    samples: Samples | BufferedSamples
     count: int
     seed: int
     first: int = field(default=0)
@@ -25,6 +26,8 @@ class Drawn(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         generator = np.random.default_rng([self.seed, self.first + index])
+        if isinstance(self.samples, BufferedSamples):
+            return self.samples.draw(self.first + index, generator)
         return self.samples.draw(generator)
 
 

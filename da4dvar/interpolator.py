@@ -16,6 +16,7 @@ from torch import nn
 
 from da4dvar.analysis import analyse
 from da4dvar.baselines import Baseline
+from da4dvar.buffering import training_samples
 from da4dvar.correction import correction_of
 from da4dvar.ensemble import Ensemble
 from da4dvar.errors import DataError, ModelError
@@ -204,7 +205,7 @@ class Interpolator:
         self.observation_error = noise or self.observation_error
         # A validation truth of its own is what is sought: nothing more is hidden for it.
         hidden = gaps if truth is not None or validation_truth is None else None
-        learned = samples(self, ds, truth, gaps, noise, training.draws, training.seed)
+        learned = training_samples(self, ds, truth, gaps, noise, training)
         checked = samples(self, validation, validation_truth, hidden, noise, 1, training.seed + 1)
         with tempfile.TemporaryDirectory() as temporary:
             place = Path(temporary if folder is None else folder)

@@ -9,6 +9,7 @@ import torch
 
 from da4dvar.batches import Drawn
 from da4dvar.errors import RecipeError
+from da4dvar.fields.buffered import BufferedSamples
 from da4dvar.fields.samples import Samples
 from da4dvar.variational.dynamics.identification import learn_dynamics
 from da4dvar.variational.model import VariationalModel
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 PRIOR_WINDOWS = 64
 
 
-def learn_prior(model: VariationalModel, samples: Samples, training: Training) -> float:
+def learn_prior(model: VariationalModel, samples: Samples | BufferedSamples, training: Training) -> float:
     """Learn the dynamics of a model's prior by themselves, from windows of the truth.
 
     Returns

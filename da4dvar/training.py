@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
 import torch
+from dask.utils import parse_bytes
 from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.plugins.environments import LightningEnvironment
@@ -23,27 +21,13 @@ from torch.utils.data import DataLoader, default_collate
 from da4dvar.batches import Drawn, Share
 from da4dvar.distributed import check_shares, kind_of_device, run_on
 from da4dvar.errors import RecipeError
+from da4dvar.fields.buffered import BufferedSamples
 from da4dvar.fields.samples import Samples
 from da4dvar.prior_training import learn_prior
+from da4dvar.quiet import quiet_lightning
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.solvers.base import Solver
 from da4dvar.variational.solvers.chain import Chain
-
-
-@contextmanager
-def quiet_lightning() -> Iterator[None]:
-    """Lightning without its advice about the machine, for as long as it is needed."""
-    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="pytorch_lightning")
-            yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
 
 
 @dataclass(frozen=True)
@@ -93,6 +77,10 @@ class Training:
     checkpoint_iterations : bool
         Keep the states between the solver's iterations but not what is within one, which is run again for
         its gradients: the same gradients, the memory of one iteration, and about 1.4 times the time.
+    buffer : str or int, optional
+        Memory for training data, as "2GiB": lazy data that are larger are read in blocks of consecutive
+        times, from which samples are drawn, a buffer of blocks after the other. Everything is read if not
+        given.
     """
 
     steps: int = 1000
@@ -114,6 +102,7 @@ class Training:
     devices: str = "auto"
     precision: Any = "32-true"
     checkpoint_iterations: bool = False
+    buffer: str | int | None = None
 
     def __post_init__(self) -> None:
         for name in ("batch", "rate", "clip", "validate_every", "validation_samples", "draws"):
@@ -124,6 +113,16 @@ class Training:
                 raise RecipeError(f"train: {name} is {getattr(self, name)}, expected 0 or more")
         if len(self.nu) != 3:
             raise RecipeError(f"train: nu has {len(self.nu)} numbers, expected 3")
+        if self.buffer is not None and not self.buffer_bytes > 0:
+            raise RecipeError(f"train: buffer is {self.buffer!r}, expected above 0")
+
+    @property
+    def buffer_bytes(self) -> int:
+        """The buffer in bytes, 0 if there is none."""
+        try:
+            return parse_bytes(self.buffer or 0)
+        except ValueError as error:
+            raise RecipeError(f"train: buffer is {self.buffer!r}, expected a size such as '2GiB'") from error
 
 
 def mean_over(values: Tensor, where: Tensor) -> Tensor:
@@ -241,7 +240,7 @@ class EndToEnd(lightning.LightningModule):
 
 def train(
     model: VariationalModel,
-    samples: Samples,
+    samples: Samples | BufferedSamples,
     validation: Samples,
     training: Training,
     folder: Path,
@@ -310,7 +309,7 @@ def train(
 
 def fit(
     model: VariationalModel,
-    samples: Samples,
+    samples: Samples | BufferedSamples,
     validation: Samples,
     training: Training,
     folder: Path,
@@ -365,7 +364,7 @@ def fit(
         )
 
 
-def leaves_unused(model: VariationalModel, samples: Samples, training: Training) -> bool:
+def leaves_unused(model: VariationalModel, samples: Samples | BufferedSamples, training: Training) -> bool:
     """Whether a parameter has no part in the loss, as a weight of U that the solver does not minimise."""
     sample = default_collate([Drawn(samples, 1, training.seed)[0]])
     loss, _ = reconstruction_loss(model, sample, training.nu, training.observation_fit)
