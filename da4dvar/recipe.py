@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import dask
 import xarray as xr
 
 from da4dvar import config
@@ -119,8 +120,9 @@ class Recipe:
         """What is observed of a part of the data, by the names of the layout, and all that there is of it."""
         source = self._source()
         if self.buffered:
-            # Chunks of about 16 MiB; which ones has no say in what is drawn.
-            source = source.chunk({d: "auto" if d == self.time else -1 for d in source.dims})
+            # Which chunks has no say in what is drawn.
+            with dask.config.set({"array.chunk-size": "16MiB"}):
+                source = source.chunk({d: "auto" if d == self.time else -1 for d in source.dims})
         ds = select(source, self.data_table.get(part, self.data_table["train"]), f"data.{part}")
         observed = self.data_table.get("observed", {})
         names = {n: observed.get(n, n) for n in self.layout.variables}

@@ -19,9 +19,9 @@ class BufferedSamples:
     """Windows drawn from n blocks of consecutive times at once, another n for every round of samples.
 
     Block b has the windows that begin at times b s to (b + 1) s − 1, and the times that they reach into the
-    next block: every window is in one block. The blocks of an epoch come in an order drawn anew, and a sample is
-    drawn anywhere in the n blocks of its round. What a sample is follows from its number and the seed alone:
-    a training that is resumed, or shared among processes, reads the same.
+    next block: every window is in one block. The blocks of an epoch come in an order drawn anew, and a sample
+    is drawn anywhere in the n blocks of its round. What a sample is follows from its number and the seed
+    alone: a training that is resumed, or shared among processes, reads the same.
 
     Attributes
     ----------

@@ -54,9 +54,11 @@ class Standard:
         self.std: dict[str, float] = {}
 
     def fit(self, ds: xr.Dataset, variables: Sequence[str], dims: Sequence[str]) -> Self:
-        for name in variables:
-            self.mean[name] = float(ds[name].mean(dtype="float64"))
-            self.std[name] = positive(float(ds[name].std(dtype="float64")), name)
+        # By one thread: lazy data are read a chunk at a time.
+        with dask.config.set(scheduler="synchronous"):
+            for name in variables:
+                self.mean[name] = float(ds[name].mean(dtype="float64"))
+                self.std[name] = positive(float(ds[name].std(dtype="float64")), name)
         return self
 
     def normalise(self, ds: xr.Dataset) -> xr.Dataset:
