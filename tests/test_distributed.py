@@ -13,7 +13,7 @@ import torch
 from cli.command import da4dvar, refused
 from cli.test_verbs import RECIPE
 from examples import Exhausted, make_sst, tiny_interpolator
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
@@ -88,7 +88,7 @@ def test_a_process_that_ends_without_a_word_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "number", "message"),
+    ("changed", "number", "message"),
     [
         ({}, 3, "a batch of 4 samples does not divide among 3 devices"),
         ({"validation_samples": 1}, 2, "1 validation samples are too few for 2 devices"),
@@ -101,14 +101,15 @@ def test_a_process_that_ends_without_a_word_is_told() -> None:
     ],
 )
 def test_devices_that_do_not_go_with_the_plan_are_refused(
-    tmp_path: Path, settings: dict, number: int, message: str
+    tmp_path: Path, changed: dict, number: int, message: str
 ) -> None:
     """Before anything is trained or written."""
     with pytest.raises(RecipeError, match=message):
-        trained(tmp_path, number, steps=2, **settings)
+        trained(tmp_path, number, steps=2, **changed)
     assert not list(tmp_path.iterdir())
 
 
+@settings(deadline=None)
 @given(st.integers(0, 40), st.integers(1, 9), st.integers(1, 4))
 def test_shares_are_the_batches(count: int, batch: int, processes: int) -> None:
     """Every sample of a batch has one process, the same batches whatever the number of processes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from da4dvar.errors import RecipeError
@@ -37,6 +37,7 @@ def drawn(source: BufferedSamples, number: int) -> Sample:
     return source.draw(number, np.random.default_rng([7, number]))
 
 
+@settings(deadline=None)
 @given(st.integers(WINDOW, 90), st.integers(1, 20), st.integers(1, 5))
 def test_every_window_is_in_one_block(times: int, starts: int, blocks: int) -> None:
     """In an epoch every block comes once, and their windows are all there are."""

@@ -86,7 +86,7 @@ def test_a_training_step_has_the_same_gradients() -> None:
         solver = seeded(lambda: ConvLSTM(1, ("zero",), width=3, iterations=4)).double()
         model = VariationalModel(VariationalCost(prior(), learn_weights=True).double(), solver)
         loop = EndToEnd(model, Training(checkpoint_iterations=again))
-        loop.log = lambda *_: None
+        loop.log_dict = lambda *_: None
         loop.training_step(sample | {"x0": torch.zeros_like(target)}, 0).backward()
         found.append([p.grad for p in model.parameters()])
     assert_close(*found, rtol=1e-10, atol=1e-12)
