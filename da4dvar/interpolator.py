@@ -16,6 +16,7 @@ from torch import nn
 
 from da4dvar.analysis import analyse
 from da4dvar.baselines import Baseline
+from da4dvar.buffering import training_samples
 from da4dvar.correction import correction_of
 from da4dvar.ensemble import Ensemble
 from da4dvar.errors import DataError, ModelError
@@ -152,6 +153,7 @@ class Interpolator:
         folder: str | Path | None = None,
         resume: bool = False,
         progress: bool = False,
+        devices: int = 1,
     ) -> Self:
         """Learn the prior, the weights of U and the solver, on the error of the reconstruction.
 
@@ -178,6 +180,8 @@ class Interpolator:
             Go on from the last checkpoint in `folder`.
         progress : bool
             Show a progress bar.
+        devices : int
+            Processes, or GPUs, that share every batch; see :func:`da4dvar.training.train`.
 
         Returns
         -------
@@ -201,11 +205,11 @@ class Interpolator:
         self.observation_error = noise or self.observation_error
         # A validation truth of its own is what is sought: nothing more is hidden for it.
         hidden = gaps if truth is not None or validation_truth is None else None
-        learned = samples(self, ds, truth, gaps, noise, training.draws, training.seed)
+        learned = training_samples(self, ds, truth, gaps, noise, training)
         checked = samples(self, validation, validation_truth, hidden, noise, 1, training.seed + 1)
         with tempfile.TemporaryDirectory() as temporary:
             place = Path(temporary if folder is None else folder)
-            score = train(self.model, learned, checked, training, place, resume, progress)
+            score = train(self.model, learned, checked, training, place, resume, progress, devices)
         if self.first_guess is not None and training.steps:
             count, seed = 4 * training.validation_samples, training.seed + 1
             self.correction = correction_of(self.frozen(), checked, count, seed)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import dask
 import xarray as xr
 
 from da4dvar import config
@@ -79,6 +80,12 @@ class Recipe:
         if ("path" in self.data_table) == ("simulate" in self.data_table):
             raise RecipeError("data: expected either `path` or `simulate`")
         self.layout = config.call(Layout, tables["layout"], "layout")
+        one = isinstance(self.data_table.get("path"), str)
+        if self.buffered and (not one or "hidden" in self.data_table):
+            raise RecipeError(
+                "train: a buffer is for a `path` of one file or Zarr store, without points `hidden`; "
+                "leave buffer out, or write the files to one Zarr store"
+            )
         # Hours of training before a mistake in it shows would be too late.
         config.call(Ensemble, tables.get("uncertainty", {}), "uncertainty")
         # A mistake in their names shows before any data are read.
@@ -102,7 +109,7 @@ class Recipe:
             return Data(seen, None)
         true_names = self.data_table["truth"]
         truth = xr.Dataset({n: pick(ds, true_names.get(n, n)).rename(n) for n in self.layout.variables})
-        return Data(seen, truth.load())
+        return Data(seen, truth if part == "train" and self.buffered else truth.load())
 
     def tests(self) -> dict[str, xr.Dataset]:
         """The points kept for the test, true where hidden, by what they were hidden as."""
@@ -111,7 +118,12 @@ class Recipe:
 
     def _seen(self, part: str) -> tuple[xr.Dataset, xr.Dataset]:
         """What is observed of a part of the data, by the names of the layout, and all that there is of it."""
-        ds = select(self._source(), self.data_table.get(part, self.data_table["train"]), f"data.{part}")
+        source = self._source()
+        if self.buffered:
+            # Which chunks has no say in what is drawn.
+            with dask.config.set({"array.chunk-size": "16MiB"}):
+                source = source.chunk({d: "auto" if d == self.time else -1 for d in source.dims})
+        ds = select(source, self.data_table.get(part, self.data_table["train"]), f"data.{part}")
         observed = self.data_table.get("observed", {})
         names = {n: observed.get(n, n) for n in self.layout.variables}
         if self.sensors:
@@ -120,7 +132,8 @@ class Recipe:
         if "mask" in self.data_table:
             seen = seen.where(pick(ds, self.data_table["mask"]) != 0)
         seen = seen.assign({n: pick(ds, n) for n in self.covariates.names})
-        return seen.assign_attrs(ds.attrs).load(), ds
+        seen = seen.assign_attrs(ds.attrs)
+        return (seen if part == "train" and self.buffered else seen.load()), ds
 
     def _with_hidden(self, seen: xr.Dataset, part: str) -> Data:
         """All of the data but for the points kept for the test and for the validation: its truth."""
@@ -131,6 +144,11 @@ class Recipe:
         if part == "test":
             return Data(kept, test)
         return Data(rest, checked if part == "validation" else None)
+
+    @property
+    def buffered(self) -> bool:
+        """Whether the training data stay on the disk, and are read block by block."""
+        return bool(self.tables.get("train", {}).get("buffer"))
 
     @property
     def holdout(self) -> Holdout:
@@ -198,6 +216,7 @@ class Recipe:
         resume: bool = False,
         progress: bool = False,
         start: Interpolator | None = None,
+        devices: int = 1,
     ) -> Interpolator:
         """Train the recipe's model.
 
@@ -212,6 +231,8 @@ class Recipe:
         start : Interpolator, optional
             A model of the same prior and solver, whose weights to start from; that of the recipe's
             `start` if not given. A chain may start from a model whose solver is like its first.
+        devices : int
+            Processes, or GPUs, that share every batch.
 
         Raises
         ------
@@ -245,6 +266,7 @@ class Recipe:
             folder=folder,
             resume=resume,
             progress=progress,
+            devices=devices,
         )
         interpolator.provenance = {
             "title": self.tables.get("title", ""),

@@ -264,6 +264,19 @@ class SolverContract(ABC):
                 assert parameter.grad.isfinite().all(), name
                 assert parameter.grad.any(), name
 
+    def test_iterations_that_are_run_again_have_the_same_gradients(self) -> None:
+        """A solver that says that it `recomputes` gives, in float64, the gradients of one that does not."""
+        y, mask, x0 = (t.double() if t.is_floating_point() else t for t in self.problem())
+        found = []
+        for recompute in (False, True):
+            solver, model = seeded(self.make).double(), self.make_cost().double()
+            if not solver.recomputes:
+                pytest.skip("it keeps the graph of all its iterations")
+            solved = solver(model.given(y, mask, given(self, x0)), x0, recompute=recompute)
+            (solved.x.square().sum() + solved.cost.sum()).backward()
+            found.append([p.grad for p in (*solver.parameters(), *model.parameters())])
+        assert_close(found[0], found[1], rtol=1e-10, atol=1e-10)
+
 
 class Kept:
     """A tensor that autograd keeps for a backward pass."""

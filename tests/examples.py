@@ -8,6 +8,7 @@ import torch
 import xarray as xr
 
 import da4dvar
+from da4dvar.errors import DataError
 from da4dvar.fields.gaps import Random
 from da4dvar.fields.scaling import Anomaly
 from da4dvar.training import Training
@@ -70,3 +71,17 @@ def train_tiny(steps: int = 6) -> da4dvar.Interpolator:
     truth = make_sst(70, seed=1)
     plan = Training(steps=steps, batch=4, validate_every=3, validation_samples=4, devices="cpu")
     return tiny_interpolator().fit(truth, truth=truth, gaps=Random(0.4), training=plan)
+
+
+class Exhausted(Random):
+    """Random gaps that are used up after some draws: a mistake in the middle of a training."""
+
+    def __init__(self, fraction: float, draws: int) -> None:
+        super().__init__(fraction)
+        self.left = draws
+
+    def draw(self, generator: np.random.Generator, sizes: dict[str, int]) -> np.ndarray:
+        self.left -= 1
+        if self.left < 0:
+            raise DataError("no more gaps")
+        return super().draw(generator, sizes)

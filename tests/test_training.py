@@ -10,7 +10,7 @@ import torch
 from examples import make_sst, tiny_interpolator, train_tiny
 
 import da4dvar
-import da4dvar.training
+import da4dvar.prior_training
 from da4dvar.errors import DataError, RecipeError
 from da4dvar.fields.gaps import Random, Transplanted
 from da4dvar.fields.scaling import Unscaled
@@ -19,6 +19,7 @@ from da4dvar.testing import seeded
 from da4dvar.training import EndToEnd, Training
 from da4dvar.variational.dynamics.bilinear import Bilinear
 from da4dvar.variational.priors.flow import Flow
+from da4dvar.variational.solvers.gradient_descent import GradientDescent
 from da4dvar.variational.solvers.lstm import ConvLSTM
 
 PLAN = {"batch": 4, "validate_every": 2, "validation_samples": 4, "devices": "cpu"}
@@ -204,7 +205,7 @@ def test_a_resumed_training_keeps_the_dynamics_that_it_had(tmp_path, monkeypatch
     settings = {"steps": 6, "prior_steps": 5, "prior_rate": 1e-4}
     whole = fit_neural_ode(tmp_path / "whole", **settings)
     cut_short(tmp_path / "cut", lambda: fit_neural_ode(tmp_path / "cut", **settings), after=4)
-    monkeypatch.delattr(da4dvar.training, "learn_dynamics")
+    monkeypatch.delattr(da4dvar.prior_training, "learn_dynamics")
     resumed = fit_neural_ode(tmp_path / "cut", resume=True, **settings)
     assert torch.equal(weights(whole), weights(resumed))
 
@@ -221,3 +222,12 @@ def test_dynamics_are_not_learned_from_gaps(tmp_path):
     """A truth that is not complete is refused before anything is learned."""
     with pytest.raises(RecipeError, match="the truth has gaps"):
         fit_neural_ode(tmp_path, gappy=True, prior_steps=5)
+
+
+def test_a_solver_that_cannot_run_its_iterations_again_is_refused():
+    """The message names the solver and what to do, before anything is trained."""
+    model = tiny_interpolator()
+    model.model.solver = GradientDescent(0.1, iterations=2)
+    truth, plan = make_sst(70, seed=1), Training(steps=4, checkpoint_iterations=True, **PLAN)
+    with pytest.raises(RecipeError, match="class GradientDescent cannot run its iterations again; leave it"):
+        model.fit(truth, truth=truth, gaps=Random(0.4), training=plan)

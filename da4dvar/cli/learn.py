@@ -26,6 +26,9 @@ def train(
     start: Annotated[
         str | None, typer.Option(help="A model, shipped or a path, whose weights to start from.")
     ] = None,
+    devices: Annotated[
+        int, typer.Option(help="GPUs, or processes on a CPU, that share every batch.", min=1)
+    ] = 1,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
@@ -52,7 +55,7 @@ def train(
         )
     bar = sys.stderr.isatty() and not quiet
     begun = None if start is None else load(start)
-    model = Recipe(tables, recipe.parent).train(folder, resume, bar, begun)
+    model = Recipe(tables, recipe.parent).train(folder, resume, bar, begun, devices)
     model.save(output)
     if not quiet:
         say(f"wrote {output}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Protocol, Self
 
+import dask
 import numpy as np
 import xarray as xr
 
@@ -52,9 +54,11 @@ class Standard:
         self.std: dict[str, float] = {}
 
     def fit(self, ds: xr.Dataset, variables: Sequence[str], dims: Sequence[str]) -> Self:
-        for name in variables:
-            self.mean[name] = float(ds[name].mean(dtype="float64"))
-            self.std[name] = positive(float(ds[name].std(dtype="float64")), name)
+        # By one thread: lazy data are read a chunk at a time.
+        with dask.config.set(scheduler="synchronous"):
+            for name in variables:
+                self.mean[name] = float(ds[name].mean(dtype="float64"))
+                self.std[name] = positive(float(ds[name].std(dtype="float64")), name)
         return self
 
     def normalise(self, ds: xr.Dataset) -> xr.Dataset:
@@ -97,28 +101,60 @@ class Anomaly:
 
     def fit(self, ds: xr.Dataset, variables: Sequence[str], dims: Sequence[str]) -> Self:
         for name in variables:
-            residual = self.fit_climatology(ds, name, dims)
-            known = np.isfinite(residual).any()
-            self.std[name] = positive(float(np.nanstd(residual)) if known else np.nan, name)
+            if ds[name].chunks is None:
+                residual = self.fit_climatology(ds, name, dims)
+                known = np.isfinite(residual).any()
+                std = float(np.nanstd(residual)) if known else np.nan
+            else:
+                std = self.fit_by_parts(ds, name, dims)
+            self.std[name] = positive(std, name)
         return self
 
     def fit_climatology(self, ds: xr.Dataset, name: str, dims: Sequence[str]) -> np.ndarray:
         """Fit the coefficients of one variable; what they leave of it is returned."""
+        values, rows, cells = self._rows(ds, name, dims)
+        fitted = harmonic_regression(values, rows, self.shrinkage)
+        self._keep(ds, name, cells, fitted)
+        return values - rows @ fitted
+
+    def fit_by_parts(self, ds: xr.Dataset, name: str, dims: Sequence[str]) -> float:
+        """The same in two passes over the chunks of lazy data; the standard deviation of what is left."""
+        ends = np.cumsum(ds[name].chunksizes[self.time])
+        parts = [ds[[name]].isel({self.time: slice(a, b)}) for a, b in pairwise((0, *ends))]
+        normal, right = np.zeros(()), np.zeros(())
+        for part in parts:
+            values, rows, cells = self._rows(part, name, dims)
+            sums = harmonic_sums(values, rows)
+            normal, right = normal + sums[0], right + sums[1]
+        fitted = solved_harmonics(normal, right, self.shrinkage)
+        self._keep(ds, name, cells, fitted)
+        moments = np.zeros(3)
+        for part in parts:
+            values, rows, _ = self._rows(part, name, dims)
+            left = (values - rows @ fitted)[np.isfinite(values)]
+            moments += [left.size, left.sum(), np.square(left).sum()]
+        count, first, second = moments
+        return float(np.sqrt(second / count - (first / count) ** 2)) if count else np.nan
+
+    def _rows(
+        self, ds: xr.Dataset, name: str, dims: Sequence[str]
+    ) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """Values, shape (row, cell), the basis of each row, and the dimensions of the cells."""
         basis = self._basis(ds).values
         cells = [d for d in dims if d in ds[name].dims and d != self.time]
         batch = [d for d in ds[name].dims if d not in (*cells, self.time)]
-        stacked = ds[name].transpose(self.time, *batch, *cells).values
-        shape = stacked.shape[1 + len(batch) :]
+        with dask.config.set(scheduler="synchronous"):
+            stacked = ds[name].transpose(self.time, *batch, *cells).values
         members = int(np.prod(stacked.shape[1 : 1 + len(batch)], dtype=int))
-        values = stacked.reshape(len(basis) * members, -1)
-        rows = np.repeat(basis, members, axis=0)
-        fitted = harmonic_regression(values, rows, self.shrinkage)
+        return stacked.reshape(len(basis) * members, -1), np.repeat(basis, members, axis=0), cells
+
+    def _keep(self, ds: xr.Dataset, name: str, cells: list[str], fitted: np.ndarray) -> None:
+        """Keep coefficients, shape (harmonic, cell), with their labels."""
         self.coefficients[name] = xr.DataArray(
-            fitted.reshape(-1, *shape).astype("float32"),
+            fitted.reshape(-1, *(ds.sizes[d] for d in cells)).astype("float32"),
             dims=("harmonic", *cells),
             coords={d: ds[d] for d in cells if d in ds.coords},
         )
-        return values - rows @ fitted
 
     def normalise(self, ds: xr.Dataset) -> xr.Dataset:
         return ds.assign({n: (ds[n] - self.climatology(ds, n)) / self.std[n] for n in self.std})
@@ -220,13 +256,25 @@ def harmonic_regression(values: np.ndarray, basis: np.ndarray, shrinkage: float)
     array, shape (harmonic, cell)
         NaN for a cell without any observation.
     """
+    return solved_harmonics(*harmonic_sums(values, basis), shrinkage)
+
+
+def harmonic_sums(values: np.ndarray, basis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The normal matrix of every cell, shape (cell, harmonic, harmonic), and the right side.
+
+    Those of all times are the sums of those of parts of them.
+    """
     observed = np.isfinite(values)
     filled = np.where(observed, values, 0.0).astype("float64")
     basis = basis.astype("float64")
     products = (basis[:, :, None] * basis[:, None, :]).reshape(len(basis), -1)
     count = basis.shape[1]
-    normal = (observed.T.astype("float64") @ products).reshape(-1, count, count)
-    right = filled.T @ basis
+    return (observed.T.astype("float64") @ products).reshape(-1, count, count), filled.T @ basis
+
+
+def solved_harmonics(normal: np.ndarray, right: np.ndarray, shrinkage: float) -> np.ndarray:
+    """The coefficients of :func:`harmonic_regression`, from its sums."""
+    count = normal.shape[-1]
     small = 1e-6 * np.eye(count)
     # About each cell's own mean: a warm cell that is seen in summer only is no season of the region.
     mean = normal[:, 0] / np.maximum(normal[:, :1, 0], 1)
@@ -234,7 +282,8 @@ def harmonic_regression(values: np.ndarray, basis: np.ndarray, shrinkage: float)
     region = np.linalg.solve(within.sum(0) + small, (right - mean * right[:, :1]).sum(0))
     penalty = np.diag([1e-6] + [shrinkage] * (count - 1))
     fitted = np.linalg.solve(normal + penalty, (right + penalty @ region)[..., None])[..., 0].T
-    return np.where(observed.any(0), fitted, np.nan)
+    # The first column of the basis is one: its sum counts the observations.
+    return np.where(normal[:, 0, 0] > 0, fitted, np.nan)
 
 
 def positive(std: float, name: str) -> float:

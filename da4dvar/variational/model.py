@@ -28,9 +28,12 @@ class VariationalModel(nn.Module):
         x0: Tensor,
         watch: Watch | None = None,
         covariates: Tensor | None = None,
+        recompute: bool = False,
     ) -> Solution:
         """The estimate from an observation `y` on `mask`, started at `x0`; all of one shape.
 
         `watch` is told every iterate; `covariates`, shape ``(batch, covariate, *space)``, are given.
+        With `recompute` the graph of an iteration is made again where it is needed, by a solver that can.
         """
-        return self.solver(self.cost.given(y, mask, covariates), x0, watch)
+        cost = self.cost.given(y, mask, covariates)
+        return self.solver(cost, x0, watch, recompute=True) if recompute else self.solver(cost, x0, watch)

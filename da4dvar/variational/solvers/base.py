@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -45,9 +46,18 @@ class Solution:
 
 
 class Solver(nn.Module, ABC):
-    """Γ: from an initial state to a minimiser of U. The answer for a sample is its own alone."""
+    """Γ: from an initial state to a minimiser of U. The answer for a sample is its own alone.
+
+    Attributes
+    ----------
+    iterations : int
+    recomputes : bool
+        Whether `forward` takes ``recompute=True``: in training the graph of an iteration is not kept but
+        made again, so that memory does not grow with their number; the gradients are the same.
+    """
 
     iterations: int
+    recomputes: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:

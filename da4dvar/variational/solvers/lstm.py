@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from da4dvar.variational.boundary import (
     whole_blocks,
 )
 from da4dvar.variational.cost import Cost, Terms
+from da4dvar.variational.recomputation import Step, recomputed
 from da4dvar.variational.solvers.base import Solution, Solver, Watch, per_sample, solution
 
 # Below this mean square a first gradient is no scale to go by: nothing was observed.
@@ -73,6 +75,8 @@ class ConvLSTM(Solver):
     (torch.Size([2, 1, 8]), torch.Size([4, 2]))
     """
 
+    recomputes = True
+
     def __init__(
         self,
         channels: int,
@@ -114,30 +118,42 @@ class ConvLSTM(Solver):
         self.update = Convolution(width, outputs, 1 if output == "linear" else kernel, boundary, bias=False)
         self.log_alpha = nn.Parameter(torch.zeros(()), requires_grad=scale == "learned")
 
-    def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
+    def forward(
+        self, cost: Cost, x0: Tensor, watch: Watch | None = None, recompute: bool = False
+    ) -> Solution:
         x, path = x0, []
         blocks = [-(-n // b) for n, b in zip(x0.shape[2:], self.downsampling, strict=True)]
         h = c = x0.new_zeros(x0.shape[0], self.width, *blocks)
         alpha = None
+        iteration: Step = partial(self._iteration, cost)
+        if recompute:
+            learned = [*cost.model.parameters(), *self.parameters()]
+            iteration = partial(recomputed, iteration, learned)
         for _ in range(self.iterations):
-            gradients, terms = self._gradients(cost, x)
-            path.append(terms)
             if watch is not None:
                 watch(x)
-            if alpha is None:
-                alpha = self._normaliser(sum(gradients[1:], gradients[0]))
-            fed = [alpha * g for g in gradients]
-            if self.state_scale is not None:
-                fed.append(x / self.state_scale)
-            if self.covariates and cost.covariates is not None:
-                fed.append(cost.covariates)
-            seen = torch.cat(fed, dim=1)
-            h, c = self.cell(self.down(whole_blocks(seen, self.downsampling)), h, c)
-            x = x - cropped(self.up(self.update(h)), x.shape[2:])
+            x, h, c, alpha, *terms = iteration(x, h, c, alpha)
+            path.append(Terms(*terms))
         path.append(cost.terms(x))
         if watch is not None:
             watch(x)
         return solution(x, path)
+
+    def _iteration(
+        self, cost: Cost, x: Tensor, h: Tensor, c: Tensor, alpha: Tensor | None
+    ) -> tuple[Tensor, ...]:
+        """x(k+1), h(k+1), c(k+1) and α, which the first iteration finds, and both terms of U at x(k)."""
+        gradients, terms = self._gradients(cost, x)
+        if alpha is None:
+            alpha = self._normaliser(sum(gradients[1:], gradients[0]))
+        fed = [alpha * g for g in gradients]
+        if self.state_scale is not None:
+            fed.append(x / self.state_scale)
+        if self.covariates and cost.covariates is not None:
+            fed.append(cost.covariates)
+        seen = torch.cat(fed, dim=1)
+        h, c = self.cell(self.down(whole_blocks(seen, self.downsampling)), h, c)
+        return x - cropped(self.up(self.update(h)), x.shape[2:]), h, c, alpha, *terms
 
     def _gradients(self, cost: Cost, x: Tensor) -> tuple[tuple[Tensor, ...], Terms]:
         if self.feed == "terms":
