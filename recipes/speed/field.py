@@ -57,7 +57,7 @@ def main(work: str, precision: str, checkpoint: bool, times: int) -> None:
     def step() -> None:
         model.zero_grad()
         with mixed:
-            x = model(y, mask, x0, checkpoint=checkpoint).x if checkpoint else model(y, mask, x0).x
+            x = model(y, mask, x0, recompute=checkpoint).x
         (x - y).square().mean().backward()
 
     if work == "solve":
