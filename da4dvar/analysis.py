@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import xarray as xr
 
 from da4dvar.ensemble import Ensemble, ErrorParts, error_parts, spread
@@ -79,9 +78,7 @@ def analyse(
 
     def run(data: xr.DataArray, number: int) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
         tell = of_runs(progress, number, runs)
-        return reconstruct(
-            data, grid, problem.solve, batch_size, tell, problem.aside, problem.covariates
-        )
+        return reconstruct(data, grid, problem.solve, batch_size, tell, problem.aside, problem.covariates)
 
     x, weight, terms = run(problem.y, 0)
     keep = {d: slice(0, y.sizes[d]) for d in problem.short}

@@ -75,7 +75,9 @@ def in_memory_bytes(source: Source) -> int:
     return BASE + cells * cell_bytes(source)
 
 
-def full_grid(model: Interpolator, y: xr.DataArray, windows: WindowGrid) -> tuple[tuple[str, ...], WindowGrid]:
+def full_grid(
+    model: Interpolator, y: xr.DataArray, windows: WindowGrid
+) -> tuple[tuple[str, ...], WindowGrid]:
     """The windows over every dimension: those of a batch are of one cell."""
     dims = tuple(str(d) for d in y.dims[1:])
     batch = [y.sizes[d] for d in dims[: len(dims) - len(model.layout.dims)]]
@@ -135,7 +137,7 @@ def planned(
 def may_be_cut(model: Interpolator, dims: Sequence[str], grid: WindowGrid) -> list[bool]:
     """Dimensions that need not be in one region: a window that wraps round needs both ends."""
     return [
-        window < size and dim not in model.layout.periodic or dim not in model.layout.dims
+        (window < size and dim not in model.layout.periodic) or dim not in model.layout.dims
         for dim, window, size in zip(dims, grid.windows, grid.sizes, strict=True)
     ]
 

@@ -185,6 +185,4 @@ def warn_of_gaps(job: Job, plan: Plan, store: str, time: str, empty: int) -> Non
                 count, longest = count + found[0], max(longest, found[1])
             if count:
                 said = f"{count} values of {name!r}, up to {longest} steps together, are NaN and have flag 2"
-    warnings.warn(
-        f"{empty} of {windows} windows hold no observation; {said}", Da4dvarWarning, stacklevel=3
-    )
+    warnings.warn(f"{empty} of {windows} windows hold no observation; {said}", Da4dvarWarning, stacklevel=3)

@@ -48,7 +48,9 @@ def write(part: xr.Dataset, store: Path, region: Mapping[str, slice]) -> None:
         kept = group[str(name)]
         assert isinstance(kept, zarr.Array)
         ranges = [
-            range(region[str(d)].start // c, -(-region[str(d)].stop // c)) if d in region else range(-(-n // c))
+            range(region[str(d)].start // c, -(-region[str(d)].stop // c))
+            if d in region
+            else range(-(-n // c))
             for d, n, c in zip(array.dims, kept.shape, kept.chunks, strict=True)
         ]
         for index in product(*ranges):
@@ -66,9 +68,7 @@ def check(template: xr.Dataset, store: Path, chunks: Mapping[str, int]) -> None:
     """
 
     def refuse(what: str) -> DataError:
-        return DataError(
-            f"{store}: its {what} is not what this run would write; begin anew with --overwrite"
-        )
+        return DataError(f"{store}: its {what} is not what this run would write; begin anew with --overwrite")
 
     try:
         group = zarr.open_group(store, mode="r")
