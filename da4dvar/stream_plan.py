@@ -122,10 +122,10 @@ def planned(
     one = int(MARGIN * window_bytes(problem.solve, problem.y.sizes["variable"], window_of(model, problem)))
     each = cell_bytes(source)
     least = tile_cells(grid.sizes, grid.windows, least_regions(grid.sizes, grid.windows, cut)) * each
-    if BASE + least + one > memory:
+    if (need := BASE + least + one) > memory:
         raise DataError(
             f"memory is {readable_bytes(memory)}, but one window and the cells around it need "
-            f"{readable_bytes(BASE + least + one)}; give at least --memory {readable_bytes(BASE + least + one)}"
+            f"{readable_bytes(need)}; give at least --memory {readable_bytes(need)}"
         )
     batch = max(1, min(batch_size, (memory - BASE - least) // one))
     regions = largest_regions(grid.sizes, grid.windows, cut, (memory - BASE - batch * one) // each)

@@ -1,4 +1,4 @@
-"""x̂ region by region: tile after tile is solved, its sums kept, and each region that is complete is written."""
+"""x̂ region by region: a tile is solved, its sums kept, and the region that they complete is written."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import xarray as xr
 from da4dvar.errors import Da4dvarWarning, DataError
 from da4dvar.fields import region_store
 from da4dvar.fields.journal import Journal
+from da4dvar.fields.missing_run import missing_run
 from da4dvar.fields.output import FLAGS, labelled
 from da4dvar.fields.part import Source, placeholder, zeros
 from da4dvar.fields.tiles import Number, Tiles
@@ -179,9 +180,7 @@ def warn_of_gaps(job: Job, plan: Plan, store: str, time: str, empty: int) -> Non
                     continue
                 cells = job.source.users({d: c for d, c in clipped(job, number).items() if d != time})
                 steps = max(1, plan.chunks[plan.dims.index(time)])
-                found = region_store.missing_run(
-                    flags.isel(cells), str(theirs), FLAGS["not_estimable"], steps
-                )
+                found = missing_run(flags.isel(cells), str(theirs), FLAGS["not_estimable"], steps)
                 count, longest = count + found[0], max(longest, found[1])
             if count:
                 said = f"{count} values of {name!r}, up to {longest} steps together, are NaN and have flag 2"

@@ -179,6 +179,23 @@ def test_a_full_disk_leaves_what_can_be_resumed(files, model, owner, name, outpu
     np.testing.assert_array_equal(resumed.sst, expected.sst)
 
 
+def test_a_disk_that_is_full_at_the_very_end_loses_nothing(files, model, monkeypatch):
+    """All regions are kept while the NetCDF file cannot be written; to go on solves none."""
+
+    def full(ds, path, **_):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(xr.Dataset, "to_netcdf", full)
+        with pytest.raises(DataError, match=r"No space left.*--resume"):
+            fill(files, model, "out.nc")
+    assert not (files / "out.nc").exists()
+    monkeypatch.setattr(streamed, "solve_tile", None)
+    fill(files, model, "out.nc", resume=True)
+    assert not list(files.glob(".*"))
+
+
 @pytest.fixture
 def interrupted(files, model):
     """in.nc, and a run to out.zarr that was killed."""
@@ -191,7 +208,7 @@ def interrupted(files, model):
 
 def test_an_interrupted_run_is_not_forgotten_by_mistake(interrupted, model):
     """Neither --resume nor --overwrite: the user is to say which; the latter begins anew."""
-    with pytest.raises(DataError, match="interrupted run is beside it.*--resume.*--overwrite"):
+    with pytest.raises(DataError, match=r"interrupted run is beside it.*--resume.*--overwrite"):
         fill(interrupted, model)
     fill(interrupted, model, overwrite=True)
 
@@ -287,7 +304,7 @@ def test_too_little_memory_says_the_least_that_would_do(files, model):
 
 def test_what_needs_all_data_at_once_is_refused_before_work(files, model):
     """An ensemble cannot be streamed yet: the message says what it would take."""
-    with pytest.raises(DataError, match="an ensemble needs all of the data at once.*give --memory"):
+    with pytest.raises(DataError, match=r"an ensemble needs all of the data at once.*give --memory"):
         fill(files, model, members=2, memory="200KB")
     assert not list(files.glob(".*"))
 

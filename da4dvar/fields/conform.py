@@ -118,7 +118,7 @@ def under_model_names(
     signature: Signature,
     dims: Mapping[str, str],
 ) -> tuple[xr.DataArray, str | None]:
-    """A variable under its model's names and in its units, NaN where not observed, and a note if converted."""
+    """A variable under its model's names and units, NaN where not observed, and a note if converted."""
     array = source if mask is None else source.where(pick(ds, mask).fillna(0) != 0)
     if array.dtype.kind not in "fiub":
         raise DataError(f"variable {source.name!r} holds {array.dtype}, expected numbers")

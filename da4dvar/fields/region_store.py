@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 
 import dask
-import numpy as np
 import xarray as xr
 import zarr
 
 from da4dvar.errors import DataError
 from da4dvar.fields.journal import flush
-from da4dvar.fields.store import encoding_for, write_whole
+from da4dvar.fields.store import encoding_for
 
 
 def create(template: xr.Dataset, store: Path, chunks: Mapping[str, int]) -> None:
@@ -47,12 +47,10 @@ def write(part: xr.Dataset, store: Path, region: Mapping[str, slice]) -> None:
     for name, array in bare.data_vars.items():
         kept = group[str(name)]
         assert isinstance(kept, zarr.Array)
-        ranges = [
-            range(region[str(d)].start // c, -(-region[str(d)].stop // c))
-            if d in region
-            else range(-(-n // c))
-            for d, n, c in zip(array.dims, kept.shape, kept.chunks, strict=True)
-        ]
+        ranges = []
+        for d, n, c in zip(array.dims, kept.shape, kept.chunks, strict=True):
+            some = region.get(str(d), slice(0, n))
+            ranges.append(range(some.start // c, -(-some.stop // c)))
         for index in product(*ranges):
             # A chunk of nothing but the fill value is not written.
             if (file := store / str(name) / "c" / "/".join(map(str, index))).exists():
@@ -79,8 +77,8 @@ def check(template: xr.Dataset, store: Path, chunks: Mapping[str, int]) -> None:
                 if template[name].chunks is None:
                     if not kept[name].variable.equals(template[name].variable):
                         raise refuse(f"coordinate {name!r}")
-                elif group[name].chunks != chunks_of(template[name], chunks):
-                    raise refuse(f"chunks of {name!r}, {group[name].chunks},")
+                elif (had := kept[name].encoding["chunks"]) != chunks_of(template[name], chunks):
+                    raise refuse(f"chunks of {name!r}, {had},")
     except (OSError, KeyError, ValueError) as error:
         if isinstance(error, DataError):
             raise
@@ -93,13 +91,7 @@ def chunks_of(array: xr.DataArray, chunks: Mapping[str, int]) -> tuple[int, ...]
 
 
 def to_netcdf(store: Path, template: xr.Dataset, output: Path, chunks: Mapping[str, int]) -> None:
-    """Copy a finished store to a NetCDF file, a few chunks at a time and in one thread.
-
-    Raises
-    ------
-    DataError
-        If it cannot be written.
-    """
+    """Copy a finished store to a NetCDF file, a few chunks at a time and in one thread."""
     opened = xr.open_zarr(store, chunks={}, consolidated=False, decode_timedelta=False)
     opened = opened[[str(n) for n in template.data_vars]]
     encoding = {}
@@ -109,36 +101,9 @@ def to_netcdf(store: Path, template: xr.Dataset, output: Path, chunks: Mapping[s
         if template[name].chunks is not None and template[name].ndim:
             encoding[name]["chunksizes"] = chunks_of(template[name], chunks)
 
-    def copy(beside: Path) -> None:
-        with dask.config.set(scheduler="synchronous"):
-            opened.to_netcdf(beside, engine="netcdf4", encoding=encoding)
-
-    write_whole(output, copy)
-
-
-def missing_run(flags: xr.DataArray, time: str, missing: int, steps: int) -> tuple[int, int]:
-    """How many values of some cells are missing and the longest run, read a few steps at a time.
-
-    A cell that is missing at all times is land, and not counted.
-
-    Parameters
-    ----------
-    flags : DataArray of int
-        As opened, not read.
-    time : str
-        Its dimension of time.
-    missing : int
-        The flag that says so.
-    steps : int
-        How many to read at once.
-    """
-    ordered = flags.transpose(time, ...)
-    shape = ordered.shape[1:]
-    count, run, longest = (np.zeros(shape, dtype="int64") for _ in range(3))
-    for first in range(0, ordered.shape[0], steps):
-        for now in ordered[first : first + steps].values == missing:
-            count += now
-            run = np.where(now, run + 1, 0)
-            np.maximum(longest, run, out=longest)
-    sea = count < ordered.shape[0]
-    return int(count[sea].sum()), int(longest[sea].max(initial=0))
+    # Beside the store: what a full disk leaves of it goes with the journal.
+    beside = store.with_name(f"new-{output.name}")
+    with dask.config.set(scheduler="synchronous"):
+        opened.to_netcdf(beside, engine="netcdf4", encoding=encoding)
+    flush(beside)
+    os.replace(beside, output)
