@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 from examples import make_sst
 from hypothesis import given, settings
@@ -16,6 +17,9 @@ from streams import in_regions
 import da4dvar
 from da4dvar import tile_solver, window_solver
 from da4dvar.errors import Da4dvarWarning, DataError
+from da4dvar.fields.scaling import Anomaly
+from da4dvar.variational.priors.unet import UNet
+from da4dvar.variational.solvers.lstm import ConvLSTM
 
 
 def gappy(days: int = 32, seed: int = 0) -> xr.Dataset:
@@ -64,6 +68,31 @@ def test_any_regions_give_the_same_field(model_path, cells, batch_size, days):
             return
         streamed = in_regions(model, ds, Path(folder, "out.zarr"), cells, batch_size)
     assert_same(streamed, model.interpolate(ds))
+
+
+@pytest.mark.parametrize("periodic", [[], ["lon"]])
+@pytest.mark.parametrize("days", [4, 20])
+def test_covariates_circles_and_short_series(tmp_path, periodic, days):
+    """Covariates go with their cells, a circle is in one region, and a series may be shorter than a window."""
+    generator, boundary, count = np.random.default_rng(1), ("zero", "zero"), 1 + 6 + 2 * 6 + 1
+    ds = gappy(70).assign(
+        depth=(("lat", "lon"), generator.random((9, 8))),
+        wind=(("time", "lat", "lon"), generator.random((70, 9, 8))),
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = da4dvar.Interpolator(
+            UNet(6, boundary, width=4, covariates=count),
+            ConvLSTM(6, boundary, width=6, iterations=2, covariates=count),
+            da4dvar.Layout(
+                ["sst"], ["lat", "lon"], ["time"], periodic, window={"time": 6, "lat": 5, "lon": 6}
+            ),
+            Anomaly(harmonics=1),
+            covariates=["depth", "wind"],
+            derived=["day_of_year", "latitude"],
+        ).prepare(ds)
+    part = ds.isel(time=slice(0, days), lat=slice(None, None, -1))
+    assert_same(in_regions(model, part, tmp_path / "out.zarr"), model.interpolate(part))
 
 
 def test_observed_values_are_kept_bit_for_bit(model, tmp_path):

@@ -9,6 +9,7 @@ import dask.array
 import numpy as np
 import xarray as xr
 
+from da4dvar.errors import DataError
 from da4dvar.fields.conform import Conformed, conform, covariate, pick, under_model_names
 from da4dvar.fields.signature import Signature
 
@@ -65,9 +66,19 @@ class Source:
         ----------
         cells : mapping of str to slice
             Along the model's dimensions, and those of a batch, in the model's direction.
+
+        Raises
+        ------
+        DataError
+            If they cannot be read.
         """
         whole = self.whole
-        ds = self.ds.isel(self.users(cells), missing_dims="ignore").load(scheduler="synchronous")
+        ds = self.ds.isel(self.users(cells), missing_dims="ignore")
+        try:
+            ds = ds.load(scheduler="synchronous")
+        except (OSError, RuntimeError, ValueError) as error:
+            line = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+            raise DataError(f"the source is broken or cut short ({line}); restore it") from error
         sources, arrays = {}, {}
         for name in self.signature.variables:
             sources[name] = pick(ds, self.variable.get(name, name))
