@@ -73,7 +73,7 @@ def test_any_regions_give_the_same_field(model_path, cells, batch_size, days):
 @pytest.mark.parametrize("periodic", [[], ["lon"]])
 @pytest.mark.parametrize("days", [4, 20])
 def test_covariates_circles_and_short_series(tmp_path, periodic, days):
-    """Covariates go with their cells, a circle is in one region, and a series may be shorter than a window."""
+    """Covariates go with their cells, a circle is in one region, a series may be shorter than a window."""
     generator, boundary, count = np.random.default_rng(1), ("zero", "zero"), 1 + 6 + 2 * 6 + 1
     ds = gappy(70).assign(
         depth=(("lat", "lon"), generator.random((9, 8))),
