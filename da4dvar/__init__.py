@@ -14,6 +14,7 @@ _PUBLIC = {
     "Layout": "da4dvar.layout",
     "Da4dvarError": "da4dvar.errors",
     "interpolate": "da4dvar.functions",
+    "interpolate_file": "da4dvar.file_to_file",
     "load": "da4dvar.modelfile",
     "open_dataset": "da4dvar.fields.store",
     "scores": "da4dvar.fields.metrics",
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from da4dvar.errors import Da4dvarError as Da4dvarError
     from da4dvar.fields.metrics import scores as scores
     from da4dvar.fields.store import open_dataset as open_dataset
+    from da4dvar.file_to_file import interpolate_file as interpolate_file
     from da4dvar.functions import interpolate as interpolate
     from da4dvar.interpolator import Interpolator as Interpolator
     from da4dvar.layout import Layout as Layout

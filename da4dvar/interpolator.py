@@ -6,7 +6,6 @@ import copy
 import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,7 +30,7 @@ from da4dvar.fields.sensors import Sensor, by_state
 from da4dvar.fields.signature import Signature
 from da4dvar.fields.store import add_history
 from da4dvar.layout import Layout
-from da4dvar.notes import report
+from da4dvar.notes import credit, report
 from da4dvar.pairs import samples, split
 from da4dvar.sensing import check_sensing, learn_scaling
 from da4dvar.uncertainty import CalibratedEnsemble, calibrate, wanted, with_uncertainty
@@ -305,9 +304,7 @@ class Interpolator:
         filled = labelled(conformed, estimates, weight, terms, grid, self.layout, keep_observed)
         report(conformed, terms, filled, self.time)
         filled = with_uncertainty(filled, conformed, found.parts, self.calibration, interval)
-        names, title = ", ".join(self.layout.variables), self.provenance.get("title")
-        by = f"by the model {title!r}" if title else "by a model of its own"
-        return add_history(filled, f"da4dvar {version('da4dvar')}: {names} interpolated {by}")
+        return add_history(filled, credit(self))
 
     def calibrate(
         self,

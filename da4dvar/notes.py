@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import warnings
+from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import xarray as xr
 
 from da4dvar.errors import Da4dvarWarning
 from da4dvar.fields.conform import Conformed
 from da4dvar.fields.output import unreached
+
+if TYPE_CHECKING:
+    from da4dvar.interpolator import Interpolator
+
+
+def credit(model: Interpolator) -> str:
+    """The line of a history that says by what a data set was filled."""
+    names, title = ", ".join(model.layout.variables), model.provenance.get("title")
+    by = f"by the model {title!r}" if title else "by a model of its own"
+    return f"da4dvar {version('da4dvar')}: {names} interpolated {by}"
 
 
 def report(conformed: Conformed, terms: xr.DataArray, filled: xr.Dataset, time: str) -> None:

@@ -18,6 +18,17 @@ from da4dvar.variational.model import VariationalModel
 PRECISIONS = ("float32", "bfloat16")
 
 
+def check_precision(precision: str) -> None:
+    """Refuse what is none.
+
+    Raises
+    ------
+    DataError
+    """
+    if precision not in PRECISIONS:
+        raise DataError(f"precision is {precision!r}, expected {' or '.join(PRECISIONS)}")
+
+
 def window_solver(
     model: VariationalModel,
     layout: Layout,
@@ -55,8 +66,7 @@ def window_solver(
     callable
         See :func:`da4dvar.fields.windows.overlap_add`.
     """
-    if precision not in PRECISIONS:
-        raise DataError(f"precision is {precision!r}, expected {' or '.join(PRECISIONS)}")
+    check_precision(precision)
     axis = layout.dims.index(time) + 2 if time in layout.dims else None
     device = next(model.parameters()).device
     given = dict(covariates or {})

@@ -23,6 +23,7 @@ from da4dvar.cli.shell import (
     say,
     split,
 )
+from da4dvar.cli.stream import Memory, Resume, resumable
 from da4dvar.errors import DataError
 from da4dvar.progress import shown
 
@@ -45,6 +46,8 @@ def interpolate(
     std: Std = False,
     interval: Intervals = None,
     overwrite: Overwrite = False,
+    memory: Memory = "2GiB",
+    resume: Resume = False,
     batch_size: Annotated[int, typer.Option(help="Windows solved at once.", min=1)] = 16,
     precision: Annotated[
         str, typer.Option(help="Of the convolutions: float32, or bfloat16, which is faster.")
@@ -72,6 +75,8 @@ def interpolate(
 
     Example: da4dvar interpolate gappy.nc filled.nc --model mine.safetensors --interval 0.9
 
+    Example: da4dvar interpolate big.zarr filled.zarr --model mine.safetensors --memory 4GiB --resume
+
     With --fit the choice is printed, and the recipe written beside the output (filled.recipe.toml); the table
     has the errors of the model and of every baseline on points hidden from all of them.
     """
@@ -85,6 +90,7 @@ def interpolate(
     for option, given in (
         ("--observation-error", observation_error is not None),
         ("--precision", precision != "float32"),
+        ("--resume", resume),
     ):
         if fit and given:
             raise DataError(f"{option} is for a model that is there; leave it out with --fit")
@@ -126,25 +132,29 @@ def interpolate(
             typer.echo(table_of(done.fitted.scores))
         tell(f"wrote {output}, filled by: {done.method}")
         return
-    from da4dvar.modelfile import load
+    from da4dvar.file_to_file import interpolate_file
 
-    with shown("interpolating", quiet) as progress:
-        ds, loaded = opened(inputs, output, overwrite), load(str(model))
-        filled = loaded.interpolate(
-            ds,
+    with shown("interpolating", quiet) as progress, resumable(output):
+        interpolate_file(
+            inputs,
+            output,
+            str(model),
             variable=names,
             dim=dims,
             mask=mask,
             keep_observed=keep_observed,
             observation_error=observation_error,
             batch_size=batch_size,
+            memory=memory,
+            resume=resume,
+            overwrite=overwrite,
             progress=progress,
             members=size,
             interval=levels,
             seed=seed,
             precision=precision,
+            command=command(),
         )
-        write_dataset(add_history(filled, command()), output, overwrite)
     if not quiet:
         say(f"wrote {output}")
 

@@ -91,22 +91,14 @@ def conform(
     notes: list[str] = []
     arrays, flipped = {}, []
     for name, source in sources.items():
-        array = source
-        if mask is not None:
-            array = array.where(pick(ds, mask).fillna(0) != 0)
-        missing = [u for u in names.values() if u not in array.dims]
+        missing = [u for u in names.values() if u not in source.dims]
         if missing:
             raise DataError(
                 f"variable {source.name!r} has no dimension {missing[0]!r}; "
-                f"it has {', '.join(map(str, array.dims))}"
+                f"it has {', '.join(map(str, source.dims))}"
             )
-        if array.dtype.kind not in "fiub":
-            raise DataError(f"variable {source.name!r} holds {array.dtype}, expected numbers")
-        array, note = converted(array, signature.variables[name].get("units"))
+        arrays[name], note = under_model_names(ds, source, name, mask, signature, names)
         notes += [note] if note else []
-        # Places of stations stay: a classical method may need them.
-        array = array.drop_vars([c for c in array.coords if c not in array.dims and array[c].ndim != 1])
-        arrays[name] = array.rename({u: m for m, u in names.items() if m != u}).rename(name)
     for model_dim, expected in signature.dims.items():
         if check_dim(next(iter(arrays.values())), model_dim, names[model_dim], expected):
             flipped.append(model_dim)
@@ -116,6 +108,24 @@ def conform(
     turn = {d: slice(None, None, -1) for d in flipped}
     data = xr.Dataset({n: a.isel(turn, missing_dims="ignore") for n, a in arrays.items()})
     return Conformed(data, sources, names, dict(ds.attrs), flipped, notes)
+
+
+def under_model_names(
+    ds: xr.Dataset,
+    source: xr.DataArray,
+    name: str,
+    mask: str | None,
+    signature: Signature,
+    dims: Mapping[str, str],
+) -> tuple[xr.DataArray, str | None]:
+    """A variable under its model's names and units, NaN where not observed, and a note if converted."""
+    array = source if mask is None else source.where(pick(ds, mask).fillna(0) != 0)
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"variable {source.name!r} holds {array.dtype}, expected numbers")
+    array, note = converted(array, signature.variables[name].get("units"))
+    # Places of stations stay: a classical method may need them.
+    array = array.drop_vars([c for c in array.coords if c not in array.dims and array[c].ndim != 1])
+    return array.rename({u: m for m, u in dims.items() if m != u}).rename(name), note
 
 
 def covariate(

@@ -37,6 +37,14 @@ def labelled(
     layout : Layout
     keep_observed : bool
     """
+    out = labelled_values(conformed, estimates, weight, keep_observed)
+    return out.merge(window_terms(conformed, terms, grid, layout), compat="no_conflicts")
+
+
+def labelled_values(
+    conformed: Conformed, estimates: xr.Dataset, weight: xr.DataArray, keep_observed: bool
+) -> xr.Dataset:
+    """The estimates and their flags, without the terms of the windows."""
     out = xr.Dataset(attrs=conformed.attrs)
     for name, source in conformed.sources.items():
         observed = conformed.data[name].notnull()
@@ -56,7 +64,7 @@ def labelled(
         }
         out[f"{name}_flag"] = shaped
         out[name].attrs["ancillary_variables"] = f"{name}_flag"
-    return out.merge(window_terms(conformed, terms, grid, layout), compat="no_conflicts")
+    return out
 
 
 def unreached(flags: xr.DataArray, time: str) -> tuple[int, int]:

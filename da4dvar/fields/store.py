@@ -35,8 +35,11 @@ def open_dataset(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
     """
     files = files_of([paths] if isinstance(paths, str | Path) else paths)
     opened = [_open_one(f) for f in files]
-    if len(opened) == 1:
-        return opened[0]
+    return opened[0] if len(opened) == 1 else _joined(opened)
+
+
+def _joined(opened: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Data sets that follow each other, as one."""
     try:
         joined = xr.combine_by_coords(
             opened,
@@ -49,9 +52,22 @@ def open_dataset(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
         return joined if isinstance(joined, xr.Dataset) else joined.to_dataset()
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(
-            f"the {len(files)} files do not join to one data set ({_line(error)}); "
+            f"the {len(opened)} files do not join to one data set ({_line(error)}); "
             "give files that follow each other along one coordinate"
         ) from error
+
+
+def open_in_parts(files: Sequence[str]) -> xr.Dataset:
+    """Files as one data set of which parts can be read: several are joined without reading them.
+
+    Raises
+    ------
+    DataError
+        See :func:`open_dataset`.
+    """
+    if len(files) == 1:
+        return _open_one(files[0])
+    return _joined([_open_one(f).chunk() for f in files])
 
 
 def load_dataset(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
@@ -141,7 +157,7 @@ def write_dataset(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> 
     """
     path = Path(path)
     check_output(path, [], overwrite)
-    encoding = {str(n): _encoding(ds[n], path.suffix) for n in ds.variables}
+    encoding = {str(n): encoding_for(ds[n], path.suffix) for n in ds.variables}
     plain = ds.copy()
     for name in plain.variables:
         plain[name].encoding = {}
@@ -192,7 +208,7 @@ def _evenly_chunked(array: xr.DataArray) -> xr.DataArray:
     return array if array.chunks is None else array.chunk({d: max(c) for d, c in array.chunksizes.items()})
 
 
-def _encoding(array: xr.DataArray, suffix: str) -> dict:
+def encoding_for(array: xr.DataArray, suffix: str) -> dict:
     """The part of a variable's encoding that the new file can have."""
     kept = (*PACKING, *(COMPRESSION if suffix == ".nc" else ()))
     if array.dtype.kind == "M" or array.dtype == object:

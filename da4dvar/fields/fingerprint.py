@@ -1,0 +1,70 @@
+"""What tells whether a source is still the one that a run began with: sizes, times and coordinates."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from da4dvar.errors import DataError
+
+
+def fingerprint(ds: xr.Dataset, files: Sequence[str]) -> dict[str, Any]:
+    """Sizes and times of files, shapes of variables and values of coordinates; no data are read.
+
+    Parameters
+    ----------
+    ds : Dataset
+        As opened.
+    files : sequence of str
+        NetCDF files or Zarr stores.
+
+    Returns
+    -------
+    dict
+        Of what JSON can hold.
+    """
+    return {
+        "files": {str(Path(f).resolve()): _stat(f) for f in files},
+        "variables": {
+            str(n): [str(v.dtype), [str(d) for d in v.dims], list(v.shape)] for n, v in ds.variables.items()
+        },
+        "coordinates": {
+            str(d): hashlib.sha256(repr(ds[d].values.tolist()).encode()).hexdigest() for d in ds.indexes
+        },
+    }
+
+
+def check_unchanged(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse a source that is not the one of the fingerprint.
+
+    Raises
+    ------
+    DataError
+        It says what changed.
+    """
+    for what, said in (
+        ("coordinates", "has other coordinates"),
+        ("variables", "has other sizes or types"),
+        ("files", "was written to, or is another file,"),
+    ):
+        if then.get(what) != now[what]:
+            keys = then.get(what, {}).keys() | now[what].keys()
+            changed = sorted(k for k in keys if then.get(what, {}).get(k) != now[what].get(k))
+            raise DataError(
+                f"the source {said} since the interrupted run began ({', '.join(changed[:3])}); "
+                "begin anew with --overwrite, or restore it"
+            )
+
+
+def _stat(path: str) -> list[int]:
+    """Bytes, the latest time of writing in nanoseconds, and the number of files."""
+    if not os.path.isdir(path):
+        found = [os.stat(path)]
+    else:
+        found = [os.stat(os.path.join(f, n)) for f, _, names in os.walk(path) for n in names]
+    return [sum(s.st_size for s in found), max((s.st_mtime_ns for s in found), default=0), len(found)]

@@ -1,0 +1,289 @@
+"""From a file to a file: in memory where the data fit, or else region by region, to be gone on with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.errors import Da4dvarError, Da4dvarWarning, DataError
+from da4dvar.fields import region_store
+from da4dvar.fields.fingerprint import check_unchanged, fingerprint
+from da4dvar.fields.journal import Journal
+from da4dvar.fields.part import Source
+from da4dvar.fields.regions import parse_bytes, readable_bytes
+from da4dvar.fields.store import (
+    add_history,
+    check_output,
+    files_of,
+    load_dataset,
+    open_in_parts,
+    write_dataset,
+)
+from da4dvar.fields.windows import WindowGrid
+from da4dvar.notes import credit
+from da4dvar.stream_plan import Plan, in_memory_bytes, planned, surely_fits
+from da4dvar.streamed import output_chunks, stream, template_of, tiles_of, warn_of_gaps, write_terms
+from da4dvar.tile_solver import Job
+from da4dvar.window_solver import check_precision
+
+if TYPE_CHECKING:
+    from da4dvar.interpolator import Interpolator
+
+Progress = Callable[[int, int], None]
+
+
+def interpolate_file(
+    source: str | Path | Sequence[str | Path],
+    output: str | Path,
+    model: Interpolator | str | Path,
+    *,
+    variable: Mapping[str, str] | None = None,
+    mask: str | None = None,
+    dim: Mapping[str, str] | None = None,
+    keep_observed: bool = False,
+    observation_error: float | None = None,
+    batch_size: int = 16,
+    memory: str = "2GiB",
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    members: int = 0,
+    interval: Sequence[float] = (),
+    seed: int = 0,
+    precision: str = "float32",
+    command: str | None = None,
+) -> None:
+    """Fill the gaps of a file, of any size, into another.
+
+    Parameters
+    ----------
+    source : path, glob or sequence of paths
+        NetCDF files or Zarr stores.
+    output : path
+        A NetCDF file or a Zarr store; it has its name once it is whole.
+    model : Interpolator, str or path
+    variable, mask, dim, keep_observed, observation_error, batch_size, members, interval, seed, precision
+        See :meth:`da4dvar.Interpolator.interpolate`. With less memory, fewer windows are solved at once.
+    memory : str
+        Of the whole process, such as ``500MB`` or ``2GiB``. A data set that fits is solved in memory; a
+        larger one in regions, if the model has neither a first guess nor several sensors, and no ensemble
+        is asked for.
+    resume : bool
+        Go on with an interrupted run: with its plan, without solving again what it finished.
+    overwrite : bool
+        Replace the output, and forget an interrupted run if `resume` is not said.
+    progress : callable, optional
+        Told how many windows are done, and of how many.
+    command : str, optional
+        A line for the history of the output.
+
+    Raises
+    ------
+    DataError
+        If the source does not fit the model or cannot be read, the output exists, cannot be written or is
+        being written by another run, the memory is too small, or the source is not that of the run to go on
+        with.
+    ModelError
+        If there is no such model.
+    """
+    from da4dvar.modelfile import load
+
+    check_precision(precision)
+    limit, files = parse_bytes(memory), files_of([source] if isinstance(source, str | Path) else source)
+    journal = Journal(output)
+    going_on = resume and journal.begun()
+    check_output(output, files, overwrite or going_on)
+    if journal.begun() and not (resume or overwrite):
+        raise DataError(
+            f"{output}: an interrupted run is beside it; go on with --resume, or begin anew with --overwrite"
+        )
+    if resume and not going_on:
+        warnings.warn("there is nothing to resume; the run begins", Da4dvarWarning, stacklevel=2)
+    fitted = load(model) if isinstance(model, str | Path) else model
+    ds = open_in_parts(files)
+    names: dict[str, Any] = {"variable": variable, "mask": mask, "dim": dim}
+    settings = {
+        "keep_observed": keep_observed,
+        "observation_error": observation_error,
+        "precision": precision,
+    }
+    try:
+        opened = Source.of(ds, fitted_signature(fitted), **names)
+        whole = None if going_on else why_whole(fitted, members, interval)
+        fits = not going_on and fits_in_memory(fitted, opened, batch_size, limit, whole)
+        if not fits:
+            with journal.locked():
+                stated = {"batch_size": batch_size, **names, **settings}
+                _streamed(fitted, opened, files, journal, stated, limit, resume, progress, command)
+            return
+    finally:
+        ds.close()
+    filled = fitted.interpolate(
+        load_dataset(files),
+        **names,
+        keep_observed=keep_observed,
+        observation_error=observation_error,
+        precision=precision,
+        batch_size=batch_size,
+        progress=progress,
+        members=members,
+        interval=interval,
+        seed=seed,
+    )
+    write_dataset(add_history(filled, command) if command else filled, output, overwrite)
+
+
+def fitted_signature(model: Interpolator) -> Any:
+    """The signature of a model that has one."""
+    if model.signature is None:
+        model.conform(xr.Dataset())  # says so
+    return model.signature
+
+
+def why_whole(model: Interpolator, members: int, interval: Sequence[float]) -> str | None:
+    """What needs all of a data set at once, if anything."""
+    if model.first_guess is not None:
+        return "the model's first guess"
+    if model.sensors:
+        return "a model of several sensors"
+    return "an ensemble" if members or len(interval) else None
+
+
+def fits_in_memory(
+    model: Interpolator, source: Source, batch_size: int, memory: int, whole: str | None
+) -> bool:
+    """Whether the usual way is taken.
+
+    Raises
+    ------
+    DataError
+        If it must be, and the data do not fit.
+    """
+    sizes = [model.layout.window.get(d, source.whole.data.sizes[d]) for d in model.layout.dims]
+    variables = len(source.whole.sources) + len(source.signature.covariates)
+    window = 4 * variables * int(np.prod(sizes, dtype=np.int64))
+    if surely_fits(source, window, batch_size, memory):
+        return True
+    if whole is None:
+        return False
+    need = in_memory_bytes(source)
+    if need > memory:
+        raise DataError(
+            f"memory is {readable_bytes(memory)}, but {whole} needs all of the data at once, about "
+            f"{readable_bytes(need)}; give --memory {readable_bytes(need)}, select a part of the data, or "
+            "use what can be streamed: a model without first guess and sensors, and no ensemble"
+        )
+    return True
+
+
+def digest(model: Interpolator) -> str:
+    """A hash of everything that a model file would hold."""
+    from da4dvar.modelfile import header_of
+
+    found = hashlib.sha256(json.dumps(header_of(model), default=str, sort_keys=True).encode())
+    arrays = {k: v.cpu().numpy() for k, v in model.model.state_dict().items()}
+    for name, array in {**arrays, **model.scaling.arrays(), **model.covariates.arrays()}.items():
+        found.update(name.encode() + np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
+
+
+def _streamed(
+    model: Interpolator,
+    source: Source,
+    files: Sequence[str],
+    journal: Journal,
+    stated: dict[str, Any],
+    memory: int,
+    resume: bool,
+    progress: Progress | None,
+    command: str | None,
+) -> None:
+    """Begin or go on with a journal, to its end."""
+    keep_observed, error = stated["keep_observed"], stated["observation_error"]
+    now = {
+        "source": fingerprint(source.ds, files),
+        "model": digest(model),
+        "settings": json.loads(json.dumps(stated)),
+    }
+    going_on = resume and journal.begun()
+    for note in [] if going_on else source.whole.notes:
+        warnings.warn(note, Da4dvarWarning, stacklevel=3)
+    if going_on:
+        plan = plan_of(journal.plan(), now)
+    else:
+        plan = planned(model, source, memory, stated["batch_size"], error)
+        journal.reset()
+    template, chunks = template_of(model, source, plan, keep_observed), output_chunks(source, plan)
+    job = Job(
+        source, tiles_of(source, plan), plan.dims, plan.batch_size, error, keep_observed, stated["precision"]
+    )
+    try:
+        if not going_on:
+            titled = add_history(template, credit(model))
+            titled = add_history(titled, command) if command else titled
+            region_store.create(titled, journal.store, chunks)
+            journal.begin({"version": version("da4dvar"), **now, "plan": asdict(plan)}, plan.grid.shape)
+        elif journal.store.exists():
+            region_store.check(template, journal.store, chunks)
+        elif journal.output.exists():
+            # Killed after the output had its name.
+            journal.end()
+            return
+        stream(model, job, plan, journal, progress)
+        empty = write_terms(job, plan, journal, template)
+        warn_of_gaps(job, plan, str(journal.store), model.time, empty)
+        if journal.output.suffix == ".nc":
+            region_store.to_netcdf(journal.store, template, journal.output, chunks)
+        else:
+            journal.publish()
+    except Da4dvarError:
+        raise
+    except (OSError, RuntimeError) as failure:
+        line = str(failure).strip().splitlines()[0][:200] if str(failure).strip() else type(failure).__name__
+        begun = journal.begun()
+        said = f"what is finished is kept in {journal.folder.name}" if begun else "nothing was kept of it"
+        raise DataError(
+            f"{journal.output}: could not be written ({line}); {said}. "
+            f"Check the space on the disk and the permissions{', then go on with --resume' if begun else ''}"
+        ) from failure
+    journal.end()
+
+
+def plan_of(then: Mapping[str, Any], now: Mapping[str, Any]) -> Plan:
+    """The plan of an interrupted run, if this run is the same.
+
+    Raises
+    ------
+    DataError
+        If the source, the model or an option is another.
+    """
+    check_unchanged(then["source"], now["source"])
+    if then["model"] != now["model"]:
+        raise DataError(
+            "the model is not the one that the interrupted run began with; give that one, or begin anew "
+            "with --overwrite"
+        )
+    for name, value in now["settings"].items():
+        if then["settings"].get(name) != value:
+            raise DataError(
+                f"{name} is {value!r}, but the interrupted run began with {then['settings'].get(name)!r}; "
+                "give the same, or begin anew with --overwrite"
+            )
+    kept = then["plan"]
+    grid = WindowGrid(
+        tuple(kept["grid"]["sizes"]),
+        tuple(kept["grid"]["windows"]),
+        tuple(tuple(starts) for starts in kept["grid"]["starts"]),
+    )
+    return Plan(
+        tuple(kept["dims"]), grid, tuple(kept["regions"]), tuple(kept["chunks"]), int(kept["batch_size"])
+    )

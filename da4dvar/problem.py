@@ -1,0 +1,126 @@
+"""The minimisation of U for a labelled data set, posed for its windows: what is solved, and the way back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import xarray as xr
+
+from da4dvar.fields.conform import Conformed
+from da4dvar.fields.covariates import beside
+from da4dvar.fields.windows import Solve, WindowGrid
+from da4dvar.observation_error import reweighted, stated_error
+from da4dvar.sensing import first_sensors, observed
+from da4dvar.window_solver import window_solver
+
+if TYPE_CHECKING:
+    from da4dvar.interpolator import Interpolator
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What :func:`da4dvar.fields.windows.overlap_add` needs to know of a data set.
+
+    Attributes
+    ----------
+    y : DataArray, dims (variable, *batch, *layout.dims)
+        Normalised; NaN where not observed. The first guess and the covariates are its last variables.
+    short : dict of str to (int, int)
+        By how much dimensions that are shorter than a window were lengthened.
+    aside, covariates : int
+        How many of the last variables are not sought, and how many of these are covariates.
+    solve : callable
+    first : Dataset or None
+        The first guess, in physical units.
+    stated : float or None
+        The observation error that counts.
+    """
+
+    y: xr.DataArray
+    short: dict[str, tuple[int, int]]
+    aside: int
+    covariates: int
+    solve: Solve
+    first: xr.Dataset | None
+    stated: float | None
+
+    def grid(self, model: Interpolator) -> WindowGrid:
+        """The windows of all of the data set."""
+        return WindowGrid.of(model.layout, {str(d): n for d, n in self.y.sizes.items()})
+
+
+def pose(
+    model: Interpolator,
+    conformed: Conformed,
+    y: xr.DataArray,
+    observation_error: float | None = None,
+    precision: str = "float32",
+) -> Problem:
+    """The problem of a data set, or of a part of one where the model has no first guess.
+
+    Parameters
+    ----------
+    model : Interpolator
+    conformed : Conformed
+    y : DataArray, dims (variable, *batch, *layout.dims)
+        What is observed; see :func:`da4dvar.sensing.observed`.
+    observation_error, precision
+        See :meth:`da4dvar.Interpolator.interpolate`.
+
+    Raises
+    ------
+    DataError
+        If the values or the observation error cannot be used.
+    """
+    sizes = y.sizes
+    known, first = 0, None
+    if model.first_guess is not None:
+        first = model.first_guess.interpolate(conformed.data[list(model.layout.variables)])
+        guess = model.states(first)
+        y, known = xr.concat([y, guess], "variable"), guess.sizes["variable"]
+    short = {
+        d: (0, w - sizes[d])
+        for d, w in model.layout.window.items()
+        if d in model.layout.channels and sizes[d] < w
+    }
+    padded = y.pad(short, constant_values=float("nan")) if short else y
+    given = model.covariates.normalised(conformed.data)
+    padded = beside(padded, given, short)
+    frozen = model.frozen()
+    deviation = max(getattr(model.scaling, "std", {}).values(), default=math.inf)
+    stated = stated_error(conformed.sources, observation_error, model.observation_error, deviation)
+    if stated is not None and model.observation_error is not None and stated != model.observation_error:
+        frozen = reweighted(frozen, (model.observation_error / stated) ** 2)
+    own = {str(n): [str(d) for d in c.dims] for n, c in given.items()}
+    solve = window_solver(
+        frozen,
+        model.layout,
+        model.initial,
+        model.time,
+        known,
+        own,
+        first_sensors(model),
+        model.correction,
+        precision,
+    )
+    aside = padded.sizes["variable"] - len(model.layout.variables)
+    return Problem(padded, short, aside, len(own), solve, first, stated)
+
+
+def pose_part(
+    model: Interpolator,
+    conformed: Conformed,
+    observation_error: float | None = None,
+    precision: str = "float32",
+) -> Problem:
+    """The problem of what is observed in a part of a data set."""
+    return pose(model, conformed, observed(model, conformed.data), observation_error, precision)
+
+
+def physical(model: Interpolator, conformed: Conformed, x: xr.DataArray) -> xr.Dataset:
+    """Normalised estimates, dims (variable, ...), in physical units and on the coordinates of the data."""
+    estimates = x.assign_coords(variable=list(model.layout.variables)).to_dataset("variable")
+    coords = {d: conformed.data[d] for d in conformed.data.indexes}
+    return model.scaling.restore(estimates.assign_coords(coords))

@@ -1,0 +1,147 @@
+"""memory ≥ BASE + batch · window + cells of a tile · bytes of a cell: how a field is cut so that it fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.errors import DataError
+from da4dvar.fields.part import Source
+from da4dvar.fields.regions import (
+    chunked,
+    largest_regions,
+    least_regions,
+    readable_bytes,
+    tile_cells,
+)
+from da4dvar.fields.windows import WindowGrid
+from da4dvar.problem import Problem, pose_part
+
+if TYPE_CHECKING:
+    from da4dvar.interpolator import Interpolator
+
+# What Python, its libraries and a first solution take, without any data (measured: 440 MB).
+BASE = 480 * 10**6
+# Of every cell and variable beside its source: it is normalised, summed, restored and labelled.
+CELL = 64
+# A window's solution takes some hundred times its values; more than this has not been seen.
+LARGEST_SOLUTION = 1000
+# Libraries beneath torch have working space that is not in a tensor.
+MARGIN = 1.5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a field is cut.
+
+    Attributes
+    ----------
+    dims : tuple of str
+        The model's dimensions, those of a batch first.
+    grid : WindowGrid
+        Over all of them.
+    regions, chunks : tuple of int
+        Cells along each of them.
+    batch_size : int
+        Windows solved at once.
+    """
+
+    dims: tuple[str, ...]
+    grid: WindowGrid
+    regions: tuple[int, ...]
+    chunks: tuple[int, ...]
+    batch_size: int
+
+
+def cell_bytes(source: Source) -> int:
+    """What a cell takes at the most, over all variables."""
+    itemsizes = [a.dtype.itemsize for a in source.whole.sources.values()]
+    others = len(source.signature.covariates) + (source.mask is not None)
+    return sum(CELL + 3 * size for size in itemsizes) + 16 * others
+
+
+def surely_fits(source: Source, problem_bytes: int, batch_size: int, memory: int) -> bool:
+    """Whether a data set needs no streaming, without a trial of the solver."""
+    return in_memory_bytes(source) + batch_size * problem_bytes * LARGEST_SOLUTION <= memory
+
+
+def in_memory_bytes(source: Source) -> int:
+    """What the usual way takes for a data set, but for the solver."""
+    cells = max(int(np.prod(a.shape, dtype=np.int64)) for a in source.whole.sources.values())
+    return BASE + cells * cell_bytes(source)
+
+
+def full_grid(
+    model: Interpolator, y: xr.DataArray, windows: WindowGrid
+) -> tuple[tuple[str, ...], WindowGrid]:
+    """The windows over every dimension: those of a batch are of one cell."""
+    dims = tuple(str(d) for d in y.dims[1:])
+    batch = [y.sizes[d] for d in dims[: len(dims) - len(model.layout.dims)]]
+    grid = WindowGrid(
+        (*batch, *windows.sizes),
+        (*[1] * len(batch), *windows.windows),
+        (*(tuple(range(n)) for n in batch), *windows.starts),
+    )
+    return dims, grid
+
+
+def planned(
+    model: Interpolator,
+    source: Source,
+    memory: int,
+    batch_size: int = 16,
+    observation_error: float | None = None,
+) -> Plan:
+    """The largest regions, and chunks, whose solution fits in memory.
+
+    Parameters
+    ----------
+    model : Interpolator
+        Without a first guess.
+    source : Source
+    memory : int
+        Bytes of the whole process.
+    batch_size : int
+        Windows solved at once; fewer if so many do not fit.
+    observation_error : float, optional
+
+    Raises
+    ------
+    DataError
+        If the memory is less than the smallest regions need.
+    """
+    from da4dvar.solver_memory import window_bytes
+
+    problem = pose_part(model, source.whole, observation_error)
+    dims, grid = full_grid(model, problem.y, problem.grid(model))
+    cut = may_be_cut(model, dims, grid)
+    one = int(MARGIN * window_bytes(problem.solve, problem.y.sizes["variable"], window_of(model, problem)))
+    each = cell_bytes(source)
+    least = tile_cells(grid.sizes, grid.windows, least_regions(grid.sizes, grid.windows, cut)) * each
+    if (need := BASE + least + one) > memory:
+        raise DataError(
+            f"memory is {readable_bytes(memory)}, but one window and the cells around it need "
+            f"{readable_bytes(need)}; give at least --memory {readable_bytes(need)}"
+        )
+    batch = max(1, min(batch_size, (memory - BASE - least) // one))
+    regions = largest_regions(grid.sizes, grid.windows, cut, (memory - BASE - batch * one) // each)
+    assert regions is not None
+    regions, chunks = chunked(grid.sizes, grid.windows, regions)
+    return Plan(dims, grid, regions, chunks, batch)
+
+
+def may_be_cut(model: Interpolator, dims: Sequence[str], grid: WindowGrid) -> list[bool]:
+    """Dimensions that need not be in one region: a window that wraps round needs both ends."""
+    return [
+        (window < size and dim not in model.layout.periodic) or dim not in model.layout.dims
+        for dim, window, size in zip(dims, grid.windows, grid.sizes, strict=True)
+    ]
+
+
+def window_of(model: Interpolator, problem: Problem) -> tuple[int, ...]:
+    """The cells of a window along each of the layout's dimensions."""
+    return problem.grid(model).windows

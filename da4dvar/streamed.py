@@ -1,0 +1,187 @@
+"""x̂ region by region: a tile is solved, its sums kept, and the region that they complete is written."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.errors import Da4dvarWarning, DataError
+from da4dvar.fields import region_store
+from da4dvar.fields.journal import Journal
+from da4dvar.fields.missing_run import missing_run
+from da4dvar.fields.output import FLAGS, labelled
+from da4dvar.fields.part import Source, placeholder, zeros
+from da4dvar.fields.tiles import Number, Tiles
+from da4dvar.problem import physical
+from da4dvar.stream_plan import Plan
+from da4dvar.tile_solver import Job, Sums, finish_region, solve_tile
+
+if TYPE_CHECKING:
+    from da4dvar.interpolator import Interpolator
+
+Progress = Callable[[int, int], None]
+
+
+def tiles_of(source: Source, plan: Plan) -> Tiles:
+    """The tiles of a plan; regions are whole chunks of the output, which may run the other way."""
+    turned = [d in source.whole.flipped for d in plan.dims]
+    return Tiles.of(plan.grid, plan.regions, turned)
+
+
+def template_of(model: Interpolator, source: Source, plan: Plan, keep_observed: bool) -> xr.Dataset:
+    """The output, with lazy zeros for its values: nothing is read or computed."""
+    whole, variables = source.whole, len(model.layout.variables)
+    sizes = [whole.data.sizes[d] for d in plan.dims]
+    x = xr.DataArray(zeros((variables, *sizes), "float32"), dims=("variable", *plan.dims))
+    weight = xr.DataArray(zeros(sizes, "float32"), dims=plan.dims)
+    batch = len(plan.dims) - len(model.layout.dims)
+    names = [d if k < batch else f"window_{d}" for k, d in enumerate(plan.dims)]
+    terms = xr.DataArray(zeros((2, *plan.grid.shape), "float32"), dims=("term", *names))
+    estimates = physical(model, whole, x)
+    # The windows of a batch are its cells: the grid has them not.
+    inner = type(plan.grid)(plan.grid.sizes[batch:], plan.grid.windows[batch:], plan.grid.starts[batch:])
+    out = labelled(whole, estimates, weight, terms, inner, model.layout, keep_observed)
+    # Of how it came about, nothing need be kept.
+    return out.assign({n: placeholder(a) for n, a in out.data_vars.items()})
+
+
+def output_chunks(source: Source, plan: Plan) -> dict[str, int]:
+    """Cells of a chunk along each of the output's dimensions; terms are in slabs along their first."""
+    chunks = {source.whole.dims.get(d, d): c for d, c in zip(plan.dims, plan.chunks, strict=True)}
+    first, steps = terms_slabs(source, plan)
+    return {**chunks, first: steps} if first.startswith("window_") else chunks
+
+
+def terms_slabs(source: Source, plan: Plan) -> tuple[str, int]:
+    """The output's first dimension of the terms, and how much of it to write at once."""
+    dim = source.whole.dims.get(plan.dims[0])
+    rest = math.prod(plan.grid.shape[1:])
+    if dim is None:
+        return plan.dims[0], plan.chunks[0]
+    return f"window_{dim}", max(1, min(plan.grid.shape[0], 2**20 // rest))
+
+
+def stream(
+    model: Interpolator,
+    job: Job,
+    plan: Plan,
+    journal: Journal,
+    progress: Progress | None = None,
+) -> None:
+    """Solve what is not finished of a journal's plan, and write it to the journal's store.
+
+    Every window is solved once; only the tile at work when a run was killed is solved again.
+
+    Parameters
+    ----------
+    model : Interpolator
+    job : Job
+    plan : Plan
+    journal : Journal
+        Begun.
+    progress : callable, optional
+        Told how many windows are done, and of how many.
+
+    Raises
+    ------
+    DataError
+        If the values cannot be used.
+    """
+    windows, solved = math.prod(plan.grid.shape), 0
+
+    def tell(count: int) -> None:
+        nonlocal solved
+        solved += count
+        if progress is not None:
+            progress(solved, windows)
+
+    for number in job.tiles:
+        if journal.finished(number):
+            tell(math.prod(w.stop - w.start for w in job.tiles.windows(number)))
+            continue
+        sums = solve_tile(model, job, number, tell)
+        keep(job, journal, number, sums)
+        # In this order of tiles, all that add to a region have been solved with its own.
+        part = finish_region(model, job, number, *complete(job, journal, number, sums))
+        region_store.write(part, journal.store, job.source.users(clipped(job, number)))
+        journal.finish(number)
+
+
+def keep(job: Job, journal: Journal, number: Number, sums: Sums) -> None:
+    """Put what a tile adds to later regions, and its terms, in the journal."""
+    begin = [cells.start for cells in job.tiles.extent(number)]
+    for region in job.tiles.reached(number):
+        if region != number:
+            shared = job.tiles.shared(number, region)
+            at = tuple(slice(c.start - b, c.stop - b) for c, b in zip(shared, begin, strict=True))
+            journal.put(region, number, sums.total[(slice(None), *at)])
+    if sums.terms.size:
+        journal.put_terms(job.tiles.windows(number), sums.terms)
+
+
+def complete(job: Job, journal: Journal, number: Number, own: Sums) -> tuple[np.ndarray, np.ndarray]:
+    """The sum of a region over all tiles that add to it, in their order, and which windows were solved."""
+    tiles = job.tiles
+    begin = [cells.start for cells in tiles.region(number)]
+    total = np.zeros((len(own.total), *(c.stop - c.start for c in tiles.region(number))), dtype="float32")
+    for tile in tiles.contributors(number):
+        shared = tiles.shared(tile, number)
+        at = tuple(slice(c.start - b, c.stop - b) for c, b in zip(shared, begin, strict=True))
+        if tile == number:
+            total[(slice(None), *at)] += own.total[(slice(None), *at)]
+        else:
+            total[(slice(None), *at)] += journal.take(number, tile)
+    return total, ~np.isnan(journal.take_terms(tiles.reaching(number))[0])
+
+
+def clipped(job: Job, number: Number) -> dict[str, slice]:
+    """The cells of a region that the data set has: a dimension may have been lengthened to a window."""
+    sizes = job.source.whole.data.sizes
+    return {d: slice(c.start, min(c.stop, sizes[d])) for d, c in job.named(job.tiles.region(number)).items()}
+
+
+def write_terms(job: Job, plan: Plan, journal: Journal, template: xr.Dataset) -> int:
+    """Write the terms of all windows to the store; the number of windows without an observation."""
+    name, steps = terms_slabs(job.source, plan)
+    dims, empty = template["observation_term"].dims, 0
+    for first in range(0, plan.grid.shape[0], steps):
+        slab = slice(first, min(first + steps, plan.grid.shape[0]))
+        terms = journal.take_terms((slab, *(slice(0, n) for n in plan.grid.shape[1:])))
+        empty += int(np.isnan(terms[0]).sum())
+        part = xr.Dataset({"observation_term": (dims, terms[0]), "prior_term": (dims, terms[1])})
+        region_store.write(part, journal.store, {name: slab})
+    return empty
+
+
+def warn_of_gaps(job: Job, plan: Plan, store: str, time: str, empty: int) -> None:
+    """The note of :func:`da4dvar.notes.report`, from flags that are read a column of regions at a time."""
+    windows = math.prod(plan.grid.shape)
+    if not empty:
+        return
+    if empty == windows:
+        names = ", ".join(str(s.name) for s in job.source.whole.sources.values())
+        raise DataError(
+            f"variable {names!r} holds no observation at all; check the variable, its fill value and the mask"
+        )
+    said = "other windows reach all of their cells"
+    with xr.open_zarr(store, chunks=None, consolidated=False) as filled:
+        for name, source in job.source.whole.sources.items():
+            theirs = job.source.whole.dims.get(time)
+            if theirs not in source.dims:
+                continue
+            flags, count, longest = filled[f"{name}_flag"], 0, 0
+            for number in job.tiles:
+                if number[plan.dims.index(time)]:
+                    continue
+                cells = job.source.users({d: c for d, c in clipped(job, number).items() if d != time})
+                steps = max(1, plan.chunks[plan.dims.index(time)])
+                found = missing_run(flags.isel(cells), str(theirs), FLAGS["not_estimable"], steps)
+                count, longest = count + found[0], max(longest, found[1])
+            if count:
+                said = f"{count} values of {name!r}, up to {longest} steps together, are NaN and have flag 2"
+    warnings.warn(f"{empty} of {windows} windows hold no observation; {said}", Da4dvarWarning, stacklevel=3)

@@ -1,0 +1,61 @@
+"""A file in small regions: what the tests of streaming share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import xarray as xr
+
+import da4dvar
+from da4dvar.fields import region_store
+from da4dvar.fields.journal import Journal
+from da4dvar.fields.part import Source
+from da4dvar.problem import pose_part
+from da4dvar.stream_plan import Plan, full_grid, may_be_cut
+from da4dvar.streamed import output_chunks, stream, template_of, tiles_of, warn_of_gaps, write_terms
+from da4dvar.tile_solver import Job
+
+
+def small_plan(model: da4dvar.Interpolator, source: Source, cells: int = 7, batch_size: int = 5) -> Plan:
+    """Regions of so many cells, or a window, along every dimension that may be cut."""
+    problem = pose_part(model, source.whole)
+    dims, grid = full_grid(model, problem.y, problem.grid(model))
+    regions = tuple(
+        min(n, max(cells, w)) if c else n
+        for n, w, c in zip(grid.sizes, grid.windows, may_be_cut(model, dims, grid), strict=True)
+    )
+    return Plan(dims, grid, regions, regions, batch_size)
+
+
+def in_regions(
+    model: da4dvar.Interpolator,
+    ds: xr.Dataset,
+    output: Path,
+    cells: int = 7,
+    batch_size: int = 5,
+    keep_observed: bool = False,
+) -> xr.Dataset:
+    """A data set filled region by region."""
+    source = Source.of(ds, model.signature)
+    plan = small_plan(model, source, cells, batch_size)
+    job = Job(source, tiles_of(source, plan), plan.dims, batch_size, None, keep_observed)
+    assert len(job.tiles) > 1
+    journal = Journal(output)
+    with journal.locked():
+        template = template_of(model, source, plan, keep_observed)
+        region_store.create(template, journal.store, output_chunks(source, plan))
+        journal.begin({}, plan.grid.shape)
+        stream(model, job, plan, journal)
+        empty = write_terms(job, plan, journal, template)
+        warn_of_gaps(job, plan, str(journal.store), model.time, empty)
+        journal.publish()
+        journal.end()
+    return opened(output)
+
+
+def opened(path: Path) -> xr.Dataset:
+    """A file read into memory."""
+    engine = "zarr" if path.suffix == ".zarr" else "netcdf4"
+    options = {"consolidated": False} if engine == "zarr" else {}
+    with xr.open_dataset(path, engine=engine, decode_timedelta=False, **options) as ds:
+        return ds.load()
