@@ -12,8 +12,9 @@ import xarray as xr
 from da4dvar.errors import DataError
 from da4dvar.fields.runs import Runs, gap_lengths
 
-# Longer runs say little: half of a series hidden is another series.
+# Longer runs say little: half of a series hidden is another series. Of a field, neighbours still tell.
 LONGEST = 0.25
+LONGEST_OF_FIELDS = 0.5
 # Errors under one cloud are alike: a score, and an interval even more, needs many of them.
 SHAPES = 40
 SMALLEST = 1 / 16
@@ -138,7 +139,9 @@ def _shapes(
     seen = observed.transpose(*order).values
     wanted = fraction * seen.sum()
     hidden = np.zeros_like(seen)
-    lengths = own_lengths(observed, time)
+    # All of them, not quantiles: the few longest gaps hold many of the missing points.
+    found = gap_lengths(observed, time, max(1, int(LONGEST_OF_FIELDS * len(seen))))
+    lengths = np.sort(found) if found.size else np.ones(1, dtype=int)
     usual = seen.sum() * (1 - seen.mean()) / len(seen)
     part = float(np.clip(wanted / max(SHAPES * usual * np.mean(lengths), 1), SMALLEST, 1))
     box = [math.ceil(n * part ** (1 / (seen.ndim - 1))) for n in seen.shape[1:]]
@@ -148,7 +151,7 @@ def _shapes(
     for number in range(100 * len(seen)):
         if hidden.sum() >= wanted:
             break
-        steps = min(int(generator.choice(lengths)), most, len(seen) // 2)
+        steps = min(int(generator.choice(lengths)), most)
         places = len(seen) - steps + 1
         # A sequence of low discrepancy: however many there are, they are spread evenly.
         first, other = int((begin + number * GOLDEN) % 1 * places), int(generator.integers(places))
