@@ -21,9 +21,10 @@ def resident() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def best(work: Callable[[], Any], times: int) -> float:
-    """The fewest seconds of several runs; the first, which warms up, does not count."""
-    work()
+def best(work: Callable[[], Any], times: int, warm: bool = True) -> float:
+    """The fewest seconds of several runs, after one that does not count if it is to `warm` up."""
+    if warm:
+        work()
     seconds = []
     for _ in range(times):
         began = time.perf_counter()

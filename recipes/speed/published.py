@@ -42,5 +42,5 @@ def main(work: str, times: int) -> None:
 
 
 if __name__ == "__main__":
-    given = arguments(__doc__, ("--work", "solve"), ("--times", 2))
+    given = arguments(__doc__, ("--work", "solve"), ("--times", 1))
     main(given.work, given.times)
