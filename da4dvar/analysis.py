@@ -18,6 +18,7 @@ from da4dvar.fields.streaming import of_runs, reconstruct
 from da4dvar.fields.windows import WindowGrid
 from da4dvar.observation_error import reweighted, stated_error
 from da4dvar.sensing import first_sensors, observed
+from da4dvar.variational.taken import check_space
 from da4dvar.window_solver import window_solver
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def analyse(
     given = model.covariates.normalised(conformed.data)
     padded = beside(padded, given, short)
     grid = WindowGrid.of(model.layout, {str(d): n for d, n in padded.sizes.items()})
+    check_space(model.model, model.layout, grid.windows)
     frozen = model.frozen()
     deviation = max(getattr(model.scaling, "std", {}).values(), default=math.inf)
     stated = stated_error(conformed.sources, observation_error, model.observation_error, deviation)

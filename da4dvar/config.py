@@ -18,7 +18,9 @@ Table = dict[str, Any]
 KINDS: dict[str, dict[str, str]] = {
     "prior": {
         "unet": "da4dvar.variational.priors.unet:UNet",
+        "autoencoder": "da4dvar.variational.priors.autoencoder:DenseAutoencoder",
         "flow": "da4dvar.variational.priors.flow:Flow",
+        "pca": "da4dvar.variational.priors.pca:PCA",
         "none": "torch.nn.modules.linear:Identity",
     },
     "dynamics": {
@@ -56,6 +58,7 @@ KINDS: dict[str, dict[str, str]] = {
         "network": "da4dvar.fields.gaps:Network",
         "transplanted": "da4dvar.fields.gaps:Transplanted",
         "runs": "da4dvar.fields.runs:Runs",
+        "squares": "da4dvar.fields.squares:Squares",
     },
     "baseline": {
         "climatology": "da4dvar.baselines.climatology:Climatology",

@@ -42,6 +42,7 @@ def hide(
     fraction: float,
     *,
     block: Mapping[str, str] | None = None,
+    number: int = 3,
     masks: str | None = None,
     select: Mapping[str, str] | None = None,
     select_masks: Mapping[str, str] | None = None,
@@ -56,9 +57,11 @@ def hide(
     kind : str
         A gap pattern: see :mod:`da4dvar.fields.gaps`.
     fraction : float
-        Part of the cells that stays; not used by "transplanted".
+        Part of the cells that stays; not used by "transplanted" and "squares".
     block : mapping of str to str, optional
-        The size of a block of kind "blocks".
+        The size of a block of kind "blocks", or of a square.
+    number : int
+        Squares to an image of kind "squares".
     masks : str, optional
         FILE:VARIABLE for kind "transplanted".
     select, select_masks : mapping of str to str, optional
@@ -75,7 +78,7 @@ def hide(
     first = ds[names[0]]
     sizes = {str(d): n for d, n in first.sizes.items()}
     roles = dims_by_role(first, dim or {})
-    pattern = pattern_of(kind, fraction, block or {}, masks, select_masks or {}, roles)
+    pattern = pattern_of(kind, fraction, block or {}, number, masks, select_masks or {}, roles)
     observed = pattern.draw(np.random.default_rng(seed), sizes)
     mask = xr.DataArray(observed, dims=list(sizes))
     out = ds.copy()
@@ -91,6 +94,7 @@ def pattern_of(
     kind: str,
     fraction: float,
     block: Mapping[str, str],
+    number: int,
     masks: str | None,
     select_masks: Mapping[str, str],
     roles: Mapping[str, str],
@@ -106,11 +110,14 @@ def pattern_of(
         source = source.rename({m: u for m, u in roles.items() if m in source.dims and m != u})
         arguments = {"masks": source != 0, "time": roles.get("time", "time"), "flip": True}
         return call(class_of("gaps", kind), arguments, f"gaps of kind {kind!r}")
+    sizes = {d: whole(n, f"--block {d}") for d, n in block.items()}
+    if kind == "squares":
+        return build("gaps", {"kind": kind, "number": number, "size": sizes})
     table: dict = {"kind": kind, "fraction": fraction}
     if kind == "tracks":
         table |= {k: roles.get(d, d) for k, d in (("time", "time"), ("along", "lat"), ("across", "lon"))}
     if kind == "blocks":
-        table["size"] = {d: whole(n, f"--block {d}") for d, n in block.items()}
+        table["size"] = sizes
     return build("gaps", table)
 
 

@@ -7,28 +7,24 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.loggers import CSVLogger
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
+from da4dvar.drawn import Drawn
 from da4dvar.errors import RecipeError
 from da4dvar.fields.samples import Samples
-from da4dvar.variational.dynamics.identification import learn_dynamics
+from da4dvar.prior_training import learn_prior
 from da4dvar.variational.model import VariationalModel
-from da4dvar.variational.priors.flow import Flow
 from da4dvar.variational.solvers.base import Solver
 from da4dvar.variational.solvers.chain import Chain
-
-# Windows that the prior is learned from by itself: each step of that goes through all of them.
-PRIOR_WINDOWS = 64
 
 
 @contextmanager
@@ -64,8 +60,8 @@ class Training:
     nu : (float, float, float)
         ν₁, ν₂ and ν₃ of eq. (9).
     prior_steps : int
-        Updates of the prior alone on complete series before the joint training; for a prior whose
-        dynamics are learned.
+        Updates of the prior alone on complete windows of the truth before the joint training; principal
+        components are fitted without any. See :func:`da4dvar.prior_training.learn_prior`.
     prior_rate : float, optional
         The highest learning rate of the prior's own parameters in the joint training, 0 to keep them;
         the same as `rate` if not given.
@@ -155,55 +151,6 @@ def reconstruction_loss(
         misfit = model.cost.observation(target) - sample["y"]
         loss = loss + observation_fit * complete * mean_over(misfit.square(), sample["mask"])
     return loss.mean(), error.detach()
-
-
-@dataclass
-class Drawn(Dataset):
-    """Samples by number: the same number and seed give the same sample, on any worker."""
-
-    samples: Samples
-    count: int
-    seed: int
-    first: int = field(default=0)
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
-        generator = np.random.default_rng([self.seed, self.first + index])
-        return self.samples.draw(generator)
-
-
-def learn_prior(model: VariationalModel, samples: Samples, training: Training) -> float:
-    """Learn the dynamics of a model's prior by themselves, from windows of the truth.
-
-    Returns
-    -------
-    float
-        The root mean square error of the forecast from one time to the next, in normalised units.
-
-    Raises
-    ------
-    RecipeError
-        If the prior has no dynamics to learn, or a window of the truth has gaps.
-    """
-    prior = model.cost.prior
-    if not isinstance(prior, Flow):
-        raise RecipeError(
-            f"train: prior_steps is {training.prior_steps}, but a prior of class {type(prior).__name__} has "
-            "no dynamics to learn; leave prior_steps out, or take a flow of bilinear dynamics"
-        )
-    windows = [Drawn(samples, PRIOR_WINDOWS, training.seed + 2)[k] for k in range(PRIOR_WINDOWS)]
-    if not all(window["sought"].all() for window in windows):
-        raise RecipeError(
-            f"train: prior_steps is {training.prior_steps}, but the truth has gaps; leave prior_steps out, "
-            "or give a truth that is complete"
-        )
-    series = torch.from_numpy(np.stack([window["target"] for window in windows]))
-    try:
-        return learn_dynamics(prior, series, training.prior_steps)
-    except ValueError as error:
-        raise RecipeError(f"train: prior_steps is {training.prior_steps}, but {error}") from error
 
 
 class EndToEnd(lightning.LightningModule):
@@ -308,8 +255,7 @@ def _train(
     progress: bool,
 ) -> float:
     if training.steps == 0:
-        if training.prior_steps:
-            learn_prior(model, samples, training)
+        learn_prior(model, samples, training)
         return math.nan
     module = EndToEnd(VariationalModel(model.cost, learned(model.solver)), training)
     # Evened out, so that the last validation falls on the last steps.
@@ -343,8 +289,11 @@ def _train(
     count = training.steps * training.batch
     drawn = Drawn(samples, count, training.seed, first=done * training.batch)
     checked = Drawn(validation, training.validation_samples, training.seed + 1)
-    if training.prior_steps and not done:
+    if not done:
         learn_prior(model, samples, training)
+    kept_still = [p for p in model.cost.prior.parameters() if p.requires_grad and training.prior_rate == 0]
+    for parameter in kept_still:
+        parameter.requires_grad_(False)  # no work for derivatives that would be multiplied by zero
     if done < training.steps:
         trainer.fit(
             module,
@@ -353,6 +302,8 @@ def _train(
             ckpt_path=last if done else None,
             weights_only=True,
         )
+    for parameter in kept_still:
+        parameter.requires_grad_(True)
     kept = torch.load(folder / "best.ckpt", weights_only=True, map_location="cpu")
     module.load_state_dict(kept["state_dict"])
     module.model.solver.iterations = module.final_iterations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -100,6 +101,14 @@ class Samples:
         self._covariates = [
             given[n].set_dims(cell.sizes).transpose(*order[1:]).values for n in self.covariates or ()
         ]
+
+    @property
+    def places(self) -> int:
+        """How many windows there are to draw from."""
+        cells = self._observed.shape[1 + len(self._batch) :]
+        sizes = zip(self.layout.dims, cells, strict=True)
+        starts = [n - self.layout.window.get(dim, n) + 1 for dim, n in sizes]
+        return math.prod([*self._batch, *starts])
 
     def draw(self, generator: np.random.Generator, tries: int = 200) -> Sample:
         """One sample; arrays have the shape of a tensor without its batch axis.

@@ -1,0 +1,93 @@
+"""A prior by itself, before the joint training: fitted to, or learned from, windows of the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from da4dvar.drawn import Drawn
+from da4dvar.errors import RecipeError
+from da4dvar.fields.samples import Samples
+from da4dvar.variational.dynamics.identification import learn_dynamics
+from da4dvar.variational.model import VariationalModel
+from da4dvar.variational.priors.flow import Flow
+from da4dvar.variational.priors.pca import PCA
+from da4dvar.variational.priors.projection import learn_projection
+
+if TYPE_CHECKING:
+    from da4dvar.training import Training
+
+# Windows that dynamics are learned from: each step of that goes through all of them.
+FLOW_WINDOWS = 64
+# Windows that components are found in, and the numbers that all of them may have together.
+PCA_WINDOWS, PCA_NUMBERS = 20_000, 2**27
+
+
+def learn_prior(model: VariationalModel, samples: Samples, training: Training) -> float | None:
+    """Learn a model's prior by itself: min ‖x − Φ(x)‖² over windows of the truth, Paper, Table 1, "no" joint.
+
+    Principal components are fitted whenever there are none yet. The dynamics of a flow, and the weights of
+    any other prior, are learned in `prior_steps`, if there are some: of a flow as the best forecast, with
+    L-BFGS; of a network as a projection, at the `rate` and `batch` of the training.
+
+    Returns
+    -------
+    float or None
+        The root mean square of x − Φ(x) that was reached, in normalised units; none if nothing was learned.
+
+    Raises
+    ------
+    RecipeError
+        If the prior has nothing to learn, or a window of the truth has gaps.
+    """
+    prior = model.cost.prior
+    try:
+        if isinstance(prior, PCA):
+            return None if prior.fitted else fit_components(prior, samples, training)
+        if not training.prior_steps:
+            return None
+        if isinstance(prior, Flow):
+            return learn_dynamics(prior, windows(samples, FLOW_WINDOWS, training), training.prior_steps)
+        if getattr(prior, "covariates", 0):
+            raise ValueError("it takes covariates; leave prior_steps out")
+        return learn_projection(prior, batches(samples, training), training.prior_steps, training.rate)
+    except ValueError as error:
+        raise RecipeError(f"train: the prior cannot be learned by itself: {error}") from error
+
+
+def fit_components(prior: PCA, samples: Samples, training: Training) -> float:
+    """Principal components of windows of the truth; the root mean square of what they leave is returned."""
+    # Drawn with replacement: four times as many as there are miss one in fifty.
+    enough = min(PCA_WINDOWS, 4 * samples.places, PCA_NUMBERS // prior.mean.numel())
+    count = max(prior.components, enough)
+    states = windows(samples, count, training)
+    prior.fit(states, training.seed)
+    return float((states - prior(states)).square().mean().sqrt())
+
+
+def windows(samples: Samples, count: int, training: Training, first: int = 0) -> Tensor:
+    """Complete windows of the truth, normalised, shape (count, channel, *axes).
+
+    Raises
+    ------
+    ValueError
+        If one of them has gaps.
+    """
+    drawn = Drawn(samples, count, training.seed + 2, first)
+    found = []
+    for number in range(count):
+        window = drawn[number]
+        if not window["sought"].all():
+            raise ValueError("the truth has gaps; leave prior_steps out, or give a truth that is complete")
+        found.append(window["target"])
+    return torch.from_numpy(np.stack(found))
+
+
+def batches(samples: Samples, training: Training) -> Iterator[Tensor]:
+    """As many batches of windows as there are steps of the prior."""
+    for step in range(training.prior_steps):
+        yield windows(samples, training.batch, training, step * training.batch)
