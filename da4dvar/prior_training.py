@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from da4dvar.drawn import Drawn
-from da4dvar.errors import RecipeError
+from da4dvar.errors import DataError, RecipeError
 from da4dvar.fields.samples import Samples
 from da4dvar.variational.dynamics.identification import learn_dynamics
 from da4dvar.variational.model import VariationalModel
@@ -51,43 +50,27 @@ def learn_prior(model: VariationalModel, samples: Samples, training: Training) -
         if not training.prior_steps:
             return None
         if isinstance(prior, Flow):
-            return learn_dynamics(prior, windows(samples, FLOW_WINDOWS, training), training.prior_steps)
+            return learn_dynamics(prior, windows(samples, FLOW_WINDOWS, training.seed), training.prior_steps)
         if getattr(prior, "covariates", 0):
             raise ValueError("it takes covariates; leave prior_steps out")
         return learn_projection(prior, batches(samples, training), training.prior_steps, training.rate)
-    except ValueError as error:
+    except (ValueError, DataError) as error:
         raise RecipeError(f"train: the prior cannot be learned by itself: {error}") from error
 
 
 def fit_components(prior: PCA, samples: Samples, training: Training) -> float:
     """Principal components of windows of the truth; the root mean square of what they leave is returned."""
-    # Drawn with replacement: four times as many as there are miss one in fifty.
-    enough = min(PCA_WINDOWS, 4 * samples.places, PCA_NUMBERS // prior.mean.numel())
-    count = max(prior.components, enough)
-    states = windows(samples, count, training)
+    states = windows(samples, min(PCA_WINDOWS, PCA_NUMBERS // prior.mean.numel()), training.seed)
     prior.fit(states, training.seed)
     return float((states - prior(states)).square().mean().sqrt())
 
 
-def windows(samples: Samples, count: int, training: Training, first: int = 0) -> Tensor:
-    """Complete windows of the truth, normalised, shape (count, channel, *axes).
-
-    Raises
-    ------
-    ValueError
-        If one of them has gaps.
-    """
-    drawn = Drawn(samples, count, training.seed + 2, first)
-    found = []
-    for number in range(count):
-        window = drawn[number]
-        if not window["sought"].all():
-            raise ValueError("the truth has gaps; leave prior_steps out, or give a truth that is complete")
-        found.append(window["target"])
-    return torch.from_numpy(np.stack(found))
+def windows(samples: Samples, most: int, seed: int, step: int = 0) -> Tensor:
+    """Complete windows of the truth, normalised, shape (window, channel, *axes), for a step of a training."""
+    return torch.from_numpy(samples.complete(np.random.default_rng([seed, 2, step]), most))
 
 
 def batches(samples: Samples, training: Training) -> Iterator[Tensor]:
     """As many batches of windows as there are steps of the prior."""
     for step in range(training.prior_steps):
-        yield windows(samples, training.batch, training, step * training.batch)
+        yield windows(samples, training.batch, training.seed, step)

@@ -7,18 +7,18 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.loggers import CSVLogger
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
-from da4dvar.drawn import Drawn
 from da4dvar.errors import RecipeError
 from da4dvar.fields.samples import Samples
 from da4dvar.prior_training import learn_prior
@@ -151,6 +151,23 @@ def reconstruction_loss(
         misfit = model.cost.observation(target) - sample["y"]
         loss = loss + observation_fit * complete * mean_over(misfit.square(), sample["mask"])
     return loss.mean(), error.detach()
+
+
+@dataclass
+class Drawn(Dataset):
+    """Samples by number: the same number and seed give the same sample, on any worker."""
+
+    samples: Samples
+    count: int
+    seed: int
+    first: int = field(default=0)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        generator = np.random.default_rng([self.seed, self.first + index])
+        return self.samples.draw(generator)
 
 
 class EndToEnd(lightning.LightningModule):
