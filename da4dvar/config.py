@@ -70,6 +70,7 @@ KINDS: dict[str, dict[str, str]] = {
         "logarithmic": "da4dvar.baselines.logarithmic:Logarithmic",
         "nearest_stations": "da4dvar.baselines.nearest_stations:NearestStations",
         "optimal_interpolation": "da4dvar.baselines.optimal_interpolation:OptimalInterpolation",
+        "sparse_coding": "da4dvar.baselines.sparse_coding:SparseCoding",
     },
 }
 
