@@ -224,7 +224,7 @@ class Benchmark:
         if not isinstance(baseline, SparseCoding):
             return None
         name = next(iter(truth))
-        return float(r_score(baseline.interpolate(truth)[name] - origin, truth[name] - origin))
+        return float(r_score(baseline.projected(truth)[name] - origin, truth[name] - origin))
 
     def _within(self, truth: xr.DataArray) -> list[str]:
         """The dimensions of one sample: all but the first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -10,7 +11,7 @@ import xarray as xr
 
 from da4dvar.errors import DataError, RecipeError, nearest
 
-METHODS = ("omp", "lasso")
+CODINGS = ("omp", "lasso")
 
 
 class SparseCoding:
@@ -29,12 +30,14 @@ class SparseCoding:
         Of an image; every other dimension is a sample.
     atoms : int
         Columns of D, each of norm 1.
-    method : {"omp", "lasso"}
+    coding : {"omp", "lasso"}
         How z is found: at most `sparsity` atoms, or a weight `alpha` on their absolute values.
     sparsity : int
         For "omp".
     alpha : float
         For "lasso", in the units of the data.
+    keep_observed : bool
+        Put the observed values back, with their noise: what the numbers of the paper's Table 1 agree with.
     turns : int
         Codings, each followed by a decoding; one codes the image with μ in the gaps.
     images : int
@@ -44,7 +47,7 @@ class SparseCoding:
     Raises
     ------
     RecipeError
-        If the method is unknown or a number makes no sense.
+        If the coding is unknown or a number makes no sense.
 
     Examples
     --------
@@ -61,22 +64,24 @@ class SparseCoding:
         history: xr.Dataset,
         dims: Sequence[str] = ("y", "x"),
         atoms: int = 100,
-        method: str = "omp",
+        coding: str = "omp",
         sparsity: int = 10,
         alpha: float = 0.1,
+        keep_observed: bool = False,
         turns: int = 10,
         images: int = 10_000,
         seed: int = 0,
     ) -> None:
-        if method not in METHODS:
-            raise RecipeError(f"sparse coding has no method {method!r}: {nearest(method, METHODS)}")
-        if min(atoms, sparsity, turns, images) < 1 or not alpha > 0 or (method == "omp" and sparsity > atoms):
+        if coding not in CODINGS:
+            raise RecipeError(f"there is no coding {coding!r}: {nearest(coding, CODINGS)}")
+        if min(atoms, sparsity, turns, images) < 1 or not alpha > 0 or (coding == "omp" and sparsity > atoms):
             raise RecipeError(
                 f"atoms {atoms}, sparsity {sparsity}, turns {turns}, images {images} and alpha {alpha}: "
                 "expected all above 0, and no more atoms used than there are"
             )
-        self.history, self.dims, self.atoms, self.method = history, tuple(dims), atoms, method
-        self.sparsity, self.alpha, self.turns, self.images, self.seed = sparsity, alpha, turns, images, seed
+        self.history, self.dims, self.atoms, self.coding = history, tuple(dims), atoms, coding
+        self.sparsity, self.alpha, self.keep_observed = sparsity, alpha, keep_observed
+        self.turns, self.images, self.seed = turns, images, seed
 
     @cached_property
     def dictionaries(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -85,6 +90,7 @@ class SparseCoding:
 
     def _learned(self, array: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
         from sklearn.decomposition import MiniBatchDictionaryLearning
+        from sklearn.exceptions import ConvergenceWarning
 
         self._check(array)
         values = array.transpose(..., *self.dims).values.astype("float64")
@@ -103,7 +109,10 @@ class SparseCoding:
             transform_algorithm="omp",
             random_state=self.seed,
         )
-        return mean, learner.fit(chosen - mean).components_
+        with warnings.catch_warnings():
+            # Codes on the way to a dictionary need not be exact; whether it serves, the scores say.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return mean, learner.fit(chosen - mean).components_
 
     def _check(self, array: xr.DataArray) -> None:
         for dim in self.dims:
@@ -113,13 +122,21 @@ class SparseCoding:
                 )
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
-        """Every variable of `ds` as decoded, observed cells too; an image without observation stays NaN.
+        """Every variable of `ds` as decoded; an image without observation stays NaN.
 
         Raises
         ------
         DataError
             If there is no history of a variable, or it has other cells.
         """
+        decoded = self.projected(ds)
+        if self.keep_observed:
+            for name, array in ds.data_vars.items():
+                decoded[name] = array.copy(data=array.where(array.notnull(), decoded[name]).data)
+        return decoded
+
+    def projected(self, ds: xr.Dataset) -> xr.Dataset:
+        """The same, and decoded where it was observed as well: of complete images Φ(x) = μ + D z(x)."""
         out = ds.copy()
         for name, array in ds.data_vars.items():
             if array.dtype.kind != "f":
@@ -168,6 +185,6 @@ class SparseCoding:
     def _codes(self, x: np.ndarray, dictionary: np.ndarray, before: np.ndarray | None) -> np.ndarray:
         from sklearn.decomposition import sparse_encode
 
-        if self.method == "omp":
+        if self.coding == "omp":
             return sparse_encode(x, dictionary, algorithm="omp", n_nonzero_coefs=self.sparsity)
         return sparse_encode(x, dictionary, algorithm="lasso_cd", alpha=self.alpha, init=before, max_iter=200)

@@ -26,7 +26,7 @@ def gappy(ds: xr.Dataset, seed: int = 1) -> xr.Dataset:
 
 def test_lasso_in_turns_ends_where_coding_the_observed_pixels_alone_does() -> None:
     """Oracle: scikit-learn's Lasso on the observed rows of D, image by image."""
-    baseline = SparseCoding(images(300), atoms=8, method="lasso", alpha=0.2, turns=400)
+    baseline = SparseCoding(images(300), atoms=8, coding="lasso", alpha=0.2, turns=400)
     y = gappy(images(4, seed=2))
     found = baseline.interpolate(y).v.values.reshape(4, 20)
     mean, dictionary = baseline.dictionaries["v"]
@@ -39,7 +39,7 @@ def test_lasso_in_turns_ends_where_coding_the_observed_pixels_alone_does() -> No
 
 def test_pursuit_uses_no_more_atoms_than_it_may() -> None:
     """The decoded image is a sum of `sparsity` atoms at most, and gaps are filled better than by the mean."""
-    baseline = SparseCoding(images(300), atoms=8, sparsity=2, turns=30)
+    baseline = SparseCoding(images(300), atoms=8, sparsity=2, turns=20)
     truth = images(40, seed=3)
     found = baseline.interpolate(gappy(truth)).v
     mean, dictionary = baseline.dictionaries["v"]
@@ -62,24 +62,33 @@ def test_an_image_does_not_depend_on_its_neighbours() -> None:
     np.testing.assert_array_equal(whole.v.isnull().all(("y", "x")), np.arange(5) == 3)
 
 
+def test_observed_values_are_put_back_where_that_is_wanted() -> None:
+    """The gaps are filled as without, and the projection of the truth is not the truth."""
+    y, truth = gappy(images(4)), images(4)
+    plain, kept = (
+        SparseCoding(images(100), atoms=6, sparsity=2, turns=3, keep_observed=keep) for keep in (False, True)
+    )
+    seen = y.v.notnull()
+    xr.testing.assert_equal(kept.interpolate(y).v.where(seen), y.v)
+    xr.testing.assert_equal(kept.interpolate(y).v.where(~seen), plain.interpolate(y).v.where(~seen))
+    xr.testing.assert_equal(kept.projected(truth), plain.interpolate(truth))
+
+
 def test_labels_come_back_as_they_went_in() -> None:
     """Dimension order, type, attributes, encoding; variables that are no real numbers are left alone."""
     y = gappy(images(3)).astype("float32").transpose("x", "sample", "y").assign(label=("sample", [1, 2, 3]))
     y.v.attrs, y.v.encoding = {"units": "1"}, {"dtype": np.dtype("float32")}
-    out = SparseCoding(images(50), atoms=4, sparsity=2, turns=1).interpolate(y)
-    assert (out.v.dims, out.v.dtype, out.v.attrs, out.v.encoding) == (
-        y.v.dims,
-        y.v.dtype,
-        y.v.attrs,
-        y.v.encoding,
-    )
-    xr.testing.assert_identical(out.label, y.label)
+    for keep in (False, True):
+        out = SparseCoding(images(50), atoms=4, sparsity=2, turns=1, keep_observed=keep).interpolate(y)
+        got, given = ((ds.v.dims, ds.v.dtype, ds.v.attrs, ds.v.encoding) for ds in (out, y))
+        assert got == given
+        xr.testing.assert_identical(out.label, y.label)
 
 
 def test_mistakes_are_refused() -> None:
     """The message says what was got and what was expected."""
-    with pytest.raises(RecipeError, match="no method 'lars'"):
-        SparseCoding(images(9), method="lars")
+    with pytest.raises(RecipeError, match="no coding 'lars'"):
+        SparseCoding(images(9), coding="lars")
     with pytest.raises(RecipeError, match="no more atoms used than there are"):
         SparseCoding(images(9), atoms=3, sparsity=4)
     few = SparseCoding(images(9), atoms=3, sparsity=2)
