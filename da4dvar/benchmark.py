@@ -185,7 +185,8 @@ class Benchmark:
         truth = truth.load()
         if "gaps" in self.test:
             gaps = config.build("gaps", self.test["gaps"])
-            return observe(truth, gaps, float(self.test.get("noise", 0)), int(self.test.get("seed", 0))), truth
+            noise, seed = self.test.get("noise", 0.0), self.test.get("seed", 0)
+            return observe(truth, gaps, float(noise), int(seed)), truth
         seen = xr.Dataset({n: pick(ds, observed.get(n, n)).rename(n) for n in true}).load()
         return seen.isel({d: slice(n) for d, n in truth.sizes.items()}), truth
 

@@ -15,7 +15,8 @@ from da4dvar.baselines.eof_iteration import EofIteration
 from da4dvar.baselines.linear import Linear
 from da4dvar.baselines.nearest_stations import NearestStations
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
-from da4dvar.config import build, call, class_of
+from da4dvar.baselines.sparse_coding import SparseCoding
+from da4dvar.config import arguments_of, build, call, class_of
 from da4dvar.errors import DataError, nearest
 from da4dvar.fields.conform import pick
 from da4dvar.fields.gaps import GapPattern
@@ -31,8 +32,9 @@ METHODS: dict[str, Callable[..., Baseline]] = {
     "eof_iteration": EofIteration,
     "eof_interpolation": EofInterpolation,
     "nearest_stations": NearestStations,
+    "sparse_coding": SparseCoding,
 }
-WITH_HISTORY = ("climatology", "eof_interpolation")
+WITH_HISTORY = ("climatology", "eof_interpolation", "sparse_coding")
 ROLES = {"time": "T", "lat": "Y", "lon": "X"}
 
 
@@ -150,7 +152,7 @@ def fill_classically(
     dim : mapping of str to str
         The name of the dimension time in `ds`, where it is another.
     history : str, optional
-        Path of other years, for the climatology and the EOFs.
+        Path of other years, for the climatology and the EOFs, or of complete images.
     """
     if method not in METHODS:
         raise DataError(f"there is no method {method!r}: {nearest(method, METHODS)}")
@@ -160,17 +162,20 @@ def fill_classically(
     if not names:
         raise DataError("there is no variable of numbers to fill")
     time = dims_by_role(ds[names[0]], dim).get("time", "time")
+    timeless = "time" not in arguments_of(METHODS[method])
     for name in names:
-        if time not in ds[name].dims:
+        if not timeless and time not in ds[name].dims:
             raise DataError(
                 f"variable {name!r} has no dimension {time!r} (it has "
                 f"{', '.join(map(str, ds[name].dims))}); say which is time with --dim time=NAME"
             )
-    arguments: dict[str, Any] = {"time": time}
+    arguments: dict[str, Any] = {} if timeless else {"time": time}
     if history is not None:
         if method not in WITH_HISTORY:
             raise DataError(f"--history is for {' and '.join(WITH_HISTORY)}, not for {method}; leave it out")
         arguments["history"] = load_dataset(history)[names]
+    elif timeless:
+        raise DataError(f"{method} learns from complete images; name a file of them with --history")
     return ds.assign(METHODS[method](**arguments).interpolate(ds[names]).data_vars)
 
 

@@ -164,8 +164,8 @@ class Interpolator:
             What the estimate is compared with. Without it, the error is taken on observed points
             that are hidden from the solver.
         validation, validation_truth : Dataset, optional
-            The same for choosing the best checkpoint; if not given, the last tenth of the time, or of the samples where
-            there is no time.
+            The same for choosing the best checkpoint; if not given, the last tenth of the time,
+            or of the samples where there is no time.
         gaps : GapPattern, optional
             Patterns drawn anew for every sample, or one for each sensor. Without `truth` and without
             `gaps`, the gaps of other times of `ds` are transplanted.

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 def draw_pathways(benchmark: Benchmark, rows: Sequence[Row], seen: xr.Dataset, truth: xr.Dataset) -> Figure:
     """U against the error of the reconstruction along the iterations, a line a solver. Paper, Fig. 1.
 
-    U is that of one `cost` for all rows, averaged over a few samples; without one each row's own. A `descent`,
-    a solver, is run on the own cost of each row as well: what the learned solver goes beyond.
+    U is that of one `cost` for all rows, averaged over a few samples; without one each row's own. A
+    `descent`, a solver, is run on the own cost of each row as well: what the learned solver goes beyond.
     """
     table = benchmark.tables["pathways"]
     first = {seen[next(iter(seen))].dims[0]: slice(0, table["samples"])}
@@ -49,7 +49,7 @@ def draw_pathways(benchmark: Benchmark, rows: Sequence[Row], seen: xr.Dataset, t
 def pathway(
     model: Interpolator, cost: VariationalCost | None, seen: xr.Dataset, truth: xr.Dataset
 ) -> tuple[np.ndarray, np.ndarray]:
-    """U of `cost`, or of the model, and the R-score of the model's iterates, each of shape (iteration + 1,)."""
+    """U of `cost`, or of the model, and the R-score of its iterates, each of shape (iteration + 1,)."""
     y, x = torch.from_numpy(model.batch(seen)), torch.from_numpy(model.batch(truth))
     mask = y.isfinite()
     energy: list[float] = []
@@ -66,7 +66,7 @@ def pathway(
 
 
 def draw_example(benchmark: Benchmark, rows: Sequence[Row], seen: xr.Dataset, truth: xr.Dataset) -> Figure:
-    """Truth, observations and every row's estimate: of one `sample` with its error, or of several `samples`."""
+    """Truth, observations and every row's estimate: of one `sample` with its error, or of `samples`."""
     table = benchmark.tables["example"]
     name = next(iter(truth))
     several = "samples" in table

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from da4dvar.errors import DataError, RecipeError
 from da4dvar.fields.samples import Samples
@@ -44,6 +44,7 @@ def learn_prior(model: VariationalModel, samples: Samples, training: Training) -
         If the prior has nothing to learn, or a window of the truth has gaps.
     """
     prior = model.cost.prior
+    assert isinstance(prior, nn.Module)
     try:
         if isinstance(prior, PCA):
             return None if prior.fitted else fit_components(prior, samples, training)

@@ -308,7 +308,8 @@ def _train(
     checked = Drawn(validation, training.validation_samples, training.seed + 1)
     if not done:
         learn_prior(model, samples, training)
-    kept_still = [p for p in model.cost.prior.parameters() if p.requires_grad and training.prior_rate == 0]
+    of_prior = [p for name, p in model.cost.named_parameters() if name.startswith("prior.")]
+    kept_still = [p for p in of_prior if p.requires_grad and training.prior_rate == 0]
     for parameter in kept_still:
         parameter.requires_grad_(False)  # no work for derivatives that would be multiplied by zero
     if done < training.steps:

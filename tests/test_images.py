@@ -13,7 +13,7 @@ from cli.command import da4dvar as command
 
 import da4dvar
 from da4dvar.errors import DataError, RecipeError
-from da4dvar.experiment import hide
+from da4dvar.experiment import fill_classically, hide
 from da4dvar.fields.scaling import Standard
 from da4dvar.fields.squares import Squares
 from da4dvar.fields.store import load_dataset, write_dataset
@@ -116,7 +116,7 @@ def test_a_prior_without_weights_cannot_be_learned_alone(digits: xr.Dataset) -> 
     model = fitted(digits, "unet", steps=0)
     model.model.cost.prior = torch.nn.Identity()
     plan = Training(steps=0, prior_steps=5, devices="cpu")
-    with pytest.raises(RecipeError, match="the prior cannot be learned by itself: there is nothing to learn in"):
+    with pytest.raises(RecipeError, match="cannot be learned by itself: there is nothing to learn"):
         model.fit(digits, digits, gaps=SQUARES, training=plan)
 
 
@@ -145,4 +145,13 @@ def test_a_file_of_digits_is_filled_on_the_command_line(digits: xr.Dataset, tmp_
     gaps, filled = load_dataset(names[0]).digit.isnull().values, load_dataset(names[1])
     assert gaps.any((1, 2)).all()
     assert len({tuple(np.flatnonzero(image)) for image in gaps}) == 4
+    assert filled.digit.notnull().all()
+
+
+def test_sparse_coding_fills_a_file_given_complete_images(digits: xr.Dataset) -> None:
+    """It knows no time; without a file to learn from, the message says what to name."""
+    gappy = hidden(digits.isel(sample=slice(3)))
+    with pytest.raises(DataError, match="sparse_coding learns from complete images"):
+        fill_classically(gappy, "sparse_coding", {}, {})
+    filled = fill_classically(gappy, "sparse_coding", {}, {}, str(DIGITS))
     assert filled.digit.notnull().all()

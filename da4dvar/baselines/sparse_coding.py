@@ -117,9 +117,8 @@ class SparseCoding:
     def _check(self, array: xr.DataArray) -> None:
         for dim in self.dims:
             if dim not in array.dims:
-                raise DataError(
-                    f"variable {array.name!r} has no dimension {dim!r}; it has {', '.join(map(str, array.dims))}"
-                )
+                has = ", ".join(map(str, array.dims))
+                raise DataError(f"variable {array.name!r} has no dimension {dim!r}; it has {has}")
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
         """Every variable of `ds` as decoded; an image without observation stays NaN.

@@ -62,7 +62,7 @@ class Squares:
                 raise RecipeError(f"squares have {cells} cells along {dim!r}, but there are {sizes[dim]}")
         images = [d for d in sizes if d not in self.size]
         count = int(np.prod([sizes[d] for d in images], dtype=int))
-        hidden = np.ones((self.number, count, *[1] * len(self.size)), dtype=bool)
+        hidden: np.ndarray = np.ones((self.number, count, *[1] * len(self.size)), dtype=bool)
         for axis, (dim, cells) in enumerate(self.size.items()):
             start = generator.integers(sizes[dim] - cells + 1, size=(self.number, count, 1))
             at = np.arange(sizes[dim])
@@ -70,5 +70,6 @@ class Squares:
             shape = [-1 if a == axis else 1 for a in range(len(self.size))]
             hidden = hidden & within.reshape(self.number, count, *shape)
         drawn = (*images, *self.size)
-        observed = ~hidden.any(0).reshape([sizes[d] for d in drawn])
+        seen = np.logical_not(hidden.any(axis=0, keepdims=True))
+        observed = seen.reshape([sizes[d] for d in drawn])
         return observed.transpose([drawn.index(d) for d in sizes])

@@ -49,7 +49,7 @@ def check_channels(model: nn.Module, channels: int) -> None:
 
 
 def fixed(model: VariationalModel, layout: Layout) -> list[str]:
-    """The dimensions that must be as long as in training: the folded ones, and all for a prior of one size."""
+    """The dimensions that must be as long as in training: those folded, and all for a prior of one size."""
     return list(layout.dims if hasattr(model.cost.prior, "space") else layout.channels)
 
 

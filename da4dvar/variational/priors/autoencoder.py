@@ -49,7 +49,7 @@ class DenseAutoencoder(nn.Module):
     ) -> None:
         super().__init__()
         if not encoder or min(*encoder, *decoder, 1) < 1:
-            raise ValueError(f"widths are {list(encoder)} and {list(decoder)}, expected a code, and 1 or more")
+            raise ValueError(f"widths are {encoder} and {decoder}, expected a code, and 1 or more of each")
         self.channels, self.space = channels, list(space)
         self.encoder, self.decoder = list(encoder), list(decoder)
         size = channels * math.prod(space)

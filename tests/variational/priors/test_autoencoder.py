@@ -55,5 +55,5 @@ def test_an_error_that_runs_away_is_refused() -> None:
 @pytest.mark.parametrize("widths", [((), (3,)), ((0,), (3,)), ((3,), (0,))])
 def test_widths_that_make_no_sense_are_refused(widths: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
     """There must be a code, and no layer is empty."""
-    with pytest.raises(ValueError, match="expected a code, and 1 or more"):
+    with pytest.raises(ValueError, match="expected a code, and 1 or more of each"):
         DenseAutoencoder(1, [4], *widths)
