@@ -61,6 +61,7 @@ class Row:
     name: str
     path: Path
     tables: config.Table
+    variant: str | None = None
 
     @property
     def about(self) -> config.Table:
@@ -68,7 +69,7 @@ class Row:
         return self.tables["row"]
 
     def interpolator(self) -> Interpolator | None:
-        """The row's model; nothing for a baseline.
+        """The row's model, of the test set's variant if there is one; nothing for a baseline.
 
         Raises
         ------
@@ -78,7 +79,10 @@ class Row:
         if "baseline" in self.tables:
             return None
         model = self.about.get("model")
-        path = self.path.parent / "models" / f"{self.name}.safetensors" if model is None else find(model)
+        folder, file = self.path.parent / "models", f"{self.name}.safetensors"
+        path = folder / file if model is None else find(model)
+        if self.variant is not None and (folder / self.variant / file).is_file():
+            path = folder / self.variant / file
         if path.is_file():
             return load(path)
         if self.tables.get("train", {}).get("steps") == 0:
@@ -156,7 +160,7 @@ class Benchmark:
             test |= variants[variant]
         config.check_keys(test, TEST_KEYS, f"{FILE}: test")
         self.test = test
-        self.series = series
+        self.series, self.variant = series, variant
         if series is not None and "simulate" in test:
             test["simulate"] = test["simulate"] | {"series": series}
 
@@ -169,7 +173,7 @@ class Benchmark:
         config.check_keys(tables.get("row", {}), ROW_KEYS, f"{path.name}: row")
         if "row" not in tables:
             raise RecipeError(f"{path}: no table [row]; say what the row is")
-        return Row(name, path, tables)
+        return Row(name, path, tables, self.variant)
 
     def data(self) -> tuple[xr.Dataset, xr.Dataset]:
         """What is seen and what is true, under the names of the truth."""

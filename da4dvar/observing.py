@@ -10,7 +10,7 @@ from da4dvar.fields.gaps import GapPattern
 
 
 def observe(truth: xr.Dataset, gaps: GapPattern, noise: float = 0.0, seed: int = 0) -> xr.Dataset:
-    """y = x + ε on Ω, NaN elsewhere, ε independent and normal.
+    """y = x + ε on Ω, NaN elsewhere, ε independent and normal; an attribute states its standard deviation.
 
     Parameters
     ----------
@@ -44,4 +44,7 @@ def observe(truth: xr.Dataset, gaps: GapPattern, noise: float = 0.0, seed: int =
         noisy = array.values + (noise * generator.standard_normal(array.shape)).astype(array.dtype)
         return array.copy(data=np.where(kept, noisy, np.nan).astype(array.dtype))
 
-    return truth.map(seen, keep_attrs=True)
+    y = truth.map(seen, keep_attrs=True)
+    for name in y.data_vars if noise else ():
+        y[name].attrs["observation_error_std"] = float(noise)
+    return y

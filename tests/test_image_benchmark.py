@@ -104,6 +104,27 @@ def test_a_test_set_of_a_file_has_gaps_and_noise_of_its_seed(folder: Path) -> No
     assert float((seen - truth).digit.std()) == pytest.approx(0.03, rel=0.03)
 
 
+def test_a_variant_may_have_a_model_of_its_own(folder: Path) -> None:
+    """It is taken from the folder of the variant's name, and without one the usual model is."""
+    models = folder / "models"
+    (models / "noisy").mkdir(parents=True)
+    row = Benchmark(folder).row("descent")
+    model = row.interpolator()
+    assert model is not None
+    for place, title in (("descent", "usual"), ("noisy/descent", "noisy")):
+        model.provenance["title"] = title
+        model.save(models / f"{place}.safetensors")
+
+    def title(variant: str | None) -> str:
+        taken = Benchmark(folder, variant).row("descent").interpolator()
+        assert taken is not None
+        return taken.provenance["title"]
+
+    assert (title(None), title("noisy")) == ("usual", "noisy")
+    (models / "noisy" / "descent.safetensors").unlink()
+    assert title("noisy") == "usual"
+
+
 @pytest.mark.parametrize("path", sorted(MNIST.glob("*.toml")), ids=lambda path: path.stem)
 def test_the_recipes_of_the_digits_can_be_built(path: Path) -> None:
     """Every table is known, and every model has the size of a digit."""

@@ -26,7 +26,8 @@ def test_what_is_left_is_the_truth_with_noise() -> None:
     assert (y.a.isnull().sum(("y", "x")) == 16).all()
     assert float(noise.std()) == pytest.approx(0.5, rel=0.05)
     assert abs(float(noise.mean())) < 0.03
-    assert (y.a.dtype, y.a.attrs) == ("float32", {"units": "1"})
+    assert (y.a.dtype, y.a.attrs) == ("float32", {"units": "1", "observation_error_std": 0.5})
+    assert truth().a.attrs == observe(truth(), Random(0.5)).a.attrs
     xr.testing.assert_identical(y.x, truth().x)
 
 

@@ -35,7 +35,7 @@ class SparseCoding:
     sparsity : int
         For "omp".
     alpha : float
-        For "lasso", in the units of the data.
+        For "lasso", in the units of the data; and of the codes that D is learned with, by either.
     keep_observed : bool
         Put the observed values back, with their noise: what the numbers of the paper's Table 1 agree with.
     turns : int
@@ -183,7 +183,13 @@ class SparseCoding:
 
     def _codes(self, x: np.ndarray, dictionary: np.ndarray, before: np.ndarray | None) -> np.ndarray:
         from sklearn.decomposition import sparse_encode
+        from sklearn.exceptions import ConvergenceWarning
 
         if self.coding == "omp":
             return sparse_encode(x, dictionary, algorithm="omp", n_nonzero_coefs=self.sparsity)
-        return sparse_encode(x, dictionary, algorithm="lasso_cd", alpha=self.alpha, init=before, max_iter=200)
+        with warnings.catch_warnings():
+            # The next turn goes on from here.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return sparse_encode(
+                x, dictionary, algorithm="lasso_cd", alpha=self.alpha, init=before, max_iter=200
+            )
