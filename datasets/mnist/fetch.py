@@ -91,9 +91,9 @@ def dataset(images: np.ndarray, labels: np.ndarray, first: int) -> xr.Dataset:
     return ds
 
 
-def write(ds: xr.Dataset, name: str) -> None:
+def write(ds: xr.Dataset, name: str, level: int) -> None:
     """A compressed NetCDF file beside this one."""
-    ds.to_netcdf(HERE / name, encoding={"digit": {"zlib": True, "complevel": 4}, "label": {"zlib": True}})
+    ds.to_netcdf(HERE / name, encoding={"digit": {"zlib": True, "complevel": level}, "label": {"zlib": True}})
     print(f"wrote {HERE / name}, {(HERE / name).stat().st_size:,} bytes")
 
 
@@ -107,8 +107,10 @@ def main() -> None:
         content = from_mirror(name) if folder is None else from_folder(folder, name)
         arrays[name] = checked(name, content)
     train, train_labels, test, test_labels = arrays.values()
-    write(dataset(np.concatenate([train, test]), np.concatenate([train_labels, test_labels]), 0), "mnist.nc")
-    write(dataset(test[:KEPT], test_labels[:KEPT], len(train)), f"mnist_{KEPT}.nc")
+    write(
+        dataset(np.concatenate([train, test]), np.concatenate([train_labels, test_labels]), 0), "mnist.nc", 4
+    )
+    write(dataset(test[:KEPT], test_labels[:KEPT], len(train)), f"mnist_{KEPT}.nc", 9)
 
 
 if __name__ == "__main__":
