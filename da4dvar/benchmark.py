@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,22 @@ import torch
 import xarray as xr
 
 from da4dvar import config
+from da4dvar.baselines import Baseline
+from da4dvar.baselines.sparse_coding import SparseCoding
 from da4dvar.errors import RecipeError, nearest
 from da4dvar.fields.conform import pick
-from da4dvar.fields.metrics import r_score
+from da4dvar.fields.metrics import i_score, r_score
 from da4dvar.fields.store import open_dataset
 from da4dvar.interpolator import Interpolator
 from da4dvar.modelfile import find, load
-from da4dvar.recipe import Recipe, simulated
+from da4dvar.observing import observe
+from da4dvar.recipe import Recipe, select, simulated
 from da4dvar.variational.solvers.chain import Chain
 
 FILE = "benchmark.toml"
-KEYS = ("title", "rows", "test", "variants", "interior", "pathways", "example")
-ROW_KEYS = ("prior", "joint", "solver", "paper", "target", "model", "trained")
-TEST_KEYS = ("simulate", "path", "observed", "truth")
+KEYS = ("title", "rows", "test", "variants", "origin", "interior", "pathways", "example")
+ROW_KEYS = ("prior", "joint", "solver", "paper", "paper_p", "target", "model", "trained")
+TEST_KEYS = ("simulate", "path", "select", "observed", "truth", "gaps", "noise", "seed")
 COLUMNS = {
     "prior": "prior",
     "joint": "joint",
@@ -36,12 +40,18 @@ COLUMNS = {
     "paper": "paper",
     "r_score": "R-score",
     "error": "standard error",
+    "i_score": "I-score",
     "interior": "interior",
+    "paper_p": "paper, P",
     "p_score": "P-score",
     "seconds": "s a series",
     "parameters": "parameters",
     "trained": "training",
 }
+# Left out of a table none of whose rows has it.
+OPTIONAL = ("i_score", "interior", "paper_p")
+# States that a prior is given at once.
+BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,7 @@ class Row:
     name: str
     path: Path
     tables: config.Table
+    variant: str | None = None
 
     @property
     def about(self) -> config.Table:
@@ -58,7 +69,7 @@ class Row:
         return self.tables["row"]
 
     def interpolator(self) -> Interpolator | None:
-        """The row's model; nothing for a baseline.
+        """The row's model, of the test set's variant if there is one; nothing for a baseline.
 
         Raises
         ------
@@ -68,7 +79,10 @@ class Row:
         if "baseline" in self.tables:
             return None
         model = self.about.get("model")
-        path = self.path.parent / "models" / f"{self.name}.safetensors" if model is None else find(model)
+        folder, file = self.path.parent / "models", f"{self.name}.safetensors"
+        path = folder / file if model is None else find(model)
+        if self.variant is not None and (folder / self.variant / file).is_file():
+            path = folder / self.variant / file
         if path.is_file():
             return load(path)
         if self.tables.get("train", {}).get("steps") == 0:
@@ -80,13 +94,27 @@ class Row:
     def estimate(self, seen: xr.Dataset, model: Interpolator | None) -> xr.Dataset:
         """The data set without gaps."""
         if model is not None:
-            return model.interpolate(seen)
+            return model.interpolate(seen, batch_size=64)
+        return self.baseline.interpolate(seen)
+
+    @cached_property
+    def baseline(self) -> Baseline:
+        """The classical method of a row that is one."""
         table = dict(self.tables["baseline"])
+        if "history" in table:
+            table["history"] = history(table["history"], self.path)
         if "dynamics" in table:
             dynamics = config.build("dynamics", table.pop("dynamics"))
             cls = config.class_of("baseline", table.pop("kind"))
-            return config.call(cls, {"dynamics": on_arrays(dynamics), **table}, self.name).interpolate(seen)
-        return config.build("baseline", table).interpolate(seen)
+            return config.call(cls, {"dynamics": on_arrays(dynamics), **table}, self.name)
+        return config.build("baseline", table)
+
+
+def history(table: Mapping[str, Any], row: Path) -> xr.Dataset:
+    """The complete data that a baseline learns from: a `path`, a `select`ion and the `variables` of it."""
+    config.check_keys(table, ("path", "select", "variables"), f"{row.name}: history")
+    ds = select(open_dataset([str(row.parent / table["path"])]), table.get("select", {}), "history.select")
+    return ds[list(table.get("variables", ds.data_vars))].load()
 
 
 def on_arrays(dynamics: torch.nn.Module) -> Any:
@@ -109,7 +137,7 @@ class Benchmark:
     variant : str, optional
         Another test set of the benchmark.
     series : int, optional
-        Test series, where they are simulated; as the benchmark says if not given.
+        Test series to simulate, or the first so many samples of a file; as the benchmark says if not given.
 
     Raises
     ------
@@ -132,6 +160,7 @@ class Benchmark:
             test |= variants[variant]
         config.check_keys(test, TEST_KEYS, f"{FILE}: test")
         self.test = test
+        self.series, self.variant = series, variant
         if series is not None and "simulate" in test:
             test["simulate"] = test["simulate"] | {"series": series}
 
@@ -144,17 +173,26 @@ class Benchmark:
         config.check_keys(tables.get("row", {}), ROW_KEYS, f"{path.name}: row")
         if "row" not in tables:
             raise RecipeError(f"{path}: no table [row]; say what the row is")
-        return Row(name, path, tables)
+        return Row(name, path, tables, self.variant)
 
     def data(self) -> tuple[xr.Dataset, xr.Dataset]:
         """What is seen and what is true, under the names of the truth."""
         if "simulate" in self.test:
             ds = simulated(self.test["simulate"], f"{FILE}: test.simulate")
         else:
-            ds = open_dataset([str(self.folder / self.test.get("path", ""))]).load()
+            ds = open_dataset([str(self.folder / self.test.get("path", ""))])
+            ds = select(ds, self.test.get("select", {}), f"{FILE}: test.select")
         true, observed = self.test.get("truth", {}), self.test.get("observed", {})
         truth = xr.Dataset({n: pick(ds, s).rename(n) for n, s in true.items()})
-        return xr.Dataset({n: pick(ds, observed.get(n, n)).rename(n) for n in true}), truth
+        if self.series is not None:
+            truth = truth.isel({next(iter(truth.values())).dims[0]: slice(self.series)})
+        truth = truth.load()
+        if "gaps" in self.test:
+            gaps = config.build("gaps", self.test["gaps"])
+            noise, seed = self.test.get("noise", 0.0), self.test.get("seed", 0)
+            return observe(truth, gaps, float(noise), int(seed)), truth
+        seen = xr.Dataset({n: pick(ds, observed.get(n, n)).rename(n) for n in true}).load()
+        return seen.isel({d: slice(n) for d, n in truth.sizes.items()}), truth
 
     def run(self, row: Row, model: Interpolator | None, seen: xr.Dataset, truth: xr.Dataset) -> config.Table:
         """The scores of a row, and what the table says of it."""
@@ -162,19 +200,36 @@ class Benchmark:
         estimate = row.estimate(seen, model)
         seconds = time.process_time() - began
         name = next(iter(truth))
-        of_sample = r_score(estimate[name], truth[name], self._within(truth[name]))
-        inside = {d: slice(first, last + 1) for d, (first, last) in self.tables.get("interior", {}).items()}
-        return {
-            **{k: row.about.get(k, "") for k in ("prior", "solver", "paper", "trained")},
+        origin = self.tables.get("origin", {}).get(name, 0.0)
+        x, found, observed = truth[name] - origin, estimate[name] - origin, seen[name].notnull()
+        of_sample = r_score(found, x, self._within(x))
+        result = {
+            **{k: row.about.get(k, "") for k in ("prior", "solver", "paper", "paper_p", "trained")},
             "joint": {True: "yes", False: "no"}[row.about["joint"]] if "joint" in row.about else "",
-            "r_score": float(r_score(estimate[name], truth[name])),
+            "r_score": float(r_score(found, x)),
             "error": float(of_sample.std(ddof=1) / np.sqrt(of_sample.size)) if of_sample.size > 1 else None,
-            "interior": float(r_score(estimate[name].isel(inside), truth[name].isel(inside))),
-            "p_score": None if model is None else p_score(model, truth),
+            "p_score": self._p_score(row, model, truth, origin),
             "seconds": seconds / of_sample.size,
             "parameters": None if model is None else sum(p.numel() for p in model.model.parameters()),
             "samples": of_sample.size,
         }
+        if "gaps" in self.test:
+            result["i_score"] = float(i_score(found, x, observed))
+        if "interior" in self.tables:
+            inside = {d: slice(first, last + 1) for d, (first, last) in self.tables["interior"].items()}
+            result["interior"] = float(r_score(found.isel(inside), x.isel(inside)))
+        return result
+
+    def _p_score(
+        self, row: Row, model: Interpolator | None, truth: xr.Dataset, origin: float
+    ) -> float | None:
+        if model is not None:
+            return p_score(model, truth)
+        baseline = row.baseline
+        if not isinstance(baseline, SparseCoding):
+            return None
+        name = next(iter(truth))
+        return float(r_score(baseline.projected(truth)[name] - origin, truth[name] - origin))
 
     def _within(self, truth: xr.DataArray) -> list[str]:
         """The dimensions of one sample: all but the first."""
@@ -189,20 +244,22 @@ def p_score(model: Interpolator, truth: xr.Dataset) -> float | None:
         return None
     x = torch.from_numpy(model.batch(truth))
     with torch.no_grad():
-        residual = x - cost.prior(x)
-    return float(residual.square().mean() / x.square().mean())
+        squares = sum(float((part - cost.prior(part)).square().sum()) for part in x.split(BATCH))
+    return squares / float(x.square().sum())
 
 
 def tables(results: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
     """The table of the rows as Markdown and as CSV."""
-    shown = {name: {c: text(c, r.get(c)) for c in COLUMNS} for name, r in results.items()}
-    lines = ["| " + " | ".join(["row", *COLUMNS.values()]) + " |", "|" + "---|" * (len(COLUMNS) + 1)]
+    missing = [c for c in OPTIONAL if all(r.get(c) in (None, "") for r in results.values())]
+    columns = {c: title for c, title in COLUMNS.items() if c not in missing}
+    shown = {name: {c: text(c, r.get(c)) for c in columns} for name, r in results.items()}
+    lines = ["| " + " | ".join(["row", *columns.values()]) + " |", "|" + "---|" * (len(columns) + 1)]
     lines += ["| " + " | ".join([name, *cells.values()]) + " |" for name, cells in shown.items()]
     sheet = io.StringIO()
     writer = csv.writer(sheet, lineterminator="\n")
-    writer.writerow(["row", *COLUMNS.values()])
+    writer.writerow(["row", *columns.values()])
     for name, result in results.items():
-        writer.writerow([name, *("" if result.get(c) is None else result[c] for c in COLUMNS)])
+        writer.writerow([name, *("" if result.get(c) is None else result[c] for c in columns)])
     return "\n".join(lines) + "\n", sheet.getvalue()
 
 
@@ -210,7 +267,7 @@ def text(column: str, value: Any) -> str:
     """A cell of the Markdown table."""
     if value is None or value == "":
         return "-"
-    if column in ("r_score", "error", "interior", "p_score", "paper"):
+    if column in ("r_score", "error", "i_score", "interior", "p_score", "paper", "paper_p"):
         return f"{value:.2e}" if value < 1e-3 else f"{value:.4f}"
     if column == "seconds":
         return f"{value:.3f}"

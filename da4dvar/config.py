@@ -18,7 +18,9 @@ Table = dict[str, Any]
 KINDS: dict[str, dict[str, str]] = {
     "prior": {
         "unet": "da4dvar.variational.priors.unet:UNet",
+        "autoencoder": "da4dvar.variational.priors.autoencoder:DenseAutoencoder",
         "flow": "da4dvar.variational.priors.flow:Flow",
+        "pca": "da4dvar.variational.priors.pca:PCA",
         "none": "torch.nn.modules.linear:Identity",
     },
     "dynamics": {
@@ -56,6 +58,7 @@ KINDS: dict[str, dict[str, str]] = {
         "network": "da4dvar.fields.gaps:Network",
         "transplanted": "da4dvar.fields.gaps:Transplanted",
         "runs": "da4dvar.fields.runs:Runs",
+        "squares": "da4dvar.fields.squares:Squares",
     },
     "baseline": {
         "climatology": "da4dvar.baselines.climatology:Climatology",
@@ -67,6 +70,7 @@ KINDS: dict[str, dict[str, str]] = {
         "logarithmic": "da4dvar.baselines.logarithmic:Logarithmic",
         "nearest_stations": "da4dvar.baselines.nearest_stations:NearestStations",
         "optimal_interpolation": "da4dvar.baselines.optimal_interpolation:OptimalInterpolation",
+        "sparse_coding": "da4dvar.baselines.sparse_coding:SparseCoding",
     },
 }
 

@@ -15,7 +15,8 @@ from da4dvar.baselines.eof_iteration import EofIteration
 from da4dvar.baselines.linear import Linear
 from da4dvar.baselines.nearest_stations import NearestStations
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
-from da4dvar.config import build, call, class_of
+from da4dvar.baselines.sparse_coding import SparseCoding
+from da4dvar.config import arguments_of, build, call, class_of
 from da4dvar.errors import DataError, nearest
 from da4dvar.fields.conform import pick
 from da4dvar.fields.gaps import GapPattern
@@ -31,8 +32,9 @@ METHODS: dict[str, Callable[..., Baseline]] = {
     "eof_iteration": EofIteration,
     "eof_interpolation": EofInterpolation,
     "nearest_stations": NearestStations,
+    "sparse_coding": SparseCoding,
 }
-WITH_HISTORY = ("climatology", "eof_interpolation")
+WITH_HISTORY = ("climatology", "eof_interpolation", "sparse_coding")
 ROLES = {"time": "T", "lat": "Y", "lon": "X"}
 
 
@@ -42,6 +44,7 @@ def hide(
     fraction: float,
     *,
     block: Mapping[str, str] | None = None,
+    number: int = 3,
     masks: str | None = None,
     select: Mapping[str, str] | None = None,
     select_masks: Mapping[str, str] | None = None,
@@ -56,9 +59,11 @@ def hide(
     kind : str
         A gap pattern: see :mod:`da4dvar.fields.gaps`.
     fraction : float
-        Part of the cells that stays; not used by "transplanted".
+        Part of the cells that stays; not used by "transplanted" and "squares".
     block : mapping of str to str, optional
-        The size of a block of kind "blocks".
+        The size of a block of kind "blocks", or of a square.
+    number : int
+        Squares to an image of kind "squares".
     masks : str, optional
         FILE:VARIABLE for kind "transplanted".
     select, select_masks : mapping of str to str, optional
@@ -75,7 +80,7 @@ def hide(
     first = ds[names[0]]
     sizes = {str(d): n for d, n in first.sizes.items()}
     roles = dims_by_role(first, dim or {})
-    pattern = pattern_of(kind, fraction, block or {}, masks, select_masks or {}, roles)
+    pattern = pattern_of(kind, fraction, block or {}, number, masks, select_masks or {}, roles)
     observed = pattern.draw(np.random.default_rng(seed), sizes)
     mask = xr.DataArray(observed, dims=list(sizes))
     out = ds.copy()
@@ -91,6 +96,7 @@ def pattern_of(
     kind: str,
     fraction: float,
     block: Mapping[str, str],
+    number: int,
     masks: str | None,
     select_masks: Mapping[str, str],
     roles: Mapping[str, str],
@@ -106,11 +112,14 @@ def pattern_of(
         source = source.rename({m: u for m, u in roles.items() if m in source.dims and m != u})
         arguments = {"masks": source != 0, "time": roles.get("time", "time"), "flip": True}
         return call(class_of("gaps", kind), arguments, f"gaps of kind {kind!r}")
+    sizes = {d: whole(n, f"--block {d}") for d, n in block.items()}
+    if kind == "squares":
+        return build("gaps", {"kind": kind, "number": number, "size": sizes})
     table: dict = {"kind": kind, "fraction": fraction}
     if kind == "tracks":
         table |= {k: roles.get(d, d) for k, d in (("time", "time"), ("along", "lat"), ("across", "lon"))}
     if kind == "blocks":
-        table["size"] = {d: whole(n, f"--block {d}") for d, n in block.items()}
+        table["size"] = sizes
     return build("gaps", table)
 
 
@@ -143,7 +152,7 @@ def fill_classically(
     dim : mapping of str to str
         The name of the dimension time in `ds`, where it is another.
     history : str, optional
-        Path of other years, for the climatology and the EOFs.
+        Path of other years, for the climatology and the EOFs, or of complete images.
     """
     if method not in METHODS:
         raise DataError(f"there is no method {method!r}: {nearest(method, METHODS)}")
@@ -153,17 +162,20 @@ def fill_classically(
     if not names:
         raise DataError("there is no variable of numbers to fill")
     time = dims_by_role(ds[names[0]], dim).get("time", "time")
+    timeless = "time" not in arguments_of(METHODS[method])
     for name in names:
-        if time not in ds[name].dims:
+        if not timeless and time not in ds[name].dims:
             raise DataError(
                 f"variable {name!r} has no dimension {time!r} (it has "
                 f"{', '.join(map(str, ds[name].dims))}); say which is time with --dim time=NAME"
             )
-    arguments: dict[str, Any] = {"time": time}
+    arguments: dict[str, Any] = {} if timeless else {"time": time}
     if history is not None:
         if method not in WITH_HISTORY:
             raise DataError(f"--history is for {' and '.join(WITH_HISTORY)}, not for {method}; leave it out")
         arguments["history"] = load_dataset(history)[names]
+    elif timeless:
+        raise DataError(f"{method} learns from complete images; name a file of them with --history")
     return ds.assign(METHODS[method](**arguments).interpolate(ds[names]).data_vars)
 
 

@@ -37,7 +37,7 @@ from da4dvar.uncertainty import CalibratedEnsemble, calibrate, wanted, with_unce
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.solvers.base import Solver
-from da4dvar.variational.taken import check_channels
+from da4dvar.variational.taken import check_channels, fixed
 
 Progress = Callable[[int, int], None]
 
@@ -165,7 +165,8 @@ class Interpolator:
             What the estimate is compared with. Without it, the error is taken on observed points
             that are hidden from the solver.
         validation, validation_truth : Dataset, optional
-            The same for choosing the best checkpoint; if not given, the last tenth of the time.
+            The same for choosing the best checkpoint; if not given, the last tenth of the time,
+            or of the samples where there is no time.
         gaps : GapPattern, optional
             Patterns drawn anew for every sample, or one for each sensor. Without `truth` and without
             `gaps`, the gaps of other times of `ds` are transplanted.
@@ -196,7 +197,7 @@ class Interpolator:
 
         training = Training() if training is None else training
         if validation is None:
-            parts = split(ds, truth, self.time, self.layout.window.get(self.time, 1))
+            parts = split(ds, truth, self.layout, self.time)
             ds, truth, validation, validation_truth = parts
         elif truth is not None and validation_truth is None:
             raise DataError("a truth was given to train on, but none to validate with")
@@ -224,7 +225,7 @@ class Interpolator:
         ds, truth : Dataset
             As for `fit`.
         """
-        whole = [d for d in self.layout.channels if d not in self.layout.window]
+        whole = [d for d in fixed(self.model, self.layout) if d not in self.layout.window]
         if self.covariates:
             self.covariates.fit(ds)
         check_channels(self.model, self.covariates.channels(ds, {str(d): n for d, n in ds.sizes.items()}))

@@ -12,6 +12,7 @@ from da4dvar.errors import DataError
 from da4dvar.fields.gaps import GapPattern, own_gaps
 from da4dvar.fields.holdout import Holdout
 from da4dvar.fields.samples import Samples
+from da4dvar.layout import Layout
 from da4dvar.sensing import first_sensors, observed
 
 if TYPE_CHECKING:
@@ -23,16 +24,22 @@ HIDDEN = 0.15
 Parts = tuple[xr.Dataset, xr.Dataset | None, xr.Dataset, xr.Dataset | None]
 
 
-def split(ds: xr.Dataset, truth: xr.Dataset | None, time: str, window: int) -> Parts:
-    """The last tenth of the time for validation: what is seen and true of both parts.
+def split(ds: xr.Dataset, truth: xr.Dataset | None, layout: Layout, time: str) -> Parts:
+    """The last tenth of the time for validation, or of the samples: what is seen and true of both parts.
+
+    Samples are along the first dimension that the layout does not name, where there is no time.
 
     Raises
     ------
     DataError
-        If there is too little time for a window in both.
+        If there is nothing to split, or too little time for a window in both.
     """
     if time not in ds.dims:
-        raise DataError(f"there is no dimension {time!r} to split; give `validation`")
+        samples = [str(d) for d in ds[layout.variables[0]].dims if d not in layout.dims]
+        if not samples:
+            raise DataError(f"there is no dimension {time!r} and no other one to split; give `validation`")
+        time = samples[0]
+    window = layout.window.get(time, 1)
     steps = ds.sizes[time]
     last = max(steps // 10, window)
     if last >= steps:

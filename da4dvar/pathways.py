@@ -1,7 +1,8 @@
-"""The figures of a benchmark: energy pathways, and one sample with every estimate and its error."""
+"""The figures of a benchmark: energy pathways, and samples with every estimate."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,11 @@ import xarray as xr
 from torch import Tensor
 
 from da4dvar import config
+from da4dvar.gallery import gallery
 from da4dvar.interpolator import Interpolator
 from da4dvar.plots import columns_of_images, pathways
 from da4dvar.variational.cost import VariationalCost
+from da4dvar.variational.model import VariationalModel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,48 +27,58 @@ if TYPE_CHECKING:
 def draw_pathways(benchmark: Benchmark, rows: Sequence[Row], seen: xr.Dataset, truth: xr.Dataset) -> Figure:
     """U against the error of the reconstruction along the iterations, a line a solver. Paper, Fig. 1.
 
-    U is that of one cost for all rows, averaged over a few samples.
+    U is that of one `cost` for all rows, averaged over a few samples; without one each row's own. A
+    `descent`, a solver, is run on the own cost of each row as well: what the learned solver goes beyond.
     """
     table = benchmark.tables["pathways"]
     first = {seen[next(iter(seen))].dims[0]: slice(0, table["samples"])}
-    cost = config.build("cost", table["cost"])
+    cost = config.build("cost", table["cost"]) if "cost" in table else None
+    descent = config.build("solver", table["descent"]) if "descent" in table else None
     lines = {}
     for row in rows:
         model = row.interpolator()
         if model is not None:
             lines[row.name] = pathway(model, cost, seen.isel(first), truth.isel(first))
+            if descent is not None:
+                other = copy.copy(model)
+                other.model = VariationalModel(model.model.cost, descent)
+                lines[f"{row.name}, descent"] = pathway(other, cost, seen.isel(first), truth.isel(first))
     return pathways(lines, f"{benchmark.tables.get('title', '')}\nenergy pathways")
 
 
 def pathway(
-    model: Interpolator, cost: VariationalCost, seen: xr.Dataset, truth: xr.Dataset
+    model: Interpolator, cost: VariationalCost | None, seen: xr.Dataset, truth: xr.Dataset
 ) -> tuple[np.ndarray, np.ndarray]:
-    """U of `cost` and the R-score of the model's iterates, each of shape (iteration + 1,)."""
+    """U of `cost`, or of the model, and the R-score of its iterates, each of shape (iteration + 1,)."""
     y, x = torch.from_numpy(model.batch(seen)), torch.from_numpy(model.batch(truth))
     mask = y.isfinite()
     energy: list[float] = []
     error: list[float] = []
 
     def watch(iterate: Tensor) -> None:
-        energy.append(float(cost.given(y, mask)(iterate).mean()))
+        if cost is not None:
+            energy.append(float(cost.given(y, mask)(iterate).mean()))
         error.append(float((iterate - x).square().mean() / x.square().mean()))
 
     with torch.no_grad():
-        model.frozen()(y.nan_to_num(), mask, torch.from_numpy(model.start(seen)), watch)
-    return np.array(energy), np.array(error)
+        found = model.frozen()(y.nan_to_num(), mask, torch.from_numpy(model.start(seen)), watch)
+    return np.array(energy) if cost is not None else found.cost.mean(1).numpy(), np.array(error)
 
 
 def draw_example(benchmark: Benchmark, rows: Sequence[Row], seen: xr.Dataset, truth: xr.Dataset) -> Figure:
-    """Truth and observations of one sample, and every row's estimate with its error beside it."""
-    sample = benchmark.tables["example"]["sample"]
+    """Truth, observations and every row's estimate: of one `sample` with its error, or of `samples`."""
+    table = benchmark.tables["example"]
     name = next(iter(truth))
-    one = {truth[name].dims[0]: slice(sample, sample + 1)}
+    several = "samples" in table
+    some = {truth[name].dims[0]: table["samples"] if several else [table["sample"]]}
 
     def image(ds: xr.Dataset) -> xr.DataArray:
-        return ds[name].isel(dict.fromkeys(one, 0)).transpose(..., "time")
+        return ds[name] if several else ds[name].isel(dict.fromkeys(some, 0)).transpose(..., "time")
 
-    fields = {"truth": image(truth.isel(one)), "observed": image(seen.isel(one))}
+    fields = {"truth": image(truth.isel(some)), "observed": image(seen.isel(some))}
     for row in rows:
-        fields[row.name] = image(row.estimate(seen.isel(one), row.interpolator()))
+        fields[row.name] = image(row.estimate(seen.isel(some), row.interpolator()))
+    if several:
+        return gallery(fields, benchmark.tables.get("title", ""))
     errors = {row.name: fields[row.name] - fields["truth"].values for row in rows}
     return columns_of_images(fields, errors, benchmark.tables.get("title", ""))

@@ -1,54 +1,87 @@
-"""A prior learned by itself, before the joint training: the dynamics of x(t + 1) = φ(x(t)) from series."""
+"""A prior by itself, before the joint training: fitted to, or learned from, windows of the truth."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from da4dvar.batches import Drawn
-from da4dvar.errors import RecipeError
+from da4dvar.errors import DataError, RecipeError
 from da4dvar.fields.buffered import BufferedSamples
 from da4dvar.fields.samples import Samples
 from da4dvar.variational.dynamics.identification import learn_dynamics
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.priors.flow import Flow
+from da4dvar.variational.priors.pca import PCA
+from da4dvar.variational.priors.projection import learn_projection
 
 if TYPE_CHECKING:
     from da4dvar.training import Training
 
-# Windows that the prior is learned from by itself: each step of that goes through all of them.
-PRIOR_WINDOWS = 64
+# Windows that dynamics are learned from: each step of that goes through all of them.
+FLOW_WINDOWS = 64
+# Windows that components are found in, and the numbers that all of them may have together.
+PCA_WINDOWS, PCA_NUMBERS = 20_000, 2**27
 
 
-def learn_prior(model: VariationalModel, samples: Samples | BufferedSamples, training: Training) -> float:
-    """Learn the dynamics of a model's prior by themselves, from windows of the truth.
+def learn_prior(
+    model: VariationalModel, samples: Samples | BufferedSamples, training: Training
+) -> float | None:
+    """Learn a model's prior by itself: min ‖x − Φ(x)‖² over windows of the truth, Paper, Table 1, "no" joint.
+
+    Principal components are fitted whenever there are none yet. The dynamics of a flow, and the weights of
+    any other prior, are learned in `prior_steps`, if there are some: of a flow as the best forecast, with
+    L-BFGS; of a network as a projection, at the `rate` and `batch` of the training.
 
     Returns
     -------
-    float
-        The root mean square error of the forecast from one time to the next, in normalised units.
+    float or None
+        The root mean square of x − Φ(x) that was reached, in normalised units; none if nothing was learned.
 
     Raises
     ------
     RecipeError
-        If the prior has no dynamics to learn, or a window of the truth has gaps.
+        If the prior has nothing to learn, or a window of the truth has gaps.
     """
     prior = model.cost.prior
-    if not isinstance(prior, Flow):
-        raise RecipeError(
-            f"train: prior_steps is {training.prior_steps}, but a prior of class {type(prior).__name__} has "
-            "no dynamics to learn; leave prior_steps out, or take a flow of bilinear dynamics"
-        )
-    windows = [Drawn(samples, PRIOR_WINDOWS, training.seed + 2)[k] for k in range(PRIOR_WINDOWS)]
-    if not all(window["sought"].all() for window in windows):
-        raise RecipeError(
-            f"train: prior_steps is {training.prior_steps}, but the truth has gaps; leave prior_steps out, "
-            "or give a truth that is complete"
-        )
-    series = torch.from_numpy(np.stack([window["target"] for window in windows]))
+    assert isinstance(prior, nn.Module)
     try:
-        return learn_dynamics(prior, series, training.prior_steps)
-    except ValueError as error:
-        raise RecipeError(f"train: prior_steps is {training.prior_steps}, but {error}") from error
+        if isinstance(prior, PCA):
+            return None if prior.fitted else fit_components(prior, samples, training)
+        if not training.prior_steps:
+            return None
+        if isinstance(prior, Flow):
+            return learn_dynamics(prior, windows(samples, FLOW_WINDOWS, training.seed), training.prior_steps)
+        if getattr(prior, "covariates", 0):
+            raise ValueError("it takes covariates; leave prior_steps out")
+        return learn_projection(prior, batches(samples, training), training.prior_steps, training.rate)
+    except (ValueError, DataError) as error:
+        raise RecipeError(f"train: the prior cannot be learned by itself: {error}") from error
+
+
+def fit_components(prior: PCA, samples: Samples | BufferedSamples, training: Training) -> float:
+    """Principal components of windows of the truth; the root mean square of what they leave is returned."""
+    states = windows(samples, min(PCA_WINDOWS, PCA_NUMBERS // prior.mean.numel()), training.seed)
+    prior.fit(states, training.seed)
+    return float((states - prior(states)).square().mean().sqrt())
+
+
+def windows(samples: Samples | BufferedSamples, most: int, seed: int, step: int = 0) -> Tensor:
+    """Complete windows of the truth, normalised, shape (window, channel, *axes), for a step of a training."""
+    if isinstance(samples, BufferedSamples):
+        drawn = Drawn(samples, most, seed + 2, first=step * most)
+        found = [drawn[k] for k in range(most)]
+        if not all(sample["sought"].all() for sample in found):
+            raise DataError("the truth has gaps; leave prior_steps out, or give a truth that is complete")
+        return torch.from_numpy(np.stack([sample["target"] for sample in found]))
+    return torch.from_numpy(samples.complete(np.random.default_rng([seed, 2, step]), most))
+
+
+def batches(samples: Samples | BufferedSamples, training: Training) -> Iterator[Tensor]:
+    """As many batches of windows as there are steps of the prior."""
+    for step in range(training.prior_steps):
+        yield windows(samples, training.batch, training.seed, step)

@@ -13,6 +13,7 @@ from da4dvar.fields.covariates import beside
 from da4dvar.fields.windows import Solve, WindowGrid
 from da4dvar.observation_error import reweighted, stated_error
 from da4dvar.sensing import first_sensors, observed
+from da4dvar.variational.taken import check_space
 from da4dvar.window_solver import window_solver
 
 if TYPE_CHECKING:
@@ -47,8 +48,16 @@ class Problem:
     stated: float | None
 
     def grid(self, model: Interpolator) -> WindowGrid:
-        """The windows of all of the data set."""
-        return WindowGrid.of(model.layout, {str(d): n for d, n in self.y.sizes.items()})
+        """The windows of all of the data set.
+
+        Raises
+        ------
+        DataError
+            If they are not of the size that the prior is made for.
+        """
+        grid = WindowGrid.of(model.layout, {str(d): n for d, n in self.y.sizes.items()})
+        check_space(model.model, model.layout, grid.windows)
+        return grid
 
 
 def pose(

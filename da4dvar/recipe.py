@@ -184,6 +184,7 @@ class Recipe:
         offered: dict[str, Any] = {
             "channels": self.layout.channel_count(sizes),
             "boundary": self.layout.boundary,
+            "space": [self.layout.window.get(axis, sizes.get(axis, 0)) for axis in self.layout.axes],
         }
         if self.covariates:
             offered["covariates"] = self.covariates.channels(self._source(), sizes)

@@ -49,8 +49,8 @@ class Training:
     nu : (float, float, float)
         ν₁, ν₂ and ν₃ of eq. (9).
     prior_steps : int
-        Updates of the prior alone on complete series before the joint training; for a prior whose
-        dynamics are learned.
+        Updates of the prior alone on complete windows of the truth before the joint training; principal
+        components are fitted without any. See :func:`da4dvar.prior_training.learn_prior`.
     prior_rate : float, optional
         The highest learning rate of the prior's own parameters in the joint training, 0 to keep them;
         the same as `rate` if not given.
@@ -278,8 +278,7 @@ def train(
     check_shares(training.batch, training.validation_samples, devices)
     kind = kind_of_device(training.devices, devices) if devices > 1 else training.devices
     if training.steps == 0:
-        if training.prior_steps:
-            learn_prior(model, samples, training)
+        learn_prior(model, samples, training)
         return math.nan
     solver = learned(model.solver)
     if training.checkpoint_iterations and not solver.recomputes:
@@ -292,8 +291,12 @@ def train(
     done = 0
     if resume and last.exists():
         done = torch.load(last, weights_only=True, map_location="cpu")["global_step"]
-    if training.prior_steps and not done:
+    if not done:
         learn_prior(model, samples, training)
+    of_prior = [p for name, p in model.cost.named_parameters() if name.startswith("prior.")]
+    kept_still = [p for p in of_prior if p.requires_grad and training.prior_rate == 0]
+    for parameter in kept_still:
+        parameter.requires_grad_(False)  # no work for derivatives that would be multiplied by zero
     if done < training.steps:
         unused = devices > 1 and leaves_unused(module.model, samples, training)
         task = (module.model, samples, validation, training, folder, done, progress, kind, devices, unused)
@@ -301,6 +304,8 @@ def train(
             fit(*task)
         else:
             run_on(devices, fit, *task)
+    for parameter in kept_still:
+        parameter.requires_grad_(True)
     kept = torch.load(folder / "best.ckpt", weights_only=True, map_location="cpu")
     module.load_state_dict(kept["state_dict"])
     module.model.solver.iterations = module.final_iterations

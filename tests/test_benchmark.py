@@ -128,10 +128,11 @@ def test_a_variant_is_kept_apart(folder: Path) -> None:
 
 
 def test_markdown_shows_a_dash_where_there_is_nothing() -> None:
-    """No number is made up for what was not measured."""
+    """No number is made up for what was not measured, and a column that no row needs is left out."""
     markdown, sheet = tables({"a": {"r_score": 0.5, "p_score": None, "parameters": 1234, "seconds": 0.25}})
-    assert "| a | - | - | - | - | 0.5000 | - | - | - | 0.250 | 1,234 | - |" in markdown
-    assert sheet.splitlines()[1] == "a,,,,,0.5,,,,0.25,1234,"
+    assert "| a | - | - | - | - | 0.5000 | - | - | 0.250 | 1,234 | - |" in markdown
+    assert sheet.splitlines()[1] == "a,,,,,0.5,,,0.25,1234,"
+    assert "interior" not in markdown
 
 
 @pytest.mark.parametrize(

@@ -205,17 +205,9 @@ def test_a_resumed_training_keeps_the_dynamics_that_it_had(tmp_path, monkeypatch
     settings = {"steps": 6, "prior_steps": 5, "prior_rate": 1e-4}
     whole = fit_neural_ode(tmp_path / "whole", **settings)
     cut_short(tmp_path / "cut", lambda: fit_neural_ode(tmp_path / "cut", **settings), after=4)
-    monkeypatch.delattr(da4dvar.prior_training, "learn_dynamics")
+    monkeypatch.delattr(da4dvar.training, "learn_prior")
     resumed = fit_neural_ode(tmp_path / "cut", resume=True, **settings)
     assert torch.equal(weights(whole), weights(resumed))
-
-
-def test_a_prior_without_dynamics_cannot_be_learned_alone():
-    """A U-Net has no flow to learn; the message says what to do."""
-    truth = make_sst(70, seed=1)
-    plan = Training(steps=4, prior_steps=5, **PLAN)
-    with pytest.raises(RecipeError, match="class UNet has no dynamics to learn; leave prior_steps out"):
-        tiny_interpolator().fit(truth, truth=truth, gaps=Random(0.4), training=plan)
 
 
 def test_dynamics_are_not_learned_from_gaps(tmp_path):

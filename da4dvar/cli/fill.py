@@ -166,7 +166,7 @@ def baseline(
         str, typer.Option(help="linear, climatology, optimal_interpolation, eof_iteration, …")
     ] = "linear",
     history: Annotated[
-        str | None, typer.Option(help="Other years, for the climatology and the EOFs.")
+        str | None, typer.Option(help="Other years, for the climatology and the EOFs, or complete images.")
     ] = None,
     variable: Renamed = None,
     dim: Dims = None,

@@ -112,11 +112,12 @@ def simulate(
 def gaps(
     source: Annotated[str, typer.Argument(help="A complete data set.")],
     output: Annotated[str, typer.Argument(help="The gappy data set to write.")],
-    kind: Annotated[str, typer.Option(help="random, blocks, tracks or transplanted.")] = "tracks",
+    kind: Annotated[str, typer.Option(help="random, blocks, squares, tracks or transplanted.")] = "tracks",
     fraction: Annotated[float, typer.Option(help="Part of the cells that stays.")] = 0.035,
     block: Annotated[
-        list[str] | None, typer.Option(help="DIM=CELLS: the size of a block. Repeatable.")
+        list[str] | None, typer.Option(help="DIM=CELLS: the size of a block or square. Repeatable.")
     ] = None,
+    number: Annotated[int, typer.Option(help="Squares to an image.")] = 3,
     masks: Annotated[
         str | None, typer.Option(help="FILE:VARIABLE of the masks to transplant; true = observed.")
     ] = None,
@@ -147,6 +148,7 @@ def gaps(
             kind,
             fraction,
             block=pairs(block, "--block"),
+            number=number,
             masks=masks,
             select=pairs(select, "--select"),
             select_masks=pairs(select_masks, "--select-masks"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -100,6 +101,36 @@ class Samples:
         self._covariates = [
             given[n].set_dims(cell.sizes).transpose(*order[1:]).values for n in self.covariates or ()
         ]
+
+    def complete(self, generator: np.random.Generator, most: int) -> np.ndarray:
+        """Windows of the truth, each another one, shape (window, channel, *axes).
+
+        Parameters
+        ----------
+        generator : numpy.random.Generator
+        most : int
+            How many, if there are as many.
+
+        Raises
+        ------
+        DataError
+            If a window has gaps.
+        """
+        cells = self._observed.shape[1 + len(self._batch) :]
+        wanted = [self.layout.window.get(d, n) for d, n in zip(self.layout.dims, cells, strict=True)]
+        shape = (*self._batch, *(n - w + 1 for n, w in zip(cells, wanted, strict=True)))
+        places = math.prod(shape)
+        truth = self._observed[self._of_state] if self._truth is None else self._truth
+        chosen = np.unravel_index(generator.choice(places, min(most, places), replace=False), shape)
+        found = []
+        for place in zip(*chosen, strict=True):
+            starts = place[len(self._batch) :]
+            cut = [slice(int(s), int(s) + w) for s, w in zip(starts, wanted, strict=True)]
+            window = truth[(slice(None), *place[: len(self._batch)], *cut)]
+            if not np.isfinite(window).all():
+                raise DataError("the truth has gaps; leave prior_steps out, or give a truth that is complete")
+            found.append(to_channels(window, self.layout))
+        return np.stack(found)
 
     def draw(self, generator: np.random.Generator, tries: int = 200) -> Sample:
         """One sample; arrays have the shape of a tensor without its batch axis.

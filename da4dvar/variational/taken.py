@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from da4dvar.errors import RecipeError
+from da4dvar.errors import DataError, RecipeError
+from da4dvar.layout import Layout
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.observation import Sensors
@@ -45,6 +46,27 @@ def check_channels(model: nn.Module, channels: int) -> None:
                 f"{name}: covariates is {count}, but the data have {channels} channels of them; "
                 "leave the number out of a recipe, or name the covariates in [data]"
             )
+
+
+def fixed(model: VariationalModel, layout: Layout) -> list[str]:
+    """The dimensions that must be as long as in training: those folded, and all for a prior of one size."""
+    return list(layout.dims if hasattr(model.cost.prior, "space") else layout.channels)
+
+
+def check_space(model: VariationalModel, layout: Layout, windows: Sequence[int]) -> None:
+    """Refuse windows, cells along each dimension of the layout, that a prior of one size cannot see.
+
+    Raises
+    ------
+    DataError
+    """
+    space = getattr(model.cost.prior, "space", None)
+    got = list(windows[len(layout.channels) :])
+    if space is not None and got != list(space):
+        raise DataError(
+            f"windows have {got} cells along {', '.join(layout.axes)}, but the prior was made for "
+            f"{list(space)}; give data of that size, or a model with a prior of another kind"
+        )
 
 
 def check_operators(model: VariationalModel, of: Sequence[int]) -> None:

@@ -1,0 +1,59 @@
+"""The dense auto-encoder: its contract, its code, and learning it by itself."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from da4dvar.testing import PriorContract, normal, seeded
+from da4dvar.variational.priors.autoencoder import DenseAutoencoder
+from da4dvar.variational.priors.projection import learn_projection
+
+
+class TestPlane(PriorContract):
+    """Two channels on a plane."""
+
+    shape = (2, 3, 4)
+
+    def make(self) -> DenseAutoencoder:
+        return DenseAutoencoder(2, (3, 4), encoder=(8, 3), decoder=(6,))
+
+
+class TestLine(PriorContract):
+    """A line, with a code and nothing hidden."""
+
+    shape = (1, 7)
+
+    def make(self) -> DenseAutoencoder:
+        return DenseAutoencoder(1, [7], encoder=[3], decoder=[])
+
+
+def test_all_passes_through_the_code() -> None:
+    """The Jacobian of Φ has no higher rank than the code has numbers, and its code is linear."""
+    prior = seeded(lambda: DenseAutoencoder(1, [30], encoder=(20, 4), decoder=(15,))).double()
+    jacobian = torch.func.jacrev(prior)(normal(1, 1, 30).double())
+    assert torch.linalg.matrix_rank(jacobian.reshape(30, 30), rtol=1e-10) == 4
+    assert (prior.encode(normal(50, 30).double()) < 0).any()
+
+
+def test_a_linear_one_learns_the_principal_components() -> None:
+    """Without hidden layers the least error is that of PCA, which Adam comes near to."""
+    x = normal(64, 1, 10) * torch.logspace(0.5, -1.5, 10)
+    prior = seeded(lambda: DenseAutoencoder(1, [10], encoder=[3], decoder=[]))
+    reached = learn_projection(prior, [x] * 800, steps=800, rate=0.03)
+    left = torch.linalg.svdvals(x.flatten(1) - x.flatten(1).mean(0))[3:].square().sum() / x.numel()
+    assert reached == pytest.approx(float(left.sqrt()), rel=0.1)
+
+
+def test_an_error_that_runs_away_is_refused() -> None:
+    """The message says what to do."""
+    prior = seeded(lambda: DenseAutoencoder(1, [4], encoder=[2], decoder=[]))
+    with pytest.raises(ValueError, match="not finite; use a lower rate"):
+        learn_projection(prior, [torch.full((2, 1, 4), 1e30)] * 3, steps=3, rate=0.1)
+
+
+@pytest.mark.parametrize("widths", [((), (3,)), ((0,), (3,)), ((3,), (0,))])
+def test_widths_that_make_no_sense_are_refused(widths: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
+    """There must be a code, and no layer is empty."""
+    with pytest.raises(ValueError, match="expected a code, and 1 or more of each"):
+        DenseAutoencoder(1, [4], *widths)
