@@ -3,8 +3,8 @@
 python recipes/speed/cluster.py [--days 3000]
 
 Daily fields from NetCDF to NetCDF with the shipped model. The workers are there, and their libraries loaded,
-before the clock begins; they are sent the model while it runs. Prints the ratio of the times, and whether every value has the same bits
-with one, with two, and where a worker was lost.
+before the clock begins; they are sent the model while it runs. Prints the ratio of the times, and whether
+every value has the same bits with one, with two, and where a worker was lost.
 """
 
 from __future__ import annotations
