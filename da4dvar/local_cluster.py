@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -41,10 +40,9 @@ def local_cluster(processes: bool, workers: int, threads: int) -> Iterator[Clien
     DataError
         If they do not start.
     """
-    environment = {name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()}
     before = torch.get_num_threads()
     try:
-        with dask.config.set({BEFORE: {**dask.config.get(BEFORE, {}), **environment}}):
+        with dask.config.set({BEFORE: {**dask.config.get(BEFORE, {}), **ENVIRONMENT}}):
             cluster = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=threads,
