@@ -30,7 +30,8 @@ from da4dvar.fields.store import (
 )
 from da4dvar.fields.windows import WindowGrid
 from da4dvar.notes import credit
-from da4dvar.stream_plan import Plan, in_memory_bytes, planned, surely_fits
+from da4dvar.schedulers import Scheduler, scheduler_of
+from da4dvar.stream_plan import Needs, Plan, in_memory_bytes, surely_fits
 from da4dvar.streamed import output_chunks, stream, template_of, tiles_of, warn_of_gaps, write_terms
 from da4dvar.tile_solver import Job
 from da4dvar.window_solver import check_precision
@@ -60,6 +61,7 @@ def interpolate_file(
     interval: Sequence[float] = (),
     seed: int = 0,
     precision: str = "float32",
+    scheduler: str | None = None,
     command: str | None = None,
 ) -> None:
     """Fill the gaps of a file, of any size, into another.
@@ -76,13 +78,18 @@ def interpolate_file(
     memory : str
         Of the whole process, such as ``500MB`` or ``2GiB``. A data set that fits is solved in memory; a
         larger one in regions, if the model has neither a first guess nor several sensors, and no ensemble
-        is asked for.
+        is asked for. With a `scheduler`, of all processes of this machine together; of each worker, if it
+        is an address.
     resume : bool
         Go on with an interrupted run: with its plan, without solving again what it finished.
     overwrite : bool
         Replace the output, and forget an interrupted run if `resume` is not said.
     progress : callable, optional
         Told how many windows are done, and of how many.
+    scheduler : {"threads", "processes"} or str, optional
+        Who solves the regions, whether the data fit in memory or not: workers of this machine, one on each
+        core, or those of the dask scheduler at an address such as ``tcp://10.0.0.1:8786``, which must see
+        the same files. ``processes`` needs ``if __name__ == "__main__":`` in a script.
     command : str, optional
         A line for the history of the output.
 
@@ -90,14 +97,15 @@ def interpolate_file(
     ------
     DataError
         If the source does not fit the model or cannot be read, the output exists, cannot be written or is
-        being written by another run, the memory is too small, or the source is not that of the run to go on
-        with.
+        being written by another run, the memory is too small, the source is not that of the run to go on
+        with, or the scheduler is none, does not answer or loses its workers.
     ModelError
         If there is no such model.
     """
     from da4dvar.modelfile import load
 
     check_precision(precision)
+    solvers = scheduler_of(scheduler)
     limit, files = parse_bytes(memory), files_of([source] if isinstance(source, str | Path) else source)
     journal = Journal(output)
     going_on = resume and journal.begun()
@@ -119,11 +127,16 @@ def interpolate_file(
     try:
         opened = Source.of(ds, fitted_signature(fitted), **names)
         whole = None if going_on else why_whole(fitted, members, interval)
-        fits = not going_on and fits_in_memory(fitted, opened, batch_size, limit, whole)
-        if not fits:
+        if scheduler is not None and whole is not None:
+            raise DataError(
+                f"scheduler {scheduler} shares regions among workers, but {whole} needs all of the data at "
+                "once; leave --scheduler out"
+            )
+        alone = scheduler is None and not going_on
+        if not (alone and fits_in_memory(fitted, opened, batch_size, limit, whole)):
             with journal.locked():
                 stated = {"batch_size": batch_size, **names, **settings}
-                _streamed(fitted, opened, files, journal, stated, limit, resume, progress, command)
+                _streamed(fitted, opened, files, journal, stated, limit, resume, progress, solvers, command)
             return
     finally:
         ds.close()
@@ -205,6 +218,7 @@ def _streamed(
     memory: int,
     resume: bool,
     progress: Progress | None,
+    solvers: Scheduler,
     command: str | None,
 ) -> None:
     """Begin or go on with a journal, to its end."""
@@ -217,10 +231,13 @@ def _streamed(
     going_on = resume and journal.begun()
     for note in [] if going_on else source.whole.notes:
         warnings.warn(note, Da4dvarWarning, stacklevel=3)
+    needs = Needs.of(model, source, error)
     if going_on:
         plan = plan_of(journal.plan(), now)
+        solvers = solvers.within(memory, needs.bytes(plan.regions, plan.batch_size))
     else:
-        plan = planned(model, source, memory, stated["batch_size"], error)
+        solvers = solvers.within(memory, needs.bytes())
+        plan = needs.plan(solvers.share, stated["batch_size"], solvers.tiles)
         journal.reset()
     template, chunks = template_of(model, source, plan, keep_observed), output_chunks(source, plan)
     job = Job(
@@ -238,7 +255,7 @@ def _streamed(
             # Killed after the output had its name.
             journal.end()
             return
-        stream(model, job, plan, journal, progress)
+        stream(model, job, plan, journal, progress, solvers)
         empty = write_terms(job, plan, journal, template)
         warn_of_gaps(job, plan, str(journal.store), model.time, empty)
         if journal.output.suffix == ".nc":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import xarray as xr
@@ -89,49 +90,78 @@ def full_grid(
     return dims, grid
 
 
-def planned(
-    model: Interpolator,
-    source: Source,
-    memory: int,
-    batch_size: int = 16,
-    observation_error: float | None = None,
-) -> Plan:
-    """The largest regions, and chunks, whose solution fits in memory.
+@dataclass(frozen=True)
+class Needs:
+    """What a solution takes, however the field is cut.
 
-    Parameters
+    Attributes
     ----------
-    model : Interpolator
-        Without a first guess.
-    source : Source
-    memory : int
-        Bytes of the whole process.
-    batch_size : int
-        Windows solved at once; fewer if so many do not fit.
-    observation_error : float, optional
-
-    Raises
-    ------
-    DataError
-        If the memory is less than the smallest regions need.
+    dims : tuple of str
+    grid : WindowGrid
+        See :class:`Plan`.
+    cut : list of bool
+        Dimensions that may be cut in regions.
+    window, cell : int
+        Bytes of a window's solution, and of a cell.
     """
-    from da4dvar.solver_memory import window_bytes
 
-    problem = pose_part(model, source.whole, observation_error)
-    dims, grid = full_grid(model, problem.y, problem.grid(model))
-    cut = may_be_cut(model, dims, grid)
-    one = int(MARGIN * window_bytes(problem.solve, problem.y.sizes["variable"], window_of(model, problem)))
-    each = cell_bytes(source)
-    least = tile_cells(grid.sizes, grid.windows, least_regions(grid.sizes, grid.windows, cut)) * each
-    if (need := BASE + least + one) > memory:
-        raise DataError(
-            f"memory is {readable_bytes(memory)}, but one window and the cells around it need "
-            f"{readable_bytes(need)}; give at least --memory {readable_bytes(need)}"
-        )
-    batch = max(1, min(batch_size, (memory - BASE - least) // one))
-    regions = largest_regions(grid.sizes, grid.windows, cut, (memory - BASE - batch * one) // each)
-    assert regions is not None
-    regions, chunks = chunked(grid.sizes, grid.windows, regions)
-    return Plan(dims, grid, regions, chunks, batch)
+    dims: tuple[str, ...]
+    grid: WindowGrid
+    cut: list[bool]
+    window: int
+    cell: int
+
+    @classmethod
+    def of(cls, model: Interpolator, source: Source, observation_error: float | None = None) -> Self:
+        """Those of a model, without a first guess, on a data set."""
+        from da4dvar.solver_memory import window_bytes
+
+        problem = pose_part(model, source.whole, observation_error)
+        dims, grid = full_grid(model, problem.y, problem.grid(model))
+        one = window_bytes(problem.solve, problem.y.sizes["variable"], window_of(model, problem))
+        return cls(dims, grid, may_be_cut(model, dims, grid), int(MARGIN * one), cell_bytes(source))
+
+    def bytes(self, regions: Sequence[int] | None = None, batch_size: int = 1) -> int:
+        """Bytes of a process that solves so many windows at once in regions of a size, or the smallest."""
+        sizes, windows = self.grid.sizes, self.grid.windows
+        cells = tile_cells(sizes, windows, regions or least_regions(sizes, windows, self.cut))
+        return BASE + cells * self.cell + batch_size * self.window
+
+    def plan(self, memory: int, batch_size: int = 16, tiles: int = 1) -> Plan:
+        """The largest regions, and chunks, whose solution fits in memory.
+
+        Parameters
+        ----------
+        memory : int
+            Bytes of a process.
+        batch_size : int
+            Windows solved at once; fewer if so many do not fit.
+        tiles : int
+            At least so many, where a field has as many windows.
+
+        Raises
+        ------
+        DataError
+            If the memory is less than the smallest regions need.
+        """
+        least = self.bytes()
+        if least > memory:
+            raise DataError(
+                f"memory is {readable_bytes(memory)}, but one window and the cells around it need "
+                f"{readable_bytes(least)}; give at least --memory {readable_bytes(least)}"
+            )
+        batch = max(1, min(batch_size, (memory - least) // self.window + 1))
+        sizes, windows = self.grid.sizes, self.grid.windows
+        fewest = tile_cells(sizes, windows, least_regions(sizes, windows, self.cut))
+        cells = min((memory - BASE - batch * self.window) // self.cell, math.prod(sizes))
+        while True:
+            regions = largest_regions(sizes, windows, self.cut, max(cells, fewest))
+            assert regions is not None
+            if cells <= fewest or math.prod(-(-n // r) for n, r in zip(sizes, regions, strict=True)) >= tiles:
+                break
+            cells = cells * 7 // 8
+        regions, chunks = chunked(sizes, windows, regions)
+        return Plan(self.dims, self.grid, regions, chunks, batch)
 
 
 def may_be_cut(model: Interpolator, dims: Sequence[str], grid: WindowGrid) -> list[bool]:

@@ -1,10 +1,11 @@
-"""x̂ region by region: a tile is solved, its sums kept, and the region that they complete is written."""
+"""x̂ region by region: a tile is solved, its sums kept, and the regions that they complete are written."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,8 +19,9 @@ from da4dvar.fields.output import FLAGS, labelled
 from da4dvar.fields.part import Source, placeholder, zeros
 from da4dvar.fields.tiles import Number, Tiles
 from da4dvar.problem import physical
+from da4dvar.schedulers import InProcess, Scheduler
 from da4dvar.stream_plan import Plan
-from da4dvar.tile_solver import Job, Sums, finish_region, solve_tile
+from da4dvar.tile_solver import Job, Sums, finish_region
 
 if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator
@@ -72,10 +74,11 @@ def stream(
     plan: Plan,
     journal: Journal,
     progress: Progress | None = None,
+    scheduler: Scheduler | None = None,
 ) -> None:
     """Solve what is not finished of a journal's plan, and write it to the journal's store.
 
-    Every window is solved once; only the tile at work when a run was killed is solved again.
+    Every window is solved once; only the tiles at work when a run was killed are solved again.
 
     Parameters
     ----------
@@ -86,56 +89,79 @@ def stream(
         Begun.
     progress : callable, optional
         Told how many windows are done, and of how many.
+    scheduler : Scheduler, optional
+        Who solves the tiles; this process if not given.
 
     Raises
     ------
     DataError
         If the values cannot be used.
     """
-    windows, solved = math.prod(plan.grid.shape), 0
+    windows, done = math.prod(plan.grid.shape), 0
+    solved = {number for number in job.tiles if journal.solved(number)}
+    # Not finished, though all that adds to it has been solved: waiting for its own tile, or just killed.
+    finished = {number for number in solved if journal.finished(number)}
 
     def tell(count: int) -> None:
-        nonlocal solved
-        solved += count
+        nonlocal done
+        done += count
         if progress is not None:
-            progress(solved, windows)
+            progress(done, windows)
 
-    for number in job.tiles:
-        if journal.finished(number):
-            tell(math.prod(w.stop - w.start for w in job.tiles.windows(number)))
-            continue
-        sums = solve_tile(model, job, number, tell)
-        keep(job, journal, number, sums)
-        # In this order of tiles, all that add to a region have been solved with its own.
-        part = finish_region(model, job, number, *complete(job, journal, number, sums))
+    def ready(number: Number) -> bool:
+        mine = number in solved and number not in finished
+        return mine and all(tile in solved for tile in job.tiles.contributors(number))
+
+    def finish(number: Number, own: np.ndarray) -> None:
+        part = finish_region(model, job, number, *complete(job, journal, number, own))
         region_store.write(part, journal.store, job.source.users(clipped(job, number)))
         journal.finish(number)
+        finished.add(number)
+
+    tell(sum(math.prod(w.stop - w.start for w in job.tiles.windows(number)) for number in solved))
+    for number in filter(ready, sorted(solved)):
+        finish(number, journal.take(number, number))
+    numbers = [number for number in job.tiles if number not in solved]
+    with closing((scheduler or InProcess()).solved(model, job, numbers, tell)) as results:
+        for number, sums in results:
+            keep(job, journal, number, sums)
+            own = share(job, number, number, sums)
+            solved.add(number)
+            if ready(number):
+                finish(number, own)
+            else:
+                # The last thing that is kept of a tile: where it is, all is.
+                journal.put(number, number, own)
+            for later in filter(ready, job.tiles.reached(number)):
+                finish(later, journal.take(later, later))
+
+
+def share(job: Job, tile: Number, region: Number, sums: Sums) -> np.ndarray:
+    """What a tile adds to a region."""
+    begin = [cells.start for cells in job.tiles.extent(tile)]
+    shared = job.tiles.shared(tile, region)
+    at = tuple(slice(c.start - b, c.stop - b) for c, b in zip(shared, begin, strict=True))
+    return sums.total[(slice(None), *at)]
 
 
 def keep(job: Job, journal: Journal, number: Number, sums: Sums) -> None:
     """Put what a tile adds to later regions, and its terms, in the journal."""
-    begin = [cells.start for cells in job.tiles.extent(number)]
     for region in job.tiles.reached(number):
         if region != number:
-            shared = job.tiles.shared(number, region)
-            at = tuple(slice(c.start - b, c.stop - b) for c, b in zip(shared, begin, strict=True))
-            journal.put(region, number, sums.total[(slice(None), *at)])
+            journal.put(region, number, share(job, number, region, sums))
     if sums.terms.size:
         journal.put_terms(job.tiles.windows(number), sums.terms)
 
 
-def complete(job: Job, journal: Journal, number: Number, own: Sums) -> tuple[np.ndarray, np.ndarray]:
+def complete(job: Job, journal: Journal, number: Number, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The sum of a region over all tiles that add to it, in their order, and which windows were solved."""
     tiles = job.tiles
     begin = [cells.start for cells in tiles.region(number)]
-    total = np.zeros((len(own.total), *(c.stop - c.start for c in tiles.region(number))), dtype="float32")
+    total = np.zeros((len(own), *(c.stop - c.start for c in tiles.region(number))), dtype="float32")
     for tile in tiles.contributors(number):
         shared = tiles.shared(tile, number)
         at = tuple(slice(c.start - b, c.stop - b) for c, b in zip(shared, begin, strict=True))
-        if tile == number:
-            total[(slice(None), *at)] += own.total[(slice(None), *at)]
-        else:
-            total[(slice(None), *at)] += journal.take(number, tile)
+        total[(slice(None), *at)] += own if tile == number else journal.take(number, tile)
     return total, ~np.isnan(journal.take_terms(tiles.reaching(number))[0])
 
 

@@ -17,7 +17,7 @@ from examples import make_sst
 from streams import opened
 
 import da4dvar
-from da4dvar import file_to_file, stream_plan, streamed
+from da4dvar import file_to_file, schedulers, stream_plan, streamed
 from da4dvar.errors import Da4dvarWarning, DataError
 from da4dvar.fields import journal as journal_module
 from da4dvar.fields import region_store
@@ -72,7 +72,7 @@ def killed_after(count: int, monkeypatch) -> None:
         return run
 
     for owner, name in (
-        (streamed, "solve_tile"),
+        (schedulers, "solve_tile"),
         (streamed, "finish_region"),
         (region_store, "write"),
         (journal_module.Journal, "put"),
@@ -140,7 +140,7 @@ def test_killed_at_any_moment_and_resumed_the_bits_are_the_same(files, model, mo
 
 def test_finished_regions_are_not_solved_again(files, model, monkeypatch):
     """The tiles solved in both runs are those of the field, and at most one more."""
-    solved, original = [], streamed.solve_tile
+    solved, original = [], schedulers.solve_tile
 
     def counted(model, job, number, done):
         solved.append(number)
@@ -148,7 +148,7 @@ def test_finished_regions_are_not_solved_again(files, model, monkeypatch):
             raise Killed
         return original(model, job, number, done)
 
-    monkeypatch.setattr(streamed, "solve_tile", counted)
+    monkeypatch.setattr(schedulers, "solve_tile", counted)
     with pytest.raises(Killed):
         fill(files, model)
     fill(files, model, resume=True)
@@ -191,7 +191,7 @@ def test_a_disk_that_is_full_at_the_very_end_loses_nothing(files, model, monkeyp
         with pytest.raises(DataError, match=r"No space left.*--resume"):
             fill(files, model, "out.nc")
     assert not (files / "out.nc").exists()
-    monkeypatch.setattr(streamed, "solve_tile", None)
+    monkeypatch.setattr(schedulers, "solve_tile", None)
     fill(files, model, "out.nc", resume=True)
     assert not list(files.glob(".*"))
 

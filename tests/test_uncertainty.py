@@ -168,7 +168,7 @@ def test_a_calibration_is_part_of_the_file(ready: da4dvar.Interpolator, tmp_path
         loaded.interpolate(gappy(), interval=[0.9]), ready.interpolate(gappy(), interval=[0.9])
     )
     assert CalibratedEnsemble.from_dict(None) is None
-    assert da4dvar.load("oisst-tasman").calibration is None
+    assert da4dvar.load("lorenz96").calibration is None
 
 
 def test_without_a_calibration_the_spread_is_raw_and_said_to_be() -> None:

@@ -120,8 +120,10 @@ def fit_covariance(
         pairs,
         seed,
     )
-    # Pairs of one anchor are alike: past a hundred in a class, another tells little.
-    weight = np.sqrt(count / (count + 100)) / np.maximum(1 - sample, 0.05)
+    # Pairs of one anchor are alike: past a hundred in a class, another tells little. Three of them can have
+    # any product, which is believed only as far as their number says.
+    reliable = count / (count + 100)
+    weight = np.sqrt(reliable) / np.maximum(1 - reliable * sample, 0.05)
 
     def model(logs: np.ndarray) -> Gaussian:
         return Gaussian(**fixed, **dict(zip(free, np.exp(logs), strict=True)))

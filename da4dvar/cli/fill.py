@@ -23,7 +23,7 @@ from da4dvar.cli.shell import (
     say,
     split,
 )
-from da4dvar.cli.stream import Memory, Resume, resumable
+from da4dvar.cli.stream import Memory, Resume, Scheduler, resumable
 from da4dvar.errors import DataError
 from da4dvar.progress import shown
 
@@ -48,6 +48,7 @@ def interpolate(
     overwrite: Overwrite = False,
     memory: Memory = "2GiB",
     resume: Resume = False,
+    scheduler: Scheduler = None,
     batch_size: Annotated[int, typer.Option(help="Windows solved at once.", min=1)] = 16,
     precision: Annotated[
         str, typer.Option(help="Of the convolutions: float32, or bfloat16, which is faster.")
@@ -77,6 +78,8 @@ def interpolate(
 
     Example: da4dvar interpolate big.zarr filled.zarr --model mine.safetensors --memory 4GiB --resume
 
+    Example: da4dvar interpolate big.zarr filled.zarr --model mine.safetensors --scheduler processes
+
     With --fit the choice is printed, and the recipe written beside the output (filled.recipe.toml); the table
     has the errors of the model and of every baseline on points hidden from all of them.
     """
@@ -91,6 +94,7 @@ def interpolate(
         ("--observation-error", observation_error is not None),
         ("--precision", precision != "float32"),
         ("--resume", resume),
+        ("--scheduler", scheduler is not None),
     ):
         if fit and given:
             raise DataError(f"{option} is for a model that is there; leave it out with --fit")
@@ -153,6 +157,7 @@ def interpolate(
             interval=levels,
             seed=seed,
             precision=precision,
+            scheduler=scheduler,
             command=command(),
         )
     if not quiet:

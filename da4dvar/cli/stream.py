@@ -11,7 +11,17 @@ import typer
 from da4dvar.cli.shell import say
 
 Memory = Annotated[
-    str, typer.Option(help="Of the whole process, as 500MB or 2GiB; a larger data set is solved in regions.")
+    str,
+    typer.Option(
+        help="Of the whole process, as 500MB or 2GiB; a larger data set is solved in regions. "
+        "Of all workers of --scheduler threads and processes together; of each worker of a cluster."
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        help="Solve regions on workers: threads, processes, or the address of a dask scheduler, tcp://HOST:PORT."
+    ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
 

@@ -2,7 +2,8 @@
 
 The folder ``.<name>.da4dvar`` beside an output holds ``plan.json``, ``store.zarr`` (the output so far),
 ``terms.npy`` (both terms of every window), ``part-<region>-<tile>.npy`` (what a tile adds to a later region)
-and an empty file ``done-<region>`` for each finished one. Whatever has its name is whole: it was written
+and an empty file ``done-<region>`` for each finished one. A tile whose part of its own region is there was
+solved before those that its region waits for. Whatever has its name is whole: it was written
 under another, flushed to the disk and renamed.
 """
 
@@ -118,6 +119,10 @@ class Journal:
     def finished(self, number: Number) -> bool:
         """Whether a region is written."""
         return (self.folder / f"done-{_text(number)}").exists()
+
+    def solved(self, number: Number) -> bool:
+        """Whether a tile need not be solved again."""
+        return self.finished(number) or (self.folder / self._part(number, number)).exists()
 
     def finish(self, number: Number) -> None:
         """Record that a region is written, and forget its parts."""

@@ -33,6 +33,17 @@ def fit(y: np.ndarray, place: np.ndarray, time: np.ndarray, **known: float) -> G
     return fit_covariance(y, place, time, pairs=2_000_000, **known)  # type: ignore[arg-type]
 
 
+def test_a_few_large_products_do_not_decide() -> None:
+    """A cell seen at the first and the last time alone, far off the mean both times, leaves the scales."""
+    y, place, time = simulated(0.3)
+    expected = fit(y, place, time)
+    y, place = np.c_[y, np.full(len(y), np.nan)], np.r_[place, [[24.0, 24.0]]]
+    y[[0, -1], -1] = 60.0
+    found = fit(y, place, time)
+    assert found.length == pytest.approx(expected.length, rel=0.3)
+    assert found.duration == pytest.approx(expected.duration, rel=0.3)
+
+
 def test_the_covariance_is_its_formula() -> None:
     """By hand; the nugget is not in it, and what is infinite does not matter."""
     covariance = Gaussian(variance=2.0, length=3.0, duration=4.0, nugget=9.0)

@@ -1,0 +1,90 @@
+"""Workers on the cores of this machine: two against one, and one that is killed in the middle.
+
+python recipes/speed/cluster.py [--days 3000]
+
+Daily fields from NetCDF to NetCDF with the shipped model. The workers are there, and their libraries loaded,
+before the clock begins; they are sent the model while it runs. Prints the ratio of the times, and whether
+every value has the same bits with one, with two, and where a worker was lost.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import xarray as xr
+from measuring import arguments, told
+
+from da4dvar import interpolate_file
+from da4dvar.experiment import hide
+from da4dvar.fields.store import open_dataset, write_dataset
+from da4dvar.local_cluster import local_cluster
+
+DATA = Path(__file__).parents[2] / "datasets/oisst-tasman/oisst_tasman_1990_2011.nc"
+# There are regions for four workers, however many come: the bits can be compared.
+MEMORY = "2GiB"
+
+
+def seconds(folder: Path, output: str, workers: int, progress: Callable | None = None) -> float:
+    """Of a run with so many workers; `progress` is told their processes first."""
+    with local_cluster(True, workers, 1) as client:
+        pids = sorted(client.run(os.getpid).values())
+        tell = None if progress is None else progress(pids)
+        client.run(import_module, "da4dvar.cluster")
+        began = time.perf_counter()
+        interpolate_file(
+            folder / "gappy.nc",
+            folder / output,
+            "oisst-tasman",
+            memory=MEMORY,
+            scheduler=client.scheduler.address,
+            progress=tell,
+        )
+        return time.perf_counter() - began
+
+
+def killer(pids: list[int]) -> Callable[[int, int], None]:
+    """Ends the first worker once a third is done."""
+    left = pids[:1]
+
+    def tell(done: int, of: int) -> None:
+        if left and 3 * done > of:
+            os.kill(left.pop(), signal.SIGKILL)
+
+    return tell
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether every value of two files has the same bits."""
+    with xr.open_dataset(one) as a, xr.open_dataset(other) as b:
+        return all(a[n].values.tobytes() == b[n].values.tobytes() for n in a.variables)
+
+
+def main(days: int) -> None:
+    """Seconds with one worker, with two, and with two of which one is killed."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        truth = open_dataset(DATA).isel(time=slice(0, days)).load()
+        write_dataset(hide(truth, "tracks", 0.035, seed=11), folder / "gappy.nc")
+        one, two = seconds(folder, "one.nc", 1), seconds(folder, "two.nc", 2)
+        lost = seconds(folder, "lost.nc", 2, killer)
+        told(
+            {
+                "days": days,
+                "one worker, s": one,
+                "two workers, s": two,
+                "ratio": one / two,
+                "one of two killed, s": lost,
+                "same bits, two": same(folder / "one.nc", folder / "two.nc"),
+                "same bits, one killed": same(folder / "one.nc", folder / "lost.nc"),
+            }
+        )
+
+
+if __name__ == "__main__":
+    main(arguments(__doc__, ("--days", 3000)).days)
