@@ -61,7 +61,7 @@ class PCA(nn.Module):
 
         Parameters
         ----------
-        states : Tensor, shape (batch, channel, *space)
+        states : Tensor, shape ``(batch, channel, *space)``
         seed : int
             Of the random projection that scikit-learn takes where states are many and large.
 

@@ -19,7 +19,7 @@ def learn_projection(prior: nn.Module, batches: Iterable[Tensor], steps: int, ra
     ----------
     prior : nn.Module
         Φ, changed in place.
-    batches : iterable of Tensor, shape (batch, channel, *space)
+    batches : iterable of Tensor, shape ``(batch, channel, *space)``
         Complete states, one batch a step.
     steps : int
     rate : float
