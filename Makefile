@@ -15,7 +15,7 @@ demo: .venv/installed ## fill real sea-surface temperature with a shipped model:
 	$(BIN)/python recipes/oisst-tasman/demo.py --folder demo
 
 test: .venv/installed-test ## run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 slow: .venv/installed-test ## re-run the shipped models on fresh data
 	$(BIN)/python -m pytest -q -m slow tests recipes
