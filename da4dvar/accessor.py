@@ -32,6 +32,7 @@ class Da4dvarAccessor:
         members: int = 0,
         interval: Sequence[float] = (),
         seed: int = 0,
+        precision: str = "float32",
     ) -> xr.Dataset:
         """Fill the gaps; see :func:`da4dvar.interpolate`."""
         from da4dvar.functions import interpolate
@@ -48,4 +49,5 @@ class Da4dvarAccessor:
             members=members,
             interval=interval,
             seed=seed,
+            precision=precision,
         )

@@ -127,6 +127,7 @@ def _begin(
         say.send(error)
         raise SystemExit(2) from None
     except Exception:
+        # A bug: its traceback is shown where the run was begun, not lost in a process that ends.
         say.send(traceback.format_exc())
         raise SystemExit(1) from None
     finally:

@@ -26,6 +26,7 @@ def interpolate(
     members: int = 0,
     interval: Sequence[float] = (),
     seed: int = 0,
+    precision: str = "float32",
 ) -> xr.Dataset:
     """Fill the gaps of a data set with a learned model.
 
@@ -35,7 +36,9 @@ def interpolate(
         NaN in the gaps.
     model : Interpolator, str or path
         A fitted model, the name of one that ships with the package, or the path of a model file.
-    variable, mask, dim, keep_observed, observation_error, batch_size, progress, members, interval, seed
+    variable, mask, dim, keep_observed, observation_error, batch_size, progress
+        See :meth:`da4dvar.Interpolator.interpolate`.
+    members, interval, seed, precision
         See :meth:`da4dvar.Interpolator.interpolate`.
 
     Returns
@@ -72,4 +75,5 @@ def interpolate(
         members=members,
         interval=interval,
         seed=seed,
+        precision=precision,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -72,6 +74,15 @@ def test_bfloat16_is_nearly_the_same(model, gappy):
     assert rounded.prior_term.dtype == exact.prior_term.dtype
     with pytest.raises(DataError, match="expected float32 or bfloat16"):
         model.interpolate(gappy, precision="half")
+
+
+def test_the_three_faces_take_the_same_options():
+    """A function and an accessor that lack an option of the method would drift apart in silence."""
+    method = inspect.signature(da4dvar.Interpolator.interpolate).parameters
+    function = inspect.signature(da4dvar.interpolate).parameters
+    accessor = inspect.signature(type(make_sst().da4dvar).interpolate).parameters
+    assert set(function) == {*method, "model"} - {"self"}
+    assert set(accessor) == {*method, "model"} - {"ds", "progress"}
 
 
 def test_keep_observed_keeps_every_bit(model, gappy):

@@ -11,6 +11,7 @@ import typer
 from da4dvar.cli import ensemble, fill, learn, twin
 from da4dvar.cli.shell import app, say
 from da4dvar.errors import Da4dvarError, Da4dvarWarning
+from da4dvar.freed_memory import keep_freed_memory
 
 # typer carries a click of its own from some version on: its errors are reached through typer's.
 UsageError: Any = typer.BadParameter.__bases__[0]
@@ -27,6 +28,7 @@ def show_note(message: Warning | str, category: type[Warning], *_: Any) -> None:
 def main() -> None:
     """Run a command; a user's mistake is one line and exit code 2."""
     warnings.showwarning = show_note  # type: ignore[assignment]
+    keep_freed_memory()
     arguments = sys.argv[1:] or ["--help"]
     try:
         status = app(arguments, standalone_mode=False)

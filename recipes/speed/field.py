@@ -13,6 +13,7 @@ from flops import Flops
 from measuring import arguments, best, resident, told
 from torch import Tensor, nn
 
+from da4dvar.freed_memory import keep_freed_memory
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.solvers.lstm import ConvLSTM
@@ -71,6 +72,7 @@ def main(work: str, precision: str, checkpoint: bool, times: int) -> None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     given = arguments(
         __doc__, ("--work", "solve"), ("--precision", "float32"), ("--checkpoint", False), ("--times", 1)
     )

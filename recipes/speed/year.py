@@ -18,6 +18,7 @@ from measuring import arguments, told
 
 from da4dvar.experiment import hide
 from da4dvar.fields.store import open_dataset, write_dataset
+from da4dvar.freed_memory import keep_freed_memory
 from da4dvar.modelfile import load
 
 DATA = Path(__file__).parents[2] / "datasets/oisst-tasman/oisst_tasman_1990_2011.nc"
@@ -52,5 +53,6 @@ def main(year: str, model: str) -> None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     given = arguments(__doc__, ("--year", "2010"), ("--model", "oisst-tasman"))
     main(given.year, given.model)

@@ -6,18 +6,23 @@ import torch
 from torch import Tensor
 
 
-def solve_block_tridiagonal(diagonal: Tensor, below: Tensor, right: Tensor) -> Tensor:
-    """Solve M z = r for a symmetric positive definite M of blocks D₀, D₁, … with B₁, B₂, … below.
+def solve_block_tridiagonal(diagonal: Tensor, tangent: Tensor, weight: float, right: Tensor) -> Tensor:
+    """Solve M z = r, M with blocks diag(dₜ) + w Aₜᵀ Aₜ on the diagonal and −w Aₜ below it.
 
-    A block Cholesky factorisation: Lₜ Lₜᵀ = Dₜ − Wₜ₋₁ᵀ Wₜ₋₁ with Wₜ = Lₜ⁻¹ Bₜ₊₁ᵀ, then one sweep
-    forward and one back. The work grows with the number of blocks, not with its cube.
+    A block Cholesky factorisation: Lₜ Lₜᵀ = diag(dₜ) + w Aₜᵀ Aₜ − Wₜ₋₁ᵀ Wₜ₋₁ with Wₜ = −w Lₜ⁻¹ Aₜᵀ,
+    then one sweep forward and one back. The work grows with the number of blocks, not with its cube, and
+    each block of M is formed where it is used, so that it stays in the processor's cache.
 
     Parameters
     ----------
-    diagonal : Tensor, shape (batch, time, n, n)
-    below : Tensor, shape (batch, time - 1, n, n)
-        The block of row t + 1 and column t.
+    diagonal : Tensor, shape (batch, time, n)
+        d.
+    tangent : Tensor, shape (batch, time - 1, n, n)
+        A, which carries a time to the next; the last block of M has none.
+    weight : float
+        w.
     right : Tensor, shape (batch, time, n)
+        r.
 
     Returns
     -------
@@ -26,30 +31,32 @@ def solve_block_tridiagonal(diagonal: Tensor, below: Tensor, right: Tensor) -> T
 
     Examples
     --------
-    >>> eye = torch.eye(2).expand(1, 3, 2, 2)
-    >>> solve_block_tridiagonal(2 * eye, 0 * eye[:, 1:], torch.ones(1, 3, 2))
+    >>> standing = torch.zeros(1, 2, 2, 2)
+    >>> solve_block_tridiagonal(2 * torch.ones(1, 3, 2), standing, 1.0, torch.ones(1, 3, 2))
     tensor([[[0.5000, 0.5000],
              [0.5000, 0.5000],
              [0.5000, 0.5000]]])
     """
-    times, n = diagonal.shape[1], diagonal.shape[-1]
-    # B and r share their triangular solves: the last column is r's.
-    sides = torch.cat([below.mT, right[:, :-1, :, None]], dim=-1)
-    factors, solved, failed = [], [], torch.zeros_like(diagonal[:, 0, 0, 0], dtype=torch.bool)
-    block, rest = diagonal[:, 0], right[:, 0, :, None]
+    times, n = diagonal.shape[1:]
+    # A and r share their triangular solves: the last column is r's.
+    inner = torch.zeros_like(right[:, 0, :, None]).expand(-1, -1, n + 1)
+    factors, solved, failed = [], [], torch.zeros_like(diagonal[:, 0, 0], dtype=torch.bool)
     for t in range(times):
+        block, rest = -inner[..., :n], right[:, t, :, None] - inner[..., n:]
+        if t + 1 < times:
+            block = torch.baddbmm(block, tangent[:, t].mT, tangent[:, t], alpha=weight)
+            sides = torch.cat([-weight * tangent[:, t].mT, rest], dim=-1)
+        else:
+            sides = rest
+        block.diagonal(dim1=-2, dim2=-1).add_(diagonal[:, t])
         factor, info = torch.linalg.cholesky_ex(block)
         failed |= info > 0
+        both = torch.linalg.solve_triangular(factor, sides, upper=False)
         factors.append(factor)
+        solved.append(both)
         if t + 1 < times:
-            sides[:, t, :, -1:] = rest
-            both = torch.linalg.solve_triangular(factor, sides[:, t], upper=False)
-            solved.append(both)
             inner = both[..., :n].mT @ both
-            block = diagonal[:, t + 1] - inner[..., :n]
-            rest = right[:, t + 1, :, None] - inner[..., n:]
-    last = torch.linalg.solve_triangular(factors[-1], rest, upper=False)
-    z = [torch.linalg.solve_triangular(factors[-1].mT, last, upper=True)]
+    z = [torch.linalg.solve_triangular(factors[-1].mT, solved[-1], upper=True)]
     for t in range(times - 2, -1, -1):
         rest = solved[t][..., n:] - solved[t][..., :n] @ z[-1]
         z.append(torch.linalg.solve_triangular(factors[t].mT, rest, upper=True))

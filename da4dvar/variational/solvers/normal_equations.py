@@ -70,13 +70,11 @@ class BlockTridiagonal:
         on_diagonal = self.observation_weight * self._by_time(self.mask.to(x.dtype)) + mu[:, None, None]
         on_diagonal[:, 1:] += weight
         on_diagonal[:, 0] += self.background_weight
-        diagonal = torch.diag_embed(on_diagonal)
-        diagonal[:, :-1] += weight * (tangent.mT @ tangent)
         right = -self.observation_weight * misfit
         right[:, 0] -= self.background_weight * (x[..., 0] - self.first).flatten(1)
         right[:, 1:] -= weight * residual
         right[:, :-1] += weight * (tangent.mT @ residual[..., None]).squeeze(-1)
-        delta = solve_block_tridiagonal(diagonal, -weight * tangent, right)
+        delta = solve_block_tridiagonal(on_diagonal, tangent, weight, right)
         return delta.movedim(1, -1).reshape(x.shape)
 
     @staticmethod

@@ -64,8 +64,8 @@ class Tangent:
             x = x + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
             v = v + step / 6 * (v1 + 2 * v2 + 2 * v3 + v4)
         # What a direction brings of the other columns of its group is zero where a column acts.
-        jacobian = v[:, self.group] * self.pattern[..., None, None].to(v.dtype)
-        return x, jacobian.permute(2, 3, 0, 1).contiguous()
+        jacobian = v.permute(2, 3, 0, 1).contiguous()[..., self.group]
+        return x, jacobian.mul_(self.pattern)
 
     def _pushed(self, x: Tensor, v: Tensor) -> Tensor:
         """φ′(x) v for directions `v` of shape (n, direction, batch, time)."""

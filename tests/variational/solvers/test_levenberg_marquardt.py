@@ -50,26 +50,28 @@ class TestAnyPrior(SolverContract):
 
 
 def test_block_tridiagonal_agrees_with_a_dense_solve() -> None:
-    """The same system as one large matrix, for each sample."""
-    batch, times, n = 3, 6, 4
-    factor = torch.zeros(batch, times * n, times * n).double()
-    for t in range(times):
+    """The same system as one large matrix, for each sample: JᵀJ of x(t + 1) − A(t) x(t), and a diagonal."""
+    batch, times, n, weight = 3, 6, 4, 0.7
+    diagonal, tangent = 1 + double(batch, times, n).square(), double(batch, times - 1, n, n, seed=1)
+    jacobian = torch.zeros(batch, (times - 1) * n, times * n).double()
+    for t in range(times - 1):
         rows = slice(t * n, (t + 1) * n)
-        factor[:, rows, max(0, t - 1) * n : (t + 1) * n] = double(batch, n, n * (1 if t == 0 else 2), seed=t)
-    dense = factor @ factor.mT + torch.eye(times * n).double()
-    blocks = dense.reshape(batch, times, n, times, n).movedim(3, 2)
-    index = torch.arange(times)
-    diagonal, below = blocks[:, index, index], blocks[:, index[1:], index[:-1]]
-    right = double(batch, times, n)
+        jacobian[:, rows, (t + 1) * n : (t + 2) * n] = torch.eye(n)
+        jacobian[:, rows, rows] = -tangent[:, t]
+    # The identity of each time but the first is part of the diagonal that is given.
+    dense = weight * jacobian.mT @ jacobian + torch.diag_embed(diagonal.flatten(1))
+    given = diagonal.clone()
+    given[:, 1:] += weight
+    right = double(batch, times, n, seed=2)
     expected = torch.linalg.solve(dense, right.flatten(1))
-    assert_close(solve_block_tridiagonal(diagonal, below, right).flatten(1), expected)
+    assert_close(solve_block_tridiagonal(given, tangent, weight, right).flatten(1), expected)
 
 
 def test_block_tridiagonal_is_nan_where_it_is_not_positive_definite() -> None:
     """A matrix that Cholesky refuses spoils its own sample only."""
-    diagonal = torch.eye(2).repeat(2, 3, 1, 1)
+    diagonal = torch.ones(2, 3, 2)
     diagonal[0, 1] = -1.0
-    found = solve_block_tridiagonal(diagonal, torch.zeros(2, 2, 2, 2), torch.ones(2, 3, 2))
+    found = solve_block_tridiagonal(diagonal, torch.zeros(2, 2, 2, 2), 1.0, torch.ones(2, 3, 2))
     assert found[0].isnan().all()
     assert_close(found[1], torch.ones(3, 2))
 
