@@ -6,7 +6,7 @@ BIN := .venv/bin
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint docs clean
+.PHONY: help demo test slow guarantees hostile lint docs clean
 
 help: ## list what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -19,6 +19,12 @@ test: .venv/installed-test ## run the tests
 
 slow: .venv/installed-test ## re-run the shipped models on fresh data
 	$(BIN)/python -m pytest -q -m slow tests recipes
+
+guarantees: .venv/installed-test ## the properties that the documentation promises, by hypothesis
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m guarantee
+
+hostile: .venv/installed-test ## broken files, and machines that fail
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m hostile
 
 lint: .venv/installed-dev ## ruff and mypy
 	$(BIN)/ruff check .
