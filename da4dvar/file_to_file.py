@@ -111,9 +111,11 @@ def interpolate_file(
     going_on = resume and journal.begun()
     check_output(output, files, overwrite or going_on)
     if journal.begun() and not (resume or overwrite):
-        raise DataError(
-            f"{output}: an interrupted run is beside it; go on with --resume, or begin anew with --overwrite"
-        )
+        # A run that is still writing is told as that.
+        with journal.locked():
+            raise DataError(
+                f"{output}: an interrupted run is beside it; go on with --resume, or begin anew with --overwrite"
+            )
     if resume and not going_on:
         warnings.warn("there is nothing to resume; the run begins", Da4dvarWarning, stacklevel=2)
     fitted = load(model) if isinstance(model, str | Path) else model

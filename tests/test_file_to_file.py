@@ -276,7 +276,7 @@ def test_a_run_is_resumed_as_it_began_or_not_at_all(interrupted, model, change, 
 def test_a_second_run_is_refused(interrupted, model):
     """While the first has the journal, whatever the options."""
     with journal_module.Journal(interrupted / "out.zarr").locked():
-        for options in ({"resume": True}, {"overwrite": True}):
+        for options in ({}, {"resume": True}, {"overwrite": True}):
             with pytest.raises(DataError, match="another run is writing it"):
                 fill(interrupted, model, **options)
 

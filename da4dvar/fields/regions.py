@@ -34,14 +34,14 @@ def parse_bytes(text: str) -> int:
 
 
 def readable_bytes(size: float) -> str:
-    """A size in megabytes, rounded up, as :func:`parse_bytes` reads it.
+    """A size in megabytes, or in bytes if it is less than one, rounded up, as :func:`parse_bytes` reads it.
 
     Examples
     --------
-    >>> readable_bytes(411_200_000)
-    '412MB'
+    >>> readable_bytes(411_200_000), readable_bytes(300)
+    ('412MB', '300B')
     """
-    return f"{math.ceil(size / 1e6)}MB"
+    return f"{math.ceil(size / 1e6)}MB" if size >= 1e6 else f"{math.ceil(size)}B"
 
 
 def tile_cells(sizes: Sequence[int], windows: Sequence[int], regions: Sequence[int]) -> int:
