@@ -114,7 +114,8 @@ def interpolate_file(
         # A run that is still writing is told as that.
         with journal.locked():
             raise DataError(
-                f"{output}: an interrupted run is beside it; go on with --resume, or begin anew with --overwrite"
+                f"{output}: an interrupted run is beside it; go on with --resume, or begin anew "
+                "with --overwrite"
             )
     if resume and not going_on:
         warnings.warn("there is nothing to resume; the run begins", Da4dvarWarning, stacklevel=2)
