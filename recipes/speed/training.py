@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from da4dvar import config
+from da4dvar.freed_memory import keep_freed_memory
 from da4dvar.pairs import samples
 from da4dvar.recipe import Recipe
 from da4dvar.training import Drawn, mean_over, reconstruction_loss
@@ -105,5 +106,6 @@ def main(minutes: float, published: bool, seed: int) -> None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     given = arguments(__doc__, ("--minutes", 10.0), ("--published", False), ("--seed", 1))
     main(given.minutes, given.published, given.seed)
