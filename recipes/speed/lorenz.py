@@ -1,10 +1,11 @@
 """Lorenz-96: what stencils and a batched block-tridiagonal solver are worth.
 
-python recipes/speed/lorenz.py [--series 256]
+python recipes/speed/lorenz.py [--series 256] [--ladder]
 
 - 256 series, the true equations as prior, an LSTM, 20 iterations: right-hand side as shifts, and as
   convolutions of one channel.
-- 64 series of 200 × 40: the ladder of Levenberg-Marquardt, and the same with a sparse solve a series.
+- `--ladder`: the ladder of Levenberg-Marquardt, and the same with a sparse solve a series. 64 series of 200 × 40
+  in the table.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from measuring import arguments, best, told
 from torch import Tensor, nn
 
 from da4dvar.fields.initial import start
+from da4dvar.freed_memory import keep_freed_memory
 from da4dvar.simulate import lorenz96
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.dynamics.lorenz96 import Lorenz96
@@ -102,5 +104,6 @@ def climbed(series: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    given = arguments(__doc__, ("--series", 256), ("--times", 3))
-    told(learned(given.series, given.times) | climbed(max(given.series // 4, 1)))
+    keep_freed_memory()
+    given = arguments(__doc__, ("--series", 256), ("--times", 3), ("--ladder", False))
+    told(climbed(given.series) if given.ladder else learned(given.series, given.times))

@@ -27,6 +27,7 @@ RUNS = {
     "a window a day": (14 / 15, "float32"),
     "default windows": (None, "float32"),
     "default windows, bfloat16": (None, "bfloat16"),
+    "a window in six days, bfloat16": (0.6, "bfloat16"),
     "half-overlapping windows, bfloat16": (0.5, "bfloat16"),
 }
 

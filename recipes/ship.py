@@ -1,0 +1,40 @@
+"""Put the trained model of a row of a benchmark, with its measured score, among those that ship.
+
+python recipes/ship.py recipes/lorenz96 unet-lstm-any lorenz96
+python recipes/ship.py recipes/lorenz96 unet-ode-lm lorenz96-ode
+python recipes/ship.py recipes/mnist unet-lstm mnist-inpainting
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from pathlib import Path
+
+from da4dvar.benchmark import Benchmark
+from da4dvar.modelfile import PRETRAINED
+
+
+def main(folder: Path, row: str, name: str) -> None:
+    """Save the model of a row under the name that it ships with."""
+    result = json.loads((folder / "results" / f"{row}.json").read_text())
+    model = Benchmark(folder).row(row).interpolator()
+    if model is None:
+        raise SystemExit(f"row {row} is a baseline")
+    model.scores["test_r_score"] = result["r_score"]
+    model.scores["test_r_score_std_over_series"] = result["error"] * math.sqrt(result["samples"])
+    model.scores["test"] = f"{result['samples']} samples, da4dvar benchmark {folder} --rows {row}"
+    model.save(PRETRAINED / f"{name}.safetensors")
+    print(f"{name}: row {row}, R-score {result['r_score']:.4f}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="a folder with benchmark.toml")
+    parser.add_argument("row", help="a row that has been run")
+    parser.add_argument("name", help="of the model that ships")
+    given = parser.parse_args()
+    main(given.folder, given.row, given.name)
