@@ -24,6 +24,11 @@ def pad(x: Tensor, width: int, boundary: Sequence[str]) -> Tensor:
     boundary : sequence of {"zero", "reflect", "periodic"}
         One rule for each space axis.
 
+    Returns
+    -------
+    Tensor, shape (batch, channel, *space)
+        Longer by 2 `width` along every axis.
+
     Raises
     ------
     ValueError

@@ -26,7 +26,7 @@ def recomputed(step: Step, parameters: Sequence[Tensor], *state: Tensor | None) 
         itself, as the gradient of U does.
     parameters : sequence of Tensor
         θ: all that F depends on beside the state and that is learned. Others are held constant.
-    state : Tensor or None
+    *state : Tensor or None
         s(k).
 
     Returns

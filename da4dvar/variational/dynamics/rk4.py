@@ -17,7 +17,11 @@ def rk4(dynamics: Callable[[Tensor], Tensor], x: Tensor, step: float) -> Tensor:
     x : Tensor
         x(t).
     step : float
-        Δ.
+        Δ, in the units of φ.
+
+    Returns
+    -------
+    Tensor, shape of `x`
 
     Examples
     --------

@@ -57,6 +57,21 @@ class DenseAutoencoder(nn.Module):
         self.decode = dense([encoder[-1], *decoder, size])
 
     def forward(self, x: Tensor) -> Tensor:
+        """Φ(x).
+
+        Parameters
+        ----------
+        x : Tensor, shape ``(batch, channel, *space)``
+
+        Returns
+        -------
+        Tensor, shape of `x`
+
+        Raises
+        ------
+        ValueError
+            If states have another size than the prior was made for.
+        """
         return self.decode(self.encode(as_vectors(x, self.channels, self.space))).reshape(x.shape)
 
 

@@ -65,6 +65,11 @@ class PCA(nn.Module):
         seed : int
             Of the random projection that scikit-learn takes where states are many and large.
 
+        Returns
+        -------
+        PCA
+            Itself.
+
         Raises
         ------
         ValueError
@@ -81,5 +86,20 @@ class PCA(nn.Module):
         return self
 
     def forward(self, x: Tensor) -> Tensor:
+        """Φ(x).
+
+        Parameters
+        ----------
+        x : Tensor, shape ``(batch, channel, *space)``
+
+        Returns
+        -------
+        Tensor, shape of `x`
+
+        Raises
+        ------
+        ValueError
+            If states have another size than the prior was made for.
+        """
         departure = as_vectors(x, self.channels, self.space) - self.mean
         return (self.mean + departure @ self.vectors.T @ self.vectors).reshape(x.shape)

@@ -22,6 +22,7 @@ def learn_projection(prior: nn.Module, batches: Iterable[Tensor], steps: int, ra
     batches : iterable of Tensor, shape ``(batch, channel, *space)``
         Complete states, one batch a step.
     steps : int
+        As many as there are batches, for the cosine.
     rate : float
         The learning rate to begin with.
 
