@@ -96,6 +96,11 @@ class NearestStations:
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
         """Every real variable of `ds`, with its gaps filled, and its standard error beside it.
 
+        Parameters
+        ----------
+        ds : Dataset
+            NaN in the gaps.
+
         Returns
         -------
         Dataset

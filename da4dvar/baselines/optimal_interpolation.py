@@ -98,6 +98,16 @@ class OptimalInterpolation:
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
         """Every real variable of `ds` replaced by its analysis, and its standard error beside it.
 
+        Parameters
+        ----------
+        ds : Dataset
+            NaN in the gaps.
+
+        Returns
+        -------
+        Dataset
+            With the labels of `ds`; ``<name>_std`` in the units of the variable.
+
         Raises
         ------
         DataError

@@ -43,6 +43,7 @@ class SparseCoding:
     images : int
         Of the history, the most that D is learned from, drawn at random.
     seed : int
+        Of the choice of images and of the learning.
 
     Raises
     ------
@@ -123,6 +124,16 @@ class SparseCoding:
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
         """Every variable of `ds` as decoded; an image without observation stays NaN.
 
+        Parameters
+        ----------
+        ds : Dataset
+            NaN in the gaps.
+
+        Returns
+        -------
+        Dataset
+            With the labels of `ds`.
+
         Raises
         ------
         DataError
@@ -135,7 +146,23 @@ class SparseCoding:
         return decoded
 
     def projected(self, ds: xr.Dataset) -> xr.Dataset:
-        """The same, and decoded where it was observed as well: of complete images Φ(x) = μ + D z(x)."""
+        """The same, and decoded where it was observed as well: of complete images Φ(x) = μ + D z(x).
+
+        Parameters
+        ----------
+        ds : Dataset
+            NaN in the gaps, or complete.
+
+        Returns
+        -------
+        Dataset
+            With the labels of `ds`.
+
+        Raises
+        ------
+        DataError
+            If there is no history of a variable, or it has other cells.
+        """
         out = ds.copy()
         for name, array in ds.data_vars.items():
             if array.dtype.kind != "f":
