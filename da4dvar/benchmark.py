@@ -26,7 +26,8 @@ from da4dvar.fields.store import open_dataset
 from da4dvar.interpolator import Interpolator
 from da4dvar.modelfile import find, load
 from da4dvar.observing import observe
-from da4dvar.recipe import Recipe, select, simulated
+from da4dvar.recipe import Recipe
+from da4dvar.selection import select, simulated
 from da4dvar.variational.solvers.chain import Chain
 
 FILE = "benchmark.toml"
@@ -143,6 +144,13 @@ class Benchmark:
     ------
     RecipeError
         If a file is missing, or says what is not known.
+
+    Examples
+    --------
+    >>> Benchmark(Path("nowhere"))
+    Traceback (most recent call last):
+    ...
+    da4dvar.errors.RecipeError: nowhere: no benchmark.toml there; give the folder of a benchmark
     """
 
     def __init__(self, folder: Path, variant: str | None = None, series: int | None = None) -> None:
@@ -165,7 +173,21 @@ class Benchmark:
             test["simulate"] = test["simulate"] | {"series": series}
 
     def row(self, name: str) -> Row:
-        """The row of that name."""
+        """The row of that name.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        Row
+
+        Raises
+        ------
+        RecipeError
+            If there is none, or its recipe does not say what it is.
+        """
         if name not in self.names:
             raise RecipeError(f"{self.folder}: there is no row {name!r}; {nearest(name, self.names)}")
         path = self.folder / f"{name}.toml"
@@ -176,7 +198,12 @@ class Benchmark:
         return Row(name, path, tables, self.variant)
 
     def data(self) -> tuple[xr.Dataset, xr.Dataset]:
-        """What is seen and what is true, under the names of the truth."""
+        """What is seen and what is true, under the names of the truth.
+
+        Returns
+        -------
+        seen, truth : Dataset
+        """
         if "simulate" in self.test:
             ds = simulated(self.test["simulate"], f"{FILE}: test.simulate")
         else:
@@ -289,10 +316,13 @@ def run_folder(
     Parameters
     ----------
     folder : Path
+        Holds ``benchmark.toml`` and a recipe for each row.
     rows : sequence of str
         All rows of the benchmark if empty.
     variant : str, optional
+        Another test set of the benchmark.
     series : int, optional
+        Test series to simulate, or the first so many samples of a file.
     output : Path, optional
         Where results are kept, one JSON file a row; ``results`` in `folder` if not given.
     report : callable, optional
@@ -302,6 +332,23 @@ def run_folder(
     -------
     str
         The table, in Markdown.
+
+    Raises
+    ------
+    RecipeError
+        If a file or a model is missing, or says what is not known.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> test = 'simulate = {system = "lorenz63", series = 2, steps = 17, step = 0.05}\\ntruth = {x = "x"}'
+    >>> with TemporaryDirectory() as folder:
+    ...     place = Path(folder)
+    ...     text = f'rows = ["linear"]\\n[test]\\n{test}\\nobserved = {{x = "x_observed"}}'
+    ...     _ = (place / "benchmark.toml").write_text(text)
+    ...     _ = (place / "linear.toml").write_text('[row]\\n[baseline]\\nkind = "linear"')
+    ...     print(run_folder(place).splitlines()[0])
+    | row | prior | joint | solver | paper | R-score | standard error | P-score | ...
     """
     from da4dvar.pathways import draw_example, draw_pathways
 

@@ -90,6 +90,11 @@ class Interpolator:
     calibration : CalibratedEnsemble or None
         What makes error bars of an ensemble; `calibrate` sets it.
 
+    Raises
+    ------
+    ValueError
+        If a choice is unknown, or a weight is not positive.
+
     Examples
     --------
     >>> from da4dvar.fields.scaling import Standard
@@ -218,13 +223,7 @@ class Interpolator:
         return self
 
     def prepare(self, ds: xr.Dataset, truth: xr.Dataset | None = None) -> Self:
-        """Learn what data look like and how they are scaled, and nothing else: for a solver without weights.
-
-        Parameters
-        ----------
-        ds, truth : Dataset
-            As for `fit`.
-        """
+        """Learn what data look like and how they are scaled, and nothing else; parameters as for `fit`."""
         whole = [d for d in fixed(self.model, self.layout) if d not in self.layout.window]
         if self.covariates:
             self.covariates.fit(ds)
@@ -318,7 +317,22 @@ class Interpolator:
         ensemble: Ensemble | None = None,
         seed: int = 0,
     ) -> Self:
-        """Learn what to make of an ensemble; see :func:`da4dvar.uncertainty.calibrate`."""
+        """Learn what to make of an ensemble; see :func:`da4dvar.uncertainty.calibrate`.
+
+        Parameters
+        ----------
+        ds, truth : Dataset
+            What is observed, of a time that is not that of the training, and the truth or some points of it.
+        variable, mask, dim
+            As for :meth:`interpolate`.
+        ensemble : Ensemble, optional
+        seed : int
+
+        Returns
+        -------
+        Interpolator
+            Itself.
+        """
         self.calibration = calibrate(self, ds, truth, variable, mask, dim, ensemble or Ensemble(), seed)
         return self
 
@@ -357,7 +371,17 @@ class Interpolator:
         return copy.deepcopy(self.model).requires_grad_(False).eval()
 
     def save(self, path: str | Path) -> None:
-        """Write a model file: safetensors, with everything a user must know in its header."""
+        """Write a model file: safetensors, with everything a user must know in its header.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Raises
+        ------
+        ModelError
+            If it is not fitted, or has a part that a file cannot name.
+        """
         from da4dvar.modelfile import save
 
         save(self, Path(path))
