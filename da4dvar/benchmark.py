@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -67,7 +67,8 @@ class Row:
     @property
     def about(self) -> config.Table:
         """What the table says of the row."""
-        return self.tables["row"]
+        about: config.Table = self.tables["row"]
+        return about
 
     def interpolator(self) -> Interpolator | None:
         """The row's model, of the test set's variant if there is one; nothing for a baseline.
@@ -107,8 +108,10 @@ class Row:
         if "dynamics" in table:
             dynamics = config.build("dynamics", table.pop("dynamics"))
             cls = config.class_of("baseline", table.pop("kind"))
-            return config.call(cls, {"dynamics": on_arrays(dynamics), **table}, self.name)
-        return config.build("baseline", table)
+            made: Baseline = config.call(cls, {"dynamics": on_arrays(dynamics), **table}, self.name)
+            return made
+        found: Baseline = config.build("baseline", table)
+        return found
 
 
 def history(table: Mapping[str, Any], row: Path) -> xr.Dataset:
@@ -118,12 +121,13 @@ def history(table: Mapping[str, Any], row: Path) -> xr.Dataset:
     return ds[list(table.get("variables", ds.data_vars))].load()
 
 
-def on_arrays(dynamics: torch.nn.Module) -> Any:
+def on_arrays(dynamics: torch.nn.Module) -> Callable[[np.ndarray], np.ndarray]:
     """A right-hand side that takes and gives numpy arrays."""
 
     def tendency(x: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            return dynamics(torch.from_numpy(x)).numpy()
+            slope: np.ndarray = dynamics(torch.from_numpy(x)).numpy()
+            return slope
 
     return tendency
 

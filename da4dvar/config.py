@@ -8,11 +8,12 @@ import inspect
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from da4dvar.errors import RecipeError, nearest
 
 Table = dict[str, Any]
+Made = TypeVar("Made")
 
 # A table names a kind, never an import: a file can ask for these classes and no others.
 KINDS: dict[str, dict[str, str]] = {
@@ -181,7 +182,8 @@ def class_of(section: str, kind: str) -> type:
     if not isinstance(kind, str) or kind not in KINDS[section]:
         raise RecipeError(f"{section}: unknown kind {kind!r}; {nearest(str(kind), KINDS[section])}")
     module, _, name = KINDS[section][kind].partition(":")
-    return getattr(importlib.import_module(module), name)
+    found: type = getattr(importlib.import_module(module), name)
+    return found
 
 
 def arguments_of(cls: Callable[..., Any]) -> list[str]:
@@ -240,7 +242,7 @@ def build(section: str, table: Mapping[str, Any], offered: Mapping[str, Any] | N
     return call(cls, arguments, f"{section} of kind {table['kind']!r}")
 
 
-def call(cls: Callable[..., Any], arguments: Mapping[str, Any], where: str) -> Any:
+def call(cls: Callable[..., Made], arguments: Mapping[str, Any], where: str) -> Made:
     """``cls(**arguments)`` for arguments that come from a file."""
     check_keys(arguments, arguments_of(cls), where)
     try:

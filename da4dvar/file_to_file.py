@@ -20,6 +20,7 @@ from da4dvar.fields.fingerprint import check_unchanged, fingerprint
 from da4dvar.fields.journal import Journal
 from da4dvar.fields.part import Source
 from da4dvar.fields.regions import parse_bytes, readable_bytes
+from da4dvar.fields.signature import Signature
 from da4dvar.fields.store import (
     add_history,
     check_output,
@@ -173,10 +174,11 @@ def interpolate_file(
     write_dataset(add_history(filled, command) if command else filled, output, overwrite)
 
 
-def fitted_signature(model: Interpolator) -> Any:
+def fitted_signature(model: Interpolator) -> Signature:
     """The signature of a model that has one."""
     if model.signature is None:
         model.conform(xr.Dataset())  # says so
+    assert model.signature is not None
     return model.signature
 
 

@@ -7,7 +7,7 @@ import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import xarray as xr
@@ -38,6 +38,9 @@ from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.solvers.base import Solver
 from da4dvar.variational.taken import check_channels, fixed
+
+if TYPE_CHECKING:
+    from da4dvar.training import Training
 
 Progress = Callable[[int, int], None]
 
@@ -152,7 +155,7 @@ class Interpolator:
         validation: xr.Dataset | None = None,
         validation_truth: xr.Dataset | None = None,
         gaps: GapPattern | Sequence[GapPattern | None] | None = None,
-        training: Any = None,
+        training: Training | None = None,
         noise: float = 0.0,
         folder: str | Path | None = None,
         resume: bool = False,

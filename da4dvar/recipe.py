@@ -373,7 +373,8 @@ class Recipe:
 
     def _pattern(self, table: dict[str, Any]) -> GapPattern:
         if table.get("kind") != "transplanted" or "path" not in table:
-            return config.build("gaps", table)
+            pattern: GapPattern = config.build("gaps", table)
+            return pattern
         source = {k: table.pop(k) for k in GAP_SOURCE if k in table}
         masks = pick(self._open(source["path"]), source.get("variable", "observed"))
         masks = masks.rename(source.get("rename", {}))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import xarray as xr
 
 from da4dvar import config
 from da4dvar.errors import DataError, RecipeError, nearest
 from da4dvar.simulate import SYSTEMS
+
+Labelled = TypeVar("Labelled", xr.Dataset, xr.DataArray)
 
 
 def simulated(table: Mapping[str, Any], where: str) -> xr.Dataset:
@@ -43,7 +45,7 @@ def simulated(table: Mapping[str, Any], where: str) -> xr.Dataset:
     return config.call(SYSTEMS[system], arguments, where)
 
 
-def select(data: Any, ranges: Mapping[str, Any], where: str) -> Any:
+def select(data: Labelled, ranges: Mapping[str, Any], where: str) -> Labelled:
     """The part of a data set between two labels, or two positions where there are no labels.
 
     Both ends belong to it.

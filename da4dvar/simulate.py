@@ -39,8 +39,8 @@ def lorenz96(
 ) -> xr.Dataset:
     """Series of the Lorenz-96 system, each from a start of its own on the attractor.
 
-    dxⱼ/dt = (xⱼ₊₁ − xⱼ₋₂) xⱼ₋₁ − xⱼ + F, Lorenz (1996), eq. (1): the experiment of the paper's section 4.3,
-    with defaults of its numbers. Neither the state nor model time has a unit.
+    dxⱼ/dt = (xⱼ₊₁ − xⱼ₋₂) xⱼ₋₁ − xⱼ + F, Lorenz (1996), eq. (1). The defaults are the setting of the paper's
+    Table 2. Neither the state nor model time has a unit.
 
     Parameters
     ----------
@@ -202,7 +202,8 @@ def lorenz96_published(
     def tendency(time: float, x: np.ndarray) -> np.ndarray:
         if progress is not None:
             progress(round(time / 0.05), round(times[-1] / 0.05))
-        return dynamics(torch.from_numpy(x)).numpy()
+        slope: np.ndarray = dynamics(torch.from_numpy(x)).numpy()
+        return slope
 
     start = 8.0 + np.random.default_rng(0).standard_normal(40)
     times = SPIN_UP_96 + 0.05 * np.arange(LENGTH)

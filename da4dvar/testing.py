@@ -90,8 +90,6 @@ def given(contract: PriorContract | SolverContract, x: Tensor) -> Tensor | None:
 class PriorContract(ABC):
     """What every prior Φ promises. Inherit it, name the class Test..., and say how to make one.
 
-    The rules that its tests name by number are those of the project's design.
-
     Attributes
     ----------
     shape : tuple of int
@@ -133,7 +131,8 @@ class PriorContract(ABC):
 
     def estimate(self, prior: nn.Module, x: Tensor) -> Tensor:
         """Φ(x), or Φ(x, c), with the same c for every sample."""
-        return prior(x, given(self, x)) if self.covariates else prior(x)
+        estimate: Tensor = prior(x, given(self, x)) if self.covariates else prior(x)
+        return estimate
 
     @in_both_precisions
     def test_keeps_shape_and_dtype(self, dtype: torch.dtype) -> None:
@@ -187,6 +186,7 @@ class Neighbour(nn.Module):
         self.a = nn.Parameter(torch.tensor(0.8))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Φ(x) of states (batch, channel, *space)."""
         return self.a * torch.roll(x, 1, -1)
 
 
@@ -249,7 +249,8 @@ class SolverContract(ABC):
     def solve(self, y: Tensor, mask: Tensor, x0: Tensor, solver: Solver | None = None) -> Solution:
         """The solution, with gradients or without as the surroundings say."""
         solver, cost = solver or seeded(self.make), self.make_cost().to(x0.dtype)
-        return solver.to(x0.dtype)(cost.given(y, mask, given(self, x0)), x0)
+        found: Solution = solver.to(x0.dtype)(cost.given(y, mask, given(self, x0)), x0)
+        return found
 
     @in_both_precisions
     @torch.no_grad()

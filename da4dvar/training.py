@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from typing import Any
 import pytorch_lightning as lightning
 import torch
 from dask.utils import parse_bytes
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.loggers import CSVLogger
-from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
@@ -168,6 +168,7 @@ class EndToEnd(lightning.LightningModule):
         return plan.iterations[part]
 
     def training_step(self, sample: dict[str, Tensor], _: int) -> Tensor:
+        """The loss of eq. (9) for a batch, logged."""
         self.solver.iterations = self.iterations_at(self.global_step)
         plan = self.training_plan
         loss, error = reconstruction_loss(
@@ -184,12 +185,14 @@ class EndToEnd(lightning.LightningModule):
         return values if alone else self.trainer.strategy.reduce(values.clone(), reduce_op=how)
 
     def validation_step(self, sample: dict[str, Tensor], _: int) -> None:
+        """The squares of the errors of a batch, kept."""
         self.solver.iterations = self.final_iterations
         # Lightning turns gradients off here; the solver turns on the one it needs.
         error = reconstruction_loss(self.model, sample, (1.0, 0.0, 0.0))[1]
         self.squares.append(error)
 
     def on_validation_epoch_end(self) -> None:
+        """The score that the best checkpoint is chosen by, over all processes."""
         squares = torch.cat(self.squares)
         self.squares.clear()
         # Processes may have seen different numbers of samples: not the mean of their means.
@@ -199,6 +202,7 @@ class EndToEnd(lightning.LightningModule):
         self.log("validation_rmse", score, prog_bar=True)
 
     def configure_optimizers(self) -> Any:
+        """AdamW, with rates of their own for the prior and H, warmed up and lowered as a cosine."""
         plan = self.training_plan
         named = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
         own = {"cost.prior.": plan.prior_rate, "cost.observation.": plan.observation_rate}
@@ -332,7 +336,7 @@ def fit(
     interval = training.steps // max(1, round(training.steps / training.validate_every))
     best = ModelCheckpoint(folder, "best", monitor="validation_rmse", enable_version_counter=False)
     latest = ModelCheckpoint(folder, "last", enable_version_counter=False)
-    callbacks: list = [best, latest, *([TQDMProgressBar(refresh_rate=10)] if progress else [])]
+    shown = [TQDMProgressBar(refresh_rate=10)] if progress else []
     together = DDPStrategy(cluster_environment=LightningEnvironment(), find_unused_parameters=unused)
     # A resumed loop counts the batches it had before, but reads from the first: the samples move on.
     count = training.steps * training.batch
@@ -350,7 +354,7 @@ def fit(
             gradient_clip_val=training.clip,
             inference_mode=False,
             num_sanity_val_steps=0,
-            callbacks=callbacks,
+            callbacks=[best, latest, *shown],
             # A log of its own for what follows a restart: the logger would delete the earlier one.
             logger=CSVLogger(folder, "", f"from-step-{done}" if done else "", flush_logs_every_n_steps=10),
             log_every_n_steps=10,
@@ -384,7 +388,7 @@ def learned(solver: Solver) -> Solver:
     return solver
 
 
-def score_of(checkpoint: dict) -> float:
+def score_of(checkpoint: Mapping[str, Any]) -> float:
     """The validation score that a checkpoint was kept for."""
     scores = [state.get("best_model_score") for state in checkpoint["callbacks"].values()]
     return next((float(s) for s in scores if s is not None), math.nan)

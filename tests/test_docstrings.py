@@ -18,7 +18,9 @@ from numpydoc.validate import validate
 
 import da4dvar
 
-REFERENCE = (Path(da4dvar.__file__).parents[1] / "docs" / "reference.md").read_text(encoding="utf-8")
+PACKAGE = Path(da4dvar.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+REFERENCE = (PACKAGE.parent / "docs" / "reference.md").read_text(encoding="utf-8")
 ENTRY = re.compile(r"^\.\. auto(class|function|module):: (\S+)$(?:\n   (:members:)(.*)$)?", re.MULTILINE)
 ENTRIES = [match.groups() for match in ENTRY.finditer(REFERENCE)]
 # Docstring; sections known and in order; a summary of one line that ends; every parameter, by its name, in
@@ -175,6 +177,27 @@ def test_every_public_name_is_listed() -> None:
     listed += [one.thing for entry in ENTRIES if entry[0] == "module" for one in expanded(*entry)]
     for name in da4dvar.__all__:
         assert name == "__version__" or any(getattr(da4dvar, name) is thing for thing in listed), name
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_every_name_says_what_it_is(file: Path) -> None:
+    """A line for every module, class, function and method without an underscore, listed or not."""
+    assert {name: said for name, said in opening_lines(file) if not re.fullmatch(r"\S.*[.:]", said)} == {}
+
+
+def opening_lines(file: Path) -> Iterator[tuple[str, str]]:
+    """The first paragraph of every public docstring of a file; a method may inherit that of its base."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    todo: list[tuple[str, Any, bool]] = [(file.stem, tree, False)]
+    while todo:
+        name, node, inherits = todo.pop()
+        doc = ast.get_docstring(node)
+        if doc or not inherits:
+            yield name, (doc or "").split("\n\n")[0]
+        for part in [] if isinstance(node, ast.FunctionDef) else node.body:
+            if isinstance(part, ast.FunctionDef | ast.ClassDef) and not part.name.startswith("_"):
+                overrides = isinstance(node, ast.ClassDef) and bool(node.bases) and part.name == "forward"
+                todo.append((f"{name}.{part.name}", part, overrides))
 
 
 def lacking(number: int, other: str) -> int:

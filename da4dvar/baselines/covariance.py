@@ -175,7 +175,8 @@ def classes(points: np.ndarray) -> np.ndarray:
     distinct = np.unique(points, axis=0)
     spacing = float(np.median(cKDTree(distinct).query(distinct, 2)[0][:, 1]))
     steps = max(1, int(np.ceil(2 * np.log2(extent / spacing))))
-    return spacing / 2 * np.sqrt(2) ** np.arange(steps + 1)
+    edges: np.ndarray = spacing / 2 * np.sqrt(2) ** np.arange(steps + 1)
+    return edges
 
 
 def correlogram(

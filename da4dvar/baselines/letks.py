@@ -144,7 +144,8 @@ class LETKS:
         b = v.swapaxes(-1, -2) @ s
         # With b = Vᵀ S and r² = 1 + λ, T = I − bᵀ (r + r²)⁻¹ b: nothing is divided by a λ that may be 0.
         gain = b / (r + r**2) - (v.swapaxes(-1, -2) @ d[..., None]) / r**2
-        return window @ (np.eye(self.members) - b.swapaxes(-1, -2) @ gain)
+        analysed: np.ndarray = window @ (np.eye(self.members) - b.swapaxes(-1, -2) @ gain)
+        return analysed
 
     def _forecast(self, x: np.ndarray, steps: int) -> np.ndarray:
         f, h, x = self.dynamics, self.step, x.swapaxes(1, 2)
@@ -164,4 +165,5 @@ def _taper(n: int, radius: float) -> np.ndarray:
     near = 1 + z**2 * (-5 / 3 + z * (5 / 8 + z * (1 / 2 - z / 4)))
     z = z.clip(1, 2)
     far = 4 - 2 / (3 * z) + z * (-5 + z * (5 / 3 + z * (5 / 8 + z * (-1 / 2 + z / 12))))
-    return np.where(z > 1, far.clip(0), near)
+    taper: np.ndarray = np.where(z > 1, far.clip(0), near)
+    return taper

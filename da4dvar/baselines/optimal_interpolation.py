@@ -242,6 +242,7 @@ def spatial(array: xr.DataArray, others: Sequence[str]) -> list[str]:
 
 def degrees(array: xr.DataArray, role: str) -> xr.DataArray | None:
     """The latitude (Y) or longitude (X) of an array, wherever it runs along."""
+    coordinate: xr.DataArray
     for name, coordinate in array.coords.items():
         attrs = coordinate.attrs
         says = {

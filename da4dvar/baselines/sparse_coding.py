@@ -212,11 +212,14 @@ class SparseCoding:
         from sklearn.decomposition import sparse_encode
         from sklearn.exceptions import ConvergenceWarning
 
+        codes: np.ndarray
         if self.coding == "omp":
-            return sparse_encode(x, dictionary, algorithm="omp", n_nonzero_coefs=self.sparsity)
+            codes = sparse_encode(x, dictionary, algorithm="omp", n_nonzero_coefs=self.sparsity)
+            return codes
         with warnings.catch_warnings():
             # The next turn goes on from here.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            return sparse_encode(
+            codes = sparse_encode(
                 x, dictionary, algorithm="lasso_cd", alpha=self.alpha, init=before, max_iter=200
             )
+        return codes

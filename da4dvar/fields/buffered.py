@@ -86,7 +86,8 @@ class BufferedSamples:
             self._held = (chosen, [self.read(self.slice_of(block)) for block in chosen])
         weights = np.array([len(range(*self.slice_of(b).indices(self.times))) for b in chosen], "float64")
         weights -= self.window - 1
-        order = generator.choice(len(chosen), len(chosen), replace=False, p=weights / weights.sum())
+        drawn = generator.choice(len(chosen), len(chosen), replace=False, p=weights / weights.sum())
+        order = [int(k) for k in drawn]
         for k in order[:-1]:
             try:
                 return self._held[1][k].draw(generator)

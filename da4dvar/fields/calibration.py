@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
+import xarray as xr
 from scipy.optimize import minimize
 from scipy.special import ndtr, ndtri
 
@@ -15,6 +16,7 @@ from da4dvar.errors import DataError
 LEVELS = (*(round(0.05 * k, 2) for k in range(1, 20)), 0.98, 0.99)
 ONE_SIGMA = float(2 * ndtr(1) - 1)
 FEWEST = 50
+Field = TypeVar("Field", np.ndarray, xr.DataArray)
 MOST = 200_000
 
 
@@ -113,7 +115,7 @@ class Calibration:
         factors = tuple(float(scores[ranks[p] - 1]) for p in levels)
         return replace(bare, levels=levels, factors=factors)
 
-    def sigma(self, spread: Any, guess: Any, distance: Any) -> Any:
+    def sigma(self, spread: Field, guess: Field | float, distance: Field) -> Field:
         """√(a² + b² s² + c² g² + d² r), for arrays of any kind.
 
         Parameters

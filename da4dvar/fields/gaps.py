@@ -6,7 +6,7 @@ with an axis for each entry of ``sizes``, in that order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -245,7 +245,7 @@ class Network:
         lottery = generator.random([sizes[d] for d in drawn]).argsort(-1).argsort(-1)
         reports = np.arange(sizes[self.time]) % self.every == 0
         on_time = reports.reshape([-1 if d == self.time else 1 for d in drawn])
-        observed = (lottery < self.number) & on_time
+        observed: np.ndarray = (lottery < self.number) & on_time
         return observed.transpose([drawn.index(d) for d in sizes])
 
 
@@ -313,11 +313,11 @@ class Transplanted:
         self,
         generator: np.random.Generator,
         sizes: Mapping[str, int],
-        samples: list,
+        samples: list[Hashable],
         dims: list[str],
         steps: int,
     ) -> np.ndarray:
-        at: dict = {d: int(generator.integers(self.masks.sizes[d])) for d in samples}
+        at: dict[Hashable, int | slice] = {d: int(generator.integers(self.masks.sizes[d])) for d in samples}
         for dim in dims:
             here = self.masks.sizes[dim]
             cells = min(steps, here) if dim == self.time else sizes[dim]

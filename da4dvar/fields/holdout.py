@@ -220,7 +220,8 @@ def own_lengths(observed: xr.DataArray, time: str, number: int = 20) -> list[int
     found = gap_lengths(observed, time, most)
     if not found.size:
         return [1]
-    return np.quantile(found, (np.arange(number) + 0.5) / number, method="nearest").astype(int).tolist()
+    quantiles = np.quantile(found, (np.arange(number) + 0.5) / number, method="nearest")
+    return [int(q) for q in quantiles]
 
 
 def _shapes(

@@ -107,5 +107,5 @@ def gap_lengths(observed: xr.DataArray, time: str, most: int) -> np.ndarray:
     lines = observed.transpose(..., time).values.reshape(-1, observed.sizes[time])
     series, at = np.nonzero(lines)
     same = series[1:] == series[:-1]
-    lengths = (at[1:] - at[:-1] - 1)[same]
+    lengths: np.ndarray = (at[1:] - at[:-1] - 1)[same]
     return lengths[(lengths > 0) & (lengths <= most)]

@@ -203,8 +203,8 @@ class Samples:
             "use larger windows, or gaps that hide another part of the points"
         )
 
-    def _anywhere(self, generator: np.random.Generator) -> tuple:
-        at: list = [slice(None)]
+    def _anywhere(self, generator: np.random.Generator) -> tuple[int | slice, ...]:
+        at: list[int | slice] = [slice(None)]
         at += [int(generator.integers(n)) for n in self._batch]
         for axis, dim in enumerate(self.layout.dims, start=1 + len(self._batch)):
             cells = self.layout.window.get(dim, self._observed.shape[axis])

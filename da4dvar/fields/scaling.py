@@ -243,7 +243,8 @@ class Anomaly:
         values, rows, cells = self._rows(ds, name, dims)
         fitted = harmonic_regression(values, rows, self.shrinkage)
         self._keep(ds, name, cells, fitted)
-        return values - rows @ fitted
+        left: np.ndarray = values - rows @ fitted
+        return left
 
     def _fit_by_parts(self, ds: xr.Dataset, name: str, dims: Sequence[str]) -> float:
         """The same in two passes over the chunks of lazy data; the standard deviation of what is left."""
@@ -310,7 +311,7 @@ class Anomaly:
         chunks = ds[name].chunksizes
         if self.time in chunks:
             basis = basis.chunk({self.time: chunks[self.time]})
-        mean = xr.dot(basis, self._cells(ds, name), dim="harmonic")
+        mean: xr.DataArray = xr.dot(basis, self._cells(ds, name), dim="harmonic")
         return mean.transpose(*[d for d in ds[name].dims if d in mean.dims])
 
     def _cells(self, ds: xr.Dataset, name: str) -> xr.DataArray:

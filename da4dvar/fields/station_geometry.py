@@ -49,7 +49,7 @@ def distance_to_reporting(
         there = seen[:, order]
         first = there.argmax(1)
         out[:, k] = np.where(there.any(1), distance[order][first], np.inf) if placed[k] else np.nan
-    shaped = lines.astype(float).copy(data=out.reshape(lines.shape)).transpose(*observed.dims)
+    shaped: xr.DataArray = lines.astype(float).copy(data=out.reshape(lines.shape)).transpose(*observed.dims)
     shaped = xr.where(observed, 0.0, shaped).transpose(*observed.dims)
     return shaped.rename("distance").assign_attrs(
         long_name="distance to the nearest station that reported", units="km"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import glob
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -145,7 +146,8 @@ def _open_one(path: str) -> xr.Dataset:
         raise DataError(f"{path}: a folder that is no Zarr store; a store's name ends in .zarr")
     try:
         if is_zarr:
-            return xr.open_zarr(path, chunks=None, consolidated=False, decode_timedelta=False)
+            store: xr.Dataset = xr.open_zarr(path, chunks=None, consolidated=False, decode_timedelta=False)
+            return store
         return xr.open_dataset(path, engine="netcdf4", decode_timedelta=False)
     except PermissionError as error:
         raise DataError(f"{path}: not permitted to read it ({error.strerror})") from error
@@ -256,7 +258,7 @@ def _evenly_chunked(array: xr.DataArray) -> xr.DataArray:
     return array if array.chunks is None else array.chunk({d: max(c) for d, c in array.chunksizes.items()})
 
 
-def encoding_for(array: xr.DataArray, suffix: str) -> dict:
+def encoding_for(array: xr.DataArray, suffix: str) -> dict[str, Any]:
     """The part of a variable's encoding that the new file can have."""
     kept = (*PACKING, *(COMPRESSION if suffix == ".nc" else ()))
     if array.dtype.kind == "M" or array.dtype == object:
@@ -269,7 +271,7 @@ def encoding_for(array: xr.DataArray, suffix: str) -> dict:
     return encoding
 
 
-def _fits(array: xr.DataArray, encoding: dict) -> bool:
+def _fits(array: xr.DataArray, encoding: Mapping[str, Any]) -> bool:
     """Whether packed integers can hold the values; an unread lazy array is not taken to."""
     packed = np.dtype(encoding["dtype"])
     if packed.kind not in "iu":

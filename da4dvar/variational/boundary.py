@@ -110,6 +110,8 @@ class Convolution(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """From (batch, input, *space) to (batch, output, *space)."""
         if self.width and not self.zeros:
             x = pad(x, self.width, self.boundary)
-        return self.convolution(x)
+        convolved: Tensor = self.convolution(x)
+        return convolved

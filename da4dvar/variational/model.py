@@ -64,4 +64,6 @@ class VariationalModel(nn.Module):
         Solution
         """
         cost = self.cost.given(y, mask, covariates)
-        return self.solver(cost, x0, watch, recompute=True) if recompute else self.solver(cost, x0, watch)
+        told = {"recompute": True} if recompute else {}
+        found: Solution = self.solver(cost, x0, watch, **told)
+        return found

@@ -118,9 +118,8 @@ class LearnedOperator(nn.Module):
         -------
         Tensor, shape of `x`
         """
-        if not self.shared:
-            return self.smear(x)
-        return self.smear(x.flatten(0, 1).unsqueeze(1)).reshape(x.shape)
+        smeared: Tensor = self.smear(x.flatten(0, 1).unsqueeze(1) if self.shared else x)
+        return smeared.reshape(x.shape)
 
 
 class Sensors(nn.Module):

@@ -72,7 +72,8 @@ class DenseAutoencoder(nn.Module):
         ValueError
             If states have another size than the prior was made for.
         """
-        return self.decode(self.encode(as_vectors(x, self.channels, self.space))).reshape(x.shape)
+        decoded: Tensor = self.decode(self.encode(as_vectors(x, self.channels, self.space)))
+        return decoded.reshape(x.shape)
 
 
 def dense(widths: Sequence[int]) -> nn.Sequential:

@@ -43,7 +43,8 @@ class Branch(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Φᵢ of states and covariates, (batch, channel + covariate, *space): (batch, channel, *space)."""
         linear, left, right = self.maps(torch.relu(self.lift(x))).chunk(3, dim=1)
-        return self.project(torch.cat([linear, left * right], dim=1))
+        projected: Tensor = self.project(torch.cat([linear, left * right], dim=1))
+        return projected
 
 
 class UNet(nn.Module):
@@ -129,7 +130,8 @@ class UNet(nn.Module):
         # In three dimensions the library refuses a block that is longer than the axis.
         blocks = [min(block, size) for block, size in zip(self.downsampling, x.shape[2:], strict=True)]
         down = POOLS[len(blocks)](x, blocks, ceil_mode=True, count_include_pad=False)
-        return cropped(self.up(self.coarse(down)), x.shape[2:]) + self.fine(x)
+        fine: Tensor = self.fine(x)
+        return cropped(self.up(self.coarse(down)), x.shape[2:]) + fine
 
 
 def fold(x: Tensor, blocks: Sequence[int]) -> Tensor:

@@ -58,7 +58,7 @@ class Solution:
 class Solver(nn.Module, ABC):
     """Γ: from an initial state to a minimiser of U. The answer for a sample is its own alone.
 
-    Paper, section 3.2. A solver of one's own inherits it, gives `forward`, and is tested by
+    Learned, it is eq. (8) of the paper. A solver of one's own inherits it, gives `forward`, and is tested by
     :class:`da4dvar.testing.SolverContract`.
 
     Attributes

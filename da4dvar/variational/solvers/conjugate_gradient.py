@@ -109,4 +109,5 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _norm(a: Tensor) -> Tensor:
-    return a.flatten(1).norm(dim=1)
+    norm: Tensor = a.flatten(1).norm(dim=1)
+    return norm
