@@ -1,7 +1,4 @@
-"""Classical methods, one a file, each with the face of the learned one.
-
-Each docstring opens with the equation and names its source.
-"""
+"""Classical methods, one a file, each with the face of the learned one."""
 
 from __future__ import annotations
 

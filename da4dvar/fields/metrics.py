@@ -99,7 +99,7 @@ def i_score(
     Parameters
     ----------
     estimate, truth : DataArray
-        x̂ and x, in the same units. Cells where one of them is NaN do not count.
+        x̂ and x, in the same units. The mean of x² is that of all cells where x is known.
     observed : DataArray of bool
         True where there was an observation.
     dims : sequence of str, optional

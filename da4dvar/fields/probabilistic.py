@@ -50,6 +50,8 @@ def crps_ensemble(
 ) -> xr.DataArray:
     """Mean of E abs(X − x) − E abs(X − X′) / 2, over the members X and X′ of an ensemble.
 
+    The CRPS of the members' empirical distribution (Gneiting and Raftery, 2007).
+
     Parameters
     ----------
     members : DataArray

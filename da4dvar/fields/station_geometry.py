@@ -13,6 +13,8 @@ def distance_to_reporting(
 ) -> xr.DataArray:
     """min over the stations c that reported of 2R arcsin(√(sin²(Δφ/2) + cos φ cos φ_c sin²(Δλ/2))).
 
+    The great circle by the haversine (Sinnott, 1984), on a sphere of R = 6371 km.
+
     Parameters
     ----------
     observed : DataArray of bool

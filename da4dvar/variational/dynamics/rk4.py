@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def rk4(dynamics: Callable[[Tensor], Tensor], x: Tensor, step: float) -> Tensor:
-    """x(t + Δ) for dx/dt = φ(x), with a local error of order Δ⁵. Paper, eq. (7).
+    """x(t + Δ) for dx/dt = φ(x), with a local error of order Δ⁵: Kutta (1901); the paper, eq. (7).
 
     Parameters
     ----------

@@ -14,8 +14,9 @@ from da4dvar.variational.priors.flattened import as_vectors
 class PCA(nn.Module):
     """Φ(x) = μ + V Vᵀ (x − μ), V the leading principal components of complete states.
 
-    The projection of the paper's MNIST experiment (section 4.1). μ and V are fitted, not learned by
-    descent: they are buffers, which a model file keeps beside the weights. Until :meth:`fit`, Φ is zero.
+    Hotelling (1933); the projection of the paper's MNIST experiment (section 4.1). μ and V are fitted, not
+    learned by descent: they are buffers, which a model file keeps beside the weights. Until :meth:`fit`, Φ
+    is zero.
 
     Parameters
     ----------
