@@ -138,7 +138,7 @@ def spread(
     Parameters
     ----------
     model : Interpolator
-    y : DataArray, dims (variable, *batch, *layout.dims)
+    y : DataArray, dims ``(variable, *batch, *layout.dims)``
         Normalised observations, then the first guess if there is one; what follows is left as it is.
     x : DataArray, dims of `y`
         The analysis of what was observed.

@@ -353,7 +353,7 @@ class Interpolator:
         return conform(ds, self.signature, variable, mask, dim)
 
     def batch(self, ds: xr.Dataset) -> np.ndarray:
-        """All of a data set without windows as one batch of states, normalised: (batch, channel, *axes)."""
+        """A data set without windows as one batch of states, normalised: ``(batch, channel, *axes)``."""
         if self.covariates or self.sensors:
             raise ModelError(
                 "a model with covariates or sensors has no place in a benchmark; score its filled files"
@@ -390,7 +390,7 @@ class Interpolator:
         save(self, Path(path))
 
     def states(self, ds: xr.Dataset) -> xr.DataArray:
-        """The model's variables, normalised, as one array, dims (variable, *batch, *layout.dims)."""
+        """The model's variables, normalised, as one array, dims ``(variable, *batch, *layout.dims)``."""
         for name in self.layout.variables:
             if name not in ds:
                 raise DataError(f"there is no variable {name!r}; it has {', '.join(map(str, ds))}")

@@ -93,7 +93,7 @@ def fit_components(prior: PCA, samples: Samples | BufferedSamples, training: Tra
 
 
 def windows(samples: Samples | BufferedSamples, most: int, seed: int, step: int = 0) -> Tensor:
-    """Complete windows of the truth, normalised, shape (window, channel, *axes), for a step of a training."""
+    """Complete windows of the truth, normalised, ``(window, channel, *axes)``, for a step of a training."""
     if isinstance(samples, BufferedSamples):
         drawn = Drawn(samples, most, seed + 2, first=step * most)
         found = [drawn[k] for k in range(most)]

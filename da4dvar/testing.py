@@ -93,7 +93,7 @@ class PriorContract(ABC):
     Attributes
     ----------
     shape : tuple of int
-        (channel, *space) of a state that the prior takes.
+        ``(channel, *space)`` of a state that the prior takes.
     covariates : int
         Channels of the covariates that it takes.
 
@@ -125,7 +125,7 @@ class PriorContract(ABC):
 
         Returns
         -------
-        Tensor, shape (batch, *shape)
+        Tensor, shape ``(batch, *shape)``
         """
         return normal(3, *self.shape)
 
@@ -186,7 +186,7 @@ class Neighbour(nn.Module):
         self.a = nn.Parameter(torch.tensor(0.8))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Φ(x) of states (batch, channel, *space)."""
+        """Φ(x) of states ``(batch, channel, *space)``."""
         return self.a * torch.roll(x, 1, -1)
 
 
@@ -196,7 +196,7 @@ class SolverContract(ABC):
     Attributes
     ----------
     shape : tuple of int
-        (channel, *space) of a state that the solver takes.
+        ``(channel, *space)`` of a state that the solver takes.
     covariates : int
         Channels of the covariates that it takes.
 
@@ -237,7 +237,7 @@ class SolverContract(ABC):
 
         Returns
         -------
-        y, mask, x0 : Tensor, shape (batch, *shape)
+        y, mask, x0 : Tensor, shape ``(batch, *shape)``
             Ω is `mask`, of bool.
         """
         sizes = torch.logspace(0, 1, 4).reshape(-1, *[1] * len(self.shape))

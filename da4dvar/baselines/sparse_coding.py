@@ -193,7 +193,7 @@ class SparseCoding:
         return out
 
     def _decoded(self, values: np.ndarray, name: str) -> np.ndarray:
-        """Images, shape (..., *dims), coded and decoded in turn."""
+        """Images, shape ``(..., *dims)``, coded and decoded in turn."""
         mean, dictionary = self.dictionaries[name]
         y = values.reshape(-1, mean.size).astype("float64") - mean
         seen = np.isfinite(y)

@@ -196,7 +196,7 @@ def beside(y: xr.DataArray, covariates: xr.Dataset, short: Mapping[str, tuple[in
 
     Parameters
     ----------
-    y : DataArray, dims (variable, *batch, *layout.dims)
+    y : DataArray, dims ``(variable, *batch, *layout.dims)``
         Lengthened by `short` already; the covariates go on there as they end.
     covariates : Dataset
     short : mapping of str to (int, int)
@@ -217,11 +217,11 @@ def beside(y: xr.DataArray, covariates: xr.Dataset, short: Mapping[str, tuple[in
 
 
 def fold(window: Sequence[np.ndarray], own: Sequence[Collection[str]], layout: Layout) -> np.ndarray:
-    """Windows of covariates as channels, shape (channel, *axes).
+    """Windows of covariates as channels, shape ``(channel, *axes)``.
 
     Parameters
     ----------
-    window : sequence of array, each of shape (*layout.dims)
+    window : sequence of array, each of shape ``(*layout.dims)``
     own : sequence of collections of str
         The dimensions of each covariate: a folded one that it lacks gives no channels.
     layout : Layout

@@ -146,7 +146,7 @@ class Journal:
         kept.flush()
 
     def take_terms(self, windows: Cells) -> np.ndarray:
-        """Both terms of some windows, shape (2, *windows)."""
+        """Both terms of some windows, shape ``(2, *windows)``."""
         kept = np.load(self.folder / "terms.npy", mmap_mode="r")
         return np.array(kept[(slice(None), *windows)])
 

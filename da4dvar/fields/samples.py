@@ -31,7 +31,7 @@ class Samples:
 
     Parameters
     ----------
-    observed : DataArray, dims (variable, *batch, *layout.dims)
+    observed : DataArray, dims ``(variable, *batch, *layout.dims)``
         Normalised, NaN in the gaps.
     truth : DataArray, optional
         The same, complete but for cells that have no truth.
@@ -130,7 +130,7 @@ class Samples:
 
         Returns
         -------
-        array, shape (window, channel, *axes)
+        array, shape ``(window, channel, *axes)``
 
         Raises
         ------
@@ -235,12 +235,12 @@ class Samples:
 
 
 def to_channels(window: np.ndarray, layout: Layout) -> np.ndarray:
-    """(variable, *channels, *axes) folded to (channel, *axes)."""
+    """``(variable, *channels, *axes)`` folded to ``(channel, *axes)``."""
     return window.reshape(-1, *window.shape[1 + len(layout.channels) :])
 
 
 def stack_variables(ds: xr.Dataset, layout: Layout) -> xr.DataArray:
-    """The layout's variables as one array, dims (variable, *batch, *layout.dims)."""
+    """The layout's variables as one array, dims ``(variable, *batch, *layout.dims)``."""
     arrays = [ds[name].drop_attrs() for name in layout.variables]
     stacked = xr.concat(arrays, "variable", coords="minimal", compat="override")
     batch = [d for d in stacked.dims if d not in ("variable", *layout.dims)]

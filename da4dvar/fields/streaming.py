@@ -34,7 +34,7 @@ def reconstruct(
 
     Parameters
     ----------
-    y : DataArray, dims (variable, *batch, *dims of the grid)
+    y : DataArray, dims ``(variable, *batch, *dims of the grid)``
         NaN where not observed.
     grid : WindowGrid
     solve : callable
@@ -53,7 +53,7 @@ def reconstruct(
         The variables that are sought, NaN where nothing could be estimated.
     weight : DataArray, dims of `y` without the variable
         Zero there.
-    terms : DataArray, dims (term, *batch, window_<dim>...)
+    terms : DataArray, dims ``(term, *batch, window_<dim>...)``
         The observation and the prior term of each window.
     """
     axes = y.dims[y.ndim - len(grid.sizes) :]

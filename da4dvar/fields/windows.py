@@ -104,7 +104,7 @@ class WindowGrid:
 
         Returns
         -------
-        array, shape (*windows)
+        array, shape ``(*windows)``
             Above 0 everywhere.
         """
         weight = np.ones(self.windows, dtype="float32")
@@ -145,10 +145,10 @@ class Overlap:
 
     Parameters
     ----------
-    total : array, shape (variable, batch, *sizes)
-    weight : array, shape (batch, *sizes)
+    total : array, shape ``(variable, batch, *sizes)``
+    weight : array, shape ``(batch, *sizes)``
         Zero where no window of which something is known reaches.
-    terms : array, shape (2, batch, *grid.shape)
+    terms : array, shape ``(2, batch, *grid.shape)``
         The observation and prior terms of each window; NaN for one without observations.
 
     Examples
@@ -167,7 +167,7 @@ class Overlap:
 
         Returns
         -------
-        array, shape (variable, batch, *sizes)
+        array, shape ``(variable, batch, *sizes)``
             NaN where no window reaches.
         """
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -188,15 +188,15 @@ def overlap_add(
 
     Parameters
     ----------
-    y : array, shape (variable, batch, *grid.sizes)
+    y : array, shape ``(variable, batch, *grid.sizes)``
         NaN where not observed.
     grid : WindowGrid
         Where the windows are.
     taper : array, shape grid.windows
         What an answer counts with in each of its cells.
     solve : callable
-        From windows, shape (n, variable, *grid.windows), to estimates of the variables that are
-        sought, shape (n, variable - known, *grid.windows), and to both terms of the cost, shape (2, n).
+        From windows, shape ``(n, variable, *grid.windows)``, to estimates of the variables that are
+        sought, shape ``(n, variable - known, *grid.windows)``, and to both terms of the cost, shape (2, n).
     batch_size : int
         Windows handed to `solve` at once.
     done : callable, optional

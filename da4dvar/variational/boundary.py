@@ -18,7 +18,7 @@ def pad(x: Tensor, width: int, boundary: Sequence[str]) -> Tensor:
 
     Parameters
     ----------
-    x : Tensor, shape (batch, channel, *space)
+    x : Tensor, shape ``(batch, channel, *space)``
     width : int
         Cells to add at each end.
     boundary : sequence of {"zero", "reflect", "periodic"}
@@ -26,7 +26,7 @@ def pad(x: Tensor, width: int, boundary: Sequence[str]) -> Tensor:
 
     Returns
     -------
-    Tensor, shape (batch, channel, *space)
+    Tensor, shape ``(batch, channel, *space)``
         Longer by 2 `width` along every axis.
 
     Raises
@@ -110,7 +110,7 @@ class Convolution(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """From (batch, input, *space) to (batch, output, *space)."""
+        """From ``(batch, input, *space)`` to ``(batch, output, *space)``."""
         if self.width and not self.zeros:
             x = pad(x, self.width, self.boundary)
         convolved: Tensor = self.convolution(x)

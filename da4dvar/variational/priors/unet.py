@@ -41,7 +41,7 @@ class Branch(nn.Module):
         self.project = Convolution(2 * width, channels, 1, boundary)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Φᵢ of states and covariates, (batch, channel + covariate, *space): (batch, channel, *space)."""
+        """Φᵢ, ``(batch, channel, *space)``, of states and covariates beside each other in the channels."""
         linear, left, right = self.maps(torch.relu(self.lift(x))).chunk(3, dim=1)
         projected: Tensor = self.project(torch.cat([linear, left * right], dim=1))
         return projected
@@ -135,7 +135,7 @@ class UNet(nn.Module):
 
 
 def fold(x: Tensor, blocks: Sequence[int]) -> Tensor:
-    """(batch, channel, *space) with the cells of each block as channels of their own.
+    """``(batch, channel, *space)`` with the cells of each block as channels of their own.
 
     Examples
     --------

@@ -134,12 +134,12 @@ def solution(x: Tensor, path: Sequence[Terms], converged: Tensor | None = None) 
 
 
 def per_sample(values: Tensor, like: Tensor) -> Tensor:
-    """Values of shape (batch,) shaped to multiply a field of shape (batch, channel, *space).
+    """Values of shape (batch,) shaped to multiply a field of shape ``(batch, channel, *space)``.
 
     Parameters
     ----------
     values : Tensor, shape (batch,)
-    like : Tensor, shape (batch, channel, *space)
+    like : Tensor, shape ``(batch, channel, *space)``
 
     Returns
     -------

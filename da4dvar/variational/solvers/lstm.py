@@ -42,7 +42,7 @@ class ConvLSTMCell(nn.Module):
         self.gates = Convolution(inputs + width, 4 * width, kernel, boundary)
 
     def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """The next h and c, shape (batch, width, *space), from x, shape (batch, input, *space)."""
+        """The next h and c, shape ``(batch, width, *space)``, from x, shape ``(batch, input, *space)``."""
         enter, forget, leave, value = self.gates(torch.cat([x, h], dim=1)).chunk(4, dim=1)
         c = torch.sigmoid(forget) * c + torch.sigmoid(enter) * torch.tanh(value)
         return torch.sigmoid(leave) * torch.tanh(c), c

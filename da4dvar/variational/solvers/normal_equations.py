@@ -36,7 +36,7 @@ class BlockTridiagonal:
     cost : Cost
     flow : Flow
         Its prior.
-    first : Tensor, shape (batch, channel, *space)
+    first : Tensor, shape ``(batch, channel, *space)``
         The background of the first time.
     std : float
         Standard deviation of the error of that; infinity for none.
@@ -82,7 +82,7 @@ class BlockTridiagonal:
 
     @staticmethod
     def _by_time(x: Tensor) -> Tensor:
-        """(batch, channel, *space, time) to (batch, time, n)."""
+        """``(batch, channel, *space, time)`` to (batch, time, n)."""
         return x.movedim(-1, 1).flatten(2)
 
 

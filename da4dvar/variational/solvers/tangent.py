@@ -19,7 +19,7 @@ class Tangent:
     Parameters
     ----------
     flow : Flow
-    like : Tensor, shape (batch, channel, *space, time)
+    like : Tensor, shape ``(batch, channel, *space, time)``
         Says the shape, data type and device of the states.
     """
 
@@ -43,7 +43,7 @@ class Tangent:
         self.directions = directions(self.group, like)
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Forecasts and Jacobians from the states `x`, shape (batch, channel, *space, time).
+        """Forecasts and Jacobians from the states `x`, shape ``(batch, channel, *space, time)``.
 
         Returns
         -------
