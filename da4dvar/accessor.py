@@ -14,7 +14,20 @@ if TYPE_CHECKING:
 
 @xr.register_dataset_accessor("da4dvar")
 class Da4dvarAccessor:
-    """What da4dvar does to a data set."""
+    """What da4dvar does to a data set: ``ds.da4dvar``, once da4dvar is imported.
+
+    Parameters
+    ----------
+    ds : Dataset
+
+    Examples
+    --------
+    >>> from da4dvar.simulate import lorenz96
+    >>> ds = lorenz96(series=1, steps=40, seed=3)
+    >>> filled = ds.da4dvar.interpolate("lorenz96", variable={"x": "x_observed"})
+    >>> int(filled.x.isnull().sum())
+    0
+    """
 
     def __init__(self, ds: xr.Dataset) -> None:
         self._ds = ds

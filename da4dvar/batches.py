@@ -13,7 +13,7 @@ from da4dvar.fields.samples import Samples
 
 
 @dataclass
-class Drawn(Dataset):
+class Drawn(Dataset[dict[str, np.ndarray]]):
     """Samples by number: the same number and seed give the same sample, on any worker."""
 
     samples: Samples | BufferedSamples

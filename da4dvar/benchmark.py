@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,8 @@ from da4dvar.fields.store import open_dataset
 from da4dvar.interpolator import Interpolator
 from da4dvar.modelfile import find, load
 from da4dvar.observing import observe
-from da4dvar.recipe import Recipe, select, simulated
+from da4dvar.recipe import Recipe
+from da4dvar.selection import select, simulated
 from da4dvar.variational.solvers.chain import Chain
 
 FILE = "benchmark.toml"
@@ -66,7 +67,8 @@ class Row:
     @property
     def about(self) -> config.Table:
         """What the table says of the row."""
-        return self.tables["row"]
+        about: config.Table = self.tables["row"]
+        return about
 
     def interpolator(self) -> Interpolator | None:
         """The row's model, of the test set's variant if there is one; nothing for a baseline.
@@ -106,8 +108,10 @@ class Row:
         if "dynamics" in table:
             dynamics = config.build("dynamics", table.pop("dynamics"))
             cls = config.class_of("baseline", table.pop("kind"))
-            return config.call(cls, {"dynamics": on_arrays(dynamics), **table}, self.name)
-        return config.build("baseline", table)
+            made: Baseline = config.call(cls, {"dynamics": on_arrays(dynamics), **table}, self.name)
+            return made
+        found: Baseline = config.build("baseline", table)
+        return found
 
 
 def history(table: Mapping[str, Any], row: Path) -> xr.Dataset:
@@ -117,12 +121,13 @@ def history(table: Mapping[str, Any], row: Path) -> xr.Dataset:
     return ds[list(table.get("variables", ds.data_vars))].load()
 
 
-def on_arrays(dynamics: torch.nn.Module) -> Any:
+def on_arrays(dynamics: torch.nn.Module) -> Callable[[np.ndarray], np.ndarray]:
     """A right-hand side that takes and gives numpy arrays."""
 
     def tendency(x: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            return dynamics(torch.from_numpy(x)).numpy()
+            slope: np.ndarray = dynamics(torch.from_numpy(x)).numpy()
+            return slope
 
     return tendency
 
@@ -143,6 +148,13 @@ class Benchmark:
     ------
     RecipeError
         If a file is missing, or says what is not known.
+
+    Examples
+    --------
+    >>> Benchmark(Path("nowhere"))
+    Traceback (most recent call last):
+    ...
+    da4dvar.errors.RecipeError: nowhere: no benchmark.toml there; give the folder of a benchmark
     """
 
     def __init__(self, folder: Path, variant: str | None = None, series: int | None = None) -> None:
@@ -165,7 +177,21 @@ class Benchmark:
             test["simulate"] = test["simulate"] | {"series": series}
 
     def row(self, name: str) -> Row:
-        """The row of that name."""
+        """The row of that name.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        Row
+
+        Raises
+        ------
+        RecipeError
+            If there is none, or its recipe does not say what it is.
+        """
         if name not in self.names:
             raise RecipeError(f"{self.folder}: there is no row {name!r}; {nearest(name, self.names)}")
         path = self.folder / f"{name}.toml"
@@ -176,7 +202,12 @@ class Benchmark:
         return Row(name, path, tables, self.variant)
 
     def data(self) -> tuple[xr.Dataset, xr.Dataset]:
-        """What is seen and what is true, under the names of the truth."""
+        """What is seen and what is true, under the names of the truth.
+
+        Returns
+        -------
+        seen, truth : Dataset
+        """
         if "simulate" in self.test:
             ds = simulated(self.test["simulate"], f"{FILE}: test.simulate")
         else:
@@ -289,10 +320,13 @@ def run_folder(
     Parameters
     ----------
     folder : Path
+        Holds ``benchmark.toml`` and a recipe for each row.
     rows : sequence of str
         All rows of the benchmark if empty.
     variant : str, optional
+        Another test set of the benchmark.
     series : int, optional
+        Test series to simulate, or the first so many samples of a file.
     output : Path, optional
         Where results are kept, one JSON file a row; ``results`` in `folder` if not given.
     report : callable, optional
@@ -302,6 +336,23 @@ def run_folder(
     -------
     str
         The table, in Markdown.
+
+    Raises
+    ------
+    RecipeError
+        If a file or a model is missing, or says what is not known.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> test = 'simulate = {system = "lorenz63", series = 2, steps = 17, step = 0.05}\\ntruth = {x = "x"}'
+    >>> with TemporaryDirectory() as folder:
+    ...     place = Path(folder)
+    ...     text = f'rows = ["linear"]\\n[test]\\n{test}\\nobserved = {{x = "x_observed"}}'
+    ...     _ = (place / "benchmark.toml").write_text(text)
+    ...     _ = (place / "linear.toml").write_text('[row]\\n[baseline]\\nkind = "linear"')
+    ...     print(run_folder(place).splitlines()[0])
+    | row | prior | joint | solver | paper | R-score | standard error | P-score | ...
     """
     from da4dvar.pathways import draw_example, draw_pathways
 

@@ -35,18 +35,34 @@ def training_samples(
     Parameters
     ----------
     model : Interpolator
+        Which knows its scaling.
     seen, truth : Dataset
         Lazy, for a buffer to be of use.
-    gaps, noise
+    gaps : GapPattern, optional
         See :func:`da4dvar.pairs.samples`. Where the gaps of other times are transplanted, these are those of
         the block.
+    noise : float
+        Standard deviation of the noise added to what is seen, in the units of the data.
     training : Training
-        Its `buffer` in bytes.
+        Says how large the buffer is.
+
+    Returns
+    -------
+    Samples or BufferedSamples
 
     Raises
     ------
     RecipeError
         If the buffer is too small for its windows, or the model has a first guess, which sees the whole data.
+
+    Examples
+    --------
+    >>> from da4dvar import load
+    >>> from da4dvar.simulate import lorenz96
+    >>> from da4dvar.training import Training
+    >>> truth = lorenz96(series=1, steps=300)[["x"]]
+    >>> type(training_samples(load("lorenz96"), truth, truth, None, 0.0, Training())).__name__
+    'Samples'
     """
     time, datasets = model.time, [ds for ds in (seen, truth) if ds is not None]
     moving = [v for ds in datasets for v in ds.data_vars.values() if time in v.dims]

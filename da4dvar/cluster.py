@@ -57,6 +57,7 @@ class Solving(WorkerPlugin):
         self.version, self.process = da4dvar.__version__, os.getpid()
 
     def setup(self, worker: Worker) -> None:
+        """Get a worker ready, if it has the version of this process."""
         if self.version != da4dvar.__version__:
             raise DataError(
                 f"worker {worker.address} has da4dvar {da4dvar.__version__}, expected {self.version} as "
@@ -108,7 +109,7 @@ def solved_by(
         return
     name, waiting = f"da4dvar-{uuid4().hex}", iter(numbers)
     client.register_plugin(Solving(name, model, job), name=name)
-    asked: dict[Future, Number] = {}
+    asked: dict[Future[Sums], Number] = {}
     results = as_completed(loop=client.loop)
     try:
 
@@ -135,7 +136,7 @@ def solved_by(
             client.unregister_worker_plugin(name)
 
 
-def _result(future: Future, number: Number, named: bool) -> Sums:
+def _result(future: Future[Sums], number: Number, named: bool) -> Sums:
     """What a worker found, or a line that says why it did not."""
     kept = "what is finished is kept"
     try:

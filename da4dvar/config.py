@@ -8,11 +8,12 @@ import inspect
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from da4dvar.errors import RecipeError, nearest
 
 Table = dict[str, Any]
+Made = TypeVar("Made")
 
 # A table names a kind, never an import: a file can ask for these classes and no others.
 KINDS: dict[str, dict[str, str]] = {
@@ -92,10 +93,29 @@ LISTED = {"operators": "observation", "methods": "baseline"}
 def read_recipe(path: Path, settings: Sequence[str] = ()) -> Table:
     """The tables of a TOML file, with ``section.key=value`` settings laid over them.
 
+    Parameters
+    ----------
+    path : Path
+    settings : sequence of str
+        Each value is TOML, or else a string.
+
+    Returns
+    -------
+    dict
+
     Raises
     ------
     RecipeError
         If the file is missing or no TOML, or a setting is malformed.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "recipe.toml"
+    ...     _ = path.write_text('[solver]\\nkind = "lstm"')
+    ...     read_recipe(path, ["solver.iterations=10"])
+    {'solver': {'kind': 'lstm', 'iterations': 10}}
     """
     try:
         recipe = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -109,10 +129,27 @@ def read_recipe(path: Path, settings: Sequence[str] = ()) -> Table:
 def overlaid(recipe: Table, settings: Sequence[str]) -> Table:
     """Tables with ``section.key=value`` settings laid over them.
 
+    Parameters
+    ----------
+    recipe : dict
+        Left as it is.
+    settings : sequence of str
+        Each value is TOML, or else a string.
+
+    Returns
+    -------
+    dict
+        New tables.
+
     Raises
     ------
     RecipeError
         If a setting is malformed.
+
+    Examples
+    --------
+    >>> overlaid({"solver": {"kind": "lstm"}}, ["solver.width=16", "title=Mine"])
+    {'solver': {'kind': 'lstm', 'width': 16}, 'title': 'Mine'}
     """
     recipe = copy.deepcopy(recipe)
     for setting in settings:
@@ -145,7 +182,8 @@ def class_of(section: str, kind: str) -> type:
     if not isinstance(kind, str) or kind not in KINDS[section]:
         raise RecipeError(f"{section}: unknown kind {kind!r}; {nearest(str(kind), KINDS[section])}")
     module, _, name = KINDS[section][kind].partition(":")
-    return getattr(importlib.import_module(module), name)
+    found: type = getattr(importlib.import_module(module), name)
+    return found
 
 
 def arguments_of(cls: Callable[..., Any]) -> list[str]:
@@ -167,10 +205,24 @@ def build(section: str, table: Mapping[str, Any], offered: Mapping[str, Any] | N
         Arguments that the surroundings know, used where the class takes them and the table does
         not say: the channels and the boundary of the layout.
 
+    Returns
+    -------
+    object
+        Of the class that `section` and ``kind`` name.
+
     Raises
     ------
     RecipeError
         If the kind or an argument is unknown, missing or out of range.
+
+    Examples
+    --------
+    >>> build("gaps", {"kind": "tracks", "fraction": 0.035}).fraction
+    0.035
+    >>> build("gaps", {"kind": "trackz", "fraction": 0.035})
+    Traceback (most recent call last):
+    ...
+    da4dvar.errors.RecipeError: gaps: unknown kind 'trackz'; did you mean 'tracks'? ...
     """
     if not isinstance(table, Mapping):
         raise RecipeError(f"{section}: got {table!r}, expected a table with a `kind`")
@@ -190,7 +242,7 @@ def build(section: str, table: Mapping[str, Any], offered: Mapping[str, Any] | N
     return call(cls, arguments, f"{section} of kind {table['kind']!r}")
 
 
-def call(cls: Callable[..., Any], arguments: Mapping[str, Any], where: str) -> Any:
+def call(cls: Callable[..., Made], arguments: Mapping[str, Any], where: str) -> Made:
     """``cls(**arguments)`` for arguments that come from a file."""
     check_keys(arguments, arguments_of(cls), where)
     try:
@@ -204,10 +256,28 @@ def call(cls: Callable[..., Any], arguments: Mapping[str, Any], where: str) -> A
 def describe(section: str, thing: Any) -> Table:
     """The table that an object would be built from: the inverse of :func:`build`.
 
+    Parameters
+    ----------
+    section : str
+        What it is: a key of ``KINDS``.
+    thing : object
+        Whose arguments are kept under their own names.
+
+    Returns
+    -------
+    dict
+        Of what TOML and JSON can hold.
+
     Raises
     ------
     RecipeError
         If the class is not one that a table can name.
+
+    Examples
+    --------
+    >>> from da4dvar.fields.gaps import Random
+    >>> describe("gaps", Random(0.1))
+    {'kind': 'random', 'fraction': 0.1}
     """
     wanted = f"{type(thing).__module__}:{type(thing).__qualname__}"
     kinds = {path: kind for kind, path in KINDS[section].items()}

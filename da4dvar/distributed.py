@@ -102,11 +102,11 @@ def free_port() -> int:
     """A port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 def _begin(
-    place: tuple[int, int, int, int], say: Connection, work: Callable[..., object], arguments: tuple
+    place: tuple[int, int, int, int], say: Connection, work: Callable[..., object], arguments: tuple[Any, ...]
 ) -> None:
     """Where a process begins."""
     number, devices, port, threads = place

@@ -7,27 +7,87 @@ from collections.abc import Iterable
 
 
 class Da4dvarError(ValueError):
-    """A mistake in the input, not in the program; the command line prints it and exits with 2."""
+    """A mistake in the input, not in the program; the command line prints it and exits with 2.
+
+    Examples
+    --------
+    >>> try:
+    ...     raise DataError("there is no variable 'sst'; it has t2m")
+    ... except Da4dvarError as error:
+    ...     print(error)
+    there is no variable 'sst'; it has t2m
+    """
 
 
 class DataError(Da4dvarError):
-    """A data set that cannot be used as it is."""
+    """A data set that cannot be used as it is.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> from da4dvar.baselines.linear import Linear
+    >>> Linear(time="day").interpolate(xr.Dataset({"t2m": ("time", [1.0])}))
+    Traceback (most recent call last):
+    ...
+    da4dvar.errors.DataError: variable 't2m' has no dimension 'day'; it has time
+    """
 
 
 class RecipeError(Da4dvarError):
-    """A recipe or a configuration that cannot be used as it is."""
+    """A recipe or a configuration that cannot be used as it is.
+
+    Examples
+    --------
+    >>> from da4dvar.layout import Layout
+    >>> Layout(["sst"], axes=[])
+    Traceback (most recent call last):
+    ...
+    da4dvar.errors.RecipeError: layout: got 0 axes, expected 1, 2 or 3; fold further ...
+    """
 
 
 class ModelError(Da4dvarError):
-    """A model file that cannot be used as it is."""
+    """A model file that cannot be used as it is.
+
+    Examples
+    --------
+    >>> from da4dvar.modelfile import load
+    >>> load("nowhere.safetensors")
+    Traceback (most recent call last):
+    ...
+    da4dvar.errors.ModelError: nowhere.safetensors: no such model file
+    """
 
 
 class Da4dvarWarning(UserWarning):
-    """Something was done, or could not be, that the user may want to know."""
+    """Something was done, or could not be, that the user may want to know.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", Da4dvarWarning)  # every note stops the run
+    ...     warnings.warn("there is nothing to resume; the run begins", Da4dvarWarning)
+    Traceback (most recent call last):
+    ...
+    da4dvar.errors.Da4dvarWarning: there is nothing to resume; the run begins
+    """
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """The end of a sentence that offers what `name` may have meant.
+
+    Parameters
+    ----------
+    name : str
+        As it was written.
+    names : iterable of str
+        What there is.
+
+    Returns
+    -------
+    str
+        The one that looks most like `name`, if any does, and all that there are.
 
     Examples
     --------

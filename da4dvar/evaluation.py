@@ -24,7 +24,7 @@ COLUMNS = {
 def evaluate_files(
     estimate: str, truth: str, observed: str | None = None, variable: Mapping[str, str] | None = None
 ) -> Scores:
-    """Scores of every variable that both files have; see :func:`scores_of`.
+    """Scores of every variable that both files have.
 
     A flag, a standard deviation, the ends of an interval and the terms of windows are no variables.
 
@@ -37,10 +37,27 @@ def evaluate_files(
     variable : mapping of str to str, optional
         The name of a variable in `observed`, where it is another.
 
+    Returns
+    -------
+    dict
+        By variable, as :func:`scores_of`.
+
     Raises
     ------
     DataError
         If the files have no variable, or no coordinates, in common.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> from tempfile import TemporaryDirectory
+    >>> truth = xr.Dataset({"sst": ("time", [10.0, 11.0, 12.0])}, {"time": [0, 1, 2]})
+    >>> with TemporaryDirectory() as folder:
+    ...     truth.to_netcdf(f"{folder}/truth.nc")
+    ...     (truth + 0.5).to_netcdf(f"{folder}/filled.nc")
+    ...     table = evaluate_files(f"{folder}/filled.nc", f"{folder}/truth.nc")
+    >>> table["sst"]["all"]["bias"]
+    0.5
     """
     return {one.name: scores_of(one) for one in compare_files(estimate, truth, observed, variable)}
 
@@ -48,11 +65,24 @@ def evaluate_files(
 def scores_of(one: Comparison) -> dict[str, dict[str, float]]:
     """The scores of one variable by kind of cell, with those of its error bars where it has some.
 
+    Parameters
+    ----------
+    one : Comparison
+        Its estimate, truth, observations and error bars.
+
     Returns
     -------
     dict
         As :func:`da4dvar.fields.metrics.scores`; with a standard deviation also ``crps`` and
         ``spread_skill``; with that or intervals ``coverage_50`` and ``coverage_90``, where they are known.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> x = xr.DataArray([0.0, 1.0, 2.0, 3.0])
+    >>> found = scores_of(Comparison("sst", estimate=x, truth=x + 1, std=xr.ones_like(x)))
+    >>> found["all"]["spread_skill"], found["all"]["coverage_90"]
+    (1.0, 1.0)
     """
     observed = one.observed
     table = scores(one.estimate, one.truth, observed)
@@ -72,7 +102,23 @@ def scores_of(one: Comparison) -> dict[str, dict[str, float]]:
 
 
 def table_of(table: Scores) -> str:
-    """A table for reading: a line for each variable and kind of cell."""
+    """A table for reading: a line for each variable and kind of cell.
+
+    Parameters
+    ----------
+    table : dict
+        As of :func:`evaluate_files`.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> print(table_of({"sst": {"all": {"cells": 3, "rmse": 0.5, "bias": 0.5}}}))
+    variable  cells  number  RMSE  bias
+    sst       all         3   0.5   0.5
+    """
     columns = {key: title for key, title in COLUMNS.items() if _any_has(table, key)}
     head = ["variable", "cells", "number", *columns.values()]
     rows = [

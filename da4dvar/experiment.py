@@ -16,7 +16,7 @@ from da4dvar.baselines.linear import Linear
 from da4dvar.baselines.nearest_stations import NearestStations
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
 from da4dvar.baselines.sparse_coding import SparseCoding
-from da4dvar.config import arguments_of, build, call, class_of
+from da4dvar.config import Table, arguments_of, build, call, class_of
 from da4dvar.errors import DataError, nearest
 from da4dvar.fields.conform import pick
 from da4dvar.fields.gaps import GapPattern
@@ -111,16 +111,18 @@ def pattern_of(
             source = cut(source, one, ends)
         source = source.rename({m: u for m, u in roles.items() if m in source.dims and m != u})
         arguments = {"masks": source != 0, "time": roles.get("time", "time"), "flip": True}
-        return call(class_of("gaps", kind), arguments, f"gaps of kind {kind!r}")
+        pattern: GapPattern = call(class_of("gaps", kind), arguments, f"gaps of kind {kind!r}")
+        return pattern
     sizes = {d: whole(n, f"--block {d}") for d, n in block.items()}
+    table: Table = {"kind": kind, "fraction": fraction}
     if kind == "squares":
-        return build("gaps", {"kind": kind, "number": number, "size": sizes})
-    table: dict = {"kind": kind, "fraction": fraction}
+        table = {"kind": kind, "number": number, "size": sizes}
     if kind == "tracks":
         table |= {k: roles.get(d, d) for k, d in (("time", "time"), ("along", "lat"), ("across", "lon"))}
     if kind == "blocks":
         table["size"] = sizes
-    return build("gaps", table)
+    drawn: GapPattern = build("gaps", table)
+    return drawn
 
 
 def dims_by_role(array: xr.DataArray, given: Mapping[str, str]) -> dict[str, str]:

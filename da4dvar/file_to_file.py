@@ -20,6 +20,7 @@ from da4dvar.fields.fingerprint import check_unchanged, fingerprint
 from da4dvar.fields.journal import Journal
 from da4dvar.fields.part import Source
 from da4dvar.fields.regions import parse_bytes, readable_bytes
+from da4dvar.fields.signature import Signature
 from da4dvar.fields.store import (
     add_history,
     check_output,
@@ -73,7 +74,8 @@ def interpolate_file(
     output : path
         A NetCDF file or a Zarr store; it has its name once it is whole.
     model : Interpolator, str or path
-    variable, mask, dim, keep_observed, observation_error, batch_size, members, interval, seed, precision
+        A fitted model, the name of one that ships with the package, or the path of a model file.
+    variable, mask, dim, keep_observed, observation_error, batch_size
         See :meth:`da4dvar.Interpolator.interpolate`. With less memory, fewer windows are solved at once.
     memory : str
         Of the whole process, such as ``500MB`` or ``2GiB``. A data set that fits is solved in memory; a
@@ -86,6 +88,8 @@ def interpolate_file(
         Replace the output, and forget an interrupted run if `resume` is not said.
     progress : callable, optional
         Told how many windows are done, and of how many.
+    members, interval, seed, precision
+        See :meth:`da4dvar.Interpolator.interpolate`.
     scheduler : {"threads", "processes"} or str, optional
         Who solves the regions, whether the data fit in memory or not: workers of this machine, one on each
         core, or those of the dask scheduler at an address such as ``tcp://10.0.0.1:8786``, which must see
@@ -101,6 +105,18 @@ def interpolate_file(
         with, or the scheduler is none, does not answer or loses its workers.
     ModelError
         If there is no such model.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from da4dvar.simulate import lorenz96
+    >>> with TemporaryDirectory() as folder:
+    ...     gappy, output = f"{folder}/gappy.nc", f"{folder}/filled.nc"
+    ...     lorenz96(series=1, steps=40, seed=3).to_netcdf(gappy)
+    ...     interpolate_file(gappy, output, "lorenz96", variable={"x": "x_observed"})
+    ...     with xr.open_dataset(output) as filled:
+    ...         print(int(filled.x.isnull().sum()))
+    0
     """
     from da4dvar.modelfile import load
 
@@ -158,10 +174,11 @@ def interpolate_file(
     write_dataset(add_history(filled, command) if command else filled, output, overwrite)
 
 
-def fitted_signature(model: Interpolator) -> Any:
+def fitted_signature(model: Interpolator) -> Signature:
     """The signature of a model that has one."""
     if model.signature is None:
         model.conform(xr.Dataset())  # says so
+    assert model.signature is not None
     return model.signature
 
 

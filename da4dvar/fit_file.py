@@ -27,13 +27,20 @@ AUTO = "auto"
 class Filled:
     """What came of a gappy file.
 
-    Attributes
+    Parameters
     ----------
     data : Dataset
+        Without gaps.
     method : str
         What filled it: "learned", a baseline, or "none" if there was no gap.
-    fitted : Fitted, optional
+    fitted : Fitted or None
         The model and its scores, if there was a gap.
+
+    Examples
+    --------
+    >>> whole = xr.Dataset({"sst": ("time", [10.0, 11.0])})
+    >>> fill_by_fit([], whole, variable={}, dim={}).method
+    'none'
     """
 
     data: xr.Dataset
@@ -65,6 +72,7 @@ def fill_by_fit(
     inputs : list of str
         The files of the data set, for the recipe.
     ds : Dataset
+        Those files, opened as one.
     variable : mapping of str to str
         Names of the result and of the variables of `ds`; every variable with gaps if empty.
     dim : mapping of str to str
@@ -80,6 +88,7 @@ def fill_by_fit(
     settings : list of str, optional
         ``section.key=value``, laid over it.
     seed : int
+        Of the training, and of the points kept for the score.
     keep_observed : bool
         Put the observed values back.
     members : int
@@ -89,10 +98,22 @@ def fill_by_fit(
     say : callable
         Told each choice in a line.
 
+    Returns
+    -------
+    Filled
+
     Raises
     ------
     DataError
         If the data cannot be learned from.
+
+    Examples
+    --------
+    >>> ds = xr.Dataset({"sst": ("time", [10.0, float("nan"), 12.0])})
+    >>> fill_by_fit(["sst.nc"], ds, variable={}, dim={}, method="liner")
+    Traceback (most recent call last):
+    ...
+    da4dvar.errors.DataError: --method 'liner': did you mean 'linear'? (there are: auto, ...)
     """
     if minutes <= 0:
         raise DataError(f"--minutes {minutes:g}: expected above 0")

@@ -41,15 +41,24 @@ MOST_DRAWS = 8
 class Scores:
     """Root mean square errors of every method on the points kept for the test.
 
-    Attributes
+    Parameters
     ----------
     methods : dict of str to list of float
-        For each variable in turn: all gaps, then each class of gap lengths; NaN where there is no point.
+        For each variable in turn, in its units: all gaps, then each class of gap lengths; NaN where there is
+        no point.
     columns : list of str
+        What each number of a list is of.
     points : list of int
         The number of points behind each column.
     error_bars : dict of str to dict of str to UncertaintyScore
         For each method that states a standard error, and each column.
+
+    Examples
+    --------
+    >>> columns = ["sst, all", "sst, gaps > 30"]
+    >>> found = Scores({"linear": [0.5, 0.9], "learned": [0.4, 0.6]}, columns, points=[200, 40])
+    >>> found.best(), found.of("linear", "sst")
+    ('learned', 0.5)
     """
 
     methods: dict[str, list[float]]
@@ -58,18 +67,38 @@ class Scores:
     error_bars: dict[str, dict[str, UncertaintyScore]] = field(default_factory=dict)
 
     def best(self) -> str:
-        """The method with the lowest error, each variable's in units of the best of it."""
+        """The method with the lowest error, each variable's in units of the best of it.
+
+        Returns
+        -------
+        str
+        """
         return self.ranked()[0]
 
     def ranked(self) -> list[str]:
-        """The methods, that with the lowest error first."""
+        """The methods, that with the lowest error first.
+
+        Returns
+        -------
+        list of str
+        """
         totals = [k for k, c in enumerate(self.columns) if c.endswith("all")]
         rows = {name: np.array([row[k] for k in totals]) for name, row in self.methods.items()}
         least = np.nanmin(np.stack(list(rows.values())), axis=0)
         return sorted(rows, key=lambda name: float(np.nan_to_num((rows[name] / least).mean(), nan=np.inf)))
 
     def of(self, method: str, variable: str) -> float:
-        """The error of a method on all points of a variable."""
+        """The error of a method on all points of a variable.
+
+        Parameters
+        ----------
+        method, variable : str
+
+        Returns
+        -------
+        float
+            In the units of the variable.
+        """
         return self.methods[method][self.columns.index(f"{variable}, all")]
 
 
@@ -77,14 +106,23 @@ class Scores:
 class Fitted:
     """A model of a data set, and what is known of it.
 
-    Attributes
+    Parameters
     ----------
     model : Interpolator
+        As trained.
     tables : dict
         The recipe it was made by.
     scores : Scores
         Of it and of the baselines.
     baselines : dict of str to Baseline
+        What it was compared with, by name.
+
+    Examples
+    --------
+    >>> from da4dvar import load
+    >>> found = Fitted(load("oisst-tasman"), {}, Scores({"learned": [0.4]}, ["sst, all"], [200]), {})
+    >>> found.scores.of("learned", "sst"), found.model.layout.variables
+    (0.4, ('sst',))
     """
 
     model: Interpolator
@@ -135,6 +173,7 @@ def fit_to(
     variables : mapping of str to str
         Names of the result, and of the variables of the file.
     time : str
+        The dimension of time.
     minutes : float
         Of the training; first guesses are made within a part of them.
     mask : str, optional
@@ -144,15 +183,30 @@ def fit_to(
     settings : sequence of str
         ``section.key=value``, laid over them.
     seed : int
+        Of the training, and of the points kept for the score.
     folder : Path, optional
         Where checkpoints are kept.
     say : callable
         Told each choice in a line.
 
+    Returns
+    -------
+    Fitted
+
     Raises
     ------
     DataError
         If there is too little to learn from.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     xr.Dataset({"sst": ("time", [10.0, np.nan, 12.0])}).to_netcdf(f"{folder}/sst.nc")
+    ...     fit_to([f"{folder}/sst.nc"], {"sst": "sst"}, "time", minutes=1)
+    Traceback (most recent call last):
+    ...
+    da4dvar.errors.DataError: ...
     """
     ds = load_dataset(paths)
     array = pick(ds, next(iter(variables.values())))
@@ -267,7 +321,8 @@ def scored(
 
 def steps_in(recipe: Recipe, seconds: float, tries: int = 3) -> int:
     """Updates that fit into a time, by the time that a few take."""
-    from da4dvar.training import Training, reconstruction_loss
+    from da4dvar.loss import reconstruction_loss
+    from da4dvar.training import Training
 
     table = {k: v for k, v in recipe.tables["train"].items() if k not in ("steps", "validate_every")}
     plan = config.call(Training, table, "train")

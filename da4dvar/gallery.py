@@ -22,6 +22,18 @@ def gallery(fields: Mapping[str, xr.DataArray], title: str) -> Figure:
     fields : mapping of str to DataArray, dims (sample, y, x)
         By the name of their row; y counts downwards.
     title : str
+        Above all of them.
+
+    Returns
+    -------
+    Figure
+        To be written with its ``savefig``.
+
+    Examples
+    --------
+    >>> digits = xr.DataArray(np.zeros((5, 28, 28)), dims=("sample", "y", "x"))
+    >>> len(gallery({"truth": digits, "seen": digits.where(digits > 0)}, "Five digits").axes)
+    10
     """
     from matplotlib import colormaps
     from matplotlib.figure import Figure

@@ -7,7 +7,7 @@ import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import xarray as xr
@@ -38,6 +38,9 @@ from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.solvers.base import Solver
 from da4dvar.variational.taken import check_channels, fixed
+
+if TYPE_CHECKING:
+    from da4dvar.training import Training
 
 Progress = Callable[[int, int], None]
 
@@ -89,6 +92,11 @@ class Interpolator:
         What it was trained on, how and with which versions.
     calibration : CalibratedEnsemble or None
         What makes error bars of an ensemble; `calibrate` sets it.
+
+    Raises
+    ------
+    ValueError
+        If a choice is unknown, or a weight is not positive.
 
     Examples
     --------
@@ -147,7 +155,7 @@ class Interpolator:
         validation: xr.Dataset | None = None,
         validation_truth: xr.Dataset | None = None,
         gaps: GapPattern | Sequence[GapPattern | None] | None = None,
-        training: Any = None,
+        training: Training | None = None,
         noise: float = 0.0,
         folder: str | Path | None = None,
         resume: bool = False,
@@ -218,13 +226,7 @@ class Interpolator:
         return self
 
     def prepare(self, ds: xr.Dataset, truth: xr.Dataset | None = None) -> Self:
-        """Learn what data look like and how they are scaled, and nothing else: for a solver without weights.
-
-        Parameters
-        ----------
-        ds, truth : Dataset
-            As for `fit`.
-        """
+        """Learn what data look like and how they are scaled, and nothing else; parameters as for `fit`."""
         whole = [d for d in fixed(self.model, self.layout) if d not in self.layout.window]
         if self.covariates:
             self.covariates.fit(ds)
@@ -318,7 +320,22 @@ class Interpolator:
         ensemble: Ensemble | None = None,
         seed: int = 0,
     ) -> Self:
-        """Learn what to make of an ensemble; see :func:`da4dvar.uncertainty.calibrate`."""
+        """Learn what to make of an ensemble; see :func:`da4dvar.uncertainty.calibrate`.
+
+        Parameters
+        ----------
+        ds, truth : Dataset
+            What is observed, of a time that is not that of the training, and the truth or some points of it.
+        variable, mask, dim
+            As for :meth:`interpolate`.
+        ensemble : Ensemble, optional
+        seed : int
+
+        Returns
+        -------
+        Interpolator
+            Itself.
+        """
         self.calibration = calibrate(self, ds, truth, variable, mask, dim, ensemble or Ensemble(), seed)
         return self
 
@@ -336,7 +353,7 @@ class Interpolator:
         return conform(ds, self.signature, variable, mask, dim)
 
     def batch(self, ds: xr.Dataset) -> np.ndarray:
-        """All of a data set without windows as one batch of states, normalised: (batch, channel, *axes)."""
+        """A data set without windows as one batch of states, normalised: ``(batch, channel, *axes)``."""
         if self.covariates or self.sensors:
             raise ModelError(
                 "a model with covariates or sensors has no place in a benchmark; score its filled files"
@@ -357,13 +374,23 @@ class Interpolator:
         return copy.deepcopy(self.model).requires_grad_(False).eval()
 
     def save(self, path: str | Path) -> None:
-        """Write a model file: safetensors, with everything a user must know in its header."""
+        """Write a model file: safetensors, with everything a user must know in its header.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Raises
+        ------
+        ModelError
+            If it is not fitted, or has a part that a file cannot name.
+        """
         from da4dvar.modelfile import save
 
         save(self, Path(path))
 
     def states(self, ds: xr.Dataset) -> xr.DataArray:
-        """The model's variables, normalised, as one array, dims (variable, *batch, *layout.dims)."""
+        """The model's variables, normalised, as one array, dims ``(variable, *batch, *layout.dims)``."""
         for name in self.layout.variables:
             if name not in ds:
                 raise DataError(f"there is no variable {name!r}; it has {', '.join(map(str, ds))}")

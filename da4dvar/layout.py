@@ -88,7 +88,18 @@ class Layout:
         return (*self.channels, *self.axes)
 
     def stride(self, dim: str) -> int:
-        """Cells from one window to the next along `dim`."""
+        """Cells from one window to the next along `dim`: the window, less what it shares.
+
+        Parameters
+        ----------
+        dim : str
+            A dimension that has a window.
+
+        Returns
+        -------
+        int
+            1 or more.
+        """
         return max(1, round(self.window[dim] * (1 - self.overlap.get(dim, 0.5))))
 
     @property
@@ -97,7 +108,17 @@ class Layout:
         return tuple("periodic" if a in self.periodic and a not in self.window else "zero" for a in self.axes)
 
     def channel_count(self, sizes: Mapping[str, int]) -> int:
-        """Channels of a tensor, given the sizes of the dimensions that are taken whole."""
+        """Channels of a tensor: variables times the cells of every folded dimension.
+
+        Parameters
+        ----------
+        sizes : mapping of str to int
+            Of the dimensions that are taken whole; one that is missing counts as empty.
+
+        Returns
+        -------
+        int
+        """
         count = len(self.variables)
         for dim in self.channels:
             count *= self.window.get(dim, sizes.get(dim, 0))

@@ -157,6 +157,10 @@ def load(name: str | Path) -> Interpolator:
     name : str or path
         A path, or the name of a shipped model.
 
+    Returns
+    -------
+    Interpolator
+
     Raises
     ------
     ModelError

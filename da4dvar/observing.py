@@ -23,6 +23,11 @@ def observe(truth: xr.Dataset, gaps: GapPattern, noise: float = 0.0, seed: int =
     seed : int
         Of gaps and noise.
 
+    Returns
+    -------
+    Dataset
+        As `truth`, with the attribute ``observation_error_std`` on each variable if there is noise.
+
     Raises
     ------
     DataError

@@ -141,4 +141,4 @@ def unit_of_noise(model: Interpolator) -> float:
     stds = set(getattr(model.scaling, "std", {}).values()) or {1.0}
     if len(stds) > 1:
         raise DataError("noise in the units of the data is for one variable only")
-    return stds.pop()
+    return float(stds.pop())

@@ -30,6 +30,18 @@ def maps(fields: Mapping[str, xr.DataArray], errors: Mapping[str, xr.DataArray],
         Differences by the title of their panel, on a scale that is even about zero; the last one
         stands below the last field.
     title : str
+        Above all of them.
+
+    Returns
+    -------
+    Figure
+        To be written with its ``savefig``.
+
+    Examples
+    --------
+    >>> sst = xr.DataArray(np.arange(6.0).reshape(2, 3), dims=("lat", "lon"), name="sst")
+    >>> len(maps({"truth": sst, "filled": sst + 0.1}, {"error": xr.full_like(sst, 0.1)}, "A week").axes)
+    6
     """
     from matplotlib.figure import Figure
 
@@ -46,7 +58,23 @@ def maps(fields: Mapping[str, xr.DataArray], errors: Mapping[str, xr.DataArray],
 
 
 def shared_range(arrays: list[xr.DataArray]) -> tuple[float, float]:
-    """The range that holds all but the outermost hundredth of the values at either end."""
+    """The range that holds all but the outermost hundredth of the values at either end.
+
+    Parameters
+    ----------
+    arrays : list of DataArray
+        NaN and infinite values do not count.
+
+    Returns
+    -------
+    low, high : float
+        0 and 1 if there is no value.
+
+    Examples
+    --------
+    >>> shared_range([xr.DataArray(np.arange(101.0)), xr.DataArray([np.nan])])
+    (1.0, 99.0)
+    """
     values = np.concatenate([a.values[np.isfinite(a.values)] for a in arrays])
     if not values.size:
         return 0.0, 1.0
@@ -78,13 +106,38 @@ def _row(axes: np.ndarray, panels: Mapping[str, xr.DataArray], colours: str, low
 
 
 def labelled(coordinate: xr.DataArray, name: object) -> str:
-    """The name of an axis with its units."""
+    """The name of an axis with its units.
+
+    Parameters
+    ----------
+    coordinate : DataArray
+        Its attribute ``units`` counts.
+    name : str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> labelled(xr.DataArray([0.0], attrs={"units": "degrees_north"}), "lat")
+    'lat [°N]'
+    """
     units = pretty(str(coordinate.attrs.get("units", "")))
     return f"{name} [{units}]" if units else str(name)
 
 
 def pretty(units: str) -> str:
     """Units as they are printed.
+
+    Parameters
+    ----------
+    units : str
+        As an attribute says them.
+
+    Returns
+    -------
+    str
 
     Examples
     --------
@@ -106,9 +159,23 @@ def columns_of_images(
     Parameters
     ----------
     fields : mapping of str to DataArray, dims (y, time)
+        By the title of their image, with coordinates along both.
     errors : mapping of str to DataArray
         By the name of their field; on one scale, even about zero.
     title : str
+        Above all of them.
+
+    Returns
+    -------
+    Figure
+        To be written with its ``savefig``.
+
+    Examples
+    --------
+    >>> x = xr.DataArray(np.eye(3), {"component": range(3), "time": range(3)}, ("component", "time"))
+    >>> figure = columns_of_images({"truth": x, "filled": x}, {"filled": 0 * x}, "Lorenz-96")
+    >>> [axis.get_title() for axis in figure.axes if axis.get_title()]
+    ['truth', 'filled', 'error of filled']
     """
     from matplotlib import colormaps
     from matplotlib.figure import Figure
@@ -147,6 +214,18 @@ def pathways(lines: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str) -> 
         U and R-score of the iterates by the name of a solver; the first is marked by a circle, the last
         by a square.
     title : str
+        Above the axes.
+
+    Returns
+    -------
+    Figure
+        To be written with its ``savefig``.
+
+    Examples
+    --------
+    >>> descent = (np.array([9.0, 3.0, 1.0]), np.array([0.5, 0.2, 0.1]))
+    >>> [text.get_text() for text in pathways({"LSTM": descent}, "A descent").axes[0].get_legend().texts]
+    ['LSTM, 2 iterations']
     """
     from matplotlib import colormaps
     from matplotlib.figure import Figure

@@ -37,6 +37,15 @@ def learn_prior(
     any other prior, are learned in `prior_steps`, if there are some: of a flow as the best forecast, with
     L-BFGS; of a network as a projection, at the `rate` and `batch` of the training.
 
+    Parameters
+    ----------
+    model : VariationalModel
+        Whose prior is changed in place.
+    samples : Samples or BufferedSamples
+        With a complete truth.
+    training : Training
+        How many steps, and of what.
+
     Returns
     -------
     float or None
@@ -46,6 +55,19 @@ def learn_prior(
     ------
     RecipeError
         If the prior has nothing to learn, or a window of the truth has gaps.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> from da4dvar.layout import Layout
+    >>> from da4dvar.training import Training
+    >>> from da4dvar.variational.cost import VariationalCost
+    >>> from da4dvar.variational.solvers.fixed_point import FixedPoint
+    >>> wave = xr.DataArray(np.sin(np.arange(200.0) / 5)[None], dims=("variable", "time"))
+    >>> samples = Samples(wave, wave, None, Layout(["x"], axes=["time"], window={"time": 16}))
+    >>> model = VariationalModel(VariationalCost(PCA(1, [16], components=2)), FixedPoint())
+    >>> learn_prior(model, samples, Training()) < 1e-4  # a wave of one length has two components
+    True
     """
     prior = model.cost.prior
     assert isinstance(prior, nn.Module)
@@ -71,7 +93,7 @@ def fit_components(prior: PCA, samples: Samples | BufferedSamples, training: Tra
 
 
 def windows(samples: Samples | BufferedSamples, most: int, seed: int, step: int = 0) -> Tensor:
-    """Complete windows of the truth, normalised, shape (window, channel, *axes), for a step of a training."""
+    """Complete windows of the truth, normalised, ``(window, channel, *axes)``, for a step of a training."""
     if isinstance(samples, BufferedSamples):
         drawn = Drawn(samples, most, seed + 2, first=step * most)
         found = [drawn[k] for k in range(most)]

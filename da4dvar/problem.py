@@ -26,7 +26,7 @@ class Problem:
 
     Attributes
     ----------
-    y : DataArray, dims (variable, *batch, *layout.dims)
+    y : DataArray, dims ``(variable, *batch, *layout.dims)``
         Normalised; NaN where not observed. The first guess and the covariates are its last variables.
     short : dict of str to (int, int)
         By how much dimensions that are shorter than a window were lengthened.
@@ -73,7 +73,7 @@ def pose(
     ----------
     model : Interpolator
     conformed : Conformed
-    y : DataArray, dims (variable, *batch, *layout.dims)
+    y : DataArray, dims ``(variable, *batch, *layout.dims)``
         What is observed; see :func:`da4dvar.sensing.observed`.
     observation_error, precision
         See :meth:`da4dvar.Interpolator.interpolate`.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ import xarray as xr
 
 from da4dvar import config
 from da4dvar.ensemble import Ensemble
-from da4dvar.errors import DataError, RecipeError, nearest
+from da4dvar.errors import RecipeError
 from da4dvar.fields.conform import pick
 from da4dvar.fields.covariates import Covariates
 from da4dvar.fields.gaps import GapPattern, Mixture, Transplanted
@@ -24,9 +23,9 @@ from da4dvar.interpolator import Interpolator
 from da4dvar.layout import Layout
 from da4dvar.modelfile import COST_KEYS, first_guess_of, load, versions
 from da4dvar.observations import operator_table, sensors_of
-from da4dvar.simulate import SYSTEMS
+from da4dvar.selection import select, simulated
 from da4dvar.uncertainty import calibrated, calibration_pairs
-from da4dvar.variational.solvers.chain import Chain
+from da4dvar.warm_start import take_weights
 
 SECTIONS = (
     "title", "row", "data", "gaps", "layout", "scaling", "prior", "observation", "observations", "solver",
@@ -41,7 +40,21 @@ GAP_SOURCE = ("path", "variable", "rename", "select")
 
 @dataclass
 class Data:
-    """What is seen and what is true, for one part of a recipe's data."""
+    """What is seen and what is true, for one part of a recipe's data.
+
+    Parameters
+    ----------
+    seen : Dataset
+        NaN in the gaps; complete if gaps are to be drawn in it.
+    truth : Dataset or None
+        None where only observations are known.
+
+    Examples
+    --------
+    >>> y = xr.Dataset({"sst": ("time", [1.0, float("nan")])})
+    >>> Data(y, None).truth is None
+    True
+    """
 
     seen: xr.Dataset
     truth: xr.Dataset | None
@@ -61,6 +74,21 @@ class Recipe:
     ------
     RecipeError
         If a table or key is unknown or missing.
+
+    Examples
+    --------
+    >>> twin = {"simulate": {"system": "lorenz96", "series": 2, "steps": 30}, "observed": {"x": "x_observed"}}
+    >>> tables = {
+    ...     "data": twin | {"truth": {}, "train": {}, "validation": {}},
+    ...     "layout": {"variables": ["x"], "axes": ["component", "time"], "periodic": ["component"]},
+    ...     "scaling": {"kind": "standard"},
+    ...     "prior": {"kind": "unet", "width": 4},
+    ...     "solver": {"kind": "lstm", "width": 4},
+    ... }
+    >>> recipe = Recipe(tables, Path())
+    >>> train = recipe.data("train")
+    >>> bool(train.truth.x.notnull().all()), recipe.interpolator(train.seen.sizes).layout.boundary
+    (True, ('periodic', 'zero'))
     """
 
     def __init__(self, tables: config.Table, folder: Path) -> None:
@@ -101,6 +129,15 @@ class Recipe:
         ----------
         part : {"train", "validation", "test"}
             The last where points are `hidden`: all but them, and they as the truth.
+
+        Returns
+        -------
+        Data
+
+        Raises
+        ------
+        DataError
+            If there are no such data.
         """
         seen, ds = self._seen(part)
         if "hidden" in self.data_table:
@@ -112,7 +149,12 @@ class Recipe:
         return Data(seen, truth if part == "train" and self.buffered else truth.load())
 
     def tests(self) -> dict[str, xr.Dataset]:
-        """The points kept for the test, true where hidden, by what they were hidden as."""
+        """The points kept for the test, true where hidden, by what they were hidden as.
+
+        Returns
+        -------
+        dict of str to Dataset of bool
+        """
         seen, _ = self._seen("train")
         return self.holdout.tests(seen[list(self.layout.variables)], self.time)
 
@@ -161,7 +203,12 @@ class Recipe:
         return str(self.tables.get("cost", {}).get("time", "time"))
 
     def gaps(self) -> GapPattern | list[GapPattern | None] | None:
-        """The gap patterns to draw, if the recipe names any; one for each sensor if one has its own."""
+        """The gap patterns to draw, if the recipe names any; one for each sensor if one has its own.
+
+        Returns
+        -------
+        GapPattern, list of GapPattern, or None
+        """
         common = self._mixture(self.tables.get("gaps", []))
         own = [table.get("gaps") for table in self.tables.get("observations", ())]
         if any(own):
@@ -180,7 +227,22 @@ class Recipe:
         return Mixture(patterns, weights) if len(patterns) > 1 else patterns[0]
 
     def interpolator(self, sizes: Mapping[str, int]) -> Interpolator:
-        """The model, untrained, for data of these sizes."""
+        """The model, untrained, for data of these sizes.
+
+        Parameters
+        ----------
+        sizes : mapping of str to int
+            Cells along each dimension of the data.
+
+        Returns
+        -------
+        Interpolator
+
+        Raises
+        ------
+        RecipeError
+            If a part of it cannot be made.
+        """
         offered: dict[str, Any] = {
             "channels": self.layout.channel_count(sizes),
             "boundary": self.layout.boundary,
@@ -234,6 +296,11 @@ class Recipe:
             `start` if not given. A chain may start from a model whose solver is like its first.
         devices : int
             Processes, or GPUs, that share every batch.
+
+        Returns
+        -------
+        Interpolator
+            Calibrated, if the recipe has a table of uncertainty.
 
         Raises
         ------
@@ -306,62 +373,11 @@ class Recipe:
 
     def _pattern(self, table: dict[str, Any]) -> GapPattern:
         if table.get("kind") != "transplanted" or "path" not in table:
-            return config.build("gaps", table)
+            pattern: GapPattern = config.build("gaps", table)
+            return pattern
         source = {k: table.pop(k) for k in GAP_SOURCE if k in table}
         masks = pick(self._open(source["path"]), source.get("variable", "observed"))
         masks = masks.rename(source.get("rename", {}))
         masks = select(masks, source.get("select", {}), "gaps.select").load()
         arguments = {k: v for k, v in table.items() if k != "kind"}
         return config.call(Transplanted, {"masks": masks != 0, **arguments}, "gaps of kind 'transplanted'")
-
-
-def simulated(table: Mapping[str, Any], where: str) -> xr.Dataset:
-    """The twin experiment that a table asks for: its `system`, and the arguments of that."""
-    arguments = dict(table)
-    system = arguments.pop("system", None)
-    if system not in SYSTEMS:
-        raise RecipeError(f"{where}: unknown system {system!r}; {nearest(str(system), SYSTEMS)}")
-    return config.call(SYSTEMS[system], arguments, where)
-
-
-def take_weights(interpolator: Interpolator, start: Interpolator) -> None:
-    """Put the weights of a model into another of the same prior and solver, or into a chain's first.
-
-    Raises
-    ------
-    RecipeError
-        If they do not fit.
-    """
-    weights = start.model.state_dict()
-    model = interpolator.model
-    if isinstance(model.solver, Chain) and not isinstance(start.model.solver, Chain):
-        weights = {re.sub("^solver[.]", "solver.first.", name): value for name, value in weights.items()}
-        others = ("solver.cost.", "solver.second.")
-        weights |= {n: v for n, v in model.state_dict().items() if n.startswith(others)}
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise RecipeError(
-            "the model to start from has another prior or solver than the recipe; "
-            "compare them with da4dvar inspect"
-        ) from error
-
-
-def select(data: Any, ranges: Mapping[str, Any], where: str) -> Any:
-    """The part of a data set between two labels, or two positions where there are no labels.
-
-    Both ends belong to it.
-    """
-    for dim, ends in ranges.items():
-        if dim not in data.dims or not isinstance(ends, list) or len(ends) != 2:
-            raise RecipeError(
-                f"{where}: got {dim} = {ends!r}, expected [first, last] of one of "
-                f"{', '.join(map(str, data.dims))}"
-            )
-        if dim in data.coords:
-            data = data.sel({dim: slice(*ends)})
-        else:
-            data = data.isel({dim: slice(ends[0], ends[1] + 1)})
-        if data.sizes[dim] == 0:
-            raise DataError(f"{where}: nothing between {ends[0]} and {ends[1]} along {dim!r}")
-    return data

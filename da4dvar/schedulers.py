@@ -89,9 +89,11 @@ class InProcess:
     tiles: int = 1
 
     def within(self, memory: int, need: int) -> Self:
+        """The memory is its own; see :meth:`Scheduler.within`."""
         return replace(self, share=memory)
 
     def solved(self, model: Interpolator, job: Job, numbers: Sequence[Number], tell: Tell) -> Results:
+        """Every tile, in order; see :meth:`Scheduler.solved`."""
         for number in numbers:
             yield number, solve_tile(model, job, number, tell)
 
@@ -122,9 +124,11 @@ class Local:
 
     @property
     def tiles(self) -> int:
+        """A few for each worker, so that none waits long for the last."""
         return max(FEWEST, SHARE * self.workers)
 
     def within(self, memory: int, need: int) -> Self:
+        """Shares for the workers and for this process; see :meth:`Scheduler.within`."""
         # Libraries are loaded once by a process, whatever its threads.
         common = min(stream_plan.BASE, need - 1) if self.kind == "threads" else 0
         fit = (memory - common) // (need - common) - 1
@@ -140,6 +144,7 @@ class Local:
         return replace(self, workers=workers, share=common + (memory - common) // (workers + 1))
 
     def solved(self, model: Interpolator, job: Job, numbers: Sequence[Number], tell: Tell) -> Results:
+        """Every tile, by workers that end with the run; see :meth:`Scheduler.solved`."""
         from da4dvar.cluster import solved_by
         from da4dvar.local_cluster import local_cluster
 
@@ -168,9 +173,11 @@ class Remote:
 
     @property
     def tiles(self) -> int:
+        """A few for each worker, so that none waits long for the last."""
         return max(FEWEST, SHARE * self.workers)
 
     def within(self, memory: int, need: int) -> Self:
+        """The memory is that of each worker; see :meth:`Scheduler.within`."""
         with self._client() as client:
             workers = len(client.nthreads())
         if not workers:
@@ -182,6 +189,7 @@ class Remote:
         return replace(self, workers=workers, share=memory)
 
     def solved(self, model: Interpolator, job: Job, numbers: Sequence[Number], tell: Tell) -> Results:
+        """Every tile, by whoever is there; see :meth:`Scheduler.solved`."""
         from da4dvar.cluster import solved_by
 
         with self._client() as client:

@@ -43,7 +43,7 @@ def learn_scaling(model: Interpolator, ds: xr.Dataset, truth: xr.Dataset | None)
 
 
 def observed(model: Interpolator, ds: xr.Dataset) -> xr.DataArray:
-    """What is observed, normalised, dims (variable, *batch, *layout.dims): an entry for each sensor.
+    """What is observed, normalised, dims ``(variable, *batch, *layout.dims)``: an entry for each sensor.
 
     Every sensor is normalised by the scaling of the variable that it sees, so that H(x) = x means what it
     says. Without sensors, these are the variables themselves.

@@ -39,17 +39,21 @@ def lorenz96(
 ) -> xr.Dataset:
     """Series of the Lorenz-96 system, each from a start of its own on the attractor.
 
+    dxⱼ/dt = (xⱼ₊₁ − xⱼ₋₂) xⱼ₋₁ − xⱼ + F, Lorenz (1996), eq. (1). The defaults are the setting of the paper's
+    Table 2. Neither the state nor model time has a unit.
+
     Parameters
     ----------
     series, steps : int
         Independent series, and times of each.
     seed : int
+        Of starts, gaps and noise.
     components : int
         J, the length of the state.
     forcing : float
         F.
     step : float
-        Time between two states; integrated by RK4 at a tenth of it.
+        Model time between two states; integrated by RK4 at a tenth of it.
     every, number : int
         Every how many steps there are observations, the first included, and of how many
         components, drawn anew each time and for each series.
@@ -62,6 +66,12 @@ def lorenz96(
     -------
     Dataset
         ``x`` (truth) and ``x_observed`` (NaN where not observed), dims (series, time, component).
+
+    Raises
+    ------
+    DataError
+        If a number is not positive, more components are to be seen than there are, or the step is so long
+        that the system runs away.
 
     Examples
     --------
@@ -90,7 +100,39 @@ def lorenz63(
 ) -> xr.Dataset:
     """Series of the Lorenz-63 system; all three components are observed every few steps.
 
-    See :func:`lorenz96` for the parameters and the result.
+    dx/dt = σ(y − x), dy/dt = x(ρ − z) − y, dz/dt = xy − βz, Lorenz (1963), eqs. (25)-(27), with σ = 10,
+    ρ = 28 and β = 8/3. Neither the state nor model time has a unit.
+
+    Parameters
+    ----------
+    series, steps : int
+        Independent series, and times of each.
+    seed : int
+        Of starts, gaps and noise.
+    step : float
+        Model time between two states; integrated by RK4 at a tenth of it.
+    every : int
+        Every how many steps there are observations, the first included.
+    noise_variance : float
+        Variance of the observation error.
+    progress : callable, optional
+        Told how many steps of the integration are done, and of how many.
+
+    Returns
+    -------
+    Dataset
+        ``x`` (truth) and ``x_observed`` (NaN where not observed), dims (series, time, component).
+
+    Raises
+    ------
+    DataError
+        If a number is not positive, or the step is so long that the system runs away.
+
+    Examples
+    --------
+    >>> ds = lorenz63(series=1, steps=17, seed=1, step=0.05)
+    >>> int(ds.x_observed.count())  # three components at the times 0, 8 and 16
+    9
     """
     _check(series, steps, 3, step)
     generator = np.random.default_rng(seed)
@@ -116,13 +158,39 @@ def lorenz96_published(
 
     The series are pieces of one trajectory of 10,000 steps of 0.05, by an adaptive scheme of orders 5
     and 4 with a relative tolerance of 1e-3; they overlap, and the same components are observed in all.
-    See :func:`lorenz96` for the other parameters and the result.
 
     Parameters
     ----------
+    series, steps : int
+        Pieces, and times of each.
+    seed : int
+        Of pieces, gaps and noise; the trajectory is always the same.
     first, last : int
         The part of the trajectory that pieces are taken from: 0 to 7000 for training, 7500 to 10,000
         for test.
+    every, number : int
+        Every how many steps there are observations, the first included, and of how many components.
+    noise_variance : float
+        Variance of the observation error.
+    progress : callable, optional
+        Told how many steps of the integration are done, and of how many.
+
+    Returns
+    -------
+    Dataset
+        As of :func:`lorenz96`.
+
+    Raises
+    ------
+    DataError
+        If a number is not positive, or the pieces do not fit into their part of the trajectory.
+
+    Examples
+    --------
+    >>> lorenz96_published(steps=201, first=9900, last=10_000)
+    Traceback (most recent call last):
+    ...
+    da4dvar.errors.DataError: got pieces of 201 steps from 9900 to 10000, expected room for one ...
     """
     _check(series, steps, 40, 0.05)
     if not 0 <= first < last <= LENGTH or last - first < steps:
@@ -134,7 +202,8 @@ def lorenz96_published(
     def tendency(time: float, x: np.ndarray) -> np.ndarray:
         if progress is not None:
             progress(round(time / 0.05), round(times[-1] / 0.05))
-        return dynamics(torch.from_numpy(x)).numpy()
+        slope: np.ndarray = dynamics(torch.from_numpy(x)).numpy()
+        return slope
 
     start = 8.0 + np.random.default_rng(0).standard_normal(40)
     times = SPIN_UP_96 + 0.05 * np.arange(LENGTH)

@@ -27,12 +27,16 @@ class Living(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.bytes = self.peak = 0
-        self.known: dict[int, weakref.ref] = {}
+        self.known: dict[int, weakref.ref[torch.UntypedStorage]] = {}
 
     def __torch_dispatch__(
-        self, func: Callable, types: Sequence[type], args: tuple = (), kwargs: dict | None = None
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         out = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(out):
@@ -45,7 +49,7 @@ class Living(TorchDispatchMode):
         if pointer in self.known:
             return
 
-        def gone(_: weakref.ref) -> None:
+        def gone(_: weakref.ref[torch.UntypedStorage]) -> None:
             self.known.pop(pointer, None)
             self.bytes -= size
 
@@ -67,6 +71,7 @@ def window_bytes(solve: Solve, variables: int, shape: Sequence[int]) -> int:
         Of a window.
     """
     window = np.zeros((1, variables, *shape), dtype="float32")
-    with Living() as living:
+    living = Living()
+    with living:
         solve(window)
     return living.peak + 6 * window.nbytes

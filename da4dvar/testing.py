@@ -35,14 +35,47 @@ in_both_precisions = pytest.mark.parametrize("dtype", [torch.float32, torch.floa
 
 
 def seeded(make: Callable[[], Made], seed: int = 0) -> Made:
-    """What `make` makes, its weights drawn from `seed`; the global generator is left as it was."""
+    """What `make` makes, its weights drawn from `seed`; the global generator is left as it was.
+
+    Parameters
+    ----------
+    make : callable
+        Without arguments; it may draw from torch's global generator.
+    seed : int
+
+    Returns
+    -------
+    object
+        What `make` gives.
+
+    Examples
+    --------
+    >>> layers = [seeded(lambda: nn.Linear(1, 1)) for _ in range(2)]
+    >>> bool(layers[0].weight == layers[1].weight)
+    True
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return make()
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
-    """Standard normal numbers that are the same every time."""
+    """Standard normal numbers that are the same every time.
+
+    Parameters
+    ----------
+    *shape : int
+    seed : int
+
+    Returns
+    -------
+    Tensor
+
+    Examples
+    --------
+    >>> bool((normal(2, 3) == normal(2, 3)).all())
+    True
+    """
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
@@ -60,9 +93,19 @@ class PriorContract(ABC):
     Attributes
     ----------
     shape : tuple of int
-        (channel, *space) of a state that the prior takes.
+        ``(channel, *space)`` of a state that the prior takes.
     covariates : int
         Channels of the covariates that it takes.
+
+    Examples
+    --------
+    >>> from da4dvar.variational.priors.unet import UNet
+    >>> class TestMyPrior(PriorContract):
+    ...     shape = (2, 8, 9)
+    ...
+    ...     def make(self):
+    ...         return UNet(channels=2, boundary=("zero", "periodic"), width=3)
+    >>> TestMyPrior().test_keeps_nothing_between_calls()  # as pytest would, one of several
     """
 
     shape: ClassVar[tuple[int, ...]]
@@ -70,15 +113,26 @@ class PriorContract(ABC):
 
     @abstractmethod
     def make(self) -> nn.Module:
-        """A prior, with weights drawn anew if it has some."""
+        """A prior, with weights drawn anew if it has some.
+
+        Returns
+        -------
+        nn.Module
+        """
 
     def states(self) -> Tensor:
-        """States for the prior, shape (batch, *shape); a class may give others."""
+        """States for the prior; a class may give others.
+
+        Returns
+        -------
+        Tensor, shape ``(batch, *shape)``
+        """
         return normal(3, *self.shape)
 
     def estimate(self, prior: nn.Module, x: Tensor) -> Tensor:
         """Φ(x), or Φ(x, c), with the same c for every sample."""
-        return prior(x, given(self, x)) if self.covariates else prior(x)
+        estimate: Tensor = prior(x, given(self, x)) if self.covariates else prior(x)
+        return estimate
 
     @in_both_precisions
     def test_keeps_shape_and_dtype(self, dtype: torch.dtype) -> None:
@@ -119,13 +173,20 @@ class PriorContract(ABC):
 
 
 class Neighbour(nn.Module):
-    """Φ(x) = a x(one cell before), a learned: a small prior in any number of dimensions."""
+    """Φ(x) = a x(one cell before), a learned: a small prior in any number of dimensions.
+
+    Examples
+    --------
+    >>> Neighbour()(torch.tensor([[[1.0, 2.0]]]))
+    tensor([[[1.6000, 0.8000]]], grad_fn=<MulBackward0>)
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.a = nn.Parameter(torch.tensor(0.8))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Φ(x) of states ``(batch, channel, *space)``."""
         return self.a * torch.roll(x, 1, -1)
 
 
@@ -135,9 +196,19 @@ class SolverContract(ABC):
     Attributes
     ----------
     shape : tuple of int
-        (channel, *space) of a state that the solver takes.
+        ``(channel, *space)`` of a state that the solver takes.
     covariates : int
         Channels of the covariates that it takes.
+
+    Examples
+    --------
+    >>> from da4dvar.variational.solvers.fixed_point import FixedPoint
+    >>> class TestMySolver(SolverContract):
+    ...     shape = (2, 8)
+    ...
+    ...     def make(self):
+    ...         return FixedPoint(iterations=3)
+    >>> TestMySolver().test_nan_outside_the_domain_is_harmless()  # as pytest would, one of several
     """
 
     shape: ClassVar[tuple[int, ...]]
@@ -145,14 +216,30 @@ class SolverContract(ABC):
 
     @abstractmethod
     def make(self) -> Solver:
-        """A solver of two iterations or more, with weights drawn anew if it has some."""
+        """A solver of two iterations or more, with weights drawn anew if it has some.
+
+        Returns
+        -------
+        Solver
+        """
 
     def make_cost(self) -> VariationalCost:
-        """The cost to minimise; a class whose solver needs a prior of some kind gives another."""
+        """The cost to minimise; a class whose solver needs a prior of some kind gives another.
+
+        Returns
+        -------
+        VariationalCost
+        """
         return VariationalCost(Neighbour(), learn_weights=True)
 
     def problem(self) -> tuple[Tensor, Tensor, Tensor]:
-        """y, Ω and x(0): samples of several sizes, NaN outside Ω, the last without observation."""
+        """Samples of several sizes, NaN outside Ω, the last without observation.
+
+        Returns
+        -------
+        y, mask, x0 : Tensor, shape ``(batch, *shape)``
+            Ω is `mask`, of bool.
+        """
         sizes = torch.logspace(0, 1, 4).reshape(-1, *[1] * len(self.shape))
         mask = normal(4, *self.shape, seed=1) > 0
         mask[-1] = False
@@ -162,7 +249,8 @@ class SolverContract(ABC):
     def solve(self, y: Tensor, mask: Tensor, x0: Tensor, solver: Solver | None = None) -> Solution:
         """The solution, with gradients or without as the surroundings say."""
         solver, cost = solver or seeded(self.make), self.make_cost().to(x0.dtype)
-        return solver.to(x0.dtype)(cost.given(y, mask, given(self, x0)), x0)
+        found: Solution = solver.to(x0.dtype)(cost.given(y, mask, given(self, x0)), x0)
+        return found
 
     @in_both_precisions
     @torch.no_grad()

@@ -26,9 +26,9 @@ class Sums:
 
     Attributes
     ----------
-    total : array of float32, shape (variable, *cells of the tile)
+    total : array of float32, shape ``(variable, *cells of the tile)``
         Normalised.
-    terms : array of float32, shape (2, *windows of the tile)
+    terms : array of float32, shape ``(2, *windows of the tile)``
         NaN for a window of which nothing was known.
     """
 
@@ -121,7 +121,7 @@ def finish_region(
     model : Interpolator
     job : Job
     number : tuple of int
-    total : array of float32, shape (variable, *cells of the region)
+    total : array of float32, shape ``(variable, *cells of the region)``
         Summed over all tiles that add to it.
     solved : array of bool
         See :meth:`da4dvar.fields.tiles.Tiles.weight`.

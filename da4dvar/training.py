@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from typing import Any
 import pytorch_lightning as lightning
 import torch
 from dask.utils import parse_bytes
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.loggers import CSVLogger
-from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
@@ -23,6 +23,7 @@ from da4dvar.distributed import check_shares, kind_of_device, run_on
 from da4dvar.errors import RecipeError
 from da4dvar.fields.buffered import BufferedSamples
 from da4dvar.fields.samples import Samples
+from da4dvar.loss import reconstruction_loss
 from da4dvar.prior_training import learn_prior
 from da4dvar.quiet import quiet_lightning
 from da4dvar.variational.model import VariationalModel
@@ -43,7 +44,9 @@ class Training:
     rate : float
         The highest learning rate; it rises over `warmup` steps and falls as a cosine.
     warmup : int
+        Updates over which the rate rises.
     weight_decay : float
+        Of AdamW (Loshchilov and Hutter, 2019).
     clip : float
         Largest norm of the gradient of the loss.
     nu : (float, float, float)
@@ -70,8 +73,9 @@ class Training:
     draws : int
         How often the gaps are drawn for the whole data set, where a model has a first guess.
     seed : int
-    devices : str
-        "cpu", "cuda" or "auto".
+        Of samples, gaps and noise.
+    devices : {"auto", "cpu", "cuda"}
+        Where to train.
     precision : str
         As Lightning names it: "32-true", "bf16-mixed".
     checkpoint_iterations : bool
@@ -81,6 +85,16 @@ class Training:
         Memory for training data, as "2GiB": lazy data that are larger are read in blocks of consecutive
         times, from which samples are drawn, a buffer of blocks after the other. Everything is read if not
         given.
+
+    Raises
+    ------
+    RecipeError
+        If a number makes no sense.
+
+    Examples
+    --------
+    >>> Training(steps=2000, iterations=[5, 10, 15], buffer="2GiB").buffer_bytes
+    2147483648
     """
 
     steps: int = 1000
@@ -125,48 +139,14 @@ class Training:
             raise RecipeError(f"train: buffer is {self.buffer!r}, expected a size such as '2GiB'") from error
 
 
-def mean_over(values: Tensor, where: Tensor) -> Tensor:
-    """Mean of `values` over the cells of `where`, each sample by itself, shape (batch,)."""
-    count = where.flatten(1).sum(1).clamp(min=1)
-    return torch.where(where, values, 0.0).flatten(1).sum(1) / count
-
-
-def reconstruction_loss(
-    model: VariationalModel,
-    sample: dict[str, Tensor],
-    nu: Sequence[float],
-    observation_fit: float = 0.0,
-    recompute: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """ν₁ ‖x − x̂‖² + ν₂ ‖x − Φ(x)‖² + ν₃ ‖x̂ − Φ(x̂)‖², as means over cells. Paper, eq. (9).
-
-    The truth x counts where it is sought. The second term needs a truth that is known nearly
-    everywhere; a sample of which less than nine tenths are known does without. So does ‖H(x) − y‖² on Ω,
-    which `observation_fit` adds. With `recompute` the solver's iterations are run again for their gradients.
-
-    Returns
-    -------
-    loss : Tensor, scalar
-    error : Tensor, shape (batch,)
-        Mean square error of each sample.
-    """
-    covariates = sample.get("covariates")
-    solution = model(sample["y"], sample["mask"], sample["x0"], covariates=covariates, recompute=recompute)
-    sought, target = sample["sought"], sample["target"]
-    error = mean_over((solution.x - target).square(), sought)
-    everywhere = torch.ones_like(sought)
-    complete = (sought.flatten(1).float().mean(1) >= 0.9).to(error.dtype)
-    of_truth = complete * mean_over((target - model.cost.projected(target, covariates)).square(), sought)
-    of_estimate = mean_over((solution.x - model.cost.projected(solution.x, covariates)).square(), everywhere)
-    loss = nu[0] * error + nu[1] * of_truth + nu[2] * of_estimate
-    if observation_fit:
-        misfit = model.cost.observation(target) - sample["y"]
-        loss = loss + observation_fit * complete * mean_over(misfit.square(), sample["mask"])
-    return loss.mean(), error.detach()
-
-
 class EndToEnd(lightning.LightningModule):
-    """The training loop's view of a model: loss, score, rate and number of iterations."""
+    """The training loop's view of a model: loss, score, rate and number of iterations.
+
+    Parameters
+    ----------
+    model : VariationalModel
+    training : Training
+    """
 
     def __init__(self, model: VariationalModel, training: Training) -> None:
         super().__init__()
@@ -188,6 +168,7 @@ class EndToEnd(lightning.LightningModule):
         return plan.iterations[part]
 
     def training_step(self, sample: dict[str, Tensor], _: int) -> Tensor:
+        """The loss of eq. (9) for a batch, logged."""
         self.solver.iterations = self.iterations_at(self.global_step)
         plan = self.training_plan
         loss, error = reconstruction_loss(
@@ -204,12 +185,14 @@ class EndToEnd(lightning.LightningModule):
         return values if alone else self.trainer.strategy.reduce(values.clone(), reduce_op=how)
 
     def validation_step(self, sample: dict[str, Tensor], _: int) -> None:
+        """The squares of the errors of a batch, kept."""
         self.solver.iterations = self.final_iterations
         # Lightning turns gradients off here; the solver turns on the one it needs.
         error = reconstruction_loss(self.model, sample, (1.0, 0.0, 0.0))[1]
         self.squares.append(error)
 
     def on_validation_epoch_end(self) -> None:
+        """The score that the best checkpoint is chosen by, over all processes."""
         squares = torch.cat(self.squares)
         self.squares.clear()
         # Processes may have seen different numbers of samples: not the mean of their means.
@@ -219,6 +202,7 @@ class EndToEnd(lightning.LightningModule):
         self.log("validation_rmse", score, prog_bar=True)
 
     def configure_optimizers(self) -> Any:
+        """AdamW, with rates of their own for the prior and H, warmed up and lowered as a cosine."""
         plan = self.training_plan
         named = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
         own = {"cost.prior.": plan.prior_rate, "cost.observation.": plan.observation_rate}
@@ -253,7 +237,8 @@ def train(
     Parameters
     ----------
     model : VariationalModel
-    samples, validation : Samples
+    samples : Samples or BufferedSamples
+    validation : Samples
     training : Training
     folder : Path
         Where checkpoints and the log (``metrics.csv``) are kept.
@@ -274,6 +259,25 @@ def train(
     ------
     RecipeError
         If the solver, the prior or the number of devices do not go with the training.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> import numpy as np
+    >>> import xarray as xr
+    >>> from da4dvar.fields.gaps import Random
+    >>> from da4dvar.layout import Layout
+    >>> from da4dvar.variational.cost import VariationalCost
+    >>> from da4dvar.variational.priors.unet import UNet
+    >>> from da4dvar.variational.solvers.lstm import ConvLSTM
+    >>> wave = xr.DataArray(np.sin(np.arange(200.0) / 5)[None], dims=("variable", "time"))
+    >>> samples = Samples(wave, wave, Random(0.3), Layout(["x"], axes=["time"], window={"time": 16}))
+    >>> solver = ConvLSTM(1, ["zero"], width=4, iterations=3)
+    >>> model = VariationalModel(VariationalCost(UNet(1, ["zero"], width=4)), solver)
+    >>> with TemporaryDirectory() as folder:
+    ...     score = train(model, samples, samples, Training(steps=3, devices="cpu"), Path(folder))
+    >>> 0.1 < score < 2
+    True
     """
     check_shares(training.batch, training.validation_samples, devices)
     kind = kind_of_device(training.devices, devices) if devices > 1 else training.devices
@@ -332,7 +336,7 @@ def fit(
     interval = training.steps // max(1, round(training.steps / training.validate_every))
     best = ModelCheckpoint(folder, "best", monitor="validation_rmse", enable_version_counter=False)
     latest = ModelCheckpoint(folder, "last", enable_version_counter=False)
-    callbacks: list = [best, latest, *([TQDMProgressBar(refresh_rate=10)] if progress else [])]
+    shown = [TQDMProgressBar(refresh_rate=10)] if progress else []
     together = DDPStrategy(cluster_environment=LightningEnvironment(), find_unused_parameters=unused)
     # A resumed loop counts the batches it had before, but reads from the first: the samples move on.
     count = training.steps * training.batch
@@ -350,7 +354,7 @@ def fit(
             gradient_clip_val=training.clip,
             inference_mode=False,
             num_sanity_val_steps=0,
-            callbacks=callbacks,
+            callbacks=[best, latest, *shown],
             # A log of its own for what follows a restart: the logger would delete the earlier one.
             logger=CSVLogger(folder, "", f"from-step-{done}" if done else "", flush_logs_every_n_steps=10),
             log_every_n_steps=10,
@@ -384,7 +388,7 @@ def learned(solver: Solver) -> Solver:
     return solver
 
 
-def score_of(checkpoint: dict) -> float:
+def score_of(checkpoint: Mapping[str, Any]) -> float:
     """The validation score that a checkpoint was kept for."""
     scores = [state.get("best_model_score") for state in checkpoint["callbacks"].values()]
     return next((float(s) for s in scores if s is not None), math.nan)

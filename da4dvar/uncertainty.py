@@ -33,29 +33,65 @@ UNCALIBRATED = (
 class CalibratedEnsemble:
     """An ensemble, and for each variable what is to be made of its spread.
 
-    Attributes
+    Parameters
     ----------
     ensemble : Ensemble
+        To run.
     variables : mapping of str to Calibration
+        By the model's names.
+
+    Examples
+    --------
+    >>> from da4dvar import load
+    >>> known = load("oisst-tasman").calibration
+    >>> sorted(known.variables), known.ensemble.members
+    (['sst'], 8)
     """
 
     ensemble: Ensemble
     variables: Mapping[str, Calibration]
 
     def sigma(self, name: str, parts: ErrorParts) -> xr.DataArray:
-        """σ of a variable, lazy if what it is made of is."""
+        """σ of a variable, lazy if what it is made of is.
+
+        Parameters
+        ----------
+        name : str
+            The variable.
+        parts : ErrorParts
+            What is known of its errors.
+
+        Returns
+        -------
+        DataArray
+            In the units of the variable.
+        """
         spread = parts.spread[name]
         guess = parts.guess[name].fillna(0.0) if name in parts.guess else 0.0
         return self.variables[name].sigma(spread, guess, parts.distance[name])
 
     def to_dict(self) -> dict[str, Any]:
-        """For the header of a model file."""
+        """For the header of a model file.
+
+        Returns
+        -------
+        dict
+        """
         variables = {name: asdict(calibration) for name, calibration in self.variables.items()}
         return {"ensemble": asdict(self.ensemble), "variables": variables}
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any] | None) -> Self | None:
-        """The inverse of :meth:`to_dict`; none of none."""
+        """The inverse of :meth:`to_dict`; none of none.
+
+        Parameters
+        ----------
+        table : mapping or None
+
+        Returns
+        -------
+        CalibratedEnsemble or None
+        """
         if table is None:
             return None
         variables = {n: Calibration.from_dict(c) for n, c in table["variables"].items()}
@@ -124,6 +160,7 @@ def calibrate(
     Parameters
     ----------
     model : Interpolator
+        Left as it is.
     ds, truth : Dataset
         What is observed, of a time that is not that of the training, and the truth or some points of it.
     variable, mask, dim
@@ -132,6 +169,7 @@ def calibrate(
     ensemble : Ensemble
         Its members, and how they are disturbed.
     seed : int
+        Of what is withheld, and of the perturbations.
 
     Returns
     -------
@@ -142,6 +180,16 @@ def calibrate(
     ------
     DataError
         If the data do not fit, or fewer than 50 cells are known but not observed.
+
+    Examples
+    --------
+    >>> from da4dvar import load
+    >>> from da4dvar.simulate import lorenz96
+    >>> twin = lorenz96(series=1, steps=16, seed=3)
+    >>> seen = twin[["x_observed"]].rename(x_observed="x")
+    >>> found = calibrate(load("lorenz96"), seen, twin[["x"]], ensemble=Ensemble(members=2))
+    >>> found.variables["x"].points  # 16 times of 40 components, without 4 times of 20
+    560
     """
     names = {m: u for m, u in (variable or {}).items() if u in truth.variables and m not in truth.variables}
     observed = model.conform(ds.load(), variable=variable, mask=mask, dim=dim)

@@ -19,7 +19,7 @@ LEVELS = (0.5, 0.9)
 class UncertaintyScore:
     """What error bars are worth on some points.
 
-    Attributes
+    Parameters
     ----------
     points : int
         Those where there is an estimate and a standard error.
@@ -29,6 +29,12 @@ class UncertaintyScore:
         The part of the truths in the interval of each level: the method's own interval, or that of N(x̂, σ²).
     spread_skill : float
         √ mean σ² / RMSE; 1 for honest error bars.
+
+    Examples
+    --------
+    >>> score = UncertaintyScore(points=1000, crps=0.2, covered={0.9: 0.72}, spread_skill=0.6)
+    >>> score.covered[0.9] < 0.9  # the error bars are too narrow
+    True
     """
 
     points: int
@@ -47,11 +53,17 @@ def uncertainty_score(
     filled : Dataset
         Of :meth:`da4dvar.Interpolator.interpolate` with an ensemble, or of a baseline with an error variance.
     name : str
+        The variable.
     truth : DataArray
-        On the same cells.
+        On the same cells, in the same units.
     here : array of bool
         The points to count, with the dimensions of `truth`.
     levels : sequence of float
+        Of the intervals to look at, each between 0 and 1.
+
+    Returns
+    -------
+    UncertaintyScore or None
 
     Examples
     --------

@@ -12,6 +12,7 @@ extensions = [
     "sphinx.ext.viewcode",
 ]
 napoleon_google_docstring = False
+napoleon_use_ivar = True
 autodoc_typehints = "none"
 exclude_patterns = ["_build"]
 html_theme = "furo"

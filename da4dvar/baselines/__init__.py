@@ -8,8 +8,35 @@ import xarray as xr
 
 
 class Baseline(Protocol):
-    """A classical method, whose settings are those it was made with."""
+    """A classical method, whose settings are those it was made with: any object with this one method.
+
+    Examples
+    --------
+    >>> class Mean:
+    ...     def interpolate(self, ds):
+    ...         return ds.fillna(ds.mean())
+    >>> method: Baseline = Mean()
+    >>> method.interpolate(xr.Dataset({"t2m": ("time", [1.0, float("nan"), 3.0])}))["t2m"].values
+    array([1., 2., 3.])
+    """
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
-        """Every variable of `ds`, with its gaps filled."""
+        """Every variable of `ds`, with its gaps filled.
+
+        Parameters
+        ----------
+        ds : Dataset
+            NaN in the gaps. If it is chunked, so is the result.
+
+        Returns
+        -------
+        Dataset
+            With the dimensions, coordinates, attributes and types of `ds`; beside a variable its standard
+            error ``<name>_std``, in its units, by a method that states one.
+
+        Raises
+        ------
+        DataError
+            If the method cannot fill such data.
+        """
         ...

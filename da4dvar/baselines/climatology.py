@@ -23,6 +23,14 @@ class Climatology:
         Harmonics of the year.
     history : Dataset, optional
         Other years of the same variables, to take the climatology from; `ds` itself if not given.
+
+    Examples
+    --------
+    >>> y = xr.Dataset({"t2m": (("time", "station"), [[1.0, 5.0], [float("nan"), 5.0], [3.0, 8.0]])})
+    >>> Climatology().interpolate(y)["t2m"].values  # without dates: the mean of each cell
+    array([[2., 6.],
+           [2., 6.],
+           [2., 6.]])
     """
 
     def __init__(self, time: str = "time", harmonics: int = 3, history: xr.Dataset | None = None) -> None:
@@ -30,6 +38,16 @@ class Climatology:
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
         """Every variable of `ds` replaced by its climatology, observed cells too.
+
+        Parameters
+        ----------
+        ds : Dataset
+            NaN in the gaps.
+
+        Returns
+        -------
+        Dataset
+            With the labels of `ds`.
 
         Raises
         ------

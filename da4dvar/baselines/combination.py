@@ -21,6 +21,7 @@ class Combination:
     Parameters
     ----------
     methods : sequence of Baseline
+        Whose estimates are averaged.
     weights : sequence of float, optional
         w, above 0; all alike if not given.
 
@@ -48,6 +49,16 @@ class Combination:
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
         """Every variable of `ds`, with its gaps filled.
+
+        Parameters
+        ----------
+        ds : Dataset
+            NaN in the gaps.
+
+        Returns
+        -------
+        Dataset
+            With the labels of `ds`; with ``<name>_std`` if a method states one.
 
         Raises
         ------

@@ -18,7 +18,7 @@ from da4dvar.errors import DataError
 class Gaussian:
     """C(d, τ) = s² exp(−½ (d²/L² + τ²/T²)) between values; ε² more for an observation with itself.
 
-    Attributes
+    Parameters
     ----------
     variance : float
         s², in squared units of the variable.
@@ -41,7 +41,18 @@ class Gaussian:
     nugget: float
 
     def __call__(self, distance: np.ndarray | float, lag: np.ndarray | float) -> np.ndarray:
-        """C at distances `distance` and lags `lag`, without the nugget."""
+        """C at distances `distance` and lags `lag`, without the nugget.
+
+        Parameters
+        ----------
+        distance, lag : array or float
+            d and τ, in the units of L and T.
+
+        Returns
+        -------
+        array
+            In squared units of the variable.
+        """
         scaled = np.square(np.divide(distance, self.length)) + np.square(np.divide(lag, self.duration))
         return self.variance * np.exp(-0.5 * scaled)
 
@@ -70,12 +81,17 @@ def fit_covariance(
     position : array, shape (cell, axis)
         Cartesian coordinates; no axis at all for a series.
     time : array, shape (time,)
+        In the units that T is to have.
     length, duration, nugget : float, optional
         L, T and ε² where they are known.
     pairs : int
         How many pairs to draw, about.
     seed : int
         Of the draw.
+
+    Returns
+    -------
+    Gaussian
 
     Raises
     ------
@@ -159,7 +175,8 @@ def classes(points: np.ndarray) -> np.ndarray:
     distinct = np.unique(points, axis=0)
     spacing = float(np.median(cKDTree(distinct).query(distinct, 2)[0][:, 1]))
     steps = max(1, int(np.ceil(2 * np.log2(extent / spacing))))
-    return spacing / 2 * np.sqrt(2) ** np.arange(steps + 1)
+    edges: np.ndarray = spacing / 2 * np.sqrt(2) ** np.arange(steps + 1)
+    return edges
 
 
 def correlogram(

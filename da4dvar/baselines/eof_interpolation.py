@@ -118,6 +118,11 @@ class EofInterpolation:
     seed : int
         Of the randomised decompositions and the hidden values.
 
+    Raises
+    ------
+    DataError
+        If a number is out of its range.
+
     Notes
     -----
     Without a history, or with a gappy one, EOFs and variances are those of a filled field, which varies
@@ -154,6 +159,16 @@ class EofInterpolation:
 
         A cell that neither the data nor the history has observed stays NaN; one that only the data
         have, if there is a history, stays as it is.
+
+        Parameters
+        ----------
+        ds : Dataset
+            NaN in the gaps.
+
+        Returns
+        -------
+        Dataset
+            With the labels of `ds`; ``<name>_std`` in the units of the variable.
 
         Raises
         ------

@@ -53,6 +53,11 @@ class EofIteration:
     seed : int
         Of the values that are kept out and of the randomised decompositions.
 
+    Raises
+    ------
+    DataError
+        If a number is out of its range.
+
     Examples
     --------
     >>> wave = np.outer(np.sin(np.arange(40.0)), np.arange(12.0) - 5.5)
@@ -82,6 +87,16 @@ class EofIteration:
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
         """Every real variable of `ds`, with its gaps filled.
+
+        Parameters
+        ----------
+        ds : Dataset
+            NaN in the gaps.
+
+        Returns
+        -------
+        Dataset
+            With the labels of `ds`.
 
         Raises
         ------

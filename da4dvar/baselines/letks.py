@@ -29,18 +29,25 @@ class LETKS:
         Model time from one time of the data to the next: one step of RK4.
     observation_error : float
         σ, the standard deviation of the observation error, in the units of the state.
-    members, lag : int
-        m, the size of the ensemble, and the steps that an observation is carried back; 0 is the filter.
+    members : int
+        m, the size of the ensemble.
     inflation : float
         What the spread X′ is multiplied by before an analysis; no unit.
     radius : float
         Half-width of ρ, in components on a circle: it is 0 from twice as far; ``inf`` for ρ = 1.
+    lag : int
+        Steps that an observation is carried back; 0 is the filter.
     dim, time : str
         The dimensions of the components and of time; all others are independent series.
     mean, std : float
         Of the normal draws that the ensemble starts from, in the units of the state.
     spin_up, seed : int
         Steps from the draws to the first time, 0 if they would collapse; the seed of all series' draws.
+
+    Raises
+    ------
+    DataError
+        If a number is out of its range.
 
     Examples
     --------
@@ -72,6 +79,16 @@ class LETKS:
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
         """Every real variable of `ds` replaced by its analysis, observed cells too.
+
+        Parameters
+        ----------
+        ds : Dataset
+            NaN in the gaps.
+
+        Returns
+        -------
+        Dataset
+            With the labels of `ds`.
 
         Raises
         ------
@@ -127,7 +144,8 @@ class LETKS:
         b = v.swapaxes(-1, -2) @ s
         # With b = Vᵀ S and r² = 1 + λ, T = I − bᵀ (r + r²)⁻¹ b: nothing is divided by a λ that may be 0.
         gain = b / (r + r**2) - (v.swapaxes(-1, -2) @ d[..., None]) / r**2
-        return window @ (np.eye(self.members) - b.swapaxes(-1, -2) @ gain)
+        analysed: np.ndarray = window @ (np.eye(self.members) - b.swapaxes(-1, -2) @ gain)
+        return analysed
 
     def _forecast(self, x: np.ndarray, steps: int) -> np.ndarray:
         f, h, x = self.dynamics, self.step, x.swapaxes(1, 2)
@@ -147,4 +165,5 @@ def _taper(n: int, radius: float) -> np.ndarray:
     near = 1 + z**2 * (-5 / 3 + z * (5 / 8 + z * (1 / 2 - z / 4)))
     z = z.clip(1, 2)
     far = 4 - 2 / (3 * z) + z * (-5 + z * (5 / 3 + z * (5 / 8 + z * (-1 / 2 + z / 12))))
-    return np.where(z > 1, far.clip(0), near)
+    taper: np.ndarray = np.where(z > 1, far.clip(0), near)
+    return taper

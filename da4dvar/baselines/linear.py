@@ -33,6 +33,16 @@ class Linear:
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
         """Every variable of `ds`, with its gaps filled.
 
+        Parameters
+        ----------
+        ds : Dataset
+            NaN in the gaps.
+
+        Returns
+        -------
+        Dataset
+            With the labels of `ds`.
+
         Raises
         ------
         DataError

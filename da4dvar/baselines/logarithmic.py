@@ -22,10 +22,16 @@ class Logarithmic:
     Parameters
     ----------
     method : Baseline
+        What is used on the logarithm.
     offset : float
         c, in the units of the variable: about the size of the values that are small.
     variables : sequence of str, optional
         Those to take the logarithm of; the method fills the others as they are. All if not given.
+
+    Raises
+    ------
+    ValueError
+        If the offset is below 0.
 
     Examples
     --------
@@ -42,6 +48,16 @@ class Logarithmic:
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
         """Every variable of `ds`, with its gaps filled.
+
+        Parameters
+        ----------
+        ds : Dataset
+            NaN in the gaps.
+
+        Returns
+        -------
+        Dataset
+            With the labels of `ds`; with ``<name>_std``, in its units, if the method states one.
 
         Raises
         ------

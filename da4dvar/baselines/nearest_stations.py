@@ -96,6 +96,11 @@ class NearestStations:
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
         """Every real variable of `ds`, with its gaps filled, and its standard error beside it.
 
+        Parameters
+        ----------
+        ds : Dataset
+            NaN in the gaps.
+
         Returns
         -------
         Dataset
@@ -192,7 +197,8 @@ def _pairwise(z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _mixed(own: np.ndarray, count: np.ndarray, other: np.ndarray) -> np.ndarray:
     part = np.minimum(1, count / ENOUGH)
-    return part * own + (1 - part) * other
+    mixed: np.ndarray = part * own + (1 - part) * other
+    return mixed
 
 
 def _correlations(z: np.ndarray, distance: np.ndarray) -> np.ndarray:
@@ -268,7 +274,8 @@ def _variance_of(sample: np.ndarray, last: int) -> np.ndarray:
     """The variance of the last column over the times that it shares with each other one."""
     seen = np.isfinite(sample[:, :last]).astype(float)
     y, count = sample[:, last], np.maximum(1, seen.sum(0))
-    return y**2 @ seen / count - (y @ seen / count) ** 2
+    variance: np.ndarray = y**2 @ seen / count - (y @ seen / count) ** 2
+    return variance
 
 
 def _positive(covariance: np.ndarray) -> np.ndarray:
@@ -277,7 +284,7 @@ def _positive(covariance: np.ndarray) -> np.ndarray:
     values, vectors = np.linalg.eigh(covariance / np.outer(spread, spread))
     if values[0] > -1e-9:
         return covariance
-    mended = (vectors * values.clip(0)) @ vectors.T
+    mended: np.ndarray = (vectors * values.clip(0)) @ vectors.T
     back = spread / np.sqrt(np.diag(mended).clip(1e-12))
     return mended * np.outer(back, back)
 

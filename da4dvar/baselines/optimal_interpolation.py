@@ -98,6 +98,16 @@ class OptimalInterpolation:
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
         """Every real variable of `ds` replaced by its analysis, and its standard error beside it.
 
+        Parameters
+        ----------
+        ds : Dataset
+            NaN in the gaps.
+
+        Returns
+        -------
+        Dataset
+            With the labels of `ds`; ``<name>_std`` in the units of the variable.
+
         Raises
         ------
         DataError
@@ -232,6 +242,7 @@ def spatial(array: xr.DataArray, others: Sequence[str]) -> list[str]:
 
 def degrees(array: xr.DataArray, role: str) -> xr.DataArray | None:
     """The latitude (Y) or longitude (X) of an array, wherever it runs along."""
+    coordinate: xr.DataArray
     for name, coordinate in array.coords.items():
         attrs = coordinate.attrs
         says = {

@@ -43,6 +43,7 @@ class SparseCoding:
     images : int
         Of the history, the most that D is learned from, drawn at random.
     seed : int
+        Of the choice of images and of the learning.
 
     Raises
     ------
@@ -123,6 +124,16 @@ class SparseCoding:
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
         """Every variable of `ds` as decoded; an image without observation stays NaN.
 
+        Parameters
+        ----------
+        ds : Dataset
+            NaN in the gaps.
+
+        Returns
+        -------
+        Dataset
+            With the labels of `ds`.
+
         Raises
         ------
         DataError
@@ -135,7 +146,23 @@ class SparseCoding:
         return decoded
 
     def projected(self, ds: xr.Dataset) -> xr.Dataset:
-        """The same, and decoded where it was observed as well: of complete images Φ(x) = μ + D z(x)."""
+        """The same, and decoded where it was observed as well: of complete images Φ(x) = μ + D z(x).
+
+        Parameters
+        ----------
+        ds : Dataset
+            NaN in the gaps, or complete.
+
+        Returns
+        -------
+        Dataset
+            With the labels of `ds`.
+
+        Raises
+        ------
+        DataError
+            If there is no history of a variable, or it has other cells.
+        """
         out = ds.copy()
         for name, array in ds.data_vars.items():
             if array.dtype.kind != "f":
@@ -166,7 +193,7 @@ class SparseCoding:
         return out
 
     def _decoded(self, values: np.ndarray, name: str) -> np.ndarray:
-        """Images, shape (..., *dims), coded and decoded in turn."""
+        """Images, shape ``(..., *dims)``, coded and decoded in turn."""
         mean, dictionary = self.dictionaries[name]
         y = values.reshape(-1, mean.size).astype("float64") - mean
         seen = np.isfinite(y)
@@ -185,11 +212,14 @@ class SparseCoding:
         from sklearn.decomposition import sparse_encode
         from sklearn.exceptions import ConvergenceWarning
 
+        codes: np.ndarray
         if self.coding == "omp":
-            return sparse_encode(x, dictionary, algorithm="omp", n_nonzero_coefs=self.sparsity)
+            codes = sparse_encode(x, dictionary, algorithm="omp", n_nonzero_coefs=self.sparsity)
+            return codes
         with warnings.catch_warnings():
             # The next turn goes on from here.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            return sparse_encode(
+            codes = sparse_encode(
                 x, dictionary, algorithm="lasso_cd", alpha=self.alpha, init=before, max_iter=200
             )
+        return codes

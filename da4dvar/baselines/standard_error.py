@@ -38,7 +38,7 @@ def solved_together(
     Parameters
     ----------
     fill : callable
-        From values, shape (..., *core), to the estimate and its standard error, of the same shape and type.
+        From values, shape ``(..., *core)``, to the estimate and its standard error, each like them.
     array : DataArray
     core : list of str
         What `fill` sees whole.

@@ -37,6 +37,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but resu
 
 
 def version(asked: bool) -> None:
+    """The version, if it is `asked` for."""
     if asked:
         typer.echo(da4dvar.__version__)
         raise typer.Exit

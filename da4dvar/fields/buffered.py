@@ -23,7 +23,7 @@ class BufferedSamples:
     is drawn anywhere in the n blocks of its round. What a sample is follows from its number and the seed
     alone: a training that is resumed, or shared among processes, reads the same.
 
-    Attributes
+    Parameters
     ----------
     read : callable
         From a slice of times to the samples in it.
@@ -36,6 +36,20 @@ class BufferedSamples:
     blocks : int
         n: blocks to a buffer.
     seed : int
+        Of the order of the blocks.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> from da4dvar.layout import Layout
+    >>> x = xr.DataArray(np.arange(100.0)[None], dims=("variable", "time"))
+    >>> layout = Layout(["x"], axes=["time"], window={"time": 5})
+    >>> def read(times):  # from a file, in earnest
+    ...     part = x.isel(time=times)
+    ...     return Samples(part, part, None, layout)
+    >>> samples = BufferedSamples(read, times=100, window=5, starts=20, blocks=2, seed=0)
+    >>> samples.slice_of(1), samples.draw(0, np.random.default_rng(0))["y"].shape
+    (slice(20, 44, None), (1, 5))
     """
 
     read: Callable[[slice], Samples]
@@ -49,6 +63,17 @@ class BufferedSamples:
     def draw(self, number: int, generator: np.random.Generator) -> Sample:
         """The sample of a number; see :meth:`da4dvar.fields.samples.Samples.draw`.
 
+        Parameters
+        ----------
+        number : int
+            Of the sample, in the training.
+        generator : numpy.random.Generator
+            What chance is taken from.
+
+        Returns
+        -------
+        dict of str to array
+
         Raises
         ------
         DataError
@@ -61,7 +86,8 @@ class BufferedSamples:
             self._held = (chosen, [self.read(self.slice_of(block)) for block in chosen])
         weights = np.array([len(range(*self.slice_of(b).indices(self.times))) for b in chosen], "float64")
         weights -= self.window - 1
-        order = generator.choice(len(chosen), len(chosen), replace=False, p=weights / weights.sum())
+        drawn = generator.choice(len(chosen), len(chosen), replace=False, p=weights / weights.sum())
+        order = [int(k) for k in drawn]
         for k in order[:-1]:
             try:
                 return self._held[1][k].draw(generator)
@@ -70,14 +96,34 @@ class BufferedSamples:
         return self._held[1][order[-1]].draw(generator)
 
     def blocks_at(self, number: int) -> tuple[int, ...]:
-        """The blocks in the buffer from which a sample is drawn, in their order on the disk."""
+        """The blocks in the buffer from which a sample is drawn, in their order on the disk.
+
+        Parameters
+        ----------
+        number : int
+            Of the sample.
+
+        Returns
+        -------
+        tuple of int
+        """
         count = -(-(self.times - self.window + 1) // self.starts)
         epoch, part = divmod(number // (self.blocks * self.starts), -(-count // self.blocks))
         order = np.random.default_rng([self.seed, epoch, 5]).permutation(count)
         return tuple(sorted(map(int, order[part * self.blocks : (part + 1) * self.blocks])))
 
     def slice_of(self, block: int) -> slice:
-        """The times of a block."""
+        """The times of a block.
+
+        Parameters
+        ----------
+        block : int
+
+        Returns
+        -------
+        slice
+            With those that its windows reach into of the next.
+        """
         first = block * self.starts
         return slice(first, min(first + self.starts + self.window - 1, self.times))
 
@@ -93,6 +139,11 @@ def block_sizes(buffer: int, of_a_time: int, window: int) -> tuple[int, int]:
         Bytes that a time takes in the buffer.
     window : int
         Times of a window.
+
+    Returns
+    -------
+    starts, blocks : int
+        s and n.
 
     Raises
     ------

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
+import xarray as xr
 from scipy.optimize import minimize
 from scipy.special import ndtr, ndtri
 
@@ -15,6 +16,7 @@ from da4dvar.errors import DataError
 LEVELS = (*(round(0.05 * k, 2) for k in range(1, 20)), 0.98, 0.99)
 ONE_SIGMA = float(2 * ndtr(1) - 1)
 FEWEST = 50
+Field = TypeVar("Field", np.ndarray, xr.DataArray)
 MOST = 200_000
 
 
@@ -29,7 +31,7 @@ class Calibration:
     al., 2018, "Distribution-free predictive inference for regression"). New points are then covered with
     probability p or more, as far as they are to the hidden ones as these are to each other.
 
-    Attributes
+    Parameters
     ----------
     floor : float
         a, in the units of the variable.
@@ -43,6 +45,12 @@ class Calibration:
         p, increasing, and q_p.
     points : int
         How many errors it was learned from.
+
+    Examples
+    --------
+    >>> known = Calibration(0.3, 2.0, 0.0, 0.0, 0.0, levels=(0.5, 0.9), factors=(0.7, 1.8), points=1000)
+    >>> float(known.sigma(np.array(0.2), 0.0, np.array(0.0))), round(known.factor(0.9), 1)  # √(0.3² + 0.4²)
+    (0.5, 1.8)
     """
 
     floor: float
@@ -72,6 +80,10 @@ class Calibration:
             g, in the same units; zero or NaN where there is none.
         distance : array, optional
             r, in cells.
+
+        Returns
+        -------
+        Calibration
 
         Raises
         ------
@@ -103,13 +115,36 @@ class Calibration:
         factors = tuple(float(scores[ranks[p] - 1]) for p in levels)
         return replace(bare, levels=levels, factors=factors)
 
-    def sigma(self, spread: Any, guess: Any, distance: Any) -> Any:
-        """√(a² + b² s² + c² g² + d² r), for arrays of any kind."""
+    def sigma(self, spread: Field, guess: Field | float, distance: Field) -> Field:
+        """√(a² + b² s² + c² g² + d² r), for arrays of any kind.
+
+        Parameters
+        ----------
+        spread, guess : array, DataArray or float
+            s and g, in the units of the variable.
+        distance : array or DataArray
+            r, in cells.
+
+        Returns
+        -------
+        array or DataArray
+            σ, in the units of the variable.
+        """
         spreads = (self.spread * spread) ** 2 + (self.guess * guess) ** 2
         return (self.floor**2 + spreads + self.distance**2 * distance.clip(max=self.reach)) ** 0.5
 
     def factor(self, level: float) -> float:
         """q_p; between two levels q_p / Φ⁻¹((1 + p)/2) is linear in p.
+
+        Parameters
+        ----------
+        level : float
+            p, between 0 and 1.
+
+        Returns
+        -------
+        float
+            Without unit.
 
         Raises
         ------
@@ -126,7 +161,16 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> Self:
-        """The inverse of ``dataclasses.asdict``, from JSON as well."""
+        """The inverse of ``dataclasses.asdict``, from JSON as well.
+
+        Parameters
+        ----------
+        table : mapping
+
+        Returns
+        -------
+        Calibration
+        """
         levels, factors = (tuple(map(float, table[k])) for k in ("levels", "factors"))
         numbers = {k: v for k, v in table.items() if k not in ("levels", "factors")}
         return cls(levels=levels, factors=factors, **numbers)

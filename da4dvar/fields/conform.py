@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -36,7 +37,7 @@ class Conformed:
     data: xr.Dataset
     sources: dict[str, xr.DataArray]
     dims: dict[str, str]
-    attrs: dict = field(default_factory=dict)
+    attrs: dict[Hashable, Any] = field(default_factory=dict)
     flipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 

@@ -79,7 +79,23 @@ class Covariates:
         return bool(self.names or self.derived)
 
     def fit(self, ds: xr.Dataset) -> Covariates:
-        """Learn the means and standard deviations."""
+        """Learn the means and standard deviations.
+
+        Parameters
+        ----------
+        ds : Dataset
+            With the covariates.
+
+        Returns
+        -------
+        Covariates
+            Itself.
+
+        Raises
+        ------
+        DataError
+            As :meth:`normalised`; or if one does not vary.
+        """
         fields = self._fields(ds)
         scaled = [str(n) for n in fields if not str(n).startswith(CIRCLES)]
         self.scaling.fit(fields, scaled, self.layout.dims)
@@ -87,6 +103,16 @@ class Covariates:
 
     def normalised(self, ds: xr.Dataset) -> xr.Dataset:
         """The covariates of a data set, normalised, each with the dimensions that it has.
+
+        Parameters
+        ----------
+        ds : Dataset
+            With the covariates.
+
+        Returns
+        -------
+        Dataset
+            Without unit.
 
         Raises
         ------
@@ -97,17 +123,39 @@ class Covariates:
         return self.scaling.normalise(self._fields(ds)).astype("float32")
 
     def channels(self, ds: xr.Dataset, sizes: Mapping[str, int]) -> int:
-        """Channels of a tensor of the covariates: those without a folded dimension have one alone."""
+        """Channels of a tensor of the covariates: those without a folded dimension have one alone.
+
+        Parameters
+        ----------
+        ds : Dataset
+            With the covariates.
+        sizes : mapping of str to int
+            Of the folded dimensions that are taken whole.
+
+        Returns
+        -------
+        int
+        """
         lengths = {d: self.layout.window.get(d, sizes.get(d, 1)) for d in self.layout.channels}
         fields = self._fields(ds, checked=False).values()
         return sum(math.prod(lengths.get(str(d), 1) for d in field.dims) for field in fields)
 
     def arrays(self) -> Arrays:
-        """Means and standard deviations, for a model file."""
+        """Means and standard deviations, for a model file.
+
+        Returns
+        -------
+        dict of str to array
+        """
         return self.scaling.arrays()
 
     def load(self, arrays: Arrays) -> None:
-        """The inverse of :meth:`arrays`."""
+        """The inverse of :meth:`arrays`.
+
+        Parameters
+        ----------
+        arrays : dict of str to array
+        """
         self.scaling.load(arrays)
 
     def _fields(self, ds: xr.Dataset, checked: bool = True) -> xr.Dataset:
@@ -148,7 +196,7 @@ def beside(y: xr.DataArray, covariates: xr.Dataset, short: Mapping[str, tuple[in
 
     Parameters
     ----------
-    y : DataArray, dims (variable, *batch, *layout.dims)
+    y : DataArray, dims ``(variable, *batch, *layout.dims)``
         Lengthened by `short` already; the covariates go on there as they end.
     covariates : Dataset
     short : mapping of str to (int, int)
@@ -169,11 +217,11 @@ def beside(y: xr.DataArray, covariates: xr.Dataset, short: Mapping[str, tuple[in
 
 
 def fold(window: Sequence[np.ndarray], own: Sequence[Collection[str]], layout: Layout) -> np.ndarray:
-    """Windows of covariates as channels, shape (channel, *axes).
+    """Windows of covariates as channels, shape ``(channel, *axes)``.
 
     Parameters
     ----------
-    window : sequence of array, each of shape (*layout.dims)
+    window : sequence of array, each of shape ``(*layout.dims)``
     own : sequence of collections of str
         The dimensions of each covariate: a folded one that it lacks gives no channels.
     layout : Layout

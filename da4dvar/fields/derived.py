@@ -78,9 +78,16 @@ def derived(ds: xr.Dataset, names: Sequence[str], time: str) -> xr.Dataset:
     Parameters
     ----------
     ds : Dataset
+        With dates along `time`, or coordinates of place.
     names : sequence of {"day_of_year", "hour_of_day", "latitude", "longitude"}
+        What to take from them.
     time : str
         The dimension of time.
+
+    Returns
+    -------
+    Dataset
+        Sine and cosine of what goes round, as ``<name>_sin`` and ``<name>_cos``; the latitude in degrees.
 
     Raises
     ------

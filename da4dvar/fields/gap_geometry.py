@@ -42,7 +42,7 @@ def gap_length(observed: xr.DataArray, time: str = "time") -> xr.DataArray:
     _check(observed, (time,))
     if observed.chunks is not None:
         observed = observed.chunk({time: -1})
-    out = xr.apply_ufunc(
+    out: xr.DataArray = xr.apply_ufunc(
         _runs,
         observed,
         kwargs={"axis": observed.get_axis_num(time)},
@@ -93,7 +93,7 @@ def distance_to_observation(
             )
     if observed.chunks is not None:
         observed = observed.chunk(dict.fromkeys(dims, -1))
-    out = xr.apply_ufunc(
+    out: xr.DataArray = xr.apply_ufunc(
         _distances,
         observed,
         kwargs={"sampling": [float(sizes.get(d, 1)) for d in dims]},

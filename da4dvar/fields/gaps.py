@@ -6,7 +6,7 @@ with an axis for each entry of ``sizes``, in that order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -17,10 +17,39 @@ from da4dvar.layout import Layout
 
 
 class GapPattern(Protocol):
-    """What draws the observed cells of a field."""
+    """What draws the observed cells of a field: any object with this one method.
+
+    Examples
+    --------
+    >>> class EveryOther:
+    ...     def draw(self, generator, sizes):
+    ...         return np.indices(tuple(sizes.values())).sum(0) % 2 == 0
+    >>> pattern: GapPattern = EveryOther()
+    >>> pattern.draw(np.random.default_rng(0), {"lat": 2, "lon": 3})
+    array([[ True, False,  True],
+           [False,  True, False]])
+    """
 
     def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
-        """Observed cells, an axis for each of `sizes`."""
+        """Observed cells, an axis for each of `sizes`.
+
+        Parameters
+        ----------
+        generator : numpy.random.Generator
+            What chance is taken from.
+        sizes : mapping of str to int
+            Cells along each dimension, in the order of the axes.
+
+        Returns
+        -------
+        array of bool
+            True where observed.
+
+        Raises
+        ------
+        RecipeError
+            If a dimension is missing that the pattern needs, or is too short for it.
+        """
         ...
 
 
@@ -44,6 +73,17 @@ class Random:
     ----------
     fraction : float
         Part of the cells that is observed.
+
+    Raises
+    ------
+    RecipeError
+        If the fraction is not above 0 and up to 1.
+
+    Examples
+    --------
+    >>> observed = Random(0.3).draw(np.random.default_rng(0), {"lat": 100, "lon": 100})
+    >>> float(observed.mean().round(2))
+    0.3
     """
 
     def __init__(self, fraction: float) -> None:
@@ -51,6 +91,7 @@ class Random:
         self.fraction = fraction
 
     def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
+        """Observed cells; see :meth:`GapPattern.draw`."""
         return generator.random(tuple(sizes.values())) < self.fraction
 
 
@@ -63,6 +104,17 @@ class Blocks:
         Part of the cells that is observed, reached within one block.
     size : mapping of str to int
         Cells of a block along a dimension; a dimension without one is hidden whole.
+
+    Raises
+    ------
+    RecipeError
+        If the fraction is not above 0 and up to 1, or a block has no cells.
+
+    Examples
+    --------
+    >>> observed = Blocks(0.8, {"lat": 5}).draw(np.random.default_rng(0), {"lat": 50, "lon": 2})
+    >>> bool((observed[:, 0] == observed[:, 1]).all())  # without a size along lon, both are hidden at once
+    True
     """
 
     def __init__(self, fraction: float, size: Mapping[str, int]) -> None:
@@ -73,6 +125,7 @@ class Blocks:
         self.fraction, self.size = fraction, dict(size)
 
     def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
+        """Observed cells; see :meth:`GapPattern.draw`."""
         _check_dims(tuple(self.size), sizes, "blocks")
         observed = np.ones(tuple(sizes.values()), dtype=bool)
         while observed.mean() > self.fraction:
@@ -99,6 +152,17 @@ class Tracks:
         The dimensions of the field: a track has one cell in every row of `along`.
     slope : (float, float)
         Least and most cells of `across` that a track moves in a row, to either side.
+
+    Raises
+    ------
+    RecipeError
+        If the fraction is not above 0 and up to 1, or the slopes are no range.
+
+    Examples
+    --------
+    >>> sizes = {"time": 200, "lat": 32, "lon": 32}
+    >>> float(Tracks(0.05).draw(np.random.default_rng(0), sizes).mean().round(2))
+    0.05
     """
 
     def __init__(
@@ -116,6 +180,7 @@ class Tracks:
         self.slope = (float(slope[0]), float(slope[1]))
 
     def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
+        """Observed cells; see :meth:`GapPattern.draw`."""
         _check_dims((self.time, self.along, self.across), sizes, "tracks")
         steps, rows, columns = (sizes[d] for d in (self.time, self.along, self.across))
         others = {d: n for d, n in sizes.items() if d not in (self.time, self.along, self.across)}
@@ -148,6 +213,17 @@ class Network:
         Components seen in a report, drawn without replacement.
     time, component : str
         The dimensions of both.
+
+    Raises
+    ------
+    RecipeError
+        If a number is below 1.
+
+    Examples
+    --------
+    >>> observed = Network(every=4, number=2).draw(np.random.default_rng(0), {"time": 9, "component": 5})
+    >>> observed.sum(1)
+    array([2, 0, 0, 0, 2, 0, 0, 0, 2])
     """
 
     def __init__(
@@ -158,6 +234,7 @@ class Network:
         self.every, self.number, self.time, self.component = every, number, time, component
 
     def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
+        """Observed cells; see :meth:`GapPattern.draw`."""
         _check_dims((self.time, self.component), sizes, "network")
         if self.number > sizes[self.component]:
             raise RecipeError(
@@ -168,7 +245,7 @@ class Network:
         lottery = generator.random([sizes[d] for d in drawn]).argsort(-1).argsort(-1)
         reports = np.arange(sizes[self.time]) % self.every == 0
         on_time = reports.reshape([-1 if d == self.time else 1 for d in drawn])
-        observed = (lottery < self.number) & on_time
+        observed: np.ndarray = (lottery < self.number) & on_time
         return observed.transpose([drawn.index(d) for d in sizes])
 
 
@@ -188,6 +265,20 @@ class Transplanted:
     part : float
         Part of the times that get the transplanted gaps, in one run of steps; elsewhere all is
         seen. Data that are sparse to begin with want less than 1, or nothing would be left.
+
+    Raises
+    ------
+    RecipeError
+        If the part is not above 0 and up to 1.
+    DataError
+        If there are no masks.
+
+    Examples
+    --------
+    >>> cloud = xr.DataArray([[True, False, True, True]], dims=("sample", "lon"))
+    >>> Transplanted(cloud).draw(np.random.default_rng(0), {"time": 2, "lon": 4})
+    array([[ True, False,  True,  True],
+           [ True, False,  True,  True]])
     """
 
     def __init__(
@@ -199,6 +290,7 @@ class Transplanted:
         self.masks, self.time, self.flip, self.part = masks, time, flip, part
 
     def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
+        """Observed cells; see :meth:`GapPattern.draw`."""
         _check_dims(tuple(d for d in (self.time,) if d in self.masks.dims), sizes, "transplanted")
         samples = [d for d in self.masks.dims if d not in sizes]
         dims = [d for d in sizes if d in self.masks.dims]
@@ -221,11 +313,11 @@ class Transplanted:
         self,
         generator: np.random.Generator,
         sizes: Mapping[str, int],
-        samples: list,
+        samples: list[Hashable],
         dims: list[str],
         steps: int,
     ) -> np.ndarray:
-        at: dict = {d: int(generator.integers(self.masks.sizes[d])) for d in samples}
+        at: dict[Hashable, int | slice] = {d: int(generator.integers(self.masks.sizes[d])) for d in samples}
         for dim in dims:
             here = self.masks.sizes[dim]
             cells = min(steps, here) if dim == self.time else sizes[dim]
@@ -251,6 +343,19 @@ class Mixture:
     patterns : sequence of GapPattern
     weights : sequence of float, optional
         How often each is chosen; equally often if not given.
+
+    Raises
+    ------
+    RecipeError
+        If there is no pattern, or the weights do not fit them.
+
+    Examples
+    --------
+    >>> pattern = Mixture([Random(1.0), Blocks(0.5, {"lon": 2})], weights=[3, 1])
+    >>> generator = np.random.default_rng(0)
+    >>> whole = [pattern.draw(generator, {"lon": 4}).all() for _ in range(1000)]
+    >>> bool(0.7 < np.mean(whole) < 0.8)
+    True
     """
 
     def __init__(self, patterns: list[GapPattern], weights: list[float] | None = None) -> None:
@@ -263,6 +368,7 @@ class Mixture:
         self.weights = np.array(weights) / sum(weights)
 
     def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
+        """Observed cells; see :meth:`GapPattern.draw`."""
         chosen = generator.choice(len(self.patterns), p=self.weights)
         return self.patterns[chosen].draw(generator, sizes)
 

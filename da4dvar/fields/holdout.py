@@ -37,10 +37,13 @@ def hidden_points(
     Parameters
     ----------
     observed : DataArray of bool
+        True where there was an observation.
     time : str
+        The dimension of time.
     fraction : float
         Part of the observed points that is hidden, about.
     seed : int or sequence of int
+        Of the choice.
     lengths : sequence of int, optional
         Lengths of runs, for any variable; those of its gaps if not given.
 
@@ -52,7 +55,14 @@ def hidden_points(
     Raises
     ------
     DataError
-        If there are fewer than 20 points to hide.
+        If there are fewer than 20 points to hide, or the part is not above 0 and below 0.5.
+
+    Examples
+    --------
+    >>> observed = xr.DataArray(np.arange(400) % 5 > 0, dims="time")
+    >>> hidden = hidden_points(observed, "time", 0.1, seed=0)
+    >>> bool((hidden & ~observed).any()), 0.08 < float(hidden.sum() / observed.sum()) < 0.12
+    (False, True)
     """
     if not 0 < fraction < 0.5:
         raise DataError(f"the part to hide is {fraction}, expected above 0 and below 0.5")
@@ -80,6 +90,14 @@ class Holdout:
     lengths : sequence of int
         Steps of the blocks that are hidden, series by series; in the shapes of the data's own gaps if empty.
     seed : int
+        Of the choice.
+
+    Examples
+    --------
+    >>> ds = xr.Dataset({"t2m": ("time", np.arange(1000.0))})
+    >>> rest, test = Holdout(test=0.1, lengths=[5]).taken(ds, "time")
+    >>> int(rest.t2m.count() + test.t2m.count()), int(test.t2m.count()) >= 100
+    (1000, True)
     """
 
     test: float = 0.05
@@ -88,15 +106,69 @@ class Holdout:
     seed: int = 0
 
     def tests(self, ds: xr.Dataset, time: str) -> dict[str, xr.Dataset]:
-        """The points kept for the test, true where hidden, by what they were hidden as."""
+        """The points kept for the test, by what they were hidden as.
+
+        Parameters
+        ----------
+        ds : Dataset
+            NaN in the gaps.
+        time : str
+            The dimension of time.
+
+        Returns
+        -------
+        dict of str to Dataset of bool
+            True where hidden: ``all``, or ``blocks of n`` for each of `lengths`.
+
+        Raises
+        ------
+        DataError
+            If there are too few points to hide some.
+        """
         return self._points(ds, time, self.test, self.seed)
 
     def taken(self, ds: xr.Dataset, time: str) -> tuple[xr.Dataset, xr.Dataset]:
-        """What is left without the points of the test, and those points alone."""
+        """What is left without the points of the test, and those points alone.
+
+        Parameters
+        ----------
+        ds : Dataset
+            NaN in the gaps.
+        time : str
+            The dimension of time.
+
+        Returns
+        -------
+        rest, test : Dataset
+            As `ds`, NaN where a point is in the other.
+
+        Raises
+        ------
+        DataError
+            If there are too few points to hide some.
+        """
         return apart(ds, self.tests(ds, time))
 
     def parts(self, ds: xr.Dataset, time: str) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset, xr.Dataset]:
-        """What is left without the test, the test's points, what is left of that, and the validation's."""
+        """Points apart for the test, and then for the validation.
+
+        Parameters
+        ----------
+        ds : Dataset
+            NaN in the gaps.
+        time : str
+            The dimension of time.
+
+        Returns
+        -------
+        without_test, test, without_both, validation : Dataset
+            As `ds`, NaN where a point is in another.
+
+        Raises
+        ------
+        DataError
+            If there are too few points to hide some.
+        """
         rest, test = self.taken(ds, time)
         return rest, test, *apart(rest, self._points(rest, time, self.validation, self.seed + 1))
 
@@ -114,7 +186,26 @@ class Holdout:
 
 
 def apart(ds: xr.Dataset, points: Mapping[str, xr.Dataset]) -> tuple[xr.Dataset, xr.Dataset]:
-    """A data set without some of its points, and those points alone."""
+    """A data set without some of its points, and those points alone.
+
+    Parameters
+    ----------
+    ds : Dataset
+    points : mapping of str to Dataset of bool
+        True for the points to take out, of any kind.
+
+    Returns
+    -------
+    rest, taken : Dataset
+        As `ds`, NaN where a point is in the other.
+
+    Examples
+    --------
+    >>> ds = xr.Dataset({"t2m": ("time", [1.0, 2.0])})
+    >>> rest, taken = apart(ds, {"all": ds > 1.5})
+    >>> rest.t2m.values, taken.t2m.values
+    (array([ 1., nan]), array([nan,  2.]))
+    """
     rest, kept = ds.copy(), ds.copy()
     for name in ds.data_vars:
         hidden = np.any([p[name].values for p in points.values()], axis=0)
@@ -129,7 +220,8 @@ def own_lengths(observed: xr.DataArray, time: str, number: int = 20) -> list[int
     found = gap_lengths(observed, time, most)
     if not found.size:
         return [1]
-    return np.quantile(found, (np.arange(number) + 0.5) / number, method="nearest").astype(int).tolist()
+    quantiles = np.quantile(found, (np.arange(number) + 0.5) / number, method="nearest")
+    return [int(q) for q in quantiles]
 
 
 def _shapes(

@@ -136,7 +136,8 @@ class Journal:
 
     def take(self, region: Number, tile: Number) -> np.ndarray:
         """What a tile adds to a region."""
-        return np.load(self.folder / self._part(region, tile), allow_pickle=False)
+        kept: np.ndarray = np.load(self.folder / self._part(region, tile), allow_pickle=False)
+        return kept
 
     def put_terms(self, windows: Cells, terms: np.ndarray) -> None:
         """Keep both terms of some windows."""
@@ -145,7 +146,7 @@ class Journal:
         kept.flush()
 
     def take_terms(self, windows: Cells) -> np.ndarray:
-        """Both terms of some windows, shape (2, *windows)."""
+        """Both terms of some windows, shape ``(2, *windows)``."""
         kept = np.load(self.folder / "terms.npy", mmap_mode="r")
         return np.array(kept[(slice(None), *windows)])
 

@@ -1,4 +1,7 @@
-"""Scores of an estimate against a truth."""
+"""Scores of an estimate against a truth.
+
+The normalised errors are those of Fablet, Drumetz and Rousseau (2020), "the paper".
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,45 @@ def rmse(estimate: xr.DataArray, truth: xr.DataArray, dims: Dims = None) -> xr.D
     Parameters
     ----------
     estimate, truth : DataArray
+        x̂ and x, in the same units. Cells where one of them is NaN do not count.
     dims : sequence of str, optional
         Dimensions to average over; all of them if not given.
+
+    Returns
+    -------
+    DataArray
+        0 is perfect. NaN where no cell counts.
+
+    Examples
+    --------
+    >>> x = xr.DataArray([1.0, 2.0, float("nan")])
+    >>> float(rmse(x + 0.5, x))
+    0.5
     """
     return ((estimate - truth) ** 2).mean(dims) ** 0.5
 
 
 def bias(estimate: xr.DataArray, truth: xr.DataArray, dims: Dims = None) -> xr.DataArray:
-    """Mean (x̂ − x), in the units of the variable."""
+    """Mean (x̂ − x), in the units of the variable.
+
+    Parameters
+    ----------
+    estimate, truth : DataArray
+        x̂ and x, in the same units. Cells where one of them is NaN do not count.
+    dims : sequence of str, optional
+        Dimensions to average over; all of them if not given.
+
+    Returns
+    -------
+    DataArray
+        Above 0 where the estimate is too high. NaN where no cell counts.
+
+    Examples
+    --------
+    >>> x = xr.DataArray([[1.0, 2.0], [3.0, 4.0]], dims=("time", "cell"))
+    >>> bias(x + [0.0, 1.0], x, dims=["time"]).values
+    array([0., 1.])
+    """
     return (estimate - truth).mean(dims)
 
 
@@ -31,6 +65,24 @@ def r_score(estimate: xr.DataArray, truth: xr.DataArray, dims: Dims = None) -> x
 
     The mean square of the truth is that of the values as given, not of their departures from the
     mean.
+
+    Parameters
+    ----------
+    estimate, truth : DataArray
+        x̂ and x, in the same units. Cells where one of them is NaN do not count.
+    dims : sequence of str, optional
+        Dimensions to average over; all of them if not given.
+
+    Returns
+    -------
+    DataArray
+        Without unit: 0 is perfect, and 1 is no better than an estimate of 0 everywhere.
+
+    Examples
+    --------
+    >>> x = xr.DataArray([2.0, 2.0])
+    >>> float(r_score(x + 1, x)), float(r_score(0 * x, x))
+    (0.25, 1.0)
     """
     both = truth.notnull() & estimate.notnull()
     return ((estimate - truth) ** 2).mean(dims) / (truth.where(both) ** 2).mean(dims)
@@ -47,9 +99,16 @@ def i_score(
     Parameters
     ----------
     estimate, truth : DataArray
+        x̂ and x, in the same units. The mean of x² is that of all cells where x is known.
     observed : DataArray of bool
+        True where there was an observation.
     dims : sequence of str, optional
         Dimensions to average over; all of them if not given.
+
+    Returns
+    -------
+    DataArray
+        Without unit; 0 is perfect.
 
     Examples
     --------
@@ -61,7 +120,26 @@ def i_score(
 
 
 def correlation(estimate: xr.DataArray, truth: xr.DataArray, dims: Dims = None) -> xr.DataArray:
-    """Pearson's correlation of the cells where both are known."""
+    """Pearson's correlation of the cells where both are known.
+
+    Parameters
+    ----------
+    estimate, truth : DataArray
+        x̂ and x. Cells where one of them is NaN do not count.
+    dims : sequence of str, optional
+        Dimensions to correlate over; all of them if not given.
+
+    Returns
+    -------
+    DataArray
+        From -1 to 1. NaN where one of them does not vary.
+
+    Examples
+    --------
+    >>> x = xr.DataArray([1.0, 2.0, 3.0])
+    >>> float(correlation(2 * x + 1, x).round(6))
+    1.0
+    """
     return xr.corr(estimate, truth, dim=dims)
 
 
@@ -76,6 +154,7 @@ def scores(
     Parameters
     ----------
     estimate, truth : DataArray
+        x̂ and x, in the same units. Cells where one of them is NaN do not count.
     observed : DataArray of bool, optional
         True where there was an observation.
 
@@ -85,6 +164,13 @@ def scores(
         ``all`` and, with `observed`, ``observed`` and ``unobserved``: each a dict of the scores
         and of ``cells``, the number of cells compared. The ``r_score`` of the unobserved cells is over
         their own mean square; :func:`i_score` is not.
+
+    Examples
+    --------
+    >>> x = xr.DataArray([1.0, 2.0, 3.0, 4.0])
+    >>> table = scores(x + [0, 0, 1, 1], x, observed=xr.DataArray([True, True, False, False]))
+    >>> table["unobserved"]["cells"], table["unobserved"]["rmse"], table["observed"]["rmse"]
+    (2, 1.0, 0.0)
     """
     parts = {"all": truth.notnull()}
     if observed is not None:

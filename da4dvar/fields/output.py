@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
@@ -109,7 +112,7 @@ def like(source: xr.DataArray, values: xr.DataArray, conformed: Conformed, name:
 
 def window_terms(conformed: Conformed, terms: xr.DataArray, grid: WindowGrid, layout: Layout) -> xr.Dataset:
     """Both terms of the cost of each window, on the coordinates of the windows' centres."""
-    coords: dict = {}
+    coords: dict[Hashable, Any] = {}
     names: dict[str, str] = {}
     for dim, starts, window in zip(layout.dims, grid.starts, grid.windows, strict=True):
         names[f"window_{dim}"] = f"window_{conformed.dims[dim]}"

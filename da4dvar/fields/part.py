@@ -116,4 +116,5 @@ def placeholder(array: xr.DataArray, dtype: np.dtype | None = None) -> xr.DataAr
 
 def zeros(shape: Sequence[int], dtype: np.dtype | str) -> dask.array.Array:
     """Lazy zeros in one chunk, which are there for their shape."""
-    return dask.array.zeros(tuple(shape), dtype=dtype, chunks=tuple(shape))
+    empty: dask.array.Array = dask.array.zeros(tuple(shape), dtype=dtype, chunks=tuple(shape))
+    return empty

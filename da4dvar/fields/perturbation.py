@@ -6,6 +6,7 @@ A member of an ensemble is the same whatever the chunks, the batches and the ord
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import dask.array
 import numpy as np
@@ -49,7 +50,8 @@ def uniform(key: Sequence[int], index: Index) -> np.ndarray:
 def _mixed(state: np.ndarray) -> np.ndarray:
     for shift, factor in ROUNDS:
         state = (state ^ (state >> np.uint64(shift))) * np.uint64(factor)
-    return state ^ (state >> np.uint64(31))
+    mixed: np.ndarray = state ^ (state >> np.uint64(31))
+    return mixed
 
 
 def by_cell(like: xr.DataArray, draw: Callable[[Index], np.ndarray]) -> xr.DataArray:
@@ -57,7 +59,7 @@ def by_cell(like: xr.DataArray, draw: Callable[[Index], np.ndarray]) -> xr.DataA
     if like.chunks is None:
         return like.copy(data=draw(np.ix_(*map(np.arange, like.shape))).astype(like.dtype))
 
-    def block(block_info: Mapping) -> np.ndarray:
+    def block(block_info: Mapping[int | None, Any]) -> np.ndarray:
         ends = block_info[None]["array-location"]
         return draw(np.ix_(*(np.arange(a, b) for a, b in ends))).astype(like.dtype)
 

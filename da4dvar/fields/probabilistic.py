@@ -41,7 +41,7 @@ def crps_gaussian(
     z = error / std.where(std > 0, 1)
     density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
     cumulated = xr.apply_ufunc(ndtr, z, dask="parallelized", output_dtypes=[z.dtype])
-    spread_out = std * (z * (2 * cumulated - 1) + 2 * density - np.pi**-0.5)
+    spread_out: xr.DataArray = std * (z * (2 * cumulated - 1) + 2 * density - np.pi**-0.5)
     return spread_out.where(std != 0, abs(error)).mean(dims)
 
 
@@ -49,6 +49,8 @@ def crps_ensemble(
     members: xr.DataArray, truth: xr.DataArray, member_dim: str, dims: Dims = None, fair: bool = False
 ) -> xr.DataArray:
     """Mean of E abs(X − x) − E abs(X − X′) / 2, over the members X and X′ of an ensemble.
+
+    The CRPS of the members' empirical distribution (Gneiting and Raftery, 2007).
 
     Parameters
     ----------
@@ -88,7 +90,7 @@ def crps_ensemble(
         members = members.chunk({member_dim: -1})
     # Σ over pairs of |xᵢ − xⱼ| from the sorted members: memory for them, not for their square.
     weight = 2.0 * np.arange(1, count + 1) - count - 1
-    spread = xr.apply_ufunc(
+    spread: xr.DataArray = xr.apply_ufunc(
         lambda x: np.sort(x, axis=-1) @ weight,
         members,
         input_core_dims=[[member_dim]],

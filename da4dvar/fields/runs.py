@@ -21,6 +21,18 @@ class Runs:
         Part of the cells that is observed, reached within one run.
     time : str
         The dimension that a run lies along; it hides one place of every other.
+
+    Raises
+    ------
+    RecipeError
+        If there is no length, one is below 1, or the fraction is not above 0 and up to 1.
+
+    Examples
+    --------
+    >>> pattern = Runs([7, 30], fraction=0.8)
+    >>> observed = pattern.draw(np.random.default_rng(0), {"station": 5, "time": 365})
+    >>> float(observed.mean().round(1))
+    0.8
     """
 
     def __init__(self, lengths: Sequence[int], fraction: float = 0.9, time: str = "time") -> None:
@@ -31,7 +43,25 @@ class Runs:
         self.lengths, self.fraction, self.time = tuple(map(int, lengths)), float(fraction), time
 
     def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
-        """Observed cells, an axis for each of `sizes`."""
+        """Observed cells, an axis for each of `sizes`.
+
+        Parameters
+        ----------
+        generator : numpy.random.Generator
+            What chance is taken from.
+        sizes : mapping of str to int
+            Cells along each dimension, in the order of the axes.
+
+        Returns
+        -------
+        array of bool
+            True where observed.
+
+        Raises
+        ------
+        RecipeError
+            If there is no dimension of time.
+        """
         if self.time not in sizes:
             raise RecipeError(
                 f"gaps of kind 'runs' need a dimension {self.time!r}; there are {', '.join(sizes)}"
@@ -58,16 +88,24 @@ def gap_lengths(observed: xr.DataArray, time: str, most: int) -> np.ndarray:
     Parameters
     ----------
     observed : DataArray of bool
+        True where there was an observation.
     time : str
+        The dimension of time.
     most : int
+        The longest to count, in steps.
 
     Returns
     -------
-    array of int
-        A gap before the first or after the last observation of a cell does not count.
+    array of int, shape (gap,)
+        In steps. A gap before the first or after the last observation of a cell does not count.
+
+    Examples
+    --------
+    >>> gap_lengths(xr.DataArray([False, True, False, False, True, True], dims="time"), "time", most=10)
+    array([2])
     """
     lines = observed.transpose(..., time).values.reshape(-1, observed.sizes[time])
     series, at = np.nonzero(lines)
     same = series[1:] == series[:-1]
-    lengths = (at[1:] - at[:-1] - 1)[same]
+    lengths: np.ndarray = (at[1:] - at[:-1] - 1)[same]
     return lengths[(lengths > 0) & (lengths <= most)]

@@ -29,20 +29,22 @@ class Samples:
     - observations alone: seen are those left by a pattern drawn anew, sought are the others;
     - a first guess: as many pairs as were drawn beforehand, for which it was made.
 
-    Attributes
+    Parameters
     ----------
-    observed : DataArray, dims (variable, *batch, *layout.dims)
+    observed : DataArray, dims ``(variable, *batch, *layout.dims)``
         Normalised, NaN in the gaps.
     truth : DataArray, optional
         The same, complete but for cells that have no truth.
     gaps : GapPattern, optional
         What hides a part of `observed`; or one for each of its entries.
     layout : Layout
+        Of a sample, a window.
     noise : float
         Standard deviation of the noise added to what is seen, in normalised units.
     initial : {"zero", "observed", "linear"}
         The initial state; see :func:`da4dvar.fields.initial.start`.
     time : str
+        The dimension of time.
     first_guess : DataArray, optional
         Like `observed`: the initial state, NaN where there is none.
     hidden : bool
@@ -52,6 +54,20 @@ class Samples:
     first : sequence of int, optional
         Where the entries of `observed` are sensors, the first one of each variable of the state: x(0) is made
         of it, and it is the truth if there is none.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to learn from, a window is longer than the data, or the truth has other cells.
+
+    Examples
+    --------
+    >>> from da4dvar.fields.gaps import Random
+    >>> x = xr.DataArray(np.ones((1, 30, 4)), dims=("variable", "time", "lat"))
+    >>> layout = Layout(["sst"], axes=["lat"], channels=["time"], window={"time": 5})
+    >>> sample = Samples(x, x, Random(0.5), layout).draw(np.random.default_rng(0))
+    >>> {name: array.shape for name, array in sample.items() if name in ("y", "sought")}
+    {'y': (5, 4), 'sought': (5, 4)}
     """
 
     observed: xr.DataArray
@@ -103,13 +119,18 @@ class Samples:
         ]
 
     def complete(self, generator: np.random.Generator, most: int) -> np.ndarray:
-        """Windows of the truth, each another one, shape (window, channel, *axes).
+        """Windows of the truth, each another one.
 
         Parameters
         ----------
         generator : numpy.random.Generator
+            What chance is taken from.
         most : int
             How many, if there are as many.
+
+        Returns
+        -------
+        array, shape ``(window, channel, *axes)``
 
         Raises
         ------
@@ -134,6 +155,13 @@ class Samples:
 
     def draw(self, generator: np.random.Generator, tries: int = 200) -> Sample:
         """One sample; arrays have the shape of a tensor without its batch axis.
+
+        Parameters
+        ----------
+        generator : numpy.random.Generator
+            What chance is taken from.
+        tries : int
+            Windows to look at.
 
         Returns
         -------
@@ -175,8 +203,8 @@ class Samples:
             "use larger windows, or gaps that hide another part of the points"
         )
 
-    def _anywhere(self, generator: np.random.Generator) -> tuple:
-        at: list = [slice(None)]
+    def _anywhere(self, generator: np.random.Generator) -> tuple[int | slice, ...]:
+        at: list[int | slice] = [slice(None)]
         at += [int(generator.integers(n)) for n in self._batch]
         for axis, dim in enumerate(self.layout.dims, start=1 + len(self._batch)):
             cells = self.layout.window.get(dim, self._observed.shape[axis])
@@ -207,12 +235,12 @@ class Samples:
 
 
 def to_channels(window: np.ndarray, layout: Layout) -> np.ndarray:
-    """(variable, *channels, *axes) folded to (channel, *axes)."""
+    """``(variable, *channels, *axes)`` folded to ``(channel, *axes)``."""
     return window.reshape(-1, *window.shape[1 + len(layout.channels) :])
 
 
 def stack_variables(ds: xr.Dataset, layout: Layout) -> xr.DataArray:
-    """The layout's variables as one array, dims (variable, *batch, *layout.dims)."""
+    """The layout's variables as one array, dims ``(variable, *batch, *layout.dims)``."""
     arrays = [ds[name].drop_attrs() for name in layout.variables]
     stacked = xr.concat(arrays, "variable", coords="minimal", compat="override")
     batch = [d for d in stacked.dims if d not in ("variable", *layout.dims)]

@@ -12,48 +12,149 @@ import xarray as xr
 
 from da4dvar.errors import DataError
 from da4dvar.fields.derived import year_angle
+from da4dvar.fields.harmonics import harmonic_regression, harmonic_sums, solved_harmonics
 from da4dvar.fields.signature import is_dates
 
 Arrays = dict[str, np.ndarray]
 
 
 class Scaling(Protocol):
-    """Makes variables comparable to a network, and their estimates physical again."""
+    """Makes variables comparable to a network, and their estimates physical again.
 
-    def fit(self, ds: xr.Dataset, variables: Sequence[str], dims: Sequence[str]) -> Self: ...
-    def normalise(self, ds: xr.Dataset) -> xr.Dataset: ...
-    def restore(self, ds: xr.Dataset) -> xr.Dataset: ...
-    def arrays(self) -> Arrays: ...
-    def load(self, arrays: Arrays) -> Self: ...
+    Examples
+    --------
+    >>> scaling: Scaling = Standard()
+    >>> ds = xr.Dataset({"sst": ("time", [10.0, 14.0])})
+    >>> scaling.fit(ds, ["sst"], ["time"]).normalise(ds)["sst"].values
+    array([-1.,  1.])
+    """
+
+    def fit(self, ds: xr.Dataset, variables: Sequence[str], dims: Sequence[str]) -> Self:
+        """Learn the scaling of variables from what is observed of them.
+
+        Parameters
+        ----------
+        ds : Dataset
+            NaN in the gaps; lazy data are read part by part.
+        variables : sequence of str
+            Those to scale.
+        dims : sequence of str
+            The dimensions of a state; others count as further samples.
+
+        Returns
+        -------
+        Scaling
+            Itself.
+
+        Raises
+        ------
+        DataError
+            If a variable does not vary.
+        """
+        ...
+
+    def normalise(self, ds: xr.Dataset) -> xr.Dataset:
+        """Physical units to normalised ones.
+
+        Parameters
+        ----------
+        ds : Dataset
+            With the variables that it was fitted to.
+
+        Returns
+        -------
+        Dataset
+            Without unit; lazy if `ds` is.
+        """
+        ...
+
+    def restore(self, ds: xr.Dataset) -> xr.Dataset:
+        """Normalised units to physical ones: the inverse of :meth:`normalise`.
+
+        Parameters
+        ----------
+        ds : Dataset
+            With the variables that it was fitted to.
+
+        Returns
+        -------
+        Dataset
+            In the units of what it was fitted to; lazy if `ds` is.
+        """
+        ...
+
+    def arrays(self) -> Arrays:
+        """What was learned, for a model file.
+
+        Returns
+        -------
+        dict of str to array
+        """
+        ...
+
+    def load(self, arrays: Arrays) -> Self:
+        """The inverse of :meth:`arrays`.
+
+        Parameters
+        ----------
+        arrays : dict of str to array
+
+        Returns
+        -------
+        Scaling
+            Itself.
+        """
+        ...
 
 
 class Unscaled:
-    """Values as they are, for a prior that is written in physical units."""
+    """Values as they are, for a prior that is written in physical units.
+
+    Examples
+    --------
+    >>> ds = xr.Dataset({"x": ("time", [1.0, 2.0])})
+    >>> Unscaled().fit(ds, ["x"], ["time"]).normalise(ds) is ds
+    True
+    """
 
     def fit(self, ds: xr.Dataset, variables: Sequence[str], dims: Sequence[str]) -> Self:
+        """Nothing is learned; see :meth:`Scaling.fit`."""
         return self
 
     def normalise(self, ds: xr.Dataset) -> xr.Dataset:
+        """`ds` itself; see :meth:`Scaling.normalise`."""
         return ds
 
     def restore(self, ds: xr.Dataset) -> xr.Dataset:
+        """`ds` itself; see :meth:`Scaling.restore`."""
         return ds
 
     def arrays(self) -> Arrays:
+        """None; see :meth:`Scaling.arrays`."""
         return {}
 
     def load(self, arrays: Arrays) -> Self:
+        """Nothing is loaded; see :meth:`Scaling.load`."""
         return self
 
 
 class Standard:
-    """(x − mean) / standard deviation, one of each for a variable."""
+    """(x − mean) / standard deviation, one of each for a variable.
+
+    Examples
+    --------
+    >>> ds = xr.Dataset({"sst": ("time", [10.0, np.nan, 14.0])})
+    >>> scaling = Standard().fit(ds, ["sst"], ["time"])
+    >>> scaling.mean, scaling.std
+    ({'sst': 12.0}, {'sst': 2.0})
+    """
 
     def __init__(self) -> None:
         self.mean: dict[str, float] = {}
         self.std: dict[str, float] = {}
 
     def fit(self, ds: xr.Dataset, variables: Sequence[str], dims: Sequence[str]) -> Self:
+        """Learn means and standard deviations; see :meth:`Scaling.fit`."""
         # By one thread: lazy data are read a chunk at a time.
         with dask.config.set(scheduler="synchronous"):
             for name in variables:
@@ -62,15 +163,19 @@ class Standard:
         return self
 
     def normalise(self, ds: xr.Dataset) -> xr.Dataset:
+        """(x − mean) / standard deviation; see :meth:`Scaling.normalise`."""
         return ds.assign({n: (ds[n] - self.mean[n]) / self.std[n] for n in self.mean})
 
     def restore(self, ds: xr.Dataset) -> xr.Dataset:
+        """x standard deviation + mean; see :meth:`Scaling.restore`."""
         return ds.assign({n: ds[n] * self.std[n] + self.mean[n] for n in self.mean})
 
     def arrays(self) -> Arrays:
+        """``<name>.mean`` and ``<name>.std``; see :meth:`Scaling.arrays`."""
         return {f"{n}.{k}": np.array(getattr(self, k)[n]) for n in self.mean for k in ("mean", "std")}
 
     def load(self, arrays: Arrays) -> Self:
+        """Means and standard deviations; see :meth:`Scaling.load`."""
         for key, value in arrays.items():
             name, _, kind = key.rpartition(".")
             getattr(self, kind)[name] = float(value)
@@ -92,6 +197,14 @@ class Anomaly:
         The dimension of time; its coordinate holds dates.
     shrinkage : float
         Weight of the region's harmonics, in observations.
+
+    Examples
+    --------
+    >>> time = xr.date_range("2001-01-01", periods=730)
+    >>> season = 15 + 5 * np.cos(year_angle(xr.DataArray(time, dims="time")))
+    >>> ds = xr.Dataset({"sst": ("time", season + np.tile([-0.5, 0.5], 365))}, {"time": time})
+    >>> round(Anomaly().fit(ds, ["sst"], ["time"]).std["sst"], 2)  # what the season leaves
+    0.5
     """
 
     def __init__(self, harmonics: int = 3, time: str = "time", shrinkage: float = 5.0) -> None:
@@ -100,24 +213,40 @@ class Anomaly:
         self.std: dict[str, float] = {}
 
     def fit(self, ds: xr.Dataset, variables: Sequence[str], dims: Sequence[str]) -> Self:
+        """Learn climatologies, and what they leave; see :meth:`Scaling.fit`."""
         for name in variables:
             if ds[name].chunks is None:
                 residual = self.fit_climatology(ds, name, dims)
                 known = np.isfinite(residual).any()
                 std = float(np.nanstd(residual)) if known else np.nan
             else:
-                std = self.fit_by_parts(ds, name, dims)
+                std = self._fit_by_parts(ds, name, dims)
             self.std[name] = positive(std, name)
         return self
 
     def fit_climatology(self, ds: xr.Dataset, name: str, dims: Sequence[str]) -> np.ndarray:
-        """Fit the coefficients of one variable; what they leave of it is returned."""
+        """Fit the coefficients of one variable.
+
+        Parameters
+        ----------
+        ds : Dataset
+        name : str
+            The variable.
+        dims : sequence of str
+            Of a state; others count as further samples.
+
+        Returns
+        -------
+        array, shape (row, cell)
+            What they leave of it, in its units.
+        """
         values, rows, cells = self._rows(ds, name, dims)
         fitted = harmonic_regression(values, rows, self.shrinkage)
         self._keep(ds, name, cells, fitted)
-        return values - rows @ fitted
+        left: np.ndarray = values - rows @ fitted
+        return left
 
-    def fit_by_parts(self, ds: xr.Dataset, name: str, dims: Sequence[str]) -> float:
+    def _fit_by_parts(self, ds: xr.Dataset, name: str, dims: Sequence[str]) -> float:
         """The same in two passes over the chunks of lazy data; the standard deviation of what is left."""
         ends = np.cumsum(ds[name].chunksizes[self.time])
         parts = [ds[[name]].isel({self.time: slice(a, b)}) for a, b in pairwise((0, *ends))]
@@ -157,21 +286,35 @@ class Anomaly:
         )
 
     def normalise(self, ds: xr.Dataset) -> xr.Dataset:
+        """(x − climatology) / standard deviation; see :meth:`Scaling.normalise`."""
         return ds.assign({n: (ds[n] - self.climatology(ds, n)) / self.std[n] for n in self.std})
 
     def restore(self, ds: xr.Dataset) -> xr.Dataset:
+        """x standard deviation + climatology; see :meth:`Scaling.restore`."""
         return ds.assign({n: ds[n] * self.std[n] + self.climatology(ds, n) for n in self.std})
 
     def climatology(self, ds: xr.Dataset, name: str) -> xr.DataArray:
-        """The climatology of a variable at the times and cells of `ds`, lazy where that is lazy."""
+        """The climatology of a variable at the times and cells of `ds`, lazy where that is lazy.
+
+        Parameters
+        ----------
+        ds : Dataset
+        name : str
+            The variable.
+
+        Returns
+        -------
+        DataArray
+            In the units of the variable.
+        """
         basis = self._basis(ds)
         chunks = ds[name].chunksizes
         if self.time in chunks:
             basis = basis.chunk({self.time: chunks[self.time]})
-        mean = xr.dot(basis, self.cells(ds, name), dim="harmonic")
+        mean: xr.DataArray = xr.dot(basis, self._cells(ds, name), dim="harmonic")
         return mean.transpose(*[d for d in ds[name].dims if d in mean.dims])
 
-    def cells(self, ds: xr.Dataset, name: str) -> xr.DataArray:
+    def _cells(self, ds: xr.Dataset, name: str) -> xr.DataArray:
         """The coefficients of a variable at the cells of `ds`, matched by their coordinates."""
         coefficients = self.coefficients[name]
         for dim in coefficients.dims[1:]:
@@ -196,6 +339,7 @@ class Anomaly:
         return coefficients
 
     def arrays(self) -> Arrays:
+        """Coefficients, their labels and standard deviations; see :meth:`Scaling.arrays`."""
         out: Arrays = {}
         for name, coefficients in self.coefficients.items():
             out[f"{name}.coefficients"] = coefficients.values
@@ -208,6 +352,7 @@ class Anomaly:
         return out
 
     def load(self, arrays: Arrays) -> Self:
+        """Coefficients, their labels and standard deviations; see :meth:`Scaling.load`."""
         for key, value in arrays.items():
             if not key.endswith(".coefficients"):
                 continue
@@ -239,51 +384,6 @@ class Anomaly:
             dims=(self.time, "harmonic"),
             coords={self.time: time},
         )
-
-
-def harmonic_regression(values: np.ndarray, basis: np.ndarray, shrinkage: float) -> np.ndarray:
-    """Least squares of every column of `values` on `basis`, NaN left out.
-
-    Parameters
-    ----------
-    values : array, shape (time, cell)
-    basis : array, shape (time, harmonic)
-    shrinkage : float
-        Weight that draws a cell's coefficients, but for its mean, to those of all cells.
-
-    Returns
-    -------
-    array, shape (harmonic, cell)
-        NaN for a cell without any observation.
-    """
-    return solved_harmonics(*harmonic_sums(values, basis), shrinkage)
-
-
-def harmonic_sums(values: np.ndarray, basis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The normal matrix of every cell, shape (cell, harmonic, harmonic), and the right side.
-
-    Those of all times are the sums of those of parts of them.
-    """
-    observed = np.isfinite(values)
-    filled = np.where(observed, values, 0.0).astype("float64")
-    basis = basis.astype("float64")
-    products = (basis[:, :, None] * basis[:, None, :]).reshape(len(basis), -1)
-    count = basis.shape[1]
-    return (observed.T.astype("float64") @ products).reshape(-1, count, count), filled.T @ basis
-
-
-def solved_harmonics(normal: np.ndarray, right: np.ndarray, shrinkage: float) -> np.ndarray:
-    """The coefficients of :func:`harmonic_regression`, from its sums."""
-    count = normal.shape[-1]
-    small = 1e-6 * np.eye(count)
-    # About each cell's own mean: a warm cell that is seen in summer only is no season of the region.
-    mean = normal[:, 0] / np.maximum(normal[:, :1, 0], 1)
-    within = normal - mean[:, :, None] * normal[:, :1]
-    region = np.linalg.solve(within.sum(0) + small, (right - mean * right[:, :1]).sum(0))
-    penalty = np.diag([1e-6] + [shrinkage] * (count - 1))
-    fitted = np.linalg.solve(normal + penalty, (right + penalty @ region)[..., None])[..., 0].T
-    # The first column of the basis is one: its sum counts the observations.
-    return np.where(normal[:, 0, 0] > 0, fitted, np.nan)
 
 
 def positive(std: float, name: str) -> float:

@@ -93,7 +93,7 @@ def axis_role(coordinate: xr.DataArray) -> str | None:
     """The CF axis of a coordinate, by its ``axis``, ``standard_name``, units or dates."""
     attrs = coordinate.attrs
     if attrs.get("axis") in ("T", "Z", "Y", "X"):
-        return attrs["axis"]
+        return str(attrs["axis"])
     if is_dates(coordinate):
         return "T"
     by_name = ROLES_BY_NAME.get(str(attrs.get("standard_name")))

@@ -25,7 +25,7 @@ class Squares:
     Raises
     ------
     RecipeError
-        If there is no box or no size.
+        If there is no box, or it has no size.
 
     Examples
     --------
@@ -47,6 +47,18 @@ class Squares:
 
     def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
         """Observed cells, an axis for each of `sizes`.
+
+        Parameters
+        ----------
+        generator : numpy.random.Generator
+            What chance is taken from.
+        sizes : mapping of str to int
+            Cells along each dimension, in the order of the axes.
+
+        Returns
+        -------
+        array of bool
+            True where observed.
 
         Raises
         ------

@@ -13,6 +13,8 @@ def distance_to_reporting(
 ) -> xr.DataArray:
     """min over the stations c that reported of 2R arcsin(√(sin²(Δφ/2) + cos φ cos φ_c sin²(Δλ/2))).
 
+    The great circle by the haversine (Sinnott, 1984), on a sphere of R = 6371 km.
+
     Parameters
     ----------
     observed : DataArray of bool
@@ -49,7 +51,7 @@ def distance_to_reporting(
         there = seen[:, order]
         first = there.argmax(1)
         out[:, k] = np.where(there.any(1), distance[order][first], np.inf) if placed[k] else np.nan
-    shaped = lines.astype(float).copy(data=out.reshape(lines.shape)).transpose(*observed.dims)
+    shaped: xr.DataArray = lines.astype(float).copy(data=out.reshape(lines.shape)).transpose(*observed.dims)
     shaped = xr.where(observed, 0.0, shaped).transpose(*observed.dims)
     return shaped.rename("distance").assign_attrs(
         long_name="distance to the nearest station that reported", units="km"

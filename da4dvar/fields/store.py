@@ -5,9 +5,10 @@ from __future__ import annotations
 import glob
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -28,10 +29,26 @@ def open_dataset(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
     paths : path, glob or sequence of paths
         NetCDF files or Zarr stores; several are joined along their coordinates.
 
+    Returns
+    -------
+    Dataset
+        To be closed, or used as a context manager.
+
     Raises
     ------
     DataError
         If a file is missing, is neither NetCDF nor Zarr, or the files do not fit together.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> days = xr.Dataset({"sst": ("time", [10.0, 11.0, 12.0])}, {"time": [0, 1, 2]})
+    >>> with TemporaryDirectory() as folder:
+    ...     write_dataset(days.isel(time=[0, 1]), f"{folder}/a.nc")
+    ...     write_dataset(days.isel(time=[2]), f"{folder}/b.nc")
+    ...     with open_dataset(f"{folder}/*.nc") as ds:
+    ...         ds.sst.values
+    array([10., 11., 12.])
     """
     files = files_of([paths] if isinstance(paths, str | Path) else paths)
     opened = [_open_one(f) for f in files]
@@ -73,10 +90,26 @@ def open_in_parts(files: Sequence[str]) -> xr.Dataset:
 def load_dataset(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
     """The same as :func:`open_dataset`, read into memory.
 
+    Parameters
+    ----------
+    paths : path, glob or sequence of paths
+        NetCDF files or Zarr stores; several are joined along their coordinates.
+
+    Returns
+    -------
+    Dataset
+
     Raises
     ------
     DataError
         Also if the file is cut short, which only reading shows.
+
+    Examples
+    --------
+    >>> load_dataset("nowhere.nc")
+    Traceback (most recent call last):
+    ...
+    da4dvar.errors.DataError: nowhere.nc: no such file; give the path of a NetCDF file or a Zarr store
     """
     ds = open_dataset(paths)
     try:
@@ -113,7 +146,8 @@ def _open_one(path: str) -> xr.Dataset:
         raise DataError(f"{path}: a folder that is no Zarr store; a store's name ends in .zarr")
     try:
         if is_zarr:
-            return xr.open_zarr(path, chunks=None, consolidated=False, decode_timedelta=False)
+            store: xr.Dataset = xr.open_zarr(path, chunks=None, consolidated=False, decode_timedelta=False)
+            return store
         return xr.open_dataset(path, engine="netcdf4", decode_timedelta=False)
     except PermissionError as error:
         raise DataError(f"{path}: not permitted to read it ({error.strerror})") from error
@@ -150,10 +184,26 @@ def check_output(
 def write_dataset(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> None:
     """Write a data set beside its destination and move it there once it is whole.
 
+    Parameters
+    ----------
+    ds : Dataset
+        A lazy one is computed chunk by chunk.
+    path : str or path
+        Ends in ``.nc`` or ``.zarr``.
+    overwrite : bool
+        Replace what is there.
+
     Raises
     ------
     DataError
         If the destination exists, or it cannot be written: nothing is left behind.
+
+    Examples
+    --------
+    >>> write_dataset(xr.Dataset(), "result.csv")
+    Traceback (most recent call last):
+    ...
+    da4dvar.errors.DataError: result.csv: a file of which kind? End its name in .nc or .zarr
     """
     path = Path(path)
     check_output(path, [], overwrite)
@@ -208,7 +258,7 @@ def _evenly_chunked(array: xr.DataArray) -> xr.DataArray:
     return array if array.chunks is None else array.chunk({d: max(c) for d, c in array.chunksizes.items()})
 
 
-def encoding_for(array: xr.DataArray, suffix: str) -> dict:
+def encoding_for(array: xr.DataArray, suffix: str) -> dict[str, Any]:
     """The part of a variable's encoding that the new file can have."""
     kept = (*PACKING, *(COMPRESSION if suffix == ".nc" else ()))
     if array.dtype.kind == "M" or array.dtype == object:
@@ -221,7 +271,7 @@ def encoding_for(array: xr.DataArray, suffix: str) -> dict:
     return encoding
 
 
-def _fits(array: xr.DataArray, encoding: dict) -> bool:
+def _fits(array: xr.DataArray, encoding: Mapping[str, Any]) -> bool:
     """Whether packed integers can hold the values; an unread lazy array is not taken to."""
     packed = np.dtype(encoding["dtype"])
     if packed.kind not in "iu":

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import dask
 import dask.array
 import numpy as np
 import xarray as xr
+from dask.delayed import delayed
 
 from da4dvar.fields.windows import Overlap, Solve, WindowGrid, overlap_add
 
@@ -34,7 +34,7 @@ def reconstruct(
 
     Parameters
     ----------
-    y : DataArray, dims (variable, *batch, *dims of the grid)
+    y : DataArray, dims ``(variable, *batch, *dims of the grid)``
         NaN where not observed.
     grid : WindowGrid
     solve : callable
@@ -53,17 +53,19 @@ def reconstruct(
         The variables that are sought, NaN where nothing could be estimated.
     weight : DataArray, dims of `y` without the variable
         Zero there.
-    terms : DataArray, dims (term, *batch, window_<dim>...)
+    terms : DataArray, dims ``(term, *batch, window_<dim>...)``
         The observation and the prior term of each window.
     """
     axes = y.dims[y.ndim - len(grid.sizes) :]
     batch = y.dims[1 : y.ndim - len(axes)]
     members = int(np.prod([y.sizes[d] for d in batch], dtype=int))
     flat = y.data.reshape(y.sizes["variable"], members, *grid.sizes)
+    found: tuple[np.ndarray | dask.array.Array, ...]
     if y.chunks is None:
-        x, weight, terms = _at_once(flat, grid, solve, batch_size, progress, known, covariates)
+        found = _at_once(flat, grid, solve, batch_size, progress, known, covariates)
     else:
-        x, weight, terms = _lazily(flat, grid, solve, batch_size, known, covariates)
+        found = _lazily(flat, grid, solve, batch_size, known, covariates)
+    x, weight, terms = found
     shape = [y.sizes[d] for d in batch]
     window_dims = [f"window_{d}" for d in axes]
     return (
@@ -97,7 +99,7 @@ def _at_once(
 
 def _lazily(
     y: dask.array.Array, grid: WindowGrid, solve: Solve, batch_size: int, known: int, covariates: int
-) -> tuple:
+) -> tuple[dask.array.Array, dask.array.Array, dask.array.Array]:
     """One task for a run of windows along the axis that has most, one for each piece between."""
     axis = max(range(len(grid.shape)), key=lambda a: grid.shape[a] * _runs_straight(grid, a))
     rows = grid.shape[axis] if _runs_straight(grid, axis) else 1
@@ -137,9 +139,7 @@ def _members(
         whole = (first, last) == (0, grid.shape[axis])
         sub, cells = (grid, slice(0, grid.sizes[axis])) if whole else grid.rows(axis, first, last)
         at = (slice(None),) * (2 + axis) + (cells,)
-        part = dask.delayed(overlap_add, pure=False)(
-            y[at], sub, taper, solve, batch_size, None, known, covariates
-        )
+        part = delayed(overlap_add, pure=False)(y[at], sub, taper, solve, batch_size, None, known, covariates)
         parts.append((part, cells))
         begins.append(cells.start)
         shape = (2, y.shape[1], *sub.shape)
@@ -147,9 +147,7 @@ def _members(
     pieces = []
     for begin, end in zip(begins, [*begins[1:], grid.sizes[axis]], strict=True):
         reach = [(p, c.start) for p, c in parts if c.start < end and c.stop > begin]
-        piece = dask.delayed(_piece, pure=False)(
-            [p for p, _ in reach], [s for _, s in reach], axis, begin, end
-        )
+        piece = delayed(_piece, pure=False)([p for p, _ in reach], [s for _, s in reach], axis, begin, end)
         sizes = [end - begin if a == axis else n for a, n in enumerate(grid.sizes)]
         shape = (y.shape[0] - known + 1, y.shape[1], *sizes)
         pieces.append(dask.array.from_delayed(piece, shape, "float32"))

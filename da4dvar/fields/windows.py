@@ -18,7 +18,7 @@ Solve = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 class WindowGrid:
     """Where windows begin, from the sizes of a data set alone.
 
-    Attributes
+    Parameters
     ----------
     sizes : tuple of int
         The field's cells along each of the layout's dimensions.
@@ -26,6 +26,13 @@ class WindowGrid:
         A window's cells along each.
     starts : tuple of tuple of int
         The first cells of the windows along each. The last window ends where the field ends.
+
+    Examples
+    --------
+    >>> layout = Layout(["sst"], axes=["lat"], channels=["time"], window={"time": 4})
+    >>> grid = WindowGrid.of(layout, {"time": 9, "lat": 3})
+    >>> grid.starts, grid.shape
+    (((0, 2, 4, 5), (0,)), (4, 1))
     """
 
     sizes: tuple[int, ...]
@@ -34,7 +41,18 @@ class WindowGrid:
 
     @classmethod
     def of(cls, layout: Layout, sizes: Mapping[str, int]) -> Self:
-        """The grid of a layout on a field; an axis shorter than its window is taken whole."""
+        """The grid of a layout on a field; an axis shorter than its window is taken whole.
+
+        Parameters
+        ----------
+        layout : Layout
+        sizes : mapping of str to int
+            Cells along each dimension of the layout.
+
+        Returns
+        -------
+        WindowGrid
+        """
         cells: list[int] = []
         windows: list[int] = []
         starts: list[tuple[int, ...]] = []
@@ -62,7 +80,18 @@ class WindowGrid:
         return itertools.product(*(range(n) for n in self.shape))
 
     def cells(self, number: tuple[int, ...]) -> tuple[np.ndarray, ...]:
-        """An open mesh of the cells of a window; past a periodic end it goes on at the beginning."""
+        """An open mesh of the cells of a window; past a periodic end it goes on at the beginning.
+
+        Parameters
+        ----------
+        number : tuple of int
+            Of the window, along each dimension.
+
+        Returns
+        -------
+        tuple of array of int
+            As :func:`numpy.ix_` gives them.
+        """
         return np.ix_(
             *(
                 (starts[n] + np.arange(window)) % size
@@ -71,7 +100,13 @@ class WindowGrid:
         )
 
     def taper(self) -> np.ndarray:
-        """sin² along every dimension that is cut, so that a window counts least at its edges."""
+        """sin²(π (i + ½) / n) along every dimension that is cut: a window counts least at its edges.
+
+        Returns
+        -------
+        array, shape ``(*windows)``
+            Above 0 everywhere.
+        """
         weight = np.ones(self.windows, dtype="float32")
         for axis, (window, size) in enumerate(zip(self.windows, self.sizes, strict=True)):
             if window < size:
@@ -81,7 +116,21 @@ class WindowGrid:
         return weight
 
     def rows(self, axis: int, first: int, last: int) -> tuple[Self, slice]:
-        """The windows from `first` up to `last` along one axis, and the cells they cover there."""
+        """The windows from `first` up to `last` along one axis, and the cells they cover there.
+
+        Parameters
+        ----------
+        axis : int
+            Of the layout's dimensions.
+        first, last : int
+            Numbers along it; `last` is not among them.
+
+        Returns
+        -------
+        grid : WindowGrid
+            Of these windows alone.
+        cells : slice
+        """
         begin = self.starts[axis][first]
         end = self.starts[axis][last - 1] + self.windows[axis]
         starts = tuple(s - begin for s in self.starts[axis][first:last])
@@ -94,13 +143,19 @@ class WindowGrid:
 class Overlap:
     """Weighted sums over windows.
 
-    Attributes
+    Parameters
     ----------
-    total : array, shape (variable, batch, *sizes)
-    weight : array, shape (batch, *sizes)
+    total : array, shape ``(variable, batch, *sizes)``
+    weight : array, shape ``(batch, *sizes)``
         Zero where no window of which something is known reaches.
-    terms : array, shape (2, batch, *grid.shape)
+    terms : array, shape ``(2, batch, *grid.shape)``
         The observation and prior terms of each window; NaN for one without observations.
+
+    Examples
+    --------
+    >>> total, weight = np.array([[[2.0, 6.0, 0.0]]]), np.array([[1.0, 2.0, 0.0]])
+    >>> Overlap(total, weight, np.zeros((2, 1, 2))).mean()
+    array([[[ 2.,  3., nan]]])
     """
 
     total: np.ndarray
@@ -108,7 +163,13 @@ class Overlap:
     terms: np.ndarray
 
     def mean(self) -> np.ndarray:
-        """The field, shape (variable, batch, *sizes); NaN where no window reaches."""
+        """The field, from the sums of the windows.
+
+        Returns
+        -------
+        array, shape ``(variable, batch, *sizes)``
+            NaN where no window reaches.
+        """
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(self.weight > 0, self.total / self.weight, np.nan)
 
@@ -127,13 +188,15 @@ def overlap_add(
 
     Parameters
     ----------
-    y : array, shape (variable, batch, *grid.sizes)
+    y : array, shape ``(variable, batch, *grid.sizes)``
         NaN where not observed.
     grid : WindowGrid
+        Where the windows are.
     taper : array, shape grid.windows
+        What an answer counts with in each of its cells.
     solve : callable
-        From windows, shape (n, variable, *grid.windows), to estimates of the variables that are
-        sought, shape (n, variable - known, *grid.windows), and to both terms of the cost, shape (2, n).
+        From windows, shape ``(n, variable, *grid.windows)``, to estimates of the variables that are
+        sought, shape ``(n, variable - known, *grid.windows)``, and to both terms of the cost, shape (2, n).
     batch_size : int
         Windows handed to `solve` at once.
     done : callable, optional
@@ -142,6 +205,20 @@ def overlap_add(
         How many of the last variables are given to `solve`, but neither observed nor estimated.
     covariates : int
         How many of these, the last, are known everywhere: they alone are no reason to solve a window.
+
+    Returns
+    -------
+    Overlap
+
+    Examples
+    --------
+    >>> grid = WindowGrid.of(Layout(["x"], axes=["time"], window={"time": 4}), {"time": 6})
+    >>> y = np.array([[[np.nan, 1.0, np.nan, np.nan, 3.0, np.nan]]], dtype="float32")
+    >>> def mean(windows):
+    ...     usual = np.nanmean(windows, axis=(1, 2), keepdims=True)
+    ...     return np.broadcast_to(usual, windows.shape), np.zeros((2, len(windows)))
+    >>> overlap_add(y, grid, grid.taper(), mean, batch_size=8).mean().round(1)
+    array([[[1. , 1. , 1.3, 2.7, 3. , 3. ]]], dtype=float32)
     """
     telling = len(y) - covariates
     sought = len(y) - known

@@ -131,7 +131,7 @@ def descent(
 
 
 def cut_windows(arrays: list[np.ndarray], model: Interpolator, wanted: int) -> list[np.ndarray]:
-    """Evenly chosen windows of y, x and x(0), each of shape (window, variable, *cells)."""
+    """Evenly chosen windows of y, x and x(0), each of shape ``(window, variable, *cells)``."""
     layout, first = model.layout, arrays[0]
     axes = len(layout.dims)
     flat = [a.reshape(len(a), -1, *a.shape[a.ndim - axes :]) for a in arrays]

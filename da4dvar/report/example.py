@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -145,7 +146,9 @@ def index_at(times: xr.DataArray, at: str) -> int:
     return int(away.argmin())
 
 
-def places_of(one: Comparison, shape: Shape, window: dict[str, int | slice], wanted: int) -> list[dict]:
+def places_of(
+    one: Comparison, shape: Shape, window: dict[str, int | slice], wanted: int
+) -> list[dict[str, int]]:
     """The places whose series to draw: with a low, a usual and a high RMSE, and many scored cells."""
     cut = {d: k for d, k in window.items() if d == shape.time}
     over = shape.time
@@ -170,7 +173,7 @@ def places_of(one: Comparison, shape: Shape, window: dict[str, int | slice], wan
     ]
 
 
-def words_of(one: Comparison, where: dict[str, int | slice]) -> str:
+def words_of(one: Comparison, where: Mapping[str, int | slice]) -> str:
     """Where a part of a variable is, in words."""
     words = []
     for dim, k in where.items():

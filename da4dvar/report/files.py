@@ -75,6 +75,18 @@ def report_files(
         If the files do not fit each other or the model, or the output may not be written.
     ModelError
         If there is no such model.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> from tempfile import TemporaryDirectory
+    >>> truth = xr.Dataset({"sst": (("time", "lat"), [[10.0, 11.0], [12.0, 13.0]])}, {"time": [0, 1]})
+    >>> with TemporaryDirectory() as folder:
+    ...     truth.to_netcdf(f"{folder}/truth.nc")
+    ...     (truth + 0.5).to_netcdf(f"{folder}/filled.nc")
+    ...     found = report_files(f"{folder}/filled.nc", f"{folder}/truth.nc", report=f"{folder}/report.html")
+    ...     os.listdir(folder).count("report.html"), found["sst"]["all"]["rmse"]
+    (1, 0.5)
     """
     inputs = [estimate, truth, *([] if observed is None else [observed])]
     check_report(report, inputs, overwrite)

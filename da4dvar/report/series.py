@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,7 +52,7 @@ def series_part(one: Comparison, shape: Shape, centre: int | None = None) -> Par
     return Part("series", "Series", [" ".join(text)], (), draw_series(one, time, window, places))
 
 
-def draw_series(one: Comparison, time: str, window: slice, places: list[dict]) -> Figure:
+def draw_series(one: Comparison, time: str, window: slice, places: list[dict[str, int]]) -> Figure:
     """A panel for each place."""
     from matplotlib.figure import Figure
 
@@ -75,7 +76,7 @@ def draw_series(one: Comparison, time: str, window: slice, places: list[dict]) -
     return figure
 
 
-def _draw(axis: Axes, one: Comparison, here: dict) -> None:
+def _draw(axis: Axes, one: Comparison, here: Mapping[str, int | slice]) -> None:
     estimate = one.estimate.isel(here)
     x = coordinates(estimate)[0].values
     ends = one.interval(LEVEL)

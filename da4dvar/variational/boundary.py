@@ -18,11 +18,16 @@ def pad(x: Tensor, width: int, boundary: Sequence[str]) -> Tensor:
 
     Parameters
     ----------
-    x : Tensor, shape (batch, channel, *space)
+    x : Tensor, shape ``(batch, channel, *space)``
     width : int
         Cells to add at each end.
     boundary : sequence of {"zero", "reflect", "periodic"}
         One rule for each space axis.
+
+    Returns
+    -------
+    Tensor, shape ``(batch, channel, *space)``
+        Longer by 2 `width` along every axis.
 
     Raises
     ------
@@ -105,6 +110,8 @@ class Convolution(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """From ``(batch, input, *space)`` to ``(batch, output, *space)``."""
         if self.width and not self.zeros:
             x = pad(x, self.width, self.boundary)
-        return self.convolution(x)
+        convolved: Tensor = self.convolution(x)
+        return convolved

@@ -15,20 +15,49 @@ SHAPES: dict[str, Callable[[Tensor], Tensor]] = {"square": torch.square, "absolu
 
 
 def refuse_inference_mode() -> None:
-    """Raise where no derivative exists."""
+    """Raise where no derivative exists.
+
+    Raises
+    ------
+    RuntimeError
+        Under ``torch.inference_mode()``.
+
+    Examples
+    --------
+    >>> with torch.no_grad():
+    ...     refuse_inference_mode()
+    >>> with torch.inference_mode():
+    ...     refuse_inference_mode()
+    Traceback (most recent call last):
+    ...
+    RuntimeError: a solver differentiates U: use torch.no_grad(), not inference_mode
+    """
     if torch.is_inference_mode_enabled():
         raise RuntimeError("a solver differentiates U: use torch.no_grad(), not inference_mode")
 
 
 class Terms(NamedTuple):
-    """The two terms of U, weighted, one value for each sample: shape (batch,)."""
+    """The two terms of U, weighted, one value for each sample: eq. (1) of the paper.
+
+    Parameters
+    ----------
+    observation : Tensor, shape (batch,)
+        λ_o ‖H(x) − y‖²_Ω.
+    prior : Tensor, shape (batch,)
+        λ_p ρ(‖x − Φ(x)‖).
+
+    Examples
+    --------
+    >>> Terms(torch.tensor([9.0]), torch.tensor([2.0])).total
+    tensor([11.])
+    """
 
     observation: Tensor
     prior: Tensor
 
     @property
     def total(self) -> Tensor:
-        """U itself."""
+        """U itself, shape (batch,)."""
         return self.observation + self.prior
 
 
@@ -37,14 +66,23 @@ class Cost:
 
     Made by :meth:`VariationalCost.given`; this is what a solver minimises.
 
-    Attributes
+    Parameters
     ----------
+    model : VariationalCost
+        Φ, H, ρ and both weights.
     y : Tensor, shape ``(batch, channel, *space)``
-        Zero outside Ω; channels as H(x) has them.
+        Set to zero outside Ω; channels as H(x) has them.
     mask : Tensor of bool, same shape
         Ω: where there is an observation.
     covariates : Tensor, shape ``(batch, covariate, *space)``, optional
         c: complete fields that are given and not estimated.
+
+    Examples
+    --------
+    >>> y = torch.tensor([[[1.0, torch.nan]]])
+    >>> cost = VariationalCost(torch.zeros_like).given(y, y.isfinite())
+    >>> cost(torch.tensor([[[3.0, 1.0]]]))  # (3 - 1)² + 3² + 1²
+    tensor([14.])
     """
 
     def __init__(
@@ -54,16 +92,45 @@ class Cost:
         self.y = torch.where(mask, y, 0.0)
 
     def prior(self, x: Tensor) -> Tensor:
-        """Φ(x), or Φ(x, c)."""
+        """Φ(x), or Φ(x, c).
+
+        Parameters
+        ----------
+        x : Tensor, shape ``(batch, channel, *space)``
+
+        Returns
+        -------
+        Tensor, shape of `x`
+        """
         return self.model.projected(x, self.covariates)
 
     def part(self, samples: Tensor) -> Cost:
-        """U of some of the samples."""
+        """U of some of the samples.
+
+        Parameters
+        ----------
+        samples : Tensor of int or bool
+            Their numbers, or which they are.
+
+        Returns
+        -------
+        Cost
+        """
         covariates = None if self.covariates is None else self.covariates[samples]
         return Cost(self.model, self.y[samples], self.mask[samples], covariates)
 
     def terms(self, x: Tensor) -> Terms:
-        """Both terms of U at `x`, shape (batch,) each."""
+        """Both terms of U at `x`.
+
+        Parameters
+        ----------
+        x : Tensor, shape ``(batch, channel, *space)``
+
+        Returns
+        -------
+        Terms
+            Of shape (batch,) each.
+        """
         return self.model.terms(x, self.y, self.mask, self.covariates)
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -76,6 +143,16 @@ class Cost:
         Under ``torch.no_grad()`` nothing is kept of the graph; otherwise the gradient itself can
         be differentiated, which is what training a solver needs.
 
+        Parameters
+        ----------
+        x : Tensor, shape ``(batch, channel, *space)``
+
+        Returns
+        -------
+        gradient : Tensor, shape of `x`
+            Of each sample's own U.
+        terms : Terms
+
         Raises
         ------
         RuntimeError
@@ -85,7 +162,23 @@ class Cost:
         return gradient, terms
 
     def gradients(self, x: Tensor) -> tuple[Terms, Terms]:
-        """The gradients of both terms of U at `x`, each by itself, and both terms there."""
+        """The gradients of both terms of U at `x`, each by itself, and both terms there.
+
+        Parameters
+        ----------
+        x : Tensor, shape ``(batch, channel, *space)``
+
+        Returns
+        -------
+        gradients : Terms
+            Each of the shape of `x`.
+        terms : Terms
+
+        Raises
+        ------
+        RuntimeError
+            As :meth:`gradient`.
+        """
         gradients, terms = self._differentiated(x, lambda terms: terms)
         return Terms(*gradients), terms
 
@@ -111,8 +204,8 @@ class Cost:
 class VariationalCost(nn.Module):
     """U(x, y, Ω) = λ_o ‖H(x) − y‖²_Ω + λ_p ρ(‖x − Φ(x)‖). Paper, eqs. (1), (3), (4).
 
-    Sums run over the cells of a sample, so that the gradient in one cell does not depend on the
-    size of the window.
+    The paper is Fablet, Drumetz and Rousseau (2020), arXiv:2006.03653. Sums run over the cells of a sample,
+    so that the gradient in one cell does not depend on the size of the window.
 
     Parameters
     ----------
@@ -127,6 +220,11 @@ class VariationalCost(nn.Module):
         λ_o and λ_p, positive.
     learn_weights : bool
         Whether both weights are learned with the rest; they stay positive.
+
+    Raises
+    ------
+    ValueError
+        If ρ is unknown, or a weight is not positive.
 
     Examples
     --------
@@ -159,22 +257,74 @@ class VariationalCost(nn.Module):
         )
 
     def given(self, y: Tensor, mask: Tensor, covariates: Tensor | None = None) -> Cost:
-        """The cost for an observation `y` on the domain `mask`; NaN in `y` outside it is harmless."""
+        """The cost for an observation `y` on the domain `mask`; NaN in `y` outside it is harmless.
+
+        Parameters
+        ----------
+        y : Tensor, shape ``(batch, channel, *space)``
+        mask : Tensor of bool, same shape
+            Ω.
+        covariates : Tensor, shape ``(batch, covariate, *space)``, optional
+            c.
+
+        Returns
+        -------
+        Cost
+        """
         return Cost(self, y, mask, covariates)
 
     def projected(self, x: Tensor, covariates: Tensor | None = None) -> Tensor:
-        """Φ(x), or Φ(x, c) by a prior that takes covariates."""
+        """Φ(x), or Φ(x, c) by a prior that takes covariates.
+
+        Parameters
+        ----------
+        x : Tensor, shape ``(batch, channel, *space)``
+        covariates : Tensor, shape ``(batch, covariate, *space)``, optional
+            c.
+
+        Returns
+        -------
+        Tensor, shape of `x`
+        """
         if covariates is None or not getattr(self.prior, "covariates", 0):
             return self.prior(x)
         return self.prior(x, covariates)
 
     def misfit(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
-        """H(x) − y on Ω and zero elsewhere; of several sensors, each by its weight."""
+        """H(x) − y on Ω and zero elsewhere; of several sensors, each by the root of its weight.
+
+        Parameters
+        ----------
+        x : Tensor, shape ``(batch, channel, *space)``
+        y : Tensor, shape of H(x)
+        mask : Tensor of bool, shape of `y`
+            Ω.
+
+        Returns
+        -------
+        Tensor, shape of `y`
+        """
         misfit = torch.where(mask, self.observation(x) - y, 0.0)
         return self.observation.weighted(misfit) if isinstance(self.observation, Sensors) else misfit
 
     def terms(self, x: Tensor, y: Tensor, mask: Tensor, covariates: Tensor | None = None) -> Terms:
-        """Both weighted terms at `x`, shape (batch,) each."""
+        """Both weighted terms at `x`.
+
+        Parameters
+        ----------
+        x : Tensor, shape ``(batch, channel, *space)``
+        y : Tensor, shape of H(x)
+            Not used outside Ω.
+        mask : Tensor of bool, shape of `y`
+            Ω.
+        covariates : Tensor, shape ``(batch, covariate, *space)``, optional
+            c.
+
+        Returns
+        -------
+        Terms
+            Of shape (batch,) each.
+        """
         weights = self.log_weights.to(x.dtype).exp()
         misfit = self.misfit(x, y, mask)
         residual = x - self.projected(x, covariates)

@@ -14,7 +14,19 @@ class VariationalModel(nn.Module):
     Parameters
     ----------
     cost : VariationalCost
+        U: the prior, the observation operator and the weights.
     solver : Solver
+        Γ, which minimises it.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from da4dvar.variational.solvers.gradient_descent import GradientDescent
+    >>> model = VariationalModel(VariationalCost(torch.zeros_like), GradientDescent(step=0.1, iterations=50))
+    >>> y = torch.tensor([[[2.0, torch.nan]]])
+    >>> with torch.no_grad():
+    ...     model(y, y.isfinite(), torch.ones(1, 1, 2)).x.round(decimals=2)  # half of y, and the prior's zero
+    tensor([[[1., 0.]]])
     """
 
     def __init__(self, cost: VariationalCost, solver: Solver) -> None:
@@ -30,10 +42,28 @@ class VariationalModel(nn.Module):
         covariates: Tensor | None = None,
         recompute: bool = False,
     ) -> Solution:
-        """The estimate from an observation `y` on `mask`, started at `x0`; all of one shape.
+        """The estimate from an observation `y` on `mask`, started at `x0`.
 
-        `watch` is told every iterate; `covariates`, shape ``(batch, covariate, *space)``, are given.
-        With `recompute` the graph of an iteration is made again where it is needed, by a solver that can.
+        Parameters
+        ----------
+        y : Tensor, shape ``(batch, channel, *space)``
+            NaN or anything else outside Ω.
+        mask : Tensor of bool, shape of `y`
+            Ω.
+        x0 : Tensor, shape ``(batch, channel, *space)``
+            x(0).
+        watch : callable, optional
+            Told every iterate, x(0) first.
+        covariates : Tensor, shape ``(batch, covariate, *space)``, optional
+            c.
+        recompute : bool
+            Make the graph of an iteration again where it is needed, by a solver that can.
+
+        Returns
+        -------
+        Solution
         """
         cost = self.cost.given(y, mask, covariates)
-        return self.solver(cost, x0, watch, recompute=True) if recompute else self.solver(cost, x0, watch)
+        told = {"recompute": True} if recompute else {}
+        found: Solution = self.solver(cost, x0, watch, **told)
+        return found

@@ -12,9 +12,27 @@ from da4dvar.variational.boundary import Convolution
 
 
 class Identity(nn.Module):
-    """H(x) = x: the state itself is seen, on Ω. Paper, eq. (3)."""
+    """H(x) = x: the state itself is seen, on Ω. Paper, eq. (3).
+
+    Examples
+    --------
+    >>> x = torch.ones(1, 1, 2)
+    >>> Identity()(x) is x
+    True
+    """
 
     def forward(self, x: Tensor) -> Tensor:
+        """H(x).
+
+        Parameters
+        ----------
+        x : Tensor, shape ``(batch, channel, *space)``
+
+        Returns
+        -------
+        Tensor
+            `x` itself.
+        """
         return x
 
 
@@ -24,6 +42,7 @@ class LinearOperator(nn.Module):
     Parameters
     ----------
     matrix : array_like, shape (observed channel, channel)
+        A, which is kept in a model file and is not learned.
 
     Examples
     --------
@@ -39,6 +58,16 @@ class LinearOperator(nn.Module):
         self.register_buffer("matrix", torch.as_tensor(matrix, dtype=torch.get_default_dtype()))
 
     def forward(self, x: Tensor) -> Tensor:
+        """A x in every cell.
+
+        Parameters
+        ----------
+        x : Tensor, shape ``(batch, channel, *space)``
+
+        Returns
+        -------
+        Tensor, shape ``(batch, observed channel, *space)``
+        """
         return torch.einsum("oc,bc...->bo...", self.matrix, x)
 
 
@@ -48,12 +77,25 @@ class LearnedOperator(nn.Module):
     Parameters
     ----------
     channels : int
+        Channels of the state.
     boundary : sequence of {"zero", "reflect", "periodic"}
+        One rule for each space axis.
     kernel : int
         Odd length of K: how far the instrument smears.
     shared : bool
         One K and one b for every channel by itself, where the channels are the times of one variable; or
         a K from every channel to every other.
+
+    Raises
+    ------
+    ValueError
+        If the kernel is even, or a rule is unknown.
+
+    Examples
+    --------
+    >>> x = torch.tensor([[[1.0, 2.0, 3.0]]])
+    >>> bool((LearnedOperator(1, ["zero"])(x) == x).all())
+    True
     """
 
     def __init__(self, channels: int, boundary: Sequence[str], kernel: int = 3, shared: bool = False) -> None:
@@ -66,9 +108,18 @@ class LearnedOperator(nn.Module):
         nn.init.zeros_(self.smear.convolution.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.shared:
-            return self.smear(x)
-        return self.smear(x.flatten(0, 1).unsqueeze(1)).reshape(x.shape)
+        """K * x + b.
+
+        Parameters
+        ----------
+        x : Tensor, shape ``(batch, channel, *space)``
+
+        Returns
+        -------
+        Tensor, shape of `x`
+        """
+        smeared: Tensor = self.smear(x.flatten(0, 1).unsqueeze(1) if self.shared else x)
+        return smeared.reshape(x.shape)
 
 
 class Sensors(nn.Module):
@@ -88,6 +139,11 @@ class Sensors(nn.Module):
         Variables of the state.
     learn_weights : bool
         Whether the w_k are learned with the rest; they stay positive.
+
+    Raises
+    ------
+    ValueError
+        If an operator is of no variable, or a known mixture of channels is no square matrix.
 
     Examples
     --------
@@ -120,18 +176,50 @@ class Sensors(nn.Module):
         self.log_weights = nn.Parameter(torch.zeros(len(operators)), requires_grad=learn_weights)
 
     def weigh(self, errors: Sequence[float]) -> None:
-        """Set the w_k by the standard deviations of the errors."""
+        """Set the w_k by the standard deviations of the errors.
+
+        Parameters
+        ----------
+        errors : sequence of float
+            One for each sensor, all in the same units.
+
+        Raises
+        ------
+        ValueError
+            If there are not as many as sensors, or one is not above 0.
+        """
         if len(errors) != len(self.operators) or not all(0 < e < math.inf for e in errors):
             raise ValueError(f"errors are {list(errors)}, expected {len(self.operators)} numbers above 0")
         weights = [2 * math.log(min(errors) / error) for error in errors]
         self.log_weights.data = torch.tensor(weights).to(self.log_weights)
 
     def forward(self, x: Tensor) -> Tensor:
+        """What every sensor sees, one after the other along the channels.
+
+        Parameters
+        ----------
+        x : Tensor, shape ``(batch, channel, *space)``
+            The variables one after the other along the channels.
+
+        Returns
+        -------
+        Tensor, shape ``(batch, observed channel, *space)``
+        """
         fields = x.chunk(self.states, dim=1)
         return torch.cat([h(fields[k]) for h, k in zip(self.operators, self.of, strict=True)], dim=1)
 
     def weighted(self, misfit: Tensor) -> Tensor:
-        """H(x) − y with each sensor's part times the root of its weight."""
+        """H(x) − y with each sensor's part times the root of its weight.
+
+        Parameters
+        ----------
+        misfit : Tensor, shape ``(batch, observed channel, *space)``
+            H(x) − y, of all sensors.
+
+        Returns
+        -------
+        Tensor, shape of `misfit`
+        """
         roots = self.log_weights.to(misfit.dtype).mul(0.5).exp()
         parts = misfit.chunk(len(self.operators), dim=1)
         return torch.cat([root * part for root, part in zip(roots, parts, strict=True)], dim=1)

@@ -26,7 +26,7 @@ def recomputed(step: Step, parameters: Sequence[Tensor], *state: Tensor | None) 
         itself, as the gradient of U does.
     parameters : sequence of Tensor
         θ: all that F depends on beside the state and that is learned. Others are held constant.
-    state : Tensor or None
+    *state : Tensor or None
         s(k).
 
     Returns
@@ -42,7 +42,8 @@ def recomputed(step: Step, parameters: Sequence[Tensor], *state: Tensor | None) 
     (tensor(4.), tensor(12.))
     """
     learned = [p for p in parameters if p.requires_grad]
-    return _Recomputed.apply(step, len(state), *state, *learned)
+    apply: Callable[..., tuple[Tensor, ...]] = _Recomputed.apply
+    return apply(step, len(state), *state, *learned)
 
 
 class _Recomputed(torch.autograd.Function):

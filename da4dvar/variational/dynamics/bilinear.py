@@ -21,6 +21,13 @@ class Bilinear(nn.Module):
         system is not periodic and every component acts on every other.
     axis : int
         The axis of the components, counted from the end.
+
+    Examples
+    --------
+    >>> sum(p.numel() for p in Bilinear(3).parameters())  # 3 (1 + 3 + 6)
+    30
+    >>> sum(p.numel() for p in Bilinear(40, reach=2).parameters())  # 1 + 5 + 15, the same for all
+    21
     """
 
     pairs: Tensor
@@ -36,6 +43,21 @@ class Bilinear(nn.Module):
         self.quadratic = nn.Parameter(0.01 * torch.randn(outputs, self.pairs.shape[1]))
 
     def forward(self, x: Tensor) -> Tensor:
+        """φ(x), per unit of model time.
+
+        Parameters
+        ----------
+        x : Tensor, shape ``(..., component, time)``, or with the components along another `axis`
+
+        Returns
+        -------
+        Tensor, shape of `x`
+
+        Raises
+        ------
+        ValueError
+            If the state has another number of components.
+        """
         if x.shape[self.axis] != self.components:
             raise ValueError(f"the state has {x.shape[self.axis]} components, expected {self.components}")
         return self._dense(x) if self.reach is None else self._periodic(x, self.reach)

@@ -17,8 +17,8 @@ HISTORY = 100
 def learn_dynamics(flow: Flow, series: Tensor, steps: int) -> float:
     """min over the parameters of φ of mean (x(t + Δ) − Φ(x(t)))²: the best forecast over one Δ.
 
-    By L-BFGS with a strong Wolfe line search, on all of the series at once and in double precision. It
-    ends after `steps` iterations, or where no step lowers the error.
+    By L-BFGS (Liu and Nocedal, 1989) with a strong Wolfe line search, on all of the series at once and in
+    double precision. It ends after `steps` iterations, or where no step lowers the error.
 
     Parameters
     ----------

@@ -15,6 +15,11 @@ class Lorenz63(nn.Module):
         σ, ρ and β of the equations.
     axis : int
         The axis of the three components, counted from the end.
+
+    Examples
+    --------
+    >>> Lorenz63(axis=-1)(torch.tensor([1.0, 2.0, 3.0]))
+    tensor([10., 23., -6.])
     """
 
     def __init__(self, sigma: float = 10.0, rho: float = 28.0, beta: float = 8 / 3, axis: int = -2) -> None:
@@ -22,5 +27,15 @@ class Lorenz63(nn.Module):
         self.sigma, self.rho, self.beta, self.axis = sigma, rho, beta, axis
 
     def forward(self, x: Tensor) -> Tensor:
+        """dx/dt, per unit of model time.
+
+        Parameters
+        ----------
+        x : Tensor, shape ``(..., 3, time)``, or with the components along another `axis`
+
+        Returns
+        -------
+        Tensor, shape of `x`
+        """
         x, y, z = x.unbind(self.axis)
         return torch.stack([self.sigma * (y - x), x * (self.rho - z) - y, x * y - self.beta * z], self.axis)

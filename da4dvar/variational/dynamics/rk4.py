@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def rk4(dynamics: Callable[[Tensor], Tensor], x: Tensor, step: float) -> Tensor:
-    """x(t + Δ) for dx/dt = φ(x), with a local error of order Δ⁵. Paper, eq. (7).
+    """x(t + Δ) for dx/dt = φ(x), with a local error of order Δ⁵: Kutta (1901); the paper, eq. (7).
 
     Parameters
     ----------
@@ -17,7 +17,11 @@ def rk4(dynamics: Callable[[Tensor], Tensor], x: Tensor, step: float) -> Tensor:
     x : Tensor
         x(t).
     step : float
-        Δ.
+        Δ, in the units of φ.
+
+    Returns
+    -------
+    Tensor, shape of `x`
 
     Examples
     --------

@@ -57,7 +57,23 @@ class DenseAutoencoder(nn.Module):
         self.decode = dense([encoder[-1], *decoder, size])
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.decode(self.encode(as_vectors(x, self.channels, self.space))).reshape(x.shape)
+        """Φ(x).
+
+        Parameters
+        ----------
+        x : Tensor, shape ``(batch, channel, *space)``
+
+        Returns
+        -------
+        Tensor, shape of `x`
+
+        Raises
+        ------
+        ValueError
+            If states have another size than the prior was made for.
+        """
+        decoded: Tensor = self.decode(self.encode(as_vectors(x, self.channels, self.space)))
+        return decoded.reshape(x.shape)
 
 
 def dense(widths: Sequence[int]) -> nn.Sequential:

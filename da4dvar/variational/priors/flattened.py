@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def as_vectors(x: Tensor, channels: int, space: Sequence[int]) -> Tensor:
-    """States (batch, channel, *space) as vectors (batch, cell).
+    """States ``(batch, channel, *space)`` as vectors (batch, cell).
 
     Raises
     ------

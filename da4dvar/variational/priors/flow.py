@@ -23,6 +23,11 @@ class Flow(nn.Module):
     substeps : int
         Runge-Kutta steps to an interval Δ.
 
+    Raises
+    ------
+    ValueError
+        If the step or the number of them is not positive.
+
     Examples
     --------
     >>> from da4dvar.variational.dynamics.lorenz96 import Lorenz96
@@ -39,10 +44,30 @@ class Flow(nn.Module):
         self.dynamics, self.step, self.substeps = dynamics, step, substeps
 
     def forward(self, x: Tensor) -> Tensor:
+        """Φ(x): each time as forecast from the one before.
+
+        Parameters
+        ----------
+        x : Tensor, shape ``(batch, channel, *space, time)``
+
+        Returns
+        -------
+        Tensor, shape of `x`
+            The first time is that of `x`.
+        """
         return torch.cat([x[..., :1], self.forecast(x[..., :-1])], dim=-1)
 
     def forecast(self, x: Tensor) -> Tensor:
-        """Each state a time Δ later."""
+        """Each state a time Δ later.
+
+        Parameters
+        ----------
+        x : Tensor, shape ``(batch, channel, *space, time)``
+
+        Returns
+        -------
+        Tensor, shape of `x`
+        """
         for _ in range(self.substeps):
             x = rk4(self.dynamics, x, self.step / self.substeps)
         return x

@@ -14,8 +14,9 @@ from da4dvar.variational.priors.flattened import as_vectors
 class PCA(nn.Module):
     """Φ(x) = μ + V Vᵀ (x − μ), V the leading principal components of complete states.
 
-    The projection of the paper's MNIST experiment (section 4.1). μ and V are fitted, not learned by
-    descent: they are buffers, which a model file keeps beside the weights. Until :meth:`fit`, Φ is zero.
+    Hotelling (1933); the projection of the paper's MNIST experiment (section 4.1). μ and V are fitted, not
+    learned by descent: they are buffers, which a model file keeps beside the weights. Until :meth:`fit`, Φ
+    is zero.
 
     Parameters
     ----------
@@ -65,6 +66,11 @@ class PCA(nn.Module):
         seed : int
             Of the random projection that scikit-learn takes where states are many and large.
 
+        Returns
+        -------
+        PCA
+            Itself.
+
         Raises
         ------
         ValueError
@@ -81,5 +87,20 @@ class PCA(nn.Module):
         return self
 
     def forward(self, x: Tensor) -> Tensor:
+        """Φ(x).
+
+        Parameters
+        ----------
+        x : Tensor, shape ``(batch, channel, *space)``
+
+        Returns
+        -------
+        Tensor, shape of `x`
+
+        Raises
+        ------
+        ValueError
+            If states have another size than the prior was made for.
+        """
         departure = as_vectors(x, self.channels, self.space) - self.mean
         return (self.mean + departure @ self.vectors.T @ self.vectors).reshape(x.shape)

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 def learn_projection(prior: nn.Module, batches: Iterable[Tensor], steps: int, rate: float) -> float:
     """min over the parameters of Φ of mean (x − Φ(x))², by Adam with a cosine to zero.
 
-    What the paper's rows without joint learning begin with (Table 1). A prior with room for all of x, such
-    as a U-Net, ends near the identity: its projection error says nothing of how well it fills a gap.
+    What the paper's rows without joint learning begin with (Table 1); Adam is that of Kingma and Ba (2015).
+    A prior with room for all of x, such as a U-Net, ends near the identity: its projection error says
+    nothing of how well it fills a gap.
 
     Parameters
     ----------
@@ -22,6 +23,7 @@ def learn_projection(prior: nn.Module, batches: Iterable[Tensor], steps: int, ra
     batches : iterable of Tensor, shape ``(batch, channel, *space)``
         Complete states, one batch a step.
     steps : int
+        As many as there are batches, for the cosine.
     rate : float
         The learning rate to begin with.
 

@@ -19,6 +19,17 @@ class Branch(nn.Module):
 
     The product of two linear maps lets a branch hold the bilinear terms of a flow. Covariates are further
     channels of what K reads.
+
+    Parameters
+    ----------
+    channels, width : int
+        Channels of the state, and of r.
+    kernel : int
+        Odd length of K.
+    boundary : sequence of {"zero", "reflect", "periodic"}
+        One rule for each space axis.
+    covariates : int
+        Channels that are read beside those of the state.
     """
 
     def __init__(
@@ -30,8 +41,10 @@ class Branch(nn.Module):
         self.project = Convolution(2 * width, channels, 1, boundary)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Φᵢ, ``(batch, channel, *space)``, of states and covariates beside each other in the channels."""
         linear, left, right = self.maps(torch.relu(self.lift(x))).chunk(3, dim=1)
-        return self.project(torch.cat([linear, left * right], dim=1))
+        projected: Tensor = self.project(torch.cat([linear, left * right], dim=1))
+        return projected
 
 
 class UNet(nn.Module):
@@ -58,6 +71,11 @@ class UNet(nn.Module):
         the same reach with smaller kernels, at a fraction of the work.
     covariates : int
         Channels of c, for Φ(x, c): both branches read them beside x.
+
+    Raises
+    ------
+    ValueError
+        If the kernel is even, a rule is unknown, or a number of cells is not positive.
 
     Examples
     --------
@@ -89,6 +107,18 @@ class UNet(nn.Module):
         self.up = TRANSPOSED[axes](folded, folded, kernel_size=blocks, stride=blocks)
 
     def forward(self, x: Tensor, covariates: Tensor | None = None) -> Tensor:
+        """Φ(x), or Φ(x, c).
+
+        Parameters
+        ----------
+        x : Tensor, shape ``(batch, channel, *space)``
+        covariates : Tensor, shape ``(batch, covariate, *space)``, optional
+            c, where the prior was made for some.
+
+        Returns
+        -------
+        Tensor, shape of `x`
+        """
         if covariates is not None:
             x = torch.cat([x, covariates], dim=1)
         if max(self.fold) == 1:
@@ -100,11 +130,12 @@ class UNet(nn.Module):
         # In three dimensions the library refuses a block that is longer than the axis.
         blocks = [min(block, size) for block, size in zip(self.downsampling, x.shape[2:], strict=True)]
         down = POOLS[len(blocks)](x, blocks, ceil_mode=True, count_include_pad=False)
-        return cropped(self.up(self.coarse(down)), x.shape[2:]) + self.fine(x)
+        fine: Tensor = self.fine(x)
+        return cropped(self.up(self.coarse(down)), x.shape[2:]) + fine
 
 
 def fold(x: Tensor, blocks: Sequence[int]) -> Tensor:
-    """(batch, channel, *space) with the cells of each block as channels of their own.
+    """``(batch, channel, *space)`` with the cells of each block as channels of their own.
 
     Examples
     --------

@@ -20,7 +20,7 @@ Watch = Callable[[Tensor], None]
 class Solution:
     """A minimiser of U, and the way to it.
 
-    Attributes
+    Parameters
     ----------
     x : Tensor, shape ``(batch, channel, *space)``
         The estimate: the last iterate, unless the solver says otherwise.
@@ -31,6 +31,16 @@ class Solution:
     converged : Tensor of bool, shape (batch,)
         Whether the solver's own test of convergence was met; never for a fixed number of learned
         updates, which has no such test.
+
+    Examples
+    --------
+    >>> from da4dvar.variational.cost import VariationalCost
+    >>> from da4dvar.variational.solvers.gradient_descent import GradientDescent
+    >>> cost = VariationalCost(torch.zeros_like).given(torch.ones(1, 1, 1), torch.ones(1, 1, 1) > 0)
+    >>> with torch.no_grad():
+    ...     found = GradientDescent(step=0.25)(cost, torch.zeros(1, 1, 1))
+    >>> found.x, found.cost[:, 0]  # U is lowest, 1/2, halfway between y and the prior's zero
+    (tensor([[[0.5000]]]), tensor([1.0000, 0.5000]))
     """
 
     x: Tensor
@@ -48,12 +58,27 @@ class Solution:
 class Solver(nn.Module, ABC):
     """Γ: from an initial state to a minimiser of U. The answer for a sample is its own alone.
 
+    Learned, it is eq. (8) of the paper. A solver of one's own inherits it, gives `forward`, and is tested by
+    :class:`da4dvar.testing.SolverContract`.
+
     Attributes
     ----------
     iterations : int
     recomputes : bool
         Whether `forward` takes ``recompute=True``: in training the graph of an iteration is not kept but
         made again, so that memory does not grow with their number; the gradients are the same.
+
+    Examples
+    --------
+    >>> class Standing(Solver):
+    ...     iterations = 0
+    ...
+    ...     def forward(self, cost, x0, watch=None):
+    ...         return solution(x0, [cost.terms(x0)])
+    >>> from da4dvar.variational.cost import VariationalCost
+    >>> cost = VariationalCost(torch.zeros_like).given(torch.ones(1, 1, 2), torch.ones(1, 1, 2) > 0)
+    >>> Standing()(cost, torch.zeros(1, 1, 2)).cost
+    tensor([[2.]])
     """
 
     iterations: int
@@ -61,11 +86,46 @@ class Solver(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
-        """Minimise `cost` from `x0`, shape ``(batch, channel, *space)``; `watch` is told every iterate."""
+        """Minimise U from x(0).
+
+        Parameters
+        ----------
+        cost : Cost
+            U, for the observations that are given.
+        x0 : Tensor, shape ``(batch, channel, *space)``
+            x(0).
+        watch : callable, optional
+            Told every iterate, x(0) first.
+
+        Returns
+        -------
+        Solution
+        """
 
 
 def solution(x: Tensor, path: Sequence[Terms], converged: Tensor | None = None) -> Solution:
-    """A `Solution` from the terms met on the way, in their order."""
+    """A `Solution` from the terms met on the way, in their order.
+
+    Parameters
+    ----------
+    x : Tensor, shape ``(batch, channel, *space)``
+        The estimate.
+    path : sequence of Terms
+        From x(0) to the last iterate.
+    converged : Tensor of bool, shape (batch,), optional
+        None if not given.
+
+    Returns
+    -------
+    Solution
+
+    Examples
+    --------
+    >>> four, one = torch.tensor([4.0]), torch.tensor([1.0])
+    >>> found = solution(torch.zeros(1, 1, 3), [Terms(four, one), Terms(one, one / 2)])
+    >>> found.iterations, found.cost[:, 0]
+    (1, tensor([5.0000, 1.5000]))
+    """
     observation = torch.stack([terms.observation for terms in path])
     prior = torch.stack([terms.prior for terms in path])
     if converged is None:
@@ -74,5 +134,20 @@ def solution(x: Tensor, path: Sequence[Terms], converged: Tensor | None = None) 
 
 
 def per_sample(values: Tensor, like: Tensor) -> Tensor:
-    """Values of shape (batch,) shaped to multiply a field of shape (batch, channel, *space)."""
+    """Values of shape (batch,) shaped to multiply a field of shape ``(batch, channel, *space)``.
+
+    Parameters
+    ----------
+    values : Tensor, shape (batch,)
+    like : Tensor, shape ``(batch, channel, *space)``
+
+    Returns
+    -------
+    Tensor, shape (batch, 1, ...)
+
+    Examples
+    --------
+    >>> per_sample(torch.tensor([1.0, 2.0]), torch.zeros(2, 3, 8)).shape
+    torch.Size([2, 1, 1])
+    """
     return values.reshape(-1, *[1] * (like.ndim - 1))

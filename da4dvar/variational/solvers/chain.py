@@ -38,11 +38,26 @@ class Chain(Solver):
     perturbation : float
         Standard deviation of what is added to the observations in the second restart, the fourth, …
 
+    Raises
+    ------
+    ValueError
+        If there are a cost and weights, or a number makes no sense.
+
     Notes
     -----
     The terms along the iterations are those of the cost that each solver minimised. Of a restart only the
-    last terms are kept, and it is not watched. A chain is trained
-    by training its first solver.
+    last terms are kept, and it is not watched. A chain is trained by training its first solver.
+
+    Examples
+    --------
+    >>> from da4dvar.variational.solvers.fixed_point import FixedPoint
+    >>> from da4dvar.variational.solvers.gradient_descent import GradientDescent
+    >>> y = torch.tensor([[[1.0, torch.nan]]])
+    >>> cost = VariationalCost(torch.zeros_like).given(y, y.isfinite())
+    >>> with torch.no_grad():
+    ...     found = Chain(FixedPoint(1), GradientDescent(step=0.1, iterations=20))(cost, torch.zeros(1, 1, 2))
+    >>> found.x.round(decimals=2), found.iterations  # from y, on to the minimum of U
+    (tensor([[[0.5000, 0.0000]]]), 21)
     """
 
     def __init__(

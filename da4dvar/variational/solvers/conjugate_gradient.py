@@ -19,10 +19,26 @@ class ConjugateGradient(Solver):
     Parameters
     ----------
     iterations : int
+        Updates made at most.
     tolerance : float
         A sample has converged once its gradient norm has fallen to this part of the first.
     halvings : int
         Halvings of a step at most; a sample whose U does not fall then stays where it is.
+
+    Raises
+    ------
+    ValueError
+        If there is no iteration.
+
+    Examples
+    --------
+    >>> from da4dvar.variational.cost import VariationalCost
+    >>> y = torch.tensor([[[2.0, 4.0]]])
+    >>> cost = VariationalCost(torch.zeros_like, prior_weight=3.0).given(y, y > 0)
+    >>> with torch.no_grad():
+    ...     found = ConjugateGradient()(cost, torch.zeros(1, 1, 2))
+    >>> found.x.round(decimals=3), found.iterations < 5
+    (tensor([[[0.5000, 1.0000]]]), True)
     """
 
     def __init__(self, iterations: int = 100, tolerance: float = 1e-6, halvings: int = 10) -> None:
@@ -93,4 +109,5 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _norm(a: Tensor) -> Tensor:
-    return a.flatten(1).norm(dim=1)
+    norm: Tensor = a.flatten(1).norm(dim=1)
+    return norm

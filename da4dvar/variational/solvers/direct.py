@@ -23,8 +23,10 @@ class Direct(Solver):
         Channels of the state.
     boundary : sequence of {"zero", "reflect", "periodic"}
         One rule for each space axis.
-    width, kernel, downsampling, fold
+    width, kernel : int
         Of every Ψₖ; see :class:`da4dvar.variational.priors.unet.UNet`.
+    downsampling, fold : int or sequence of int
+        The same.
     iterations : int
         How many Ψₖ there are.
     state_scale : float
@@ -32,9 +34,23 @@ class Direct(Solver):
     covariates : int
         Channels of the cost's covariates, which every Ψₖ is fed as well.
 
+    Raises
+    ------
+    ValueError
+        If a number makes no sense.
+
     Notes
     -----
     Observations have the shape of the state here: H is the identity.
+
+    Examples
+    --------
+    >>> from da4dvar.variational.cost import VariationalCost
+    >>> y = torch.ones(2, 1, 8)
+    >>> cost = VariationalCost(nn.Identity()).given(y, y > 0)
+    >>> found = Direct(1, ["zero"], width=4, iterations=3)(cost, torch.zeros_like(y))
+    >>> found.x.shape, found.iterations
+    (torch.Size([2, 1, 8]), 3)
     """
 
     def __init__(

@@ -18,8 +18,22 @@ class FixedPoint(Solver):
     Parameters
     ----------
     iterations : int
+        Updates made at most.
     tolerance : float
         A sample has converged once an iteration changes it by less than this part of its norm.
+
+    Raises
+    ------
+    ValueError
+        If there is no iteration.
+
+    Examples
+    --------
+    >>> from da4dvar.variational.cost import VariationalCost
+    >>> mean = lambda x: x.mean(-1, keepdim=True).expand_as(x)
+    >>> y = torch.tensor([[[1.0, torch.nan, 1.0]]])
+    >>> FixedPoint(iterations=30)(VariationalCost(mean).given(y, y.isfinite()), torch.zeros(1, 1, 3)).x
+    tensor([[[1., 1., 1.]]])
     """
 
     def __init__(self, iterations: int = 20, tolerance: float = 0.0) -> None:

@@ -10,7 +10,7 @@ from da4dvar.variational.solvers.base import Solution, Solver, Watch, per_sample
 
 
 class GradientDescent(Solver):
-    """x(k+1) = x(k) − s ∇U(x(k)): the paper's FSGD.
+    """x(k+1) = x(k) − s ∇U(x(k)): the fixed-step gradient descent, FSGD, of the paper's Table 2.
 
     Parameters
     ----------
@@ -23,6 +23,21 @@ class GradientDescent(Solver):
     keep : {"last", "best"}
         Which iterate is the estimate: the last, or the one of lowest U, which survives a step so
         long that the descent leaves for infinity.
+
+    Raises
+    ------
+    ValueError
+        If the step is not positive, or `keep` is unknown.
+
+    Examples
+    --------
+    >>> from da4dvar.variational.cost import VariationalCost
+    >>> y = torch.tensor([[[2.0, torch.nan]]])
+    >>> cost = VariationalCost(torch.zeros_like, prior_weight=3.0).given(y, y.isfinite())
+    >>> with torch.no_grad():
+    ...     found = GradientDescent(step=0.1, iterations=50)(cost, torch.ones(1, 1, 2))
+    >>> found.x.round(decimals=3)  # 2 / (1 + 3), and where nothing was seen the prior's zero
+    tensor([[[0.5000, 0.0000]]])
     """
 
     def __init__(

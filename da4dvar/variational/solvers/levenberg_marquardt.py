@@ -48,7 +48,26 @@ class LevenbergMarquardt(Solver):
     Raises
     ------
     ValueError
-        From `forward`, if ρ is not the square, or for a background without a flow.
+        If a number makes no sense; from `forward`, if ρ is not the square, or for a background without a
+        flow.
+    RuntimeError
+        From `forward`, under ``torch.inference_mode()``.
+
+    Examples
+    --------
+    >>> from da4dvar.variational.cost import VariationalCost
+    >>> from da4dvar.variational.dynamics.lorenz63 import Lorenz63
+    >>> from da4dvar.variational.priors.flow import Flow
+    >>> flow = Flow(Lorenz63(), step=0.01)
+    >>> states = [torch.tensor([[[1.0], [1.0], [25.0]]])]
+    >>> for _ in range(24):
+    ...     states.append(flow.forecast(states[-1]))
+    >>> truth = torch.cat(states, dim=-1)
+    >>> seen = (torch.arange(25) % 8 == 0).expand_as(truth)
+    >>> cost = VariationalCost(flow, prior_weight=1e4).given(truth, seen)
+    >>> found = LevenbergMarquardt()(cost, torch.zeros_like(truth))
+    >>> bool((found.x - truth).abs().max() < 0.05)
+    True
     """
 
     def __init__(

@@ -25,13 +25,24 @@ SMALLEST_SQUARE = 1e-6
 
 
 class ConvLSTMCell(nn.Module):
-    """One step of a convolutional LSTM (Shi et al., 2015, eq. (3), without peepholes)."""
+    """One step of a convolutional LSTM (Shi et al., 2015, eq. (3), without peepholes).
+
+    Parameters
+    ----------
+    inputs, width : int
+        Channels of what is fed, and of h and c.
+    kernel : int
+        Odd length of the kernel of the gates.
+    boundary : sequence of {"zero", "reflect", "periodic"}
+        One rule for each space axis.
+    """
 
     def __init__(self, inputs: int, width: int, kernel: int, boundary: Sequence[str]) -> None:
         super().__init__()
         self.gates = Convolution(inputs + width, 4 * width, kernel, boundary)
 
     def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """The next h and c, shape ``(batch, width, *space)``, from x, shape ``(batch, input, *space)``."""
         enter, forget, leave, value = self.gates(torch.cat([x, h], dim=1)).chunk(4, dim=1)
         c = torch.sigmoid(forget) * c + torch.sigmoid(enter) * torch.tanh(value)
         return torch.sigmoid(leave) * torch.tanh(c), c
@@ -65,6 +76,11 @@ class ConvLSTM(Solver):
         convolutions: cheaper, and with a longer reach.
     covariates : int
         Channels of the cost's covariates, which the LSTM is fed as they are.
+
+    Raises
+    ------
+    ValueError
+        If a choice is unknown, or a number makes no sense.
 
     Examples
     --------
@@ -121,6 +137,23 @@ class ConvLSTM(Solver):
     def forward(
         self, cost: Cost, x0: Tensor, watch: Watch | None = None, recompute: bool = False
     ) -> Solution:
+        """Minimise U from x(0), by a fixed number of learned updates.
+
+        Parameters
+        ----------
+        cost : Cost
+            U, for the observations that are given.
+        x0 : Tensor, shape ``(batch, channel, *space)``
+            x(0).
+        watch : callable, optional
+            Told every iterate, x(0) first.
+        recompute : bool
+            In training, make the graph of an iteration again where it is needed, in place of keeping it.
+
+        Returns
+        -------
+        Solution
+        """
         x, path = x0, []
         blocks = [-(-n // b) for n, b in zip(x0.shape[2:], self.downsampling, strict=True)]
         h = c = x0.new_zeros(x0.shape[0], self.width, *blocks)

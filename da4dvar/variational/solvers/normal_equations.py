@@ -36,7 +36,7 @@ class BlockTridiagonal:
     cost : Cost
     flow : Flow
         Its prior.
-    first : Tensor, shape (batch, channel, *space)
+    first : Tensor, shape ``(batch, channel, *space)``
         The background of the first time.
     std : float
         Standard deviation of the error of that; infinity for none.
@@ -49,11 +49,13 @@ class BlockTridiagonal:
         self.tangent = Tangent(flow, cost.y)
 
     def of(self, samples: Tensor) -> Self:
+        """See :meth:`NormalEquations.of`."""
         part = copy.copy(self)
         part.y, part.mask, part.first = self.y[samples], self.mask[samples], self.first[samples]
         return part
 
     def terms(self, x: Tensor) -> Terms:
+        """See :meth:`NormalEquations.terms`."""
         misfit = torch.where(self.mask, x - self.y, 0.0)
         residual = x[..., 1:] - self.flow.forecast(x[..., :-1])
         before = self.background_weight * (x[..., 0] - self.first).square().flatten(1).sum(1)
@@ -63,6 +65,7 @@ class BlockTridiagonal:
         )
 
     def step(self, x: Tensor, factor: float, mu: Tensor) -> Tensor:
+        """See :meth:`NormalEquations.step`."""
         weight = factor * self.prior_weight
         forecast, tangent = self.tangent(x[..., :-1])
         misfit = self._by_time(torch.where(self.mask, x - self.y, 0.0))
@@ -79,7 +82,7 @@ class BlockTridiagonal:
 
     @staticmethod
     def _by_time(x: Tensor) -> Tensor:
-        """(batch, channel, *space, time) to (batch, time, n)."""
+        """``(batch, channel, *space, time)`` to (batch, time, n)."""
         return x.movedim(-1, 1).flatten(2)
 
 
@@ -102,14 +105,17 @@ class MatrixFree:
         self.cost, self.inner, self.tolerance = cost, inner, tolerance
 
     def of(self, samples: Tensor) -> Self:
+        """See :meth:`NormalEquations.of`."""
         part = copy.copy(self)
         part.cost = self.cost.part(samples)
         return part
 
     def terms(self, x: Tensor) -> Terms:
+        """See :meth:`NormalEquations.terms`."""
         return self.cost.terms(x)
 
     def step(self, x: Tensor, factor: float, mu: Tensor) -> Tensor:
+        """See :meth:`NormalEquations.step`."""
         observed, prior = self.cost.model.log_weights.to(x.dtype).mul(0.5).exp()
         prior = prior * factor**0.5
         mask, y, model = self.cost.mask, self.cost.y, self.cost.model

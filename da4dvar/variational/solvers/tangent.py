@@ -19,7 +19,7 @@ class Tangent:
     Parameters
     ----------
     flow : Flow
-    like : Tensor, shape (batch, channel, *space, time)
+    like : Tensor, shape ``(batch, channel, *space, time)``
         Says the shape, data type and device of the states.
     """
 
@@ -43,7 +43,7 @@ class Tangent:
         self.directions = directions(self.group, like)
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Forecasts and Jacobians from the states `x`, shape (batch, channel, *space, time).
+        """Forecasts and Jacobians from the states `x`, shape ``(batch, channel, *space, time)``.
 
         Returns
         -------
@@ -83,7 +83,8 @@ class Tangent:
         def along(direction: Tensor) -> Tensor:
             # Times do not act on each other: one direction serves all of them.
             tangent = direction.reshape(1, *self.shape, 1).expand_as(x)
-            return torch.func.jvp(self.flow.dynamics, (x,), (tangent,))[1]
+            pushed: Tensor = torch.func.jvp(self.flow.dynamics, (x,), (tangent,))[1]
+            return pushed
 
         return torch.func.vmap(along)(each).reshape(len(each), x.shape[0], self.size, x.shape[-1])
 

@@ -1,0 +1,93 @@
+"""The loss of the end-to-end learning, eq. (9)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from da4dvar.variational.model import VariationalModel
+
+
+def mean_over(values: Tensor, where: Tensor) -> Tensor:
+    """Mean of `values` over the cells of `where`, each sample by itself.
+
+    Parameters
+    ----------
+    values : Tensor, shape (batch, ...)
+        NaN or anything else outside `where`.
+    where : Tensor of bool, same shape
+
+    Returns
+    -------
+    Tensor, shape (batch,)
+        0 for a sample without such a cell.
+
+    Examples
+    --------
+    >>> values = torch.tensor([[1.0, 3.0, torch.nan], [torch.nan, torch.nan, torch.nan]])
+    >>> mean_over(values, values.isfinite())
+    tensor([2., 0.])
+    """
+    count = where.flatten(1).sum(1).clamp(min=1)
+    return torch.where(where, values, 0.0).flatten(1).sum(1) / count
+
+
+def reconstruction_loss(
+    model: VariationalModel,
+    sample: Mapping[str, Tensor],
+    nu: Sequence[float],
+    observation_fit: float = 0.0,
+    recompute: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """ν₁ ‖x − x̂‖² + ν₂ ‖x − Φ(x)‖² + ν₃ ‖x̂ − Φ(x̂)‖², as means over cells. Paper, eq. (9).
+
+    The truth x counts where it is sought. The second term needs a truth that is known nearly
+    everywhere; a sample of which less than nine tenths are known does without. So does ‖H(x) − y‖² on Ω,
+    which `observation_fit` adds.
+
+    Parameters
+    ----------
+    model : VariationalModel
+    sample : mapping of str to Tensor, shape ``(batch, channel, *space)``
+        ``y``, ``mask`` (Ω), ``x0``, ``target`` (x) and ``sought`` (where x counts); ``covariates``, if the
+        model takes some.
+    nu : (float, float, float)
+        ν₁, ν₂ and ν₃.
+    observation_fit : float
+        Weight of the observation operator's own misfit at the truth.
+    recompute : bool
+        Run the solver's iterations again for their gradients, in place of keeping their graph.
+
+    Returns
+    -------
+    loss : Tensor, scalar
+        Mean over the samples, in squared normalised units.
+    error : Tensor, shape (batch,)
+        Mean square error of each sample.
+
+    Examples
+    --------
+    >>> from da4dvar.variational.cost import VariationalCost
+    >>> from da4dvar.variational.solvers.fixed_point import FixedPoint
+    >>> x = torch.ones(1, 1, 4)
+    >>> seen = torch.tensor([[[True, False, True, False]]])
+    >>> sample = {"y": x, "mask": seen, "x0": x, "target": x, "sought": seen | True}
+    >>> model = VariationalModel(VariationalCost(torch.zeros_like), FixedPoint())
+    >>> reconstruction_loss(model, sample, (1.0, 0.0, 0.0))  # half of the cells are given back, half are 0
+    (tensor(0.5000), tensor([0.5000]))
+    """
+    covariates = sample.get("covariates")
+    solution = model(sample["y"], sample["mask"], sample["x0"], covariates=covariates, recompute=recompute)
+    sought, target = sample["sought"], sample["target"]
+    error = mean_over((solution.x - target).square(), sought)
+    everywhere = torch.ones_like(sought)
+    complete = (sought.flatten(1).float().mean(1) >= 0.9).to(error.dtype)
+    of_truth = complete * mean_over((target - model.cost.projected(target, covariates)).square(), sought)
+    of_estimate = mean_over((solution.x - model.cost.projected(solution.x, covariates)).square(), everywhere)
+    loss = nu[0] * error + nu[1] * of_truth + nu[2] * of_estimate
+    if observation_fit:
+        misfit = model.cost.observation(target) - sample["y"]
+        loss = loss + observation_fit * complete * mean_over(misfit.square(), sample["mask"])
+    return loss.mean(), error.detach()

@@ -1,0 +1,257 @@
+"""What docs/reference.md lists is documented in full: by numpydoc's own validation, and a little more."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from numpydoc.docscrape import NumpyDocString, get_doc_object
+from numpydoc.validate import validate
+
+import da4dvar
+
+PACKAGE = Path(da4dvar.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+REFERENCE = (PACKAGE.parent / "docs" / "reference.md").read_text(encoding="utf-8")
+ENTRY = re.compile(r"^\.\. auto(class|function|module):: (\S+)$(?:\n   (:members:)(.*)$)?", re.MULTILINE)
+ENTRIES = [match.groups() for match in ENTRY.finditer(REFERENCE)]
+# Docstring; sections known and in order; a summary of one line that ends; every parameter, by its name, in
+# the order of the signature; what comes back; examples.
+CHECKS = {"GL03", "GL06", "GL07", "GL08", "SS01", "SS03", "SS06", "RT01", "YD01", "EX01"}
+CHECKS |= {"PR01", "PR02", "PR03", "PR05", "PR10"}
+# "See ..." in place of the sections, where another docstring holds word for word.
+REFERRED = re.compile(r":(?:meth|func):`([\w.]+)`")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A public object: its full name, and whether it is a class, a function, a method or a property."""
+
+    name: str
+    kind: str
+    thing: Any
+
+    @property
+    def doc(self) -> str:
+        return inspect.getdoc(self.thing) or ""
+
+    @property
+    def parameters(self) -> set[str]:
+        try:
+            return set(inspect.signature(self.thing).parameters) - {"self", "cls"}
+        except ValueError:  # an exception takes what its base does, which is built in
+            return set()
+
+
+def found(name: str) -> Any:
+    """The object of a dotted name, in the innermost module that there is."""
+    parts = name.split(".")
+    for end in range(len(parts), 0, -1):
+        try:
+            thing = importlib.import_module(".".join(parts[:end]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[end:]:
+            thing = inspect.getattr_static(thing, part) if inspect.isclass(thing) else getattr(thing, part)
+        return thing
+    raise LookupError(name)
+
+
+def with_members(name: str, members: list[str] | None) -> Iterator[Listed]:
+    """A class or function, and the members of a class: those named, or all that are its own and public."""
+    thing = found(name)
+    yield Listed(name, "class" if inspect.isclass(thing) else "function", thing)
+    if members is None or not inspect.isclass(thing):
+        return
+    own = {n: m for n, m in vars(thing).items() if not n.startswith("_")}
+    for member in members or own:
+        value = inspect.getattr_static(thing, member)
+        if isinstance(value, property):
+            yield Listed(f"{name}.{member}", "property", value)
+        elif isinstance(value, classmethod | staticmethod):
+            yield Listed(f"{name}.{member}", "method", value.__func__)
+        elif inspect.isfunction(value):
+            yield Listed(f"{name}.{member}", "method", value)
+
+
+def expanded(kind: str, name: str, members: str | None, names: str | None) -> list[Listed]:
+    """All that an entry of the reference puts there, as Sphinx does."""
+    chosen = None if members is None else [n.strip() for n in (names or "").split(",") if n.strip()]
+    if kind != "module":
+        return list(with_members(name, chosen))
+    module = importlib.import_module(name)
+    public = [n for n, m in vars(module).items() if not n.startswith("_") and is_own(m, name)]
+    return [one for n in chosen or public for one in with_members(f"{name}.{n}", [])]
+
+
+def is_own(thing: object, module: str) -> bool:
+    """Whether a class or a function was written in a module, not imported into it."""
+    return (inspect.isclass(thing) or inspect.isfunction(thing)) and thing.__module__ == module
+
+
+def raised(thing: Any) -> set[str]:
+    """The exceptions that the body of a function raises by name; of a class, where it is made."""
+    bodies = [thing]
+    if inspect.isclass(thing):
+        makers = [vars(thing)[n] for n in ("__init__", "__post_init__") if n in vars(thing)]
+        bodies = [m for m in makers if m.__module__ == thing.__module__]
+    names = set()
+    for body in bodies:
+        try:
+            tree = ast.parse(textwrap.dedent(inspect.getsource(body)))
+        except OSError:  # a dataclass writes the constructor itself
+            continue
+        names |= {ast.unparse(node.exc.func) for node in uncaught(tree) if isinstance(node.exc, ast.Call)}
+    return names
+
+
+def uncaught(node: ast.AST) -> Iterator[ast.Raise]:
+    """The raise statements that are not within a `try` with handlers."""
+    if isinstance(node, ast.Raise):
+        yield node
+    parts: list[ast.AST] = [*ast.iter_child_nodes(node)]
+    if isinstance(node, ast.Try) and node.handlers:
+        parts = [part for part in parts if part not in node.body]
+    for part in parts:
+        yield from uncaught(part)
+
+
+def referred(one: Listed) -> Listed | None:
+    """Where a docstring of one paragraph sends its reader, if it is to something with the same parameters."""
+    match = REFERRED.search(one.doc)
+    if match is None or "\n\n" in one.doc:
+        return None
+    for around in ("", f"{one.thing.__module__}.", f"{one.name.rpartition('.')[0]}."):
+        place = around + match[1]
+        try:
+            other = Listed(place, one.kind, found(place))
+        except (LookupError, AttributeError):
+            continue
+        return other if one.parameters - {"ds"} <= other.parameters else None
+    return None
+
+
+def faults(one: Listed) -> list[str]:
+    """What is missing in a docstring, or wrong."""
+    if one.kind == "property":
+        return [] if one.doc.split("\n")[0].endswith((".", ":")) else ["a line that says what it is"]
+    doc = NumpyDocString(one.doc)
+    if one.kind != "class" and (other := referred(one)) is not None:
+        return [f"{other.name}: {fault}" for fault in faults(other)]
+    # Examples of a method are those of its class; a class without a constructor has no parameters.
+    left_out = {"EX01"} if one.kind == "method" else set()
+    left_out |= {"PR01"} if one.parameters == {"args", "kwargs"} else set()
+    told = validate(get_doc_object(one.thing))["errors"]
+    missing = [f"{code}: {said}" for code, said in told if code in CHECKS - left_out]
+    if one.kind in ("class", "function") and not any(">>>" in line for line in doc["Examples"]):
+        missing.append("an example that is run")
+    if "+SKIP" in one.doc:
+        missing.append("an example that is not skipped")
+    gives = inspect.signature(one.thing).return_annotation if one.kind != "class" else None
+    if gives not in (None, "None", inspect.Parameter.empty) and not (doc["Returns"] or doc["Yields"]):
+        missing.append("a section on what is returned")
+    said = {kind for entry in doc["Raises"] for kind in re.split(r"[, ]+", entry.type)}
+    missing += [f"a line on when it raises {name}" for name in sorted(raised(one.thing) - said)]
+    return missing
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=[entry[1] for entry in ENTRIES])
+def test_what_is_listed_is_documented_in_full(entry: tuple[str, str, str | None, str | None]) -> None:
+    """Summary, parameters, what is returned and raised, and an example; nothing that is not there."""
+    listed = expanded(*entry)
+    assert listed
+    assert {one.name: missing for one in listed if (missing := faults(one))} == {}
+
+
+def test_every_public_name_is_listed() -> None:
+    """What `da4dvar.__all__` names is in the reference."""
+    listed = [one.thing for entry in ENTRIES if entry[0] != "module" for one in expanded(*entry)]
+    listed += [one.thing for entry in ENTRIES if entry[0] == "module" for one in expanded(*entry)]
+    for name in da4dvar.__all__:
+        assert name == "__version__" or any(getattr(da4dvar, name) is thing for thing in listed), name
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_every_name_says_what_it_is(file: Path) -> None:
+    """A line for every module, class, function and method without an underscore, listed or not."""
+    assert {name: said for name, said in opening_lines(file) if not re.fullmatch(r"\S.*[.:]", said)} == {}
+
+
+def opening_lines(file: Path) -> Iterator[tuple[str, str]]:
+    """The first paragraph of every public docstring of a file; a method may inherit that of its base."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    todo: list[tuple[str, Any, bool]] = [(file.stem, tree, False)]
+    while todo:
+        name, node, inherits = todo.pop()
+        doc = ast.get_docstring(node)
+        if doc or not inherits:
+            yield name, (doc or "").split("\n\n")[0]
+        for part in [] if isinstance(node, ast.FunctionDef) else node.body:
+            if isinstance(part, ast.FunctionDef | ast.ClassDef) and not part.name.startswith("_"):
+                overrides = isinstance(node, ast.ClassDef) and bool(node.bases) and part.name == "forward"
+                todo.append((f"{name}.{part.name}", part, overrides))
+
+
+def lacking(number: int, other: str) -> int:
+    """This says something
+    in two lines"""
+    if number < 0:
+        raise ValueError(other)
+    return number
+
+
+def saying(number: int) -> int:
+    """The same number.
+
+    Parameters
+    ----------
+    number : int
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        If it is negative.
+
+    Examples
+    --------
+    >>> saying(1)
+    1
+    """
+    if number < 0:
+        raise ValueError(number)
+    return number
+
+
+def sending(number: int) -> int:
+    """The same; see :func:`saying`."""
+    return saying(number)
+
+
+def sending_elsewhere(digits: int) -> int:
+    """The same; see :func:`saying`."""
+    return saying(digits)
+
+
+def test_what_is_lacking_is_found() -> None:
+    """A docstring that lacks everything, one that lacks nothing, and two that send to another."""
+    here = {f.__name__: Listed(f"{__name__}.{f.__name__}", "function", f) for f in EXAMPLES}
+    told = "\n".join(faults(here["lacking"]))
+    for code in ("SS03", "SS06", "PR01", "RT01", "EX01", "returned", "raises ValueError", "is run"):
+        assert code in told
+    assert faults(here["saying"]) == faults(here["sending"]) == []
+    assert faults(here["sending_elsewhere"]) != []
+
+
+EXAMPLES = (lacking, saying, sending, sending_elsewhere)
