@@ -43,6 +43,8 @@ class Unscaled:
         return {}
 
     def load(self, arrays: Arrays) -> Self:
+        if arrays:
+            raise ValueError(f"values as they are have no {next(iter(arrays))!r}")
         return self
 
 
@@ -73,7 +75,12 @@ class Standard:
     def load(self, arrays: Arrays) -> Self:
         for key, value in arrays.items():
             name, _, kind = key.rpartition(".")
-            getattr(self, kind)[name] = float(value)
+            known = {"mean": self.mean, "std": self.std}
+            if kind not in known or not np.isfinite(value) or (kind == "std" and not value > 0):
+                raise ValueError(f"the scaling cannot have {value} for {key!r}")
+            known[kind][name] = float(value)
+        if self.mean.keys() != self.std.keys():
+            raise ValueError("the scaling lacks a mean or a standard deviation")
         return self
 
 
@@ -214,13 +221,14 @@ class Anomaly:
             name = key.removesuffix(".coefficients")
             prefix = f"{name}.coordinate."
             coords = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+            check_season(key, value, 2 * self.harmonics + 1, coords)
             dims = map(str, arrays.get(f"{name}.dims", list(coords)))
             self.coefficients[name] = xr.DataArray(
                 value,
                 dims=("harmonic", *dims),
                 coords={d: (d, v) for d, v in coords.items() if v.size},
             )
-            self.std[name] = float(arrays[f"{name}.std"])
+            self.std[name] = positive(float(arrays[f"{name}.std"]), name)
         return self
 
     def _basis(self, ds: xr.Dataset) -> xr.DataArray:
@@ -239,6 +247,20 @@ class Anomaly:
             dims=(self.time, "harmonic"),
             coords={self.time: time},
         )
+
+
+def check_season(name: str, coefficients: np.ndarray, harmonics: int, coords: Arrays) -> None:
+    """Refuse coefficients, or coordinates of them, that no fit can have given.
+
+    Raises
+    ------
+    ValueError
+    """
+    if coefficients.shape[:1] != (harmonics,) or np.isinf(coefficients).any():
+        raise ValueError(f"{name!r} is infinite, or not of {harmonics} harmonics")
+    for dim, values in coords.items():
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise ValueError(f"the coordinate {dim!r} of {name!r} is not finite")
 
 
 def harmonic_regression(values: np.ndarray, basis: np.ndarray, shrinkage: float) -> np.ndarray:
@@ -288,6 +310,6 @@ def solved_harmonics(normal: np.ndarray, right: np.ndarray, shrinkage: float) ->
 
 def positive(std: float, name: str) -> float:
     """`std`, if the variable varies at all."""
-    if not std > 0:
+    if not 0 < std < np.inf:
         raise DataError(f"variable {name!r} has no spread (standard deviation {std}); nothing to learn")
     return std

@@ -26,7 +26,7 @@ def parsed(units: str) -> Any:
     return registry().parse_units(re.sub(r"(?<=[A-Za-z])(-?\d+)", r"**\1", units.strip()))
 
 
-def converted(array: xr.DataArray, wanted: str | None) -> tuple[xr.DataArray, str | None]:
+def converted(array: xr.DataArray, wanted: object) -> tuple[xr.DataArray, str | None]:
     """An array in the wanted units, and a note if its values changed.
 
     Raises
@@ -35,7 +35,7 @@ def converted(array: xr.DataArray, wanted: str | None) -> tuple[xr.DataArray, st
         If the units of the array cannot be converted.
     """
     got = array.attrs.get("units")
-    if got is None or wanted is None or str(got) == wanted:
+    if got is None or wanted is None or str(got) == str(wanted):
         return array, None
     import pint
 
@@ -44,7 +44,7 @@ def converted(array: xr.DataArray, wanted: str | None) -> tuple[xr.DataArray, st
         "correct its attribute `units`, or choose another variable"
     )
     try:
-        unit, target = parsed(str(got)), parsed(wanted)
+        unit, target = parsed(str(got)), parsed(str(wanted))
         # Conversions of units are affine: two points say all.
         zero = registry().Quantity(0.0, unit).to(target).magnitude
         one = registry().Quantity(1.0, unit).to(target).magnitude
