@@ -29,7 +29,7 @@ def check_types(function: Callable[..., Any], arguments: Mapping[str, Any]) -> N
     Traceback (most recent call last):
     ValueError: width is '8', expected a whole number
     """
-    made_by: Any = vars(function).get("__init__") if isinstance(function, type) else function
+    made_by = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]
     try:
         hints = typing.get_type_hints(made_by)
     except NameError:  # an annotation that is imported for a type checker alone

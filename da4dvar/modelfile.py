@@ -95,6 +95,9 @@ def save(interpolator: Interpolator, path: Path) -> None:
     tensors = {
         f"model.{k}": np.array(v.cpu().numpy(), order="C") for k, v in interpolator.model.state_dict().items()
     }
+    for name, array in tensors.items():
+        if not np.isfinite(array).all():
+            raise ModelError(f"{path}: weights {name!r} are not finite; train with a lower rate")
     tensors |= {f"covariates.{k}": np.array(v) for k, v in interpolator.covariates.arrays().items()}
     labels = {}
     for key, value in interpolator.scaling.arrays().items():
@@ -224,6 +227,18 @@ def parts_of(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray
     return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
 
+def check_known(interpolator: Interpolator, arrays: dict[str, np.ndarray]) -> None:
+    """Refuse a tensor of the scaling, or of the covariates, that neither would write.
+
+    Raises
+    ------
+    ValueError
+    """
+    for prefix, part in (("scaling.", interpolator.scaling), ("covariates.", interpolator.covariates)):
+        if strange := parts_of(arrays, prefix).keys() - part.arrays().keys():
+            raise ValueError(f"no part of a model has a tensor {prefix + min(strange)!r}")
+
+
 def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Interpolator:
     from da4dvar.interpolator import Interpolator
 
@@ -264,6 +279,7 @@ def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Interpol
         parts_of(arrays, "scaling.") | {k: np.array(v) for k, v in header["labels"].items()}
     )
     interpolator.covariates.load(parts_of(arrays, "covariates."))
+    check_known(interpolator, arrays)
     interpolator.correction = tuple(map(float, header.get("correction", ())))
     interpolator.signature = signature_of(header)
     interpolator.scores, interpolator.provenance = header["scores"], header["provenance"]

@@ -28,11 +28,13 @@ VALUES = [
 ]  # fmt: skip
 
 
-def used_or_refused(path: Any, ds: xr.Dataset) -> None:
+def used_or_refused(path: Any, ds: xr.Dataset) -> bool:
     """A model that is loaded must fill a data set, or say in one line why not."""
     with limits(), contextlib.suppress(Da4dvarError):
         filled = da4dvar.load(path).interpolate(ds)
         assert filled.sst.dims == ds.sst.dims
+        return True
+    return False
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
@@ -128,3 +130,10 @@ def test_a_network_of_a_million_networks(model_path, tmp_path):
 
     with limits(5), pytest.raises(ModelError, match="iterations is 100000"):
         da4dvar.load(changed(model_path, tmp_path / "m.safetensors", direct))
+
+
+def test_what_is_told_about_a_model_may_be_changed(model_path, tmp_path, small):
+    """Its scores and its provenance are no part of what it computes; without a change it works."""
+    for change in ({}, {"scores": {"rmse": math.nan}}, {"provenance": {"title": "another"}}):
+        path = changed(model_path, tmp_path / "m.safetensors", lambda h, change=change: h.update(change))
+        assert used_or_refused(path, small)
