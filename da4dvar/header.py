@@ -130,7 +130,7 @@ def calibration_of(header: Header) -> CalibratedEnsemble | None:
     table = header.get("calibration")
     if table is None:
         return None
-    ensemble = call(Ensemble, table["ensemble"], "calibration")
+    call(Ensemble, table["ensemble"], "calibration")
     variables = {n: call(Calibration, c, f"calibration of {n!r}") for n, c in table["variables"].items()}
     for name, known in variables.items():
         sizes = (known.floor, known.spread, known.guess, known.distance, known.reach, *known.factors)
@@ -143,8 +143,8 @@ def calibration_of(header: Header) -> CalibratedEnsemble | None:
             and inside
         ):
             raise ValueError(f"calibration of {name!r} has a number out of its range")
-    if set(variables) != set(header["layout"]["variables"]) or ensemble.members > MOST:
-        raise ValueError("the calibration is not of the variables of the layout, or of too many members")
+    if set(variables) != set(header["layout"]["variables"]):
+        raise ValueError("the calibration is not of the variables of the layout")
     return CalibratedEnsemble.from_dict(table)
 
 

@@ -15,6 +15,8 @@ from da4dvar.fields.derived import year_angle
 from da4dvar.fields.signature import is_dates
 
 Arrays = dict[str, np.ndarray]
+# One more, and it is shorter than two days.
+MOST_HARMONICS = 182
 
 
 class Scaling(Protocol):
@@ -102,6 +104,11 @@ class Anomaly:
     """
 
     def __init__(self, harmonics: int = 3, time: str = "time", shrinkage: float = 5.0) -> None:
+        if not 0 <= harmonics <= MOST_HARMONICS or not 0 <= shrinkage < np.inf:
+            raise ValueError(
+                f"harmonics is {harmonics} and shrinkage {shrinkage}, expected from 0 to {MOST_HARMONICS}, "
+                "and from 0 on"
+            )
         self.harmonics, self.time, self.shrinkage = harmonics, time, shrinkage
         self.coefficients: dict[str, xr.DataArray] = {}
         self.std: dict[str, float] = {}

@@ -118,7 +118,7 @@ def files_of(paths: Sequence[str | Path]) -> list[str]:
     Raises
     ------
     DataError
-        If a glob matches nothing.
+        If a glob matches nothing, or nothing is named.
     """
     files: list[str] = []
     for path in map(str, paths):
@@ -126,6 +126,8 @@ def files_of(paths: Sequence[str | Path]) -> list[str]:
         if not matches:
             raise DataError(f"{path}: no file matches; check the pattern")
         files += matches
+    if not files:
+        raise DataError("no file is named; give one at least")
     return files
 
 

@@ -73,8 +73,13 @@ def da4dvar(*arguments: object, cwd: Path) -> Said:
 
 def content(folder: Path) -> dict[str, str]:
     """Every file below a folder, and a hash of it."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() or p.is_symlink())
-    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink():
+            found[str(path.relative_to(folder))] = os.readlink(path)
+        elif path.is_file():
+            found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
 
 
 def refused(*arguments: object, cwd: Path) -> str:
