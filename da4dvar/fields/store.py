@@ -135,6 +135,9 @@ def _open_one(path: str) -> xr.Dataset:
     if not os.path.exists(path):
         raise DataError(f"{path}: no such file; give the path of a NetCDF file or a Zarr store")
     is_zarr = path.rstrip("/").endswith(".zarr")
+    if not (os.path.isfile(path) or os.path.isdir(path)):
+        # A pipe would be waited for without end.
+        raise DataError(f"{path}: a pipe or a device; give the path of a NetCDF file or a Zarr store")
     if os.path.isdir(path) and not is_zarr:
         raise DataError(f"{path}: a folder that is no Zarr store; a store's name ends in .zarr")
     try:

@@ -10,6 +10,14 @@ import xarray as xr
 
 from da4dvar.errors import DataError
 
+# The library works out a number to any length: what no unit has is not given to it.
+ENDLESS = re.compile(
+    r"(\*\*|\^)\s*[-+(\s]*\d{3,}"  # a power of a hundred or more
+    r"|(\*\*|\^)[^A-Za-z]*(\*\*|\^)"  # of a power
+    r"|[\d)]\s*(\*\*|\^)\s*[-+\s]*\("  # of a bracket
+)
+BRACKETS = re.compile(r"\)\s*(\*\*|\^)")
+
 
 @cache
 def registry() -> Any:
@@ -23,7 +31,10 @@ def registry() -> Any:
 
 def parsed(units: str) -> Any:
     """A unit as pint knows it: CF writes ``m s-1`` for metres per second."""
-    return registry().parse_units(re.sub(r"(?<=[A-Za-z])(-?\d+)", r"**\1", units.strip()))
+    text = re.sub(r"(?<=[A-Za-z])(-?\d+)", r"**\1", units.strip())
+    if ENDLESS.search(text) or len(BRACKETS.findall(text)) > 1:
+        raise ValueError(f"a power of a power in {units!r}")
+    return registry().parse_units(text)
 
 
 def converted(array: xr.DataArray, wanted: object) -> tuple[xr.DataArray, str | None]:
