@@ -93,9 +93,14 @@ def load_dataset(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
     """
     ds = open_dataset(paths)
     try:
-        return loaded(ds, str(paths))
+        whole = loaded(ds, str(paths))
     finally:
         ds.close()
+    # What is missing of a store reads as gaps.
+    for file in files_of([paths] if isinstance(paths, str | Path) else paths):
+        if not os.path.exists(file):
+            raise DataError(f"{file}: vanished while it was read; restore it")
+    return whole
 
 
 def loaded(data: Labelled, path: str) -> Labelled:
@@ -321,6 +326,8 @@ def _fits(array: xr.DataArray, encoding: dict) -> bool:
     if not finite.all() and "_FillValue" not in encoding:
         return False
     scale, offset = encoding.get("scale_factor", 1.0), encoding.get("add_offset", 0.0)
+    if not (np.isfinite([scale, offset]).all() and scale):
+        return False
     codes = (array.values[finite].astype("float64") - offset) / scale
     info = np.iinfo(packed)
     fill = encoding.get("_FillValue", info.min)
