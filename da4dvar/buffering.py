@@ -17,7 +17,7 @@ from da4dvar.pairs import samples
 
 if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator
-    from da4dvar.training import Training
+    from da4dvar.training_plan import Training
 
 Gaps = GapPattern | Sequence[GapPattern | None] | None
 
@@ -59,7 +59,7 @@ def training_samples(
     --------
     >>> from da4dvar import load
     >>> from da4dvar.simulate import lorenz96
-    >>> from da4dvar.training import Training
+    >>> from da4dvar.training_plan import Training
     >>> truth = lorenz96(series=1, steps=300)[["x"]]
     >>> type(training_samples(load("lorenz96"), truth, truth, None, 0.0, Training())).__name__
     'Samples'

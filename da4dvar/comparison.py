@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -10,9 +11,10 @@ from dataclasses import dataclass, field
 import xarray as xr
 from scipy.special import ndtri
 
-from da4dvar.errors import DataError, nearest
+from da4dvar.errors import Da4dvarWarning, DataError, nearest
 from da4dvar.fields.conform import pick
 from da4dvar.fields.store import open_dataset
+from da4dvar.fields.units import converted
 
 BOUND = re.compile(r"(?P<name>.+)_(?P<end>lower|upper)_(?P<percent>\d+(\.\d+)?)")
 
@@ -127,9 +129,26 @@ def compare_files(
             parts = {"estimate": read(guess[name], estimate), "truth": read(true[name], truth)}
             if gappy is not None:
                 parts["seen"] = read(pick(gappy, (variable or {}).get(name, name)), str(observed))
+            for kind in parts.keys() - {"estimate"}:
+                parts[kind] = in_units_of(parts[kind], parts["estimate"])
             for other in error_bars(name, guess):
                 parts[other] = read(guess[other], estimate)
             yield comparison(name, parts)
+
+
+def in_units_of(array: xr.DataArray, like: xr.DataArray) -> xr.DataArray:
+    """An array in the units of another, with a note if its values changed, or if they could not."""
+    got, wanted = array.attrs.get("units"), like.attrs.get("units")
+    try:
+        result, note = converted(array, wanted)
+    except DataError:
+        result, note = (
+            array,
+            f"{array.name}: {got} and {wanted} are not told apart; scored as if they were one",
+        )
+    if note:
+        warnings.warn(note, Da4dvarWarning, stacklevel=2)
+    return result
 
 
 def read(array: xr.DataArray, path: str) -> xr.DataArray:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import copy
 import importlib
 import inspect
+import re
+import stat
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from da4dvar.argument_types import check_types, fits, words
 from da4dvar.errors import RecipeError, nearest
 
 Table = dict[str, Any]
@@ -89,6 +92,9 @@ NESTED = {
 # Arguments that are lists of tables.
 LISTED = {"operators": "observation", "methods": "baseline"}
 
+LARGEST_RECIPE = 2**20
+MOST_PARTS = 100
+
 
 def read_recipe(path: Path, settings: Sequence[str] = ()) -> Table:
     """The tables of a TOML file, with ``section.key=value`` settings laid over them.
@@ -118,12 +124,35 @@ def read_recipe(path: Path, settings: Sequence[str] = ()) -> Table:
     {'solver': {'kind': 'lstm', 'iterations': 10}}
     """
     try:
-        recipe = tomllib.loads(path.read_text(encoding="utf-8"))
+        recipe = tomllib.loads(text_of(path))
+        return overlaid(recipe, settings)
+    except RecipeError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise RecipeError(f"{path}: not a TOML recipe ({error}); see the recipes for examples") from None
+
+
+def text_of(path: Path) -> str:
+    """The text of a recipe, if it is a file and not so large that it cannot be one.
+
+    Raises
+    ------
+    RecipeError
+    """
+    try:
+        known = path.stat()
+        if not stat.S_ISREG(known.st_mode) or known.st_size > LARGEST_RECIPE:
+            what = "it is larger than a megabyte" if stat.S_ISREG(known.st_mode) else "it is no file"
+            raise RecipeError(f"{path}: not a TOML recipe ({what}); see the recipes for examples")
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise RecipeError(f"{path}: no such recipe; give the path of a TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError, RecursionError) as error:
-        raise RecipeError(f"{path}: not a TOML recipe ({error}); see the recipes for examples") from None
-    return overlaid(recipe, settings)
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read ({error.strerror})") from None
+    # The library's time grows with the square of the parts of a key.
+    if any(piece.count(".") > MOST_PARTS for piece in re.split(r"[\[\]{}=,\n]", text)):
+        raise RecipeError(f"{path}: not a TOML recipe (a key of over {MOST_PARTS} parts)")
+    return text
 
 
 def overlaid(recipe: Table, settings: Sequence[str]) -> Table:
@@ -158,7 +187,7 @@ def overlaid(recipe: Table, settings: Sequence[str]) -> Table:
             raise RecipeError(f"--set {setting!r}: expected section.key=value")
         try:
             value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             value = text
         *sections, last = key.strip().split(".")
         table = recipe
@@ -175,6 +204,32 @@ def check_keys(table: Mapping[str, Any], known: Sequence[str], where: str) -> No
     for key in table:
         if key not in known:
             raise RecipeError(f"{where}: unknown key {key!r}; {nearest(key, known)}")
+
+
+def check_table(table: Any, types: Mapping[str, Any], where: str, others: bool = False) -> None:
+    """Refuse what is no table, or has a key of another type than said, or one that is not known.
+
+    Parameters
+    ----------
+    table : Any
+        As read from TOML.
+    types : mapping of str to type
+    where : str
+        What the table is, for the message.
+    others : bool
+        Whether it may have other keys.
+
+    Raises
+    ------
+    RecipeError
+    """
+    if not isinstance(table, Mapping):
+        raise RecipeError(f"{where}: got {table!r}, expected a table")
+    if not others:
+        check_keys(table, tuple(types), where)
+    for key in types.keys() & table.keys():
+        if not fits(table[key], types[key]):
+            raise RecipeError(f"{where}: {key} is {str(table[key])[:60]!r}, expected {words(types[key])}")
 
 
 def class_of(section: str, kind: str) -> type:
@@ -235,6 +290,8 @@ def build(section: str, table: Mapping[str, Any], offered: Mapping[str, Any] | N
     for name in NESTED.keys() & arguments.keys():
         arguments[name] = build(NESTED[name], arguments[name], offered)
     for name in LISTED.keys() & arguments.keys():
+        if not isinstance(arguments[name], list):
+            raise RecipeError(f"{section}: {name} is {arguments[name]!r}, expected a list of tables")
         arguments[name] = [build(LISTED[name], each, offered) for each in arguments[name]]
     for name, value in (offered or {}).items():
         if name in parameters:
@@ -244,13 +301,18 @@ def build(section: str, table: Mapping[str, Any], offered: Mapping[str, Any] | N
 
 def call(cls: Callable[..., Made], arguments: Mapping[str, Any], where: str) -> Made:
     """``cls(**arguments)`` for arguments that come from a file."""
+    if not isinstance(arguments, Mapping):
+        raise RecipeError(f"{where}: got {arguments!r}, expected a table")
     check_keys(arguments, arguments_of(cls), where)
     try:
+        check_types(cls, arguments)
         return cls(**arguments)
     except RecipeError:
         raise
-    except (TypeError, ValueError) as error:
-        raise RecipeError(f"{where}: {error}") from error
+    # A number that is too large for an array, or for the memory, is told in many ways.
+    except (TypeError, ValueError, ArithmeticError, KeyError, RuntimeError, MemoryError) as error:
+        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise RecipeError(f"{where}: {line[:300]}") from error
 
 
 def describe(section: str, thing: Any) -> Table:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator
 
 MEMBERS = 8
+MOST = 10_000
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Ensemble:
     def __post_init__(self) -> None:
         if self.members < 2:
             raise DataError(f"an ensemble of {self.members} has no spread; expected 2 members or more")
+        if self.members > MOST:
+            raise DataError(f"an ensemble of {self.members}: expected up to {MOST} members")
         if not 0 <= self.withheld < 1:
             raise DataError(f"the part withheld is {self.withheld:g}, expected from 0 up and below 1")
         if not self.start >= 0:

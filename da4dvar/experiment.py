@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -17,11 +18,12 @@ from da4dvar.baselines.nearest_stations import NearestStations
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
 from da4dvar.baselines.sparse_coding import SparseCoding
 from da4dvar.config import Table, arguments_of, build, call, class_of
-from da4dvar.errors import DataError, nearest
+from da4dvar.errors import Da4dvarWarning, DataError, nearest
 from da4dvar.fields.conform import pick
 from da4dvar.fields.gaps import GapPattern
-from da4dvar.fields.signature import axis_role
+from da4dvar.fields.signature import axis_role, steps, uneven
 from da4dvar.fields.store import load_dataset
+from da4dvar.fields.units import converted
 
 Labelled = TypeVar("Labelled", xr.Dataset, xr.DataArray)
 
@@ -34,6 +36,8 @@ METHODS: dict[str, Callable[..., Baseline]] = {
     "nearest_stations": NearestStations,
     "sparse_coding": SparseCoding,
 }
+# Methods that look at the times themselves, where others count steps.
+BY_TIME = ("climatology", "optimal_interpolation")
 WITH_HISTORY = ("climatology", "eof_interpolation", "sparse_coding")
 ROLES = {"time": "T", "lat": "Y", "lon": "X"}
 
@@ -110,7 +114,7 @@ def pattern_of(
         for one, ends in select_masks.items():
             source = cut(source, one, ends)
         source = source.rename({m: u for m, u in roles.items() if m in source.dims and m != u})
-        arguments = {"masks": source != 0, "time": roles.get("time", "time"), "flip": True}
+        arguments = {"masks": source.fillna(0) != 0, "time": roles.get("time", "time"), "flip": True}
         pattern: GapPattern = call(class_of("gaps", kind), arguments, f"gaps of kind {kind!r}")
         return pattern
     sizes = {d: whole(n, f"--block {d}") for d, n in block.items()}
@@ -171,14 +175,51 @@ def fill_classically(
                 f"variable {name!r} has no dimension {time!r} (it has "
                 f"{', '.join(map(str, ds[name].dims))}); say which is time with --dim time=NAME"
             )
+    if not timeless:
+        check_times(ds[names[0]], time, method)
     arguments: dict[str, Any] = {} if timeless else {"time": time}
     if history is not None:
         if method not in WITH_HISTORY:
             raise DataError(f"--history is for {' and '.join(WITH_HISTORY)}, not for {method}; leave it out")
-        arguments["history"] = load_dataset(history)[names]
+        arguments["history"] = alike(load_dataset(history), ds, names)
     elif timeless:
         raise DataError(f"{method} learns from complete images; name a file of them with --history")
     return ds.assign(METHODS[method](**arguments).interpolate(ds[names]).data_vars)
+
+
+def check_times(array: xr.DataArray, time: str, method: str) -> None:
+    """Refuse times that are not in order, and say where a method that counts steps has uneven ones.
+
+    Raises
+    ------
+    DataError
+    """
+    apart = steps(array[time]) if time in array.coords else None
+    if apart is None or not apart.size:
+        return
+    if not ((apart > 0).all() or (apart < 0).all()):
+        raise DataError(
+            f"{time!r} is not monotonic or has duplicates; sort it and drop duplicates "
+            f"(ds.sortby({time!r}).drop_duplicates({time!r}))"
+        )
+    if method not in BY_TIME and uneven(array[time]):
+        warnings.warn(
+            f"steps of {time!r} are uneven, and {method} counts steps; reindex the data set so that what is "
+            "missing is NaN",
+            Da4dvarWarning,
+            stacklevel=3,
+        )
+
+
+def alike(history: xr.Dataset, ds: xr.Dataset, names: list[str]) -> xr.Dataset:
+    """Other years of some variables, in the units of a data set.
+
+    Raises
+    ------
+    DataError
+        If one is missing, or in a unit that cannot be converted.
+    """
+    return xr.Dataset({n: converted(pick(history, n), ds[n].attrs.get("units"))[0] for n in names})
 
 
 def numeric(ds: xr.Dataset) -> list[str]:

@@ -278,6 +278,7 @@ def _streamed(
         stream(model, job, plan, journal, progress, solvers)
         empty = write_terms(job, plan, journal, template)
         warn_of_gaps(job, plan, str(journal.store), model.time, empty)
+        check_unchanged(now["source"], fingerprint(source.ds, files))
         if journal.output.suffix == ".nc":
             region_store.to_netcdf(journal.store, template, journal.output, chunks)
         else:

@@ -15,7 +15,8 @@ from da4dvar.evaluation import as_columns
 from da4dvar.experiment import dims_by_role, numeric
 from da4dvar.fields.calibration import check_levels
 from da4dvar.fields.character import character_of
-from da4dvar.fields.conform import pick
+from da4dvar.fields.conform import observed_by, pick
+from da4dvar.fields.store import write_whole
 from da4dvar.fitting import LEARNED, Fitted, Scores, candidates, fit_to
 from da4dvar.uncertainty import wanted
 from da4dvar.uncertainty_scores import table_of as error_bars_of
@@ -122,8 +123,7 @@ def fill_by_fit(
         raise DataError("there is no variable of numbers to fill")
     arrays = {name: pick(ds, source) for name, source in sources.items()}
     if mask is not None:
-        seen = pick(ds, mask).fillna(0) != 0
-        arrays = {name: a.where(seen).transpose(*a.dims) for name, a in arrays.items()}
+        arrays = {name: a.where(observed_by(ds, mask, a)).transpose(*a.dims) for name, a in arrays.items()}
     if not variable:
         arrays = {name: array for name, array in arrays.items() if bool(array.isnull().any())}
     if not any(bool(array.isnull().any()) for array in arrays.values()):
@@ -191,4 +191,4 @@ def table_of(scores: Scores) -> str:
 
 def write_recipe(tables: Table, path: Path) -> None:
     """The recipe that was used, to be changed and given back with --recipe."""
-    path.write_text(tomli_w.dumps(tables), encoding="utf-8")
+    write_whole(path, lambda beside: beside.write_text(tomli_w.dumps(tables), encoding="utf-8"))

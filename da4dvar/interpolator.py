@@ -40,7 +40,7 @@ from da4dvar.variational.solvers.base import Solver
 from da4dvar.variational.taken import check_channels, fixed
 
 if TYPE_CHECKING:
-    from da4dvar.training import Training
+    from da4dvar.training_plan import Training
 
 Progress = Callable[[int, int], None]
 
@@ -178,7 +178,7 @@ class Interpolator:
         gaps : GapPattern, optional
             Patterns drawn anew for every sample, or one for each sensor. Without `truth` and without
             `gaps`, the gaps of other times of `ds` are transplanted.
-        training : da4dvar.training.Training, optional
+        training : da4dvar.training_plan.Training, optional
             Steps, rates and the seed.
         noise : float
             Standard deviation of the noise added to what is seen, in the units of the data.
@@ -201,7 +201,8 @@ class Interpolator:
         DataError
             If there is nothing to learn from.
         """
-        from da4dvar.training import Training, train
+        from da4dvar.training import train
+        from da4dvar.training_plan import Training
 
         training = Training() if training is None else training
         if validation is None:

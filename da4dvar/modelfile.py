@@ -18,12 +18,11 @@ import torch
 
 from da4dvar import config
 from da4dvar.baselines import Baseline
-from da4dvar.errors import Da4dvarError, ModelError, RecipeError, nearest
+from da4dvar.errors import ModelError, RecipeError, nearest
 from da4dvar.fields.sensors import Sensor
-from da4dvar.fields.signature import Signature
 from da4dvar.fields.store import write_whole
+from da4dvar.header import calibration_of, check_tables, check_whole, checksum, parsed, signature_of
 from da4dvar.layout import Layout
-from da4dvar.uncertainty import CalibratedEnsemble
 
 if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
 KEY = "da4dvar"
 FORMAT = 1
 LARGEST_HEADER = 4 * 2**20
+LARGEST_FILE = 2 * 2**30
+CHECKSUM = "sha256"
 PRETRAINED = Path(__file__).parent / "pretrained"
 COST_KEYS = ("rho", "observation_weight", "prior_weight", "learn_weights")
 
@@ -94,6 +95,9 @@ def save(interpolator: Interpolator, path: Path) -> None:
     tensors = {
         f"model.{k}": np.array(v.cpu().numpy(), order="C") for k, v in interpolator.model.state_dict().items()
     }
+    for name, array in tensors.items():
+        if not np.isfinite(array).all():
+            raise ModelError(f"{path}: weights {name!r} are not finite; train with a lower rate")
     tensors |= {f"covariates.{k}": np.array(v) for k, v in interpolator.covariates.arrays().items()}
     labels = {}
     for key, value in interpolator.scaling.arrays().items():
@@ -101,9 +105,14 @@ def save(interpolator: Interpolator, path: Path) -> None:
             tensors[f"scaling.{key}"] = np.array(value, order="C")
         else:
             labels[key] = value.tolist()
-    header["labels"] = labels
-    metadata = {KEY: json.dumps(header, default=str)}
+    # As reading will find it: lists for tuples, texts for what JSON has not.
+    whole = json.loads(json.dumps(header | {"labels": labels}, default=str))
+    metadata = {KEY: json.dumps(whole | {CHECKSUM: checksum(whole, tensors)})}
     content = safetensors.numpy.save(tensors, metadata)
+    if len(content) > LARGEST_FILE:
+        raise ModelError(
+            f"{path}: the model has over {LARGEST_FILE} bytes, more than is ever read; make it smaller"
+        )
     write_whole(path, lambda beside: beside.write_bytes(content))
 
 
@@ -128,17 +137,21 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             )
         if len(start) < 8 or struct.unpack("<Q", start)[0] > LARGEST_HEADER:
             raise ModelError(f"{path}: not a model file, or cut short; train or copy it anew")
+        if path.stat().st_size > LARGEST_FILE:
+            raise ModelError(
+                f"{path}: a model file of over {LARGEST_FILE} bytes; da4dvar writes none so large"
+            )
         with safetensors.safe_open(path, framework="numpy") as opened:
             text = (opened.metadata() or {}).get(KEY)
             arrays = {k: opened.get_tensor(k) for k in opened.keys()}  # noqa: SIM118
         if text is None:
             raise ModelError(f"{path}: a safetensors file, but not one written by da4dvar")
-        header = json.loads(text)
+        header = parsed(text)
     except ModelError:
         raise
     except PermissionError as error:
         raise ModelError(f"{path}: not permitted to read it") from error
-    except (OSError, ValueError, RecursionError, safetensors.SafetensorError) as error:
+    except Exception as error:  # the libraries beneath raise whatever a broken file provokes
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(f"{path}: a broken model file ({line}); train or copy it anew") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
@@ -146,7 +159,23 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise ModelError(
             f"{path}: model format {found}, expected {FORMAT}; use the version of da4dvar that wrote it"
         )
+    check_undamaged(header, arrays, path)
     return header, arrays
+
+
+def check_undamaged(header: dict[str, Any], arrays: dict[str, np.ndarray], path: Path) -> None:
+    """Refuse what is not as it was written, if the file says how that was.
+
+    Raises
+    ------
+    ModelError
+    """
+    if CHECKSUM in header:
+        rest = {key: value for key, value in header.items() if key != CHECKSUM}
+        if checksum(rest, arrays) != header[CHECKSUM]:
+            raise ModelError(
+                f"{path}: damaged (its checksum is not that of its content); train or copy it anew"
+            )
 
 
 def load(name: str | Path) -> Interpolator:
@@ -177,7 +206,8 @@ def load(name: str | Path) -> Interpolator:
         return _assemble(header, arrays)
     except ModelError:
         raise
-    except (Da4dvarError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+    # A header can be wrong in more ways than there are types: what it provokes is told, never shown.
+    except Exception as error:
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
             f"{path}: header and tensors do not fit together ({line}); train or copy it anew"
@@ -201,12 +231,27 @@ def parts_of(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray
     return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
 
+def check_known(interpolator: Interpolator, arrays: dict[str, np.ndarray]) -> None:
+    """Refuse a tensor of the scaling, or of the covariates, that neither would write.
+
+    Raises
+    ------
+    ValueError
+    """
+    for prefix, part in (("scaling.", interpolator.scaling), ("covariates.", interpolator.covariates)):
+        if strange := parts_of(arrays, prefix).keys() - part.arrays().keys():
+            raise ValueError(f"no part of a model has a tensor {prefix + min(strange)!r}")
+
+
 def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Interpolator:
     from da4dvar.interpolator import Interpolator
 
+    check_tables(header)
     for key, array in arrays.items():
+        if not key.startswith(("model.", "scaling.", "covariates.")):
+            raise ValueError(f"no part of a model has a tensor {key!r}")
         if key.startswith("model.") and not np.isfinite(array).all():
-            raise ModelError(f"weights {key.removeprefix('model.')!r} are not finite; train it anew")
+            raise ValueError(f"weights {key.removeprefix('model.')!r} are not finite")
     weights = {
         k.removeprefix("model."): torch.from_numpy(v.copy())
         for k, v in arrays.items()
@@ -214,28 +259,34 @@ def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Interpol
     }
     # Sizes come from the file: built without memory, then compared with the tensors that are there.
     with torch.device("meta"):
-        interpolator = Interpolator(
-            prior=config.build("prior", header["prior"]),
-            solver=config.build("solver", header["solver"]),
-            observation=config.build("observation", header["observation"]),
-            layout=Layout(**header["layout"]),
-            scaling=config.build("scaling", header["scaling"]),
-            initial=header["initial"],
-            time=header["time"],
-            observation_error=header.get("observation_error"),
-            first_guess=first_guess_of(header.get("first_guess")),
-            covariates=header.get("covariates", ()),
-            derived=header.get("derived", ()),
-            sensors=[Sensor(**table) for table in header.get("sensors", ())],
-            **{k: header["cost"][k] for k in COST_KEYS},
-        )
+        arguments = {
+            "prior": config.build("prior", header["prior"]),
+            "solver": config.build("solver", header["solver"]),
+            "observation": config.build("observation", header["observation"]),
+            "layout": config.call(Layout, header["layout"], "layout"),
+            "scaling": config.build("scaling", header["scaling"]),
+            "initial": header["initial"],
+            "time": header["time"],
+            "observation_error": header.get("observation_error"),
+            "first_guess": first_guess_of(header.get("first_guess")),
+            "covariates": header.get("covariates", []),
+            "derived": header.get("derived", []),
+            "sensors": [config.call(Sensor, t, "observations") for t in header.get("sensors", [])],
+        }
+        cost = {k: header["cost"][k] for k in COST_KEYS}
+        interpolator = config.call(Interpolator, arguments | cost, "model")
+    for name, tensor in interpolator.model.state_dict().items():
+        if name in weights and weights[name].dtype != tensor.dtype:
+            raise ValueError(f"weights {name!r} are of {weights[name].dtype}, expected {tensor.dtype}")
     interpolator.model.load_state_dict(weights, assign=True)
     interpolator.scaling.load(
         parts_of(arrays, "scaling.") | {k: np.array(v) for k, v in header["labels"].items()}
     )
     interpolator.covariates.load(parts_of(arrays, "covariates."))
-    interpolator.correction = tuple(header.get("correction", ()))
-    interpolator.signature = Signature.from_dict(header["signature"])
+    check_known(interpolator, arrays)
+    interpolator.correction = tuple(map(float, header.get("correction", ())))
+    interpolator.signature = signature_of(header)
     interpolator.scores, interpolator.provenance = header["scores"], header["provenance"]
-    interpolator.calibration = CalibratedEnsemble.from_dict(header.get("calibration"))
+    interpolator.calibration = calibration_of(header)
+    check_whole(interpolator)
     return interpolator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from da4dvar.config import Table, check_keys
+from da4dvar.config import Table, call, check_keys
 from da4dvar.errors import RecipeError
 from da4dvar.fields.sensors import Sensor, check_sensors
 from da4dvar.layout import Layout
@@ -52,7 +52,8 @@ def sensors_of(tables: Table, layout: Layout) -> list[Sensor]:
         for key in ("variable", "error"):
             if key not in table:
                 raise RecipeError(f"observations, table {number}: no {key!r}; each sensor has one")
-        sensors.append(Sensor(table["variable"], table.get("of", layout.variables[0]), table["error"]))
+        named = {"of": layout.variables[0]} | {k: table[k] for k in ("variable", "of", "error") if k in table}
+        sensors.append(call(Sensor, named, f"observations, table {number}"))
     check_sensors(sensors, layout)
     return sensors
 

@@ -20,7 +20,7 @@ from da4dvar.variational.priors.pca import PCA
 from da4dvar.variational.priors.projection import learn_projection
 
 if TYPE_CHECKING:
-    from da4dvar.training import Training
+    from da4dvar.training_plan import Training
 
 # Windows that dynamics are learned from: each step of that goes through all of them.
 FLOW_WINDOWS = 64
@@ -60,7 +60,7 @@ def learn_prior(
     --------
     >>> import xarray as xr
     >>> from da4dvar.layout import Layout
-    >>> from da4dvar.training import Training
+    >>> from da4dvar.training_plan import Training
     >>> from da4dvar.variational.cost import VariationalCost
     >>> from da4dvar.variational.solvers.fixed_point import FixedPoint
     >>> wave = xr.DataArray(np.sin(np.arange(200.0) / 5)[None], dims=("variable", "time"))

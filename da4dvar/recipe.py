@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,28 +15,19 @@ import xarray as xr
 from da4dvar import config
 from da4dvar.ensemble import Ensemble
 from da4dvar.errors import RecipeError
-from da4dvar.fields.conform import pick
+from da4dvar.fields.conform import observed_by, pick
 from da4dvar.fields.covariates import Covariates
 from da4dvar.fields.gaps import GapPattern, Mixture, Transplanted
 from da4dvar.fields.holdout import Holdout
-from da4dvar.fields.store import open_dataset
+from da4dvar.fields.store import loaded, open_dataset
 from da4dvar.interpolator import Interpolator
 from da4dvar.layout import Layout
 from da4dvar.modelfile import COST_KEYS, first_guess_of, load, versions
 from da4dvar.observations import operator_table, sensors_of
+from da4dvar.recipe_tables import DATA, GAP_SOURCE, SECTIONS, check_size
 from da4dvar.selection import select, simulated
 from da4dvar.uncertainty import calibrated, calibration_pairs
 from da4dvar.warm_start import take_weights
-
-SECTIONS = (
-    "title", "row", "data", "gaps", "layout", "scaling", "prior", "observation", "observations", "solver",
-    "cost", "first_guess", "train", "uncertainty",
-)  # fmt: skip
-DATA_KEYS = (
-    "path", "simulate", "observed", "truth", "mask", "noise", "train", "validation", "hidden",
-    "covariates", "derived",
-)  # fmt: skip
-GAP_SOURCE = ("path", "variable", "rename", "select")
 
 
 @dataclass
@@ -92,13 +84,13 @@ class Recipe:
     """
 
     def __init__(self, tables: config.Table, folder: Path) -> None:
-        config.check_keys(tables, SECTIONS, "recipe")
+        config.check_table(tables, SECTIONS, "recipe")
         for section in ("data", "layout", "scaling", "prior", "solver"):
             if section not in tables:
                 raise RecipeError(f"recipe: no table [{section}]; see the recipes for examples")
         self.tables, self.folder = tables, folder
         self.data_table = dict(tables["data"])
-        config.check_keys(self.data_table, DATA_KEYS, "data")
+        config.check_table(self.data_table, DATA, "data")
         if "hidden" in self.data_table:
             self.data_table.setdefault("train", {})
             self.data_table.setdefault("validation", self.data_table["train"])
@@ -116,6 +108,9 @@ class Recipe:
             )
         # Hours of training before a mistake in it shows would be too late.
         config.call(Ensemble, tables.get("uncertainty", {}), "uncertainty")
+        if not 0 <= self.data_table.get("noise", 0.0) < math.inf:
+            raise RecipeError(f"data: noise is {self.data_table['noise']}, expected a standard deviation")
+        config.check_table(tables.get("cost", {}), {"time": str}, "cost", others=True)
         # A mistake in their names shows before any data are read.
         self.sensors = sensors_of(tables, self.layout)
         names = {k: self.data_table.get(k, ()) for k in ("covariates", "derived")}
@@ -146,7 +141,7 @@ class Recipe:
             return Data(seen, None)
         true_names = self.data_table["truth"]
         truth = xr.Dataset({n: pick(ds, true_names.get(n, n)).rename(n) for n in self.layout.variables})
-        return Data(seen, truth if part == "train" and self.buffered else truth.load())
+        return Data(seen, truth if part == "train" and self.buffered else loaded(truth, self.named))
 
     def tests(self) -> dict[str, xr.Dataset]:
         """The points kept for the test, true where hidden, by what they were hidden as.
@@ -172,10 +167,11 @@ class Recipe:
             names = {sensor.variable: sensor.variable for sensor in self.sensors}
         seen = xr.Dataset({n: pick(ds, source).rename(n) for n, source in names.items()})
         if "mask" in self.data_table:
-            seen = seen.where(pick(ds, self.data_table["mask"]) != 0)
+            mask = self.data_table["mask"]
+            seen = seen.map(lambda a: a.where(observed_by(ds, mask, a)), keep_attrs=True)
         seen = seen.assign({n: pick(ds, n) for n in self.covariates.names})
         seen = seen.assign_attrs(ds.attrs)
-        return (seen if part == "train" and self.buffered else seen.load()), ds
+        return (seen if part == "train" and self.buffered else loaded(seen, self.named)), ds
 
     def _with_hidden(self, seen: xr.Dataset, part: str) -> Data:
         """All of the data but for the points kept for the test and for the validation: its truth."""
@@ -186,6 +182,11 @@ class Recipe:
         if part == "test":
             return Data(kept, test)
         return Data(rest, checked if part == "validation" else None)
+
+    @property
+    def named(self) -> str:
+        """The data as a message calls them."""
+        return str(self.data_table.get("path", "data"))
 
     @property
     def buffered(self) -> bool:
@@ -221,6 +222,7 @@ class Recipe:
             return None
         patterns, weights = [], []
         for table in tables:
+            config.check_table(table, {"weight": float}, "gaps", others=True)
             arguments = dict(table)
             weights.append(float(arguments.pop("weight", 1.0)))
             patterns.append(self._pattern(arguments))
@@ -252,26 +254,23 @@ class Recipe:
             offered["covariates"] = self.covariates.channels(self._source(), sizes)
         cost = dict(self.tables.get("cost", {}))
         config.check_keys(cost, (*COST_KEYS, "initial", "time"), "cost")
+        check_size(self.tables, offered)
         parts = {s: config.build(s, self.tables[s], offered) for s in ("prior", "solver")}
         observation = self.tables.get("observation", {"kind": "identity"})
         if self.sensors:
             observation = operator_table(self.tables, self.layout)
             # Of one variable, whose times an instrument sees one by one.
             offered |= {"channels": offered["channels"] // len(self.layout.variables), "shared": True}
-        try:
-            return Interpolator(
-                layout=self.layout,
-                scaling=config.build("scaling", self.tables["scaling"]),
-                observation=config.build("observation", observation, offered),
-                first_guess=first_guess_of(self.tables.get("first_guess")),
-                covariates=self.covariates.names,
-                derived=self.covariates.derived,
-                sensors=self.sensors,
-                **parts,
-                **cost,
-            )
-        except (TypeError, ValueError) as error:
-            raise RecipeError(f"cost: {error}") from error
+        arguments = {
+            "layout": self.layout,
+            "scaling": config.build("scaling", self.tables["scaling"]),
+            "observation": config.build("observation", observation, offered),
+            "first_guess": first_guess_of(self.tables.get("first_guess")),
+            "covariates": self.covariates.names,
+            "derived": self.covariates.derived,
+            "sensors": self.sensors,
+        }
+        return config.call(Interpolator, arguments | parts | cost, "cost")
 
     def train(
         self,
@@ -309,9 +308,10 @@ class Recipe:
         """
         import torch
 
-        from da4dvar.training import Training
+        from da4dvar.training_plan import Training
 
         table = dict(self.tables.get("train", {}))
+        config.check_table(table, {"start": str}, "train", others=True)
         if "start" in table:
             begin = load(self.folder / table.pop("start"))
             start = begin if start is None else start
@@ -375,9 +375,15 @@ class Recipe:
         if table.get("kind") != "transplanted" or "path" not in table:
             pattern: GapPattern = config.build("gaps", table)
             return pattern
+        config.check_table(table, GAP_SOURCE, "gaps", others=True)
         source = {k: table.pop(k) for k in GAP_SOURCE if k in table}
         masks = pick(self._open(source["path"]), source.get("variable", "observed"))
-        masks = masks.rename(source.get("rename", {}))
-        masks = select(masks, source.get("select", {}), "gaps.select").load()
+        try:
+            masks = masks.rename(source.get("rename", {}))
+        except ValueError as error:
+            raise RecipeError(f"gaps.rename: {error}") from error
+        masks = loaded(select(masks, source.get("select", {}), "gaps.select"), str(source["path"]))
         arguments = {k: v for k, v in table.items() if k != "kind"}
-        return config.call(Transplanted, {"masks": masks != 0, **arguments}, "gaps of kind 'transplanted'")
+        return config.call(
+            Transplanted, {"masks": masks.fillna(0) != 0, **arguments}, "gaps of kind 'transplanted'"
+        )

@@ -66,7 +66,7 @@ def select(data: Labelled, ranges: Mapping[str, Any], where: str) -> Labelled:
     Raises
     ------
     RecipeError
-        If there is no such dimension, or a range has not two ends.
+        If there is no such dimension, or a range has not two ends that are labels of it.
     DataError
         If nothing lies between them.
 
@@ -82,10 +82,14 @@ def select(data: Labelled, ranges: Mapping[str, Any], where: str) -> Labelled:
                 f"{where}: got {dim} = {ends!r}, expected [first, last] of one of "
                 f"{', '.join(map(str, data.dims))}"
             )
-        if dim in data.coords:
-            data = data.sel({dim: slice(*ends)})
-        else:
-            data = data.isel({dim: slice(ends[0], ends[1] + 1)})
+        try:
+            if dim in data.coords:
+                data = data.sel({dim: slice(*ends)})
+            else:
+                data = data.isel({dim: slice(ends[0], ends[1] + 1)})
+        except (TypeError, ValueError, KeyError, IndexError) as error:
+            line = str(error).strip().splitlines()[0]
+            raise RecipeError(f"{where}: {dim} = {ends!r} is no part of the data ({line})") from error
         if data.sizes[dim] == 0:
             raise DataError(f"{where}: nothing between {ends[0]} and {ends[1]} along {dim!r}")
     return data

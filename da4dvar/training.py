@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
 import torch
-from dask.utils import parse_bytes
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.loggers import CSVLogger
@@ -20,123 +18,16 @@ from torch.utils.data import DataLoader, default_collate
 
 from da4dvar.batches import Drawn, Share
 from da4dvar.distributed import check_shares, kind_of_device, run_on
-from da4dvar.errors import RecipeError
+from da4dvar.errors import DataError, RecipeError
 from da4dvar.fields.buffered import BufferedSamples
 from da4dvar.fields.samples import Samples
 from da4dvar.loss import reconstruction_loss
 from da4dvar.prior_training import learn_prior
 from da4dvar.quiet import quiet_lightning
+from da4dvar.training_plan import Training
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.solvers.base import Solver
 from da4dvar.variational.solvers.chain import Chain
-
-
-@dataclass(frozen=True)
-class Training:
-    """How a model is trained.
-
-    Parameters
-    ----------
-    steps : int
-        Updates of the parameters; with none nothing but the prior's own steps is learned.
-    batch : int
-        Samples to an update.
-    rate : float
-        The highest learning rate; it rises over `warmup` steps and falls as a cosine.
-    warmup : int
-        Updates over which the rate rises.
-    weight_decay : float
-        Of AdamW (Loshchilov and Hutter, 2019).
-    clip : float
-        Largest norm of the gradient of the loss.
-    nu : (float, float, float)
-        ν₁, ν₂ and ν₃ of eq. (9).
-    prior_steps : int
-        Updates of the prior alone on complete windows of the truth before the joint training; principal
-        components are fitted without any. See :func:`da4dvar.prior_training.learn_prior`.
-    prior_rate : float, optional
-        The highest learning rate of the prior's own parameters in the joint training, 0 to keep them;
-        the same as `rate` if not given.
-    observation_rate : float, optional
-        The same for the observation operator: a kernel and a bias that start as the identity have further to
-        go than the weights of a network.
-    observation_fit : float
-        Weight of ‖H(x) − y‖² at the truth, added to eq. (9): the error of the reconstruction alone leaves the
-        amplitude of a learned H free.
-    iterations : sequence of int
-        Iterations of the solver, one entry for each equal part of the training; the solver's own
-        number throughout if not given. The paper: "gradually increase the number of iterations".
-    validate_every : int
-        Updates between two scores on the validation samples; the best is kept.
-    validation_samples : int
-        Samples of a validation, the same every time.
-    draws : int
-        How often the gaps are drawn for the whole data set, where a model has a first guess.
-    seed : int
-        Of samples, gaps and noise.
-    devices : {"auto", "cpu", "cuda"}
-        Where to train.
-    precision : str
-        As Lightning names it: "32-true", "bf16-mixed".
-    checkpoint_iterations : bool
-        Keep the states between the solver's iterations but not what is within one, which is run again for
-        its gradients: the same gradients, the memory of one iteration, and about 1.4 times the time.
-    buffer : str or int, optional
-        Memory for training data, as "2GiB": lazy data that are larger are read in blocks of consecutive
-        times, from which samples are drawn, a buffer of blocks after the other. Everything is read if not
-        given.
-
-    Raises
-    ------
-    RecipeError
-        If a number makes no sense.
-
-    Examples
-    --------
-    >>> Training(steps=2000, iterations=[5, 10, 15], buffer="2GiB").buffer_bytes
-    2147483648
-    """
-
-    steps: int = 1000
-    batch: int = 16
-    rate: float = 1e-3
-    warmup: int = 20
-    weight_decay: float = 0.0
-    clip: float = 1.0
-    nu: Sequence[float] = (1.0, 0.05, 0.05)
-    prior_steps: int = 0
-    prior_rate: float | None = None
-    observation_rate: float | None = None
-    observation_fit: float = 0.0
-    iterations: Sequence[int] = ()
-    validate_every: int = 100
-    validation_samples: int = 64
-    draws: int = 8
-    seed: int = 0
-    devices: str = "auto"
-    precision: Any = "32-true"
-    checkpoint_iterations: bool = False
-    buffer: str | int | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("batch", "rate", "clip", "validate_every", "validation_samples", "draws"):
-            if not getattr(self, name) > 0:
-                raise RecipeError(f"train: {name} is {getattr(self, name)}, expected above 0")
-        for name in ("steps", "prior_steps", "prior_rate", "observation_rate", "observation_fit"):
-            if not (getattr(self, name) or 0) >= 0:
-                raise RecipeError(f"train: {name} is {getattr(self, name)}, expected 0 or more")
-        if len(self.nu) != 3:
-            raise RecipeError(f"train: nu has {len(self.nu)} numbers, expected 3")
-        if self.buffer is not None and not self.buffer_bytes > 0:
-            raise RecipeError(f"train: buffer is {self.buffer!r}, expected above 0")
-
-    @property
-    def buffer_bytes(self) -> int:
-        """The buffer in bytes, 0 if there is none."""
-        try:
-            return parse_bytes(self.buffer or 0)
-        except ValueError as error:
-            raise RecipeError(f"train: buffer is {self.buffer!r}, expected a size such as '2GiB'") from error
 
 
 class EndToEnd(lightning.LightningModule):
@@ -280,7 +171,8 @@ def train(
     True
     """
     check_shares(training.batch, training.validation_samples, devices)
-    kind = kind_of_device(training.devices, devices) if devices > 1 else training.devices
+    alone = devices == 1 and training.devices != "cuda"
+    kind = training.devices if alone else kind_of_device(training.devices, devices)
     if training.steps == 0:
         learn_prior(model, samples, training)
         return math.nan
@@ -294,7 +186,7 @@ def train(
     last = folder / "last.ckpt"
     done = 0
     if resume and last.exists():
-        done = torch.load(last, weights_only=True, map_location="cpu")["global_step"]
+        done = checkpoint(last)["global_step"]
     if not done:
         learn_prior(model, samples, training)
     of_prior = [p for name, p in model.cost.named_parameters() if name.startswith("prior.")]
@@ -304,13 +196,19 @@ def train(
     if done < training.steps:
         unused = devices > 1 and leaves_unused(module.model, samples, training)
         task = (module.model, samples, validation, training, folder, done, progress, kind, devices, unused)
-        if devices == 1:
-            fit(*task)
-        else:
-            run_on(devices, fit, *task)
+        try:
+            if devices == 1:
+                fit(*task)
+            else:
+                run_on(devices, fit, *task)
+        except OSError as error:
+            raise DataError(
+                f"{folder}: checkpoints and the log could not be written ({error}); check the space on the "
+                "disk and the permissions, then go on with --resume"
+            ) from error
     for parameter in kept_still:
         parameter.requires_grad_(True)
-    kept = torch.load(folder / "best.ckpt", weights_only=True, map_location="cpu")
+    kept = checkpoint(folder / "best.ckpt")
     module.load_state_dict(kept["state_dict"])
     module.model.solver.iterations = module.final_iterations
     return score_of(kept)
@@ -344,7 +242,7 @@ def fit(
     checked = Drawn(validation, training.validation_samples, training.seed + 1)
     with quiet_lightning():
         trainer = lightning.Trainer(
-            accelerator="gpu" if kind == "cuda" else kind,
+            accelerator=kind,
             devices=devices,
             strategy="auto" if devices == 1 else together,
             precision=training.precision,
@@ -386,6 +284,22 @@ def learned(solver: Solver) -> Solver:
     while isinstance(solver, Chain):
         solver = solver.first
     return solver
+
+
+def checkpoint(path: Path) -> dict[str, Any]:
+    """What a checkpoint holds; nothing in it is ever executed.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read.
+    """
+    try:
+        return dict(torch.load(path, weights_only=True, map_location="cpu"))
+    except Exception as error:  # the library raises whatever a broken file provokes
+        raise DataError(
+            f"{path}: a checkpoint that cannot be read; remove {path.parent} and train anew"
+        ) from error
 
 
 def score_of(checkpoint: Mapping[str, Any]) -> float:

@@ -11,7 +11,7 @@ import da4dvar
 from da4dvar.errors import DataError
 from da4dvar.fields.gaps import Random
 from da4dvar.fields.scaling import Anomaly
-from da4dvar.training import Training
+from da4dvar.training_plan import Training
 from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.lstm import ConvLSTM
 

@@ -21,7 +21,7 @@ from da4dvar.fields.gaps import Random
 from da4dvar.fields.samples import Samples
 from da4dvar.fields.scaling import Anomaly, Standard
 from da4dvar.recipe import Recipe
-from da4dvar.training import Training
+from da4dvar.training_plan import Training
 
 PLAN = {"steps": 4, "batch": 4, "validate_every": 2, "validation_samples": 4, "devices": "cpu"}
 

@@ -18,7 +18,7 @@ from da4dvar.errors import Da4dvarWarning, DataError, RecipeError
 from da4dvar.fields.gaps import Random
 from da4dvar.fields.scaling import Anomaly
 from da4dvar.recipe import Recipe
-from da4dvar.training import Training
+from da4dvar.training_plan import Training
 from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.gradient_descent import GradientDescent
 from da4dvar.variational.solvers.lstm import ConvLSTM

@@ -22,7 +22,7 @@ from da4dvar.distributed import run_on
 from da4dvar.errors import DataError, RecipeError
 from da4dvar.fields.gaps import GapPattern, Random
 from da4dvar.interpolator import Interpolator
-from da4dvar.training import Training
+from da4dvar.training_plan import Training
 
 # Five samples of a validation: one process has three of them, the other two.
 PLAN = {"batch": 4, "validate_every": 10, "validation_samples": 5, "warmup": 1, "devices": "cpu"}

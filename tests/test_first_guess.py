@@ -14,7 +14,7 @@ from da4dvar.baselines.linear import Linear
 from da4dvar.fields.gaps import Random
 from da4dvar.fields.scaling import Anomaly, Standard
 from da4dvar.pairs import samples
-from da4dvar.training import Training
+from da4dvar.training_plan import Training
 from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.gradient_descent import GradientDescent
 

@@ -18,7 +18,7 @@ from da4dvar.fields.scaling import Standard
 from da4dvar.fields.squares import Squares
 from da4dvar.fields.store import load_dataset, write_dataset
 from da4dvar.testing import seeded
-from da4dvar.training import Training
+from da4dvar.training_plan import Training
 from da4dvar.variational.priors.autoencoder import DenseAutoencoder
 from da4dvar.variational.priors.pca import PCA
 from da4dvar.variational.priors.unet import UNet

@@ -19,7 +19,7 @@ from da4dvar.fields.scaling import Anomaly
 from da4dvar.fields.sensors import Sensor
 from da4dvar.pairs import samples
 from da4dvar.recipe import Recipe
-from da4dvar.training import Training
+from da4dvar.training_plan import Training
 from da4dvar.variational.observation import Identity, LearnedOperator, Sensors
 from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.fixed_point import FixedPoint

@@ -16,7 +16,8 @@ from da4dvar.fields.gaps import Random, Transplanted
 from da4dvar.fields.scaling import Unscaled
 from da4dvar.simulate import lorenz96
 from da4dvar.testing import seeded
-from da4dvar.training import EndToEnd, Training
+from da4dvar.training import EndToEnd
+from da4dvar.training_plan import Training
 from da4dvar.variational.dynamics.bilinear import Bilinear
 from da4dvar.variational.priors.flow import Flow
 from da4dvar.variational.solvers.gradient_descent import GradientDescent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError, nearest
@@ -68,7 +69,9 @@ class Climatology:
         seasonal = self._has_season(history)
         out = ds.copy()
         for name in ds.data_vars:
-            usual = self._season(ds, history, str(name)) if seasonal else history[name].mean(self.time)
+            # An infinite value is a gap, as for every method.
+            known = history[name].where(np.isfinite(history[name]))
+            usual = self._season(ds, history, str(name)) if seasonal else known.mean(self.time)
             filled = usual.broadcast_like(ds[name]).transpose(*ds[name].dims).data
             if ds[name].dtype.kind == "f":
                 filled = filled.astype(ds[name].dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from typing import Any
@@ -22,7 +23,12 @@ __all__ = ["app", "ensemble", "fill", "learn", "main", "twin"]
 def show_note(message: Warning | str, category: type[Warning], *_: Any) -> None:
     """A warning of ours as a line; those of the libraries beneath are not the user's to mend."""
     if issubclass(category, Da4dvarWarning):
-        say(f"note: {message}")
+        say(f"note: {one_line(str(message))}")
+
+
+def one_line(said: BaseException | str) -> str:
+    """A message as one line: a name that the user gave may hold a line break."""
+    return " ".join(str(said).split("\n")) or type(said).__name__
 
 
 def main() -> None:
@@ -33,10 +39,20 @@ def main() -> None:
     try:
         status = app(arguments, standalone_mode=False)
     except Da4dvarError as error:
-        say(f"error: {error}")
+        say(f"error: {one_line(error)}")
         status = 2
     except UsageError as error:
-        say(f"error: {error.format_message().rstrip('.')}; see da4dvar --help")
+        say(f"error: {one_line(error.format_message()).rstrip('.')}; see da4dvar --help")
+        status = 2
+    except BrokenPipeError:
+        # Whoever read the results has read enough; nothing more can be said to them.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except MemoryError as error:
+        say(f"error: out of memory ({one_line(error)}); give a part of the data, or ask for less")
+        status = 2
+    except OSError as error:
+        say(f"error: {one_line(error)}; check the disk, the paths and the permissions")
         status = 2
     except (typer.Abort, KeyboardInterrupt):
         say("stopped; nothing was written")

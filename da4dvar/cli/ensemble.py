@@ -53,15 +53,12 @@ def calibrate(
     """
     names, dims = pairs(variable, "--variable"), pairs(dim, "--dim")
     size = ensemble_size(members, True)
-    if output.exists() and not overwrite:
-        raise DataError(f"{output}: exists already; say --overwrite to replace it, or name another")
-    if not output.resolve().parent.is_dir():
-        raise DataError(f"{output}: there is no folder {output.parent}; create it first")
     from da4dvar.ensemble import Ensemble
-    from da4dvar.fields.store import load_dataset
+    from da4dvar.fields.store import check_output, load_dataset
     from da4dvar.modelfile import load
     from da4dvar.progress import shown
 
+    check_output(output, [observed, truth], overwrite, (output.suffix,))
     plan = Ensemble(size, withheld)
     with shown("calibrating", quiet):
         loaded, ds, true = load(model), load_dataset(observed), load_dataset(truth)

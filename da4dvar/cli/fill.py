@@ -104,10 +104,8 @@ def interpolate(
         beside = Path(output).with_suffix(".recipe.toml")
         check_output(output, files_of(inputs), overwrite)
         for path in (beside, *([save] if save else [])):
-            if path.exists() and not overwrite:
-                raise DataError(
-                    f"{path}: exists already; say --overwrite to replace it, or name another output"
-                )
+            taken = [*files_of(inputs), output, *([recipe] if recipe and path == save else [])]
+            check_output(path, taken, overwrite, (path.suffix,))
         tell = (lambda line: None) if quiet else say
         with shown("fitting", quiet):
             ds = opened(inputs, output, overwrite)
@@ -187,6 +185,6 @@ def baseline(
 
     inputs, output = split(files)
     with shown("filling", quiet):
-        ds = opened(inputs, output, overwrite)
+        ds = opened(inputs, output, overwrite, [history] if history else [])
         filled = fill_classically(ds, method, pairs(variable, "--variable"), pairs(dim, "--dim"), history)
         write_dataset(add_history(filled, command()), output, overwrite)

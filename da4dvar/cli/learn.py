@@ -39,14 +39,12 @@ def train(
     Checkpoints and the log are kept in the folder OUTPUT.checkpoints.
     """
     from da4dvar.config import read_recipe
+    from da4dvar.fields.store import check_output
     from da4dvar.modelfile import load
     from da4dvar.recipe import Recipe
 
     tables = read_recipe(recipe, settings or [])
-    if output.exists() and not overwrite:
-        raise DataError(f"{output}: exists already; say --overwrite to replace it, or name another")
-    if not output.resolve().parent.is_dir():
-        raise DataError(f"{output}: there is no folder {output.parent}; create it first")
+    check_output(output, [recipe], overwrite, (output.suffix,))
     folder = output.with_name(output.name + ".checkpoints")
     if folder.exists() and not resume:
         raise DataError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -59,11 +60,11 @@ def split(files: list[str]) -> tuple[list[str], str]:
     return files[:-1], files[-1]
 
 
-def opened(inputs: list[str], output: str, overwrite: bool) -> Any:
-    """The inputs as one data set in memory, once the output is known to be allowed."""
+def opened(inputs: list[str], output: str, overwrite: bool, others: Sequence[str] = ()) -> Any:
+    """The inputs as one data set in memory, once the output may be written beside them and `others`."""
     from da4dvar.fields.store import check_output, files_of, load_dataset
 
-    check_output(output, files_of(inputs), overwrite)
+    check_output(output, files_of([*inputs, *others]), overwrite)
     return load_dataset(inputs)
 
 

@@ -142,7 +142,8 @@ def gaps(
     from da4dvar.fields.store import add_history, write_dataset
 
     with shown("hiding", quiet):
-        ds = opened([source], output, overwrite)
+        others = [] if masks is None else [masks.rpartition(":")[0]]
+        ds = opened([source], output, overwrite, others)
         gappy = hide(
             ds,
             kind,

@@ -120,13 +120,32 @@ def under_model_names(
     dims: Mapping[str, str],
 ) -> tuple[xr.DataArray, str | None]:
     """A variable under its model's names and units, NaN where not observed, and a note if converted."""
-    array = source if mask is None else source.where(pick(ds, mask).fillna(0) != 0)
-    if array.dtype.kind not in "fiub":
-        raise DataError(f"variable {source.name!r} holds {array.dtype}, expected numbers")
+    if source.dtype.kind not in "fiu":
+        raise DataError(f"variable {source.name!r} holds {source.dtype}, expected numbers")
+    array = source if mask is None else source.where(observed_by(ds, mask, source))
     array, note = converted(array, signature.variables[name].get("units"))
     # Places of stations stay: a classical method may need them.
     array = array.drop_vars([c for c in array.coords if c not in array.dims and array[c].ndim != 1])
     return array.rename({u: m for m, u in dims.items() if m != u}).rename(name), note
+
+
+def observed_by(ds: xr.Dataset, mask: str, of: xr.DataArray) -> xr.DataArray:
+    """Where a mask says that a variable was observed: non-zero or true, and not missing.
+
+    Raises
+    ------
+    DataError
+        If the mask does not hold numbers, or has a dimension that the variable has not.
+    """
+    array = pick(ds, mask)
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"mask {mask!r} holds {array.dtype}, expected numbers or true and false")
+    if strange := [str(d) for d in array.dims if d not in of.dims]:
+        raise DataError(
+            f"mask {mask!r} has a dimension {strange[0]!r}, which {of.name!r} has not; "
+            "select one of its entries"
+        )
+    return array.fillna(0) != 0
 
 
 def covariate(
@@ -206,7 +225,7 @@ def match_dims(
 def same_axis(coordinate: xr.DataArray, entry: Dimension) -> bool:
     """Whether a coordinate has the standard name or the CF axis of a dimension."""
     name = coordinate.attrs.get("standard_name")
-    if name is not None and name == entry.standard_name:
+    if name is not None and str(name) == entry.standard_name:
         return True
     return entry.role is not None and axis_role(coordinate) == entry.role
 

@@ -64,7 +64,7 @@ def check_unchanged(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
 def _stat(path: str) -> list[int]:
     """Bytes, the latest time of writing in nanoseconds, and the number of files."""
     if not os.path.isdir(path):
-        found = [os.stat(path)]
+        found = [os.stat(path)] if os.path.exists(path) else []
     else:
         found = [os.stat(os.path.join(f, n)) for f, _, names in os.walk(path) for n in names]
     return [sum(s.st_size for s in found), max((s.st_mtime_ns for s in found), default=0), len(found)]

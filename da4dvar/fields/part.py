@@ -76,7 +76,7 @@ class Source:
         ds = self.ds.isel(self.users(cells), missing_dims="ignore")
         try:
             ds = ds.load(scheduler="synchronous")
-        except (OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # the libraries beneath raise whatever a broken file provokes
             line = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
             raise DataError(f"the source is broken or cut short ({line}); restore it") from error
         sources, arrays = {}, {}

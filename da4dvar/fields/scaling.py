@@ -16,6 +16,8 @@ from da4dvar.fields.harmonics import harmonic_regression, harmonic_sums, solved_
 from da4dvar.fields.signature import is_dates
 
 Arrays = dict[str, np.ndarray]
+# One more, and it is shorter than two days.
+MOST_HARMONICS = 182
 
 
 class Scaling(Protocol):
@@ -135,6 +137,8 @@ class Unscaled:
 
     def load(self, arrays: Arrays) -> Self:
         """Nothing is loaded; see :meth:`Scaling.load`."""
+        if arrays:
+            raise ValueError(f"values as they are have no {next(iter(arrays))!r}")
         return self
 
 
@@ -178,7 +182,12 @@ class Standard:
         """Means and standard deviations; see :meth:`Scaling.load`."""
         for key, value in arrays.items():
             name, _, kind = key.rpartition(".")
-            getattr(self, kind)[name] = float(value)
+            known = {"mean": self.mean, "std": self.std}
+            if kind not in known or not np.isfinite(value) or (kind == "std" and not value > 0):
+                raise ValueError(f"the scaling cannot have {value} for {key!r}")
+            known[kind][name] = float(value)
+        if self.mean.keys() != self.std.keys():
+            raise ValueError("the scaling lacks a mean or a standard deviation")
         return self
 
 
@@ -208,6 +217,11 @@ class Anomaly:
     """
 
     def __init__(self, harmonics: int = 3, time: str = "time", shrinkage: float = 5.0) -> None:
+        if not 0 <= harmonics <= MOST_HARMONICS or not 0 <= shrinkage < np.inf:
+            raise ValueError(
+                f"harmonics is {harmonics} and shrinkage {shrinkage}, expected from 0 to {MOST_HARMONICS}, "
+                "and from 0 on"
+            )
         self.harmonics, self.time, self.shrinkage = harmonics, time, shrinkage
         self.coefficients: dict[str, xr.DataArray] = {}
         self.std: dict[str, float] = {}
@@ -359,13 +373,14 @@ class Anomaly:
             name = key.removesuffix(".coefficients")
             prefix = f"{name}.coordinate."
             coords = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+            check_season(key, value, 2 * self.harmonics + 1, coords)
             dims = map(str, arrays.get(f"{name}.dims", list(coords)))
             self.coefficients[name] = xr.DataArray(
                 value,
                 dims=("harmonic", *dims),
                 coords={d: (d, v) for d, v in coords.items() if v.size},
             )
-            self.std[name] = float(arrays[f"{name}.std"])
+            self.std[name] = positive(float(arrays[f"{name}.std"]), name)
         return self
 
     def _basis(self, ds: xr.Dataset) -> xr.DataArray:
@@ -386,8 +401,22 @@ class Anomaly:
         )
 
 
+def check_season(name: str, coefficients: np.ndarray, harmonics: int, coords: Arrays) -> None:
+    """Refuse coefficients, or coordinates of them, that no fit can have given.
+
+    Raises
+    ------
+    ValueError
+    """
+    if coefficients.shape[:1] != (harmonics,) or np.isinf(coefficients).any():
+        raise ValueError(f"{name!r} is infinite, or not of {harmonics} harmonics")
+    for dim, values in coords.items():
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise ValueError(f"the coordinate {dim!r} of {name!r} is not finite")
+
+
 def positive(std: float, name: str) -> float:
     """`std`, if the variable varies at all."""
-    if not std > 0:
+    if not 0 < std < np.inf:
         raise DataError(f"variable {name!r} has no spread (standard deviation {std}); nothing to learn")
     return std

@@ -67,7 +67,7 @@ class Signature:
             coordinate = ds[dim] if dim in ds.coords else None
             described[dim] = Dimension(
                 role=None if coordinate is None else axis_role(coordinate),
-                standard_name=None if coordinate is None else coordinate.attrs.get("standard_name"),
+                standard_name=None if coordinate is None else name_of(coordinate),
                 spacing=None if coordinate is None or uneven(coordinate) else spacing(coordinate),
                 dates=coordinate is not None and is_dates(coordinate),
                 size=ds.sizes[dim] if dim in fixed else None,
@@ -89,10 +89,16 @@ class Signature:
         return cls(table["variables"], dims, table.get("covariates", {}))
 
 
+def name_of(coordinate: xr.DataArray) -> str | None:
+    """The standard name of a coordinate, if it has one."""
+    name = coordinate.attrs.get("standard_name")
+    return None if name is None else str(name)
+
+
 def axis_role(coordinate: xr.DataArray) -> str | None:
     """The CF axis of a coordinate, by its ``axis``, ``standard_name``, units or dates."""
     attrs = coordinate.attrs
-    if attrs.get("axis") in ("T", "Z", "Y", "X"):
+    if str(attrs.get("axis")) in ("T", "Z", "Y", "X"):
         return str(attrs["axis"])
     if is_dates(coordinate):
         return "T"

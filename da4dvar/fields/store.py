@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -19,6 +20,10 @@ SUFFIXES = (".nc", ".zarr")
 PACKING = ("dtype", "scale_factor", "add_offset", "_FillValue")
 CALENDAR = ("units", "calendar")
 COMPRESSION = ("zlib", "complevel", "shuffle")
+# What tells a Zarr store from a folder.
+STORE = {"zarr.json", ".zgroup", ".zarray", ".zmetadata"}
+HALF = 0.49
+Labelled = TypeVar("Labelled", xr.Dataset, xr.DataArray)
 
 
 def open_dataset(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
@@ -57,6 +62,13 @@ def open_dataset(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
 
 def _joined(opened: Sequence[xr.Dataset]) -> xr.Dataset:
     """Data sets that follow each other, as one."""
+    for name in map(str, opened[0].data_vars):
+        units = {str(ds[name].attrs.get("units")) for ds in opened if name in ds.variables}
+        if len(units) > 1:
+            raise DataError(
+                f"{name!r} is in {' and '.join(sorted(units))} in the {len(opened)} files; "
+                "convert them to one unit"
+            )
     try:
         joined = xr.combine_by_coords(
             opened,
@@ -113,12 +125,28 @@ def load_dataset(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
     """
     ds = open_dataset(paths)
     try:
-        loaded = ds.load()
-    except Exception as error:  # as in opening
-        raise DataError(f"{paths}: broken or cut short ({_line(error)})") from error
+        whole = loaded(ds, str(paths))
     finally:
         ds.close()
-    return loaded
+    # What is missing of a store reads as gaps.
+    for file in files_of([paths] if isinstance(paths, str | Path) else paths):
+        if not os.path.exists(file):
+            raise DataError(f"{file}: vanished while it was read; restore it")
+    return whole
+
+
+def loaded(data: Labelled, path: str) -> Labelled:
+    """What was opened, read into memory.
+
+    Raises
+    ------
+    DataError
+        If it cannot be.
+    """
+    try:
+        return data.load()
+    except Exception as error:  # as in opening
+        raise DataError(f"{path}: broken or cut short ({_line(error)})") from error
 
 
 def files_of(paths: Sequence[str | Path]) -> list[str]:
@@ -127,7 +155,7 @@ def files_of(paths: Sequence[str | Path]) -> list[str]:
     Raises
     ------
     DataError
-        If a glob matches nothing.
+        If a glob matches nothing, or nothing is named.
     """
     files: list[str] = []
     for path in map(str, paths):
@@ -135,6 +163,8 @@ def files_of(paths: Sequence[str | Path]) -> list[str]:
         if not matches:
             raise DataError(f"{path}: no file matches; check the pattern")
         files += matches
+    if not files:
+        raise DataError("no file is named; give one at least")
     return files
 
 
@@ -142,6 +172,9 @@ def _open_one(path: str) -> xr.Dataset:
     if not os.path.exists(path):
         raise DataError(f"{path}: no such file; give the path of a NetCDF file or a Zarr store")
     is_zarr = path.rstrip("/").endswith(".zarr")
+    if not (os.path.isfile(path) or os.path.isdir(path)):
+        # A pipe would be waited for without end.
+        raise DataError(f"{path}: a pipe or a device; give the path of a NetCDF file or a Zarr store")
     if os.path.isdir(path) and not is_zarr:
         raise DataError(f"{path}: a folder that is no Zarr store; a store's name ends in .zarr")
     try:
@@ -169,16 +202,47 @@ def check_output(
     path = Path(path)
     if path.suffix not in suffixes:
         raise DataError(f"{path}: a file of which kind? End its name in {' or '.join(suffixes)}")
-    same = [p for p in inputs if os.path.exists(p) and os.path.exists(path) and os.path.samefile(p, path)]
-    if same:
-        raise DataError(f"{path}: output and input are the same; give the output another name")
+    check_apart(path, inputs)
     if os.path.exists(path) and not overwrite:
         raise DataError(f"{path}: exists already; say --overwrite to replace it, or name another")
+    check_replaceable(path)
     folder = path.resolve().parent
     if not os.path.isdir(folder):
         raise DataError(f"{path}: there is no folder {path.parent}; create it first")
     if not os.access(folder, os.W_OK):
         raise DataError(f"{path}: not permitted to write in {path.parent}")
+
+
+def check_apart(path: Path, inputs: Sequence[str | Path]) -> None:
+    """Refuse an output that is an input, lies within one or holds one.
+
+    Raises
+    ------
+    DataError
+    """
+    output = os.path.realpath(path)
+    for one in filter(os.path.exists, inputs):
+        source = os.path.realpath(one)
+        if source == output or (os.path.exists(path) and os.path.samefile(one, path)):
+            raise DataError(f"{path}: output and input are the same; give the output another name")
+        if output.startswith(source + os.sep) or source.startswith(output + os.sep):
+            raise DataError(
+                f"{path}: one of output and input {one} lies within the other; give it another place"
+            )
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse to replace a folder that holds something else than a Zarr store.
+
+    Raises
+    ------
+    DataError
+    """
+    if os.path.isdir(path) and (held := set(os.listdir(path))) and not held & STORE:
+        raise DataError(
+            f"{path}: a folder that is no Zarr store, which is never replaced; remove it yourself, "
+            "or name another"
+        )
 
 
 def write_dataset(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> None:
@@ -209,8 +273,12 @@ def write_dataset(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> 
     check_output(path, [], overwrite)
     encoding = {str(n): encoding_for(ds[n], path.suffix) for n in ds.variables}
     plain = ds.copy()
+    if path.suffix == ".nc":
+        plain.attrs = plain_attributes(ds.attrs)
     for name in plain.variables:
         plain[name].encoding = {}
+        if path.suffix == ".nc":
+            plain[name].attrs = plain_attributes(ds[name].attrs)
 
     def write(beside: Path) -> None:
         if path.suffix == ".nc":
@@ -224,6 +292,7 @@ def write_dataset(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` make a file or folder beside `path`, and rename it to `path` at the end."""
+    check_replaceable(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial{path.suffix}")
     replaced = path.with_name(f".{path.name}.{os.getpid()}.replaced")
     try:
@@ -231,7 +300,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         if path.is_dir():
             os.replace(path, replaced)
         os.replace(beside, path)
-    except (OSError, RuntimeError) as error:
+    except Exception as error:  # a full disk is told in many ways, and so is what a format cannot hold
         raise DataError(
             f"{path}: could not be written ({_line(error)}); nothing was kept of it. "
             "Check the space on the disk and the permissions"
@@ -249,8 +318,30 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 def add_history(ds: xr.Dataset, what: str) -> xr.Dataset:
     """The data set with a line on top of its ``history`` attribute."""
     line = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {what}"
-    earlier = ds.attrs.get("history")
+    earlier = str(ds.attrs.get("history", ""))
     return ds.assign_attrs(history=f"{line}\n{earlier}" if earlier else line)
+
+
+def plain_attributes(attrs: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Attributes as NetCDF can hold them: a table, a truth value or nothing, as Zarr has them, become text.
+
+    Examples
+    --------
+    >>> plain_attributes({"units": "K", "range": [0.0, 1.0], "made": {"by": "hand"}, "checked": True})
+    {'units': 'K', 'range': [0.0, 1.0], 'made': '{"by": "hand"}', 'checked': 'true'}
+    """
+
+    def held(value: Any) -> bool:
+        whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+        return whole or isinstance(value, str | bytes | float | np.integer | np.floating)
+
+    out = {}
+    for key, value in attrs.items():
+        array = isinstance(value, np.ndarray) and value.dtype.kind in "iufSU"
+        alike = isinstance(value, list | tuple) and len({isinstance(v, str) for v in value}) == 1
+        listed = alike and all(map(held, value))
+        out[key] = value if array or listed or held(value) else json.dumps(value, default=str)
+    return out
 
 
 def _evenly_chunked(array: xr.DataArray) -> xr.DataArray:
@@ -284,10 +375,19 @@ def _fits(array: xr.DataArray, encoding: Mapping[str, Any]) -> bool:
     if not finite.all() and "_FillValue" not in encoding:
         return False
     scale, offset = encoding.get("scale_factor", 1.0), encoding.get("add_offset", 0.0)
-    codes = np.rint((array.values[finite].astype("float64") - offset) / scale)
+    if not (np.isfinite([scale, offset]).all() and scale):
+        return False
+    codes = (array.values[finite].astype("float64") - offset) / scale
     info = np.iinfo(packed)
-    fill = encoding.get("_FillValue")
-    return bool(codes.min() >= info.min and codes.max() <= info.max and not (codes == fill).any())
+    fill = encoding.get("_FillValue", info.min)
+    if not info.min <= fill <= info.max:
+        return False
+    # The library rounds in single precision: what is nearly half-way may go either way.
+    return bool(
+        codes.min() > info.min - HALF
+        and codes.max() < info.max + HALF
+        and not ("_FillValue" in encoding and (np.abs(codes - float(fill)) <= 1 - HALF).any())
+    )
 
 
 def _line(error: BaseException) -> str:

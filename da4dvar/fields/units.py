@@ -10,6 +10,14 @@ import xarray as xr
 
 from da4dvar.errors import DataError
 
+# The library works out a number to any length: what no unit has is not given to it.
+ENDLESS = re.compile(
+    r"(\*\*|\^)\s*[-+(\s]*\d{3,}"  # a power of a hundred or more
+    r"|(\*\*|\^)[^A-Za-z]*(\*\*|\^)"  # of a power
+    r"|[\d)]\s*(\*\*|\^)\s*[-+\s]*\("  # of a bracket
+)
+BRACKETS = re.compile(r"\)\s*(\*\*|\^)")
+
 
 @cache
 def registry() -> Any:
@@ -23,10 +31,13 @@ def registry() -> Any:
 
 def parsed(units: str) -> Any:
     """A unit as pint knows it: CF writes ``m s-1`` for metres per second."""
-    return registry().parse_units(re.sub(r"(?<=[A-Za-z])(-?\d+)", r"**\1", units.strip()))
+    text = re.sub(r"(?<=[A-Za-z])(-?\d+)", r"**\1", units.strip())
+    if ENDLESS.search(text) or len(BRACKETS.findall(text)) > 1:
+        raise ValueError(f"a power of a power in {units!r}")
+    return registry().parse_units(text)
 
 
-def converted(array: xr.DataArray, wanted: str | None) -> tuple[xr.DataArray, str | None]:
+def converted(array: xr.DataArray, wanted: object) -> tuple[xr.DataArray, str | None]:
     """An array in the wanted units, and a note if its values changed.
 
     Raises
@@ -35,7 +46,7 @@ def converted(array: xr.DataArray, wanted: str | None) -> tuple[xr.DataArray, st
         If the units of the array cannot be converted.
     """
     got = array.attrs.get("units")
-    if got is None or wanted is None or str(got) == wanted:
+    if got is None or wanted is None or str(got) == str(wanted):
         return array, None
     import pint
 
@@ -44,7 +55,7 @@ def converted(array: xr.DataArray, wanted: str | None) -> tuple[xr.DataArray, st
         "correct its attribute `units`, or choose another variable"
     )
     try:
-        unit, target = parsed(str(got)), parsed(wanted)
+        unit, target = parsed(str(got)), parsed(str(wanted))
         # Conversions of units are affine: two points say all.
         zero = registry().Quantity(0.0, unit).to(target).magnitude
         one = registry().Quantity(1.0, unit).to(target).magnitude

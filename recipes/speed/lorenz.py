@@ -4,8 +4,7 @@ python recipes/speed/lorenz.py [--series 256] [--ladder]
 
 - 256 series, the true equations as prior, an LSTM, 20 iterations: right-hand side as shifts, and as
   convolutions of one channel.
-- `--ladder`: the ladder of Levenberg-Marquardt, and the same with a sparse solve a series. 64 series of 200 × 40
-  in the table.
+- `--ladder`: the ladder of Levenberg-Marquardt, and the same with a sparse solve a series.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ from torch.utils.checkpoint import checkpoint
 from variational.problems import domain, double
 
 from da4dvar.testing import Kept, normal, seeded
-from da4dvar.training import EndToEnd, Training
+from da4dvar.training import EndToEnd
+from da4dvar.training_plan import Training
 from da4dvar.variational.cost import Cost, VariationalCost
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.priors.unet import UNet

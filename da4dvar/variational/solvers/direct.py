@@ -11,6 +11,9 @@ from da4dvar.variational.cost import Cost
 from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.base import Solution, Solver, Watch, solution
 
+# Each is a network of its own.
+MOST = 1000
+
 
 class Direct(Solver):
     """x(k+1) = x(k) + Ψₖ(x(k), y, Ω): U-Nets in a row, each with weights of its own.
@@ -66,9 +69,10 @@ class Direct(Solver):
         covariates: int = 0,
     ) -> None:
         super().__init__()
-        if iterations < 1 or not state_scale > 0:
+        if not 1 <= iterations <= MOST or not state_scale > 0:
             raise ValueError(
-                f"iterations is {iterations} and state_scale {state_scale}, expected one or more, and above 0"
+                f"iterations is {iterations} and state_scale {state_scale}, expected from 1 to {MOST}, "
+                "and above 0"
             )
         self.channels, self.boundary = channels, tuple(boundary)
         self.width, self.kernel, self.downsampling, self.fold = width, kernel, downsampling, fold

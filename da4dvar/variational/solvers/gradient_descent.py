@@ -46,6 +46,8 @@ class GradientDescent(Solver):
         super().__init__()
         if step <= 0:
             raise ValueError(f"step is {step}, expected a number above 0")
+        if iterations < 0:
+            raise ValueError(f"iterations is {iterations}, expected 0 or more")
         if keep not in ("last", "best"):
             raise ValueError(f"keep is {keep!r}, expected 'last' or 'best'")
         self.step, self.iterations, self.tolerance, self.keep = step, iterations, tolerance, keep

@@ -108,6 +108,8 @@ class ConvLSTM(Solver):
         covariates: int = 0,
     ) -> None:
         super().__init__()
+        if iterations < 1:
+            raise ValueError(f"iterations is {iterations}, expected 1 or more")
         if scale not in ("rms", "learned"):
             raise ValueError(f"scale is {scale!r}, expected 'rms' or 'learned'")
         if output not in ("linear", "convolutional"):

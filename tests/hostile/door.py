@@ -1,0 +1,114 @@
+"""The command line within this process: as fast as a function, and with limits on time and memory."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import resource
+import signal
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from da4dvar.cli import main
+
+SECONDS = 20
+BYTES = 700 * 2**20
+
+
+class TooLong(BaseException):
+    """What no `except Exception` takes for an error of the file."""
+
+
+@contextlib.contextmanager
+def limits(seconds: int = SECONDS) -> Iterator[None]:
+    """A limit on the time of the body, and on what it adds to the highest use of memory."""
+
+    def late(*_: object) -> None:
+        raise TooLong(f"over {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) * 1024 < BYTES
+
+
+@dataclass
+class Said:
+    """What a command said, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+def da4dvar(*arguments: object, cwd: Path) -> Said:
+    """Run a command in a folder; a traceback is an exception here."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with (
+        limits(),
+        warnings.catch_warnings(),
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        before, sys.argv = sys.argv, ["da4dvar", *map(str, arguments)]
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        finally:
+            sys.argv = before
+    return Said(code, out.getvalue(), err.getvalue())
+
+
+def content(folder: Path) -> dict[str, str]:
+    """Every file below a folder, and a hash of it."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink():
+            found[str(path.relative_to(folder))] = os.readlink(path)
+        elif path.is_file():
+            found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def refused(*arguments: object, cwd: Path) -> str:
+    """The one line of a command that must fail as a user's mistake does, and change nothing on the disk."""
+    before = content(cwd)
+    said = da4dvar(*arguments, cwd=cwd)
+    assert said.code == 2, said
+    assert said.out == ""
+    lines = [line for line in said.err.splitlines() if not line.startswith("note: ")]
+    assert len(lines) == 1, said.err
+    assert lines[0].startswith("error: ")
+    assert content(cwd) == before
+    return lines[0]
+
+
+def done_or_refused(*arguments: object, cwd: Path) -> Said | None:
+    """What a command said that came to its end; nothing if it was refused in one line, without a trace."""
+    before = content(cwd)
+    said = da4dvar(*arguments, cwd=cwd)
+    after = content(cwd)
+    assert {name: after.get(name) for name in before} == before, "an input was changed"
+    if said.code == 0:
+        return said
+    assert said.code == 2, said
+    assert [line[:7] for line in said.err.splitlines() if not line.startswith("note: ")] == ["error: "]
+    assert after == before
+    return None
+
+
+def environment() -> dict[str, str]:
+    """Of a process of its own, with one thread."""
+    return os.environ | {"OMP_NUM_THREADS": "1"}

@@ -1,0 +1,71 @@
+"""Model files with something wrong in them: written by the library itself, but for the one thing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+
+from da4dvar.header import checksum
+from da4dvar.modelfile import CHECKSUM, KEY, read
+
+Header = dict[str, Any]
+Arrays = dict[str, np.ndarray]
+
+
+def parts(path: Path) -> tuple[Header, Arrays]:
+    """The header of a model file, without its checksum, and its tensors."""
+    header, arrays = read(path)
+    return {key: value for key, value in header.items() if key != CHECKSUM}, arrays
+
+
+def with_header(path: Path, header: Any, arrays: Arrays, signed: bool = True) -> Path:
+    """A model file of any header, of which the checksum is right: who means harm can compute one."""
+    if signed and isinstance(header, dict):
+        header = header | {CHECKSUM: checksum(header, arrays)}
+    text = header if isinstance(header, str) else json.dumps(header)
+    safetensors.numpy.save_file(arrays, path, {KEY: text})
+    return path
+
+
+def changed(
+    model: Path,
+    path: Path,
+    header: Callable[[Header], object] | None = None,
+    arrays: Callable[[Arrays], object] | None = None,
+) -> Path:
+    """A model file after a change of its header or its tensors."""
+    table, tensors = parts(model)
+    tensors = {name: array.copy() for name, array in tensors.items()}
+    if header is not None:
+        header(table)
+    if arrays is not None:
+        arrays(tensors)
+    return with_header(path, table, tensors)
+
+
+def leaves(table: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The way to every value of a nested table, tables and lists included."""
+    ways = [at] if at else []
+    entries = (
+        table.items() if isinstance(table, dict) else enumerate(table) if isinstance(table, list) else ()
+    )
+    return ways + [way for key, value in entries for way in leaves(value, (*at, key))]
+
+
+def put(table: Any, way: tuple[Any, ...], value: Any) -> None:
+    """Set a value of a nested table."""
+    for key in way[:-1]:
+        table = table[key]
+    table[way[-1]] = value
+
+
+def remove(table: Any, way: tuple[Any, ...]) -> None:
+    """Take a value out of a nested table."""
+    for key in way[:-1]:
+        table = table[key]
+    del table[way[-1]]

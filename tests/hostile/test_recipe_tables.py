@@ -1,0 +1,141 @@
+"""Recipes that are TOML, with one value that cannot be meant."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+import tomllib
+
+import pytest
+from cli.test_verbs import RECIPE
+from examples import make_sst
+from hostile.door import limits
+from hostile.models import leaves, put, remove
+
+from da4dvar.errors import Da4dvarError, RecipeError
+from da4dvar.recipe import Recipe
+
+pytestmark = pytest.mark.hostile
+
+WHOLE = tomllib.loads(RECIPE.format(steps=0))
+MORE = {
+    "data": {
+        "noise": 0.1,
+        "mask": "good",
+        "observed": {"sst": "sst"},
+        "covariates": ["depth"],
+        "derived": [],
+    },
+    "cost": {"initial": "zero", "time": "time", "learn_weights": True, "prior_weight": 1.0},
+    "train": {"precision": "32-true", "nu": [1, 0.1, 0.1], "iterations": [1], "buffer": "1MB", "seed": 0},
+    "uncertainty": {"members": 2, "withheld": 0.5},
+    "first_guess": {"kind": "linear"},
+    "observations": [{"variable": "sst", "of": "sst", "error": 0.1, "operator": {"kind": "identity"}}],
+}
+VALUES = [10**12, -1, 0, 2**70, 1.5, math.nan, math.inf, "5", "", "../x", "a\nb", True, [], [[]], {}, [1] * 5]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with the data of the recipe."""
+    ds = make_sst(70)
+    ds.assign(good=(ds.sst > 14).astype("int8"), depth=ds.lat * 0 + ds.lon).to_netcdf(tmp_path / "truth.nc")
+    return tmp_path
+
+
+def trained_or_refused(tables, folder):
+    """A recipe must lead to a model, or to one line."""
+    if isinstance(tables.setdefault("train", {}), dict):
+        tables["train"].setdefault("steps", 0)
+    with limits(), contextlib.suppress(Da4dvarError):
+        return Recipe(tables, folder).train(folder / "checkpoints")
+    return None
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("section", WHOLE)
+def test_any_value_in_any_place(folder, section, value):
+    """What is refused is refused in one line; what is not, is trained."""
+    for way in [(section,), *((section, *way) for way in leaves(WHOLE[section]))]:
+        tables = copy.deepcopy(WHOLE)
+        put(tables, way, value)
+        trained_or_refused(tables, folder)
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("section", MORE)
+def test_any_value_in_a_table_that_may_be_left_out(folder, section, value):
+    """The same for what a recipe need not say."""
+    for way in [(section,), *((section, *way) for way in leaves(MORE[section]))]:
+        tables = copy.deepcopy(WHOLE)
+        more = copy.deepcopy(MORE[section])
+        tables[section] = tables[section] | more if section in tables else more
+        put(tables, way, value)
+        trained_or_refused(tables, folder)
+
+
+@pytest.mark.parametrize("section", WHOLE)
+def test_anything_left_out(folder, section):
+    """Each entry of each table in turn."""
+    for way in [(section,), *((section, *way) for way in leaves(WHOLE[section]))]:
+        tables = copy.deepcopy(WHOLE)
+        remove(tables, way)
+        trained_or_refused(tables, folder)
+
+
+@pytest.mark.parametrize("section", [*WHOLE, *MORE])
+def test_a_key_that_no_table_has(folder, section):
+    """It is named."""
+    tables = copy.deepcopy(WHOLE)
+    if isinstance(tables.get(section, {}), dict):
+        tables.setdefault(section, {})["nonsense"] = 1
+    else:
+        tables["nonsense"] = 1
+    with limits(), pytest.raises(RecipeError, match=r"nonsense|no `kind`|uncertainty|expected"):
+        Recipe(tables, folder).train(folder / "checkpoints")
+
+
+@pytest.mark.parametrize(
+    ("way", "value", "said"),
+    [
+        (("train", "batch"), 10**12, "batch is 1000000000000, expected up to"),
+        (("train", "validation_samples"), 10**12, "validation_samples"),
+        (("train", "steps"), "5", "steps is '5', expected a whole number"),
+        (("train", "rate"), math.inf, "rate is inf"),
+        (("train", "devices"), "abacus", "there are: auto, cpu, cuda"),
+        (("train", "precision"), "8-bit", "32-true"),
+        (("prior", "width"), 10**5, "make them narrower"),
+        (("prior", "width"), 2**62, "prior of kind 'unet'"),
+        (("prior", "kernel"), 4, "expected an odd number"),
+        (("prior", "boundary"), ["zero"] * 4, "prior of kind 'unet'"),
+        (("solver", "iterations"), 0, "iterations is 0"),
+        (("layout", "window"), {"time": 10**12}, "prior of kind 'unet'"),
+        (("layout", "variables"), "sst", r"expected a list: \['sst'\]"),
+        (("data", "path"), 5, "path is '5', expected text or a list"),
+        (("data", "path"), "/dev/null", "not a NetCDF file"),
+        (("data", "path"), "x\0y.nc", "no such file"),
+        (("data", "truth"), "sst", "expected a table"),
+        (("data", "train"), {"time": [5, "x"]}, "no part of the data"),
+        (("data", "train"), {"time": [[], {}]}, "no part of the data"),
+        (("gaps", "fraction"), True, "expected a number"),
+    ],
+    ids=str,
+)
+def test_a_mistake_is_named(folder, way, value, said):
+    """With what was got, and what was expected."""
+    tables = copy.deepcopy(WHOLE)
+    put(tables, way, value)
+    with limits(), pytest.raises(Da4dvarError, match=said) as raised:
+        Recipe(tables, folder).train(folder / "checkpoints")
+    assert "\n" not in str(raised.value)
+
+
+def test_without_a_change_it_is_trained(folder):
+    """What the other tests change is whole before, with and without what may be left out."""
+    assert trained_or_refused(WHOLE, folder) is not None
+    tables = copy.deepcopy(WHOLE)
+    for section in ("data", "cost", "train"):
+        more = {k: v for k, v in MORE[section].items() if k not in ("covariates", "derived", "buffer")}
+        tables[section] = tables.get(section, {}) | more
+    assert trained_or_refused(tables, folder) is not None

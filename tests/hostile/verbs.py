@@ -1,0 +1,43 @@
+"""Every verb that writes, on small data: its arguments, and what it leaves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cli.test_verbs import RECIPE
+from examples import make_sst
+
+from da4dvar.experiment import hide
+
+# What each writes, apart from checkpoints.
+OUTPUTS = {
+    "interpolate": "out.nc",
+    "interpolate to zarr": "out.zarr",
+    "baseline": "out.nc",
+    "gaps": "out.zarr",
+    "simulate": "out.nc",
+    "train": "out.safetensors",
+    "evaluate": "out.html",
+}
+
+
+def arguments(verb: str, model: Path) -> list[str]:
+    """The command line of a verb."""
+    output = OUTPUTS[verb]
+    return {
+        "interpolate": ["interpolate", "gappy.nc", output, "--model", str(model)],
+        "interpolate to zarr": ["interpolate", "gappy.nc", output, "--model", str(model)],
+        "baseline": ["baseline", "gappy.nc", output],
+        "gaps": ["gaps", "truth.nc", output, "--kind", "random", "--fraction", "0.5"],
+        "simulate": ["simulate", "lorenz63", output, "--series", "20", "--steps", "50"],
+        "train": ["train", "recipe.toml", "-o", output],
+        "evaluate": ["evaluate", "gappy.nc", "truth.nc", "--report", output],
+    }[verb]
+
+
+def prepare(folder: Path) -> None:
+    """gappy.nc, truth.nc and recipe.toml."""
+    truth = make_sst(70)
+    truth.to_netcdf(folder / "truth.nc")
+    hide(truth, "random", 0.4, seed=3).to_netcdf(folder / "gappy.nc")
+    (folder / "recipe.toml").write_text(RECIPE.format(steps=2))
