@@ -88,6 +88,14 @@ NESTED = {
 # Arguments that are lists of tables.
 LISTED = {"operators": "observation", "methods": "baseline"}
 
+# Annotations of arguments that a file can get wrong, and what they ask for.
+PLAIN: dict[str, tuple[tuple[type, ...], str]] = {
+    "int": ((int,), "a whole number"),
+    "float": ((int, float), "a number"),
+    "bool": ((bool,), "true or false"),
+    "str": ((str,), "a word"),
+}
+
 
 def read_recipe(path: Path, settings: Sequence[str] = ()) -> Table:
     """The tables of a TOML file, with ``section.key=value`` settings laid over them.
@@ -193,12 +201,24 @@ def build(section: str, table: Mapping[str, Any], offered: Mapping[str, Any] | N
 def call(cls: Callable[..., Any], arguments: Mapping[str, Any], where: str) -> Any:
     """``cls(**arguments)`` for arguments that come from a file."""
     check_keys(arguments, arguments_of(cls), where)
+    check_types(cls, arguments, where)
     try:
         return cls(**arguments)
     except RecipeError:
         raise
     except (TypeError, ValueError) as error:
         raise RecipeError(f"{where}: {error}") from error
+
+
+def check_types(cls: Callable[..., Any], arguments: Mapping[str, Any], where: str) -> None:
+    """Refuse a word where a number belongs, and the like; what is annotated otherwise is for the class to check."""
+    for name, parameter in inspect.signature(cls).parameters.items():
+        said = str(parameter.annotation).removesuffix(" | None")
+        if said not in PLAIN or arguments.get(name) is None:
+            continue
+        value, (kinds, wanted) = arguments[name], PLAIN[said]
+        if not isinstance(value, kinds) or (isinstance(value, bool) and said != "bool"):
+            raise RecipeError(f"{where}: {name} is {value!r}, expected {wanted}")
 
 
 def describe(section: str, thing: Any) -> Table:

@@ -176,7 +176,12 @@ def fill_classically(
         arguments["history"] = load_dataset(history)[names]
     elif timeless:
         raise DataError(f"{method} learns from complete images; name a file of them with --history")
-    return ds.assign(METHODS[method](**arguments).interpolate(ds[names]).data_vars)
+    filled = METHODS[method](**arguments).interpolate(ds[names])
+    for name in (n for n in names if f"{n}_std" in filled):
+        packing = filled[name].encoding
+        filled[name] = filled[name].assign_attrs(ancillary_variables=f"{name}_std")
+        filled[name].encoding = packing
+    return ds.assign(filled.data_vars)
 
 
 def numeric(ds: xr.Dataset) -> list[str]:

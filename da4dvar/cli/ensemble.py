@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from da4dvar.cli.shell import Dims, Mask, Overwrite, Quiet, Renamed, Seed, app, pairs, say
+from da4dvar.cli.complete import models
+from da4dvar.cli.shell import (
+    Dims,
+    Mask,
+    Overwrite,
+    Quiet,
+    Renamed,
+    Seed,
+    app,
+    check_model_output,
+    pairs,
+    say,
+)
 from da4dvar.errors import DataError
 
 Members = Annotated[
@@ -30,10 +42,12 @@ def ensemble_size(members: int | None, std: bool) -> int:
 
 @app.command()
 def calibrate(
-    model: Annotated[str, typer.Argument(help="A model that ships with the package, or a path.")],
+    model: Annotated[
+        str, typer.Argument(help="A model that ships with the package, or a path.", autocompletion=models)
+    ],
     observed: Annotated[str, typer.Argument(help="What is observed: NetCDF or Zarr.")],
     truth: Annotated[str, typer.Argument(help="The truth, or points of it that are not in OBSERVED.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write, .safetensors.")],
     members: Members = None,
     withheld: Annotated[
         float, typer.Option(help="Part of the observations that a member does not see.")
@@ -53,10 +67,7 @@ def calibrate(
     """
     names, dims = pairs(variable, "--variable"), pairs(dim, "--dim")
     size = ensemble_size(members, True)
-    if output.exists() and not overwrite:
-        raise DataError(f"{output}: exists already; say --overwrite to replace it, or name another")
-    if not output.resolve().parent.is_dir():
-        raise DataError(f"{output}: there is no folder {output.parent}; create it first")
+    check_model_output(output, overwrite)
     from da4dvar.ensemble import Ensemble
     from da4dvar.fields.store import load_dataset
     from da4dvar.modelfile import load

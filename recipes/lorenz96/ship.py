@@ -10,7 +10,7 @@ import math
 from pathlib import Path
 
 from da4dvar.benchmark import Benchmark
-from da4dvar.modelfile import PRETRAINED
+from da4dvar.shipped import PRETRAINED
 
 HERE = Path(__file__).parent
 SHIPPED = {"lorenz96": "unet-lstm-any", "lorenz96-ode": "unet-ode-lm"}
