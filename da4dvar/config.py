@@ -88,6 +88,9 @@ NESTED = {
 # Arguments that are lists of tables.
 LISTED = {"operators": "observation", "methods": "baseline"}
 
+# The least that an argument of this name may be, whatever takes it.
+LEAST = {"width": 1, "kernel": 1, "iterations": 0, "harmonics": 0, "seed": 0}
+
 # Annotations of arguments that a file can get wrong, and what they ask for.
 PLAIN: dict[str, tuple[tuple[type, ...], str]] = {
     "int": ((int,), "a whole number"),
@@ -211,7 +214,7 @@ def call(cls: Callable[..., Any], arguments: Mapping[str, Any], where: str) -> A
 
 
 def check_types(cls: Callable[..., Any], arguments: Mapping[str, Any], where: str) -> None:
-    """Refuse a word where a number belongs, and the like; what is annotated otherwise is for the class to check."""
+    """Refuse a word where a number belongs, and the like; any other annotation is for the class to check."""
     for name, parameter in inspect.signature(cls).parameters.items():
         said = str(parameter.annotation).removesuffix(" | None")
         if said not in PLAIN or arguments.get(name) is None:
@@ -219,6 +222,8 @@ def check_types(cls: Callable[..., Any], arguments: Mapping[str, Any], where: st
         value, (kinds, wanted) = arguments[name], PLAIN[said]
         if not isinstance(value, kinds) or (isinstance(value, bool) and said != "bool"):
             raise RecipeError(f"{where}: {name} is {value!r}, expected {wanted}")
+        if name in LEAST and value < LEAST[name]:
+            raise RecipeError(f"{where}: {name} is {value}, expected {LEAST[name]} or more")
 
 
 def describe(section: str, thing: Any) -> Table:

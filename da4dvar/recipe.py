@@ -24,6 +24,7 @@ from da4dvar.interpolator import Interpolator
 from da4dvar.layout import Layout
 from da4dvar.modelfile import COST_KEYS, first_guess_of, load, versions
 from da4dvar.observations import operator_table, sensors_of
+from da4dvar.recipe_shape import check_shape
 from da4dvar.simulate import SYSTEMS
 from da4dvar.uncertainty import calibrated, calibration_pairs
 from da4dvar.variational.solvers.chain import Chain
@@ -65,6 +66,7 @@ class Recipe:
 
     def __init__(self, tables: config.Table, folder: Path) -> None:
         config.check_keys(tables, SECTIONS, "recipe")
+        check_shape(tables)
         for section in ("data", "layout", "scaling", "prior", "solver"):
             if section not in tables:
                 raise RecipeError(f"recipe: no table [{section}]; see the recipes for examples")

@@ -47,7 +47,7 @@ def calibrate(
     ],
     observed: Annotated[str, typer.Argument(help="What is observed: NetCDF or Zarr.")],
     truth: Annotated[str, typer.Argument(help="The truth, or points of it that are not in OBSERVED.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write, .safetensors.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")],
     members: Members = None,
     withheld: Annotated[
         float, typer.Option(help="Part of the observations that a member does not see.")

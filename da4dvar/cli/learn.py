@@ -16,7 +16,7 @@ from da4dvar.errors import DataError
 @app.command()
 def train(
     recipe: Annotated[Path, typer.Argument(help="A TOML recipe.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write, .safetensors.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")],
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="section.key=value, laid over the recipe. Repeatable."),

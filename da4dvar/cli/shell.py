@@ -85,7 +85,7 @@ def check_model_output(path: Path, overwrite: bool) -> None:
     """Refuse a model file that cannot or must not be written, before hours of work."""
     from da4dvar.fields.store import check_output
 
-    check_output(path, [], overwrite, (".safetensors",))
+    check_output(path, [], overwrite, (path.suffix,))
 
 
 def pairs(given: list[str] | None, option: str) -> dict[str, str]:

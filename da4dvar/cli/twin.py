@@ -21,7 +21,7 @@ from da4dvar.cli.shell import (
     pairs,
     say,
 )
-from da4dvar.errors import DataError, RecipeError
+from da4dvar.errors import DataError, RecipeError, nearest
 from da4dvar.progress import shown
 
 
@@ -100,7 +100,6 @@ def simulate(
 
     Example: da4dvar simulate lorenz96 l96.nc --series 16 --steps 200 --seed 1
     """
-    from da4dvar.errors import nearest
     from da4dvar.fields.store import add_history, check_output, write_dataset
     from da4dvar.simulate import SYSTEMS as MAKES
 
@@ -142,6 +141,8 @@ def gaps(
 
     Example: da4dvar gaps complete.nc gappy.nc --kind tracks --fraction 0.035 --seed 1
     """
+    if kind not in GAPS:
+        raise DataError(f"gaps: unknown kind {kind!r}; {nearest(kind, GAPS)}")
     from da4dvar.experiment import hide
     from da4dvar.fields.store import add_history, write_dataset
 
