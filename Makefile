@@ -6,10 +6,13 @@ BIN := .venv/bin
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow guarantees hostile lint docs clean
+.PHONY: help dev demo test slow guarantees hostile lint docs wheel cf oldest newest clean
 
 help: ## list what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+dev: .venv/installed-test .venv/installed-dev ## all that a change needs, and a hook that checks each commit
+	$(BIN)/pre-commit install
 
 demo: .venv/installed ## fill real sea-surface temperature with a shipped model: table, file and map
 	$(BIN)/python recipes/oisst-tasman/demo.py --folder demo
@@ -35,8 +38,25 @@ docs: .venv/installed-docs ## build the documentation; warnings are errors
 	$(BIN)/sphinx-build -W -q docs docs/_build
 	@echo docs/_build/index.html
 
-clean: ## remove the environment and what was made
-	rm -rf .venv demo docs/_build
+wheel: .venv/installed-test ## build the wheel, and use it in an environment of its own
+	$(BIN)/python -m pytest -q -m slow tests/test_wheel.py
+
+cf: .venv/installed-test .venv/installed-cf ## what is written, before the CF checker
+	$(BIN)/python .ci/cf.py
+
+oldest: ## the tests with the oldest versions that pyproject.toml allows; torch as in constraints.txt
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python .ci/oldest.py > .venv-oldest/constraints.txt
+	.venv-oldest/bin/python -m pip install -q -c .venv-oldest/constraints.txt -e ".[test]"
+	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -q -n 2 --dist worksteal
+
+newest: ## the tests with the newest versions there are; torch as in constraints.txt
+	$(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python -m pip install -q -U --upgrade-strategy eager -c constraints.txt -e ".[test]"
+	OMP_NUM_THREADS=1 .venv-newest/bin/python -m pytest -q -n 2 --dist worksteal
+
+clean: ## remove the environments and what was made
+	rm -rf .venv .venv-oldest .venv-newest demo docs/_build
 
 # constraints.txt pins torch to a build for the CPU; nothing else is pinned.
 .venv/installed: pyproject.toml constraints.txt

@@ -19,15 +19,16 @@ import xarray as xr
 from da4dvar import config
 from da4dvar.baselines import Baseline
 from da4dvar.baselines.sparse_coding import SparseCoding
-from da4dvar.errors import RecipeError, nearest
+from da4dvar.errors import DataError, RecipeError, nearest
 from da4dvar.fields.conform import pick
 from da4dvar.fields.metrics import i_score, r_score
 from da4dvar.fields.store import open_dataset
 from da4dvar.interpolator import Interpolator
-from da4dvar.modelfile import find, load
+from da4dvar.modelfile import load
 from da4dvar.observing import observe
 from da4dvar.recipe import Recipe
 from da4dvar.selection import select, simulated
+from da4dvar.shipped import find
 from da4dvar.variational.solvers.chain import Chain
 
 FILE = "benchmark.toml"
@@ -354,13 +355,28 @@ def run_folder(
     ...     print(run_folder(place).splitlines()[0])
     | row | prior | joint | solver | paper | R-score | standard error | P-score | ...
     """
+    return tables(run_rows(folder, rows, variant, series, output, report))[0]
+
+
+def run_rows(
+    folder: Path,
+    rows: Sequence[str] = (),
+    variant: str | None = None,
+    series: int | None = None,
+    output: Path | None = None,
+    report: Any = None,
+) -> dict[str, config.Table]:
+    """What :func:`run_folder` tabulates: the results of each row, by its name."""
     from da4dvar.pathways import draw_example, draw_pathways
 
     benchmark = Benchmark(folder, variant, series)
     chosen = [benchmark.row(name) for name in rows or benchmark.names]
     output = folder / "results" if output is None else output
     kept = output if variant is None else output / variant
-    kept.mkdir(parents=True, exist_ok=True)
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{kept}: no folder for the results ({error.strerror}); name another") from error
     # Before anything runs: a model that is missing shows at once.
     models = {row.name: row.interpolator() for row in chosen}
     seen, truth = benchmark.data()
@@ -379,4 +395,4 @@ def run_folder(
         ]
         if drawn:
             draw(benchmark, drawn, seen, truth).savefig(kept / f"{part}.png", dpi=90)
-    return markdown
+    return found

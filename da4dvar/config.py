@@ -94,6 +94,8 @@ LISTED = {"operators": "observation", "methods": "baseline"}
 
 LARGEST_RECIPE = 2**20
 MOST_PARTS = 100
+# The least that an argument of this name may be, whatever takes it.
+LEAST = {"width": 1, "kernel": 1, "iterations": 0, "harmonics": 0, "seed": 0}
 
 
 def read_recipe(path: Path, settings: Sequence[str] = ()) -> Table:
@@ -306,6 +308,7 @@ def call(cls: Callable[..., Made], arguments: Mapping[str, Any], where: str) -> 
     check_keys(arguments, arguments_of(cls), where)
     try:
         check_types(cls, arguments)
+        check_least(arguments)
         return cls(**arguments)
     except RecipeError:
         raise
@@ -313,6 +316,19 @@ def call(cls: Callable[..., Made], arguments: Mapping[str, Any], where: str) -> 
     except (TypeError, ValueError, ArithmeticError, KeyError, RuntimeError, MemoryError) as error:
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise RecipeError(f"{where}: {line[:300]}") from error
+
+
+def check_least(arguments: Mapping[str, Any]) -> None:
+    """Refuse a number below the least that its name allows.
+
+    Raises
+    ------
+    ValueError
+    """
+    for name in LEAST.keys() & arguments.keys():
+        value = arguments[name]
+        if isinstance(value, int | float) and value < LEAST[name]:
+            raise ValueError(f"{name} is {value}, expected {LEAST[name]} or more")
 
 
 def describe(section: str, thing: Any) -> Table:

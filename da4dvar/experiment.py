@@ -184,7 +184,12 @@ def fill_classically(
         arguments["history"] = alike(load_dataset(history), ds, names)
     elif timeless:
         raise DataError(f"{method} learns from complete images; name a file of them with --history")
-    return ds.assign(METHODS[method](**arguments).interpolate(ds[names]).data_vars)
+    filled = METHODS[method](**arguments).interpolate(ds[names])
+    for name in (n for n in names if f"{n}_std" in filled):
+        packing = filled[name].encoding
+        filled[name] = filled[name].assign_attrs(ancillary_variables=f"{name}_std")
+        filled[name].encoding = packing
+    return ds.assign(filled.data_vars)
 
 
 def check_times(array: xr.DataArray, time: str, method: str) -> None:
@@ -228,21 +233,36 @@ def numeric(ds: xr.Dataset) -> list[str]:
 
 
 def cut(data: Labelled, dim: str, ends: str) -> Labelled:
-    """The part of a data set from FIRST to LAST: labels, or positions where there are none."""
+    """The part from FIRST to LAST: labels, or positions where there are none; either end may be left open."""
     if dim not in data.dims:
         raise DataError(f"there is no dimension {dim!r}: {nearest(dim, map(str, data.dims))}")
     first, colon, last = ends.partition(":")
     if not colon:
         raise DataError(f"{dim}={ends}: expected {dim}=FIRST:LAST")
     if dim not in data.coords:
-        return data.isel({dim: slice(whole(first, dim), whole(last, dim) + 1)})
-    if data[dim].dtype.kind in "iuf":
-        part = data.sel({dim: slice(float(first), float(last))})
+        end = whole(last, dim) + 1 if last else None
+        part = data.isel({dim: slice(whole(first, dim) if first else None, end)})
     else:
-        part = data.sel({dim: slice(first, last)})
+        labels = [None if not end else _label(end, dim, data[dim].dtype.kind) for end in (first, last)]
+        try:
+            part = data.sel({dim: slice(*labels)})
+        except (TypeError, ValueError, KeyError):
+            raise DataError(
+                f"{dim}={ends}: expected labels like {data[dim].values[0]}, in the order that they have there"
+            ) from None
     if part.sizes[dim] == 0:
         raise DataError(f"nothing lies between {first} and {last} along {dim!r}")
     return part
+
+
+def _label(text: str, dim: str, kind: str) -> str | float:
+    """A label of a coordinate as it is written on the command line."""
+    if kind not in "iuf":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise DataError(f"{dim}: got {text!r}, expected a number") from None
 
 
 def whole(text: str, what: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import tomli_w
@@ -187,6 +187,12 @@ def table_of(scores: Scores) -> str:
         rows.append([method, "best" if method == best else "", *(f"{e:.4g}" for e in errors)])
     table = as_columns(rows)
     return f"{table}\n\n{error_bars_of(scores.error_bars)}" if scores.error_bars else table
+
+
+def json_of(filled: Filled) -> Table:
+    """The same for a machine, with what filled the file."""
+    scores = {} if filled.fitted is None else asdict(filled.fitted.scores)
+    return {"filled_by": filled.method, **scores}
 
 
 def write_recipe(tables: Table, path: Path) -> None:

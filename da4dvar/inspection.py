@@ -1,4 +1,4 @@
-"""What a model or a data set is, in words."""
+"""What a model or a data set is, as a table."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from da4dvar.fields.signature import spacing
+from da4dvar.fields.signature import is_dates, spacing
 from da4dvar.fields.store import load_dataset
+from da4dvar.model_header import read_shapes
+from da4dvar.model_summary import parameters
+from da4dvar.shipped import find
 
 
 def describe(file: str) -> dict[str, Any]:
     """A model file or shipped model, or else a data set."""
     if Path(file).suffix in (".nc", ".zarr") or "*" in file:
         return of_dataset(load_dataset(file))
-    from da4dvar.modelfile import find, read
-
     path = find(file)
-    header, arrays = read(path)
-    weights = {k: v for k, v in arrays.items() if k.startswith("model.")}
+    header, shapes = read_shapes(path)
     shown = {k: v for k, v in header.items() if k not in ("format", "labels")}
     return {
         "model": path.name,
         "bytes": path.stat().st_size,
-        "parameters": int(sum(v.size for v in weights.values())),
+        "parameters": parameters(shapes),
         **shown,
     }
 
@@ -38,6 +38,7 @@ def of_dataset(ds: xr.Dataset) -> dict[str, Any]:
         if dim in ds.coords and size:
             values = ds[dim].values
             entry |= {"first": str(values[0]), "last": str(values[-1]), "step": spacing(ds[dim])}
+            entry["dates"] = is_dates(ds[dim])
         dims[str(dim)] = entry
     variables = {}
     for name, array in ds.data_vars.items():
@@ -55,15 +56,3 @@ def of_dataset(ds: xr.Dataset) -> dict[str, Any]:
         "variables": variables,
         "attributes": {k: str(v) for k, v in ds.attrs.items()},
     }
-
-
-def text_of(table: Any, depth: int = 0) -> str:
-    """Tables as indented lines."""
-    lines = []
-    for key, value in table.items():
-        indent = "  " * depth
-        if isinstance(value, dict) and value:
-            lines += [f"{indent}{key}", text_of(value, depth + 1)]
-        else:
-            lines.append(f"{indent}{key}: {value}")
-    return "\n".join(lines)

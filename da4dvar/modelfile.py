@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
-import struct
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import safetensors
 import safetensors.numpy
 import torch
 
 from da4dvar import config
 from da4dvar.baselines import Baseline
-from da4dvar.errors import ModelError, RecipeError, nearest
+from da4dvar.errors import ModelError, RecipeError
 from da4dvar.fields.sensors import Sensor
 from da4dvar.fields.store import write_whole
-from da4dvar.header import calibration_of, check_tables, check_whole, checksum, parsed, signature_of
+from da4dvar.header_checks import calibration_of, check_tables, check_whole, signature_of
 from da4dvar.layout import Layout
+from da4dvar.model_header import CHECKSUM, FORMAT, KEY, LARGEST_FILE, checksum, read
+from da4dvar.shipped import find
 
 if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator
 
-KEY = "da4dvar"
-FORMAT = 1
-LARGEST_HEADER = 4 * 2**20
-LARGEST_FILE = 2 * 2**30
-CHECKSUM = "sha256"
-PRETRAINED = Path(__file__).parent / "pretrained"
 COST_KEYS = ("rho", "observation_weight", "prior_weight", "learn_weights")
 
 
@@ -116,68 +109,6 @@ def save(interpolator: Interpolator, path: Path) -> None:
     write_whole(path, lambda beside: beside.write_bytes(content))
 
 
-def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The header and the arrays of a model file; nothing in it is ever executed.
-
-    Raises
-    ------
-    ModelError
-        If there is no such file, or it is not a whole model file.
-    """
-    if not os.path.isfile(path):
-        raise ModelError(f"{path}: no such model file")
-    try:
-        with path.open("rb") as file:
-            start, brace = file.read(8), file.read(1)
-        # The length of a header may begin with any byte; the header itself begins with a brace.
-        if brace != b"{" and (start[:2] == b"PK" or start[:1] == b"\x80"):
-            raise ModelError(
-                f"{path}: a pickle (torch.save), which could run code and is never loaded; "
-                "expected a safetensors file written by da4dvar"
-            )
-        if len(start) < 8 or struct.unpack("<Q", start)[0] > LARGEST_HEADER:
-            raise ModelError(f"{path}: not a model file, or cut short; train or copy it anew")
-        if path.stat().st_size > LARGEST_FILE:
-            raise ModelError(
-                f"{path}: a model file of over {LARGEST_FILE} bytes; da4dvar writes none so large"
-            )
-        with safetensors.safe_open(path, framework="numpy") as opened:
-            text = (opened.metadata() or {}).get(KEY)
-            arrays = {k: opened.get_tensor(k) for k in opened.keys()}  # noqa: SIM118
-        if text is None:
-            raise ModelError(f"{path}: a safetensors file, but not one written by da4dvar")
-        header = parsed(text)
-    except ModelError:
-        raise
-    except PermissionError as error:
-        raise ModelError(f"{path}: not permitted to read it") from error
-    except Exception as error:  # the libraries beneath raise whatever a broken file provokes
-        line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{path}: a broken model file ({line}); train or copy it anew") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        found = header.get("format") if isinstance(header, dict) else type(header).__name__
-        raise ModelError(
-            f"{path}: model format {found}, expected {FORMAT}; use the version of da4dvar that wrote it"
-        )
-    check_undamaged(header, arrays, path)
-    return header, arrays
-
-
-def check_undamaged(header: dict[str, Any], arrays: dict[str, np.ndarray], path: Path) -> None:
-    """Refuse what is not as it was written, if the file says how that was.
-
-    Raises
-    ------
-    ModelError
-    """
-    if CHECKSUM in header:
-        rest = {key: value for key, value in header.items() if key != CHECKSUM}
-        if checksum(rest, arrays) != header[CHECKSUM]:
-            raise ModelError(
-                f"{path}: damaged (its checksum is not that of its content); train or copy it anew"
-            )
-
-
 def load(name: str | Path) -> Interpolator:
     """A model from a file, or one that ships with the package.
 
@@ -212,18 +143,6 @@ def load(name: str | Path) -> Interpolator:
         raise ModelError(
             f"{path}: header and tensors do not fit together ({line}); train or copy it anew"
         ) from error
-
-
-def find(name: str | Path) -> Path:
-    """The path of a model file, or of a shipped model of that name."""
-    path = Path(name)
-    if os.path.isfile(path) or path.suffix or path.parent != Path("."):
-        return path
-    shipped = PRETRAINED / f"{name}.safetensors"
-    if not shipped.is_file():
-        known = sorted(p.stem for p in PRETRAINED.glob("*.safetensors"))
-        raise ModelError(f"there is no model file and no shipped model {name!r}: {nearest(str(name), known)}")
-    return shipped
 
 
 def parts_of(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

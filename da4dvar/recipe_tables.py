@@ -9,7 +9,7 @@ import torch
 
 from da4dvar import config
 from da4dvar.errors import RecipeError
-from da4dvar.modelfile import LARGEST_FILE
+from da4dvar.model_header import LARGEST_FILE
 
 ANY_TABLE = dict[str, Any]
 SECTIONS: config.Table = {

@@ -276,9 +276,13 @@ def _twin(
             "x_observed": (dims, np.where(observed, truth + noise, np.nan).astype("float32"), seen_attrs),
         },
         coords={
-            "series": np.arange(truth.shape[0]),
+            "series": (
+                "series",
+                np.arange(truth.shape[0], dtype="int32"),
+                {"long_name": "number of the series"},
+            ),
             "time": ("time", time, {"axis": "T", "units": "1", "long_name": "model time"}),
-            "component": ("component", np.arange(truth.shape[2]), {"long_name": components}),
+            "component": ("component", np.arange(truth.shape[2], dtype="int32"), {"long_name": components}),
         },
         attrs={
             "Conventions": "CF-1.11",

@@ -13,7 +13,7 @@ import math
 from pathlib import Path
 
 from da4dvar.benchmark import Benchmark
-from da4dvar.modelfile import PRETRAINED
+from da4dvar.shipped import PRETRAINED
 
 
 def main(folder: Path, row: str, name: str) -> None:

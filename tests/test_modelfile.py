@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 import da4dvar
 from da4dvar.errors import ModelError
-from da4dvar.modelfile import CHECKSUM, KEY, PRETRAINED, find, read
+from da4dvar.model_header import CHECKSUM, KEY, read
+from da4dvar.shipped import PRETRAINED, find
 
 
 def test_a_saved_model_is_the_same_model(model, gappy, tmp_path):

@@ -15,6 +15,7 @@ from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.eof import as_matrix, check_above, from_matrix, has_gaps_in_time, on_the_whole
 from da4dvar.baselines.eof_iteration import choose_modes, complete, hidden_values
 from da4dvar.errors import DataError, nearest
+from da4dvar.fields.intervals import error_attrs
 
 # What `error` is chosen from, in standard deviations of the anomalies.
 ERRORS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
@@ -185,9 +186,7 @@ class EofInterpolation:
             history = None if self.history is None else self._history(array)
             analysis, std = on_the_whole(partial(self._analyse, history), array, outputs=2)
             out[name] = array.copy(data=analysis.data)
-            units = {k: v for k, v in array.attrs.items() if k == "units"}
-            attrs = {"long_name": f"standard error of {name}", **units}
-            out[f"{name}_std"] = xr.DataArray(std.data, array.coords, array.dims, attrs=attrs)
+            out[f"{name}_std"] = xr.DataArray(std.data, array.coords, array.dims, attrs=error_attrs(array))
         return out
 
     def _history(self, array: xr.DataArray) -> xr.DataArray:

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError
+from da4dvar.fields.intervals import error_attrs
 
 Fill = Callable[[xr.DataArray], tuple[xr.DataArray, xr.DataArray]]
 
@@ -58,6 +59,5 @@ def solved_together(
         output_dtypes=[array.dtype, array.dtype],
     )
     spread = array.copy(data=std.transpose(*array.dims).data)
-    units = {"units": array.attrs["units"]} if "units" in array.attrs else {}
-    spread.attrs, spread.encoding = {"long_name": f"standard error of {array.name}", **units}, {}
+    spread.attrs, spread.encoding = error_attrs(array), {}
     return array.copy(data=x.transpose(*array.dims).data), spread

@@ -9,15 +9,30 @@ from typing import Any
 
 import typer
 
-from da4dvar.cli import ensemble, fill, learn, twin
+from da4dvar.cli import ensemble, fill, learn, look, twin
 from da4dvar.cli.shell import app, say
 from da4dvar.errors import Da4dvarError, Da4dvarWarning
 from da4dvar.freed_memory import keep_freed_memory
 
 # typer carries a click of its own from some version on: its errors are reached through typer's.
 UsageError: Any = typer.BadParameter.__bases__[0]
+STOPPED = 130
+# As --help lists them: what is used first comes first.
+ORDER = (
+    "interpolate",
+    "baseline",
+    "gaps",
+    "evaluate",
+    "models",
+    "inspect",
+    "train",
+    "calibrate",
+    "benchmark",
+    "simulate",
+)
+app.registered_commands.sort(key=lambda verb: ORDER.index(getattr(verb.callback, "__name__", "")))
 
-__all__ = ["app", "ensemble", "fill", "learn", "main", "twin"]
+__all__ = ["app", "ensemble", "fill", "learn", "look", "main", "twin"]
 
 
 def show_note(message: Warning | str, category: type[Warning], *_: Any) -> None:
@@ -31,18 +46,25 @@ def one_line(said: BaseException | str) -> str:
     return " ".join(str(said).split("\n")) or type(said).__name__
 
 
+def misused(error: Any) -> str:
+    """What is wrong with a command, in one line, and whose help to read."""
+    said = " ".join(error.format_message().split()).rstrip(".")
+    path = error.ctx.command_path if error.ctx else "da4dvar"
+    return f"{said}; see {path} --help"
+
+
 def main() -> None:
     """Run a command; a user's mistake is one line and exit code 2."""
     warnings.showwarning = show_note  # type: ignore[assignment]
     keep_freed_memory()
     arguments = sys.argv[1:] or ["--help"]
     try:
-        status = app(arguments, standalone_mode=False)
+        status = app(arguments, prog_name="da4dvar", standalone_mode=False)
     except Da4dvarError as error:
         say(f"error: {one_line(error)}")
         status = 2
     except UsageError as error:
-        say(f"error: {one_line(error.format_message()).rstrip('.')}; see da4dvar --help")
+        say(f"error: {one_line(misused(error))}")
         status = 2
     except BrokenPipeError:
         # Whoever read the results has read enough; nothing more can be said to them.
@@ -55,6 +77,7 @@ def main() -> None:
         say(f"error: {one_line(error)}; check the disk, the paths and the permissions")
         status = 2
     except (typer.Abort, KeyboardInterrupt):
-        say("stopped; nothing was written")
-        status = 130
+        status = STOPPED
+    if status == STOPPED:
+        say("stopped; the output was not written")
     sys.exit(status)

@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from da4dvar.cli.shell import Dims, Mask, Overwrite, Quiet, Renamed, Seed, app, pairs, say
+from da4dvar.cli.complete import models
+from da4dvar.cli.shell import (
+    Dims,
+    Mask,
+    Overwrite,
+    Quiet,
+    Renamed,
+    Seed,
+    app,
+    pairs,
+    say,
+)
 from da4dvar.errors import DataError
 
 Members = Annotated[
@@ -30,7 +41,9 @@ def ensemble_size(members: int | None, std: bool) -> int:
 
 @app.command()
 def calibrate(
-    model: Annotated[str, typer.Argument(help="A model that ships with the package, or a path.")],
+    model: Annotated[
+        str, typer.Argument(help="A model that ships with the package, or a path.", autocompletion=models)
+    ],
     observed: Annotated[str, typer.Argument(help="What is observed: NetCDF or Zarr.")],
     truth: Annotated[str, typer.Argument(help="The truth, or points of it that are not in OBSERVED.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")],

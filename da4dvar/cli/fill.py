@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from da4dvar.cli.complete import BASELINES, models, one_of
 from da4dvar.cli.ensemble import Intervals, Members, Std, ensemble_size
 from da4dvar.cli.shell import (
     Dims,
@@ -17,6 +18,7 @@ from da4dvar.cli.shell import (
     Renamed,
     Seed,
     app,
+    as_text,
     command,
     opened,
     pairs,
@@ -27,11 +29,16 @@ from da4dvar.cli.stream import Memory, Resume, Scheduler, resumable
 from da4dvar.errors import DataError
 from da4dvar.progress import shown
 
+MINUTES = 10.0
+
 
 @app.command()
 def interpolate(
     files: Inputs,
-    model: Annotated[str | None, typer.Option(help="A model that ships with the package, or a path.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="A model that ships with the package, or a path.", autocompletion=models),
+    ] = None,
     fit: Annotated[bool, typer.Option("--fit", help="Learn a model from the data set itself.")] = False,
     variable: Renamed = None,
     dim: Dims = None,
@@ -51,11 +58,19 @@ def interpolate(
     scheduler: Scheduler = None,
     batch_size: Annotated[int, typer.Option(help="Windows solved at once.", min=1)] = 16,
     precision: Annotated[
-        str, typer.Option(help="Of the convolutions: float32, or bfloat16, which is faster.")
+        str,
+        typer.Option(
+            help="Of the convolutions: float32, or bfloat16, which is faster.",
+            autocompletion=one_of(("float32", "bfloat16")),
+        ),
     ] = "float32",
-    minutes: Annotated[float, typer.Option(help="With --fit: minutes of training.")] = 10.0,
+    minutes: Annotated[float, typer.Option(help="With --fit: minutes of training.")] = MINUTES,
     method: Annotated[
-        str, typer.Option(help="With --fit: learned, a baseline, or auto for the best of all.")
+        str,
+        typer.Option(
+            help="With --fit: learned, a baseline, or auto for the best of all.",
+            autocompletion=one_of(("learned", "auto", *BASELINES)),
+        ),
     ] = "learned",
     recipe: Annotated[
         str | None, typer.Option(help="With --fit: a recipe whose tables replace the choice.")
@@ -66,6 +81,7 @@ def interpolate(
     ] = None,
     save: Annotated[Path | None, typer.Option(help="With --fit: where to keep the model.")] = None,
     seed: Seed = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="With --fit: print the table as JSON.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Fill the gaps of a data set with a learned model: one that is there, or one of its own.
@@ -90,16 +106,23 @@ def interpolate(
     size, levels = ensemble_size(members, std), interval or []
     if fit == (model is not None):
         raise DataError("expected either --model NAME or --fit, which learns from the data set itself")
-    for option, given in (
-        ("--observation-error", observation_error is not None),
-        ("--precision", precision != "float32"),
-        ("--resume", resume),
-        ("--scheduler", scheduler is not None),
+    for option, given, belongs in (
+        ("--observation-error", observation_error is not None, "--model"),
+        ("--precision", precision != "float32", "--model"),
+        ("--resume", resume, "--model"),
+        ("--scheduler", scheduler is not None, "--model"),
+        ("--minutes", minutes != MINUTES, "--fit"),
+        ("--method", method != "learned", "--fit"),
+        ("--recipe", recipe is not None, "--fit"),
+        ("--set", bool(settings), "--fit"),
+        ("--save", save is not None, "--fit"),
+        ("--json", as_json, "--fit"),
     ):
-        if fit and given:
-            raise DataError(f"{option} is for a model that is there; leave it out with --fit")
+        if given and fit != (belongs == "--fit"):
+            meant = "for a model that is there; leave it out with --fit" if fit else "for --fit; leave it out"
+            raise DataError(f"{option} is {meant}")
     if fit:
-        from da4dvar.fit_file import fill_by_fit, table_of, write_recipe
+        from da4dvar.fit_file import fill_by_fit, json_of, table_of, write_recipe
 
         beside = Path(output).with_suffix(".recipe.toml")
         check_output(output, files_of(inputs), overwrite)
@@ -130,7 +153,9 @@ def interpolate(
                 write_recipe(done.fitted.tables, beside)
                 if save is not None:
                     done.fitted.model.save(save)
-        if done.fitted is not None:
+        if as_json:
+            typer.echo(as_text(json_of(done)))
+        elif done.fitted is not None:
             typer.echo(table_of(done.fitted.scores))
         tell(f"wrote {output}, filled by: {done.method}")
         return
@@ -166,7 +191,7 @@ def interpolate(
 def baseline(
     files: Inputs,
     method: Annotated[
-        str, typer.Option(help="linear, climatology, optimal_interpolation, eof_iteration, …")
+        str, typer.Option(help=f"{', '.join(BASELINES)}.", autocompletion=one_of(BASELINES))
     ] = "linear",
     history: Annotated[
         str | None, typer.Option(help="Other years, for the climatology and the EOFs, or complete images.")

@@ -1,4 +1,4 @@
-"""Verbs that learn and look at what was learned: train, benchmark, inspect."""
+"""Verbs that learn: train, and benchmark, which shows what was learned."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from da4dvar.cli.complete import models
 from da4dvar.cli.shell import Json, Overwrite, Quiet, app, as_text, say
 from da4dvar.errors import DataError
 
@@ -24,7 +25,8 @@ def train(
         bool, typer.Option("--resume", help="Go on from the last checkpoint, if there is one.")
     ] = False,
     start: Annotated[
-        str | None, typer.Option(help="A model, shipped or a path, whose weights to start from.")
+        str | None,
+        typer.Option(help="A model, shipped or a path, whose weights to start from.", autocompletion=models),
     ] = None,
     devices: Annotated[
         int, typer.Option(help="GPUs, or processes on a CPU, that share every batch.", min=1)
@@ -70,6 +72,7 @@ def benchmark(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of the results; FOLDER/results if left out.")
     ] = None,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Run the rows of a benchmark; write its table (Markdown, CSV) and figures.
@@ -78,23 +81,9 @@ def benchmark(
 
     Rows that were run before keep their line in the table.
     """
-    from da4dvar.benchmark import run_folder
+    from da4dvar.benchmark import run_rows, tables
 
     chosen = [name.strip() for name in rows.split(",")] if rows else []
     report = None if quiet else lambda name: say(f"row {name}")
-    typer.echo(run_folder(folder, chosen, variant, series, output, report))
-
-
-@app.command()
-def inspect(
-    file: Annotated[str, typer.Argument(help="A model, shipped or a path, or a data set.")],
-    as_json: Json = False,
-) -> None:
-    """Show what a model or a data set is.
-
-    Example: da4dvar inspect oisst-tasman
-    """
-    from da4dvar.inspection import describe, text_of
-
-    described = describe(file)
-    typer.echo(as_text(described) if as_json else text_of(described))
+    found = run_rows(folder, chosen, variant, series, output, report)
+    typer.echo(as_text(found) if as_json else tables(found)[0])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+import warnings
 from collections.abc import Sequence
+from math import isfinite
 from typing import Annotated, Any
 
 import typer
 
 import da4dvar
-from da4dvar.errors import DataError
+from da4dvar.errors import Da4dvarWarning, DataError
 
 app = typer.Typer(
     help="Fill the gaps of geoscience time series by learned variational data assimilation.",
@@ -32,9 +35,20 @@ Dims = Annotated[
     typer.Option("--dim", help="NAME=OTHER: the dimension NAME is called OTHER. Repeatable."),
 ]
 Mask = Annotated[str | None, typer.Option(help="A variable: non-zero or true where there is an observation.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything drawn at random.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything drawn at random.", min=0)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors.")]
+
+
+def hush(quiet: bool) -> bool:
+    """A note is neither a result nor an error."""
+    if quiet:
+        warnings.simplefilter("ignore", Da4dvarWarning)
+    return quiet
+
+
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", callback=hush, help="Say nothing but results and errors.")
+]
 
 
 def version(asked: bool) -> None:
@@ -80,15 +94,24 @@ def pairs(given: list[str] | None, option: str) -> dict[str, str]:
 
 
 def command() -> str:
-    """The command line, for the history of a file."""
-    return " ".join(["da4dvar", *sys.argv[1:]])
+    """The command line as a shell would take it again, for the history of a file."""
+    return shlex.join(["da4dvar", *sys.argv[1:]])
 
 
 def as_text(table: Any) -> str:
-    """JSON."""
+    """JSON; what is no number, as the score of no cells, is null."""
     import json
 
-    return json.dumps(table, indent=2, default=str)
+    return json.dumps(without_nan(table), indent=2, default=str)
+
+
+def without_nan(value: Any) -> Any:
+    """The same with None for what JSON has no number for."""
+    if isinstance(value, dict):
+        return {key: without_nan(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(each) for each in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def say(text: str) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from da4dvar.cli.complete import one_of
 from da4dvar.cli.shell import say
 
 Memory = Annotated[
@@ -20,7 +21,8 @@ Memory = Annotated[
 Scheduler = Annotated[
     str | None,
     typer.Option(
-        help="Solve regions on workers: threads, processes, or the address of a dask scheduler, tcp://HOST:PORT."
+        help="Solve regions on workers: threads, processes, or the address of a dask scheduler, tcp://HOST:PORT.",
+        autocompletion=one_of(("threads", "processes")),
     ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]

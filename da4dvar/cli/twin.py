@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from da4dvar.cli.complete import GAPS, SYSTEMS, models, one_of
 from da4dvar.cli.shell import (
     Dims,
     Json,
@@ -20,7 +21,7 @@ from da4dvar.cli.shell import (
     pairs,
     say,
 )
-from da4dvar.errors import DataError, RecipeError
+from da4dvar.errors import DataError, RecipeError, nearest
 from da4dvar.progress import shown
 
 
@@ -39,7 +40,10 @@ def evaluate(
     figures: Annotated[str | None, typer.Option(help="A folder for the figures as PNG files.")] = None,
     at: Annotated[str | None, typer.Option(help="The time to draw, such as 2011-09-20.")] = None,
     model: Annotated[
-        str | None, typer.Option(help="For the report: the model whose solver to watch on a few windows.")
+        str | None,
+        typer.Option(
+            help="For the report: the model whose solver to watch on a few windows.", autocompletion=models
+        ),
     ] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -84,7 +88,7 @@ def evaluate(
 
 @app.command()
 def simulate(
-    system: Annotated[str, typer.Argument(help="lorenz96 or lorenz63.")],
+    system: Annotated[str, typer.Argument(help=f"{', '.join(SYSTEMS)}.", autocompletion=one_of(SYSTEMS))],
     output: Annotated[str, typer.Argument(help="The data set to write.")],
     series: Annotated[int, typer.Option(help="Independent series.")] = 16,
     steps: Annotated[int, typer.Option(help="Times of each.")] = 200,
@@ -96,15 +100,14 @@ def simulate(
 
     Example: da4dvar simulate lorenz96 l96.nc --series 16 --steps 200 --seed 1
     """
-    from da4dvar.errors import nearest
     from da4dvar.fields.store import add_history, check_output, write_dataset
-    from da4dvar.simulate import SYSTEMS
+    from da4dvar.simulate import SYSTEMS as MAKES
 
-    if system not in SYSTEMS:
-        raise RecipeError(f"there is no system {system!r}: {nearest(system, SYSTEMS)}")
+    if system not in MAKES:
+        raise RecipeError(f"there is no system {system!r}: {nearest(system, MAKES)}")
     check_output(output, [], overwrite)
     with shown("simulating", quiet) as progress:
-        ds = SYSTEMS[system](series, steps, seed, progress=progress)
+        ds = MAKES[system](series, steps, seed, progress=progress)
         write_dataset(add_history(ds, command()), output, overwrite)
 
 
@@ -112,7 +115,7 @@ def simulate(
 def gaps(
     source: Annotated[str, typer.Argument(help="A complete data set.")],
     output: Annotated[str, typer.Argument(help="The gappy data set to write.")],
-    kind: Annotated[str, typer.Option(help="random, blocks, squares, tracks or transplanted.")] = "tracks",
+    kind: Annotated[str, typer.Option(help=f"{', '.join(GAPS)}.", autocompletion=one_of(GAPS))] = "tracks",
     fraction: Annotated[float, typer.Option(help="Part of the cells that stays.")] = 0.035,
     block: Annotated[
         list[str] | None, typer.Option(help="DIM=CELLS: the size of a block or square. Repeatable.")
@@ -138,6 +141,8 @@ def gaps(
 
     Example: da4dvar gaps complete.nc gappy.nc --kind tracks --fraction 0.035 --seed 1
     """
+    if kind not in GAPS:
+        raise DataError(f"gaps: unknown kind {kind!r}; {nearest(kind, GAPS)}")
     from da4dvar.experiment import hide
     from da4dvar.fields.store import add_history, write_dataset
 

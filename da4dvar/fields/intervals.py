@@ -43,9 +43,7 @@ def with_error_bars(
         estimate = filled[name]
         title = str(estimate.attrs.get("long_name", name))
         new = {f"{name}_std": labelled(std[name], source, conformed, estimate)}
-        new[f"{name}_std"].attrs["long_name"] = f"standard error of {title}"
-        if "standard_name" in estimate.attrs:
-            new[f"{name}_std"].attrs["standard_name"] = f"{estimate.attrs['standard_name']} standard_error"
+        new[f"{name}_std"].attrs = error_attrs(estimate)
         for level, half in halves.items():
             width = labelled(half[name], source, conformed, estimate)
             for end, sign, which in zip(ends(name, level), (-1, 1), ("lower", "upper"), strict=True):
@@ -58,6 +56,24 @@ def with_error_bars(
     return out
 
 
+def error_attrs(array: xr.DataArray) -> dict[str, str]:
+    """The attributes of the standard error of a variable, as CF has them.
+
+    Examples
+    --------
+    >>> error_attrs(xr.DataArray(280.0, name="t2m", attrs={"units": "K", "standard_name": "air_temperature"}))
+    {'long_name': 'standard error of t2m', 'units': 'K', 'standard_name': 'air_temperature standard_error'}
+    """
+    attrs = {"long_name": f"standard error of {array.attrs.get('long_name', array.name)}"}
+    if "units" in array.attrs:
+        attrs["units"] = array.attrs["units"]
+    if "units_metadata" in array.attrs:
+        attrs["units_metadata"] = "temperature: difference"
+    if "standard_name" in array.attrs:
+        attrs["standard_name"] = f"{array.attrs['standard_name']} standard_error"
+    return attrs
+
+
 def labelled(
     values: xr.DataArray, source: xr.DataArray, conformed: Conformed, estimate: xr.DataArray
 ) -> xr.DataArray:
@@ -66,5 +82,5 @@ def labelled(
     shaped = estimate.copy(data=shaped.where(estimate.notnull()).transpose(*estimate.dims).data)
     # The packing of a value need not hold its error, nor the end of an interval.
     shaped.encoding = {}
-    shaped.attrs = {"units": estimate.attrs["units"]} if "units" in estimate.attrs else {}
+    shaped.attrs = {k: estimate.attrs[k] for k in ("units", "units_metadata") if k in estimate.attrs}
     return shaped

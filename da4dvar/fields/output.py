@@ -10,6 +10,7 @@ import xarray as xr
 
 from da4dvar.fields.conform import Conformed
 from da4dvar.fields.gap_geometry import gap_length
+from da4dvar.fields.store import CALENDAR
 from da4dvar.fields.windows import WindowGrid
 from da4dvar.layout import Layout
 
@@ -124,7 +125,11 @@ def window_terms(conformed: Conformed, terms: xr.DataArray, grid: WindowGrid, la
             values = known.isel({dim: centre})
             attrs = {**known.attrs, "long_name": f"{conformed.dims[dim]} in the middle of a window"}
             attrs.pop("axis", None)
-            coords[f"window_{dim}"] = (f"window_{dim}", values.values, attrs)
+            encoded = known.encoding
+            dated = (
+                {k: encoded[k] for k in (*CALENDAR, "dtype") if k in encoded} if "calendar" in encoded else {}
+            )
+            coords[f"window_{dim}"] = (f"window_{dim}", values.values, attrs, dated)
     batch = [d for d in terms.dims if d in conformed.data.coords]
     coords |= {d: conformed.data[d] for d in batch}
     terms = terms.assign_coords(coords).rename(names)

@@ -98,6 +98,8 @@ def to_netcdf(store: Path, template: xr.Dataset, output: Path, chunks: Mapping[s
     for name in map(str, template.variables):
         encoding[name] = encoding_for(template[name], ".nc")
         opened[name].encoding = {}
+        # Zarr keeps attributes as JSON, which has one kind of whole number: flags must be of their own.
+        opened[name].attrs = dict(template[name].attrs)
         if template[name].chunks is not None and template[name].ndim:
             encoding[name]["chunksizes"] = chunks_of(template[name], chunks)
 

@@ -355,11 +355,18 @@ def encoding_for(array: xr.DataArray, suffix: str) -> dict[str, Any]:
     if array.dtype.kind == "M" or array.dtype == object:
         kept += CALENDAR
     encoding = {k: v for k, v in array.encoding.items() if k in kept}
+    if suffix == ".nc" and array.name in array.coords and array.dtype.kind == "f" and _complete(array):
+        encoding["_FillValue"] = None  # CF has none in a coordinate, and without a word xarray writes NaN
     if "dtype" in encoding and array.dtype.kind == "f" and not _fits(array, encoding):
         encoding = {k: v for k, v in encoding.items() if k not in PACKING}
     if suffix == ".nc" and array.dtype.kind in "OSU":
         encoding = {k: v for k, v in encoding.items() if k not in COMPRESSION}
     return encoding
+
+
+def _complete(array: xr.DataArray) -> bool:
+    """Whether nothing is missing; an unread lazy array is not taken to be complete."""
+    return array.chunks is None and bool(array.notnull().all())
 
 
 def _fits(array: xr.DataArray, encoding: Mapping[str, Any]) -> bool:

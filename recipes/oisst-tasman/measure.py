@@ -22,8 +22,8 @@ from da4dvar.baselines.eof_interpolation import EofInterpolation
 from da4dvar.baselines.linear import Linear
 from da4dvar.evaluation import as_columns
 from da4dvar.experiment import hide
-from da4dvar.modelfile import find
 from da4dvar.plots import maps
+from da4dvar.shipped import find
 
 HERE = Path(__file__).parent
 DATASETS = HERE.parents[1] / "datasets"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,33 +28,6 @@ TABLES = (
 # What a model is built of: here a number that is too large is a wait without end.
 BUILT = ("scaling", "prior", "observation", "solver", "cost", "first_guess")
 MOST = 100_000
-
-
-def parsed(text: str) -> Any:
-    """JSON, in which no table names a key twice: which of the two was meant, nobody knows.
-
-    Raises
-    ------
-    ValueError
-    """
-
-    def once(pairs: list[tuple[str, Any]]) -> Header:
-        table = dict(pairs)
-        if len(table) < len(pairs):
-            names = [name for name, _ in pairs]
-            raise ValueError(f"the header names {next(n for n in names if names.count(n) > 1)!r} twice")
-        return table
-
-    return json.loads(text, object_pairs_hook=once)
-
-
-def checksum(header: Header, arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 of a header, as JSON gives it back, and of the names, types, shapes and bytes of tensors."""
-    found = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for name, array in sorted(arrays.items()):
-        found.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        found.update(np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()
 
 
 def check_tables(header: Header) -> None:

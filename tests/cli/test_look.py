@@ -1,0 +1,147 @@
+"""models and inspect: what a model is, for a person and for a program."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+
+import pytest
+from cli.test_report import line
+
+import da4dvar
+from da4dvar import shipped
+from da4dvar.cli import main
+from da4dvar.cli.shell import as_text
+from da4dvar.inspection import describe
+from da4dvar.inspection_text import as_toml, text_of
+from da4dvar.model_summary import summaries
+
+
+def said(monkeypatch, capsys, *arguments):
+    """Both streams of a command that must succeed, run in this process."""
+    monkeypatch.setattr(sys, "argv", ["da4dvar", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert not stopped.value.code
+    return capsys.readouterr()
+
+
+def test_models_lists_what_ships(monkeypatch, capsys):
+    """Each with what it fills, what it was trained on, and its score as the model file has it."""
+    text = said(monkeypatch, capsys, "models").out
+    for name in shipped.names():
+        model = da4dvar.load(name)
+        assert f"{name}: {model.provenance['title']}" in text
+    assert "trained on  NOAA OISST v2" in text
+    assert "time 1990-01-01 to 2009-12-31" in text
+    assert "rmse_tracks 0.379, rmse_clouds 0.201" in text
+
+
+def test_models_as_json_holds_the_scores_of_the_files(monkeypatch, capsys):
+    """To the last digit, with the number of parameters that there are."""
+    found = {model["name"]: model for model in json.loads(said(monkeypatch, capsys, "models", "--json").out)}
+    assert sorted(found) == shipped.names()
+    for name, model in found.items():
+        loaded = da4dvar.load(name)
+        assert model["scores"] == loaded.scores
+        assert model["parameters"] == sum(t.numel() for t in loaded.model.state_dict().values())
+        assert list(model["variables"]) == list(loaded.layout.variables)
+
+
+def test_a_model_that_was_put_together_names_the_data_of_its_weights():
+    """lorenz96-ode has not been trained itself: two series are no training."""
+    trained_on = {model["name"]: model["trained_on"] for model in summaries()}
+    assert (
+        trained_on["lorenz96-ode"] == trained_on["lorenz96"] == "Lorenz-96 twin experiment, series 0 to 1999"
+    )
+
+
+@pytest.mark.parametrize("name", shipped.names())
+def test_inspect_shows_all_that_a_model_knows(name, monkeypatch, capsys):
+    """Title, variables with units, steps, windows, seed, versions and every score; no raw table."""
+    text = said(monkeypatch, capsys, "inspect", name).out
+    model = da4dvar.load(name)
+    provenance = model.provenance
+    for known in ("title", "seed", "finished"):
+        assert str(provenance[known]) in text
+    for package, number in provenance["versions"].items():
+        assert f"{package} {number}" in text
+    for variable, attrs in model.signature.variables.items():
+        assert f"{variable} [{attrs['units']}]" in text
+    for score in model.scores:
+        assert score in text
+    for dim in model.signature.dims:
+        assert f"{dim}: steps of " in text
+    assert not any(raw in text for raw in ("{'", "None", "nan"))
+    while provenance := provenance.get("started_from"):
+        assert f"started from: {provenance['title']}" in text
+
+
+def test_the_recipe_that_is_shown_is_the_recipe():
+    """It can be cut out and given to da4dvar train."""
+    described = describe("oisst-tasman")
+    shown = text_of(described).partition("\n\nrecipe\n")[2].partition("\n\nstarted from")[0]
+    assert tomllib.loads(shown) == described["provenance"]["recipe"]
+
+
+def test_inspect_as_json_is_the_header(model_path):
+    """A program gets all of it, whatever a person is shown."""
+    described = describe(str(model_path))
+    loaded = da4dvar.load(model_path)
+    assert described["scores"] == loaded.scores
+    assert described["signature"] == loaded.signature.to_dict()
+    assert described["provenance"] == loaded.provenance
+    assert described["bytes"] == model_path.stat().st_size
+
+
+def test_a_model_without_a_story_can_be_inspected(model_path):
+    """One that was fitted in Python has no title, no recipe and no seed."""
+    text = text_of(describe(str(model_path)))
+    assert text.startswith("tiny.safetensors\n")
+    assert "trained on    not recorded" in text
+    assert "not calibrated" in text
+
+
+def test_a_data_set_in_words(tmp_path, gappy):
+    """Each dimension with its ends and step, each variable with its units and gaps."""
+    gappy.drop_vars("lon").to_netcdf(tmp_path / "gappy.nc")
+    text = text_of(describe(str(tmp_path / "gappy.nc")))
+    assert "time  30, from 2001-03-01T00:00:00 to 2001-03-30T00:00:00, in steps of 1 day" in text
+    assert "lat   9, from -40.0 to -38.0, in steps of 0.25" in text
+    assert "lon   8, without a coordinate" in text
+    assert "sst(time, lat, lon)  float" in text
+    assert ", in degC, missing: 6" in text
+
+
+def test_toml_has_no_null():
+    """What is none or empty is left out, in lists of tables too."""
+    shown = as_toml({"a": None, "b": [], "c": {"d": None, "e": 1}, "f": [{"g": None, "h": 2}]})
+    assert tomllib.loads(shown) == {"c": {"e": 1}, "f": [{"h": 2}]}
+
+
+def test_json_has_no_nan():
+    """The score of no cells is null, as every parser of JSON takes it."""
+    assert json.loads(as_text({"a": [float("nan"), 1.5], "b": float("inf")})) == {"a": [None, 1.5], "b": None}
+
+
+def test_a_name_that_is_none_is_one_line(monkeypatch, capsys):
+    """With the nearest that there is."""
+    assert "did you mean 'oisst-tasman'" in line(monkeypatch, capsys, ["inspect", "oist-tasman"])
+    assert "no such model file" in line(monkeypatch, capsys, ["inspect", "gone.safetensors"])
+    assert "no such file" in line(monkeypatch, capsys, ["inspect", "gone.nc"])
+
+
+def test_looking_loads_no_torch():
+    """Neither at the models that ship nor at one of them."""
+    import subprocess
+
+    code = (
+        "import sys, da4dvar.cli\n"
+        "for arguments in (['models'], ['inspect', 'lorenz96']):\n"
+        "    sys.argv = ['da4dvar', *arguments]\n"
+        "    try:\n        da4dvar.cli.main()\n"
+        "    except SystemExit as stopped:\n        assert not stopped.code\n"
+        "    assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -1,0 +1,142 @@
+"""What a person gets wrong who has never seen a verb: one line, exit code 2, and the folder as it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+
+import pytest
+import xarray as xr
+from cli.test_report import line
+from cli.test_verbs import RECIPE
+from examples import make_sst
+
+from da4dvar.cli import main
+
+COMMANDS = {
+    "intrepolate gappy.nc out.nc": "'intrepolate'. Did you mean 'interpolate'?; see da4dvar --help",
+    "interpolate": "'files'; see da4dvar interpolate --help",
+    "interpolate gappy.nc out.nc --modle x": "--model",
+    "interpolate gappy.nc out.nc --model x --minutes 5": "--minutes is for --fit; leave it out",
+    "interpolate gappy.nc out.nc --model x --save m.safetensors": "--save is for --fit; leave it out",
+    "interpolate gappy.nc out.nc --model x --set train.steps=1": "--set is for --fit; leave it out",
+    "interpolate gappy.nc out.nc --model x --json": "--json is for --fit; leave it out",
+    "interpolate gappy.nc out.nc --fit --save no/m.safetensors": "there is no folder no; create it first",
+    "interpolate gappy.nc out.nc --fit --set train.steps": "expected section.key=value",
+    "interpolate gappy.nc out.nc --model x --seed -1": "--seed",
+    "train recipe.toml": "--output",
+    "train recipe.toml -o no/m.safetensors": "there is no folder no; create it first",
+    "train recipe.toml -o gappy.nc": "say --overwrite to replace it",
+    "train recipe.toml -o m.safetensors --set solver.iterations=three": "is 'three', expected a whole number",
+    "train recipe.toml -o m.safetensors --set solver.iterations=-3": "iterations is -3, expected 0 or more",
+    "train recipe.toml -o m.safetensors --set prior.width=0": "width is 0, expected 1 or more",
+    "train recipe.toml -o m.safetensors --set train.rate=fast": "rate is 'fast', expected a number",
+    "train recipe.toml -o m.safetensors --set train.seed=-1": "seed is -1, expected 0 or more",
+    "train recipe.toml -o m.safetensors --set train.devices=tpu": "'tpu'; did you mean",
+    "train recipe.toml -o m.safetensors --set train.iterations=x": "train.iterations is 'x', expected a list",
+    "train recipe.toml -o m.safetensors --set train.iterations=[0]": "holds 0, expected whole numbers",
+    "train recipe.toml -o m.safetensors --set train=1": "train is 1, expected a table",
+    "train recipe.toml -o m.safetensors --set data.path=5": "data.path is 5, expected a word or a list",
+    "train recipe.toml -o m.safetensors --set data.noise=loud": "data.noise is 'loud', expected a number",
+    "train recipe.toml -o m.safetensors --set layout.window=3": "layout.window is 3, expected a table",
+    "train recipe.toml -o m.safetensors --set gaps=[1]": "gaps holds 1, expected tables",
+    "simulate lorenz96 out.nc --seed -1": "--seed",
+    "simulate lorenz95 out.nc": "did you mean 'lorenz96'",
+    "gaps gappy.nc out.nc --kind network": "unknown kind 'network'",
+    "gaps gappy.nc out.nc --select time=yesterday:today": "expected labels like 2001-03-01",
+    "gaps gappy.nc out.nc --select lat=south:north": "got 'south', expected a number",
+    "calibrate x gappy.nc gappy.nc -o no/m.safetensors": "there is no folder no; create it first",
+    "benchmark bench --rows linear -o gappy.nc": "no folder for the results",
+    "models oisst-tasman": "unexpected extra argument",
+}
+
+
+@pytest.fixture
+def folder(tmp_path, gappy, monkeypatch):
+    """A folder with gappy.nc, a recipe that reads truth.nc, and a benchmark of one row."""
+    gappy.to_netcdf(tmp_path / "gappy.nc")
+    make_sst(70).to_netcdf(tmp_path / "truth.nc")
+    (tmp_path / "recipe.toml").write_text(RECIPE.format(steps=2))
+    (tmp_path / "bench").mkdir()
+    test = '[test]\nsimulate = { system = "lorenz96", series = 2, steps = 20 }\n'
+    names = 'truth = { x = "x" }\nobserved = { x = "x_observed" }\n'
+    (tmp_path / "bench/benchmark.toml").write_text(f'title = "small"\nrows = ["linear"]\n{test}{names}')
+    row = '[row]\nprior = "-"\nsolver = "linear"\n[baseline]\nkind = "linear"\n'
+    (tmp_path / "bench/linear.toml").write_text(row)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_mistake_is_one_line_that_says_what_to_do(command, folder, monkeypatch, capsys):
+    """Whether the shell's words are wrong or what they name; nothing is written."""
+    before = sorted(folder.iterdir())
+    assert COMMANDS[command] in line(monkeypatch, capsys, shlex.split(command))
+    assert sorted(folder.iterdir()) == before
+
+
+def run(monkeypatch, capsys, command):
+    """Both streams of a command that must succeed, run in this process."""
+    monkeypatch.setattr(sys, "argv", ["da4dvar", *shlex.split(command)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert not stopped.value.code
+    return capsys.readouterr()
+
+
+def test_an_end_of_a_selection_may_be_open(folder, monkeypatch, capsys):
+    """From a day on, and up to a latitude."""
+    run(monkeypatch, capsys, "gaps truth.nc out.nc --select time=2001-05-01: --select lat=:-39")
+    with xr.open_dataset("out.nc") as cut:
+        assert (cut.sizes["time"], cut.sizes["lat"]) == (9, 5)
+
+
+def test_a_benchmark_as_json_is_the_table(folder, monkeypatch, capsys):
+    """The row with its numbers, and nothing else on stdout."""
+    said = run(monkeypatch, capsys, "benchmark bench --rows linear -o results --json")
+    assert said.err == "row linear\n"
+    found = json.loads(said.out)["linear"]
+    assert found == json.loads((folder / "results/linear.json").read_text())
+    assert 0 < found["r_score"] < 1
+
+
+def test_a_fit_as_json_says_what_filled_the_file(folder, monkeypatch, capsys):
+    """A file without gaps is copied, and a program is told that."""
+    make_sst(70).fillna(0.0).to_netcdf("whole.nc")
+    said = run(monkeypatch, capsys, "interpolate whole.nc out.nc --fit --json -q")
+    assert json.loads(said.out) == {"filled_by": "none"}
+    assert said.err == ""
+
+
+def test_quiet_leaves_out_notes(folder, model_path, monkeypatch, capsys):
+    """Windows without an observation are worth a word, but not to one who wants none."""
+    with xr.open_dataset("gappy.nc") as ds:
+        ds.load().where(ds.time < ds.time[10]).to_netcdf("bad.nc")
+    command = f"interpolate bad.nc out.nc --overwrite --model {model_path}"
+    assert "note: " in run(monkeypatch, capsys, command).err
+    assert run(monkeypatch, capsys, f"{command} --quiet").err == ""
+
+
+def test_the_history_can_be_given_to_a_shell_again(folder, monkeypatch, capsys):
+    """Also where a word has a space."""
+    os.rename("gappy.nc", "my gaps.nc")
+    run(monkeypatch, capsys, "baseline 'my gaps.nc' out.nc")
+    with xr.open_dataset("out.nc") as filled:
+        line_of = filled.attrs["history"].splitlines()[0].partition(" ")[2]
+    assert shlex.split(line_of) == ["da4dvar", "baseline", "my gaps.nc", "out.nc"]
+
+
+def test_who_stops_a_command_is_told_that_nothing_was_written(monkeypatch, capsys):
+    """Exit code 130, whichever way the library beneath passes it on."""
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("da4dvar.model_summary.summaries", stop)
+    monkeypatch.setattr(sys, "argv", ["da4dvar", "models"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 130
+    assert capsys.readouterr().err == "stopped; the output was not written\n"

@@ -1,0 +1,147 @@
+"""What a shell is given: scripts for its completions, words to complete with, and help that holds true."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from da4dvar import shipped
+from da4dvar.cli import app, complete
+from da4dvar.config import KINDS
+from da4dvar.experiment import METHODS
+from da4dvar.simulate import SYSTEMS
+
+VERBS = get_command(app).commands
+
+
+@pytest.fixture
+def shell(tmp_path):
+    """A folder with the command da4dvar, as an installation puts it on the path."""
+    (tmp_path / "bin").mkdir()
+    command = tmp_path / "bin/da4dvar"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m da4dvar "$@"\n')
+    command.chmod(0o755)
+    return tmp_path
+
+
+def ran(folder: Path, *command: str | Path, **variables: str) -> str:
+    """The output of a command that finds da4dvar on its path, and whose home is the folder."""
+    path = f"{folder}/bin{os.pathsep}{os.environ['PATH']}"
+    known = os.environ | {"PATH": path, "HOME": str(folder)} | variables
+    done = subprocess.run(
+        [*map(str, command)], cwd=folder, env=known, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def as_shell(folder: Path, name: str) -> Path:
+    """A shell that goes by this name, whichever it is."""
+    path = folder / "bin" / name
+    path.symlink_to(shutil.which("bash") or "/bin/sh")
+    return path
+
+
+@pytest.mark.parametrize(("name", "sign"), [("bash", "complete -o default"), ("zsh", "#compdef da4dvar")])
+def test_completions_are_shown_for_the_shell_that_asks(name, sign, shell):
+    """A script for it, on stdout."""
+    script = ran(shell, as_shell(shell, name), "-c", "da4dvar --show-completion; true")
+    assert sign in script
+    assert f"_DA4DVAR_COMPLETE=complete_{name}" in script
+
+
+def test_completions_are_installed_for_the_next_start_of_bash(shell):
+    """The file that a start reads names the script."""
+    ran(shell, as_shell(shell, "bash"), "-c", "da4dvar --install-completion >&1; true")
+    (script,) = (shell / ".bash_completions").iterdir()
+    assert str(script) in (shell / ".bashrc").read_text()
+
+
+def test_bash_completes_the_model(shell):
+    """A tab after --model gives the models that ship and the files that may be one."""
+    (shell / "old.safetensors").touch()
+    (shell / "old.nc").touch()
+    script = ran(shell, as_shell(shell, "bash"), "-c", "da4dvar --show-completion; true")
+    for begun, expected in {
+        "oi": ["oisst-tasman"],
+        "lorenz96-": ["lorenz96-ode"],
+        "ol": ["old.safetensors"],
+    }.items():
+        words = f"COMP_WORDS=(da4dvar interpolate a.nc b.nc --model {begun}); COMP_CWORD=5"
+        tab = f'{script}\n{words}\n_da4dvar_completion da4dvar\nprintf "%s\\n" "${{COMPREPLY[@]}}"'
+        assert ran(shell, "bash", "-c", tab).split() == expected
+
+
+def test_zsh_completes_the_model(shell):
+    """The same, as zsh asks."""
+    asked = {
+        "_DA4DVAR_COMPLETE": "complete_zsh",
+        "_TYPER_COMPLETE_ARGS": "da4dvar interpolate a b --model oi",
+    }
+    assert '"oisst-tasman"' in ran(shell, "da4dvar", **asked)
+
+
+def test_a_tab_is_quick():
+    """It loads nothing that takes long."""
+    code = (
+        "import sys; sys.argv = ['da4dvar']\n"
+        "import da4dvar.cli\n"
+        "try:\n    da4dvar.cli.main()\nexcept SystemExit:\n    pass\n"
+        "assert not {'torch', 'xarray', 'numpy'} & set(sys.modules)\n"
+    )
+    asked = {"_DA4DVAR_COMPLETE": "complete_bash", "COMP_WORDS": "da4dvar inspect lo", "COMP_CWORD": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | asked, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["lorenz96", "lorenz96-ode"]
+
+
+def test_what_is_offered_is_what_there_is():
+    """The words that are kept by themselves, so that a tab is quick, are those of the modules."""
+    assert set(complete.BASELINES) == set(METHODS)
+    assert set(complete.SYSTEMS) == set(SYSTEMS)
+    assert set(complete.GAPS) <= set(KINDS["gaps"])
+    assert complete.models("")[:3] == shipped.names()
+
+
+def test_files_are_offered_with_the_folders_on_the_way(tmp_path, monkeypatch):
+    """A Zarr store is a data set; another folder may hold one; brackets are no pattern."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("in.zarr", "inner", "in[1]"):
+        (tmp_path / name).mkdir()
+    for name in ("in.nc", "in.txt", "in[1]/a.nc"):
+        (tmp_path / name).touch()
+    assert complete.models_and_data("in") == ["in.nc", "in.zarr", "in[1]/", "inner/"]
+    assert complete.models_and_data("in[") == ["in[1]/"]
+    assert complete.models_and_data("in[1]/") == ["in[1]/a.nc"]
+
+
+def examples(verb: str) -> list[str]:
+    """The commands that the help of a verb shows."""
+    lines = map(str.strip, (VERBS[verb].help or "").splitlines())
+    return [line.removeprefix("Example: ") for line in lines if line.startswith("Example: ")]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_examples_of_a_verb_are_commands_that_it_takes(verb):
+    """There is one at least, and the parser has nothing against any of them."""
+    assert examples(verb)
+    for example in examples(verb):
+        program, name, *arguments = shlex.split(example)
+        assert (program, name) == ("da4dvar", verb)
+        context = VERBS[verb].make_context(verb, arguments)
+        assert "quiet" in context.params
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_can_be_quiet(verb):
+    """And is it by the same letter."""
+    (option,) = [p for p in VERBS[verb].params if p.name == "quiet"]
+    assert option.opts == ["--quiet", "-q"]

@@ -1,0 +1,93 @@
+"""What CONTRIBUTING.md shows is run as it stands."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import xarray as xr
+from baselines import test_contract
+
+import da4dvar
+
+ROOT = Path(da4dvar.__file__).parents[1]
+SECTIONS = dict(
+    re.findall(
+        r"^## (.+?)\n(.*?)(?=^## |\Z)", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+)
+
+
+def code(section: str) -> str:
+    """The blocks of a section, as one file."""
+    return "\n".join(re.findall(r"```python\n(.*?)```", SECTIONS[section], re.DOTALL))
+
+
+@pytest.mark.parametrize(("section", "least"), [("A prior", 6), ("A solver", 12), ("A baseline", 1)])
+def test_the_code_passes_its_own_tests(section: str, least: int, tmp_path: Path) -> None:
+    """Each section is a file that pytest collects: the contract holds for what it shows."""
+    (tmp_path / "test_shown.py").write_text(code(section))
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        "/dev/null",
+        "test_shown.py",
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    found = re.search(r"(\d+) passed", done.stdout)
+    assert found
+    assert int(found[1]) >= least
+
+
+@pytest.mark.parametrize(
+    "promise",
+    [
+        test_contract.test_labels_come_back_as_they_went_in,
+        test_contract.test_every_gap_is_filled_but_where_nothing_was_ever_seen,
+        test_contract.test_the_input_is_not_changed,
+        test_contract.test_a_cell_does_not_depend_on_the_rest_of_the_data_set,
+    ],
+    ids=lambda promise: promise.__name__,
+)
+def test_the_baseline_keeps_the_contract_of_all(promise, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if it were listed among the others."""
+    shown: dict = {}
+    exec(code("A baseline"), shown)
+    monkeypatch.setitem(test_contract.BASELINES, "linear", (shown["Mean"](), test_contract.sea()))
+    promise("linear")
+
+
+def test_the_data_set_says_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file that the section writes can be opened, with its units, its gaps and its dates."""
+    monkeypatch.chdir(tmp_path)
+    exec(code("A data set"), {})
+    with xr.open_dataset("datasets/harbour/harbour.nc") as ds:
+        assert ds.level.attrs["units"] == "m"
+        assert int(ds.level.isnull().sum()) == 5
+        assert ds.time.dtype.kind == "M"
+
+
+def test_a_section_is_under_a_page() -> None:
+    """Sixty lines, as printed."""
+    for name, text in SECTIONS.items():
+        assert len(text.splitlines()) <= 66, name
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(p.parent for p in ROOT.glob("datasets/*/README.md")), ids=lambda p: p.name
+)
+def test_every_data_set_has_its_card(folder: Path) -> None:
+    """What, from where and by which right: the rows that the section asks for; and the list names it."""
+    card = (folder / "README.md").read_text()
+    for row in ("files?", "variables?", "source", "licence"):
+        assert re.search(rf"^\| {row} \|", card, re.MULTILINE), row
+    assert f"]({folder.name}/README.md)" in (ROOT / "datasets/README.md").read_text()

@@ -1,0 +1,79 @@
+"""The wheel, in an environment of its own that has never seen the checkout."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+import da4dvar
+
+pytestmark = pytest.mark.slow
+ROOT = Path(da4dvar.__file__).parents[1]
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "da4dvar")
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    """What a command prints, run where no path leads to the checkout."""
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [*map(str, command)], cwd=cwd, env=clean, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from a copy, so that nothing an earlier build has left gets in."""
+    folder = tmp_path_factory.mktemp("wheel")
+    (folder / "source").mkdir()
+    for name in SOURCES:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, folder / "source" / name)
+    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, folder / "source", cwd=folder)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the commands of an environment are that holds the wheel, and what it asks for."""
+    folder = tmp_path_factory.mktemp("clean")
+    run(sys.executable, "-m", "venv", folder / "env", cwd=folder)
+    pip = (folder / "env/bin/python", "-m", "pip", "install", "-q")
+    run(*pip, "-c", ROOT / "constraints.txt", wheel, cwd=folder)
+    return folder / "env/bin"
+
+
+def test_it_holds_the_package_and_nothing_else(wheel: Path) -> None:
+    """Every module, every shipped model and card, the licence and the mark of types; no test, no data."""
+    names = {n for n in zipfile.ZipFile(wheel).namelist() if not n.endswith("/")}
+    package = {p.relative_to(ROOT).as_posix() for p in (ROOT / "da4dvar").rglob("*.py")}
+    package |= {p.relative_to(ROOT).as_posix() for p in (ROOT / "da4dvar/pretrained").iterdir()}
+    assert {n for n in names if ".dist-info/" not in n} == package | {"da4dvar/py.typed"}
+    assert any(n.endswith("licenses/LICENSE") for n in names)
+
+
+def test_it_works_outside_the_checkout(scripts: Path, tmp_path: Path) -> None:
+    """Import, help, models, and a twin experiment that a shipped model fills well."""
+    where = run(scripts / "python", "-c", "import da4dvar; print(da4dvar.__file__)", cwd=tmp_path)
+    assert Path(where.strip()).is_relative_to(scripts.parent)
+    command = scripts / "da4dvar"
+    assert "Usage:" in run(command, "--help", cwd=tmp_path)
+    known = {model["name"] for model in json.loads(run(command, "models", "--json", cwd=tmp_path))}
+    assert known == {"lorenz96", "lorenz96-ode", "oisst-tasman"}
+    run(command, "simulate", "lorenz96", "l96.nc", "--series", "2", "--steps", "80", cwd=tmp_path)
+    filling = ("interpolate", "l96.nc", "out.nc", "--model", "lorenz96", "--variable", "x=x_observed")
+    run(command, *filling, cwd=tmp_path)
+    with xr.open_dataset(tmp_path / "out.nc") as filled, xr.open_dataset(tmp_path / "l96.nc") as truth:
+        inside = {"time": slice(20, 60)}
+        error = float(((filled.x - truth.x).isel(inside) ** 2).mean())
+        assert error < 0.05 * float((truth.x.isel(inside) ** 2).mean())
