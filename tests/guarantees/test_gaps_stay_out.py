@@ -78,7 +78,8 @@ def test_what_a_mask_hides_does_not_matter(kind, seed, part, rubbish, lazy):
     if not seen.any():
         return
     mask = xr.DataArray(seen.astype("int8"), dims=ds.sst.dims)
-    hidden = ds.assign({n: ds[n].where(mask == 1, np.float32(rubbish)) for n in names(kind)}, mask=mask)
+    hidden = ds.assign({n: ds[n].where(mask == 1, np.float32(rubbish)) for n in names(kind)})
+    hidden["mask"] = mask
     expected = model(kind).interpolate(ds.where(mask == 1).assign(mask=mask), mask="mask")
     found = model(kind).interpolate(hidden.chunk(time=5) if lazy else hidden, mask="mask").compute()
     if lazy:

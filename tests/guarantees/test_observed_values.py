@@ -61,7 +61,7 @@ def test_whole_numbers_are_kept_too(kind, seed, dtype):
     seen = np.random.default_rng(seed).random(ds.sst.shape) < 0.5
     whole = {n: ds[n].fillna(15).round().astype(dtype) for n in names(kind)}
     filled = model(kind).interpolate(
-        ds.assign(whole, mask=(ds.sst.dims, seen)), mask="mask", keep_observed=True
+        ds.assign(whole | {"mask": (ds.sst.dims, seen)}), mask="mask", keep_observed=True
     )
     for name in names(kind):
         np.testing.assert_array_equal(filled[name].values[seen], whole[name].values[seen])
