@@ -46,6 +46,7 @@ def labelled_values(
 ) -> xr.Dataset:
     """The estimates and their flags, without the terms of the windows."""
     out = xr.Dataset(attrs=conformed.attrs)
+    out.encoding = {"unlimited_dims": set(conformed.unlimited)}
     for name, source in conformed.sources.items():
         observed = conformed.data[name].notnull()
         estimate = estimates[name].where(weight > 0)

@@ -119,7 +119,7 @@ class Anomaly:
 
     def fit_by_parts(self, ds: xr.Dataset, name: str, dims: Sequence[str]) -> float:
         """The same in two passes over the chunks of lazy data; the standard deviation of what is left."""
-        ends = np.cumsum(ds[name].chunksizes[self.time])
+        ends = np.cumsum(ds[name].variable.chunksizes[self.time])
         parts = [ds[[name]].isel({self.time: slice(a, b)}) for a, b in pairwise((0, *ends))]
         normal, right = np.zeros(()), np.zeros(())
         for part in parts:
@@ -165,7 +165,8 @@ class Anomaly:
     def climatology(self, ds: xr.Dataset, name: str) -> xr.DataArray:
         """The climatology of a variable at the times and cells of `ds`, lazy where that is lazy."""
         basis = self._basis(ds)
-        chunks = ds[name].chunksizes
+        # Of the values alone: a lazy coordinate may be in other chunks.
+        chunks = ds[name].variable.chunksizes
         if self.time in chunks:
             basis = basis.chunk({self.time: chunks[self.time]})
         mean = xr.dot(basis, self.cells(ds, name), dim="harmonic")

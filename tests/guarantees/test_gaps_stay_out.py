@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from streams import opened
 
 import da4dvar
+from da4dvar.errors import DataError
 from da4dvar.fields.gaps import Random
 from da4dvar.testing import normal
 from da4dvar.variational.cost import VariationalCost
@@ -169,6 +170,6 @@ def test_an_infinite_value_is_a_gap_to_a_classical_method(name, seed, infinite):
     broken, gap = (ds.assign({n: ds[n].where(~where, v) for n in ds.data_vars}) for v in (infinite, np.nan))
     try:
         found = classical.METHODS[name]().interpolate(broken)
-    except da4dvar.DataError:
+    except DataError:
         return
     assert_bits(found, classical.METHODS[name]().interpolate(gap))

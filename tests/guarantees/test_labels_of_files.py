@@ -23,8 +23,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::da4dvar.errors.Da4dvarWarning"),
     pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning"),
 ]
-# What a variable's packing says, and what both kinds of file can say.
-PACKING = ("dtype", "scale_factor", "add_offset", "_FillValue", "missing_value")
 
 
 def write(ds: xr.Dataset, path: Path) -> None:
@@ -36,8 +34,20 @@ def write(ds: xr.Dataset, path: Path) -> None:
 
 
 def packing(array: xr.DataArray) -> dict[str, object]:
-    """How a variable was packed in its file."""
-    return {k: v for k, v in array.encoding.items() if k in PACKING and array.encoding["dtype"].kind in "iu"}
+    """How a variable is packed in its file, and by what number a gap; nothing of one that is not packed."""
+    packed = array.encoding
+    if packed["dtype"].kind not in "iu":
+        return {}
+    fill = packed.get("_FillValue", packed.get("missing_value"))
+    return {k: packed.get(k) for k in ("dtype", "scale_factor", "add_offset")} | {"fill": fill}
+
+
+def undecoded(path: Path) -> xr.Dataset:
+    """What a file says, as it stands there."""
+    engine = "zarr" if path.suffix == ".zarr" else "netcdf4"
+    options = {"consolidated": False} if engine == "zarr" else {}
+    with xr.open_dataset(path, engine=engine, decode_cf=False, **options) as ds:
+        return ds.load()
 
 
 @often
@@ -55,10 +65,11 @@ def test_a_file_keeps_the_labels_of_its_source(ds, suffixes, regions, keep):
         given, options = opened(source), {"scheduler": "any"} if regions else {}
         with patch("da4dvar.file_to_file.scheduler_of", lambda _: InProcess(tiles=4)):
             da4dvar.interpolate_file(source, output, model("learned"), keep_observed=keep, **options)
-        found = opened(output)
+        found, raw = opened(output), undecoded(output)
     assert found.sst.dims == found.sst_flag.dims == given.sst.dims
     assert_coordinates(found.sst, given.sst)
     assert found.sst_flag.dtype == np.int8
+    assert not any("_FillValue" in raw[name].attrs for name in ("time", "lat", "lon"))
     for name in ("units", "calendar"):
         assert found.time.encoding[name] == given.time.encoding[name]
     assert found.sst.attrs == given.sst.attrs | {"ancillary_variables": "sst_flag"}
