@@ -75,6 +75,13 @@ def test_labels_come_back_as_they_went_in() -> None:
     xr.testing.assert_identical(out.sst.coords.to_dataset(), ds.sst.coords.to_dataset())
 
 
+def test_a_dimension_that_may_grow_still_may() -> None:
+    """It is the data set that says so; one that the variable does not have is left out."""
+    ds = sea().assign_coords(station=("station", [1, 2]))
+    ds.encoding = {"unlimited_dims": {"time", "station"}, "source": "elsewhere"}
+    assert estimated(ds)[0].encoding == {"unlimited_dims": {"time"}}
+
+
 def test_flags_say_how_each_value_came_about() -> None:
     """Observed, interpolated, or not estimable: then, and only then, it is NaN."""
     ds = sea()

@@ -38,6 +38,15 @@ COMMANDS = (
     "baseline gappy.nc eofs.nc --method eof_iteration",
 )
 
+# One process for all of them: most of a command's time is that of loading torch.
+SESSION = """
+import sys
+from da4dvar.cli import app
+for line in sys.stdin:
+    sys.argv = ["da4dvar", *line.split(), "--quiet"]
+    app(sys.argv[1:], standalone_mode=False)
+"""
+
 
 def stirred() -> None:
     """Global generators in another state than before: none of them may matter."""
@@ -101,18 +110,19 @@ def test_classical_methods_that_draw_are_the_same(name, seed):
 
 
 def run_all(folder: Path, hash_seed: int) -> None:
-    """All commands one after another, in processes whose sets have an order of their own."""
+    """All commands one after another, in a process whose sets have an order of their own."""
     folder.mkdir()
     make_sst(70).to_netcdf(folder / "truth.nc")
     (folder / "recipe.toml").write_text(RECIPE.format(steps=2))
-    for command in COMMANDS:
-        subprocess.run(
-            [sys.executable, "-m", "da4dvar", *command.split(), "--quiet"],
-            cwd=folder,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": str(hash_seed)},
-            check=True,
-            capture_output=True,
-        )
+    subprocess.run(
+        [sys.executable, "-c", SESSION],
+        input="\n".join(COMMANDS),
+        text=True,
+        cwd=folder,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": str(hash_seed)},
+        check=True,
+        capture_output=True,
+    )
 
 
 def undated(attrs: dict[str, object]) -> dict[str, object]:
