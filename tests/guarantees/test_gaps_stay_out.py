@@ -142,6 +142,7 @@ def test_a_number_that_no_solver_can_take_spoils_its_windows_only(kind, seed, hu
         return
     found, expected = (model(kind).interpolate(d) for d in (spoilt, ds))
     assert_flags_are_true(found, kind)
+    assert (found.sst_flag.values[expected.sst_flag.values == 2] == 2).all()
     far = np.abs(np.arange(20) - day) > 6
     np.testing.assert_allclose(found.sst.values[far], expected.sst.values[far], rtol=1e-5, atol=1e-5)
 

@@ -142,7 +142,8 @@ def test_the_same_commands_write_the_same_files(tmp_path):
     assert outputs == ["eofs.nc", "filled.nc", "filled.zarr", "gappy.nc", "l63.nc", "truth.nc"]
     for name in outputs:
         here, there = opened(one / name), opened(other / name)
-        assert list(here.variables) == list(there.variables), name
+        if name.endswith(".nc"):  # a store is a folder, whose entries have no order
+            assert list(here.variables) == list(there.variables)
         assert_bits(here, there)
         assert undated(here.attrs) == undated(there.attrs)
         for variable in here.variables:
