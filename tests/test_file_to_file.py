@@ -100,6 +100,13 @@ def test_a_file_larger_than_memory_is_filled_as_in_memory(files, model, source, 
     assert {p.name for p in files.iterdir()} == {"in.nc", "in.zarr", output}
 
 
+def test_a_dimension_that_may_grow_still_may(files, model):
+    """In a file that is filled in regions."""
+    opened(files / "in.nc").to_netcdf(files / "growing.nc", unlimited_dims=["time"])
+    assert fill(files, model, "out.nc", "growing.nc").encoding["unlimited_dims"] == {"time"}
+    assert fill(files, model, "other.nc").encoding["unlimited_dims"] == set()
+
+
 def test_what_fits_is_filled_in_memory(files, model, monkeypatch):
     """There is one region, and the file is what the usual way writes: packed as it was."""
     monkeypatch.setattr(file_to_file, "stream", None)

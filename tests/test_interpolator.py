@@ -65,6 +65,13 @@ def test_lazy_in_lazy_out(model, gappy):
     assert all(lazy[n].chunks is not None for n in ("sst", "sst_flag", "prior_term"))
 
 
+def test_lazy_coordinates_may_be_in_other_chunks(model, gappy):
+    """What stands beside the values, such as the month of every day, has chunks of its own."""
+    months = xr.DataArray(np.arange(30), dims="time").chunk(time=30)
+    lazy = gappy.chunk(time=7).assign_coords(month=months)
+    xr.testing.assert_allclose(model.interpolate(lazy).sst.drop_vars("month"), model.interpolate(gappy).sst)
+
+
 def test_bfloat16_is_nearly_the_same(model, gappy):
     """Rounding to eight bits moves the estimate by less than a hundredth of its spread."""
     exact, rounded = (model.interpolate(gappy, precision=p) for p in ("float32", "bfloat16"))

@@ -69,14 +69,16 @@ class Climatology:
         seasonal = self._has_season(history)
         out = ds.copy()
         for name in ds.data_vars:
-            # An infinite value is a gap, as for every method.
-            known = history[name].where(np.isfinite(history[name]))
-            usual = self._season(ds, history, str(name)) if seasonal else known.mean(self.time)
+            usual = self._season(ds, history, str(name)) if seasonal else self._mean(history[name])
             filled = usual.broadcast_like(ds[name]).transpose(*ds[name].dims).data
             if ds[name].dtype.kind == "f":
                 filled = filled.astype(ds[name].dtype)
             out[name] = ds[name].copy(data=filled)
         return out
+
+    def _mean(self, array: xr.DataArray) -> xr.DataArray:
+        # As in a season, what is infinite is a gap.
+        return array.where(np.isfinite(array)).mean(self.time)
 
     def _season(self, ds: xr.Dataset, history: xr.Dataset, name: str) -> xr.DataArray:
         season = Anomaly(self.harmonics, self.time)

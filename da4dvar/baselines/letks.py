@@ -121,7 +121,7 @@ class LETKS:
             past = np.arange(max(0, t - self.lag), t + 1)
             slots, now = past % (self.lag + 1), t % (self.lag + 1)
             window[:, :, now] = self._forecast(x, 1 if t else 0)
-            seen = ~np.isnan(y[:, t])
+            seen = np.isfinite(y[:, t])
             some = seen.any(-1)
             if some.any():
                 window[some] = self._analyse(window[some], now, y[some, t], taper * seen[some, None])
@@ -138,7 +138,7 @@ class LETKS:
         scale = np.sqrt(np.take_along_axis(weight, near, -1) / (self.members - 1)) / self.observation_error
         series = np.arange(len(y))[:, None, None]
         s = scale[..., None] * spread[series, near]
-        d = scale * np.where(np.isnan(y), 0, y - centre)[series, near]
+        d = scale * np.where(np.isfinite(y), y - centre, 0)[series, near]
         eigenvalues, v = np.linalg.eigh(s @ s.swapaxes(-1, -2))
         r = np.sqrt(1 + eigenvalues.clip(0))[..., None]
         b = v.swapaxes(-1, -2) @ s

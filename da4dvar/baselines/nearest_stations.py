@@ -148,6 +148,7 @@ class NearestStations:
     def _solve(
         self, y: np.ndarray, distance: np.ndarray, dates: xr.Variable | None
     ) -> tuple[np.ndarray, np.ndarray]:
+        y = np.where(np.isfinite(y), y, np.nan)
         data = xr.Dataset({"y": ((self.time, "i"), y)}, {} if dates is None else {self.time: dates})
         usual = Climatology(self.time, self.harmonics).interpolate(data)["y"].values
         scale, z = _standardised(y - usual)

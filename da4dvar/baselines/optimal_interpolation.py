@@ -122,7 +122,9 @@ class OptimalInterpolation:
             if dim not in array.dims:
                 raise DataError(f"variable {array.name!r} has no dimension {dim!r}; it has {has}")
         others = [str(d) for d in array.dims if d != self.time]
-        space = spatial(array, others) if self.space is None else [d for d in others if d in self.space]
+        chosen = spatial(array, others) if self.space is None else [d for d in others if d in self.space]
+        # Neighbours that are equally far, and pairs that are drawn, are then the same in any order of these.
+        space = sorted(chosen)
         place, clock = places(array, space), instants(array, self.time)
         for what, numbers in {"a position": place, "a time": clock}.items():
             if not np.isfinite(numbers).all():

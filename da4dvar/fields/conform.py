@@ -32,6 +32,8 @@ class Conformed:
         The model's dimensions that run the other way in the user's data.
     notes : list of str
         What was done that the user may want to know.
+    unlimited : set of str
+        The user's dimensions that may grow in a NetCDF file.
     """
 
     data: xr.Dataset
@@ -40,6 +42,7 @@ class Conformed:
     attrs: dict[Hashable, Any] = field(default_factory=dict)
     flipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    unlimited: set[str] = field(default_factory=set)
 
     def restore(self, array: xr.DataArray) -> xr.DataArray:
         """An array over the model's dimensions, on the user's, in the user's direction."""
@@ -108,7 +111,9 @@ def conform(
         notes += [note] if note else []
     turn = {d: slice(None, None, -1) for d in flipped}
     data = xr.Dataset({n: a.isel(turn, missing_dims="ignore") for n, a in arrays.items()})
-    return Conformed(data, sources, names, dict(ds.attrs), flipped, notes)
+    kept = {str(d) for source in sources.values() for d in source.dims}
+    unlimited = kept & set(map(str, ds.encoding.get("unlimited_dims", ())))
+    return Conformed(data, sources, names, dict(ds.attrs), flipped, notes, unlimited)
 
 
 def under_model_names(

@@ -50,9 +50,12 @@ def labelled_values(
 ) -> xr.Dataset:
     """The estimates and their flags, without the terms of the windows."""
     out = xr.Dataset(attrs=conformed.attrs)
+    out.encoding = {"unlimited_dims": set(conformed.unlimited)}
     for name, source in conformed.sources.items():
         observed = conformed.data[name].notnull()
-        estimate = estimates[name].where(weight > 0)
+        # Neither an infinite value nor one that the user's type cannot hold is an estimate.
+        largest = np.finfo(source.dtype if source.dtype.kind == "f" else "float32").max
+        estimate = estimates[name].where((weight > 0) & (abs(estimates[name]) <= largest))
         if keep_observed:
             estimate = estimate.where(~observed, conformed.data[name])
         flag = xr.where(observed, FLAGS["observed"], FLAGS["interpolated"])

@@ -106,6 +106,7 @@ def to_netcdf(store: Path, template: xr.Dataset, output: Path, chunks: Mapping[s
     # Beside the store: what a full disk leaves of it goes with the journal.
     beside = store.with_name(f"new-{output.name}")
     with dask.config.set(scheduler="synchronous"):
-        opened.to_netcdf(beside, engine="netcdf4", encoding=encoding)
+        unlimited = template.encoding.get("unlimited_dims", ())
+        opened.to_netcdf(beside, engine="netcdf4", encoding=encoding, unlimited_dims=unlimited)
     flush(beside)
     os.replace(beside, output)

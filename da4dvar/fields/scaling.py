@@ -262,7 +262,7 @@ class Anomaly:
 
     def _fit_by_parts(self, ds: xr.Dataset, name: str, dims: Sequence[str]) -> float:
         """The same in two passes over the chunks of lazy data; the standard deviation of what is left."""
-        ends = np.cumsum(ds[name].chunksizes[self.time])
+        ends = np.cumsum(ds[name].variable.chunksizes[self.time])
         parts = [ds[[name]].isel({self.time: slice(a, b)}) for a, b in pairwise((0, *ends))]
         normal, right = np.zeros(()), np.zeros(())
         for part in parts:
@@ -322,7 +322,8 @@ class Anomaly:
             In the units of the variable.
         """
         basis = self._basis(ds)
-        chunks = ds[name].chunksizes
+        # Of the values alone: a lazy coordinate may be in other chunks.
+        chunks = ds[name].variable.chunksizes
         if self.time in chunks:
             basis = basis.chunk({self.time: chunks[self.time]})
         mean: xr.DataArray = xr.dot(basis, self._cells(ds, name), dim="harmonic")

@@ -346,7 +346,11 @@ def plain_attributes(attrs: Mapping[Any, Any]) -> dict[Any, Any]:
 
 def _evenly_chunked(array: xr.DataArray) -> xr.DataArray:
     """The array in chunks of one size, as Zarr has them."""
-    return array if array.chunks is None else array.chunk({d: max(c) for d, c in array.chunksizes.items()})
+    return (
+        array
+        if array.chunks is None
+        else array.chunk({d: max(c) for d, c in array.variable.chunksizes.items()})
+    )
 
 
 def encoding_for(array: xr.DataArray, suffix: str) -> dict[str, Any]:
@@ -355,8 +359,12 @@ def encoding_for(array: xr.DataArray, suffix: str) -> dict[str, Any]:
     if array.dtype.kind == "M" or array.dtype == object:
         kept += CALENDAR
     encoding = {k: v for k, v in array.encoding.items() if k in kept}
-    if suffix == ".nc" and array.name in array.coords and array.dtype.kind == "f" and _complete(array):
-        encoding["_FillValue"] = None  # CF has none in a coordinate, and without a word xarray writes NaN
+    if "_FillValue" not in encoding and np.ndim(missing := array.encoding.get("missing_value", ())) == 0:
+        encoding["_FillValue"] = missing
+    index = array.dims == (array.name,) and array.dtype.kind in "fMO"
+    if index or (array.name in array.coords and array.dtype.kind == "f" and _complete(array)):
+        # A coordinate has no gaps, and CF allows it no fill value; xarray gives it one if nothing is said.
+        encoding.setdefault("_FillValue", None)
     if "dtype" in encoding and array.dtype.kind == "f" and not _fits(array, encoding):
         encoding = {k: v for k, v in encoding.items() if k not in PACKING}
     if suffix == ".nc" and array.dtype.kind in "OSU":

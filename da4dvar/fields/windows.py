@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
+from da4dvar.errors import Da4dvarWarning
 from da4dvar.layout import Layout
 
 Solve = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -210,6 +212,11 @@ def overlap_add(
     -------
     Overlap
 
+    Warns
+    -----
+    Da4dvarWarning
+        If a solution is not finite: its window is left out, as if nothing of it were known.
+
     Examples
     --------
     >>> grid = WindowGrid.of(Layout(["x"], axes=["time"], window={"time": 4}), {"time": 6})
@@ -227,15 +234,27 @@ def overlap_add(
     terms = np.full((2, y.shape[1], *grid.shape), np.nan, dtype="float32")
     every: tuple[Any, ...] = (slice(None),)
     everything = itertools.product(range(y.shape[1]), grid)
+    lost = 0
     while some := list(itertools.islice(everything, batch_size)):
         places = [(member, number, grid.cells(number)) for member, number in some]
         full = [p for p in places if np.isfinite(y[:telling, p[0]][every + p[2]]).any()]
         if full:
             x, costs = solve(np.stack([y[:, member][every + cells] for member, _, cells in full]))
             for k, (member, number, cells) in enumerate(full):
+                if not np.isfinite(x[k]).all():
+                    # It must not reach the cells that other windows cover.
+                    lost += 1
+                    continue
                 total[:, member][every + cells] += taper * x[k]
                 weight[member][cells] += taper
                 terms[(*every, member, *number)] = costs[:, k]
         if done is not None:
             done(len(places))
+    if lost:
+        warnings.warn(
+            f"{lost} windows have no finite solution and are left out; look for values that are no "
+            "observations, such as a fill value that no attribute declares",
+            Da4dvarWarning,
+            stacklevel=2,
+        )
     return Overlap(total, weight, terms)

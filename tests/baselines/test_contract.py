@@ -134,6 +134,16 @@ def test_nothing_is_computed_before_it_is_asked_for(name: str) -> None:
 
 
 @every
+def test_an_infinite_value_is_a_gap(name: str) -> None:
+    """It spoils nothing: the answer is that of a gap in its place."""
+    baseline, ds = BASELINES[name]
+    broken, gap = (ds.copy(deep=True) for _ in range(2))
+    for value, one in ((np.inf, broken), (np.nan, gap)):
+        one.sst[5:9, 1, 1] = value
+    xr.testing.assert_identical(baseline.interpolate(broken), baseline.interpolate(gap))
+
+
+@every
 def test_a_cell_does_not_depend_on_the_rest_of_the_data_set(name: str) -> None:
     """A variable alone gives what it gives among others."""
     baseline, ds = BASELINES[name]

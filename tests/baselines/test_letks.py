@@ -232,3 +232,10 @@ def test_an_ensemble_that_runs_away_is_refused() -> None:
     method = smoother(dynamics=lambda x: x**2, step=100.0)
     with np.errstate(over="ignore"), pytest.raises(DataError, match=r"step of 100\.0; use a shorter one"):
         method.interpolate(gappy())
+
+
+def test_an_infinite_value_is_a_gap() -> None:
+    """It is as if that component had not been seen."""
+    broken, gap = gappy(), gappy()
+    broken.x[1, 4, 2], gap.x[1, 4, 2] = np.inf, np.nan
+    xr.testing.assert_identical(smoother().interpolate(broken), smoother().interpolate(gap))

@@ -271,3 +271,11 @@ def test_a_parameter_below_zero_is_refused(option: str) -> None:
     options: dict[str, Any] = {option: -1}
     with pytest.raises(DataError, match=f"{option} is -1, expected 0 or more"):
         NearestStations(**options)
+
+
+def test_an_infinite_value_is_a_gap() -> None:
+    """It spoils neither its own station nor the others."""
+    y = np.random.default_rng(0).standard_normal((60, 4))
+    broken, gap = (xr.Dataset({"x": (("time", "station"), y.copy())}) for _ in range(2))
+    broken.x[10:13, 1], gap.x[10:13, 1] = np.inf, np.nan
+    xr.testing.assert_identical(NearestStations().interpolate(broken), NearestStations().interpolate(gap))

@@ -98,6 +98,14 @@ def test_the_order_of_dimensions_and_of_latitudes_does_not_matter() -> None:
         xr.testing.assert_allclose(other.sortby("lat"), expected, rtol=1e-5)
 
 
+def test_the_order_of_dimensions_without_places_does_not_matter() -> None:
+    """Where distances are counted in cells, ties of neighbours are many."""
+    ds = sea().drop_vars(["lat", "lon"])
+    solve = OptimalInterpolation(neighbours=5).interpolate
+    turned = solve(ds.transpose("lon", "time", "lat")).transpose(*ds.sst.dims)
+    xr.testing.assert_allclose(turned, solve(ds), rtol=1e-5)
+
+
 def test_longitudes_may_be_counted_from_anywhere() -> None:
     """The places of 5 and of 365 degrees east are one."""
     east = sea().assign_coords(lon=("lon", sea().lon.values + 360, sea().lon.attrs))

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from da4dvar.fields.conform import Conformed, conform
-from da4dvar.fields.output import labelled
+from da4dvar.fields.output import labelled, labelled_values
 from da4dvar.fields.signature import Signature
 from da4dvar.fields.streaming import reconstruct
 from da4dvar.fields.windows import WindowGrid
@@ -75,6 +75,13 @@ def test_labels_come_back_as_they_went_in() -> None:
     xr.testing.assert_identical(out.sst.coords.to_dataset(), ds.sst.coords.to_dataset())
 
 
+def test_a_dimension_that_may_grow_still_may() -> None:
+    """It is the data set that says so; one that the variable does not have is left out."""
+    ds = sea().assign_coords(station=("station", [1, 2]))
+    ds.encoding = {"unlimited_dims": {"time", "station"}, "source": "elsewhere"}
+    assert estimated(ds)[0].encoding == {"unlimited_dims": {"time"}}
+
+
 def test_flags_say_how_each_value_came_about() -> None:
     """Observed, interpolated, or not estimable: then, and only then, it is NaN."""
     ds = sea()
@@ -83,6 +90,18 @@ def test_flags_say_how_each_value_came_about() -> None:
     empty[4:8] = True
     np.testing.assert_array_equal(out.sst_flag.values, np.where(observed, 0, np.where(empty, 2, 1)))
     np.testing.assert_array_equal(np.isnan(out.sst.values), out.sst_flag.values == 2)
+
+
+@pytest.mark.parametrize(("dtype", "huge"), [("float32", np.inf), ("float16", 1e6), ("float64", -np.inf)])
+def test_what_the_type_cannot_hold_is_no_estimate(dtype: str, huge: float) -> None:
+    """An infinite value, and one that would become so, is NaN and has flag 2."""
+    ds = sea().astype(dtype)
+    conformed = conform(ds, Signature.of(sea(), ["sst"], DIMS, []))
+    estimates = sea()[["sst"]].fillna(15.0)
+    estimates.sst[3, 2, 1] = huge
+    out = labelled_values(conformed, estimates, xr.ones_like(estimates.sst), False)
+    assert (np.isnan(out.sst.values) == (out.sst_flag.values == 2)).all()
+    assert np.argwhere(out.sst_flag.values == 2).tolist() == [[3, 2, 1]]
 
 
 def test_flags_are_those_of_cf() -> None:

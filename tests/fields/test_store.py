@@ -88,6 +88,27 @@ def test_a_round_trip_keeps_everything(tmp_path: Path, suffix: str, calendar: st
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_gap_keeps_the_number_that_an_old_attribute_says(tmp_path: Path, suffix: str) -> None:
+    """A variable with `missing_value` alone stays packed; that number becomes its fill value."""
+    ds = sea()
+    del ds.sst.encoding["_FillValue"]
+    ds.sst.encoding["missing_value"] = np.int16(-9999)
+    back = written(ds, tmp_path / f"a{suffix}")
+    assert back.sst.encoding["dtype"] == np.int16
+    assert back.sst.encoding["_FillValue"] == -9999
+    assert int(back.sst.isnull().sum()) == 1
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_coordinate_gets_no_fill_value(tmp_path: Path, suffix: str) -> None:
+    """CF allows none to what numbers the cells, dates or not."""
+    ds = sea(calendar="noleap")
+    ds.time.encoding["dtype"] = np.dtype("float64")
+    back = written(ds, tmp_path / f"a{suffix}")
+    assert not any("_FillValue" in back[name].encoding for name in ("time", "lat"))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_second_round_trip_changes_nothing(tmp_path: Path, suffix: str) -> None:
     """Packing is lossy once at most."""
     first = written(sea(), tmp_path / f"a{suffix}")

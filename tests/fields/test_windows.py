@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from da4dvar.errors import Da4dvarWarning
 from da4dvar.fields.windows import WindowGrid, overlap_add
 from da4dvar.layout import Layout
 
@@ -201,6 +203,24 @@ def test_a_window_without_observations_is_passed_over() -> None:
     np.testing.assert_array_equal(overlap.weight[0] > 0, [True] * 4 + [False] * 4 + [True] * 4)
     np.testing.assert_array_equal(np.isnan(overlap.mean()[0, 0]), overlap.weight[0] == 0)
     np.testing.assert_array_equal(np.isnan(overlap.terms[:, 0]), [[False, True, False]] * 2)
+
+
+def test_a_window_without_a_finite_solution_spoils_no_other() -> None:
+    """It is left out, and said to be: cells that another window covers have the answer of that one."""
+    grid = WindowGrid.of(line(window={"time": 4}), {"time": 8})
+    y = field(grid, members=1)
+    y[0, 0, 0] = 1e30
+
+    def solve(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found = windows.copy()
+        found[np.abs(windows).reshape(len(windows), -1).max(1) > 1e9, :, 1] = np.inf
+        return found, np.zeros((2, len(windows)))
+
+    with pytest.warns(Da4dvarWarning, match="1 windows have no finite solution and are left out; look for"):
+        overlap = overlap_add(y, grid, grid.taper(), solve, 2)
+    np.testing.assert_allclose(overlap.mean()[:, 0, 2:], y[:, 0, 2:], rtol=1e-6)
+    assert np.isnan(overlap.mean()[:, 0, :2]).all()
+    np.testing.assert_array_equal(np.isnan(overlap.terms[:, 0]), [[True, False, False]] * 2)
 
 
 def test_nothing_is_solved_where_nothing_was_observed() -> None:

@@ -1,0 +1,77 @@
+"""The classical methods, each with settings that make it quick, on one small data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from baselines.test_contract import sea
+from hypothesis import strategies as st
+
+from da4dvar.baselines import Baseline
+from da4dvar.baselines.climatology import Climatology
+from da4dvar.baselines.combination import Combination
+from da4dvar.baselines.eof_interpolation import EofInterpolation
+from da4dvar.baselines.eof_iteration import EofIteration
+from da4dvar.baselines.letks import LETKS
+from da4dvar.baselines.linear import Linear
+from da4dvar.baselines.logarithmic import Logarithmic
+from da4dvar.baselines.nearest_stations import NearestStations
+from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
+from da4dvar.baselines.sparse_coding import SparseCoding
+
+DAYS = 40
+IMAGE = ("lat", "lon")
+
+
+def gappy(seed: int = 0, part: float = 0.7) -> xr.Dataset:
+    """The data set of the contract, of forty days, with a further part of its values hidden."""
+    ds = sea(days=DAYS)
+    generator = np.random.default_rng(seed)
+    for name in ds.data_vars:
+        hidden = generator.random(ds[name].shape) >= part
+        ds[name] = ds[name].copy(data=np.where(hidden, ds[name].dtype.type(np.nan), ds[name]))
+    return ds
+
+
+def complete() -> xr.Dataset:
+    """The same without a gap, land neither."""
+    ds = sea(days=DAYS)
+    generator = np.random.default_rng(1)
+    for name, array in ds.data_vars.items():
+        values = 15 + generator.standard_normal(array.shape)
+        ds[name] = array.copy(data=values.astype(array.dtype))
+    return ds
+
+
+def still(x: np.ndarray) -> np.ndarray:
+    """A system that does not move."""
+    return 0 * x
+
+
+METHODS: dict[str, Callable[..., Baseline]] = {
+    "linear": Linear,
+    "climatology": Climatology,
+    "combination": lambda: Combination([Linear(), Climatology()], [2.0, 1.0]),
+    "logarithmic": lambda: Logarithmic(Linear(), offset=1.0),
+    "optimal interpolation": lambda **seed: OptimalInterpolation(neighbours=10, **seed),
+    "EOF iteration": lambda **seed: EofIteration(modes=2, **seed),
+    "EOF interpolation": lambda **seed: EofInterpolation(days=3, modes=3, **seed),
+    "nearest stations": lambda: NearestStations(station="lon", lags=5),
+    "LETKS": lambda **seed: LETKS(still, step=1.0, observation_error=0.5, members=5, dim="lon", **seed),
+    "sparse coding": lambda **seed: SparseCoding(complete(), IMAGE, atoms=3, sparsity=1, turns=3, **seed),
+}
+SEEDED = ("optimal interpolation", "EOF iteration", "EOF interpolation", "LETKS", "sparse coding")
+# Of these, each position along a further dimension is solved by itself.
+BY_SAMPLE = ("linear", "logarithmic", "optimal interpolation", "nearest stations", "LETKS", "sparse coding")
+KEEPS_OBSERVED = ("linear", "EOF iteration", "nearest stations")
+
+methods = st.sampled_from(sorted(METHODS))
+
+
+def estimable(name: str, array: xr.DataArray) -> Any:
+    """Where a method owes an estimate: cells seen at some time, or for sparse coding images seen at all."""
+    seen = np.isfinite(array)
+    return seen.any(IMAGE) if name == "sparse coding" else seen.any("time")

@@ -1,0 +1,176 @@
+"""What was not observed never enters arithmetic, and a result is a number wherever its flag says so."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import netCDF4
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from guarantees import classical
+from guarantees.small import assert_bits, data, kinds, model, names, often, parts, seeds, seldom
+from hypothesis import given
+from hypothesis import strategies as st
+from streams import opened
+
+import da4dvar
+from da4dvar.errors import DataError
+from da4dvar.fields.gaps import Random
+from da4dvar.testing import normal
+from da4dvar.variational.cost import VariationalCost
+from da4dvar.variational.priors.unet import UNet
+
+pytestmark = [
+    pytest.mark.guarantee,
+    pytest.mark.filterwarnings("ignore::da4dvar.errors.Da4dvarWarning"),
+]
+ANYTHING = (np.nan, np.inf, -np.inf, 1e30, -32768.0, 0.0, 15.0)
+FILL = -999.0
+
+
+def assert_flags_are_true(filled: xr.Dataset, kind: str) -> None:
+    """Flag 2 and NaN are at the same places, and nothing is infinite, nor NaN where there is a value."""
+    for name in names(kind):
+        flag, value = filled[f"{name}_flag"].values, filled[name].values
+        np.testing.assert_array_equal(flag == 2, np.isnan(value))
+        beside = [str(n) for n in filled.data_vars if str(n).startswith(f"{name}_") and n != f"{name}_flag"]
+        for one in (name, *beside):
+            assert np.isfinite(filled[one].values[flag != 2]).all(), one
+
+
+@often
+@given(
+    kind=kinds,
+    seed=seeds,
+    part=parts,
+    days=st.integers(1, 20),
+    dtype=st.sampled_from(["float16", "float32", "float64"]),
+    keep=st.booleans(),
+    lazy=st.booleans(),
+)
+def test_a_value_is_finite_or_flagged(kind, seed, part, days, dtype, keep, lazy):
+    """Whatever is observed, of whatever type, kept or not; a flag of 0 is where something was observed."""
+    ds = data(kind, days, seed, part)
+    ds = ds.astype(dtype).chunk(time=4) if lazy else ds.astype(dtype)
+    filled = model(kind).interpolate(ds, keep_observed=keep).compute()
+    assert_flags_are_true(filled, kind)
+    for name in names(kind):
+        seen = ds[name].notnull().values
+        assert not (filled[f"{name}_flag"].values[~seen] == 0).any()
+        assert not (filled[f"{name}_flag"].values[seen] == 1).any()
+
+
+@seldom
+@given(kind=kinds, seed=seeds, part=parts)
+def test_a_standard_error_is_there_where_a_value_is(kind, seed, part):
+    """An ensemble whose members see half of it."""
+    assert_flags_are_true(model(kind).interpolate(data(kind, 10, seed, part), members=2, seed=seed), kind)
+
+
+@often
+@given(kind=kinds, seed=seeds, part=parts, rubbish=st.sampled_from(ANYTHING), lazy=st.booleans())
+def test_what_a_mask_hides_does_not_matter(kind, seed, part, rubbish, lazy):
+    """Whatever stands in a masked cell, the answer has the bits that NaN gives."""
+    ds = data(kind, seed=seed, part=part)
+    seen = np.logical_and.reduce([ds[n].notnull() for n in names(kind)])
+    if not seen.any():
+        return
+    mask = xr.DataArray(seen.astype("int8"), dims=ds.sst.dims)
+    hidden = ds.assign({n: ds[n].where(mask == 1, np.float32(rubbish)) for n in names(kind)})
+    hidden["mask"] = mask
+    expected = model(kind).interpolate(ds.where(mask == 1).assign(mask=mask), mask="mask")
+    found = model(kind).interpolate(hidden.chunk(time=5) if lazy else hidden, mask="mask").compute()
+    if lazy:
+        expected = model(kind).interpolate(ds.where(mask == 1).chunk(time=5)).compute()
+    assert_bits(found.drop_attrs(deep=False), expected.drop_attrs(deep=False))
+
+
+@often
+@given(seed=st.integers(0, 99), rubbish=st.sampled_from(ANYTHING))
+def test_the_cost_does_not_see_what_is_outside_its_domain(seed, rubbish):
+    """U and its gradient have the same bits whatever y holds where nothing was observed."""
+    cost = VariationalCost(UNet(2, ("zero", "zero"), width=3))
+    x, y = normal(3, 2, 5, 6, seed=seed), normal(3, 2, 5, 6, seed=seed + 100)
+    mask = normal(3, 2, 5, 6, seed=seed + 200) > 0
+    found = [cost.given(torch.where(mask, y, v), mask).gradient(x) for v in (0.0, rubbish)]
+    for one, other in zip(*[(g, *terms) for g, terms in found], strict=True):
+        assert torch.equal(one, other)
+
+
+def write_raw(path: Path, ds: xr.Dataset, declared: str) -> None:
+    """sst with a number in its gaps, which an attribute says to be none."""
+    ds[["sst"]].drop_encoding().isel(time=slice(0, 0)).to_netcdf(path, unlimited_dims=["time"])
+    with netCDF4.Dataset(path, "a") as file:
+        file["time"][:] = netCDF4.date2num(ds.indexes["time"].to_pydatetime(), file["time"].units)
+        old = file["sst"]
+        file.renameVariable("sst", "old")
+        new = file.createVariable(
+            "sst", "f4", old.dimensions, fill_value=FILL if declared == "_FillValue" else None
+        )
+        new.set_auto_maskandscale(False)
+        if declared == "missing_value":
+            new.missing_value = np.float32(FILL)
+        new.units = "degC"
+        new[:] = np.nan_to_num(ds.sst.values, nan=FILL)
+
+
+@seldom
+@given(seed=seeds, part=parts, declared=st.sampled_from(["_FillValue", "missing_value"]))
+def test_a_fill_value_is_a_gap(seed, part, declared):
+    """A file whose gaps hold a number is filled as one whose gaps are NaN."""
+    ds = data("learned", seed=seed, part=part)
+    with tempfile.TemporaryDirectory() as name:
+        write_raw(Path(name, "in.nc"), ds, declared)
+        da4dvar.interpolate_file(Path(name, "in.nc"), Path(name, "out.nc"), model("learned"))
+        found = opened(Path(name, "out.nc"))
+    expected = model("learned").interpolate(ds)
+    for one in ("sst", "sst_flag"):
+        np.testing.assert_array_equal(found[one].values, expected[one].values)
+
+
+@often
+@given(kind=kinds, seed=seeds, huge=st.sampled_from([9.96921e36, -1e30, 1e20]), day=st.integers(0, 19))
+def test_a_number_that_no_solver_can_take_spoils_its_windows_only(kind, seed, huge, day):
+    """A fill value that no attribute declares: what cannot be computed is flagged, the rest is as it was."""
+    ds = data(kind, 20, seed, 0.5)
+    spoilt = ds.copy(deep=True)
+    spoilt.sst[{"time": day} | {d: 4 for d in ds.sst.dims if d != "time"}] = np.float32(huge)
+    if kind == "first guess":
+        return
+    found, expected = (model(kind).interpolate(d) for d in (spoilt, ds))
+    assert_flags_are_true(found, kind)
+    assert (found.sst_flag.values[expected.sst_flag.values == 2] == 2).all()
+    far = np.abs(np.arange(20) - day) > 6
+    np.testing.assert_allclose(found.sst.values[far], expected.sst.values[far], rtol=1e-5, atol=1e-5)
+
+
+@often
+@given(name=classical.methods, seed=seeds, part=st.sampled_from([0.5, 0.7, 1.0]))
+def test_a_classical_method_fills_what_it_can_and_nothing_is_infinite(name, seed, part):
+    """A number, and a standard error if it states one, in every cell that was observed at some time."""
+    ds = classical.gappy(seed, part)
+    found = classical.METHODS[name]().interpolate(ds)
+    for variable in ds.data_vars:
+        owed = classical.estimable(name, ds[variable]).broadcast_like(found[variable])
+        for one in (str(variable), f"{variable}_std"):
+            if one in found:
+                values = found[one].transpose(*owed.dims).values
+                assert not np.isinf(values).any()
+                assert np.isfinite(values[owed.values]).all(), one
+
+
+@often
+@given(name=classical.methods, seed=seeds, infinite=st.sampled_from([np.inf, -np.inf]))
+def test_an_infinite_value_is_a_gap_to_a_classical_method(name, seed, infinite):
+    """One in ten of the values: the answer has the bits that NaN gives, or the method refuses them."""
+    ds = classical.gappy(seed)
+    where = xr.DataArray(Random(0.1).draw(np.random.default_rng(seed), ds.sst.sizes), dims=ds.sst.dims)
+    broken, gap = (ds.assign({n: ds[n].where(~where, v) for n in ds.data_vars}) for v in (infinite, np.nan))
+    try:
+        found = classical.METHODS[name]().interpolate(broken)
+    except DataError:
+        return
+    assert_bits(found, classical.METHODS[name]().interpolate(gap))
