@@ -45,7 +45,9 @@ def from_here(app: Sphinx, path: Path, parent: str, content: list[str]) -> None:
             return f"](/data.md#{card[1]})"
         for source, page in PAGES.items():
             target = re.sub(source, page, target)
-        return f"](/{target}{mark}{anchor})"
+        # Markdown that is no page is a file to fetch.
+        kind = "path:" if target.startswith("../") and target.endswith(".md") else ""
+        return f"]({kind}/{target}{mark}{anchor})"
 
     content[0] = LINK.sub(link, content[0])
 
