@@ -1,6 +1,7 @@
 """Sphinx configuration: pages in MyST, tutorials that are run at every build."""
 
 import importlib.metadata
+import logging
 import posixpath
 import re
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from sphinx.application import Sphinx
 
 project = "da4dvar"
-author = "The da4dvar developers"
+author = copyright = "The da4dvar developers"
 release = importlib.metadata.version("da4dvar")
 extensions = [
     "myst_nb",
@@ -27,6 +28,8 @@ nb_merge_streams = True
 exclude_patterns = ["_build", "jupyter_execute"]
 html_theme = "furo"
 html_title = "da4dvar"
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 
 LINK = re.compile(r"\]\((?![a-z]+:|/)([^)\s]+)\)")
 # READMEs that a page of the documentation includes, by their path from here.
@@ -53,4 +56,5 @@ def from_here(app: Sphinx, path: Path, parent: str, content: list[str]) -> None:
 
 
 def setup(app: Sphinx) -> None:
+    logging.getLogger("traitlets").setLevel(logging.WARNING)
     app.connect("include-read", from_here)
