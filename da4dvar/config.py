@@ -53,7 +53,7 @@ KINDS: dict[str, dict[str, str]] = {
     "scaling": {
         "none": "da4dvar.fields.scaling:Unscaled",
         "standard": "da4dvar.fields.scaling:Standard",
-        "anomaly": "da4dvar.fields.scaling:Anomaly",
+        "anomaly": "da4dvar.fields.anomaly:Anomaly",
     },
     "gaps": {
         "random": "da4dvar.fields.gaps:Random",

@@ -16,10 +16,11 @@ from numpy.testing import assert_allclose
 from da4dvar.buffering import training_samples
 from da4dvar.config import overlaid
 from da4dvar.errors import RecipeError
+from da4dvar.fields.anomaly import Anomaly
 from da4dvar.fields.buffered import BufferedSamples
 from da4dvar.fields.gaps import Random
 from da4dvar.fields.samples import Samples
-from da4dvar.fields.scaling import Anomaly, Standard
+from da4dvar.fields.scaling import Standard
 from da4dvar.recipe import Recipe
 from da4dvar.training_plan import Training
 

@@ -15,8 +15,8 @@ from examples import WINDOW, make_sst
 import da4dvar
 from da4dvar.baselines.linear import Linear
 from da4dvar.errors import Da4dvarWarning, DataError, RecipeError
+from da4dvar.fields.anomaly import Anomaly
 from da4dvar.fields.gaps import Random
-from da4dvar.fields.scaling import Anomaly
 from da4dvar.recipe import Recipe
 from da4dvar.training_plan import Training
 from da4dvar.variational.priors.unet import UNet

@@ -11,8 +11,9 @@ from examples import make_sst
 import da4dvar
 from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.linear import Linear
+from da4dvar.fields.anomaly import Anomaly
 from da4dvar.fields.gaps import Random
-from da4dvar.fields.scaling import Anomaly, Standard
+from da4dvar.fields.scaling import Standard
 from da4dvar.pairs import samples
 from da4dvar.training_plan import Training
 from da4dvar.variational.priors.unet import UNet

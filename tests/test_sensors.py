@@ -14,8 +14,8 @@ from examples import WINDOW, make_sst
 
 import da4dvar
 from da4dvar.errors import DataError, ModelError, RecipeError
+from da4dvar.fields.anomaly import Anomaly
 from da4dvar.fields.gaps import Random
-from da4dvar.fields.scaling import Anomaly
 from da4dvar.fields.sensors import Sensor
 from da4dvar.pairs import samples
 from da4dvar.recipe import Recipe

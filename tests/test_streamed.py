@@ -17,7 +17,7 @@ from streams import in_regions
 import da4dvar
 from da4dvar import tile_solver, window_solver
 from da4dvar.errors import Da4dvarWarning, DataError
-from da4dvar.fields.scaling import Anomaly
+from da4dvar.fields.anomaly import Anomaly
 from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.lstm import ConvLSTM
 

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError, nearest
-from da4dvar.fields.scaling import Anomaly
+from da4dvar.fields.anomaly import Anomaly
 from da4dvar.fields.signature import is_dates, steps
 
 

@@ -12,7 +12,7 @@ from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.covariance import Gaussian, fit_covariance
 from da4dvar.baselines.standard_error import solved_together, with_standard_errors
 from da4dvar.errors import DataError
-from da4dvar.fields.scaling import Anomaly
+from da4dvar.fields.anomaly import Anomaly
 from da4dvar.fields.signature import ROLES_BY_NAME, ROLES_BY_UNITS, axis_role, is_dates, steps
 
 EARTH = 6371.0  # km, the mean radius

@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError
+from da4dvar.fields.anomaly import Anomaly
 from da4dvar.fields.runs import gap_lengths
-from da4dvar.fields.scaling import Anomaly
 from da4dvar.fields.signature import axis_role, is_dates, steps
 
 YEAR = 365.2425 * 86400

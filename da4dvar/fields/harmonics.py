@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
+
+
+def harmonic_basis(angle: np.ndarray, harmonics: int) -> np.ndarray:
+    """1, cos ωt, sin ωt, cos 2ωt, … at every time, shape (time, 1 + 2 harmonics).
+
+    Parameters
+    ----------
+    angle : array, shape (time,)
+        ωt in radians.
+    harmonics : int
+
+    Returns
+    -------
+    array of float32
+    """
+    columns = [np.ones_like(angle)]
+    for k in range(1, harmonics + 1):
+        columns += [np.cos(k * angle), np.sin(k * angle)]
+    return np.stack(columns, 1).astype("float32")
 
 
 def harmonic_regression(values: np.ndarray, basis: np.ndarray, shrinkage: float) -> np.ndarray:
@@ -48,3 +69,19 @@ def solved_harmonics(normal: np.ndarray, right: np.ndarray, shrinkage: float) ->
     fitted = np.linalg.solve(normal + penalty, (right + penalty @ region)[..., None])[..., 0].T
     # The first column of the basis is one: its sum counts the observations.
     return np.where(normal[:, 0, 0] > 0, fitted, np.nan)
+
+
+def check_season(
+    name: str, coefficients: np.ndarray, harmonics: int, coords: Mapping[str, np.ndarray]
+) -> None:
+    """Refuse coefficients, or coordinates of them, that no fit can have given.
+
+    Raises
+    ------
+    ValueError
+    """
+    if coefficients.shape[:1] != (harmonics,) or np.isinf(coefficients).any():
+        raise ValueError(f"{name!r} is infinite, or not of {harmonics} harmonics")
+    for dim, values in coords.items():
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise ValueError(f"the coordinate {dim!r} of {name!r} is not finite")

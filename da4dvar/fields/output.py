@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.fields.conform import Conformed
+from da4dvar.fields.encoding import CALENDAR
 from da4dvar.fields.gap_geometry import gap_length
-from da4dvar.fields.store import CALENDAR
 from da4dvar.fields.windows import WindowGrid
 from da4dvar.layout import Layout
 

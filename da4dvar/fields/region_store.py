@@ -12,8 +12,8 @@ import xarray as xr
 import zarr
 
 from da4dvar.errors import DataError
+from da4dvar.fields.encoding import encoding_for
 from da4dvar.fields.journal import flush
-from da4dvar.fields.store import encoding_for
 
 
 def create(template: xr.Dataset, store: Path, chunks: Mapping[str, int]) -> None:

@@ -11,7 +11,9 @@ import pytest
 import xarray as xr
 
 from da4dvar.errors import DataError
-from da4dvar.fields.scaling import Anomaly, Scaling, Standard, Unscaled, harmonic_regression
+from da4dvar.fields.anomaly import Anomaly
+from da4dvar.fields.harmonics import harmonic_regression
+from da4dvar.fields.scaling import Scaling, Standard, Unscaled
 
 SCALINGS: list[Callable[[], Scaling]] = [Unscaled, Standard, Anomaly]
 SIZES = {"time": 800, "lat": 3, "lon": 3}

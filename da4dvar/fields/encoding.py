@@ -1,0 +1,99 @@
+"""How labelled data are written: what of their encoding, attributes and chunks a file can have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+PACKING = ("dtype", "scale_factor", "add_offset", "_FillValue")
+CALENDAR = ("units", "calendar")
+COMPRESSION = ("zlib", "complevel", "shuffle")
+# Of the last place that packing keeps: what rounds to a whole number within it is exact.
+HALF = 0.49  # of the last place that packing keeps
+
+
+def plain_attributes(attrs: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Attributes as NetCDF can hold them: a table, a truth value or nothing, as Zarr has them, become text.
+
+    Examples
+    --------
+    >>> plain_attributes({"units": "K", "range": [0.0, 1.0], "made": {"by": "hand"}, "checked": True})
+    {'units': 'K', 'range': [0.0, 1.0], 'made': '{"by": "hand"}', 'checked': 'true'}
+    """
+
+    def held(value: Any) -> bool:
+        whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+        return whole or isinstance(value, str | bytes | float | np.integer | np.floating)
+
+    out = {}
+    for key, value in attrs.items():
+        array = isinstance(value, np.ndarray) and value.dtype.kind in "iufSU"
+        alike = isinstance(value, list | tuple) and len({isinstance(v, str) for v in value}) == 1
+        listed = alike and all(map(held, value))
+        out[key] = value if array or listed or held(value) else json.dumps(value, default=str)
+    return out
+
+
+def evenly_chunked(array: xr.DataArray) -> xr.DataArray:
+    """The array in chunks of one size, as Zarr has them."""
+    return (
+        array
+        if array.chunks is None
+        else array.chunk({d: max(c) for d, c in array.variable.chunksizes.items()})
+    )
+
+
+def encoding_for(array: xr.DataArray, suffix: str) -> dict[str, Any]:
+    """The part of a variable's encoding that the new file can have."""
+    kept = (*PACKING, *(COMPRESSION if suffix == ".nc" else ()))
+    if array.dtype.kind == "M" or array.dtype == object:
+        kept += CALENDAR
+    encoding = {k: v for k, v in array.encoding.items() if k in kept}
+    if "_FillValue" not in encoding and np.ndim(missing := array.encoding.get("missing_value", ())) == 0:
+        encoding["_FillValue"] = missing
+    index = array.dims == (array.name,) and array.dtype.kind in "fMO"
+    if index or (array.name in array.coords and array.dtype.kind == "f" and _complete(array)):
+        # A coordinate has no gaps, and CF allows it no fill value; xarray gives it one if nothing is said.
+        encoding.setdefault("_FillValue", None)
+    if "dtype" in encoding and array.dtype.kind == "f" and not _fits(array, encoding):
+        encoding = {k: v for k, v in encoding.items() if k not in PACKING}
+    if suffix == ".nc" and array.dtype.kind in "OSU":
+        encoding = {k: v for k, v in encoding.items() if k not in COMPRESSION}
+    return encoding
+
+
+def _complete(array: xr.DataArray) -> bool:
+    """Whether nothing is missing; an unread lazy array is not taken to be complete."""
+    return array.chunks is None and bool(array.notnull().all())
+
+
+def _fits(array: xr.DataArray, encoding: Mapping[str, Any]) -> bool:
+    """Whether packed integers can hold the values; an unread lazy array is not taken to."""
+    packed = np.dtype(encoding["dtype"])
+    if packed.kind not in "iu":
+        return True
+    if array.chunks is not None:
+        return False
+    finite = np.isfinite(array.values)
+    if not finite.any():
+        return "_FillValue" in encoding
+    if not finite.all() and "_FillValue" not in encoding:
+        return False
+    scale, offset = encoding.get("scale_factor", 1.0), encoding.get("add_offset", 0.0)
+    if not (np.isfinite([scale, offset]).all() and scale):
+        return False
+    codes = (array.values[finite].astype("float64") - offset) / scale
+    info = np.iinfo(packed)
+    fill = encoding.get("_FillValue", info.min)
+    if not info.min <= fill <= info.max:
+        return False
+    # The library rounds in single precision: what is nearly half-way may go either way.
+    return bool(
+        codes.min() > info.min - HALF
+        and codes.max() < info.max + HALF
+        and not ("_FillValue" in encoding and (np.abs(codes - float(fill)) <= 1 - HALF).any())
+    )
