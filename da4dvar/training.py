@@ -150,6 +150,8 @@ def train(
     ------
     RecipeError
         If the solver, the prior or the number of devices do not go with the training.
+    DataError
+        If the checkpoint to go on from cannot be read.
 
     Examples
     --------

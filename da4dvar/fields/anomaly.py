@@ -42,6 +42,11 @@ class Anomaly:
     shrinkage : float
         Weight of the region's harmonics, in observations.
 
+    Raises
+    ------
+    ValueError
+        If a number of harmonics or a shrinkage is out of range.
+
     Examples
     --------
     >>> time = xr.date_range("2001-01-01", periods=730)
