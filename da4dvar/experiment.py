@@ -16,7 +16,7 @@ from da4dvar.baselines.linear import Linear
 from da4dvar.baselines.nearest_stations import NearestStations
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
 from da4dvar.baselines.sparse_coding import SparseCoding
-from da4dvar.config import Table, arguments_of, build, call, class_of
+from da4dvar.config import arguments_of, build, call, class_of
 from da4dvar.errors import DataError, nearest
 from da4dvar.fields.conform import pick
 from da4dvar.fields.gaps import GapPattern
@@ -114,7 +114,7 @@ def pattern_of(
         pattern: GapPattern = call(class_of("gaps", kind), arguments, f"gaps of kind {kind!r}")
         return pattern
     sizes = {d: whole(n, f"--block {d}") for d, n in block.items()}
-    table: Table = {"kind": kind, "fraction": fraction}
+    table: dict[str, Any] = {"kind": kind, "fraction": fraction}
     if kind == "squares":
         table = {"kind": kind, "number": number, "size": sizes}
     if kind == "tracks":

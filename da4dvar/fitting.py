@@ -321,8 +321,7 @@ def scored(
 
 def steps_in(recipe: Recipe, seconds: float, tries: int = 3) -> int:
     """Updates that fit into a time, by the time that a few take."""
-    from da4dvar.loss import reconstruction_loss
-    from da4dvar.training import Training
+    from da4dvar.training import Training, reconstruction_loss
 
     table = {k: v for k, v in recipe.tables["train"].items() if k not in ("steps", "validate_every")}
     plan = config.call(Training, table, "train")

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
 import torch
-from dask.utils import parse_bytes
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.loggers import CSVLogger
@@ -23,120 +21,95 @@ from da4dvar.distributed import check_shares, kind_of_device, run_on
 from da4dvar.errors import RecipeError
 from da4dvar.fields.buffered import BufferedSamples
 from da4dvar.fields.samples import Samples
-from da4dvar.loss import reconstruction_loss
 from da4dvar.prior_training import learn_prior
 from da4dvar.quiet import quiet_lightning
+from da4dvar.training_plan import Training as Training
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.solvers.base import Solver
 from da4dvar.variational.solvers.chain import Chain
 
 
-@dataclass(frozen=True)
-class Training:
-    """How a model is trained.
+def mean_over(values: Tensor, where: Tensor) -> Tensor:
+    """Mean of `values` over the cells of `where`, each sample by itself.
 
     Parameters
     ----------
-    steps : int
-        Updates of the parameters; with none nothing but the prior's own steps is learned.
-    batch : int
-        Samples to an update.
-    rate : float
-        The highest learning rate; it rises over `warmup` steps and falls as a cosine.
-    warmup : int
-        Updates over which the rate rises.
-    weight_decay : float
-        Of AdamW (Loshchilov and Hutter, 2019).
-    clip : float
-        Largest norm of the gradient of the loss.
-    nu : (float, float, float)
-        ν₁, ν₂ and ν₃ of eq. (9).
-    prior_steps : int
-        Updates of the prior alone on complete windows of the truth before the joint training; principal
-        components are fitted without any. See :func:`da4dvar.prior_training.learn_prior`.
-    prior_rate : float, optional
-        The highest learning rate of the prior's own parameters in the joint training, 0 to keep them;
-        the same as `rate` if not given.
-    observation_rate : float, optional
-        The same for the observation operator: a kernel and a bias that start as the identity have further to
-        go than the weights of a network.
-    observation_fit : float
-        Weight of ‖H(x) − y‖² at the truth, added to eq. (9): the error of the reconstruction alone leaves the
-        amplitude of a learned H free.
-    iterations : sequence of int
-        Iterations of the solver, one entry for each equal part of the training; the solver's own
-        number throughout if not given. The paper: "gradually increase the number of iterations".
-    validate_every : int
-        Updates between two scores on the validation samples; the best is kept.
-    validation_samples : int
-        Samples of a validation, the same every time.
-    draws : int
-        How often the gaps are drawn for the whole data set, where a model has a first guess.
-    seed : int
-        Of samples, gaps and noise.
-    devices : {"auto", "cpu", "cuda"}
-        Where to train.
-    precision : str
-        As Lightning names it: "32-true", "bf16-mixed".
-    checkpoint_iterations : bool
-        Keep the states between the solver's iterations but not what is within one, which is run again for
-        its gradients: the same gradients, the memory of one iteration, and about 1.4 times the time.
-    buffer : str or int, optional
-        Memory for training data, as "2GiB": lazy data that are larger are read in blocks of consecutive
-        times, from which samples are drawn, a buffer of blocks after the other. Everything is read if not
-        given.
+    values : Tensor, shape (batch, ...)
+        NaN or anything else outside `where`.
+    where : Tensor of bool, same shape
 
-    Raises
-    ------
-    RecipeError
-        If a number makes no sense.
+    Returns
+    -------
+    Tensor, shape (batch,)
+        0 for a sample without such a cell.
 
     Examples
     --------
-    >>> Training(steps=2000, iterations=[5, 10, 15], buffer="2GiB").buffer_bytes
-    2147483648
+    >>> values = torch.tensor([[1.0, 3.0, torch.nan], [torch.nan, torch.nan, torch.nan]])
+    >>> mean_over(values, values.isfinite())
+    tensor([2., 0.])
     """
+    count = where.flatten(1).sum(1).clamp(min=1)
+    return torch.where(where, values, 0.0).flatten(1).sum(1) / count
 
-    steps: int = 1000
-    batch: int = 16
-    rate: float = 1e-3
-    warmup: int = 20
-    weight_decay: float = 0.0
-    clip: float = 1.0
-    nu: Sequence[float] = (1.0, 0.05, 0.05)
-    prior_steps: int = 0
-    prior_rate: float | None = None
-    observation_rate: float | None = None
-    observation_fit: float = 0.0
-    iterations: Sequence[int] = ()
-    validate_every: int = 100
-    validation_samples: int = 64
-    draws: int = 8
-    seed: int = 0
-    devices: str = "auto"
-    precision: Any = "32-true"
-    checkpoint_iterations: bool = False
-    buffer: str | int | None = None
 
-    def __post_init__(self) -> None:
-        for name in ("batch", "rate", "clip", "validate_every", "validation_samples", "draws"):
-            if not getattr(self, name) > 0:
-                raise RecipeError(f"train: {name} is {getattr(self, name)}, expected above 0")
-        for name in ("steps", "prior_steps", "prior_rate", "observation_rate", "observation_fit"):
-            if not (getattr(self, name) or 0) >= 0:
-                raise RecipeError(f"train: {name} is {getattr(self, name)}, expected 0 or more")
-        if len(self.nu) != 3:
-            raise RecipeError(f"train: nu has {len(self.nu)} numbers, expected 3")
-        if self.buffer is not None and not self.buffer_bytes > 0:
-            raise RecipeError(f"train: buffer is {self.buffer!r}, expected above 0")
+def reconstruction_loss(
+    model: VariationalModel,
+    sample: Mapping[str, Tensor],
+    nu: Sequence[float],
+    observation_fit: float = 0.0,
+    recompute: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """ν₁ ‖x − x̂‖² + ν₂ ‖x − Φ(x)‖² + ν₃ ‖x̂ − Φ(x̂)‖², as means over cells. Paper, eq. (9).
 
-    @property
-    def buffer_bytes(self) -> int:
-        """The buffer in bytes, 0 if there is none."""
-        try:
-            return parse_bytes(self.buffer or 0)
-        except ValueError as error:
-            raise RecipeError(f"train: buffer is {self.buffer!r}, expected a size such as '2GiB'") from error
+    The truth x counts where it is sought. The second term needs a truth that is known nearly
+    everywhere; a sample of which less than nine tenths are known does without. So does ‖H(x) − y‖² on Ω,
+    which `observation_fit` adds.
+
+    Parameters
+    ----------
+    model : VariationalModel
+    sample : mapping of str to Tensor, shape ``(batch, channel, *space)``
+        ``y``, ``mask`` (Ω), ``x0``, ``target`` (x) and ``sought`` (where x counts); ``covariates``, if the
+        model takes some.
+    nu : (float, float, float)
+        ν₁, ν₂ and ν₃.
+    observation_fit : float
+        Weight of the observation operator's own misfit at the truth.
+    recompute : bool
+        Run the solver's iterations again for their gradients, in place of keeping their graph.
+
+    Returns
+    -------
+    loss : Tensor, scalar
+        Mean over the samples, in squared normalised units.
+    error : Tensor, shape (batch,)
+        Mean square error of each sample.
+
+    Examples
+    --------
+    >>> from da4dvar.variational.cost import VariationalCost
+    >>> from da4dvar.variational.solvers.fixed_point import FixedPoint
+    >>> x = torch.ones(1, 1, 4)
+    >>> seen = torch.tensor([[[True, False, True, False]]])
+    >>> sample = {"y": x, "mask": seen, "x0": x, "target": x, "sought": seen | True}
+    >>> model = VariationalModel(VariationalCost(torch.zeros_like), FixedPoint())
+    >>> reconstruction_loss(model, sample, (1.0, 0.0, 0.0))  # half of the cells are given back, half are 0
+    (tensor(0.5000), tensor([0.5000]))
+    """
+    covariates = sample.get("covariates")
+    solution = model(sample["y"], sample["mask"], sample["x0"], covariates=covariates, recompute=recompute)
+    sought, target = sample["sought"], sample["target"]
+    error = mean_over((solution.x - target).square(), sought)
+    everywhere = torch.ones_like(sought)
+    complete = (sought.flatten(1).float().mean(1) >= 0.9).to(error.dtype)
+    of_truth = complete * mean_over((target - model.cost.projected(target, covariates)).square(), sought)
+    of_estimate = mean_over((solution.x - model.cost.projected(solution.x, covariates)).square(), everywhere)
+    loss = nu[0] * error + nu[1] * of_truth + nu[2] * of_estimate
+    if observation_fit:
+        misfit = model.cost.observation(target) - sample["y"]
+        loss = loss + observation_fit * complete * mean_over(misfit.square(), sample["mask"])
+    return loss.mean(), error.detach()
 
 
 class EndToEnd(lightning.LightningModule):

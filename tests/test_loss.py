@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from da4dvar.loss import mean_over, reconstruction_loss
 from da4dvar.testing import Neighbour, normal
+from da4dvar.training import mean_over, reconstruction_loss
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.solvers.gradient_descent import GradientDescent

@@ -225,21 +225,7 @@ class Anomaly:
         return self
 
     def fit_climatology(self, ds: xr.Dataset, name: str, dims: Sequence[str]) -> np.ndarray:
-        """Fit the coefficients of one variable.
-
-        Parameters
-        ----------
-        ds : Dataset
-        name : str
-            The variable.
-        dims : sequence of str
-            Of a state; others count as further samples.
-
-        Returns
-        -------
-        array, shape (row, cell)
-            What they leave of it, in its units.
-        """
+        """Fit the coefficients of one variable; what they leave of it is returned."""
         values, rows, cells = self._rows(ds, name, dims)
         fitted = harmonic_regression(values, rows, self.shrinkage)
         self._keep(ds, name, cells, fitted)
@@ -294,19 +280,7 @@ class Anomaly:
         return ds.assign({n: ds[n] * self.std[n] + self.climatology(ds, n) for n in self.std})
 
     def climatology(self, ds: xr.Dataset, name: str) -> xr.DataArray:
-        """The climatology of a variable at the times and cells of `ds`, lazy where that is lazy.
-
-        Parameters
-        ----------
-        ds : Dataset
-        name : str
-            The variable.
-
-        Returns
-        -------
-        DataArray
-            In the units of the variable.
-        """
+        """The climatology of a variable at the times and cells of `ds`, lazy where that is lazy."""
         basis = self._basis(ds)
         chunks = ds[name].chunksizes
         if self.time in chunks:

@@ -22,11 +22,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from da4dvar import config
-from da4dvar.batches import Drawn
 from da4dvar.freed_memory import keep_freed_memory
-from da4dvar.loss import mean_over, reconstruction_loss
 from da4dvar.pairs import samples
 from da4dvar.recipe import Recipe
+from da4dvar.training import Drawn, mean_over, reconstruction_loss
 from da4dvar.variational.model import VariationalModel
 
 FOLDER = Path(__file__).parents[1] / "oisst-tasman"
