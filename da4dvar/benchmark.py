@@ -202,12 +202,7 @@ class Benchmark:
         return Row(name, path, tables, self.variant)
 
     def data(self) -> tuple[xr.Dataset, xr.Dataset]:
-        """What is seen and what is true, under the names of the truth.
-
-        Returns
-        -------
-        seen, truth : Dataset
-        """
+        """What is seen and what is true, under the names of the truth."""
         if "simulate" in self.test:
             ds = simulated(self.test["simulate"], f"{FILE}: test.simulate")
         else:

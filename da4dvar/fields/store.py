@@ -90,26 +90,10 @@ def open_in_parts(files: Sequence[str]) -> xr.Dataset:
 def load_dataset(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
     """The same as :func:`open_dataset`, read into memory.
 
-    Parameters
-    ----------
-    paths : path, glob or sequence of paths
-        NetCDF files or Zarr stores; several are joined along their coordinates.
-
-    Returns
-    -------
-    Dataset
-
     Raises
     ------
     DataError
         Also if the file is cut short, which only reading shows.
-
-    Examples
-    --------
-    >>> load_dataset("nowhere.nc")
-    Traceback (most recent call last):
-    ...
-    da4dvar.errors.DataError: nowhere.nc: no such file; give the path of a NetCDF file or a Zarr store
     """
     ds = open_dataset(paths)
     try:
