@@ -188,16 +188,16 @@ def test_every_name_says_what_it_is(file: Path) -> None:
 def opening_lines(file: Path) -> Iterator[tuple[str, str]]:
     """The first paragraph of every public docstring of a file; a method may inherit that of its base."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    todo: list[tuple[str, Any, bool]] = [(file.stem, tree, False)]
-    while todo:
-        name, node, inherits = todo.pop()
+    left: list[tuple[str, Any, bool]] = [(file.stem, tree, False)]
+    while left:
+        name, node, inherits = left.pop()
         doc = ast.get_docstring(node)
         if doc or not inherits:
             yield name, (doc or "").split("\n\n")[0]
         for part in [] if isinstance(node, ast.FunctionDef) else node.body:
             if isinstance(part, ast.FunctionDef | ast.ClassDef) and not part.name.startswith("_"):
                 overrides = isinstance(node, ast.ClassDef) and bool(node.bases) and part.name == "forward"
-                todo.append((f"{name}.{part.name}", part, overrides))
+                left.append((f"{name}.{part.name}", part, overrides))
 
 
 def lacking(number: int, other: str) -> int:
