@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import xarray as xr
 from guarantees.labelled import assert_coordinates, data_sets
-from guarantees.small import model, often
-from hypothesis import given
+from guarantees.small import model
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams import opened
 
@@ -22,6 +22,7 @@ pytestmark = [
     pytest.mark.guarantee,
     pytest.mark.filterwarnings("ignore::da4dvar.errors.Da4dvarWarning"),
     pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning"),
+    pytest.mark.filterwarnings("ignore:Unable to decode time axis"),
 ]
 
 
@@ -50,7 +51,7 @@ def undecoded(path: Path) -> xr.Dataset:
         return ds.load()
 
 
-@often
+@settings(deadline=None, max_examples=50)
 @given(
     ds=data_sets(),
     suffixes=st.tuples(*[st.sampled_from([".nc", ".zarr"])] * 2),

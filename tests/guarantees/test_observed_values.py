@@ -24,6 +24,12 @@ pytestmark = [
 floats = st.sampled_from(["float16", "float32", "float64", ">f4", ">f8"])
 
 
+def to_the_last_digit(ds: xr.Dataset, dtype: str) -> xr.Dataset:
+    """The same values but for noise that only the type itself can hold."""
+    noise = np.random.default_rng(0).standard_normal(ds.sst.shape)
+    return (ds.astype("float64") * (1 + 1e-9 * xr.DataArray(noise, dims=ds.sst.dims))).astype(dtype)
+
+
 def bits(array: xr.DataArray, at: np.ndarray) -> bytes:
     """The values at some places, as they are in memory."""
     return array.values[at].tobytes()
@@ -41,7 +47,7 @@ def bits(array: xr.DataArray, at: np.ndarray) -> bytes:
 )
 def test_observed_values_are_kept_to_the_bit(kind, seed, part, dtype, order, turned, lazy):
     """Of any type and order, in chunks or not; zeros keep their sign."""
-    ds = data(kind, seed=seed, part=part).astype(dtype)
+    ds = to_the_last_digit(data(kind, seed=seed, part=part), dtype)
     ds.sst[0] = ds.sst[0] * -0.0
     ds = ds.transpose(*(ds.sst.dims[k] for k in order if k < ds.sst.ndim))
     ds = ds.isel(time=slice(None, None, -1)) if turned else ds
@@ -71,7 +77,7 @@ def test_whole_numbers_are_kept_too(kind, seed, dtype):
 @given(kind=kinds, seed=seeds, dtype=floats, lazy=st.booleans())
 def test_a_complete_field_comes_back_as_it_was(kind, seed, dtype, lazy):
     """Nothing is changed, and every flag says observed."""
-    ds = data(kind, seed=seed, part=1.0).fillna(15.0).astype(dtype)
+    ds = to_the_last_digit(data(kind, seed=seed, part=1.0).fillna(15.0), dtype)
     filled = model(kind).interpolate(ds.chunk(time=5) if lazy else ds, keep_observed=True)
     for name in names(kind):
         assert filled[name].values.tobytes() == ds[name].values.tobytes()
@@ -151,7 +157,8 @@ def test_a_file_holds_the_observed_values_as_they_were(kind, seed, part, packing
 def test_classical_methods_that_keep_observed_values_keep_every_bit(name, seed, part, lazy):
     """Linear interpolation, EOF iteration and nearest stations; a complete field comes back as it was."""
     method = classical.METHODS[name]()
-    for ds in (classical.gappy(seed, part), classical.complete()):
+    # About zero: there a mean that is taken off and put back leaves its rounding.
+    for ds in (classical.gappy(seed, part) - 15, classical.complete() - 15):
         found = method.interpolate(ds.chunk(time=7) if lazy else ds)
         for variable in ds.data_vars:
             seen = ds[variable].notnull().values
