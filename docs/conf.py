@@ -18,6 +18,7 @@ extensions = [
     "sphinx.ext.viewcode",
 ]
 napoleon_google_docstring = False
+napoleon_use_ivar = True
 autodoc_typehints = "none"
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 4
