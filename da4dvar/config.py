@@ -222,7 +222,7 @@ def check_types(cls: Callable[..., Any], arguments: Mapping[str, Any], where: st
         value, (kinds, wanted) = arguments[name], PLAIN[said]
         if not isinstance(value, kinds) or (isinstance(value, bool) and said != "bool"):
             raise RecipeError(f"{where}: {name} is {value!r}, expected {wanted}")
-        if name in LEAST and value < LEAST[name]:
+        if name in LEAST and isinstance(value, int) and value < LEAST[name]:
             raise RecipeError(f"{where}: {name} is {value}, expected {LEAST[name]} or more")
 
 
