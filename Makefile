@@ -6,7 +6,7 @@ BIN := .venv/bin
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo test slow guarantees hostile lint docs wheel cf oldest newest clean
+.PHONY: help dev demo test slow guarantees hostile lint docs wheel cf audit oldest newest clean
 
 help: ## list what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -41,8 +41,14 @@ docs: .venv/installed-docs ## build the documentation; warnings are errors
 wheel: .venv/installed-test ## build the wheel, and use it in an environment of its own
 	$(BIN)/python -m pytest -q -m slow tests/test_wheel.py
 
-cf: .venv/installed-test .venv/installed-cf ## what is written, before the CF checker
-	$(BIN)/python .ci/cf.py
+cf: .venv/installed ## what is written, before the CF checker
+	$(PYTHON) -m venv .venv-cf
+	.venv-cf/bin/python -m pip install -q compliance-checker
+	$(BIN)/python .ci/cf.py --checker .venv-cf/bin/compliance-checker
+
+audit: .venv/installed ## known vulnerabilities of what is installed; needs the network
+	$(BIN)/python -m pip install -q pip-audit
+	$(BIN)/pip-audit --skip-editable
 
 oldest: ## the tests with the oldest versions that pyproject.toml allows; torch as in constraints.txt
 	$(PYTHON) -m venv .venv-oldest
@@ -56,7 +62,7 @@ newest: ## the tests with the newest versions there are; torch as in constraints
 	OMP_NUM_THREADS=1 .venv-newest/bin/python -m pytest -q -n 2 --dist worksteal
 
 clean: ## remove the environments and what was made
-	rm -rf .venv .venv-oldest .venv-newest demo docs/_build
+	rm -rf .venv .venv-cf .venv-oldest .venv-newest demo docs/_build
 
 # constraints.txt pins torch to a build for the CPU; nothing else is pinned.
 .venv/installed: pyproject.toml constraints.txt

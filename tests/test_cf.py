@@ -73,7 +73,10 @@ def test_a_standard_error_says_whose_and_what_it_is(gappy: xr.Dataset) -> None:
 
 @pytest.mark.slow
 def test_the_checker_finds_nothing_that_the_input_has_not() -> None:
-    """The script of `make cf`, where the checker is installed."""
-    pytest.importorskip("compliance_checker")
-    done = subprocess.run([sys.executable, ROOT / ".ci/cf.py"], capture_output=True, text=True, check=False)
+    """The script of `make cf`, where the environment that it makes is there."""
+    checker = ROOT / ".venv-cf/bin/compliance-checker"
+    if not checker.exists():
+        pytest.skip("make cf installs the checker")
+    command = [sys.executable, ROOT / ".ci/cf.py", "--checker", checker]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -16,8 +16,8 @@ from examples import make_sst
 from da4dvar.cli import main
 
 COMMANDS = {
-    "intrepolate gappy.nc out.nc": "'intrepolate'. Did you mean 'interpolate'?; see da4dvar --help",
-    "interpolate": "'files'; see da4dvar interpolate --help",
+    "intrepolate gappy.nc out.nc": "Did you mean 'interpolate'?; see da4dvar --help",
+    "interpolate": "Missing argument",
     "interpolate gappy.nc out.nc --modle x": "--model",
     "interpolate gappy.nc out.nc --model x --minutes 5": "--minutes is for --fit; leave it out",
     "interpolate gappy.nc out.nc --model x --save m.safetensors": "--save is for --fit; leave it out",
@@ -26,7 +26,7 @@ COMMANDS = {
     "interpolate gappy.nc out.nc --fit --save no/m.safetensors": "there is no folder no; create it first",
     "interpolate gappy.nc out.nc --fit --set train.steps": "expected section.key=value",
     "interpolate gappy.nc out.nc --model x --seed -1": "--seed",
-    "train recipe.toml": "--output",
+    "train recipe.toml": "Missing option",
     "train recipe.toml -o no/m.safetensors": "there is no folder no; create it first",
     "train recipe.toml -o gappy.nc": "say --overwrite to replace it",
     "train recipe.toml -o m.safetensors --set solver.iterations=three": "is 'three', expected a whole number",
