@@ -12,8 +12,8 @@ import xarray as xr
 from scipy.special import ndtri
 
 from da4dvar.errors import Da4dvarWarning, DataError, nearest
-from da4dvar.fields.conform import pick
-from da4dvar.fields.store import open_dataset
+from da4dvar.fields.conform import check_finite, pick
+from da4dvar.fields.store import loaded, open_dataset
 from da4dvar.fields.units import converted
 
 BOUND = re.compile(r"(?P<name>.+)_(?P<end>lower|upper)_(?P<percent>\d+(\.\d+)?)")
@@ -157,13 +157,11 @@ def read(array: xr.DataArray, path: str) -> xr.DataArray:
     Raises
     ------
     DataError
-        If the file is cut short, which only reading shows.
+        If the file is cut short, which only reading shows, or holds infinite values.
     """
-    try:
-        return array.load()
-    except Exception as error:  # the libraries beneath raise whatever a broken file provokes
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{path}: broken or cut short ({line[:200]})") from error
+    whole = loaded(array, path)
+    check_finite(whole, str(array.name))
+    return whole
 
 
 def comparison(name: str, parts: Mapping[str, xr.DataArray]) -> Comparison:

@@ -19,7 +19,7 @@ from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
 from da4dvar.baselines.sparse_coding import SparseCoding
 from da4dvar.config import Table, arguments_of, build, call, class_of
 from da4dvar.errors import Da4dvarWarning, DataError, nearest
-from da4dvar.fields.conform import pick
+from da4dvar.fields.conform import check_finite, pick
 from da4dvar.fields.gaps import GapPattern
 from da4dvar.fields.signature import axis_role, steps, uneven
 from da4dvar.fields.store import load_dataset
@@ -170,6 +170,9 @@ def fill_classically(
     time = dims_by_role(ds[names[0]], dim).get("time", "time")
     timeless = "time" not in arguments_of(METHODS[method])
     for name in names:
+        if not ds[name].size:
+            raise DataError(f"variable {name!r} has no entries; there is nothing to fill")
+        check_finite(ds[name], name)
         if not timeless and time not in ds[name].dims:
             raise DataError(
                 f"variable {name!r} has no dimension {time!r} (it has "

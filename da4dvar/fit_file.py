@@ -15,7 +15,7 @@ from da4dvar.evaluation import as_columns
 from da4dvar.experiment import dims_by_role, numeric
 from da4dvar.fields.calibration import check_levels
 from da4dvar.fields.character import character_of
-from da4dvar.fields.conform import observed_by, pick
+from da4dvar.fields.conform import check_finite, observed_by, pick
 from da4dvar.fields.store import write_whole
 from da4dvar.fitting import LEARNED, Fitted, Scores, candidates, fit_to
 from da4dvar.uncertainty import wanted
@@ -129,6 +129,8 @@ def fill_by_fit(
     if not any(bool(array.isnull().any()) for array in arrays.values()):
         say(f"{', '.join(sources)}: no gap; copied as it is")
         return Filled(ds, "none", None)
+    for name, array in arrays.items():
+        check_finite(array, name)
     first = next(iter(arrays.values()))
     unlike = [name for name, array in arrays.items() if set(array.dims) != set(first.dims)]
     if unlike:

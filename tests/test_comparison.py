@@ -9,7 +9,7 @@ from scipy.stats import norm
 from scores.probability import crps_for_ensemble
 
 from da4dvar.comparison import Comparison, companions, compare_files, comparison
-from da4dvar.errors import DataError
+from da4dvar.errors import Da4dvarWarning, DataError
 from da4dvar.evaluation import evaluate_files, scores_of, table_of
 
 
@@ -112,3 +112,14 @@ def test_a_file_cut_short_is_named(files):
     (files / "cut.nc").write_bytes(content[: len(content) // 2])
     with pytest.raises(DataError, match=r"cut\.nc"):
         list(compare_files(str(files / "cut.nc"), str(files / "truth.nc")))
+
+
+def test_a_truth_in_another_unit_is_converted(tmp_path):
+    """To that of the estimate, with a note; what cannot be compared is scored as it is, with another."""
+    field = xr.DataArray([1.0, 2.0, 4.0], dims="t", attrs={"units": "degC"})
+    xr.Dataset({"sst": field}).to_netcdf(tmp_path / "estimate.nc")
+    for units, shift, note in (("K", 273.15, "converted from K to degC"), ("kg", 0.0, "not told apart")):
+        xr.Dataset({"sst": (field + shift).assign_attrs(units=units)}).to_netcdf(tmp_path / "truth.nc")
+        with pytest.warns(Da4dvarWarning, match=note):
+            (found,) = compare_files(str(tmp_path / "estimate.nc"), str(tmp_path / "truth.nc"))
+        np.testing.assert_allclose(found.truth, field, atol=1e-9)

@@ -109,3 +109,32 @@ def test_every_kind_is_known_by_the_name_of_its_class(section: str, kind: str) -
     """What a table can name, a model file can write down again."""
     cls = config.class_of(section, kind)
     assert config.KINDS[section][kind] == f"{cls.__module__}:{cls.__qualname__}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" + ".a" * 100_000 + " = 1",
+        "a = " + "[" * 100_000,
+        "a = " + "1" * 10_000,
+        "title = '" + "x" * 2**20 + "'",
+    ],
+    ids=lambda text: text[:8],
+)
+def test_a_recipe_without_end_is_refused(tmp_path, text):
+    """Depth, digits and length that the library would take minutes or a traceback for."""
+    (tmp_path / "r.toml").write_text(text)
+    with pytest.raises(RecipeError, match="not a TOML recipe"):
+        config.read_recipe(tmp_path / "r.toml")
+
+
+def test_what_is_no_table_or_list_is_refused():
+    """A number for a table of arguments, and for a list of tables."""
+    for section, table in (
+        ("observation", {"kind": "sensors", "operators": 5}),
+        ("baseline", {"kind": "combination", "methods": "linear"}),
+    ):
+        with pytest.raises(RecipeError, match="expected a list of tables"):
+            config.build(section, table)
+    with pytest.raises(RecipeError, match="layout: got 5, expected a table"):
+        config.call(dict, 5, "layout")

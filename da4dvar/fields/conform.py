@@ -175,16 +175,24 @@ def check_values(y: xr.DataArray, conformed: Conformed) -> None:
     if y.chunks is not None:
         return
     for name, source in conformed.sources.items():
-        values = conformed.data[name].values
-        if np.isinf(values).any():
-            raise DataError(
-                f"variable {source.name!r} has {int(np.isinf(values).sum())} infinite values; "
-                "replace them by NaN where nothing was observed"
-            )
+        check_finite(conformed.data[name], str(source.name))
     if not np.isfinite(y.values).any():
         raise DataError(
             f"variable {', '.join(str(s.name) for s in conformed.sources.values())!r} holds no "
             "observation at all; check the variable, its fill value and the mask"
+        )
+
+
+def check_finite(array: xr.DataArray, name: str) -> None:
+    """Refuse infinite values: a gap is NaN, and nothing else is infinite.
+
+    Raises
+    ------
+    DataError
+    """
+    if array.dtype.kind == "f" and (count := int(np.isinf(array.values).sum())):
+        raise DataError(
+            f"variable {name!r} has {count} infinite values; replace them by NaN where nothing was observed"
         )
 
 

@@ -216,14 +216,15 @@ def check_apart(path: Path, inputs: Sequence[str | Path]) -> None:
     DataError
     """
     output = os.path.realpath(path)
-    for one in filter(os.path.exists, inputs):
+    for one in inputs:
         source = os.path.realpath(one)
-        if source == output or (os.path.exists(path) and os.path.samefile(one, path)):
+        both = os.path.exists(one) and os.path.exists(path)
+        if source == output or (both and os.path.samefile(one, path)):
             raise DataError(f"{path}: output and input are the same; give the output another name")
-        if output.startswith(source + os.sep) or source.startswith(output + os.sep):
-            raise DataError(
-                f"{path}: one of output and input {one} lies within the other; give it another place"
-            )
+        if os.path.exists(one) and f"{output}{os.sep}".startswith(f"{source}{os.sep}"):
+            raise DataError(f"{path}: lies within the input {one}; give the output another place")
+        if f"{source}{os.sep}".startswith(f"{output}{os.sep}"):
+            raise DataError(f"{path}: holds the input {one}; give the output another place")
 
 
 def check_replaceable(path: Path) -> None:

@@ -75,3 +75,12 @@ def test_the_input_is_not_changed_and_lazy_stays_lazy() -> None:
     assert isinstance(result.data, dask.array.Array)
     assert array.attrs["units"] == "K"
     np.testing.assert_array_equal(array.values, [1, 2])
+
+
+@pytest.mark.parametrize(
+    "got", ["9**9**9**9", "km99999999", "(9**9)**(9**9)", "2**(10*10*10*10*10)", "m**1000"]
+)
+def test_units_without_end_are_not_worked_out(got: str) -> None:
+    """A power of a power would be a number of more digits than there is memory."""
+    with pytest.raises(DataError, match="cannot be converted"):
+        converted(quantity(got), "K")

@@ -9,10 +9,13 @@ import os
 import resource
 import signal
 import sys
+import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 from da4dvar.cli import main
 
@@ -109,6 +112,44 @@ def done_or_refused(*arguments: object, cwd: Path) -> Said | None:
     return None
 
 
-def environment() -> dict[str, str]:
-    """Of a process of its own, with one thread."""
-    return os.environ | {"OMP_NUM_THREADS": "1"}
+def begun(*arguments: object, cwd: Path, limit: Callable[[], object] | None = None) -> int:
+    """A command in a process of its own, which has what is imported already; its number.
+
+    Parameters
+    ----------
+    *arguments
+        Of the command line.
+    cwd : Path
+    limit : callable, optional
+        Called first, in the new process.
+    """
+    child = os.fork()
+    if child:
+        return child
+    try:
+        torch.set_num_threads(1)
+        os.chdir(cwd)
+        # What it says is kept outside of the folder that it works in.
+        for number, name in ((1, "out"), (2, "err")):
+            said = os.open(f"{cwd}.{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(said, number)
+        sys.stdout, sys.stderr = (os.fdopen(n, "w", encoding="utf-8", closefd=False) for n in (1, 2))
+        sys.argv = ["da4dvar", *map(str, arguments)]
+        signal.alarm(60)
+        if limit is not None:
+            limit()
+        main()
+    except SystemExit as end:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(int(end.code or 0))
+    finally:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(70)
+
+
+def ended(child: int, cwd: Path) -> Said:
+    """What a process said once it came to its end: the number of a signal is a negative exit code."""
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return Said(code, *(Path(f"{cwd}.{name}").read_text() for name in ("out", "err")))

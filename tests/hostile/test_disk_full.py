@@ -2,40 +2,28 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
-import subprocess
-import sys
+import signal
 
 import pytest
-from hostile.door import content, environment
+from hostile.door import begun, content, ended
 from hostile.verbs import OUTPUTS, arguments, prepare
 
 pytestmark = pytest.mark.hostile
 
-# A file that grows beyond the limit fails to, as on a full disk.
-LIMITED = (
-    "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-    "limit = int(sys.argv.pop(1)); resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))\n"
-    "import da4dvar.cli; da4dvar.cli.main()"
-)
-SMALLEST = {"interpolate to zarr": 500, "gaps": 500}
+# Bytes of the largest file that each verb writes, about.
+LARGEST = {"interpolate to zarr": 1000, "gaps": 1000, "train": 20_000}
 
 
-def run(folder, limit, verb, model, *options):
-    """A verb, in a process whose files may have so many bytes."""
-    return subprocess.run(
-        [sys.executable, "-B", "-c", LIMITED, str(limit), *arguments(verb, model), *options],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+def full(limit):
+    """A file that grows beyond so many bytes fails to, as on a full disk."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
 
 @pytest.mark.parametrize("earlier", [False, True])
-@pytest.mark.parametrize("part", [0, 0.5])
+@pytest.mark.parametrize("part", [0.3, 0.6])
 @pytest.mark.parametrize("verb", OUTPUTS)
 def test_a_full_disk(tmp_path, model_path, verb, part, earlier):
     """One line and exit code 2; a file of before is as it was."""
@@ -47,12 +35,13 @@ def test_a_full_disk(tmp_path, model_path, verb, part, earlier):
     elif earlier:
         (tmp_path / output).write_text("older")
     before = content(tmp_path)
-    limit = int(part * (SMALLEST.get(verb, 4000)))
-    done = run(tmp_path, limit, verb, model_path, *(["--overwrite"] if earlier else []))
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("note: ")]
-    assert len(lines) == 1, done.stderr
+    limit, options = int(part * LARGEST.get(verb, 8000)), ["--overwrite"] if earlier else []
+    child = begun(*arguments(verb, model_path), *options, cwd=tmp_path, limit=lambda: full(limit))
+    said = ended(child, tmp_path)
+    assert said.code == 2, said
+    assert said.out == ""
+    lines = [line for line in said.err.splitlines() if not line.startswith("note: ")]
+    assert len(lines) == 1, said.err
     assert lines[0].startswith("error: ")
     shutil.rmtree(tmp_path / "out.safetensors.checkpoints", ignore_errors=True)
     assert content(tmp_path) == before
@@ -61,9 +50,29 @@ def test_a_full_disk(tmp_path, model_path, verb, part, earlier):
 def test_a_training_that_is_stopped_by_a_full_disk_goes_on(tmp_path, model_path):
     """Once there is space again."""
     prepare(tmp_path)
-    done = run(tmp_path, 4000, "train", model_path)
-    assert done.returncode == 2
-    assert "--resume" in done.stderr
-    again = run(tmp_path, 10**9, "train", model_path, "--resume")
-    assert again.returncode == 0, again.stderr
+    command = arguments("train", model_path)
+    said = ended(begun(*command, cwd=tmp_path, limit=lambda: full(4000)), tmp_path)
+    assert said.code == 2
+    assert "--resume" in said.err
+    again = ended(begun(*command, "--resume", cwd=tmp_path), tmp_path)
+    assert again.code == 0, again
     assert (tmp_path / "out.safetensors").exists()
+
+
+@pytest.mark.parametrize("name", ["recipe", "model"])
+def test_what_fit_writes_beside_its_output(tmp_path, model, monkeypatch, name):
+    """The recipe and the model are whole or not there."""
+    from da4dvar.fit_file import write_recipe
+
+    path = tmp_path / "x.toml"
+    path.write_text("older")
+
+    def fails(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_text" if name == "recipe" else "pathlib.Path.write_bytes", fails)
+    with pytest.raises(ValueError, match="could not be written"):
+        write_recipe({"title": "x"}, path) if name == "recipe" else model.save(path)
+    monkeypatch.undo()
+    assert [p.name for p in tmp_path.iterdir()] == ["x.toml"]
+    assert path.read_text() == "older"

@@ -1,0 +1,169 @@
+"""Data that are wrong for the verbs that know no model: baseline, gaps, evaluate, calibrate, inspect."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from examples import make_sst
+from hostile.door import da4dvar, done_or_refused, refused
+
+from da4dvar.experiment import hide
+from da4dvar.fields.store import load_dataset
+
+pytestmark = pytest.mark.hostile
+
+METHODS = ["linear", "climatology", "optimal_interpolation", "eof_iteration", "nearest_stations"]
+
+
+def gappy(days: int = 12) -> xr.Dataset:
+    """A small sea with gaps."""
+    return hide(make_sst(days), "random", 0.4, seed=3).drop_encoding()
+
+
+ODD = {
+    "times out of order": lambda ds: ds.isel(time=[0, 2, 1, *range(3, 12)]),
+    "times twice": lambda ds: ds.isel(time=[0, 1, 1, *range(2, 12)]),
+    "no times": lambda ds: ds.isel(time=slice(0, 0)),
+    "one time": lambda ds: ds.isel(time=[0]),
+    "all NaN": lambda ds: ds.assign(sst=ds.sst * np.nan),
+    "infinite": lambda ds: ds.assign(sst=ds.sst.where(ds.sst < 15, np.inf)),
+    "constant": lambda ds: ds.assign(sst=ds.sst * 0),
+    "huge": lambda ds: ds.assign(sst=(ds.sst * 1e37).astype("f4")),
+    "a missing time": lambda ds: ds.assign_coords(time=ds.time.where(ds.time != ds.time[3])),
+    "no coordinates": lambda ds: ds.drop_vars(["time", "lat", "lon"]),
+    "no place": lambda ds: ds.isel(lat=slice(0, 0)),
+    "text": lambda ds: ds.assign(sst=ds.sst.astype(str)),
+    "nothing": lambda ds: ds.drop_vars("sst"),
+    "no dimensions": lambda ds: xr.Dataset({"sst": 5.0}),
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+@pytest.mark.parametrize("method", METHODS)
+def test_baselines(tmp_path, method, what):
+    """Filled, or refused in one line; what was observed of a finite file stays finite."""
+    ODD[what](gappy()).to_netcdf(tmp_path / "in.nc")
+    said = done_or_refused("baseline", "in.nc", "out.nc", "--method", method, cwd=tmp_path)
+    if said is not None:
+        filled = load_dataset(tmp_path / "out.nc")
+        assert not np.isinf(filled.sst if what != "huge" else 0).any()
+    if what.startswith("times"):
+        assert said is None
+
+
+@pytest.mark.parametrize("what", ODD)
+@pytest.mark.parametrize("kind", ["random", "blocks", "tracks"])
+def test_gaps(tmp_path, kind, what):
+    """Hidden, or refused in one line."""
+    ODD[what](gappy()).to_netcdf(tmp_path / "in.nc")
+    done_or_refused("gaps", "in.nc", "out.nc", "--kind", kind, "--fraction", "0.5", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_evaluate(tmp_path, what):
+    """Scored, or refused in one line; with a page, too."""
+    ODD[what](gappy()).to_netcdf(tmp_path / "in.nc")
+    make_sst(12).to_netcdf(tmp_path / "truth.nc")
+    done_or_refused("evaluate", "in.nc", "truth.nc", cwd=tmp_path)
+    done_or_refused("evaluate", "in.nc", "truth.nc", "--report", "out.html", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_inspect(tmp_path, what):
+    """Whatever it is, it is shown."""
+    ODD[what](gappy()).to_netcdf(tmp_path / "in.nc")
+    assert done_or_refused("inspect", "in.nc", cwd=tmp_path) is not None
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_calibrate(tmp_path, model_path, what):
+    """A model with error bars, or one line."""
+    ODD[what](gappy()).to_netcdf(tmp_path / "in.nc")
+    make_sst(12).to_netcdf(tmp_path / "truth.nc")
+    options = ("-o", "c.safetensors", "--members", "2")
+    done_or_refused("calibrate", model_path, "in.nc", "truth.nc", *options, cwd=tmp_path)
+
+
+def test_scores_are_of_one_unit(tmp_path):
+    """A truth in kelvin is scored as one in degrees is, and it is said."""
+    truth = make_sst(12).drop_encoding()
+    gappy().to_netcdf(tmp_path / "in.nc")
+    truth.to_netcdf(tmp_path / "c.nc")
+    kelvin = (truth.sst.astype("f8") + 273.15).assign_attrs(units="K")
+    truth.assign(sst=kelvin).to_netcdf(tmp_path / "k.nc")
+    one, other = (da4dvar("evaluate", "in.nc", f"{n}.nc", cwd=tmp_path) for n in "ck")
+    assert one.code == other.code == 0
+    assert "converted from K to degC" in other.err
+    rmse = [float(said.out.splitlines()[1].split()[3]) for said in (one, other)]
+    np.testing.assert_allclose(*rmse, atol=1e-3)
+
+
+@pytest.mark.parametrize("units", ["bananas", "kg"])
+def test_units_that_cannot_be_compared_are_told(tmp_path, units):
+    """The scores come with a note."""
+    gappy().to_netcdf(tmp_path / "in.nc")
+    truth = make_sst(12)
+    truth.sst.attrs["units"] = units
+    truth.to_netcdf(tmp_path / "truth.nc")
+    assert "not told apart" in da4dvar("evaluate", "in.nc", "truth.nc", cwd=tmp_path).err
+
+
+def test_a_history_in_another_unit(tmp_path):
+    """It is converted, or refused; a climatology in kelvin is none of a sea in degrees."""
+    gappy().to_netcdf(tmp_path / "in.nc")
+    history = make_sst(400, start="2000-01-01").drop_encoding()
+    history.to_netcdf(tmp_path / "c.nc")
+    kelvin = (history.sst.astype("f8") + 273.15).assign_attrs(units="K")
+    history.assign(sst=kelvin).to_netcdf(tmp_path / "k.nc")
+    method = ("--method", "climatology", "--history")
+    for name in "ck":
+        assert done_or_refused("baseline", "in.nc", f"out_{name}.nc", *method, f"{name}.nc", cwd=tmp_path)
+    one, other = (load_dataset(tmp_path / f"out_{n}.nc").sst for n in "ck")
+    np.testing.assert_allclose(one, other, atol=1e-3)
+    history.sst.attrs["units"] = "kg"
+    history.to_netcdf(tmp_path / "w.nc")
+    assert "cannot be converted" in refused("baseline", "in.nc", "o.nc", *method, "w.nc", cwd=tmp_path)
+    history.rename(sst="tos").to_netcdf(tmp_path / "v.nc")
+    assert "no variable 'sst'" in refused("baseline", "in.nc", "o.nc", *method, "v.nc", cwd=tmp_path)
+
+
+def test_files_of_two_units_are_not_joined(tmp_path, model_path):
+    """The second would be taken for what the first says."""
+    ds = gappy()
+    ds.isel(time=slice(6)).to_netcdf(tmp_path / "a.nc")
+    rest = ds.isel(time=slice(6, None))
+    rest.assign(sst=(rest.sst + 273.15).assign_attrs(units="K")).to_netcdf(tmp_path / "b.nc")
+    line = refused("interpolate", "a.nc", "b.nc", "out.nc", "--model", model_path, cwd=tmp_path)
+    assert "one unit" in line
+
+
+@pytest.mark.parametrize("kind", ["text", "dates", "another dimension", "NaN"])
+def test_masks_that_are_none(tmp_path, model_path, kind):
+    """A mask holds numbers, on the cells of the variable; what is missing of it was not observed."""
+    ds = gappy()
+    masks = {
+        "text": ds.sst.astype(str),
+        "dates": ds.time,
+        "another dimension": xr.ones_like(ds.sst).expand_dims(depth=2),
+        "NaN": ds.sst * np.nan,
+    }
+    ds.assign(good=masks[kind]).to_netcdf(tmp_path / "in.nc")
+    refused("interpolate", "in.nc", "out.nc", "--model", model_path, "--mask", "good", cwd=tmp_path)
+
+
+def test_a_mask_with_gaps_is_transplanted_as_one(tmp_path):
+    """The gaps of a field are gaps, though NaN is not zero."""
+    make_sst(12).to_netcdf(tmp_path / "truth.nc")
+    gappy().to_netcdf(tmp_path / "masks.nc")
+    kind = ("--kind", "transplanted", "--masks", "masks.nc:sst")
+    assert done_or_refused("gaps", "truth.nc", "out.nc", *kind, cwd=tmp_path)
+    seen = load_dataset(tmp_path / "out.nc").sst.notnull().mean()
+    assert 0.2 < float(seen) < 0.6
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "1000000000000", "nan", "x", "1.5"])
+@pytest.mark.parametrize("option", ["--series", "--steps"])
+def test_simulations_of_no_size(tmp_path, option, number):
+    """None, or more than any memory."""
+    refused("simulate", "lorenz63", "out.nc", option, number, cwd=tmp_path)
