@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pytest
 import safetensors.numpy
+from da4dvar.header import checksum, numbers, parsed
 from hostile.models import changed, parts, put
 
 import da4dvar
 from da4dvar.errors import ModelError
-from da4dvar.header import checksum, numbers, parsed
 from da4dvar.modelfile import KEY
 
 
