@@ -20,7 +20,7 @@ from streams import opened
 
 from da4dvar.experiment import hide
 from da4dvar.fields.gaps import Random
-from da4dvar.modelfile import read
+from da4dvar.model_header import read
 from da4dvar.simulate import SYSTEMS
 from da4dvar.training import Training
 

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
-from da4dvar.header import checksum
 
-from da4dvar.model_header import CHECKSUM, KEY, read
+from da4dvar.model_header import CHECKSUM, KEY, checksum, read
 
 Header = dict[str, Any]
 Arrays = dict[str, np.ndarray]

@@ -7,12 +7,12 @@ import json
 import numpy as np
 import pytest
 import safetensors.numpy
-from da4dvar.header import checksum, numbers, parsed
 from hostile.models import changed, parts, put
 
 import da4dvar
 from da4dvar.errors import ModelError
-from da4dvar.modelfile import KEY
+from da4dvar.header_checks import numbers
+from da4dvar.model_header import KEY, checksum, parsed
 
 
 def test_a_flipped_bit_is_damage(model_path, tmp_path):
