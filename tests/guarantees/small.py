@@ -20,7 +20,7 @@ from da4dvar.variational.solvers.gradient_descent import GradientDescent
 from da4dvar.variational.solvers.lstm import ConvLSTM
 
 FLAT = ("zero", "zero")
-# Every model but the last two sees no more of a data set than one window at a time.
+# Of these, a model sees no more of a data set than one window at a time.
 LOCAL = ("learned", "linear start", "two variables", "stations", "circle")
 KINDS = (*LOCAL, "first guess")
 
