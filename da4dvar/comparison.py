@@ -129,7 +129,7 @@ def compare_files(
             parts = {"estimate": read(guess[name], estimate), "truth": read(true[name], truth)}
             if gappy is not None:
                 parts["seen"] = read(pick(gappy, (variable or {}).get(name, name)), str(observed))
-            for kind in parts.keys() - {"estimate"}:
+            for kind in [k for k in parts if k != "estimate"]:
                 parts[kind] = in_units_of(parts[kind], parts["estimate"])
             for other in error_bars(name, guess):
                 parts[other] = read(guess[other], estimate)
@@ -142,10 +142,8 @@ def in_units_of(array: xr.DataArray, like: xr.DataArray) -> xr.DataArray:
     try:
         result, note = converted(array, wanted)
     except DataError:
-        result, note = (
-            array,
-            f"{array.name}: {got} and {wanted} are not told apart; scored as if they were one",
-        )
+        result = array
+        note = f"{array.name}: {got} and {wanted} are not told apart; scored as if they were one"
     if note:
         warnings.warn(note, Da4dvarWarning, stacklevel=2)
     return result

@@ -21,7 +21,7 @@ SECTIONS: config.Table = {
     "scaling": ANY_TABLE,
     "prior": ANY_TABLE,
     "observation": ANY_TABLE,
-    "observations": list[ANY_TABLE],
+    "observations": object,  # told more of by what reads them
     "solver": ANY_TABLE,
     "cost": ANY_TABLE,
     "first_guess": ANY_TABLE,

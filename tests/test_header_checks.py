@@ -66,7 +66,7 @@ def test_numbers_are_found_wherever_they_are():
     [
         (("solver", "iterations"), 10**9, "solver.iterations is 1e"),
         (("layout", "window", "time"), 7, "6 channels, the layout 7"),
-        (("scaling", "kind"), "none", "values as they are"),
+        (("scaling",), {"kind": "none"}, "values as they are"),
         (("signature", "dims", "time", "spacing"), "a day", "spacing is 'a day', expected a number"),
         (("signature", "variables"), {"sss": {}}, "variables of the signature are sss, expected sst"),
         (("layout", "variables"), ["../sst"], "no name of a variable"),

@@ -152,4 +152,9 @@ def begun(*arguments: object, cwd: Path, limit: Callable[[], object] | None = No
 def ended(child: int, cwd: Path) -> Said:
     """What a process said once it came to its end: the number of a signal is a negative exit code."""
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return Said(code, *(Path(f"{cwd}.{name}").read_text() for name in ("out", "err")))
+    said = []
+    for name in ("out", "err"):
+        path = Path(f"{cwd}.{name}")
+        said.append(path.read_text() if path.exists() else "")
+        path.unlink(missing_ok=True)
+    return Said(code, *said)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,7 @@ class Cases:
     def __init__(self) -> None:
         self.found: dict[str, int] = {}
 
+    @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Count the cases that are left."""
         for item in items:
@@ -65,7 +68,8 @@ class Cases:
 def counted() -> dict[str, int]:
     """Cases by file."""
     cases = Cases()
-    pytest.main(["-qq", "-m", "hostile", "--collect-only", "-p", "no:terminal", str(FOLDER)], plugins=[cases])
+    with contextlib.redirect_stdout(io.StringIO()):
+        pytest.main(["-q", "-m", "hostile", "--collect-only", str(FOLDER)], plugins=[cases])
     return cases.found
 
 
