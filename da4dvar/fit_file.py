@@ -18,7 +18,7 @@ from da4dvar.fields.character import character_of
 from da4dvar.fields.conform import observed_by, pick
 from da4dvar.fields.store import write_whole
 from da4dvar.fitting import LEARNED, Fitted, Scores, candidates, fit_to
-from da4dvar.uncertainty import wanted
+from da4dvar.uncertainty import CalibratedEnsemble, wanted
 from da4dvar.uncertainty_scores import table_of as error_bars_of
 
 AUTO = "auto"
@@ -160,13 +160,14 @@ def fill_by_fit(
     if chosen != best:
         say(f"{best} has the lower error on the points that nothing has seen; --method auto takes it")
     if chosen == LEARNED:
+        levels = known_levels(fitted.model.calibration, interval, say)
         filled = fitted.model.interpolate(
             ds,
             variable=names,
             mask=mask,
             keep_observed=keep_observed,
             members=members,
-            interval=interval,
+            interval=levels,
             seed=seed,
         )
     else:
@@ -177,6 +178,18 @@ def fill_by_fit(
     for name in names:
         filled[name].attrs["rmse_on_hidden_points"] = fitted.scores.of(chosen, name)
     return Filled(filled, chosen, fitted)
+
+
+def known_levels(
+    calibration: CalibratedEnsemble | None, interval: Sequence[float], say: Callable[[str], None]
+) -> Sequence[float]:
+    """The intervals asked for, if there can be any: what was learned is not lost for want of them."""
+    try:
+        wanted(calibration, 0, interval)
+    except DataError as error:
+        say(f"no intervals: {error}")
+        return ()
+    return interval
 
 
 def table_of(scores: Scores) -> str:

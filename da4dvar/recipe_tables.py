@@ -21,7 +21,8 @@ SECTIONS: config.Table = {
     "scaling": ANY_TABLE,
     "prior": ANY_TABLE,
     "observation": ANY_TABLE,
-    "observations": list[ANY_TABLE],
+    # One table in place of a list: refused where they are read, by a message that says how they are written.
+    "observations": ANY_TABLE | list[ANY_TABLE],
     "solver": ANY_TABLE,
     "cost": ANY_TABLE,
     "first_guess": ANY_TABLE,

@@ -226,6 +226,7 @@ def change_table(key, value):
         (lambda t: t["data"].update(noise=0.1), "'noise' does not go with"),
         (lambda t: t.update(observations={"variable": "a"}), r"expected tables \[\[observations\]\]"),
         (lambda t: t.update(first_guess={"kind": "linear"}), "first guess"),
+        (lambda t: t.update(uncertainty={"members": 2}), "no ensemble of several sensors"),
     ],
 )
 def test_a_recipe_that_cannot_be_meant_is_refused(tmp_path, change, message):
