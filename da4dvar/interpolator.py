@@ -206,8 +206,7 @@ class Interpolator:
 
         training = Training() if training is None else training
         if validation is None:
-            parts = split(ds, truth, self.layout, self.time)
-            ds, truth, validation, validation_truth = parts
+            ds, truth, validation, validation_truth = split(ds, truth, self.layout, self.time)
         elif truth is not None and validation_truth is None:
             raise DataError("a truth was given to train on, but none to validate with")
         self.prepare(ds, truth)
@@ -228,6 +227,7 @@ class Interpolator:
 
     def prepare(self, ds: xr.Dataset, truth: xr.Dataset | None = None) -> Self:
         """Learn what data look like and how they are scaled, and nothing else; parameters as for `fit`."""
+        self.scores, self.provenance, self.calibration, self.correction = {}, {}, None, ()
         whole = [d for d in fixed(self.model, self.layout) if d not in self.layout.window]
         if self.covariates:
             self.covariates.fit(ds)
@@ -282,7 +282,7 @@ class Interpolator:
         seed : int
             Of the ensemble.
         precision : {"float32", "bfloat16"}
-            Of the convolutions: bfloat16 is faster where the processor has it, and moves the answer a little.
+            Of convolutions and matrix products; bfloat16 is faster on some processors, and less exact.
 
         Returns
         -------

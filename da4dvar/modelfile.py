@@ -47,7 +47,7 @@ def header_of(interpolator: Interpolator) -> dict[str, Any]:
         "prior": config.describe("prior", cost.prior),
         "observation": config.describe("observation", cost.observation),
         "solver": config.describe("solver", interpolator.model.solver),
-        "cost": {k: getattr(cost, k) for k in COST_KEYS},
+        "cost": {k: v for k, v in config.describe("cost", cost).items() if k in COST_KEYS},
         "initial": interpolator.initial,
         "time": interpolator.time,
         "observation_error": interpolator.observation_error,

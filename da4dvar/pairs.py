@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError
+from da4dvar.fields.conform import check_same_cells
 from da4dvar.fields.gaps import GapPattern, own_gaps
 from da4dvar.fields.holdout import Holdout
 from da4dvar.fields.samples import Samples
@@ -79,6 +80,7 @@ def samples(
     seed : int
         Of those draws.
     """
+    check_same_cells(seen, truth)
     y = observed(model, seen)
     target = None if truth is None else model.states(truth)
     covariates = model.covariates.normalised(seen) if model.covariates else None

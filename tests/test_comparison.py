@@ -10,8 +10,8 @@ from scores.probability import crps_for_ensemble
 
 from da4dvar.comparison import Comparison, companions, compare_files, comparison
 from da4dvar.errors import DataError
-from da4dvar.fields.intervals import ends
 from da4dvar.evaluation import evaluate_files, scores_of, table_of
+from da4dvar.fields.intervals import ends
 
 
 def arrays(seed: int = 0, size: int = 400) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
