@@ -18,6 +18,7 @@ from da4dvar.baselines import Baseline
 from da4dvar.choice import choose
 from da4dvar.config import Table
 from da4dvar.ensemble import MEMBERS
+from da4dvar.extras import need
 from da4dvar.fields.character import Character, character_of
 from da4dvar.fields.conform import pick
 from da4dvar.fields.gap_geometry import gap_length
@@ -208,6 +209,7 @@ def fit_to(
     ...
     da4dvar.errors.DataError: ...
     """
+    need("a training", "pytorch_lightning", "train")
     ds = load_dataset(paths)
     array = pick(ds, next(iter(variables.values())))
     if mask is not None:

@@ -151,8 +151,6 @@ def check_whole(model: Interpolator) -> None:
         labelled = {d for d in cells if signature.dims[d].spacing is not None}
         if set(season.dims[1:]) != cells or not labelled <= set(season.coords):
             raise ValueError(f"the climatology of {name!r} is over other dimensions, or has no labels")
-    if model.initial == "linear" and model.time not in layout.dims:
-        raise ValueError(f"initial is linear in {model.time!r}, which is no dimension of the layout")
     sizes = {d: layout.window.get(d) or signature.dims[d].size or 0 for d in layout.channels}
     count = layout.channel_count(sizes)
     solvers = [model.model.solver]

@@ -19,10 +19,11 @@ from da4dvar.buffering import training_samples
 from da4dvar.correction import correction_of
 from da4dvar.ensemble import Ensemble
 from da4dvar.errors import DataError, ModelError
+from da4dvar.extras import need
 from da4dvar.fields.conform import Conformed, conform
 from da4dvar.fields.covariates import Covariates
 from da4dvar.fields.gaps import GapPattern
-from da4dvar.fields.initial import start
+from da4dvar.fields.initial import check_initial, start
 from da4dvar.fields.output import labelled
 from da4dvar.fields.samples import stack_variables, to_channels
 from da4dvar.fields.scaling import Scaling
@@ -96,7 +97,7 @@ class Interpolator:
     Raises
     ------
     ValueError
-        If a choice is unknown, or a weight is not positive.
+        If a choice is unknown, a weight is not positive, or a start is linear in no time.
 
     Examples
     --------
@@ -131,8 +132,7 @@ class Interpolator:
         derived: Sequence[str] = (),
         sensors: Sequence[Sensor] = (),
     ) -> None:
-        if initial not in ("zero", "observed", "linear"):
-            raise ValueError(f"initial is {initial!r}, expected 'zero', 'observed' or 'linear'")
+        check_initial(initial, time, layout.dims)
         cost = VariationalCost(prior, observation, rho, observation_weight, prior_weight, learn_weights)
         self.model = VariationalModel(cost, solver)
         self.layout, self.scaling, self.initial, self.time = layout, scaling, initial, time
@@ -201,6 +201,7 @@ class Interpolator:
         DataError
             If there is nothing to learn from.
         """
+        need("a training", "pytorch_lightning", "train")
         from da4dvar.training import train
         from da4dvar.training_plan import Training
 

@@ -16,6 +16,7 @@ import xarray as xr
 from da4dvar import config
 from da4dvar.ensemble import Ensemble
 from da4dvar.errors import Da4dvarWarning, DataError, RecipeError
+from da4dvar.extras import need
 from da4dvar.fields.conform import observed_by, pick
 from da4dvar.fields.covariates import Covariates
 from da4dvar.fields.gaps import GapPattern, Mixture, Transplanted
@@ -311,6 +312,7 @@ class Recipe:
         """
         import torch
 
+        need("a training", "pytorch_lightning", "train")
         from da4dvar.training_plan import Training
 
         table = dict(self.tables.get("train", {}))

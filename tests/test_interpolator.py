@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 import da4dvar
 from da4dvar.ensemble import Ensemble
 from da4dvar.errors import Da4dvarWarning, DataError, ModelError
+from da4dvar.fields.scaling import Unscaled
 from da4dvar.training_plan import Training
+from da4dvar.variational.solvers.gradient_descent import GradientDescent
 
 
 def test_every_sea_cell_comes_back_and_land_is_flagged(model, gappy, truth):
@@ -254,3 +256,15 @@ def test_what_was_known_of_a_model_goes_when_it_learns_anew(model, truth, gappy)
     assert model.scores
     model.prepare(gappy)
     assert (model.calibration, model.correction, model.scores, model.provenance) == (None, (), {}, {})
+
+
+def test_a_start_linear_in_a_time_that_there_is_none_of_is_refused():
+    """Before any data are read: a window of it has no time to go along."""
+    with pytest.raises(ValueError, match="linear in 'time', which is no dimension of the layout"):
+        da4dvar.Interpolator(
+            torch.nn.Identity(),
+            GradientDescent(0.1),
+            da4dvar.Layout(["x"], axes=["lat"]),
+            Unscaled(),
+            initial="linear",
+        )

@@ -191,7 +191,7 @@ def test_impossible_settings_are_refused(arguments: dict) -> None:
 
 
 def test_mixed_precision_leaves_it_as_it_is() -> None:
-    """Its systems are solved in single precision, whatever surrounds it: eight bits are not enough for them."""
+    """Its systems are solved in single precision, whatever surrounds it."""
     truth = lorenz96(1, 16, seed=1, components=8, number=4).x.transpose("series", "component", "time")
     y = torch.from_numpy(truth.values).float()[:, None]
     cost = VariationalCost(Flow(Lorenz96(), 0.05), prior_weight=10.0).given(y, y > 2)
