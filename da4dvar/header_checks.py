@@ -12,6 +12,7 @@ from da4dvar.argument_types import fits
 from da4dvar.config import call
 from da4dvar.ensemble import Ensemble
 from da4dvar.fields.calibration import Calibration
+from da4dvar.fields.scaling import Unscaled
 from da4dvar.fields.signature import Dimension, Signature
 from da4dvar.uncertainty import CalibratedEnsemble
 from da4dvar.variational.solvers.chain import Chain
@@ -130,13 +131,14 @@ def check_whole(model: Interpolator) -> None:
     layout, signature = model.layout, model.signature
     assert signature is not None
     variables, seen = list(layout.variables), [s.variable for s in model.sensors] or list(layout.variables)
+    unscaled = isinstance(model.scaling, Unscaled)
     derived = {"latitude": ["latitude"], "longitude": ["longitude_sin", "longitude_cos"]}
     scaled = [*model.covariates.names, *(n for d in model.covariates.derived for n in derived.get(d, ()))]
     for what, got, wanted in (
         ("dimensions of the signature", signature.dims, layout.dims),
         ("variables of the signature", signature.variables, seen),
         ("covariates of the signature", signature.covariates, model.covariates.names),
-        ("variables of the scaling", getattr(model.scaling, "std", variables), variables),
+        ("variables of the scaling", variables if unscaled else model.scaling.std, variables),
         ("covariates of the scaling", model.covariates.scaling.std, scaled),
         ("covariates of the scaling", model.covariates.scaling.mean, scaled),
     ):

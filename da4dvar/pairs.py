@@ -140,7 +140,7 @@ def noisy(array: xr.DataArray, noise: float, generator: np.random.Generator) -> 
 
 def unit_of_noise(model: Interpolator) -> float:
     """The standard deviation that a noise in the units of the data is divided by."""
-    stds = set(getattr(model.scaling, "std", {}).values()) or {1.0}
+    stds = set(model.scaling.std.values()) or {1.0}
     if len(stds) > 1:
         raise DataError("noise in the units of the data is for one variable only")
     return float(stds.pop())
