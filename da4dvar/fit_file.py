@@ -62,7 +62,7 @@ def fill_by_fit(
     settings: list[str] | None = None,
     seed: int = 0,
     keep_observed: bool = False,
-    members: int = 0,
+    members: int | None = 0,
     interval: Sequence[float] = (),
     say: Callable[[str], None] = lambda line: None,
 ) -> Filled:
@@ -92,8 +92,8 @@ def fill_by_fit(
         Of the training, and of the points kept for the score.
     keep_observed : bool
         Put the observed values back.
-    members : int
-        Of an ensemble, for standard errors, if the learned model fills; 0 for none.
+    members : int or None
+        Of an ensemble, for standard errors, if the learned model fills; none with 0, the usual with None.
     interval : sequence of float
         Levels of intervals, by the learned model.
     say : callable
@@ -148,7 +148,7 @@ def fill_by_fit(
         raise DataError(f"--method {method!r}: {nearest(method, known)}")
     wanted(None, members, ())
     check_levels(interval)
-    if (members or interval) and method != LEARNED:
+    if (members != 0 or interval) and method != LEARNED:
         raise DataError(
             f"--members, --std and --interval are for the learned model; leave them out with {method!r}"
         )

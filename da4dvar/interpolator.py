@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -33,6 +33,7 @@ from da4dvar.fields.store import add_history
 from da4dvar.layout import Layout
 from da4dvar.notes import credit, report
 from da4dvar.pairs import samples, split
+from da4dvar.progress import Progress
 from da4dvar.sensing import check_sensing, learn_scaling
 from da4dvar.uncertainty import CalibratedEnsemble, calibrate, wanted, with_uncertainty
 from da4dvar.variational.cost import VariationalCost
@@ -42,8 +43,6 @@ from da4dvar.variational.taken import check_channels, fixed
 
 if TYPE_CHECKING:
     from da4dvar.training_plan import Training
-
-Progress = Callable[[int, int], None]
 
 
 class Interpolator:
@@ -249,7 +248,7 @@ class Interpolator:
         observation_error: float | None = None,
         batch_size: int = 16,
         progress: Progress | None = None,
-        members: int = 0,
+        members: int | None = 0,
         interval: Sequence[float] = (),
         seed: int = 0,
         precision: str = "float32",
@@ -275,9 +274,9 @@ class Interpolator:
             Windows solved at once; it changes speed and memory, and the answer only by rounding.
         progress : callable, optional
             Told how many windows are done, and of how many.
-        members : int
-            Of an ensemble, for standard errors. With 0 there is none, unless there is an `interval`: then
-            it has as many as the model was calibrated with.
+        members : int or None
+            Of an ensemble, for standard errors; none with 0. With None, or with 0 and an `interval`, as many
+            as the model was calibrated with.
         interval : sequence of float
             Levels of the intervals wanted, such as 0.9; of a model with a calibration.
         seed : int

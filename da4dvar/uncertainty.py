@@ -99,9 +99,9 @@ class CalibratedEnsemble:
 
 
 def wanted(
-    calibration: CalibratedEnsemble | None, members: int, interval: Sequence[float]
+    calibration: CalibratedEnsemble | None, members: int | None, interval: Sequence[float]
 ) -> Ensemble | None:
-    """The ensemble to run, if one is asked for: of as many members as it was calibrated with, if 0.
+    """The ensemble to run, if one is asked for: of as many members as it was calibrated with, if 0 or None.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def wanted(
         If there cannot be one, or an interval is asked of a model without calibration.
     """
     check_levels(interval)
-    if not members and not interval:
+    if members == 0 and not interval:
         return None
     if interval and calibration is None:
         raise DataError(
