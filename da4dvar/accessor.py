@@ -42,7 +42,7 @@ class Da4dvarAccessor:
         keep_observed: bool = False,
         observation_error: float | None = None,
         batch_size: int = 16,
-        members: int = 0,
+        members: int | None = 0,
         interval: Sequence[float] = (),
         seed: int = 0,
         precision: str = "float32",

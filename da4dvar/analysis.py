@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,12 +13,11 @@ from da4dvar.fields.conform import Conformed, check_values
 from da4dvar.fields.streaming import of_runs, reconstruct
 from da4dvar.fields.windows import WindowGrid
 from da4dvar.problem import physical, pose
+from da4dvar.progress import Progress
 from da4dvar.sensing import observed
 
 if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

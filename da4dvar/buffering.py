@@ -11,6 +11,7 @@ import xarray as xr
 
 from da4dvar.errors import RecipeError
 from da4dvar.fields.buffered import BufferedSamples, block_sizes
+from da4dvar.fields.conform import check_same_cells
 from da4dvar.fields.gaps import GapPattern
 from da4dvar.fields.samples import Samples
 from da4dvar.pairs import samples
@@ -64,6 +65,7 @@ def training_samples(
     >>> type(training_samples(load("lorenz96"), truth, truth, None, 0.0, Training())).__name__
     'Samples'
     """
+    check_same_cells(seen, truth)
     time, datasets = model.time, [ds for ds in (seen, truth) if ds is not None]
     moving = [v for ds in datasets for v in ds.data_vars.values() if time in v.dims]
     # As read, and as normalised.

@@ -16,7 +16,7 @@ from da4dvar.fields.conform import check_finite, pick
 from da4dvar.fields.store import loaded, open_dataset
 from da4dvar.fields.units import converted
 
-BOUND = re.compile(r"(?P<name>.+)_(?P<end>lower|upper)_(?P<percent>\d+(\.\d+)?)")
+BOUND = re.compile(r"(?P<name>.+)_(?P<end>lower|upper)_(?P<percent>\d+([._]\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,8 @@ def comparison(name: str, parts: Mapping[str, xr.DataArray]) -> Comparison:
     for other, array in joined.items():
         match = BOUND.fullmatch(other)
         if match:
-            ends.setdefault(float(match["percent"]) / 100, {})[match["end"]] = array
+            level = round(float(match["percent"].replace("_", ".")) / 100, 8)
+            ends.setdefault(level, {})[match["end"]] = array
     bounds = {level: (e["lower"], e["upper"]) for level, e in sorted(ends.items()) if len(e) == 2}
     std = joined.get(f"{name}_std")
     return Comparison(name, joined["estimate"], joined["truth"], joined.get("seen"), std, bounds)

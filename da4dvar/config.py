@@ -349,7 +349,7 @@ def describe(section: str, thing: Any) -> Table:
     Raises
     ------
     RecipeError
-        If the class is not one that a table can name.
+        If the class is not one that a table can name, or an argument is no text, number, list or table.
 
     Examples
     --------
@@ -375,6 +375,11 @@ def describe(section: str, thing: Any) -> Table:
             value = value.tolist()
         elif isinstance(value, tuple):
             value = list(value)
+        if not isinstance(value, str | int | float | list | dict | None):
+            raise RecipeError(
+                f"{section}: {name} is a {type(value).__name__}, which a model file cannot hold; use a part "
+                "without it"
+            )
         if value is not None:
             table[name] = value
     return table

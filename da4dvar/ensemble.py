@@ -187,4 +187,4 @@ def spread(
 
 def scale_of(model: Interpolator, name: str) -> float:
     """What a normalised value is multiplied by."""
-    return float(getattr(model.scaling, "std", {}).get(name, 1.0))
+    return float(model.scaling.std.get(name, 1.0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -31,6 +31,7 @@ from da4dvar.fields.store import (
 )
 from da4dvar.fields.windows import WindowGrid
 from da4dvar.notes import credit
+from da4dvar.progress import Progress
 from da4dvar.schedulers import Scheduler, scheduler_of
 from da4dvar.stream_plan import Needs, Plan, in_memory_bytes, surely_fits
 from da4dvar.streamed import output_chunks, stream, template_of, tiles_of, warn_of_gaps, write_terms
@@ -39,8 +40,6 @@ from da4dvar.window_solver import check_precision
 
 if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator
-
-Progress = Callable[[int, int], None]
 
 
 def interpolate_file(
@@ -58,7 +57,7 @@ def interpolate_file(
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
-    members: int = 0,
+    members: int | None = 0,
     interval: Sequence[float] = (),
     seed: int = 0,
     precision: str = "float32",
@@ -182,13 +181,13 @@ def fitted_signature(model: Interpolator) -> Signature:
     return model.signature
 
 
-def why_whole(model: Interpolator, members: int, interval: Sequence[float]) -> str | None:
+def why_whole(model: Interpolator, members: int | None, interval: Sequence[float]) -> str | None:
     """What needs all of a data set at once, if anything."""
     if model.first_guess is not None:
         return "the model's first guess"
     if model.sensors:
         return "a model of several sensors"
-    return "an ensemble" if members or len(interval) else None
+    return "an ensemble" if members != 0 or len(interval) else None
 
 
 def fits_in_memory(
@@ -244,6 +243,7 @@ def _streamed(
     """Begin or go on with a journal, to its end."""
     keep_observed, error = stated["keep_observed"], stated["observation_error"]
     now = {
+        "version": version("da4dvar"),
         "source": fingerprint(source.ds, files),
         "model": digest(model),
         "settings": json.loads(json.dumps(stated)),
@@ -268,7 +268,7 @@ def _streamed(
             titled = add_history(template, credit(model))
             titled = add_history(titled, command) if command else titled
             region_store.create(titled, journal.store, chunks)
-            journal.begin({"version": version("da4dvar"), **now, "plan": asdict(plan)}, plan.grid.shape)
+            journal.begin({**now, "plan": asdict(plan)}, plan.grid.shape)
         elif journal.store.exists():
             region_store.check(template, journal.store, chunks)
         elif journal.output.exists():
@@ -302,8 +302,13 @@ def plan_of(then: Mapping[str, Any], now: Mapping[str, Any]) -> Plan:
     Raises
     ------
     DataError
-        If the source, the model or an option is another.
+        If the version, the source, the model or an option is another.
     """
+    if then.get("version") != now["version"]:
+        raise DataError(
+            f"this is da4dvar {now['version']}, but the interrupted run began with {then.get('version')}; "
+            "go on with that one, or begin anew with --overwrite"
+        )
     check_unchanged(then["source"], now["source"])
     if then["model"] != now["model"]:
         raise DataError(

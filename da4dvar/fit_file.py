@@ -18,7 +18,7 @@ from da4dvar.fields.character import character_of
 from da4dvar.fields.conform import check_finite, observed_by, pick
 from da4dvar.fields.store import write_whole
 from da4dvar.fitting import LEARNED, Fitted, Scores, candidates, fit_to
-from da4dvar.uncertainty import wanted
+from da4dvar.uncertainty import CalibratedEnsemble, wanted
 from da4dvar.uncertainty_scores import table_of as error_bars_of
 
 AUTO = "auto"
@@ -62,7 +62,7 @@ def fill_by_fit(
     settings: list[str] | None = None,
     seed: int = 0,
     keep_observed: bool = False,
-    members: int = 0,
+    members: int | None = 0,
     interval: Sequence[float] = (),
     say: Callable[[str], None] = lambda line: None,
 ) -> Filled:
@@ -92,8 +92,8 @@ def fill_by_fit(
         Of the training, and of the points kept for the score.
     keep_observed : bool
         Put the observed values back.
-    members : int
-        Of an ensemble, for standard errors, if the learned model fills; 0 for none.
+    members : int or None
+        Of an ensemble, for standard errors, if the learned model fills; none with 0, the usual with None.
     interval : sequence of float
         Levels of intervals, by the learned model.
     say : callable
@@ -150,7 +150,7 @@ def fill_by_fit(
         raise DataError(f"--method {method!r}: {nearest(method, known)}")
     wanted(None, members, ())
     check_levels(interval)
-    if (members or interval) and method != LEARNED:
+    if (members != 0 or interval) and method != LEARNED:
         raise DataError(
             f"--members, --std and --interval are for the learned model; leave them out with {method!r}"
         )
@@ -162,13 +162,14 @@ def fill_by_fit(
     if chosen != best:
         say(f"{best} has the lower error on the points that nothing has seen; --method auto takes it")
     if chosen == LEARNED:
+        levels = known_levels(fitted.model.calibration, interval, say)
         filled = fitted.model.interpolate(
             ds,
             variable=names,
             mask=mask,
             keep_observed=keep_observed,
             members=members,
-            interval=interval,
+            interval=levels,
             seed=seed,
         )
     else:
@@ -179,6 +180,18 @@ def fill_by_fit(
     for name in names:
         filled[name].attrs["rmse_on_hidden_points"] = fitted.scores.of(chosen, name)
     return Filled(filled, chosen, fitted)
+
+
+def known_levels(
+    calibration: CalibratedEnsemble | None, interval: Sequence[float], say: Callable[[str], None]
+) -> Sequence[float]:
+    """The intervals asked for, if there can be any: what was learned is not lost for want of them."""
+    try:
+        wanted(calibration, 0, interval)
+    except DataError as error:
+        say(f"no intervals: {error}")
+        return ()
+    return interval
 
 
 def table_of(scores: Scores) -> str:

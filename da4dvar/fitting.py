@@ -18,6 +18,7 @@ from da4dvar.baselines import Baseline
 from da4dvar.choice import choose
 from da4dvar.config import Table
 from da4dvar.ensemble import MEMBERS
+from da4dvar.extras import need
 from da4dvar.fields.character import Character, character_of
 from da4dvar.fields.conform import pick
 from da4dvar.fields.gap_geometry import gap_length
@@ -158,7 +159,6 @@ def fit_to(
     recipe: Table | None = None,
     settings: Sequence[str] = (),
     seed: int = 0,
-    folder: Path | None = None,
     say: Say = lambda line: None,
 ) -> Fitted:
     """Choose a model for a gappy file, learn it from what is observed, and score it.
@@ -184,8 +184,6 @@ def fit_to(
         ``section.key=value``, laid over them.
     seed : int
         Of the training, and of the points kept for the score.
-    folder : Path, optional
-        Where checkpoints are kept.
     say : callable
         Told each choice in a line.
 
@@ -208,6 +206,7 @@ def fit_to(
     ...
     da4dvar.errors.DataError: ...
     """
+    need("a training", "pytorch_lightning", "train")
     ds = load_dataset(paths)
     array = pick(ds, next(iter(variables.values())))
     if mask is not None:
@@ -253,7 +252,7 @@ def fit_to(
         say(f"training: {tables['train']['steps']} steps, what {minutes:g} minutes allow")
     made = Recipe(tables, Path())
     with tempfile.TemporaryDirectory() as temporary:
-        model = made.train(Path(temporary) if folder is None else folder)
+        model = made.train(Path(temporary))
     scores, _ = scored({LEARNED: model, **baselines}, made.data("test"), time, made.tests())
     model.scores["test_rmse"] = dict(zip(scores.columns, scores.methods[LEARNED], strict=True))
     model.scores["test_error_bars"] = {c: asdict(s) for c, s in scores.error_bars.get(LEARNED, {}).items()}
@@ -335,10 +334,17 @@ def steps_in(recipe: Recipe, seconds: float, tries: int = 3) -> int:
     if recipe.covariates:
         count = recipe.covariates.channels(seen, {str(d): n for d, n in seen.sizes.items()})
         sample["covariates"] = torch.zeros(plan.batch, count, *cells)
+    # Where, and as, the training will make its steps.
+    device = "cuda" if plan.devices != "cpu" and torch.cuda.is_available() else "cpu"
+    model, sample = model.to(device), {name: tensor.to(device) for name, tensor in sample.items()}
+    kind = (plan.nu, plan.observation_fit, plan.checkpoint_iterations)
     best = np.inf
     for _ in range(tries):
         begin = clock.monotonic()
-        reconstruction_loss(model, sample, plan.nu)[0].backward()
+        loss, _ = reconstruction_loss(model, sample, *kind)
+        loss.backward()
+        if device == "cuda":
+            torch.cuda.synchronize()
         best = min(best, clock.monotonic() - begin)
     # A tenth for drawing samples, and a tenth for the validations.
     return max(20, int(0.8 * seconds / best))

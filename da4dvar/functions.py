@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import xarray as xr
 
 if TYPE_CHECKING:
-    from da4dvar.interpolator import Interpolator, Progress
+    from da4dvar.interpolator import Interpolator
+from da4dvar.progress import Progress
 
 
 def interpolate(
@@ -23,7 +24,7 @@ def interpolate(
     observation_error: float | None = None,
     batch_size: int = 16,
     progress: Progress | None = None,
-    members: int = 0,
+    members: int | None = 0,
     interval: Sequence[float] = (),
     seed: int = 0,
     precision: str = "float32",

@@ -12,6 +12,7 @@ from da4dvar.argument_types import fits
 from da4dvar.config import call
 from da4dvar.ensemble import Ensemble
 from da4dvar.fields.calibration import Calibration
+from da4dvar.fields.scaling import Unscaled
 from da4dvar.fields.signature import Dimension, Signature
 from da4dvar.uncertainty import CalibratedEnsemble
 from da4dvar.variational.solvers.chain import Chain
@@ -130,13 +131,14 @@ def check_whole(model: Interpolator) -> None:
     layout, signature = model.layout, model.signature
     assert signature is not None
     variables, seen = list(layout.variables), [s.variable for s in model.sensors] or list(layout.variables)
+    unscaled = isinstance(model.scaling, Unscaled)
     derived = {"latitude": ["latitude"], "longitude": ["longitude_sin", "longitude_cos"]}
     scaled = [*model.covariates.names, *(n for d in model.covariates.derived for n in derived.get(d, ()))]
     for what, got, wanted in (
         ("dimensions of the signature", signature.dims, layout.dims),
         ("variables of the signature", signature.variables, seen),
         ("covariates of the signature", signature.covariates, model.covariates.names),
-        ("variables of the scaling", getattr(model.scaling, "std", variables), variables),
+        ("variables of the scaling", variables if unscaled else model.scaling.std, variables),
         ("covariates of the scaling", model.covariates.scaling.std, scaled),
         ("covariates of the scaling", model.covariates.scaling.mean, scaled),
     ):
@@ -151,8 +153,6 @@ def check_whole(model: Interpolator) -> None:
         labelled = {d for d in cells if signature.dims[d].spacing is not None}
         if set(season.dims[1:]) != cells or not labelled <= set(season.coords):
             raise ValueError(f"the climatology of {name!r} is over other dimensions, or has no labels")
-    if model.initial == "linear" and model.time not in layout.dims:
-        raise ValueError(f"initial is linear in {model.time!r}, which is no dimension of the layout")
     sizes = {d: layout.window.get(d) or signature.dims[d].size or 0 for d in layout.channels}
     count = layout.channel_count(sizes)
     solvers = [model.model.solver]

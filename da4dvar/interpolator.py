@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,10 +19,11 @@ from da4dvar.buffering import training_samples
 from da4dvar.correction import correction_of
 from da4dvar.ensemble import Ensemble
 from da4dvar.errors import DataError, ModelError
+from da4dvar.extras import need
 from da4dvar.fields.conform import Conformed, conform
 from da4dvar.fields.covariates import Covariates
 from da4dvar.fields.gaps import GapPattern
-from da4dvar.fields.initial import start
+from da4dvar.fields.initial import check_initial, start
 from da4dvar.fields.output import labelled
 from da4dvar.fields.samples import stack_variables, to_channels
 from da4dvar.fields.scaling import Scaling
@@ -32,6 +33,7 @@ from da4dvar.fields.store import add_history
 from da4dvar.layout import Layout
 from da4dvar.notes import credit, report
 from da4dvar.pairs import samples, split
+from da4dvar.progress import Progress
 from da4dvar.sensing import check_sensing, learn_scaling
 from da4dvar.uncertainty import CalibratedEnsemble, calibrate, wanted, with_uncertainty
 from da4dvar.variational.cost import VariationalCost
@@ -41,8 +43,6 @@ from da4dvar.variational.taken import check_channels, fixed
 
 if TYPE_CHECKING:
     from da4dvar.training_plan import Training
-
-Progress = Callable[[int, int], None]
 
 
 class Interpolator:
@@ -96,7 +96,7 @@ class Interpolator:
     Raises
     ------
     ValueError
-        If a choice is unknown, or a weight is not positive.
+        If a choice is unknown, a weight is not positive, or a start is linear in no time.
 
     Examples
     --------
@@ -131,8 +131,7 @@ class Interpolator:
         derived: Sequence[str] = (),
         sensors: Sequence[Sensor] = (),
     ) -> None:
-        if initial not in ("zero", "observed", "linear"):
-            raise ValueError(f"initial is {initial!r}, expected 'zero', 'observed' or 'linear'")
+        check_initial(initial, time, layout.dims)
         cost = VariationalCost(prior, observation, rho, observation_weight, prior_weight, learn_weights)
         self.model = VariationalModel(cost, solver)
         self.layout, self.scaling, self.initial, self.time = layout, scaling, initial, time
@@ -201,13 +200,13 @@ class Interpolator:
         DataError
             If there is nothing to learn from.
         """
+        need("a training", "pytorch_lightning", "train")
         from da4dvar.training import train
         from da4dvar.training_plan import Training
 
         training = Training() if training is None else training
         if validation is None:
-            parts = split(ds, truth, self.layout, self.time)
-            ds, truth, validation, validation_truth = parts
+            ds, truth, validation, validation_truth = split(ds, truth, self.layout, self.time)
         elif truth is not None and validation_truth is None:
             raise DataError("a truth was given to train on, but none to validate with")
         self.prepare(ds, truth)
@@ -228,6 +227,7 @@ class Interpolator:
 
     def prepare(self, ds: xr.Dataset, truth: xr.Dataset | None = None) -> Self:
         """Learn what data look like and how they are scaled, and nothing else; parameters as for `fit`."""
+        self.scores, self.provenance, self.calibration, self.correction = {}, {}, None, ()
         whole = [d for d in fixed(self.model, self.layout) if d not in self.layout.window]
         if self.covariates:
             self.covariates.fit(ds)
@@ -248,7 +248,7 @@ class Interpolator:
         observation_error: float | None = None,
         batch_size: int = 16,
         progress: Progress | None = None,
-        members: int = 0,
+        members: int | None = 0,
         interval: Sequence[float] = (),
         seed: int = 0,
         precision: str = "float32",
@@ -274,15 +274,15 @@ class Interpolator:
             Windows solved at once; it changes speed and memory, and the answer only by rounding.
         progress : callable, optional
             Told how many windows are done, and of how many.
-        members : int
-            Of an ensemble, for standard errors. With 0 there is none, unless there is an `interval`: then
-            it has as many as the model was calibrated with.
+        members : int or None
+            Of an ensemble, for standard errors; none with 0. With None, or with 0 and an `interval`, as many
+            as the model was calibrated with.
         interval : sequence of float
             Levels of the intervals wanted, such as 0.9; of a model with a calibration.
         seed : int
             Of the ensemble.
         precision : {"float32", "bfloat16"}
-            Of the convolutions: bfloat16 is faster where the processor has it, and moves the answer a little.
+            Of convolutions and matrix products; bfloat16 is faster on some processors, and less exact.
 
         Returns
         -------

@@ -47,7 +47,7 @@ def header_of(interpolator: Interpolator) -> dict[str, Any]:
         "prior": config.describe("prior", cost.prior),
         "observation": config.describe("observation", cost.observation),
         "solver": config.describe("solver", interpolator.model.solver),
-        "cost": {k: getattr(cost, k) for k in COST_KEYS},
+        "cost": {k: v for k, v in config.describe("cost", cost).items() if k in COST_KEYS},
         "initial": interpolator.initial,
         "time": interpolator.time,
         "observation_error": interpolator.observation_error,
@@ -69,8 +69,22 @@ def described(first_guess: Baseline | None) -> config.Table | None:
 
 
 def first_guess_of(table: config.Table | None) -> Baseline | None:
-    """The first guess that a table describes."""
-    return None if table is None else config.build("baseline", table)
+    """The first guess that a table describes.
+
+    Raises
+    ------
+    RecipeError
+        If it cannot be made, or a model file could not hold it.
+    """
+    if table is None:
+        return None
+    for key in ("history", "dynamics"):
+        if key in table:
+            raise RecipeError(
+                f"first_guess: {key!r} is for a row of a benchmark; a model file cannot hold it"
+            )
+    made: Baseline = config.build("baseline", table)
+    return made
 
 
 def save(interpolator: Interpolator, path: Path) -> None:

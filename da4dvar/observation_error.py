@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import xarray as xr
 
 from da4dvar.errors import DataError
+from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.model import VariationalModel
-from da4dvar.variational.solvers.base import Solver
 from da4dvar.variational.solvers.chain import Chain
 
 ATTRIBUTE = "observation_error_std"
@@ -77,12 +77,9 @@ def stated_error(
 def reweighted(model: VariationalModel, factor: float) -> VariationalModel:
     """A copy of a model whose λ_o is `factor` times as large, in every cost that its solver minimises."""
     model = copy.deepcopy(model)
-    model.cost.log_weights.data[0] += math.log(factor)
-    solver: Solver = model.solver
-    while isinstance(solver, Chain):
-        if solver.cost is not None:
-            solver.cost.log_weights.data[0] += math.log(factor)
-        if solver.weights is not None:
-            solver.weights = (factor * solver.weights[0], solver.weights[1])
-        solver = solver.first
+    for part in model.modules():
+        if isinstance(part, VariationalCost):
+            part.log_weights.data[0] += math.log(factor)
+        if isinstance(part, Chain) and part.weights is not None:
+            part.weights = (factor * part.weights[0], part.weights[1])
     return model

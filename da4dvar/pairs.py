@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError
+from da4dvar.fields.conform import check_same_cells
 from da4dvar.fields.gaps import GapPattern, own_gaps
 from da4dvar.fields.holdout import Holdout
 from da4dvar.fields.samples import Samples
@@ -79,6 +80,7 @@ def samples(
     seed : int
         Of those draws.
     """
+    check_same_cells(seen, truth)
     y = observed(model, seen)
     target = None if truth is None else model.states(truth)
     covariates = model.covariates.normalised(seen) if model.covariates else None
@@ -138,7 +140,7 @@ def noisy(array: xr.DataArray, noise: float, generator: np.random.Generator) -> 
 
 def unit_of_noise(model: Interpolator) -> float:
     """The standard deviation that a noise in the units of the data is divided by."""
-    stds = set(getattr(model.scaling, "std", {}).values()) or {1.0}
+    stds = set(model.scaling.std.values()) or {1.0}
     if len(stds) > 1:
         raise DataError("noise in the units of the data is for one variable only")
     return float(stds.pop())

@@ -98,7 +98,7 @@ def pose(
     given = model.covariates.normalised(conformed.data)
     padded = beside(padded, given, short)
     frozen = model.frozen()
-    deviation = max(getattr(model.scaling, "std", {}).values(), default=math.inf)
+    deviation = max(model.scaling.std.values(), default=math.inf)
     stated = stated_error(conformed.sources, observation_error, model.observation_error, deviation)
     if stated is not None and model.observation_error is not None and stated != model.observation_error:
         frozen = reweighted(frozen, (model.observation_error / stated) ** 2)

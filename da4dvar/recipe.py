@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +15,8 @@ import xarray as xr
 
 from da4dvar import config
 from da4dvar.ensemble import Ensemble
-from da4dvar.errors import RecipeError
+from da4dvar.errors import Da4dvarWarning, DataError, RecipeError
+from da4dvar.extras import need
 from da4dvar.fields.conform import observed_by, pick
 from da4dvar.fields.covariates import Covariates
 from da4dvar.fields.gaps import GapPattern, Mixture, Transplanted
@@ -113,6 +115,8 @@ class Recipe:
         config.check_table(tables.get("cost", {}), {"time": str}, "cost", others=True)
         # A mistake in their names shows before any data are read.
         self.sensors = sensors_of(tables, self.layout)
+        if self.sensors and "uncertainty" in tables:
+            raise RecipeError("uncertainty: there is no ensemble of several sensors yet; leave it out")
         names = {k: self.data_table.get(k, ()) for k in ("covariates", "derived")}
         seen = self.sensors[0].variable if self.sensors else None
         self.covariates = Covariates(names["covariates"], names["derived"], self.layout, self.time, seen)
@@ -308,6 +312,7 @@ class Recipe:
         """
         import torch
 
+        need("a training", "pytorch_lightning", "train")
         from da4dvar.training_plan import Training
 
         table = dict(self.tables.get("train", {}))
@@ -349,8 +354,7 @@ class Recipe:
         if "uncertainty" in self.tables:
             plan = config.call(Ensemble, self.tables["uncertainty"], "uncertainty")
             names, gaps = list(self.layout.variables), self.gaps()
-            if isinstance(gaps, list):
-                raise RecipeError("uncertainty: there is no ensemble of several sensors yet; leave it out")
+            assert not isinstance(gaps, list)  # sensors were refused
             beside = validation.seen.drop_vars(names)
             pairs = calibration_pairs(
                 validation.seen[names], validation.truth, gaps, self.time, training.seed
@@ -359,7 +363,11 @@ class Recipe:
                 (interpolator.conform(seen.merge(beside)), interpolator.conform(true.merge(beside)).data)
                 for seen, true in pairs
             ]
-            interpolator.calibration = calibrated(interpolator, conformed, plan, training.seed)
+            try:
+                interpolator.calibration = calibrated(interpolator, conformed, plan, training.seed)
+            except DataError as error:
+                # What was learned in hours is not lost for want of points.
+                warnings.warn(f"no error bars: {error}", Da4dvarWarning, stacklevel=2)
         return interpolator
 
     def _source(self) -> xr.Dataset:

@@ -5,7 +5,6 @@ However many, whichever ends first: the tiles' sums are added in one order, to t
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from da4dvar import stream_plan
 from da4dvar.errors import Da4dvarWarning, DataError, nearest
+from da4dvar.extras import need
 from da4dvar.fields.regions import readable_bytes
 from da4dvar.fields.tiles import Number
 from da4dvar.tile_solver import Job, Sums, solve_tile
@@ -235,11 +235,7 @@ def scheduler_of(name: str | None) -> Scheduler:
             f"scheduler is {name!r}, expected threads, processes or an address such as tcp://10.0.0.1:8786; "
             f"{nearest(name, LOCAL)}"
         )
-    if importlib.util.find_spec("distributed") is None:
-        raise DataError(
-            f"scheduler {name} needs dask's distributed, which is not installed; "
-            "pip install 'da4dvar[distributed]'"
-        )
+    need(f"scheduler {name}", "distributed", "distributed")
     if not local:
         return Remote(name)
     from dask.system import cpu_count

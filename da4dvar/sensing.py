@@ -39,7 +39,7 @@ def learn_scaling(model: Interpolator, ds: xr.Dataset, truth: xr.Dataset | None)
     model.scaling.fit(known, layout.variables, layout.dims)
     operator = model.model.cost.observation
     assert isinstance(operator, Sensors)
-    operator.weigh(errors(model.sensors, ds, units, getattr(model.scaling, "std", {})))
+    operator.weigh(errors(model.sensors, ds, units, model.scaling.std))
 
 
 def observed(model: Interpolator, ds: xr.Dataset) -> xr.DataArray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -19,14 +18,13 @@ from da4dvar.fields.output import FLAGS, labelled
 from da4dvar.fields.part import Source, placeholder, zeros
 from da4dvar.fields.tiles import Number, Tiles
 from da4dvar.problem import physical
+from da4dvar.progress import Progress
 from da4dvar.schedulers import InProcess, Scheduler
 from da4dvar.stream_plan import Plan
 from da4dvar.tile_solver import Job, Sums, finish_region
 
 if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator
-
-Progress = Callable[[int, int], None]
 
 
 def tiles_of(source: Source, plan: Plan) -> Tiles:

@@ -188,7 +188,9 @@ def train(
     last = folder / "last.ckpt"
     done = 0
     if resume and last.exists():
-        done = checkpoint(last)["global_step"]
+        kept = checkpoint(last)
+        check_shapes(kept["state_dict"], module.state_dict(), folder)
+        done = kept["global_step"]
     if not done:
         learn_prior(model, samples, training)
     of_prior = [p for name, p in model.cost.named_parameters() if name.startswith("prior.")]
@@ -203,6 +205,9 @@ def train(
                 fit(*task)
             else:
                 run_on(devices, fit, *task)
+        except SystemExit as stop:
+            # So Lightning ends when it is interrupted; its caller is to hear of it.
+            raise KeyboardInterrupt from stop
         except OSError as error:
             raise DataError(
                 f"{folder}: checkpoints and the log could not be written ({error}); check the space on the "
@@ -302,6 +307,17 @@ def checkpoint(path: Path) -> dict[str, Any]:
         raise DataError(
             f"{path}: a checkpoint that cannot be read; remove {path.parent} and train anew"
         ) from error
+
+
+def check_shapes(kept: Mapping[str, Tensor], weights: Mapping[str, Tensor], folder: Path) -> None:
+    """Refuse the weights of a checkpoint that are not those of a model.
+
+    Raises
+    ------
+    RecipeError
+    """
+    if {n: t.shape for n, t in kept.items()} != {n: t.shape for n, t in weights.items()}:
+        raise RecipeError(f"{folder}: checkpoints of another model; give its recipe, or remove the folder")
 
 
 def score_of(checkpoint: Mapping[str, Any]) -> float:

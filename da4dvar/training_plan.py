@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dask.utils import parse_bytes
-
-from da4dvar.errors import RecipeError, nearest
+from da4dvar.errors import DataError, RecipeError, nearest
+from da4dvar.fields.regions import parse_bytes
 
 # A slip of the finger in these is a wait without end.
 MOST = {"steps": 10**9, "batch": 10**5, "validation_samples": 10**6, "draws": 10**4, "rate": 1e3}
@@ -137,13 +136,14 @@ class Training:
         for name, known in (("devices", DEVICES), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
                 raise RecipeError(f"train: {name} is {getattr(self, name)!r}; {nearest('', map(str, known))}")
-        if self.buffer is not None and not self.buffer_bytes > 0:
-            raise RecipeError(f"train: buffer is {self.buffer!r}, expected above 0")
+        _ = self.buffer_bytes  # which refuses what is no size
 
     @property
     def buffer_bytes(self) -> int:
         """The buffer in bytes, 0 if there is none."""
+        if self.buffer is None:
+            return 0
         try:
-            return parse_bytes(self.buffer or 0)
-        except ValueError as error:
+            return parse_bytes(str(self.buffer))
+        except DataError as error:
             raise RecipeError(f"train: buffer is {self.buffer!r}, expected a size such as '2GiB'") from error

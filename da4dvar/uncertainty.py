@@ -14,7 +14,7 @@ from da4dvar.analysis import analyse
 from da4dvar.ensemble import Ensemble, ErrorParts
 from da4dvar.errors import Da4dvarWarning, DataError
 from da4dvar.fields.calibration import ONE_SIGMA, Calibration, check_levels
-from da4dvar.fields.conform import Conformed
+from da4dvar.fields.conform import Conformed, check_same_cells
 from da4dvar.fields.gaps import GapPattern, Mixture
 from da4dvar.fields.holdout import Holdout
 from da4dvar.fields.intervals import with_error_bars
@@ -99,9 +99,9 @@ class CalibratedEnsemble:
 
 
 def wanted(
-    calibration: CalibratedEnsemble | None, members: int, interval: Sequence[float]
+    calibration: CalibratedEnsemble | None, members: int | None, interval: Sequence[float]
 ) -> Ensemble | None:
-    """The ensemble to run, if one is asked for: of as many members as it was calibrated with, if 0.
+    """The ensemble to run, if one is asked for: of as many members as it was calibrated with, if 0 or None.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def wanted(
         If there cannot be one, or an interval is asked of a model without calibration.
     """
     check_levels(interval)
-    if not members and not interval:
+    if members == 0 and not interval:
         return None
     if interval and calibration is None:
         raise DataError(
@@ -219,11 +219,7 @@ def calibrated(
     """
     errors: dict[str, list[tuple[np.ndarray, ...]]] = {n: [] for n in model.layout.variables}
     for conformed, truth in pairs:
-        try:
-            xr.align(conformed.data, truth, join="exact")
-        except ValueError as error:
-            line = str(error).splitlines()[0]
-            raise DataError(f"observations and truth are not of the same cells ({line})") from error
+        check_same_cells(conformed.data, truth)
         solved = analyse(model, conformed, ensemble=ensemble, seed=seed)
         parts = solved.parts
         assert parts is not None

@@ -59,7 +59,7 @@ def window_solver(
         For each variable, how far to go from the first guess to what the model makes of it; all the way
         if not given.
     precision : {"float32", "bfloat16"}
-        Of what convolutions multiply; the state and the cost stay in float32.
+        Of what convolutions and matrix products multiply; the state and the cost stay in float32.
 
     Returns
     -------

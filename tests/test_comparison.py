@@ -11,6 +11,7 @@ from scores.probability import crps_for_ensemble
 from da4dvar.comparison import Comparison, companions, compare_files, comparison
 from da4dvar.errors import Da4dvarWarning, DataError
 from da4dvar.evaluation import evaluate_files, scores_of, table_of
+from da4dvar.fields.intervals import ends
 
 
 def arrays(seed: int = 0, size: int = 400) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
@@ -22,6 +23,17 @@ def arrays(seed: int = 0, size: int = 400) -> tuple[xr.DataArray, xr.DataArray, 
     return tuple(
         xr.DataArray(a, dims="time", coords={"time": np.arange(size)}) for a in (estimate, std, truth)
     )
+
+
+@pytest.mark.parametrize("level", [0.9, 0.975, 0.999])
+def test_an_interval_is_found_under_the_name_that_it_is_written_by(level: float) -> None:
+    """Also one of a part of a per cent; it is no variable to score."""
+    low, high = ends("t", level)
+    estimate, std, truth = arrays(size=20)
+    ds = xr.Dataset({"t": estimate, low: estimate - std, high: estimate + std})
+    assert companions(ds) == {low, high}
+    found = comparison("t", {"estimate": estimate, "truth": truth, low: ds[low], high: ds[high]})
+    assert found.interval(level) is not None
 
 
 @pytest.fixture

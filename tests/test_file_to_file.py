@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -372,3 +373,10 @@ def test_a_killed_process_is_resumed(years, model_path):
 def test_twenty_kills_leave_no_trace(years, model_path):
     """SIGKILL, twenty times, at random moments of a run."""
     kill_and_resume(years, model_path, 20, seed=1)
+
+
+def test_a_run_of_another_version_is_not_gone_on_with():
+    """Its regions may have been made by other rules than the rest would be."""
+    now = {"version": version("da4dvar"), "source": {}, "model": "m", "settings": {}}
+    with pytest.raises(DataError, match=r"began with 0.0.1; go on with that one, or begin anew"):
+        file_to_file.plan_of(now | {"version": "0.0.1"}, now)

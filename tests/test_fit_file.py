@@ -11,9 +11,10 @@ from cli.command import da4dvar, refused
 
 from da4dvar.baselines.linear import Linear
 from da4dvar.config import read_recipe
-from da4dvar.errors import DataError
-from da4dvar.fit_file import fill_by_fit, table_of
+from da4dvar.errors import Da4dvarWarning, DataError
+from da4dvar.fit_file import fill_by_fit, known_levels, table_of
 from da4dvar.fitting import Scores
+from da4dvar.modelfile import load
 from da4dvar.recipe import Recipe
 
 QUICK = [
@@ -161,3 +162,23 @@ def test_the_choice_may_be_replaced(tmp_path) -> None:
     done = fill(network()[["pm"]], tmp_path, recipe=str(tmp_path / "mine.toml"))
     assert isinstance(done.fitted.model.first_guess, Linear)
     assert done.fitted.tables["scaling"] == {"kind": "standard"}
+
+
+def test_too_few_points_for_error_bars_cost_no_training(tmp_path) -> None:
+    """Of 540 observed days 25 are hidden for the validation, and a calibration takes 50: that is said."""
+    said: list[str] = []
+    with pytest.warns(Da4dvarWarning, match="no error bars: variable 'pm': .* expected 50 or more"):
+        done = fill(network(600, 1).isel(station=0)[["pm"]], tmp_path, interval=[0.9], say=said.append)
+    assert done.method == "learned"
+    assert done.data.pm.notnull().all()
+    assert any(line.startswith("no intervals: ") for line in said)
+    assert "pm_lower_90" not in done.data
+
+
+def test_an_interval_that_the_points_say_nothing_of_costs_no_training() -> None:
+    """Left out, and why is said; one that is known stays."""
+    said: list[str] = []
+    known = load("oisst-tasman").calibration
+    assert known_levels(known, [0.9], said.append) == [0.9]
+    assert known_levels(known, [1 - 1e-9], said.append) == ()
+    assert [line[:30] for line in said] == ["no intervals: an interval of 1"]

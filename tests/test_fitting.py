@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 import xarray as xr
+from test_recipe import recipe
 
-from da4dvar.fitting import scored
+from da4dvar.fitting import scored, steps_in
 from da4dvar.recipe import Data
 
 
@@ -32,3 +36,17 @@ def test_a_point_left_empty_counts_with_the_mean_of_what_is_seen() -> None:
     mean = float(seen.sst.mean())
     assert scores.of("all", "sst") == 0.0
     assert scores.of("some", "sst") == pytest.approx(np.sqrt((mean - 2.0) ** 2 / 20))
+
+
+def test_a_step_is_timed_as_it_will_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the fit to observations and the iterations run again, as the plan says."""
+    asked = []
+
+    def loss(model: torch.nn.Module, sample: dict, *plan: object) -> tuple:
+        asked.append(plan)
+        return next(model.parameters()).sum(), None
+
+    monkeypatch.setattr("da4dvar.loss.reconstruction_loss", loss)
+    said = {"checkpoint_iterations": True, "observation_fit": 0.5}
+    steps_in(recipe(tmp_path, lambda tables: tables["train"].update(said)), 60)
+    assert set(asked) == {((1.0, 0.05, 0.05), 0.5, True)}

@@ -13,7 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import da4dvar
+from da4dvar.ensemble import Ensemble
 from da4dvar.errors import Da4dvarWarning, DataError, ModelError
+from da4dvar.fields.scaling import Unscaled
+from da4dvar.training_plan import Training
+from da4dvar.variational.solvers.gradient_descent import GradientDescent
 
 
 def test_every_sea_cell_comes_back_and_land_is_flagged(model, gappy, truth):
@@ -234,3 +238,33 @@ def test_cftime_calendars_pass(model):
     ds = ds.assign_coords(time=xr.date_range("2001-03-01", periods=12, calendar="noleap", use_cftime=True))
     filled = model.interpolate(ds.where(ds.lon > 150.6))
     assert filled.time.equals(ds.time)
+
+
+def test_a_truth_of_other_cells_is_refused(truth, gappy):
+    """A latitude the other way would train on the wrong cells, in silence; for the validation as well."""
+    turned, plan = truth.isel(lat=slice(None, None, -1)), Training(steps=1, batch=1, devices="cpu")
+    with pytest.raises(DataError, match="not of the same cells"):
+        tiny_interpolator().fit(gappy, turned, training=plan)
+    with pytest.raises(DataError, match="not of the same cells"):
+        tiny_interpolator().fit(gappy, truth, validation=gappy, validation_truth=turned, training=plan)
+
+
+def test_what_was_known_of_a_model_goes_when_it_learns_anew(model, truth, gappy):
+    """Scores, error bars and corrections are those of what it was before."""
+    model.calibrate(gappy, truth, ensemble=Ensemble(members=2))
+    model.correction, model.provenance = (0.5,), {"title": "before"}
+    assert model.scores
+    model.prepare(gappy)
+    assert (model.calibration, model.correction, model.scores, model.provenance) == (None, (), {}, {})
+
+
+def test_a_start_linear_in_a_time_that_there_is_none_of_is_refused():
+    """Before any data are read: a window of it has no time to go along."""
+    with pytest.raises(ValueError, match="linear in 'time', which is no dimension of the layout"):
+        da4dvar.Interpolator(
+            torch.nn.Identity(),
+            GradientDescent(0.1),
+            da4dvar.Layout(["x"], axes=["lat"]),
+            Unscaled(),
+            initial="linear",
+        )

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import da4dvar
+from da4dvar.baselines.climatology import Climatology
 from da4dvar.errors import ModelError
 from da4dvar.model_header import CHECKSUM, KEY, read
 from da4dvar.shipped import PRETRAINED, find
@@ -157,3 +158,15 @@ def test_shipped_models_are_small_and_say_where_they_come_from(path):
     assert {"recipe", "seed", "versions", "finished"} <= set(header["provenance"])
     assert header["scores"]
     assert da4dvar.load(path.stem).layout.variables
+
+
+def test_a_part_that_no_table_can_hold_is_not_saved(model, gappy, tmp_path):
+    """A file with its repr in it could not be loaded: that is said while the model is still there."""
+    path = tmp_path / "m.safetensors"
+    model.first_guess = Climatology(history=gappy)
+    with pytest.raises(ModelError, match="history is a Dataset"):
+        model.save(path)
+    model.first_guess, model.model.cost.rho = None, torch.square
+    with pytest.raises(ModelError, match="rho is a "):
+        model.save(path)
+    assert not path.exists()

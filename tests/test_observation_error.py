@@ -84,6 +84,19 @@ def test_every_cost_of_a_chain_follows() -> None:
     assert model.solver.weights == (0.5, 1e3)
 
 
+def test_a_cost_is_weighted_once_wherever_it_is() -> None:
+    """In a chain that comes second as well, and where the two of a chain share one."""
+    flow = Flow(Lorenz96(), 0.05)
+    shared = VariationalCost(flow, observation_weight=3.0)
+    step = GradientDescent(0.1)
+    second = Chain(Chain(step, step, cost=shared), step, weights=(0.5, 1e3))
+    model = VariationalModel(shared, Chain(step, second, cost=VariationalCost(flow)))
+    other = reweighted(model, 4.0)
+    assert_close(other.cost.log_weights.exp(), torch.tensor([12.0, 1.0]))
+    assert_close(other.solver.cost.log_weights.exp(), torch.tensor([4.0, 1.0]))
+    assert other.solver.second.weights == (2.0, 1e3)
+
+
 def test_better_observations_are_followed_more_closely() -> None:
     """With a smaller error the analysis is nearer to what was observed; the attribute does the same."""
     ds = lorenz96(2, 16, seed=1, components=8, number=4)

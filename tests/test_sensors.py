@@ -19,6 +19,7 @@ from da4dvar.fields.gaps import Random
 from da4dvar.fields.sensors import Sensor
 from da4dvar.pairs import samples
 from da4dvar.recipe import Recipe
+from da4dvar.report.descent import descent
 from da4dvar.training_plan import Training
 from da4dvar.variational.observation import Identity, LearnedOperator, Sensors
 from da4dvar.variational.priors.unet import UNet
@@ -143,6 +144,8 @@ def test_labels_of_one_sensor_alone_are_refused(saved, seen):
         saved[0].interpolate(seen, keep_observed=True)
     with pytest.raises(ModelError, match="benchmark"):
         saved[0].batch(seen)
+    with pytest.raises(DataError, match="no descent of a model with covariates or sensors"):
+        descent(saved[0], seen, make_sst())
 
 
 @pytest.mark.parametrize(
@@ -226,6 +229,7 @@ def change_table(key, value):
         (lambda t: t["data"].update(noise=0.1), "'noise' does not go with"),
         (lambda t: t.update(observations={"variable": "a"}), r"expected tables \[\[observations\]\]"),
         (lambda t: t.update(first_guess={"kind": "linear"}), "first guess"),
+        (lambda t: t.update(uncertainty={"members": 2}), "no ensemble of several sensors"),
     ],
 )
 def test_a_recipe_that_cannot_be_meant_is_refused(tmp_path, change, message):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import signal
 
 import numpy as np
 import pytest
 import torch
-from examples import make_sst, tiny_interpolator, train_tiny
+from examples import WINDOW, make_sst, tiny_interpolator, train_tiny
 
 import da4dvar
 import da4dvar.prior_training
@@ -224,3 +225,28 @@ def test_a_solver_that_cannot_run_its_iterations_again_is_refused():
     truth, plan = make_sst(70, seed=1), Training(steps=4, checkpoint_iterations=True, **PLAN)
     with pytest.raises(RecipeError, match="class GradientDescent cannot run its iterations again; leave it"):
         model.fit(truth, truth=truth, gaps=Random(0.4), training=plan)
+
+
+def test_checkpoints_of_another_model_are_refused(tmp_path):
+    """A recipe that was changed does not go on where another was."""
+    truth, plan = make_sst(70, seed=1), Training(steps=4, **PLAN)
+    settings = {"truth": truth, "gaps": Random(0.4), "folder": tmp_path, "training": plan}
+    tiny_interpolator().fit(truth, **settings)
+    other = tiny_interpolator()
+    other.model.solver = ConvLSTM(WINDOW, ("zero", "zero"), width=5, iterations=3)
+    with pytest.raises(RecipeError, match="checkpoints of another model; give its recipe, or remove"):
+        other.fit(truth, **settings, resume=True)
+
+
+def test_ctrl_c_is_no_silent_end(tmp_path, monkeypatch):
+    """The interrupt comes through, and the next one is heard as well."""
+    handler = signal.getsignal(signal.SIGINT)
+
+    def pressed(self, sample, index):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(EndToEnd, "training_step", pressed)
+    truth, plan = make_sst(70, seed=1), Training(steps=4, **PLAN)
+    with pytest.raises(KeyboardInterrupt):
+        tiny_interpolator().fit(truth, truth=truth, gaps=Random(0.4), training=plan, folder=tmp_path)
+    assert signal.getsignal(signal.SIGINT) is handler

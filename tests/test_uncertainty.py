@@ -15,11 +15,12 @@ from da4dvar.analysis import analyse
 from da4dvar.baselines.linear import Linear
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
 from da4dvar.cli import app
+from da4dvar.cli.ensemble import ensemble_size
 from da4dvar.ensemble import Ensemble
 from da4dvar.errors import Da4dvarWarning, DataError, RecipeError
 from da4dvar.fields.gaps import Mixture, Random
 from da4dvar.fields.scaling import Standard
-from da4dvar.uncertainty import CalibratedEnsemble, calibration_pairs
+from da4dvar.uncertainty import CalibratedEnsemble, calibration_pairs, wanted
 from da4dvar.uncertainty_scores import table_of, uncertainty_score
 from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.gradient_descent import GradientDescent
@@ -292,3 +293,12 @@ def test_a_recipe_says_how_to_calibrate() -> None:
     Recipe(tables | {"uncertainty": {"members": 4}}, Path())
     with pytest.raises(RecipeError, match="unknown key 'member'"):
         Recipe(tables | {"uncertainty": {"member": 4}}, Path())
+
+
+def test_the_usual_number_of_members_is_that_of_the_calibration() -> None:
+    """What --std asks for; of a model without one, as many as an ensemble has."""
+    known = CalibratedEnsemble(FEW, {})
+    assert ensemble_size(None, True) is None
+    assert wanted(known, None, ()) == FEW
+    assert wanted(None, None, ()) == Ensemble()
+    assert wanted(known, ensemble_size(None, False), ()) is None

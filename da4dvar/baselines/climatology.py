@@ -66,7 +66,7 @@ class Climatology:
                     f"variable {name!r} has no dimension {self.time!r}; "
                     f"it has {', '.join(map(str, ds[name].dims))}"
                 )
-        seasonal = self._has_season(history)
+        seasonal = has_season(history, self.time)
         out = ds.copy()
         for name in ds.data_vars:
             usual = self._season(ds, history, str(name)) if seasonal else self._mean(history[name])
@@ -85,8 +85,16 @@ class Climatology:
         season.fit_climatology(history, name, [str(d) for d in history.dims])
         return season.climatology(ds, name)
 
-    def _has_season(self, ds: xr.Dataset) -> bool:
-        if self.time not in ds.coords or not is_dates(ds[self.time]) or ds.sizes[self.time] < 2:
-            return False
-        seconds = steps(ds[self.time])
-        return seconds is not None and abs(seconds.sum()) > 300 * 86400
+
+def has_season(ds: xr.Dataset, time: str) -> bool:
+    """Whether a data set has dates, and most of a year of them.
+
+    Examples
+    --------
+    >>> has_season(xr.Dataset(coords={"day": [1, 400]}), "day")
+    False
+    """
+    if time not in ds.coords or not is_dates(ds[time]) or ds.sizes[time] < 2:
+        return False
+    seconds = steps(ds[time])
+    return seconds is not None and bool(abs(seconds.sum()) > 300 * 86400)

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from scipy.spatial import cKDTree
 
-from da4dvar.baselines.climatology import Climatology
+from da4dvar.baselines.climatology import has_season
 from da4dvar.baselines.covariance import Gaussian, fit_covariance
 from da4dvar.baselines.standard_error import solved_together, with_standard_errors
 from da4dvar.errors import DataError
@@ -169,7 +169,7 @@ class OptimalInterpolation:
     def _background(self, y: np.ndarray, dates: xr.Variable | None) -> np.ndarray:
         coords = {} if dates is None else {self.time: (self.time, dates.values, dates.attrs)}
         data = xr.Dataset({"y": ((self.time, "cell"), y)}, coords)
-        if np.isfinite(y).any() and Climatology(self.time)._has_season(data):
+        if np.isfinite(y).any() and has_season(data, self.time):
             season = Anomaly(self.harmonics, self.time, SHRINKAGE)
             season.fit_climatology(data, "y", [self.time, "cell"])
             return season.climatology(data, "y").transpose(self.time, "cell").values.astype("float64")

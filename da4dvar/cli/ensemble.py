@@ -29,14 +29,13 @@ Intervals = Annotated[
     list[float] | None,
     typer.Option("--interval", help="Add the interval that holds this part of the truths: 0.9. Repeatable."),
 ]
-USUAL = 8
 
 
-def ensemble_size(members: int | None, std: bool) -> int:
-    """The members asked for; 0 for none, or for as many as an interval needs."""
+def ensemble_size(members: int | None, std: bool) -> int | None:
+    """The members asked for; 0 for none, or for as many as an interval needs; None for as many as usual."""
     if members is not None and members < 2:
         raise DataError(f"--members {members}: so few have no spread; expected 2 or more")
-    return members or (USUAL if std else 0)
+    return members or (None if std else 0)
 
 
 @app.command()
@@ -65,14 +64,13 @@ def calibrate(
     The data should not be those that the model was trained on.
     """
     names, dims = pairs(variable, "--variable"), pairs(dim, "--dim")
-    size = ensemble_size(members, True)
-    from da4dvar.ensemble import Ensemble
+    from da4dvar.ensemble import MEMBERS, Ensemble
     from da4dvar.fields.store import check_output, load_dataset
     from da4dvar.modelfile import load
     from da4dvar.progress import shown
 
     check_output(output, [observed, truth], overwrite, (output.suffix,))
-    plan = Ensemble(size, withheld)
+    plan = Ensemble(ensemble_size(members, False) or MEMBERS, withheld)
     with shown("calibrating", quiet):
         loaded, ds, true = load(model), load_dataset(observed), load_dataset(truth)
         loaded.calibrate(ds, true, variable=names, mask=mask, dim=dims, ensemble=plan, seed=seed)

@@ -60,7 +60,7 @@ def interpolate(
     precision: Annotated[
         str,
         typer.Option(
-            help="Of the convolutions: float32, or bfloat16, which is faster.",
+            help="Of convolutions and matrix products: float32, or bfloat16, which is faster.",
             autocompletion=one_of(("float32", "bfloat16")),
         ),
     ] = "float32",

@@ -55,7 +55,12 @@ def train(
         )
     bar = sys.stderr.isatty() and not quiet
     begun = None if start is None else load(start)
-    model = Recipe(tables, recipe.parent).train(folder, resume, bar, begun, devices)
+    try:
+        model = Recipe(tables, recipe.parent).train(folder, resume, bar, begun, devices)
+    except KeyboardInterrupt:
+        if (folder / "last.ckpt").exists():
+            say(f"what was learned is kept in {folder}; go on with --resume")
+        raise
     model.save(output)
     if not quiet:
         say(f"wrote {output}")

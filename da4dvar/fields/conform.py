@@ -14,6 +14,20 @@ from da4dvar.fields.signature import Dimension, Signature, axis_role, is_dates, 
 from da4dvar.fields.units import converted
 
 
+def check_same_cells(seen: xr.Dataset, truth: xr.Dataset | None) -> None:
+    """Refuse a truth, if there is one, whose labels are not those of what is seen.
+
+    Raises
+    ------
+    DataError
+    """
+    try:
+        xr.align(seen, seen if truth is None else truth, join="exact", copy=False)
+    except ValueError as error:
+        line = str(error).splitlines()[0]
+        raise DataError(f"observations and truth are not of the same cells ({line})") from error
+
+
 @dataclass
 class Conformed:
     """A data set under a model's names, and the way back to the user's.

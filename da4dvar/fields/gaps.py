@@ -128,13 +128,16 @@ class Blocks:
         """Observed cells; see :meth:`GapPattern.draw`."""
         _check_dims(tuple(self.size), sizes, "blocks")
         observed = np.ones(tuple(sizes.values()), dtype=bool)
-        while observed.mean() > self.fraction:
+        left = observed.size
+        # Of none at all, nothing is thrown.
+        while left / max(1, observed.size) > self.fraction:
             box = []
             for dim, cells in sizes.items():
                 length = min(self.size.get(dim, cells), cells)
                 # A block may hang over an edge, so that cells there are hidden as often as others.
                 start = generator.integers(1 - length, cells) if length < cells else 0
                 box.append(slice(max(start, 0), start + length))
+            left -= int(np.count_nonzero(observed[tuple(box)]))
             observed[tuple(box)] = False
         return observed
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -37,6 +39,19 @@ def linear_in_time(y: np.ndarray, axis: int) -> np.ndarray:
     width = np.where(right > left, right - left, 1)
     slope = (high - low) * ((steps - left) / width).astype(y.dtype)
     return np.moveaxis(np.where(left == right, low, low + slope), -1, axis)
+
+
+def check_initial(kind: str, time: str, dims: Sequence[str]) -> None:
+    """Refuse a start that there is none of, or along a time that a window does not have.
+
+    Raises
+    ------
+    ValueError
+    """
+    if kind not in ("zero", "observed", "linear"):
+        raise ValueError(f"initial is {kind!r}, expected 'zero', 'observed' or 'linear'")
+    if kind == "linear" and time not in dims:
+        raise ValueError(f"initial is linear in {time!r}, which is no dimension of the layout")
 
 
 def start(y: np.ndarray, kind: str, time_axis: int | None) -> np.ndarray:

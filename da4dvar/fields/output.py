@@ -10,7 +10,7 @@ import xarray as xr
 
 from da4dvar.fields.conform import Conformed
 from da4dvar.fields.encoding import CALENDAR
-from da4dvar.fields.gap_geometry import gap_length
+from da4dvar.fields.missing_run import missing_run
 from da4dvar.fields.windows import WindowGrid
 from da4dvar.layout import Layout
 
@@ -94,9 +94,7 @@ def unreached(flags: xr.DataArray, time: str) -> tuple[int, int]:
     >>> unreached(xr.DataArray([[0, 2], [2, 2], [2, 2], [1, 2]], dims=("time", "place")), "time")
     (2, 2)
     """
-    missing = flags == FLAGS["not_estimable"]
-    missing = missing & ~missing.all(time)
-    return int(missing.sum()), int(gap_length(~missing, time).max())
+    return missing_run(flags, time, FLAGS["not_estimable"], max(1, flags.sizes[time]))
 
 
 def like(source: xr.DataArray, values: xr.DataArray, conformed: Conformed, name: str) -> xr.DataArray:

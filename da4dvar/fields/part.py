@@ -106,10 +106,9 @@ def unread(ds: xr.Dataset) -> xr.Dataset:
     return ds.assign({n: placeholder(a) for n, a in ds.data_vars.items()})
 
 
-def placeholder(array: xr.DataArray, dtype: np.dtype | None = None) -> xr.DataArray:
+def placeholder(array: xr.DataArray) -> xr.DataArray:
     """Lazy zeros in one chunk, with the labels of an array."""
-    kept = zeros(array.shape, array.dtype if dtype is None else dtype)
-    copied = array.copy(data=kept)
+    copied = array.copy(data=zeros(array.shape, array.dtype))
     copied.encoding = dict(array.encoding)
     return copied
 

@@ -17,6 +17,11 @@ Arrays = dict[str, np.ndarray]
 class Scaling(Protocol):
     """Makes variables comparable to a network, and their estimates physical again.
 
+    Attributes
+    ----------
+    std : dict of str to float
+        What a normalised value of a variable is multiplied by; empty where that is one.
+
     Examples
     --------
     >>> scaling: Scaling = Standard()
@@ -24,6 +29,8 @@ class Scaling(Protocol):
     >>> scaling.fit(ds, ["sst"], ["time"]).normalise(ds)["sst"].values
     array([-1.,  1.])
     """
+
+    std: dict[str, float]
 
     def fit(self, ds: xr.Dataset, variables: Sequence[str], dims: Sequence[str]) -> Self:
         """Learn the scaling of variables from what is observed of them.
@@ -112,6 +119,9 @@ class Unscaled:
     >>> Unscaled().fit(ds, ["x"], ["time"]).normalise(ds) is ds
     True
     """
+
+    def __init__(self) -> None:
+        self.std: dict[str, float] = {}
 
     def fit(self, ds: xr.Dataset, variables: Sequence[str], dims: Sequence[str]) -> Self:
         """Nothing is learned; see :meth:`Scaling.fit`."""

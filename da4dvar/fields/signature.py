@@ -10,6 +10,8 @@ from typing import Any, Self
 import numpy as np
 import xarray as xr
 
+from da4dvar.errors import DataError, nearest
+
 KEPT_ATTRIBUTES = ("units", "standard_name", "long_name")
 ROLES_BY_NAME = {"time": "T", "latitude": "Y", "longitude": "X"}
 ROLES_BY_UNITS = {
@@ -61,9 +63,18 @@ class Signature:
         fixed: Sequence[str],
         covariates: Sequence[str] = (),
     ) -> Self:
-        """The signature of a data set; the sizes of the dimensions in `fixed` belong to it."""
-        described = {}
+        """The signature of a data set; the sizes of the dimensions in `fixed` belong to it.
+
+        Raises
+        ------
+        DataError
+            If the variables have no such dimension.
+        """
+        described, there = {}, ds[list(variables)].dims
         for dim in dims:
+            if dim not in there:
+                known = nearest(dim, map(str, there))
+                raise DataError(f"variable {variables[0]!r} has no dimension {dim!r} of the layout; {known}")
             coordinate = ds[dim] if dim in ds.coords else None
             described[dim] = Dimension(
                 role=None if coordinate is None else axis_role(coordinate),

@@ -97,6 +97,8 @@ def descent(
     windows : int
         At most so many.
     """
+    if model.covariates or model.sensors:
+        raise DataError("there is no descent of a model with covariates or sensors yet; leave --model out")
     known = model.conform(seen, variable=variable).data
     wanted = model.conform(truth).data
     indexes = {d: known[d] for d in known.indexes if d in wanted.indexes}

@@ -22,7 +22,6 @@ h3 { font-size: 1.05rem; margin-top: 1.6rem; }
 img { max-width: 100%; height: auto; display: block; margin: .8rem auto; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: .6rem 0; font-size: .9rem; }
-caption { text-align: left; font-size: .9rem; color: #555; padding-bottom: .2rem; }
 th, td { padding: .2rem .7rem; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; } thead th { border-bottom: 2px solid #888; }
 table.words td { text-align: left; white-space: normal; } nav ul { padding-left: 1.2rem; }
@@ -85,7 +84,6 @@ def _part(part: Part, heading: str) -> str:
 
 def _table(table: Table) -> str:
     words = ' class="words"' if not table.head else ""
-    caption = f"<caption>{escape(table.caption)}</caption>" if table.caption else ""
     head = "".join(f'<th scope="col">{escape(h)}</th>' for h in table.head)
     rows = "".join(
         f'<tr><th scope="row">{escape(row[0])}</th>'
@@ -94,4 +92,4 @@ def _table(table: Table) -> str:
         for row in table.rows
     )
     top = f"<thead><tr>{head}</tr></thead>" if head else ""
-    return f'<div class="wide"><table{words}>{caption}{top}<tbody>{rows}</tbody></table></div>'
+    return f'<div class="wide"><table{words}>{top}<tbody>{rows}</tbody></table></div>'

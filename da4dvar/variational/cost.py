@@ -192,9 +192,12 @@ class Cost:
                 x = x.detach().requires_grad_()
             terms = self.terms(x)
             # Samples do not share a cost, so the gradient of the sum holds each one's own.
+            wanted = parts(terms)
+            # Without a training, what is kept for a gradient goes while the last one is made.
+            kept = [training or k + 1 < len(wanted) for k in range(len(wanted))]
             gradients = [
-                torch.autograd.grad(part.sum(), x, create_graph=training, retain_graph=True)[0]
-                for part in parts(terms)
+                torch.autograd.grad(part.sum(), x, create_graph=training, retain_graph=keep)[0]
+                for part, keep in zip(wanted, kept, strict=True)
             ]
         if not training:
             terms = Terms(terms.observation.detach(), terms.prior.detach())

@@ -14,6 +14,7 @@ from cli.test_verbs import RECIPE
 from examples import make_sst
 
 from da4dvar.cli import main
+from da4dvar.recipe import Recipe
 
 COMMANDS = {
     "intrepolate gappy.nc out.nc": "Did you mean 'interpolate'?; see da4dvar --help",
@@ -140,3 +141,20 @@ def test_who_stops_a_command_is_told_that_nothing_was_written(monkeypatch, capsy
         main()
     assert stopped.value.code == 130
     assert capsys.readouterr().err == "stopped; the output was not written\n"
+
+
+def test_a_training_that_was_stopped_says_how_it_goes_on(folder, monkeypatch, capsys):
+    """What was learned is kept: where, and what to type."""
+
+    def stopped(self, place, *_):
+        place.mkdir()
+        (place / "last.ckpt").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Recipe, "train", stopped)
+    monkeypatch.setattr(sys, "argv", ["da4dvar", "train", "recipe.toml", "-o", "m.safetensors"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 130
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "what was learned is kept in m.safetensors.checkpoints; go on with --resume"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from da4dvar.errors import DataError
 from da4dvar.fields.signature import Dimension, Signature, axis_role, is_dates, spacing, steps
 
 
@@ -86,3 +87,9 @@ def test_the_usual_step(values: list, expected: float | None) -> None:
     coordinate = xr.DataArray(values, dims="d")
     assert spacing(coordinate) == expected
     assert not is_dates(coordinate)
+
+
+def test_a_dimension_that_is_none_is_named() -> None:
+    """As a word of a layout that was misspelt."""
+    with pytest.raises(DataError, match=r"no dimension 'latt'.*did you mean 'lat'"):
+        Signature.of(sea(), ["sst"], ["time", "latt"], fixed=[])

@@ -96,7 +96,8 @@ class LevenbergMarquardt(Solver):
 
     def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
         refuse_inference_mode()
-        with torch.no_grad():
+        # Its systems are too ill-conditioned for the eight bits of mixed precision.
+        with torch.no_grad(), torch.autocast(x0.device.type, enabled=False):
             equations = self._equations(cost, x0)
             x, path = x0, [cost.terms(x0)]
             if watch is not None:

@@ -188,3 +188,14 @@ def test_impossible_settings_are_refused(arguments: dict) -> None:
     """In one line, with what was got."""
     with pytest.raises(ValueError, match="expected"):
         LevenbergMarquardt(**arguments)
+
+
+def test_mixed_precision_leaves_it_as_it_is() -> None:
+    """Its systems are solved in single precision, whatever surrounds it."""
+    truth = lorenz96(1, 16, seed=1, components=8, number=4).x.transpose("series", "component", "time")
+    y = torch.from_numpy(truth.values).float()[:, None]
+    cost = VariationalCost(Flow(Lorenz96(), 0.05), prior_weight=10.0).given(y, y > 2)
+    solver = LevenbergMarquardt(iterations=4, ladder=(0.1, 1.0))
+    expected = solver(cost, torch.zeros_like(y)).x
+    with torch.autocast("cpu", torch.bfloat16):
+        assert_close(solver(cost, torch.zeros_like(y)).x, expected, rtol=0, atol=0)
