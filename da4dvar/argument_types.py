@@ -36,9 +36,20 @@ def check_types(function: Callable[..., Any], arguments: Mapping[str, Any]) -> N
         return
     for name, value in arguments.items():
         if name in hints and not fits(value, hints[name]):
-            shown = repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:60]}…"
-            end = f": [{shown}]" if isinstance(value, str) and words(hints[name]) == "a list" else ""
-            raise ValueError(f"{name} is {shown}, expected {words(hints[name])}{end}")
+            end = f": [{shown(value)}]" if isinstance(value, str) and words(hints[name]) == "a list" else ""
+            raise ValueError(f"{name} is {shown(value)}, expected {words(hints[name])}{end}")
+
+
+def shown(value: Any) -> str:
+    """What was got, as an error shows it: not more of it than a line has room for.
+
+    Examples
+    --------
+    >>> shown("8"), shown([1, 2])
+    ("'8'", '[1, 2]')
+    """
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 def fits(value: Any, hint: Any) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from da4dvar.argument_types import check_types, fits, words
+from da4dvar.argument_types import check_types, fits, shown, words
 from da4dvar.errors import RecipeError, nearest
 
 Table = dict[str, Any]
@@ -231,7 +231,7 @@ def check_table(table: Any, types: Mapping[str, Any], where: str, others: bool =
         check_keys(table, tuple(types), where)
     for key in types.keys() & table.keys():
         if not fits(table[key], types[key]):
-            raise RecipeError(f"{where}: {key} is {str(table[key])[:60]!r}, expected {words(types[key])}")
+            raise RecipeError(f"{where}: {key} is {shown(table[key])}, expected {words(types[key])}")
 
 
 def class_of(section: str, kind: str) -> type:
