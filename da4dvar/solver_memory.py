@@ -31,6 +31,11 @@ class Living(TorchDispatchMode):
         self.bytes = self.peak = 0
         self.known: dict[int, weakref.ref[torch.UntypedStorage]] = {}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Otherwise the library loads its compiler, which takes over two seconds and is not used.
+        return False
+
     def __torch_dispatch__(
         self,
         func: Callable[..., Any],

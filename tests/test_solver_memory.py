@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import torch
 
@@ -27,3 +30,13 @@ def test_a_window_takes_the_same_each_time(model):
     solve = window_solver(model.frozen(), model.layout, model.initial, model.time)
     taken = [window_bytes(solve, 1, (6, 5, 6)) for _ in range(2)]
     assert taken[0] == taken[1] > np.zeros((6, 5, 6), "float32").nbytes
+
+
+def test_counting_loads_no_compiler():
+    """Two seconds of every run that is larger than memory, for nothing."""
+    code = (
+        "import sys, torch; from da4dvar.solver_memory import window_bytes; "
+        "window_bytes(lambda x: torch.from_numpy(x) + 1, 1, (2, 2)); print('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
