@@ -75,7 +75,7 @@ def test_killed_at_any_moment(tmp_path, model_path, verb):
     lasted, old = time.monotonic() - start, bytes_of(output)
     command += ["--resume"] if verb == "train" else []
     generator, killed = np.random.default_rng(len(verb)), 0
-    # One in each third: the first run loads its libraries from the disk, and may last longer than those after it.
+    # One in each third: the first run, with libraries still on the disk, may last longer than later ones.
     for delay in lasted * (np.array([0.1, 0.4, 0.7]) + 0.3 * generator.random(3)):
         child = begun(*command, cwd=tmp_path)
         time.sleep(delay)
