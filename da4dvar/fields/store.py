@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,8 @@ from da4dvar.errors import DataError
 from da4dvar.fields.encoding import encoding_for, evenly_chunked, plain_attributes
 
 SUFFIXES = (".nc", ".zarr")
+# Seconds within which what is still being written to a store is there.
+LATE = 0.2
 # What tells a Zarr store from a folder.
 STORE = {"zarr.json", ".zgroup", ".zarray", ".zmetadata"}
 Labelled = TypeVar("Labelled", xr.Dataset, xr.DataArray)
@@ -304,11 +307,18 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         if replaced.exists() and not path.exists():
             os.replace(replaced, path)
-        for leftover in (beside, replaced):
-            if leftover.is_dir():
-                shutil.rmtree(leftover, ignore_errors=True)
-            else:
-                leftover.unlink(missing_ok=True)
+        shutil.rmtree(replaced, ignore_errors=True)
+        _remove(beside)
+
+
+def _remove(leftover: Path) -> None:
+    """Remove what a write that failed has left; the other writes of a store may still be under way."""
+    for _ in range(5):
+        if not leftover.is_dir():
+            leftover.unlink(missing_ok=True)
+            return
+        shutil.rmtree(leftover, ignore_errors=True)
+        time.sleep(LATE)
 
 
 def add_history(ds: xr.Dataset, what: str) -> xr.Dataset:
