@@ -27,6 +27,7 @@ def linear_in_time(y: np.ndarray, axis: int) -> np.ndarray:
     lines = np.moveaxis(y, axis, -1)
     steps = np.arange(lines.shape[-1])
     observed = np.isfinite(lines)
+    lines = np.where(observed, lines, np.nan)  # infinite values alone are no observation
     before = np.maximum.accumulate(np.where(observed, steps, -1), axis=-1)
     last = steps.size
     after = np.minimum.accumulate(np.where(observed, steps, last)[..., ::-1], axis=-1)[..., ::-1]

@@ -86,3 +86,10 @@ def test_linear_needs_a_time() -> None:
     """Without an axis of time there is no line to draw."""
     with pytest.raises(ValueError, match="needs a time dimension"):
         start(np.zeros(3), "linear", None)
+
+
+@pytest.mark.parametrize("infinite", [np.inf, -np.inf])
+def test_a_line_of_infinite_values_alone_was_never_observed(infinite):
+    """Wherever they are: the first position of such a line once filled all of it."""
+    lines = np.array([[infinite, np.nan, np.nan], [np.nan, infinite, infinite]], dtype="float32")
+    assert np.isnan(linear_in_time(lines, 1)).all()
