@@ -9,16 +9,20 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.fields.signature import is_dates, spacing
-from da4dvar.fields.store import load_dataset
+from da4dvar.fields.store import loaded, open_dataset
 from da4dvar.model_header import read_shapes
 from da4dvar.model_summary import parameters
 from da4dvar.shipped import find
+
+# Values in memory at once.
+PART = 2**24
 
 
 def describe(file: str) -> dict[str, Any]:
     """A model file or shipped model, or else a data set."""
     if Path(file).suffix in (".nc", ".zarr") or "*" in file:
-        return of_dataset(load_dataset(file))
+        with open_dataset(file) as ds:
+            return of_dataset(ds, file)
     path = find(file)
     header, shapes = read_shapes(path)
     shown = {k: v for k, v in header.items() if k not in ("format", "labels")}
@@ -30,13 +34,13 @@ def describe(file: str) -> dict[str, Any]:
     }
 
 
-def of_dataset(ds: xr.Dataset) -> dict[str, Any]:
-    """Dimensions with their ranges, and variables with their gaps."""
+def of_dataset(ds: xr.Dataset, path: str) -> dict[str, Any]:
+    """Dimensions with their ranges, and variables with their gaps; errors name `path`."""
     dims = {}
     for dim, size in ds.sizes.items():
         entry: dict[str, Any] = {"size": size}
         if dim in ds.coords and size:
-            values = ds[dim].values
+            values = loaded(ds[dim], path).values
             entry |= {"first": str(values[0]), "last": str(values[-1]), "step": spacing(ds[dim])}
             entry["dates"] = is_dates(ds[dim])
         dims[str(dim)] = entry
@@ -46,13 +50,29 @@ def of_dataset(ds: xr.Dataset) -> dict[str, Any]:
         if "units" in array.attrs:
             entry["units"] = str(array.attrs["units"])
         if array.dtype.kind in "fiu" and array.size:
-            known = np.isfinite(array.values)
-            entry["missing"] = f"{100 * (1 - known.mean()):.1f} %"
-            if known.any():
-                entry["range"] = [float(array.values[known].min()), float(array.values[known].max())]
+            share, low, high = extent(array, path)
+            entry["missing"] = f"{100 * (1 - share):.1f} %"
+            if share:
+                entry["range"] = [low, high]
         variables[str(name)] = entry
     return {
         "dimensions": dims,
         "variables": variables,
         "attributes": {k: str(v) for k, v in ds.attrs.items()},
     }
+
+
+def extent(array: xr.DataArray, path: str) -> tuple[float, float, float]:
+    """The share of finite values, the lowest and the highest; a part of the array is in memory at a time."""
+    count, low, high = 0, np.inf, -np.inf
+    first = next(iter(array.dims), None)
+    length = array.sizes[first] if first is not None else 1
+    step = max(1, PART * length // array.size)
+    for start in range(0, length, step):
+        part = array if first is None else array.isel({first: slice(start, start + step)})
+        values = loaded(part, path).values
+        known = values[np.isfinite(values)]
+        if known.size:
+            count += known.size
+            low, high = min(low, float(known.min())), max(high, float(known.max()))
+    return count / array.size, low, high

@@ -10,6 +10,7 @@ from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.standard_error import solved_together, with_standard_errors
 from da4dvar.errors import DataError
 from da4dvar.fields.signature import axis_role
+from da4dvar.fields.station_geometry import EARTH
 
 # Common times from which on a covariance is that of the data alone.
 ENOUGH = 30
@@ -342,5 +343,5 @@ def _distances(array: xr.DataArray, station: str) -> np.ndarray:
         return np.full((count, count), np.inf)
     lat, lon = np.radians(found["Y"].astype(float)), np.radians(found["X"].astype(float))
     place = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], -1)
-    chord = 6371 * np.sqrt(((place[:, None] - place) ** 2).sum(-1))
+    chord = EARTH * np.sqrt(((place[:, None] - place) ** 2).sum(-1))
     return np.where(np.isfinite(chord), chord, np.inf)

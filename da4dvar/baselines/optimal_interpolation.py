@@ -14,8 +14,8 @@ from da4dvar.baselines.standard_error import solved_together, with_standard_erro
 from da4dvar.errors import DataError
 from da4dvar.fields.anomaly import Anomaly
 from da4dvar.fields.signature import ROLES_BY_NAME, ROLES_BY_UNITS, axis_role, is_dates, steps
+from da4dvar.fields.station_geometry import EARTH
 
-EARTH = 6371.0  # km, the mean radius
 NAMES = {"Y": ("lat", "latitude", "y"), "X": ("lon", "longitude", "x")}
 KILOMETRES = {"km": 1.0, "kilometre": 1.0, "m": 1e-3, "metre": 1e-3, "meter": 1e-3}
 CHUNK = 2048  # targets at once: 2048 systems of 40 × 40 are 26 MB

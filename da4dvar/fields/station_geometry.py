@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-EARTH = 6371.0
+EARTH = 6371.0  # km, the mean radius
 
 
 def distance_to_reporting(

@@ -6,11 +6,13 @@ import json
 import sys
 import tomllib
 
+import numpy as np
 import pytest
+import xarray as xr
 from cli.test_report import line
 
 import da4dvar
-from da4dvar import shipped
+from da4dvar import inspection, shipped
 from da4dvar.cli import main
 from da4dvar.cli.shell import as_text
 from da4dvar.inspection import describe
@@ -71,8 +73,8 @@ def test_inspect_shows_all_that_a_model_knows(name, monkeypatch, capsys):
         assert f"{variable} [{attrs['units']}]" in text
     for score in model.scores:
         assert score in text
-    for dim in model.signature.dims:
-        assert f"{dim}: steps of " in text
+    for dim, steps in model.signature.dims.items():
+        assert f"{dim}: {'steps of ' if steps.spacing else 'any steps'}" in text
     assert not any(raw in text for raw in ("{'", "None", "nan"))
     while provenance := provenance.get("started_from"):
         assert f"started from: {provenance['title']}" in text
@@ -145,3 +147,18 @@ def test_looking_loads_no_torch():
         "    assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_a_data_set_is_looked_at_in_parts(monkeypatch, tmp_path):
+    """One of any size fits: the parts tell what the whole does, also where some are all gaps."""
+    values = np.arange(60.0).reshape(5, 4, 3)
+    values[1:3] = np.nan
+    xr.Dataset({"x": (("a", "b", "c"), values), "n": ((), 3)}).to_netcdf(tmp_path / "x.nc")
+    whole = describe(str(tmp_path / "x.nc"))
+    sizes = []
+    monkeypatch.setattr(inspection, "PART", 13)
+    monkeypatch.setattr(inspection, "loaded", lambda part, path: sizes.append(part.size) or part.load())
+    assert describe(str(tmp_path / "x.nc")) == whole
+    assert sizes == [12] * 5 + [1]
+    assert whole["variables"]["x"]["missing"] == "40.0 %"
+    assert whole["variables"]["x"]["range"] == [0.0, 59.0]

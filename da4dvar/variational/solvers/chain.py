@@ -85,7 +85,11 @@ class Chain(Solver):
         self.weights = None if weights is None else (float(weights[0]), float(weights[1]))
         self.restarts, self.accept = restarts, accept
         self.withheld, self.perturbation = withheld, perturbation
-        self.iterations = first.iterations + second.iterations
+
+    @property
+    def iterations(self) -> int:  # type: ignore[override]
+        """Those of both, without restarts."""
+        return self.first.iterations + self.second.iterations
 
     def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
         best = self._run(cost, cost, x0, watch)

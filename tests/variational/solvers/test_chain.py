@@ -36,6 +36,13 @@ class TestChain(SolverContract):
         return VariationalCost(Flow(Lorenz63(), 0.01))
 
 
+def test_its_iterations_are_those_of_its_solvers_at_any_time() -> None:
+    """Also after one of them was given another number, as a training does."""
+    chain = TestChain().make()
+    chain.first.iterations = 7
+    assert chain.iterations == 10
+
+
 @pytest.fixture
 def problem() -> tuple[Cost, Tensor]:
     """Short Lorenz-96 series of eight components, and a start beside their truth."""
