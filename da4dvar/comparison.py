@@ -94,7 +94,7 @@ class Comparison:
 def compare_files(
     estimate: str, truth: str, observed: str | None = None, variable: Mapping[str, str] | None = None
 ) -> Iterator[Comparison]:
-    """Every variable that both files have, one after the other, so that one is in memory at a time.
+    """Every variable that both files have, one after the other: two of them are in memory at most.
 
     Parameters
     ----------
@@ -134,6 +134,7 @@ def compare_files(
             for other in error_bars(name, guess):
                 parts[other] = read(guess[other], estimate)
             yield comparison(name, parts)
+            del parts  # before the next are read
 
 
 def in_units_of(array: xr.DataArray, like: xr.DataArray) -> xr.DataArray:

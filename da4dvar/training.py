@@ -29,6 +29,9 @@ from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.solvers.base import Solver
 from da4dvar.variational.solvers.chain import Chain
 
+# Steps in a row without a finite gradient, after which there is no hope.
+MOST_SKIPPED = 50
+
 
 class EndToEnd(lightning.LightningModule):
     """The training loop's view of a model: loss, score, rate and number of iterations.
@@ -44,6 +47,7 @@ class EndToEnd(lightning.LightningModule):
         self.model, self.training_plan = model, training
         self.final_iterations = model.solver.iterations
         self.squares: list[Tensor] = []
+        self.skipped = 0
 
     @property
     def solver(self) -> Solver:
@@ -68,6 +72,27 @@ class EndToEnd(lightning.LightningModule):
         mean_loss, square = self.over_all(torch.stack([loss.detach(), error.mean()]), "mean")
         self.log_dict({"train_rmse": square.sqrt(), "train_loss": mean_loss})
         return loss
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Leave a step out whose gradient is not finite: one odd batch is not to end a training.
+
+        Raises
+        ------
+        RecipeError
+            If none has been for some time.
+        """
+        learned = [p for p in self.parameters() if p.grad is not None]
+        if torch.stack([p.grad.norm() for p in learned if p.grad is not None]).isfinite().all():
+            self.skipped = 0
+            return
+        self.skipped += 1
+        if self.skipped == MOST_SKIPPED:
+            raise RecipeError(
+                f"train: no gradient was finite in {MOST_SKIPPED} steps, up to step {self.global_step}; "
+                "lower train.rate, and train anew"
+            )
+        for parameter in learned:
+            parameter.grad = None
 
     def over_all(self, values: Tensor, how: str) -> Tensor:
         """The "mean" or "sum" of values over all processes; as they are in the only one."""

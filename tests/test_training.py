@@ -250,3 +250,31 @@ def test_ctrl_c_is_no_silent_end(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         tiny_interpolator().fit(truth, truth=truth, gaps=Random(0.4), training=plan, folder=tmp_path)
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def losing(monkeypatch, when):
+    """The gradient of a training step is not finite where its number is one of `when`."""
+    step = EndToEnd.training_step
+
+    def of(self, sample, index):
+        return step(self, sample, index) * (torch.nan if self.global_step in when else 1.0)
+
+    monkeypatch.setattr(EndToEnd, "training_step", of)
+
+
+def test_a_batch_without_a_finite_gradient_is_left_out(monkeypatch):
+    """The steps before and after it are made, and the weights stay finite."""
+    losing(monkeypatch, {2})
+    learned = weights(train_tiny(6))
+    assert learned.isfinite().all()
+    assert not torch.equal(learned, weights(tiny_interpolator()))
+
+
+def test_a_training_that_ran_away_ends(monkeypatch):
+    """Not after the hours that it was to take, and with what to do."""
+    monkeypatch.setattr(da4dvar.training, "MOST_SKIPPED", 3)
+    losing(monkeypatch, range(1, 100))
+    with pytest.raises(
+        RecipeError, match="no gradient was finite in 3 steps, up to step 3; lower train.rate"
+    ):
+        train_tiny(100)
