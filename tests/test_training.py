@@ -274,7 +274,5 @@ def test_a_training_that_ran_away_ends(monkeypatch):
     """Not after the hours that it was to take, and with what to do."""
     monkeypatch.setattr(da4dvar.training, "MOST_SKIPPED", 3)
     losing(monkeypatch, range(1, 100))
-    with pytest.raises(
-        RecipeError, match="no gradient was finite in 3 steps, up to step 3; lower train.rate"
-    ):
+    with pytest.raises(RecipeError, match="no gradient was finite in 3 steps, up to step 3; lower"):
         train_tiny(100)
