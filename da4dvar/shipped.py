@@ -16,7 +16,7 @@ def names() -> list[str]:
     Examples
     --------
     >>> names()
-    ['lorenz96', 'lorenz96-ode', 'oisst-tasman']
+    ['lorenz96', 'lorenz96-ode', 'mnist-inpainting', 'oisst-tasman']
     """
     return sorted(path.stem for path in PRETRAINED.glob("*.safetensors"))
 
