@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 
 import da4dvar
+from da4dvar.experiment import hide
 from da4dvar.fields.metrics import r_score, rmse
 from da4dvar.simulate import lorenz96
 
@@ -41,3 +42,18 @@ def test_oisst_tasman_keeps_its_score_under_fresh_masks(sampling):
     sampled = gappy(truth, sampling, seed=424242)
     error = float(rmse(model.interpolate(sampled).sst, truth.sst.where(sampled.sst.isnull())))
     assert error == pytest.approx(model.scores[f"test_rmse_{sampling}"], rel=0.1)
+
+
+@pytest.mark.slow
+def test_mnist_inpainting_keeps_its_score_under_fresh_gaps():
+    """The 512 digits that are kept, other gaps and noise: within three standard errors."""
+    model = da4dvar.load("mnist-inpainting")
+    with xr.open_dataset(HERE.parent / "datasets/mnist/mnist_512.nc") as ds:
+        truth = ds[["digit"]].load()
+    seen = hide(truth, "squares", 0.0, block={"y": "9", "x": "9"}, seed=424242)
+    noise = np.random.default_rng(424242).normal(scale=0.030811, size=seen.digit.shape)
+    filled = model.interpolate(seen + noise)
+    mean = 0.13066  # of the training digits, from which scores are departures
+    score = float(r_score(filled.digit - mean, truth.digit - mean))
+    error = model.scores["test_r_score_std_over_series"] / np.sqrt(512)
+    assert abs(score - model.scores["test_r_score"]) < 3 * error

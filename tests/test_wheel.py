@@ -69,7 +69,7 @@ def test_it_works_outside_the_checkout(scripts: Path, tmp_path: Path) -> None:
     command = scripts / "da4dvar"
     assert "Usage:" in run(command, "--help", cwd=tmp_path)
     known = {model["name"] for model in json.loads(run(command, "models", "--json", cwd=tmp_path))}
-    assert known == {"lorenz96", "lorenz96-ode", "oisst-tasman"}
+    assert known == {"lorenz96", "lorenz96-ode", "mnist-inpainting", "oisst-tasman"}
     run(command, "simulate", "lorenz96", "l96.nc", "--series", "2", "--steps", "80", cwd=tmp_path)
     filling = ("interpolate", "l96.nc", "out.nc", "--model", "lorenz96", "--variable", "x=x_observed")
     run(command, *filling, cwd=tmp_path)
