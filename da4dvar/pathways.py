@@ -43,7 +43,13 @@ def draw_pathways(benchmark: Benchmark, rows: Sequence[Row], seen: xr.Dataset, t
                 other = copy.copy(model)
                 other.model = VariationalModel(model.model.cost, descent)
                 lines[f"{row.name}, descent"] = pathway(other, cost, seen.isel(first), truth.isel(first))
-    return pathways(lines, f"{benchmark.tables.get('title', '')}\nenergy pathways")
+    return pathways(lines, f"{title_of(benchmark)}\nenergy pathways")
+
+
+def title_of(benchmark: Benchmark) -> str:
+    """What a figure is about: the benchmark, and the variant of its test set if there is one."""
+    title = str(benchmark.tables.get("title", ""))
+    return title if benchmark.variant is None else f"{title} (variant: {benchmark.variant})"
 
 
 def pathway(
@@ -79,6 +85,6 @@ def draw_example(benchmark: Benchmark, rows: Sequence[Row], seen: xr.Dataset, tr
     for row in rows:
         fields[row.name] = image(row.estimate(seen.isel(some), row.interpolator()))
     if several:
-        return gallery(fields, benchmark.tables.get("title", ""))
+        return gallery(fields, title_of(benchmark))
     errors = {row.name: fields[row.name] - fields["truth"].values for row in rows}
-    return columns_of_images(fields, errors, benchmark.tables.get("title", ""))
+    return columns_of_images(fields, errors, title_of(benchmark))

@@ -12,6 +12,7 @@ import pytest
 from da4dvar.benchmark import Benchmark, run_folder
 from da4dvar.config import read_recipe
 from da4dvar.fields.metrics import r_score
+from da4dvar.pathways import title_of
 from da4dvar.recipe import Recipe
 
 ROOT = Path(__file__).parent.parent
@@ -123,6 +124,12 @@ def test_a_variant_may_have_a_model_of_its_own(folder: Path) -> None:
     assert (title(None), title("noisy")) == ("usual", "noisy")
     (models / "noisy" / "descent.safetensors").unlink()
     assert title("noisy") == "usual"
+
+
+def test_a_figure_names_the_variant(folder: Path) -> None:
+    """Its title is not that of the usual test set."""
+    assert title_of(Benchmark(folder)) == "some digits"
+    assert title_of(Benchmark(folder, "noisy")) == "some digits (variant: noisy)"
 
 
 @pytest.mark.parametrize("path", sorted(MNIST.glob("*.toml")), ids=lambda path: path.stem)
