@@ -21,7 +21,7 @@ for _ in range(12):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     x.add(1).add(1)
     faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-print(sum(faults[-4:]))
+print(min(faults[-4:]))
 """
 
 
