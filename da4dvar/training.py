@@ -81,8 +81,8 @@ class EndToEnd(lightning.LightningModule):
         RecipeError
             If none has been for some time.
         """
-        learned = [p for p in self.parameters() if p.grad is not None]
-        if torch.stack([p.grad.norm() for p in learned if p.grad is not None]).isfinite().all():
+        norms = [p.grad.norm() for p in self.parameters() if p.grad is not None]
+        if torch.stack(norms).isfinite().all():
             self.skipped = 0
             return
         self.skipped += 1
@@ -91,8 +91,7 @@ class EndToEnd(lightning.LightningModule):
                 f"train: no gradient was finite in {MOST_SKIPPED} steps, up to step {self.global_step}; "
                 "lower train.rate, and train anew"
             )
-        for parameter in learned:
-            parameter.grad = None
+        optimizer.zero_grad()  # none at all, so that no momentum moves a weight either
 
     def over_all(self, values: Tensor, how: str) -> Tensor:
         """The "mean" or "sum" of values over all processes; as they are in the only one."""
