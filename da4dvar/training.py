@@ -217,14 +217,25 @@ def train(
         done = kept["global_step"]
     if not done:
         learn_prior(model, samples, training)
-    of_prior = [p for name, p in model.cost.named_parameters() if name.startswith("prior.")]
-    kept_still = [p for p in of_prior if p.requires_grad and training.prior_rate == 0]
-    for parameter in kept_still:
-        parameter.requires_grad_(False)  # no work for derivatives that would be multiplied by zero
     if done < training.steps:
-        unused = devices > 1 and leaves_unused(module.model, samples, training)
-        task = (module.model, samples, validation, training, folder, done, progress, kind, devices, unused)
+        of_prior = [p for name, p in model.cost.named_parameters() if name.startswith("prior.")]
+        kept_still = [p for p in of_prior if p.requires_grad and training.prior_rate == 0]
         try:
+            for parameter in kept_still:
+                parameter.requires_grad_(False)  # no work for derivatives that would be multiplied by zero
+            unused = devices > 1 and leaves_unused(module.model, samples, training)
+            task = (
+                module.model,
+                samples,
+                validation,
+                training,
+                folder,
+                done,
+                progress,
+                kind,
+                devices,
+                unused,
+            )
             if devices == 1:
                 fit(*task)
             else:
@@ -237,11 +248,13 @@ def train(
                 f"{folder}: checkpoints and the log could not be written ({error}); check the space on the "
                 "disk and the permissions, then go on with --resume"
             ) from error
-    for parameter in kept_still:
-        parameter.requires_grad_(True)
+        finally:
+            # The caller may go on with the model after an interrupt or an error.
+            for parameter in kept_still:
+                parameter.requires_grad_(True)
+            module.solver.iterations = module.final_iterations
     kept = checkpoint(folder / "best.ckpt")
     module.load_state_dict(kept["state_dict"])
-    module.model.solver.iterations = module.final_iterations
     return score_of(kept)
 
 

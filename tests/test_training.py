@@ -252,6 +252,24 @@ def test_ctrl_c_is_no_silent_end(tmp_path, monkeypatch):
     assert signal.getsignal(signal.SIGINT) is handler
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, DataError])
+def test_an_interrupted_training_leaves_a_usable_model(tmp_path, monkeypatch, error):
+    """The solver has its own number of iterations again, and the prior can still be trained."""
+    step = EndToEnd.training_step
+
+    def failing(self, sample, index):
+        step(self, sample, index)
+        raise error
+
+    monkeypatch.setattr(EndToEnd, "training_step", failing)
+    model, truth = tiny_interpolator(), make_sst(70, seed=1)
+    plan = Training(steps=4, iterations=(1,), prior_rate=0, **PLAN)
+    with pytest.raises(error):
+        model.fit(truth, truth=truth, gaps=Random(0.4), training=plan, folder=tmp_path)
+    assert model.model.solver.iterations == 3
+    assert all(p.requires_grad for p in model.model.cost.prior.parameters())
+
+
 def losing(monkeypatch, when):
     """The gradient of a training step is not finite where its number is one of `when`."""
     step = EndToEnd.training_step
