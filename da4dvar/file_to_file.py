@@ -29,7 +29,7 @@ from da4dvar.fields.store import (
     open_in_parts,
     write_dataset,
 )
-from da4dvar.fields.windows import WindowGrid
+from da4dvar.fields.windows import WindowGrid, check_batch_size
 from da4dvar.notes import credit
 from da4dvar.progress import Progress
 from da4dvar.schedulers import Scheduler, scheduler_of
@@ -120,6 +120,7 @@ def interpolate_file(
     from da4dvar.modelfile import load
 
     check_precision(precision)
+    check_batch_size(batch_size)
     solvers = scheduler_of(scheduler)
     limit, files = parse_bytes(memory), files_of([source] if isinstance(source, str | Path) else source)
     journal = Journal(output)

@@ -295,7 +295,7 @@ class Interpolator:
         Raises
         ------
         DataError
-            If `ds` does not fit the model, or an interval is asked of one without calibration.
+            If `ds` does not fit the model, `batch_size` is below 1, or an interval lacks a calibration.
         """
         if keep_observed and self.sensors:
             raise DataError("of several sensors there is no one observed value to keep; leave it out")

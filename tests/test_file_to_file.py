@@ -304,6 +304,12 @@ def test_an_output_that_is_there_stays_unless_it_is_to_be_replaced(files, model)
     assert_bits(fill(files, model, overwrite=True), first)
 
 
+def test_a_batch_of_no_windows_is_refused(files, model):
+    """Before anything is written."""
+    with pytest.raises(DataError, match="batch_size is 0, expected 1 or more"):
+        fill(files, model, batch_size=0)
+
+
 def test_too_little_memory_says_the_least_that_would_do(files, model):
     """And that much does."""
     with pytest.raises(DataError, match="give at least --memory") as caught:

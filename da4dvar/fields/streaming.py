@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from dask.delayed import delayed
 
-from da4dvar.fields.windows import Overlap, Solve, WindowGrid, overlap_add
+from da4dvar.fields.windows import Overlap, Solve, WindowGrid, check_batch_size, overlap_add
 
 Progress = Callable[[int, int], None]
 
@@ -55,7 +55,13 @@ def reconstruct(
         Zero there.
     terms : DataArray, dims ``(term, *batch, window_<dim>...)``
         The observation and the prior term of each window.
+
+    Raises
+    ------
+    DataError
+        If `batch_size` is less than 1.
     """
+    check_batch_size(batch_size)
     axes = y.dims[y.ndim - len(grid.sizes) :]
     batch = y.dims[1 : y.ndim - len(axes)]
     members = int(np.prod([y.sizes[d] for d in batch], dtype=int))

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from da4dvar.errors import Da4dvarWarning
+from da4dvar.errors import Da4dvarWarning, DataError
 from da4dvar.layout import Layout
 
 Solve = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -174,6 +174,17 @@ class Overlap:
         """
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(self.weight > 0, self.total / self.weight, np.nan)
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Refuse a number of windows with which none would be solved.
+
+    Raises
+    ------
+    DataError
+    """
+    if batch_size < 1:
+        raise DataError(f"batch_size is {batch_size}, expected 1 or more")
 
 
 def overlap_add(

@@ -12,6 +12,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from da4dvar.errors import DataError
 from da4dvar.fields.streaming import reconstruct
 from da4dvar.fields.windows import WindowGrid
 from da4dvar.layout import Layout
@@ -100,6 +101,15 @@ def test_nothing_is_computed_before_it_is_asked_for(name: str) -> None:
     with dask.config.set(scheduler=never):
         parts = reconstruct(y.chunk(time=3), WindowGrid.of(layout, y.sizes), never, 2)
     assert all(part.chunks is not None for part in parts)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_a_batch_of_no_windows_is_refused(lazy: bool) -> None:
+    """Rather than an answer without a single value, and before anything is computed."""
+    y = field()
+    grid = WindowGrid.of(LAYOUTS["in time"], y.sizes)
+    with pytest.raises(DataError, match="batch_size is 0, expected 1 or more"):
+        reconstruct(y.chunk(time=3) if lazy else y, grid, uneven, 0)
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 1000])
