@@ -15,7 +15,7 @@ import xarray as xr
 
 from da4dvar import config
 from da4dvar.ensemble import Ensemble
-from da4dvar.errors import Da4dvarWarning, DataError, RecipeError
+from da4dvar.errors import Da4dvarWarning, DataError, RecipeError, nearest
 from da4dvar.extras import need
 from da4dvar.fields.conform import observed_by, pick
 from da4dvar.fields.covariates import Covariates
@@ -136,8 +136,11 @@ class Recipe:
         Raises
         ------
         DataError
-            If there are no such data.
+            If there is no such part.
         """
+        parts = ["train", "validation", *(["test"] if "hidden" in self.data_table else [])]
+        if part not in parts:
+            raise DataError(f"data: unknown part {part!r}; {nearest(part, parts)}")
         seen, ds = self._seen(part)
         if "hidden" in self.data_table:
             return self._with_hidden(seen, part)

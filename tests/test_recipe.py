@@ -11,7 +11,7 @@ import torch
 from cli.test_verbs import RECIPE
 from examples import make_sst
 
-from da4dvar.errors import RecipeError
+from da4dvar.errors import DataError, RecipeError
 from da4dvar.fields.gaps import Mixture, Random, Transplanted
 from da4dvar.recipe import Recipe
 
@@ -48,6 +48,13 @@ def test_data_are_the_part_that_was_asked_for(tmp_path):
     assert str(part.seen.time.values[0])[:10] == "2001-03-01"
     assert str(part.seen.time.values[-1])[:10] == "2001-04-20"
     assert part.truth.equals(part.seen)
+
+
+@pytest.mark.parametrize("part", ["test", "validaton"])
+def test_a_part_that_the_recipe_lacks_is_refused(tmp_path, part):
+    """Without hidden points there is no test; a misspelt part is not the training data either."""
+    with pytest.raises(DataError, match=f"unknown part '{part}'; .*there are: train, validation"):
+        recipe(tmp_path).data(part)
 
 
 def test_observed_truth_and_mask_may_have_names_of_their_own(tmp_path):
