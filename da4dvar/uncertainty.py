@@ -192,10 +192,10 @@ def calibrate(
     560
     """
     names = {m: u for m, u in (variable or {}).items() if u in truth.variables and m not in truth.variables}
-    observed = model.conform(ds.load(), variable=variable, mask=mask, dim=dim)
+    observed = model.conform(ds.compute(), variable=variable, mask=mask, dim=dim)
     beside = [(variable or {}).get(n, n) for n in model.covariates.names]
     truth = truth.assign({n: ds[n] for n in beside if n not in truth})
-    true = model.conform(truth.load(), variable=names, dim=dim).data
+    true = model.conform(truth.compute(), variable=names, dim=dim).data
     return calibrated(model, [(observed, true)], ensemble, seed)
 
 

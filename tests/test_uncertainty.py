@@ -53,6 +53,16 @@ def ready() -> da4dvar.Interpolator:
     return made.calibrate(gappy(seed=1), make_sst(20), ensemble=FEW)
 
 
+def test_calibration_leaves_lazy_data_lazy(tmp_path: Path) -> None:
+    """Data that were opened from a file, or are chunked, take no memory once the calibration is done."""
+    gappy(seed=1).to_netcdf(tmp_path / "seen.nc")
+    truth = make_sst(20).chunk(time=7)
+    with xr.open_dataset(tmp_path / "seen.nc") as seen:
+        model().calibrate(seen, truth, ensemble=FEW)
+        assert not seen.sst.variable._in_memory
+    assert truth.sst.chunks is not None
+
+
 @pytest.mark.parametrize("first_guess", [None, Linear(), OptimalInterpolation(length=60, duration=3)])
 def test_a_chunked_data_set_gives_the_same_error_bars(first_guess: object) -> None:
     """With a guess that states its error, one that does not, and none; nothing is computed at once."""
