@@ -94,7 +94,7 @@ class Comparison:
 def compare_files(
     estimate: str, truth: str, observed: str | None = None, variable: Mapping[str, str] | None = None
 ) -> Iterator[Comparison]:
-    """Every variable that both files have, one after the other: two of them are in memory at most.
+    """Every variable that both files have, one after the other; none stays in memory after its turn.
 
     Parameters
     ----------

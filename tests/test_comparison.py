@@ -12,6 +12,7 @@ from da4dvar.comparison import Comparison, companions, compare_files, comparison
 from da4dvar.errors import Da4dvarWarning, DataError
 from da4dvar.evaluation import evaluate_files, scores_of, table_of
 from da4dvar.fields.intervals import ends
+from da4dvar.fields.store import open_dataset
 
 
 def arrays(seed: int = 0, size: int = 400) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
@@ -124,6 +125,23 @@ def test_a_file_cut_short_is_named(files):
     (files / "cut.nc").write_bytes(content[: len(content) // 2])
     with pytest.raises(DataError, match=r"cut\.nc"):
         list(compare_files(str(files / "cut.nc"), str(files / "truth.nc")))
+
+
+def test_a_variable_does_not_stay_in_memory(tmp_path, monkeypatch):
+    """Files of many variables need the memory of few: what was compared is not kept with the open file."""
+    field = xr.DataArray([1.0, 2.0, 4.0], dims="t")
+    xr.Dataset({"a": field, "b": field, "b_std": field}).to_netcdf(tmp_path / "all.nc")
+    opened = []
+
+    def remember(path):
+        opened.append(open_dataset(path))
+        return opened[-1]
+
+    monkeypatch.setattr("da4dvar.comparison.open_dataset", remember)
+    path = str(tmp_path / "all.nc")
+    for _ in compare_files(path, path, path):
+        assert not any(ds[name].variable._in_memory for ds in opened for name in ds.data_vars)
+    assert len(opened) == 3
 
 
 def test_a_truth_in_another_unit_is_converted(tmp_path):

@@ -134,7 +134,7 @@ def load_dataset(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
 
 
 def loaded(data: Labelled, path: str) -> Labelled:
-    """What was opened, read into memory.
+    """What was opened, read into memory; `data` itself stays as lazy as it is.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def loaded(data: Labelled, path: str) -> Labelled:
         If it cannot be.
     """
     try:
-        return data.load()
+        return data.compute()
     except Exception as error:  # as in opening
         raise DataError(f"{path}: broken or cut short ({_line(error)})") from error
 
