@@ -69,6 +69,7 @@ class EndToEnd(lightning.LightningModule):
         loss, error = reconstruction_loss(
             self.model, sample, plan.nu, plan.observation_fit, plan.checkpoint_iterations
         )
+        check_learnable(self.model, loss)
         mean_loss, square = self.over_all(torch.stack([loss.detach(), error.mean()]), "mean")
         self.log_dict({"train_rmse": square.sqrt(), "train_loss": mean_loss})
         return loss
@@ -173,7 +174,8 @@ def train(
     Raises
     ------
     RecipeError
-        If the solver, the prior or the number of devices do not go with the training.
+        If the solver, the prior or the number of devices do not go with the training, or no parameter of
+        the model can be learned.
     DataError
         If the checkpoint to go on from cannot be read.
 
@@ -224,22 +226,11 @@ def train(
             for parameter in kept_still:
                 parameter.requires_grad_(False)  # no work for derivatives that would be multiplied by zero
             unused = devices > 1 and leaves_unused(module.model, samples, training)
-            task = (
-                module.model,
-                samples,
-                validation,
-                training,
-                folder,
-                done,
-                progress,
-                kind,
-                devices,
-                unused,
-            )
+            task = (module.model, samples, validation, training, folder, done, progress, kind, devices)
             if devices == 1:
-                fit(*task)
+                fit(*task, unused)
             else:
-                run_on(devices, fit, *task)
+                run_on(devices, fit, *task, unused)
         except SystemExit as stop:
             # So Lightning ends when it is interrupted; its caller is to hear of it.
             raise KeyboardInterrupt from stop
@@ -319,8 +310,24 @@ def leaves_unused(model: VariationalModel, samples: Samples | BufferedSamples, t
     """Whether a parameter has no part in the loss, as a weight of U that the solver does not minimise."""
     sample = default_collate([Drawn(samples, 1, training.seed)[0]])
     loss, _ = reconstruction_loss(model, sample, training.nu, training.observation_fit)
+    check_learnable(model, loss)
     wanted = [p for p in model.parameters() if p.requires_grad]
     return any(g is None for g in torch.autograd.grad(loss, wanted, allow_unused=True))
+
+
+def check_learnable(model: VariationalModel, loss: Tensor) -> None:
+    """Refuse a training in which no parameter would change.
+
+    Raises
+    ------
+    RecipeError
+    """
+    # The gradient within a solver can make the loss differentiable without any parameter.
+    if not loss.requires_grad or not any(p.requires_grad for p in model.parameters()):
+        raise RecipeError(
+            "train: the loss depends on no parameter of the model; set train.steps to 0, or choose a prior "
+            "or a solver with parameters to learn"
+        )
 
 
 def learned(solver: Solver) -> Solver:

@@ -21,6 +21,8 @@ from da4dvar.training import EndToEnd
 from da4dvar.training_plan import Training
 from da4dvar.variational.dynamics.bilinear import Bilinear
 from da4dvar.variational.priors.flow import Flow
+from da4dvar.variational.priors.pca import PCA
+from da4dvar.variational.solvers.fixed_point import FixedPoint
 from da4dvar.variational.solvers.gradient_descent import GradientDescent
 from da4dvar.variational.solvers.lstm import ConvLSTM
 
@@ -268,6 +270,25 @@ def test_an_interrupted_training_leaves_a_usable_model(tmp_path, monkeypatch, er
         model.fit(truth, truth=truth, gaps=Random(0.4), training=plan, folder=tmp_path)
     assert model.model.solver.iterations == 3
     assert all(p.requires_grad for p in model.model.cost.prior.parameters())
+
+
+@pytest.mark.parametrize(
+    ("solver", "learn_weights"), [(FixedPoint(), True), (GradientDescent(0.1, iterations=2), False)]
+)
+def test_a_model_with_nothing_to_learn_is_refused(solver, learn_weights):
+    """Principal components under a solver without parameters: the message says how to fit them alone."""
+    model = tiny_interpolator()
+    model = da4dvar.Interpolator(
+        prior=PCA(WINDOW, [5, 6], components=2),
+        solver=solver,
+        layout=model.layout,
+        scaling=model.scaling,
+        learn_weights=learn_weights,
+    )
+    truth = make_sst(70, seed=1).fillna(0.0)
+    with pytest.raises(RecipeError, match=r"no parameter of the model; set train\.steps to 0, or"):
+        model.fit(truth, truth=truth, gaps=Random(0.4), training=Training(steps=4, **PLAN))
+    model.fit(truth, truth=truth, gaps=Random(0.4), training=Training(steps=0, **PLAN))
 
 
 def losing(monkeypatch, when):
