@@ -82,11 +82,15 @@ def reconstruction_loss(
     solution = model(sample["y"], sample["mask"], sample["x0"], covariates=covariates, recompute=recompute)
     sought, target = sample["sought"], sample["target"]
     error = mean_over((solution.x - target).square(), sought)
-    everywhere = torch.ones_like(sought)
     complete = (sought.flatten(1).float().mean(1) >= 0.9).to(error.dtype)
-    of_truth = complete * mean_over((target - model.cost.projected(target, covariates)).square(), sought)
-    of_estimate = mean_over((solution.x - model.cost.projected(solution.x, covariates)).square(), everywhere)
-    loss = nu[0] * error + nu[1] * of_truth + nu[2] * of_estimate
+    # A term without weight is left out: Φ takes time, and 0 times an infinite term is NaN.
+    loss = nu[0] * error if nu[0] else torch.zeros_like(error)
+    if nu[1]:
+        residual = target - model.cost.projected(target, covariates)
+        loss = loss + nu[1] * complete * mean_over(residual.square(), sought)
+    if nu[2]:
+        residual = solution.x - model.cost.projected(solution.x, covariates)
+        loss = loss + nu[2] * residual.square().flatten(1).mean(1)
     if observation_fit:
         misfit = model.cost.observation(target) - sample["y"]
         loss = loss + observation_fit * complete * mean_over(misfit.square(), sample["mask"])

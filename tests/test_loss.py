@@ -14,6 +14,7 @@ from da4dvar.loss import mean_over, reconstruction_loss
 from da4dvar.testing import Neighbour, normal
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.model import VariationalModel
+from da4dvar.variational.solvers.fixed_point import FixedPoint
 from da4dvar.variational.solvers.gradient_descent import GradientDescent
 
 NU = (1.0, 0.3, 0.7)
@@ -67,6 +68,32 @@ def test_loss_is_that_of_the_paper(known: float) -> None:
         losses.append(NU[0] * errors[-1] + NU[1] * of_truth + NU[2] * np.mean((x_hat - phi(x_hat)) ** 2))
     assert loss.item() == pytest.approx(np.mean(losses), rel=1e-5)
     assert error.tolist() == pytest.approx(errors, rel=1e-5)
+
+
+def test_a_term_without_weight_is_not_computed() -> None:
+    """A validation applies Φ no more often than the solver does."""
+    model, sample = make_model(), make_sample()
+    calls: list[int] = []
+    model.cost.prior.register_forward_hook(lambda *_: calls.append(1))
+    model(sample["y"], sample["mask"], sample["x0"])
+    of_solver = len(calls)
+    reconstruction_loss(model, sample, (1.0, 0.0, 0.0))
+    assert len(calls) == 2 * of_solver
+    reconstruction_loss(model, sample, NU)
+    assert len(calls) == 3 * of_solver + 2
+
+
+def test_an_infinite_term_without_weight_does_no_harm() -> None:
+    """With Φ infinite and every cell seen, the error is finite, and so is a loss of the error alone."""
+    sample = make_sample()
+    sample |= {"y": sample["target"] + 0.5, "mask": torch.ones_like(sample["mask"])}
+    prior = Neighbour()
+    prior.a.data.fill_(torch.inf)
+    loss, error = reconstruction_loss(
+        VariationalModel(VariationalCost(prior), FixedPoint()), sample, (1, 0, 0)
+    )
+    assert loss.item() == pytest.approx(0.25)
+    assert error.tolist() == pytest.approx([0.25] * 3)
 
 
 def test_a_perfect_estimate_of_a_perfect_prior_costs_nothing() -> None:
