@@ -174,9 +174,9 @@ class Interpolator:
         validation, validation_truth : Dataset, optional
             The same for choosing the best checkpoint; if not given, the last tenth of the time,
             or of the samples where there is no time.
-        gaps : GapPattern, optional
-            Patterns drawn anew for every sample, or one for each sensor. Without `truth` and without
-            `gaps`, the gaps of other times of `ds` are transplanted.
+        gaps : GapPattern or sequence of GapPattern, optional
+            A pattern drawn for every sample, or one for each variable or sensor, None where nothing is
+            hidden. Without `truth` and without `gaps`, the gaps of other times of `ds` are transplanted.
         training : da4dvar.training_plan.Training, optional
             Steps, rates and the seed.
         noise : float

@@ -12,7 +12,7 @@ from da4dvar.errors import DataError
 from da4dvar.fields.conform import check_same_cells
 from da4dvar.fields.gaps import GapPattern, own_gaps
 from da4dvar.fields.holdout import Holdout
-from da4dvar.fields.samples import Samples
+from da4dvar.fields.samples import Samples, one_each
 from da4dvar.layout import Layout
 from da4dvar.sensing import first_sensors, observed
 
@@ -70,8 +70,9 @@ def samples(
     model : Interpolator
     seen, truth : Dataset
         Without a truth, a part of what is seen is hidden and sought.
-    gaps : GapPattern, optional
-        What is hidden, or what of each sensor; without it and without a truth, the gaps of other times.
+    gaps : GapPattern or sequence of GapPattern, optional
+        What is hidden, or what of each variable or sensor; without it and without a truth, the gaps of
+        other times.
     noise : float
         Standard deviation of the noise added to what is seen, in the units of the data.
     draws : int
@@ -99,14 +100,14 @@ def samples(
             covariates=covariates,
             first=first_sensors(model),
         )
-    assert gaps is None or not isinstance(gaps, Sequence)
     seen = seen[list(model.layout.variables)]
     generator = np.random.default_rng([seed, 3])
     drawn, guesses = [], []
     for number in range(draws if truth is None or gaps is not None or noise else 1):
         part = seen
         if gaps is not None:
-            part = seen.map(thinned, args=(gaps, generator))
+            patterns = zip(seen, one_each(gaps, len(seen)), strict=True)
+            part = seen.assign({n: thinned(seen[n], p, generator) for n, p in patterns if p is not None})
         elif truth is None:
             part, _ = Holdout(HIDDEN, seed=seed + number).taken(seen, model.time)
         if noise:
