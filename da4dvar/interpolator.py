@@ -206,7 +206,7 @@ class Interpolator:
 
         training = Training() if training is None else training
         if validation is None:
-            ds, truth, validation, validation_truth = split(ds, truth, self.layout, self.time)
+            ds, truth, validation, validation_truth = split(self, ds, truth)
         elif truth is not None and validation_truth is None:
             raise DataError("a truth was given to train on, but none to validate with")
         self.prepare(ds, truth)

@@ -9,11 +9,10 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError
-from da4dvar.fields.conform import check_same_cells
+from da4dvar.fields.conform import check_same_cells, pick
 from da4dvar.fields.gaps import GapPattern, own_gaps
 from da4dvar.fields.holdout import Holdout
 from da4dvar.fields.samples import Samples, one_each
-from da4dvar.layout import Layout
 from da4dvar.sensing import first_sensors, observed
 
 if TYPE_CHECKING:
@@ -25,18 +24,21 @@ HIDDEN = 0.15
 Parts = tuple[xr.Dataset, xr.Dataset | None, xr.Dataset, xr.Dataset | None]
 
 
-def split(ds: xr.Dataset, truth: xr.Dataset | None, layout: Layout, time: str) -> Parts:
+def split(model: Interpolator, ds: xr.Dataset, truth: xr.Dataset | None) -> Parts:
     """The last tenth of the time for validation, or of the samples: what is seen and true of both parts.
 
-    Samples are along the first dimension that the layout does not name, where there is no time.
+    Where there is no time, samples are along the first dimension of the observed variable that the layout
+    does not name.
 
     Raises
     ------
     DataError
-        If there is nothing to split, or too little time for a window in both.
+        If there is no such variable, nothing to split, or too little time for a window in both.
     """
+    layout, time = model.layout, model.time
     if time not in ds.dims:
-        samples = [str(d) for d in ds[layout.variables[0]].dims if d not in layout.dims]
+        variable = model.sensors[0].variable if model.sensors else layout.variables[0]
+        samples = [str(d) for d in pick(ds, variable).dims if d not in layout.dims]
         if not samples:
             raise DataError(f"there is no dimension {time!r} and no other one to split; give `validation`")
         time = samples[0]
