@@ -70,7 +70,7 @@ class Interpolator:
         The name of the dimension of time.
     observation_error : float, optional
         Standard deviation of the observation error that the model is trained for, in the units of the
-        data; `fit` with a `noise` sets it.
+        data; `fit` with a `noise` replaces it until the next `fit`.
     first_guess : Baseline, optional
         What makes x(0), in place of `initial`: a classical method that sees the whole data set.
     covariates, derived : sequence of str
@@ -135,7 +135,8 @@ class Interpolator:
         cost = VariationalCost(prior, observation, rho, observation_weight, prior_weight, learn_weights)
         self.model = VariationalModel(cost, solver)
         self.layout, self.scaling, self.initial, self.time = layout, scaling, initial, time
-        self.observation_error, self.first_guess = observation_error, first_guess
+        self.observation_error = self._own_error = observation_error
+        self.first_guess = first_guess
         self.correction: tuple[float, ...] = ()
         self.sensors = tuple(sensors)
         check_sensing(self)
@@ -210,7 +211,7 @@ class Interpolator:
         elif truth is not None and validation_truth is None:
             raise DataError("a truth was given to train on, but none to validate with")
         self.prepare(ds, truth)
-        self.observation_error = noise or self.observation_error
+        self.observation_error = noise or self._own_error
         # A validation truth of its own is what is sought: nothing more is hidden for it.
         hidden = gaps if truth is not None or validation_truth is None else None
         learned = training_samples(self, ds, truth, gaps, noise, training)
