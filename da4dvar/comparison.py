@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import xarray as xr
 from scipy.special import ndtri
 
-from da4dvar.errors import Da4dvarWarning, DataError, nearest
+from da4dvar.errors import Da4dvarWarning, DataError, first_line, nearest
 from da4dvar.fields.conform import check_finite, pick
 from da4dvar.fields.store import loaded, open_dataset
 from da4dvar.fields.units import converted
@@ -190,7 +190,7 @@ def aligned(arrays: list[xr.DataArray]) -> list[xr.DataArray]:
     try:
         joined = xr.align(first, *others, join="inner")
     except ValueError as error:
-        raise DataError(f"variable {first.name!r}: {str(error).splitlines()[0]}") from error
+        raise DataError(f"variable {first.name!r}: {first_line(error)}") from error
     if joined[0].size == 0:
         raise DataError(
             f"the files have no coordinates in common for {first.name!r}; "

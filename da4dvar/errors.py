@@ -74,6 +74,29 @@ class Da4dvarWarning(UserWarning):
     """
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, for a message of our own.
+
+    Parameters
+    ----------
+    error : BaseException
+
+    Returns
+    -------
+    str
+        At most 300 characters; the name of its type, where it has no message.
+
+    Examples
+    --------
+    >>> first_line(OSError("HDF error\\n  at the end of the file"))
+    'HDF error'
+    >>> first_line(KeyboardInterrupt())
+    'KeyboardInterrupt'
+    """
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:300]
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """The end of a sentence that offers what `name` may have meant.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from da4dvar.errors import Da4dvarError, Da4dvarWarning, DataError
+from da4dvar.errors import Da4dvarError, Da4dvarWarning, DataError, first_line
 from da4dvar.fields import region_store
 from da4dvar.fields.fingerprint import check_unchanged, fingerprint
 from da4dvar.fields.journal import Journal
@@ -286,11 +286,10 @@ def _streamed(
     except Da4dvarError:
         raise
     except (OSError, RuntimeError) as failure:
-        line = str(failure).strip().splitlines()[0][:200] if str(failure).strip() else type(failure).__name__
         begun = journal.begun()
         said = f"what is finished is kept in {journal.folder.name}" if begun else "nothing was kept of it"
         raise DataError(
-            f"{journal.output}: could not be written ({line}); {said}. "
+            f"{journal.output}: could not be written ({first_line(failure)}); {said}. "
             f"Check the space on the disk and the permissions{', then go on with --resume' if begun else ''}"
         ) from failure
     journal.end()
