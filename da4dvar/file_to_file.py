@@ -16,6 +16,7 @@ import xarray as xr
 
 from da4dvar.errors import Da4dvarError, Da4dvarWarning, DataError, first_line
 from da4dvar.fields import region_store
+from da4dvar.fields.calibration import levels_of
 from da4dvar.fields.fingerprint import check_unchanged, fingerprint
 from da4dvar.fields.journal import Journal
 from da4dvar.fields.part import Source
@@ -58,7 +59,7 @@ def interpolate_file(
     overwrite: bool = False,
     progress: Progress | None = None,
     members: int | None = 0,
-    interval: Sequence[float] = (),
+    interval: float | Sequence[float] = (),
     seed: int = 0,
     precision: str = "float32",
     scheduler: str | None = None,
@@ -120,6 +121,7 @@ def interpolate_file(
     from da4dvar.modelfile import load
 
     check_precision(precision)
+    interval = levels_of(interval)
     solvers = scheduler_of(scheduler)
     limit, files = parse_bytes(memory), files_of([source] if isinstance(source, str | Path) else source)
     journal = Journal(output)

@@ -250,7 +250,7 @@ class Interpolator:
         batch_size: int = 16,
         progress: Progress | None = None,
         members: int | None = 0,
-        interval: Sequence[float] = (),
+        interval: float | Sequence[float] = (),
         seed: int = 0,
         precision: str = "float32",
     ) -> xr.Dataset:
@@ -278,7 +278,7 @@ class Interpolator:
         members : int or None
             Of an ensemble, for standard errors; none with 0. With None, or with 0 and an `interval`, as many
             as the model was calibrated with.
-        interval : sequence of float
+        interval : float or sequence of float
             Levels of the intervals wanted, such as 0.9; of a model with a calibration.
         seed : int
             Of the ensemble.
