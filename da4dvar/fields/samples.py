@@ -243,7 +243,7 @@ def one_each(gaps: GapPattern | Sequence[GapPattern | None], count: int) -> list
     DataError
         If there are more or fewer of them.
     """
-    patterns = list(gaps) if isinstance(gaps, Sequence) else [gaps] * count
+    patterns: list[GapPattern | None] = list(gaps) if isinstance(gaps, Sequence) else [gaps] * count
     if len(patterns) != count:
         raise DataError(
             f"got {len(patterns)} gap patterns, expected {count}: one for each variable or sensor; "
