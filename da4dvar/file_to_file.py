@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from da4dvar.errors import Da4dvarError, Da4dvarWarning, DataError, first_line
+from da4dvar.errors import Da4dvarError, DataError, first_line, warn
 from da4dvar.fields import region_store
 from da4dvar.fields.calibration import levels_of
 from da4dvar.fields.fingerprint import check_unchanged, fingerprint
@@ -135,7 +134,7 @@ def interpolate_file(
                 "with --overwrite"
             )
     if resume and not going_on:
-        warnings.warn("there is nothing to resume; the run begins", Da4dvarWarning, stacklevel=2)
+        warn("there is nothing to resume; the run begins")
     fitted = load(model) if isinstance(model, str | Path) else model
     ds = open_in_parts(files)
     names: dict[str, Any] = {"variable": variable, "mask": mask, "dim": dim}
@@ -252,7 +251,7 @@ def _streamed(
     }
     going_on = resume and journal.begun()
     for note in [] if going_on else source.whole.notes:
-        warnings.warn(note, Da4dvarWarning, stacklevel=3)
+        warn(note)
     needs = Needs.of(model, source, error)
     if going_on:
         plan = plan_of(journal.plan(), now)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
@@ -12,7 +11,7 @@ import xarray as xr
 
 from da4dvar.analysis import analyse
 from da4dvar.ensemble import Ensemble, ErrorParts
-from da4dvar.errors import Da4dvarWarning, DataError
+from da4dvar.errors import DataError, warn
 from da4dvar.fields.calibration import ONE_SIGMA, Calibration, levels_of
 from da4dvar.fields.conform import Conformed, check_same_cells
 from da4dvar.fields.gaps import GapPattern, Mixture
@@ -134,7 +133,7 @@ def with_uncertainty(
     if parts is None:
         return filled
     if calibration is None:
-        warnings.warn(UNCALIBRATED, Da4dvarWarning, stacklevel=3)
+        warn(UNCALIBRATED)
         return with_error_bars(filled, conformed, parts.spread, {})
     known, levels = calibration.variables, levels_of(interval)
     sigma = {name: calibration.sigma(name, parts) for name in known}

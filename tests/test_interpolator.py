@@ -138,6 +138,23 @@ def test_a_window_without_observations_is_flagged_and_counted(model, gappy):
     assert filled.prior_term.notnull().any()
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda model, ds: model.interpolate(ds),
+        lambda model, ds: da4dvar.interpolate(ds, model),
+        lambda model, ds: ds.da4dvar.interpolate(model),
+    ],
+    ids=["method", "function", "accessor"],
+)
+def test_a_warning_names_the_line_of_the_caller(model, gappy, call):
+    """The script that called, whichever face it called, and not a file of the package."""
+    gappy["sst"][10:] = np.nan
+    with pytest.warns(Da4dvarWarning, match="hold no observation") as told:
+        call(model, gappy)
+    assert [(note.filename, note.lineno) for note in told] == [(__file__, call.__code__.co_firstlineno)]
+
+
 def test_names_and_directions_of_the_users_file_are_kept(model, gappy):
     """Other names are matched by their CF roles, and a descending latitude comes back descending."""
     theirs = gappy.rename(time="t", lat="nav_lat", lon="x", sst="analysed").isel(

@@ -175,8 +175,9 @@ def test_a_calibration_is_part_of_the_file(ready: da4dvar.Interpolator, tmp_path
 
 def test_without_a_calibration_the_spread_is_raw_and_said_to_be() -> None:
     """A standard error comes with a warning, an interval not at all."""
-    with pytest.warns(Da4dvarWarning, match="no calibration"):
-        assert "sst_std" in model().interpolate(gappy(), members=2)
+    with pytest.warns(Da4dvarWarning, match="no calibration") as told:
+        assert "sst_std" in da4dvar.interpolate(gappy(), model(), members=2)
+    assert told[0].filename == __file__
     with pytest.raises(DataError, match=r"no calibration.*da4dvar calibrate"):
         model().interpolate(gappy(), interval=[0.9])
 
