@@ -43,7 +43,7 @@ class Da4dvarAccessor:
         observation_error: float | None = None,
         batch_size: int = 16,
         members: int | None = 0,
-        interval: Sequence[float] = (),
+        interval: float | Sequence[float] = (),
         seed: int = 0,
         precision: str = "float32",
     ) -> xr.Dataset:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field
 import xarray as xr
 from scipy.special import ndtri
 
-from da4dvar.errors import Da4dvarWarning, DataError, nearest
+from da4dvar.errors import DataError, first_line, nearest, warn
 from da4dvar.fields.conform import check_finite, pick
 from da4dvar.fields.store import loaded, open_dataset
 from da4dvar.fields.units import converted
@@ -146,7 +145,7 @@ def in_units_of(array: xr.DataArray, like: xr.DataArray) -> xr.DataArray:
         result = array
         note = f"{array.name}: {got} and {wanted} are not told apart; scored as if they were one"
     if note:
-        warnings.warn(note, Da4dvarWarning, stacklevel=2)
+        warn(note)
     return result
 
 
@@ -190,7 +189,7 @@ def aligned(arrays: list[xr.DataArray]) -> list[xr.DataArray]:
     try:
         joined = xr.align(first, *others, join="inner")
     except ValueError as error:
-        raise DataError(f"variable {first.name!r}: {str(error).splitlines()[0]}") from error
+        raise DataError(f"variable {first.name!r}: {first_line(error)}") from error
     if joined[0].size == 0:
         raise DataError(
             f"the files have no coordinates in common for {first.name!r}; "

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from da4dvar.argument_types import check_types, fits, shown, words
-from da4dvar.errors import RecipeError, nearest
+from da4dvar.errors import RecipeError, first_line, nearest
 
 Table = dict[str, Any]
 Made = TypeVar("Made")
@@ -314,8 +314,7 @@ def call(cls: Callable[..., Made], arguments: Mapping[str, Any], where: str) -> 
         raise
     # A number that is too large for an array, or for the memory, is told in many ways.
     except (TypeError, ValueError, ArithmeticError, KeyError, RuntimeError, MemoryError) as error:
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise RecipeError(f"{where}: {line[:300]}") from error
+        raise RecipeError(f"{where}: {first_line(error)}") from error
 
 
 def check_least(arguments: Mapping[str, Any]) -> None:

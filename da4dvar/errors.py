@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
 
 
@@ -72,6 +74,54 @@ class Da4dvarWarning(UserWarning):
     ...
     da4dvar.errors.Da4dvarWarning: there is nothing to resume; the run begins
     """
+
+
+def warn(message: str) -> None:
+    """Warn at the line that called this package, however deep within it the warning is raised.
+
+    Parameters
+    ----------
+    message : str
+
+    Warns
+    -----
+    Da4dvarWarning
+
+    Examples
+    --------
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warn("there is nothing to resume; the run begins")
+    >>> caught[0].category.__name__
+    'Da4dvarWarning'
+    """
+    package = __name__.partition(".")[0]
+    frame, level = sys._getframe(), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, Da4dvarWarning, stacklevel=level)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, for a message of our own.
+
+    Parameters
+    ----------
+    error : BaseException
+
+    Returns
+    -------
+    str
+        At most 300 characters; the name of its type, where it has no message.
+
+    Examples
+    --------
+    >>> first_line(OSError("HDF error\\n  at the end of the file"))
+    'HDF error'
+    >>> first_line(KeyboardInterrupt())
+    'KeyboardInterrupt'
+    """
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:300]
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

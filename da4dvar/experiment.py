@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -18,7 +17,7 @@ from da4dvar.baselines.nearest_stations import NearestStations
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
 from da4dvar.baselines.sparse_coding import SparseCoding
 from da4dvar.config import Table, arguments_of, build, call, class_of
-from da4dvar.errors import Da4dvarWarning, DataError, nearest
+from da4dvar.errors import DataError, nearest, warn
 from da4dvar.fields.conform import check_finite, pick
 from da4dvar.fields.gaps import GapPattern
 from da4dvar.fields.signature import axis_role, steps, uneven
@@ -211,11 +210,9 @@ def check_times(array: xr.DataArray, time: str, method: str) -> None:
             f"(ds.sortby({time!r}).drop_duplicates({time!r}))"
         )
     if method not in BY_TIME and uneven(array[time]):
-        warnings.warn(
+        warn(
             f"steps of {time!r} are uneven, and {method} counts steps; reindex the data set so that what is "
-            "missing is NaN",
-            Da4dvarWarning,
-            stacklevel=3,
+            "missing is NaN"
         )
 
 

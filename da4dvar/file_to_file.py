@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from da4dvar.errors import Da4dvarError, Da4dvarWarning, DataError
+from da4dvar.errors import Da4dvarError, DataError, first_line, warn
 from da4dvar.fields import region_store
+from da4dvar.fields.calibration import levels_of
 from da4dvar.fields.fingerprint import check_unchanged, fingerprint
 from da4dvar.fields.journal import Journal
 from da4dvar.fields.part import Source
@@ -58,7 +58,7 @@ def interpolate_file(
     overwrite: bool = False,
     progress: Progress | None = None,
     members: int | None = 0,
-    interval: Sequence[float] = (),
+    interval: float | Sequence[float] = (),
     seed: int = 0,
     precision: str = "float32",
     scheduler: str | None = None,
@@ -121,6 +121,7 @@ def interpolate_file(
 
     check_precision(precision)
     check_batch_size(batch_size)
+    interval = levels_of(interval)
     solvers = scheduler_of(scheduler)
     limit, files = parse_bytes(memory), files_of([source] if isinstance(source, str | Path) else source)
     journal = Journal(output)
@@ -134,7 +135,7 @@ def interpolate_file(
                 "with --overwrite"
             )
     if resume and not going_on:
-        warnings.warn("there is nothing to resume; the run begins", Da4dvarWarning, stacklevel=2)
+        warn("there is nothing to resume; the run begins")
     fitted = load(model) if isinstance(model, str | Path) else model
     ds = open_in_parts(files)
     names: dict[str, Any] = {"variable": variable, "mask": mask, "dim": dim}
@@ -251,7 +252,7 @@ def _streamed(
     }
     going_on = resume and journal.begun()
     for note in [] if going_on else source.whole.notes:
-        warnings.warn(note, Da4dvarWarning, stacklevel=3)
+        warn(note)
     needs = Needs.of(model, source, error)
     if going_on:
         plan = plan_of(journal.plan(), now)
@@ -287,11 +288,10 @@ def _streamed(
     except Da4dvarError:
         raise
     except (OSError, RuntimeError) as failure:
-        line = str(failure).strip().splitlines()[0][:200] if str(failure).strip() else type(failure).__name__
         begun = journal.begun()
         said = f"what is finished is kept in {journal.folder.name}" if begun else "nothing was kept of it"
         raise DataError(
-            f"{journal.output}: could not be written ({line}); {said}. "
+            f"{journal.output}: could not be written ({first_line(failure)}); {said}. "
             f"Check the space on the disk and the permissions{', then go on with --resume' if begun else ''}"
         ) from failure
     journal.end()

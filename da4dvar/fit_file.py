@@ -13,7 +13,7 @@ from da4dvar.config import Table, read_recipe
 from da4dvar.errors import DataError, nearest
 from da4dvar.evaluation import as_columns
 from da4dvar.experiment import dims_by_role, numeric
-from da4dvar.fields.calibration import check_levels
+from da4dvar.fields.calibration import levels_of
 from da4dvar.fields.character import character_of
 from da4dvar.fields.conform import check_finite, observed_by, pick
 from da4dvar.fields.store import write_whole
@@ -63,7 +63,7 @@ def fill_by_fit(
     seed: int = 0,
     keep_observed: bool = False,
     members: int | None = 0,
-    interval: Sequence[float] = (),
+    interval: float | Sequence[float] = (),
     say: Callable[[str], None] = lambda line: None,
 ) -> Filled:
     """Learn from the observations of a data set, score what was learned, and fill the gaps.
@@ -94,7 +94,7 @@ def fill_by_fit(
         Put the observed values back.
     members : int or None
         Of an ensemble, for standard errors, if the learned model fills; none with 0, the usual with None.
-    interval : sequence of float
+    interval : float or sequence of float
         Levels of intervals, by the learned model.
     say : callable
         Told each choice in a line.
@@ -149,7 +149,7 @@ def fill_by_fit(
     if method not in known:
         raise DataError(f"--method {method!r}: {nearest(method, known)}")
     wanted(None, members, ())
-    check_levels(interval)
+    interval = levels_of(interval)
     if (members != 0 or interval) and method != LEARNED:
         raise DataError(
             f"--members, --std and --interval are for the learned model; leave them out with {method!r}"

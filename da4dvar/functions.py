@@ -25,7 +25,7 @@ def interpolate(
     batch_size: int = 16,
     progress: Progress | None = None,
     members: int | None = 0,
-    interval: Sequence[float] = (),
+    interval: float | Sequence[float] = (),
     seed: int = 0,
     precision: str = "float32",
 ) -> xr.Dataset:

@@ -70,7 +70,7 @@ class Interpolator:
         The name of the dimension of time.
     observation_error : float, optional
         Standard deviation of the observation error that the model is trained for, in the units of the
-        data; `fit` with a `noise` sets it.
+        data; `fit` with a `noise` replaces it until the next `fit`.
     first_guess : Baseline, optional
         What makes x(0), in place of `initial`: a classical method that sees the whole data set.
     covariates, derived : sequence of str
@@ -135,7 +135,8 @@ class Interpolator:
         cost = VariationalCost(prior, observation, rho, observation_weight, prior_weight, learn_weights)
         self.model = VariationalModel(cost, solver)
         self.layout, self.scaling, self.initial, self.time = layout, scaling, initial, time
-        self.observation_error, self.first_guess = observation_error, first_guess
+        self.observation_error = self._own_error = observation_error
+        self.first_guess = first_guess
         self.correction: tuple[float, ...] = ()
         self.sensors = tuple(sensors)
         check_sensing(self)
@@ -174,9 +175,9 @@ class Interpolator:
         validation, validation_truth : Dataset, optional
             The same for choosing the best checkpoint; if not given, the last tenth of the time,
             or of the samples where there is no time.
-        gaps : GapPattern, optional
-            Patterns drawn anew for every sample, or one for each sensor. Without `truth` and without
-            `gaps`, the gaps of other times of `ds` are transplanted.
+        gaps : GapPattern or sequence of GapPattern, optional
+            A pattern drawn for every sample, or one for each variable or sensor, None where nothing is
+            hidden. Without `truth` and without `gaps`, the gaps of other times of `ds` are transplanted.
         training : da4dvar.training_plan.Training, optional
             Steps, rates and the seed.
         noise : float
@@ -206,11 +207,11 @@ class Interpolator:
 
         training = Training() if training is None else training
         if validation is None:
-            ds, truth, validation, validation_truth = split(ds, truth, self.layout, self.time)
+            ds, truth, validation, validation_truth = split(self, ds, truth)
         elif truth is not None and validation_truth is None:
             raise DataError("a truth was given to train on, but none to validate with")
         self.prepare(ds, truth)
-        self.observation_error = noise or self.observation_error
+        self.observation_error = noise or self._own_error
         # A validation truth of its own is what is sought: nothing more is hidden for it.
         hidden = gaps if truth is not None or validation_truth is None else None
         learned = training_samples(self, ds, truth, gaps, noise, training)
@@ -249,7 +250,7 @@ class Interpolator:
         batch_size: int = 16,
         progress: Progress | None = None,
         members: int | None = 0,
-        interval: Sequence[float] = (),
+        interval: float | Sequence[float] = (),
         seed: int = 0,
         precision: str = "float32",
     ) -> xr.Dataset:
@@ -277,7 +278,7 @@ class Interpolator:
         members : int or None
             Of an ensemble, for standard errors; none with 0. With None, or with 0 and an `interval`, as many
             as the model was calibrated with.
-        interval : sequence of float
+        interval : float or sequence of float
             Levels of the intervals wanted, such as 0.9; of a model with a calibration.
         seed : int
             Of the ensemble.

@@ -10,7 +10,7 @@ import dask
 import torch
 from distributed import Client, LocalCluster
 
-from da4dvar.errors import DataError
+from da4dvar.errors import DataError, first_line
 
 # Of a worker's process, unless the user has set another.
 ENVIRONMENT = {
@@ -56,7 +56,7 @@ def local_cluster(processes: bool, workers: int, threads: int) -> Iterator[Clien
             )
     except RuntimeError as error:
         raise DataError(
-            f"workers do not start ({str(error).strip().splitlines()[0]}); a script needs "
+            f"workers do not start ({first_line(error)}); a script needs "
             '`if __name__ == "__main__":` around what it runs, or give --scheduler threads'
         ) from error
     try:

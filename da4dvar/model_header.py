@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 import safetensors
 
-from da4dvar.errors import ModelError
+from da4dvar.errors import ModelError, first_line
 
 KEY = "da4dvar"
 FORMAT = 1
@@ -78,8 +78,9 @@ def _read(path: Path, take: Callable[[Any, str], Taken]) -> tuple[dict[str, Any]
     except PermissionError as error:
         raise ModelError(f"{path}: not permitted to read it") from error
     except Exception as error:  # the libraries beneath raise whatever a broken file provokes
-        line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{path}: a broken model file ({line}); train or copy it anew") from error
+        raise ModelError(
+            f"{path}: a broken model file ({first_line(error)}); train or copy it anew"
+        ) from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         found = header.get("format") if isinstance(header, dict) else type(header).__name__
         raise ModelError(

@@ -15,7 +15,7 @@ import torch
 
 from da4dvar import config
 from da4dvar.baselines import Baseline
-from da4dvar.errors import ModelError, RecipeError
+from da4dvar.errors import ModelError, RecipeError, first_line
 from da4dvar.fields.sensors import Sensor
 from da4dvar.fields.store import write_whole
 from da4dvar.header_checks import calibration_of, check_tables, check_whole, signature_of
@@ -153,9 +153,8 @@ def load(name: str | Path) -> Interpolator:
         raise
     # A header can be wrong in more ways than there are types: what it provokes is told, never shown.
     except Exception as error:
-        line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
-            f"{path}: header and tensors do not fit together ({line}); train or copy it anew"
+            f"{path}: header and tensors do not fit together ({first_line(error)}); train or copy it anew"
         ) from error
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from da4dvar.errors import Da4dvarWarning
+from da4dvar.errors import warn
 from da4dvar.fields.conform import Conformed
 from da4dvar.fields.output import unreached
 
@@ -26,7 +25,7 @@ def credit(model: Interpolator) -> str:
 def report(conformed: Conformed, terms: xr.DataArray, filled: xr.Dataset, time: str) -> None:
     """What was done to the data, and where nothing could be, as warnings of whoever calls the caller."""
     for note in conformed.notes:
-        warnings.warn(note, Da4dvarWarning, stacklevel=3)
+        warn(note)
     if terms.chunks is not None or not (empty := int(terms.isel(term=0).isnull().sum())):
         return
     said = "other windows reach all of their cells"
@@ -35,8 +34,4 @@ def report(conformed: Conformed, terms: xr.DataArray, filled: xr.Dataset, time: 
             count, longest = unreached(filled[f"{name}_flag"], str(theirs))
             if count:
                 said = f"{count} values of {name!r}, up to {longest} steps together, are NaN and have flag 2"
-    warnings.warn(
-        f"{empty} of {terms.isel(term=0).size} windows hold no observation; {said}",
-        Da4dvarWarning,
-        stacklevel=3,
-    )
+    warn(f"{empty} of {terms.isel(term=0).size} windows hold no observation; {said}")

@@ -9,11 +9,10 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError
-from da4dvar.fields.conform import check_same_cells
+from da4dvar.fields.conform import check_same_cells, pick
 from da4dvar.fields.gaps import GapPattern, own_gaps
 from da4dvar.fields.holdout import Holdout
-from da4dvar.fields.samples import Samples
-from da4dvar.layout import Layout
+from da4dvar.fields.samples import Samples, one_each
 from da4dvar.sensing import first_sensors, observed
 
 if TYPE_CHECKING:
@@ -25,18 +24,21 @@ HIDDEN = 0.15
 Parts = tuple[xr.Dataset, xr.Dataset | None, xr.Dataset, xr.Dataset | None]
 
 
-def split(ds: xr.Dataset, truth: xr.Dataset | None, layout: Layout, time: str) -> Parts:
+def split(model: Interpolator, ds: xr.Dataset, truth: xr.Dataset | None) -> Parts:
     """The last tenth of the time for validation, or of the samples: what is seen and true of both parts.
 
-    Samples are along the first dimension that the layout does not name, where there is no time.
+    Where there is no time, samples are along the first dimension of the observed variable that the layout
+    does not name.
 
     Raises
     ------
     DataError
-        If there is nothing to split, or too little time for a window in both.
+        If there is no such variable, nothing to split, or too little time for a window in both.
     """
+    layout, time = model.layout, model.time
     if time not in ds.dims:
-        samples = [str(d) for d in ds[layout.variables[0]].dims if d not in layout.dims]
+        variable = model.sensors[0].variable if model.sensors else layout.variables[0]
+        samples = [str(d) for d in pick(ds, variable).dims if d not in layout.dims]
         if not samples:
             raise DataError(f"there is no dimension {time!r} and no other one to split; give `validation`")
         time = samples[0]
@@ -70,8 +72,9 @@ def samples(
     model : Interpolator
     seen, truth : Dataset
         Without a truth, a part of what is seen is hidden and sought.
-    gaps : GapPattern, optional
-        What is hidden, or what of each sensor; without it and without a truth, the gaps of other times.
+    gaps : GapPattern or sequence of GapPattern, optional
+        What is hidden, or what of each variable or sensor; without it and without a truth, the gaps of
+        other times.
     noise : float
         Standard deviation of the noise added to what is seen, in the units of the data.
     draws : int
@@ -99,14 +102,14 @@ def samples(
             covariates=covariates,
             first=first_sensors(model),
         )
-    assert gaps is None or not isinstance(gaps, Sequence)
     seen = seen[list(model.layout.variables)]
     generator = np.random.default_rng([seed, 3])
     drawn, guesses = [], []
     for number in range(draws if truth is None or gaps is not None or noise else 1):
         part = seen
         if gaps is not None:
-            part = seen.map(thinned, args=(gaps, generator))
+            patterns = zip(seen, one_each(gaps, len(seen)), strict=True)
+            part = seen.assign({n: thinned(seen[n], p, generator) for n, p in patterns if p is not None})
         elif truth is None:
             part, _ = Holdout(HIDDEN, seed=seed + number).taken(seen, model.time)
         if noise:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ import xarray as xr
 
 from da4dvar import config
 from da4dvar.ensemble import Ensemble
-from da4dvar.errors import Da4dvarWarning, DataError, RecipeError, nearest
+from da4dvar.errors import DataError, RecipeError, nearest, warn
 from da4dvar.extras import need
 from da4dvar.fields.conform import observed_by, pick
 from da4dvar.fields.covariates import Covariates
@@ -370,7 +369,7 @@ class Recipe:
                 interpolator.calibration = calibrated(interpolator, conformed, plan, training.seed)
             except DataError as error:
                 # What was learned in hours is not lost for want of points.
-                warnings.warn(f"no error bars: {error}", Da4dvarWarning, stacklevel=2)
+                warn(f"no error bars: {error}")
         return interpolator
 
     def _source(self) -> xr.Dataset:

@@ -5,13 +5,12 @@ However many, whichever ends first: the tiles' sums are added in one order, to t
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, Self
 
 from da4dvar import stream_plan
-from da4dvar.errors import Da4dvarWarning, DataError, nearest
+from da4dvar.errors import DataError, nearest, warn
 from da4dvar.extras import need
 from da4dvar.fields.regions import readable_bytes
 from da4dvar.fields.tiles import Number
@@ -135,11 +134,9 @@ class Local:
         workers = max(1, min(self.cores, fit))
         if workers < self.cores:
             enough = common + (self.cores + 1) * (need - common)
-            warnings.warn(
+            warn(
                 f"memory of {readable_bytes(memory)} is enough for {workers} of {self.cores} workers; "
-                f"give --memory {readable_bytes(enough)} for all",
-                Da4dvarWarning,
-                stacklevel=2,
+                f"give --memory {readable_bytes(enough)} for all"
             )
         return replace(self, workers=workers, share=common + (memory - common) // (workers + 1))
 
@@ -181,11 +178,7 @@ class Remote:
         with self._client() as client:
             workers = len(client.nthreads())
         if not workers:
-            warnings.warn(
-                f"no worker has come to {self.address} yet; the run waits for the first",
-                Da4dvarWarning,
-                stacklevel=2,
-            )
+            warn(f"no worker has come to {self.address} yet; the run waits for the first")
         return replace(self, workers=workers, share=memory)
 
     def solved(self, model: Interpolator, job: Job, numbers: Sequence[Number], tell: Tell) -> Results:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import xarray as xr
 
 from da4dvar import config
-from da4dvar.errors import DataError, RecipeError, nearest
+from da4dvar.errors import DataError, RecipeError, first_line, nearest
 from da4dvar.simulate import SYSTEMS
 
 Labelled = TypeVar("Labelled", xr.Dataset, xr.DataArray)
@@ -88,8 +88,9 @@ def select(data: Labelled, ranges: Mapping[str, Any], where: str) -> Labelled:
             else:
                 data = data.isel({dim: slice(ends[0], ends[1] + 1)})
         except (TypeError, ValueError, KeyError, IndexError) as error:
-            line = str(error).strip().splitlines()[0]
-            raise RecipeError(f"{where}: {dim} = {ends!r} is no part of the data ({line})") from error
+            raise RecipeError(
+                f"{where}: {dim} = {ends!r} is no part of the data ({first_line(error)})"
+            ) from error
         if data.sizes[dim] == 0:
             raise DataError(f"{where}: nothing between {ends[0]} and {ends[1]} along {dim!r}")
     return data

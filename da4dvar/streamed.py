@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
-from da4dvar.errors import Da4dvarWarning, DataError
+from da4dvar.errors import DataError, warn
 from da4dvar.fields import region_store
 from da4dvar.fields.journal import Journal
 from da4dvar.fields.missing_run import missing_run
@@ -208,4 +207,4 @@ def warn_of_gaps(job: Job, plan: Plan, store: str, time: str, empty: int) -> Non
                 count, longest = count + found[0], max(longest, found[1])
             if count:
                 said = f"{count} values of {name!r}, up to {longest} steps together, are NaN and have flag 2"
-    warnings.warn(f"{empty} of {windows} windows hold no observation; {said}", Da4dvarWarning, stacklevel=3)
+    warn(f"{empty} of {windows} windows hold no observation; {said}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
@@ -12,8 +11,8 @@ import xarray as xr
 
 from da4dvar.analysis import analyse
 from da4dvar.ensemble import Ensemble, ErrorParts
-from da4dvar.errors import Da4dvarWarning, DataError
-from da4dvar.fields.calibration import ONE_SIGMA, Calibration, check_levels
+from da4dvar.errors import DataError, warn
+from da4dvar.fields.calibration import ONE_SIGMA, Calibration, levels_of
 from da4dvar.fields.conform import Conformed, check_same_cells
 from da4dvar.fields.gaps import GapPattern, Mixture
 from da4dvar.fields.holdout import Holdout
@@ -99,7 +98,7 @@ class CalibratedEnsemble:
 
 
 def wanted(
-    calibration: CalibratedEnsemble | None, members: int | None, interval: Sequence[float]
+    calibration: CalibratedEnsemble | None, members: int | None, interval: float | Sequence[float]
 ) -> Ensemble | None:
     """The ensemble to run, if one is asked for: of as many members as it was calibrated with, if 0 or None.
 
@@ -108,16 +107,16 @@ def wanted(
     DataError
         If there cannot be one, or an interval is asked of a model without calibration.
     """
-    check_levels(interval)
-    if members == 0 and not interval:
+    levels = levels_of(interval)
+    if members == 0 and not levels:
         return None
-    if interval and calibration is None:
+    if levels and calibration is None:
         raise DataError(
             "the model has no calibration, without which there is no interval; make one with "
             "da4dvar calibrate MODEL observed.nc truth.nc -o NEW.safetensors"
         )
     for known in () if calibration is None else calibration.variables.values():
-        for level in interval:
+        for level in levels:
             known.factor(level)
     plan = Ensemble() if calibration is None else calibration.ensemble
     return replace(plan, members=members) if members else plan
@@ -128,21 +127,21 @@ def with_uncertainty(
     conformed: Conformed,
     parts: ErrorParts | None,
     calibration: CalibratedEnsemble | None,
-    interval: Sequence[float],
+    interval: float | Sequence[float],
 ) -> xr.Dataset:
     """The data set that a user gets, with standard errors and intervals if an ensemble was run."""
     if parts is None:
         return filled
     if calibration is None:
-        warnings.warn(UNCALIBRATED, Da4dvarWarning, stacklevel=3)
+        warn(UNCALIBRATED)
         return with_error_bars(filled, conformed, parts.spread, {})
-    known = calibration.variables
+    known, levels = calibration.variables, levels_of(interval)
     sigma = {name: calibration.sigma(name, parts) for name in known}
     std, *halves = (
         xr.Dataset({n: s * known[n].factor(level) for n, s in sigma.items()})
-        for level in (ONE_SIGMA, *interval)
+        for level in (ONE_SIGMA, *levels)
     )
-    return with_error_bars(filled, conformed, std, dict(zip(interval, halves, strict=True)))
+    return with_error_bars(filled, conformed, std, dict(zip(levels, halves, strict=True)))
 
 
 def calibrate(

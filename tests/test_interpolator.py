@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import da4dvar
 from da4dvar.ensemble import Ensemble
 from da4dvar.errors import Da4dvarWarning, DataError, ModelError
+from da4dvar.fields.gaps import Random
 from da4dvar.fields.scaling import Unscaled
 from da4dvar.training_plan import Training
 from da4dvar.variational.solvers.gradient_descent import GradientDescent
@@ -137,6 +138,23 @@ def test_a_window_without_observations_is_flagged_and_counted(model, gappy):
     assert filled.prior_term.notnull().any()
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda model, ds: model.interpolate(ds),
+        lambda model, ds: da4dvar.interpolate(ds, model),
+        lambda model, ds: ds.da4dvar.interpolate(model),
+    ],
+    ids=["method", "function", "accessor"],
+)
+def test_a_warning_names_the_line_of_the_caller(model, gappy, call):
+    """The script that called, whichever face it called, and not a file of the package."""
+    gappy["sst"][10:] = np.nan
+    with pytest.warns(Da4dvarWarning, match="hold no observation") as told:
+        call(model, gappy)
+    assert [(note.filename, note.lineno) for note in told] == [(__file__, call.__code__.co_firstlineno)]
+
+
 def test_names_and_directions_of_the_users_file_are_kept(model, gappy):
     """Other names are matched by their CF roles, and a descending latitude comes back descending."""
     theirs = gappy.rename(time="t", lat="nav_lat", lon="x", sst="analysed").isel(
@@ -256,6 +274,18 @@ def test_what_was_known_of_a_model_goes_when_it_learns_anew(model, truth, gappy)
     assert model.scores
     model.prepare(gappy)
     assert (model.calibration, model.correction, model.scores, model.provenance) == (None, (), {}, {})
+
+
+@pytest.mark.parametrize("own", [None, 0.3])
+def test_the_noise_of_one_fit_is_not_the_observation_error_of_the_next(truth, own):
+    """Without noise, the error is again the one that the model was made with."""
+    model, plan = tiny_interpolator(), Training(steps=0, batch=1, validation_samples=1, devices="cpu")
+    model = da4dvar.Interpolator(
+        model.model.cost.prior, model.model.solver, model.layout, model.scaling, observation_error=own
+    )
+    given = {"gaps": Random(0.5), "training": plan}
+    assert model.fit(truth, truth, noise=0.1, **given).observation_error == 0.1
+    assert model.fit(truth, truth, **given).observation_error == own
 
 
 def test_a_start_linear_in_a_time_that_there_is_none_of_is_refused():

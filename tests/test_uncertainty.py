@@ -20,6 +20,7 @@ from da4dvar.ensemble import Ensemble
 from da4dvar.errors import Da4dvarWarning, DataError, RecipeError
 from da4dvar.fields.gaps import Mixture, Random
 from da4dvar.fields.scaling import Standard
+from da4dvar.file_to_file import interpolate_file
 from da4dvar.uncertainty import CalibratedEnsemble, calibration_pairs, wanted
 from da4dvar.uncertainty_scores import table_of, uncertainty_score
 from da4dvar.variational.priors.unet import UNet
@@ -184,8 +185,9 @@ def test_a_calibration_is_part_of_the_file(ready: da4dvar.Interpolator, tmp_path
 
 def test_without_a_calibration_the_spread_is_raw_and_said_to_be() -> None:
     """A standard error comes with a warning, an interval not at all."""
-    with pytest.warns(Da4dvarWarning, match="no calibration"):
-        assert "sst_std" in model().interpolate(gappy(), members=2)
+    with pytest.warns(Da4dvarWarning, match="no calibration") as told:
+        assert "sst_std" in da4dvar.interpolate(gappy(), model(), members=2)
+    assert told[0].filename == __file__
     with pytest.raises(DataError, match=r"no calibration.*da4dvar calibrate"):
         model().interpolate(gappy(), interval=[0.9])
 
@@ -205,6 +207,19 @@ def test_what_cannot_be_asked_for(ready: da4dvar.Interpolator) -> None:
     for wrong in ({"withheld": 1.0}, {"start": -1.0}, {"block": {"time": 0}}):
         with pytest.raises(DataError):
             Ensemble(**wrong)
+
+
+def test_one_interval_needs_no_list(ready: da4dvar.Interpolator, tmp_path: Path) -> None:
+    """A number gives what a list of it gives, from a data set and from a file; a text is one line."""
+    ds = gappy()
+    expected = ready.interpolate(ds, interval=(0.9,)).drop_attrs()
+    xr.testing.assert_identical(da4dvar.interpolate(ds, ready, interval=0.9).drop_attrs(), expected)
+    ds.to_netcdf(tmp_path / "gappy.nc")
+    interpolate_file(tmp_path / "gappy.nc", tmp_path / "filled.nc", ready, interval=0.9)
+    with xr.open_dataset(tmp_path / "filled.nc") as filled:
+        assert "sst_lower_90" in filled
+    with pytest.raises(DataError, match=r"interval: got 'all', expected numbers"):
+        ready.interpolate(ds, interval="all")
 
 
 def test_something_is_hidden_to_calibrate_by() -> None:

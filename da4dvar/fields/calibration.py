@@ -208,8 +208,17 @@ def _lowest_crps(error: np.ndarray, *squares: np.ndarray) -> np.ndarray:
     return out
 
 
-def check_levels(levels: Sequence[float]) -> None:
-    """Refuse what is no level of an interval."""
+def levels_of(interval: float | Sequence[float]) -> tuple[float, ...]:
+    """The levels of one interval or of several.
+
+    Raises
+    ------
+    DataError
+        If one is not a number above 0 and below 1.
+    """
+    given: Any = interval
+    levels = tuple(given) if np.iterable(given) and not isinstance(given, str) else (given,)
     for level in levels:
-        if not 0 < level < 1:
-            raise DataError(f"an interval of {level:g}: expected a part above 0 and below 1, such as 0.9")
+        if not isinstance(level, float | np.floating) or not 0 < level < 1:
+            raise DataError(f"interval: got {level!r}, expected numbers above 0 and below 1, such as 0.9")
+    return levels

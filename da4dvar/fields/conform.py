@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from da4dvar.errors import DataError, nearest
+from da4dvar.errors import DataError, first_line, nearest
 from da4dvar.fields.signature import Dimension, Signature, axis_role, is_dates, spacing, steps
 from da4dvar.fields.units import converted
 
@@ -24,8 +24,7 @@ def check_same_cells(seen: xr.Dataset, truth: xr.Dataset | None) -> None:
     try:
         xr.align(seen, seen if truth is None else truth, join="exact", copy=False)
     except ValueError as error:
-        line = str(error).splitlines()[0]
-        raise DataError(f"observations and truth are not of the same cells ({line})") from error
+        raise DataError(f"observations and truth are not of the same cells ({first_line(error)})") from error
 
 
 @dataclass

@@ -49,10 +49,15 @@ class Journal:
         Raises
         ------
         DataError
-            If another run has it.
+            If another run has it, or the system has no such locks.
         """
-        import fcntl
-
+        try:
+            import fcntl
+        except ImportError as error:
+            raise DataError(
+                f"{self.output}: running larger than memory, or by --scheduler, needs a POSIX system (fcntl is "
+                "missing here); run it on Linux or macOS, or give --memory enough for all of the data"
+            ) from error
         self.folder.mkdir(exist_ok=True)
         with (self.folder / "lock").open("a") as file:
             try:

@@ -9,7 +9,7 @@ import dask.array
 import numpy as np
 import xarray as xr
 
-from da4dvar.errors import DataError
+from da4dvar.errors import DataError, first_line
 from da4dvar.fields.conform import Conformed, conform, covariate, pick, under_model_names
 from da4dvar.fields.signature import Signature
 
@@ -77,8 +77,7 @@ class Source:
         try:
             ds = ds.load(scheduler="synchronous")
         except Exception as error:  # the libraries beneath raise whatever a broken file provokes
-            line = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-            raise DataError(f"the source is broken or cut short ({line}); restore it") from error
+            raise DataError(f"the source is broken or cut short ({first_line(error)}); restore it") from error
         sources, arrays = {}, {}
         for name in self.signature.variables:
             sources[name] = pick(ds, self.variable.get(name, name))

@@ -35,8 +35,8 @@ class Samples:
         Normalised, NaN in the gaps.
     truth : DataArray, optional
         The same, complete but for cells that have no truth.
-    gaps : GapPattern, optional
-        What hides a part of `observed`; or one for each of its entries.
+    gaps : GapPattern or sequence of GapPattern, optional
+        What hides a part of `observed`; or one for each of its entries, None where nothing is hidden.
     layout : Layout
         Of a sample, a window.
     noise : float
@@ -58,7 +58,8 @@ class Samples:
     Raises
     ------
     DataError
-        If there is nothing to learn from, a window is longer than the data, or the truth has other cells.
+        If there is nothing to learn from, a window is longer than the data, the truth has other cells, or
+        there are more or fewer patterns than entries.
 
     Examples
     --------
@@ -85,6 +86,7 @@ class Samples:
     def __post_init__(self) -> None:
         if self.truth is None and self.gaps is None:
             raise DataError("there is nothing to learn from: give a truth, or gaps to hide points with")
+        self._patterns = None if self.gaps is None else one_each(self.gaps, self.observed.sizes["variable"])
         for dim, cells in self.layout.window.items():
             if self.observed.sizes[dim] < cells:
                 raise DataError(
@@ -178,13 +180,12 @@ class Samples:
             at = self._anywhere(generator)
             seen = self._observed[at].copy()
             truth = seen[self._of_state] if self._truth is None else self._truth[at]
-            if self.gaps is not None:
+            if self._patterns is not None:
                 sizes = dict(zip(self.layout.dims, seen.shape[1:], strict=True))
-                patterns = self.gaps if isinstance(self.gaps, Sequence) else [self.gaps] * len(seen)
                 kept = np.stack(
                     [
                         np.ones(one.shape, bool) if gaps is None else gaps.draw(generator, sizes)
-                        for one, gaps in zip(seen, patterns, strict=True)
+                        for one, gaps in zip(seen, self._patterns, strict=True)
                     ]
                 )
                 seen = np.where(kept, seen, np.nan)
@@ -232,6 +233,23 @@ class Samples:
             "sought": sought,
         }
         return {name: to_channels(array, self.layout) for name, array in arrays.items()}
+
+
+def one_each(gaps: GapPattern | Sequence[GapPattern | None], count: int) -> list[GapPattern | None]:
+    """A gap pattern for each of `count` variables or sensors.
+
+    Raises
+    ------
+    DataError
+        If there are more or fewer of them.
+    """
+    patterns: list[GapPattern | None] = list(gaps) if isinstance(gaps, Sequence) else [gaps] * count
+    if len(patterns) != count:
+        raise DataError(
+            f"got {len(patterns)} gap patterns, expected {count}: one for each variable or sensor; "
+            "give as many, or one pattern for all"
+        )
+    return patterns
 
 
 def to_channels(window: np.ndarray, layout: Layout) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import xarray as xr
 
-from da4dvar.errors import DataError
+from da4dvar.errors import DataError, first_line
 from da4dvar.fields.encoding import encoding_for, evenly_chunked, plain_attributes
 
 SUFFIXES = (".nc", ".zarr")
@@ -79,7 +79,7 @@ def _joined(opened: Sequence[xr.Dataset]) -> xr.Dataset:
         return joined if isinstance(joined, xr.Dataset) else joined.to_dataset()
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(
-            f"the {len(opened)} files do not join to one data set ({_line(error)}); "
+            f"the {len(opened)} files do not join to one data set ({first_line(error)}); "
             "give files that follow each other along one coordinate"
         ) from error
 
@@ -144,7 +144,7 @@ def loaded(data: Labelled, path: str) -> Labelled:
     try:
         return data.compute()
     except Exception as error:  # as in opening
-        raise DataError(f"{path}: broken or cut short ({_line(error)})") from error
+        raise DataError(f"{path}: broken or cut short ({first_line(error)})") from error
 
 
 def files_of(paths: Sequence[str | Path]) -> list[str]:
@@ -184,7 +184,7 @@ def _open_one(path: str) -> xr.Dataset:
         raise DataError(f"{path}: not permitted to read it ({error.strerror})") from error
     except Exception as error:  # the libraries beneath raise whatever a broken file provokes
         raise DataError(
-            f"{path}: not a NetCDF file or Zarr store that can be read ({_line(error)})"
+            f"{path}: not a NetCDF file or Zarr store that can be read ({first_line(error)})"
         ) from error
 
 
@@ -301,7 +301,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         os.replace(beside, path)
     except Exception as error:  # a full disk is told in many ways, and so is what a format cannot hold
         raise DataError(
-            f"{path}: could not be written ({_line(error)}); nothing was kept of it. "
+            f"{path}: could not be written ({first_line(error)}); nothing was kept of it. "
             "Check the space on the disk and the permissions"
         ) from error
     finally:
@@ -326,9 +326,3 @@ def add_history(ds: xr.Dataset, what: str) -> xr.Dataset:
     line = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {what}"
     earlier = str(ds.attrs.get("history", ""))
     return ds.assign_attrs(history=f"{line}\n{earlier}" if earlier else line)
-
-
-def _line(error: BaseException) -> str:
-    """The first line of an error's text."""
-    text = str(error).strip().splitlines()
-    return text[0][:200] if text else type(error).__name__

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
-from da4dvar.errors import Da4dvarWarning, DataError
+from da4dvar.errors import DataError, warn
 from da4dvar.layout import Layout
 
 Solve = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -262,10 +261,8 @@ def overlap_add(
         if done is not None:
             done(len(places))
     if lost:
-        warnings.warn(
+        warn(
             f"{lost} windows have no finite solution and are left out; look for values that are no "
-            "observations, such as a fill value that no attribute declares",
-            Da4dvarWarning,
-            stacklevel=2,
+            "observations, such as a fill value that no attribute declares"
         )
     return Overlap(total, weight, terms)

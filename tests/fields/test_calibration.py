@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from scipy.special import ndtri
 from scipy.stats import t as student
 
 from da4dvar.errors import DataError
-from da4dvar.fields.calibration import LEVELS, Calibration, check_levels
+from da4dvar.fields.calibration import LEVELS, Calibration, levels_of
 
 
 def errors(seed: int, number: int = 20_000, wrong: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -99,4 +100,17 @@ def test_it_comes_back_from_json() -> None:
 def test_a_level_is_a_part(level: float) -> None:
     """Per cent are refused, with an example."""
     with pytest.raises(DataError, match=r"such as 0.9"):
-        check_levels([0.5, level])
+        levels_of([0.5, level])
+
+
+@pytest.mark.parametrize("wrong", ["0.9", ["0.9"], None, np.array(0.9), [[0.9]], 90], ids=repr)
+def test_what_is_no_level_is_one_line(wrong: Any) -> None:
+    """A text, nothing, or a list within a list."""
+    with pytest.raises(DataError, match=r"^interval: got .*, expected numbers above 0 and below 1"):
+        levels_of(wrong)
+
+
+@pytest.mark.parametrize("level", [0.9, np.float32(0.9), (0.9,), np.array([0.9])], ids=repr)
+def test_one_level_needs_no_list(level: Any) -> None:
+    """A number is a list of one."""
+    assert levels_of(level) == pytest.approx((0.9,))

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from da4dvar.errors import DataError
-from da4dvar.fields.conform import Conformed, conform
+from da4dvar.fields.conform import Conformed, check_same_cells, conform
 from da4dvar.fields.signature import Signature
 
 DIMS = ("time", "lat", "lon")
@@ -92,6 +92,17 @@ def test_dimensions_and_variables_are_found_as_told() -> None:
     assert got.dims == {"time": "time", "lat": "a", "lon": "b"}
     np.testing.assert_array_equal(got.data.sst.values, sea().sst.values)
     assert got.sources["sst"].name == "analysed"
+
+
+def test_an_error_without_a_message_is_told_by_its_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even a message of xarray's that is empty ends in an IndexError."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise ValueError
+
+    monkeypatch.setattr(xr, "align", fail)
+    with pytest.raises(DataError, match=r"not of the same cells \(ValueError\)"):
+        check_same_cells(sea(), sea())
 
 
 def test_names_may_be_exchanged() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -25,6 +27,14 @@ def test_a_second_run_is_refused_while_the_first_has_it(journal):
         pass
     with journal.locked():
         pass
+
+
+def test_a_system_without_locks_is_one_line(tmp_path, monkeypatch):
+    """Where `fcntl` is missing, as on Windows, and before anything is made beside the output."""
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with pytest.raises(DataError, match="needs a POSIX system"), Journal(tmp_path / "out.zarr").locked():
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_never_began_leaves_nothing(tmp_path):

@@ -170,6 +170,13 @@ def test_a_truth_or_gaps_are_needed() -> None:
         Samples(values(), None, None, LAYOUT)
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_gap_patterns_are_as_many_as_the_variables(count: int) -> None:
+    """One pattern too few or too many is refused before anything is drawn."""
+    with pytest.raises(DataError, match=f"got {count} gap patterns, expected 2"):
+        Samples(values(), values(), [Random(0.3)] * count, LAYOUT)
+
+
 def test_a_window_larger_than_the_data_is_refused() -> None:
     """The message says by which dimension, and both sizes."""
     with pytest.raises(DataError, match="a window has 4 cells along 'time', but the data have 2"):

@@ -2,17 +2,47 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from da4dvar.variational.boundary import TRANSPOSED, Convolution
 from da4dvar.variational.cost import Cost
 from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.base import Solution, Solver, Watch, solution
 
 # Each is a network of its own.
 MOST = 1000
+
+
+class Step(UNet):
+    """Ψₖ: a U-Net that reads further channels behind those of the state, and makes those of the state alone.
+
+    Parameters
+    ----------
+    channels, further : int
+        Channels of the state, and those that are read behind them.
+    boundary, width, kernel, downsampling, fold
+        See :class:`da4dvar.variational.priors.unet.UNet`.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        further: int,
+        boundary: Sequence[str],
+        width: int,
+        kernel: int,
+        downsampling: int | Sequence[int],
+        fold: int | Sequence[int],
+    ) -> None:
+        super().__init__(channels + further, boundary, width, kernel, downsampling, fold)
+        cells, blocks = math.prod(self.fold), self.downsampling
+        read, made = self.channels * cells, channels * cells
+        self.fine.project = Convolution(2 * width, made, 1, boundary)
+        self.up = TRANSPOSED[len(boundary)](read, made, kernel_size=blocks, stride=blocks)
 
 
 class Direct(Solver):
@@ -78,7 +108,7 @@ class Direct(Solver):
         self.width, self.kernel, self.downsampling, self.fold = width, kernel, downsampling, fold
         self.iterations, self.state_scale, self.covariates = iterations, state_scale, covariates
         self.networks = nn.ModuleList(
-            UNet(3 * channels + covariates, boundary, width, kernel, downsampling, fold)
+            Step(channels, 2 * channels + covariates, boundary, width, kernel, downsampling, fold)
             for _ in range(iterations)
         )
 
@@ -91,7 +121,7 @@ class Direct(Solver):
             watch(x)
         for network in self.networks:
             seen = torch.cat([x / self.state_scale, *given], dim=1)
-            x = x + self.state_scale * network(seen)[:, : self.channels]
+            x = x + self.state_scale * network(seen)
             path.append(cost.terms(x))
             if watch is not None:
                 watch(x)
