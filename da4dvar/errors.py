@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import sys
 import warnings
 from collections.abc import Iterable
@@ -53,7 +54,7 @@ class ModelError(Da4dvarError):
 
     Examples
     --------
-    >>> from da4dvar.modelfile import load
+    >>> from da4dvar.modelfile.read import load
     >>> load("nowhere.safetensors")
     Traceback (most recent call last):
     ...
@@ -148,3 +149,31 @@ def nearest(name: str, names: Iterable[str]) -> str:
     listed = f"there are: {', '.join(known)}" if known else "there are none"
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"did you mean {close[0]!r}? ({listed})" if close else listed
+
+
+def need(what: str, package: str, extra: str) -> None:
+    """Refuse something for which a package is not installed.
+
+    Parameters
+    ----------
+    what : str
+        That needs it, for the message.
+    package : str
+        As it is imported.
+    extra : str
+        Of this package, which installs it.
+
+    Raises
+    ------
+    DataError
+
+    Examples
+    --------
+    >>> need("counting", "math", "train")
+    >>> need("counting", "abacus", "train")
+    Traceback (most recent call last):
+    ...
+    da4dvar.errors.DataError: counting needs abacus, which is not installed; pip install 'da4dvar[train]'
+    """
+    if importlib.util.find_spec(package) is None:
+        raise DataError(f"{what} needs {package}, which is not installed; pip install 'da4dvar[{extra}]'")

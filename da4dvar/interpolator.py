@@ -13,36 +13,34 @@ import numpy as np
 import xarray as xr
 from torch import nn
 
-from da4dvar.analysis import analyse
+from da4dvar.analysis.analyse import analyse
+from da4dvar.analysis.ensemble import CalibratedEnsemble, Ensemble
+from da4dvar.analysis.error_bars import calibrate, wanted, with_uncertainty
+from da4dvar.analysis.notes import credit, report
+from da4dvar.analysis.sensing import check_sensing, learn_scaling
 from da4dvar.baselines import Baseline
-from da4dvar.buffering import training_samples
-from da4dvar.correction import correction_of
-from da4dvar.ensemble import Ensemble
-from da4dvar.errors import DataError, ModelError
-from da4dvar.extras import need
-from da4dvar.fields.conform import Conformed, conform
+from da4dvar.errors import DataError, ModelError, need
+from da4dvar.fields.channels import stack_variables, to_channels
 from da4dvar.fields.covariates import Covariates
-from da4dvar.fields.gaps import GapPattern
+from da4dvar.fields.files.store import add_history
+from da4dvar.fields.gaps.patterns import GapPattern
 from da4dvar.fields.initial import check_initial, start
-from da4dvar.fields.output import labelled
-from da4dvar.fields.samples import stack_variables, to_channels
-from da4dvar.fields.scaling import Scaling
+from da4dvar.fields.labels.conform import Conformed, conform
+from da4dvar.fields.labels.output import labelled
+from da4dvar.fields.labels.signature import Signature
+from da4dvar.fields.scaling.standard import Scaling
 from da4dvar.fields.sensors import Sensor, by_state
-from da4dvar.fields.signature import Signature
-from da4dvar.fields.store import add_history
 from da4dvar.layout import Layout
-from da4dvar.notes import credit, report
-from da4dvar.pairs import samples, split
 from da4dvar.progress import Progress
-from da4dvar.sensing import check_sensing, learn_scaling
-from da4dvar.uncertainty import CalibratedEnsemble, calibrate, wanted, with_uncertainty
+from da4dvar.training.correction import correction_of
+from da4dvar.training.dataset import samples, split, training_samples
+from da4dvar.variational.checks import check_channels, fixed
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.solvers.base import Solver
-from da4dvar.variational.taken import check_channels, fixed
 
 if TYPE_CHECKING:
-    from da4dvar.training_plan import Training
+    from da4dvar.training.plan import Training
 
 
 class Interpolator:
@@ -100,7 +98,7 @@ class Interpolator:
 
     Examples
     --------
-    >>> from da4dvar.fields.scaling import Standard
+    >>> from da4dvar.fields.scaling.standard import Standard
     >>> from da4dvar.variational.priors.unet import UNet
     >>> from da4dvar.variational.solvers.lstm import ConvLSTM
     >>> model = Interpolator(
@@ -178,7 +176,7 @@ class Interpolator:
         gaps : GapPattern or sequence of GapPattern, optional
             A pattern drawn for every sample, or one for each variable or sensor, None where nothing is
             hidden. Without `truth` and without `gaps`, the gaps of other times of `ds` are transplanted.
-        training : da4dvar.training_plan.Training, optional
+        training : da4dvar.training.plan.Training, optional
             Steps, rates and the seed.
         noise : float
             Standard deviation of the noise added to what is seen, in the units of the data.
@@ -189,7 +187,7 @@ class Interpolator:
         progress : bool
             Show a progress bar.
         devices : int
-            Processes, or GPUs, that share every batch; see :func:`da4dvar.training.train`.
+            Processes, or GPUs, that share every batch; see :func:`da4dvar.training.loop.train`.
 
         Returns
         -------
@@ -202,8 +200,8 @@ class Interpolator:
             If there is nothing to learn from.
         """
         need("a training", "pytorch_lightning", "train")
-        from da4dvar.training import train
-        from da4dvar.training_plan import Training
+        from da4dvar.training.loop import train
+        from da4dvar.training.plan import Training
 
         training = Training() if training is None else training
         if validation is None:
@@ -322,7 +320,7 @@ class Interpolator:
         ensemble: Ensemble | None = None,
         seed: int = 0,
     ) -> Self:
-        """Learn what to make of an ensemble; see :func:`da4dvar.uncertainty.calibrate`.
+        """Learn what to make of an ensemble; see :func:`da4dvar.analysis.error_bars.calibrate`.
 
         Parameters
         ----------
@@ -349,7 +347,7 @@ class Interpolator:
         mask: str | None = None,
         dim: Mapping[str, str] | None = None,
     ) -> Conformed:
-        """The data set under the model's names; see :func:`da4dvar.fields.conform.conform`."""
+        """The data set under the model's names; see :func:`da4dvar.fields.labels.conform.conform`."""
         if self.signature is None:
             raise ModelError("the interpolator has not been fitted; call fit, or load a model file")
         return conform(ds, self.signature, variable, mask, dim)
@@ -387,7 +385,7 @@ class Interpolator:
         ModelError
             If it is not fitted, or has a part that a file cannot name.
         """
-        from da4dvar.modelfile import save
+        from da4dvar.modelfile.write import save
 
         save(self, Path(path))
 

@@ -11,7 +11,7 @@ from scipy.integrate import solve_ivp
 from torch import nn
 
 from da4dvar.errors import DataError
-from da4dvar.fields.gaps import Network
+from da4dvar.fields.gaps.patterns import Network
 from da4dvar.progress import Progress
 from da4dvar.variational.dynamics.lorenz63 import Lorenz63
 from da4dvar.variational.dynamics.lorenz96 import Lorenz96

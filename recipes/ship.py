@@ -12,8 +12,8 @@ import json
 import math
 from pathlib import Path
 
-from da4dvar.benchmark import Benchmark
-from da4dvar.shipped import PRETRAINED
+from da4dvar.modelfile.shipped import PRETRAINED
+from da4dvar.workflows.benchmark.rows import Benchmark
 
 
 def main(folder: Path, row: str, name: str) -> None:

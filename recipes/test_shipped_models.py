@@ -10,9 +10,9 @@ import pytest
 import xarray as xr
 
 import da4dvar
-from da4dvar.experiment import hide
-from da4dvar.fields.metrics import r_score, rmse
+from da4dvar.fields.scores.metrics import r_score, rmse
 from da4dvar.simulate import lorenz96
+from da4dvar.workflows.twin import hide
 
 HERE = Path(__file__).parent
 

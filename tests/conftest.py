@@ -34,6 +34,6 @@ def truth() -> xr.Dataset:
 @pytest.fixture
 def gappy(truth: xr.Dataset) -> xr.Dataset:
     """The same with three fifths of it hidden."""
-    from da4dvar.experiment import hide
+    from da4dvar.workflows.twin import hide
 
     return hide(truth, "random", 0.4, seed=3)

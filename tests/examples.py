@@ -9,9 +9,9 @@ import xarray as xr
 
 import da4dvar
 from da4dvar.errors import DataError
-from da4dvar.fields.anomaly import Anomaly
-from da4dvar.fields.gaps import Random
-from da4dvar.training_plan import Training
+from da4dvar.fields.gaps.patterns import Random
+from da4dvar.fields.scaling.anomaly import Anomaly
+from da4dvar.training.plan import Training
 from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.lstm import ConvLSTM
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import xarray as xr
 
 import da4dvar
-from da4dvar.fields import region_store
-from da4dvar.fields.journal import Journal
-from da4dvar.fields.part import Source
-from da4dvar.problem import pose_part
-from da4dvar.stream_plan import Plan, full_grid, may_be_cut
-from da4dvar.streamed import output_chunks, stream, template_of, tiles_of, warn_of_gaps, write_terms
-from da4dvar.tile_solver import Job
+from da4dvar.analysis.problem import pose_part
+from da4dvar.outofcore import store as region_store
+from da4dvar.outofcore.journal import Journal
+from da4dvar.outofcore.plan import Plan, full_grid, may_be_cut
+from da4dvar.outofcore.run import output_chunks, stream, template_of, tiles_of, warn_of_gaps, write_terms
+from da4dvar.outofcore.source import Source
+from da4dvar.outofcore.tile import Job
 
 
 def small_plan(model: da4dvar.Interpolator, source: Source, cells: int = 7, batch_size: int = 5) -> Plan:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from examples import make_sst, tiny_interpolator
-from test_recipe import recipe
+from workflows.test_recipe import recipe
 
 from da4dvar.errors import DataError
-from da4dvar.fitting import fit_to
+from da4dvar.workflows.autofit.fit import fit_to
 
 
 @pytest.mark.parametrize(

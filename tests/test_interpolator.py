@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import da4dvar
-from da4dvar.ensemble import Ensemble
+from da4dvar.analysis.ensemble import Ensemble
 from da4dvar.errors import Da4dvarWarning, DataError, ModelError
-from da4dvar.fields.gaps import Random
-from da4dvar.fields.scaling import Unscaled
-from da4dvar.training_plan import Training
+from da4dvar.fields.gaps.patterns import Random
+from da4dvar.fields.scaling.standard import Unscaled
+from da4dvar.training.plan import Training
 from da4dvar.variational.solvers.gradient_descent import GradientDescent
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from da4dvar.errors import RecipeError
-from da4dvar.fields.samples import to_channels
+from da4dvar.fields.channels import to_channels
 from da4dvar.layout import Layout
 
 

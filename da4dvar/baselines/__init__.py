@@ -1,4 +1,8 @@
-"""Classical methods, one a file, each with the face of the learned one."""
+"""Classical methods, one a file, with the interface of the learned one.
+
+Each has a method ``interpolate(ds)`` that fills the gaps of a data set. Imports `fields`, `layout` and
+`errors`; no tensors. A new method is a file here and its name in `kinds`.
+"""
 
 from __future__ import annotations
 

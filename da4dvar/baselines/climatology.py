@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError, nearest
-from da4dvar.fields.anomaly import Anomaly
-from da4dvar.fields.signature import is_dates, steps
+from da4dvar.fields.labels.cf import is_dates, steps
+from da4dvar.fields.scaling.anomaly import Anomaly
 
 
 class Climatology:

@@ -15,7 +15,7 @@ from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.eof import as_matrix, check_above, from_matrix, has_gaps_in_time, on_the_whole
 from da4dvar.baselines.eof_iteration import choose_modes, complete, hidden_values
 from da4dvar.errors import DataError, nearest
-from da4dvar.fields.intervals import error_attrs
+from da4dvar.fields.labels.intervals import error_attrs
 
 # What `error` is chosen from, in standard deviations of the anomalies.
 ERRORS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)

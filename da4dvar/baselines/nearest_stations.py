@@ -9,8 +9,8 @@ from scipy.optimize import nnls
 from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.standard_error import solved_together, with_standard_errors
 from da4dvar.errors import DataError
-from da4dvar.fields.signature import axis_role
-from da4dvar.fields.station_geometry import EARTH
+from da4dvar.fields.gaps.geometry import EARTH
+from da4dvar.fields.labels.cf import axis_role
 
 # Common times from which on a covariance is that of the data alone.
 ENOUGH = 30

@@ -12,9 +12,9 @@ from da4dvar.baselines.climatology import has_season
 from da4dvar.baselines.covariance import Gaussian, fit_covariance
 from da4dvar.baselines.standard_error import solved_together, with_standard_errors
 from da4dvar.errors import DataError
-from da4dvar.fields.anomaly import Anomaly
-from da4dvar.fields.signature import ROLES_BY_NAME, ROLES_BY_UNITS, axis_role, is_dates, steps
-from da4dvar.fields.station_geometry import EARTH
+from da4dvar.fields.gaps.geometry import EARTH
+from da4dvar.fields.labels.cf import ROLES_BY_NAME, ROLES_BY_UNITS, axis_role, is_dates, steps
+from da4dvar.fields.scaling.anomaly import Anomaly
 
 NAMES = {"Y": ("lat", "latitude", "y"), "X": ("lon", "longitude", "x")}
 KILOMETRES = {"km": 1.0, "kilometre": 1.0, "m": 1e-3, "metre": 1e-3, "meter": 1e-3}

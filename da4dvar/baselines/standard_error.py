@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError
-from da4dvar.fields.intervals import error_attrs
+from da4dvar.fields.labels.intervals import error_attrs
 
 Fill = Callable[[xr.DataArray], tuple[xr.DataArray, xr.DataArray]]
 

@@ -10,9 +10,9 @@ from typing import Any
 import typer
 
 from da4dvar.cli import ensemble, fill, learn, look, twin
+from da4dvar.cli.memory import keep_freed_memory
 from da4dvar.cli.shell import app, say
 from da4dvar.errors import Da4dvarError, Da4dvarWarning
-from da4dvar.freed_memory import keep_freed_memory
 
 # typer carries a click of its own from some version on: its errors are reached through typer's.
 UsageError: Any = typer.BadParameter.__bases__[0]

@@ -6,7 +6,7 @@ import glob
 import os
 from collections.abc import Callable, Sequence
 
-from da4dvar.shipped import names
+from da4dvar.modelfile.shipped import names
 
 DATA = (".nc", ".zarr")
 MODELS = (".safetensors",)

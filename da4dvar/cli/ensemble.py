@@ -8,17 +8,7 @@ from typing import Annotated
 import typer
 
 from da4dvar.cli.complete import models
-from da4dvar.cli.shell import (
-    Dims,
-    Mask,
-    Overwrite,
-    Quiet,
-    Renamed,
-    Seed,
-    app,
-    pairs,
-    say,
-)
+from da4dvar.cli.shell import Dims, Mask, Overwrite, Quiet, Renamed, Seed, app, pairs, say
 from da4dvar.errors import DataError
 
 Members = Annotated[
@@ -64,9 +54,9 @@ def calibrate(
     The data should not be those that the model was trained on.
     """
     names, dims = pairs(variable, "--variable"), pairs(dim, "--dim")
-    from da4dvar.ensemble import MEMBERS, Ensemble
-    from da4dvar.fields.store import check_output, load_dataset
-    from da4dvar.modelfile import load
+    from da4dvar.analysis.ensemble import MEMBERS, Ensemble
+    from da4dvar.fields.files.store import check_output, load_dataset
+    from da4dvar.modelfile.read import load
     from da4dvar.progress import shown
 
     check_output(output, [observed, truth], overwrite, (output.suffix,))

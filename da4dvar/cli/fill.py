@@ -99,7 +99,7 @@ def interpolate(
     With --fit the choice is printed, and the recipe written beside the output (filled.recipe.toml); the table
     has the errors of the model and of every baseline on points hidden from all of them.
     """
-    from da4dvar.fields.store import add_history, check_output, files_of, write_dataset
+    from da4dvar.fields.files.store import add_history, check_output, files_of, write_dataset
 
     inputs, output = split(files)
     names, dims = pairs(variable, "--variable"), pairs(dim, "--dim")
@@ -122,7 +122,8 @@ def interpolate(
             meant = "for a model that is there; leave it out with --fit" if fit else "for --fit; leave it out"
             raise DataError(f"{option} is {meant}")
     if fit:
-        from da4dvar.fit_file import fill_by_fit, json_of, table_of, write_recipe
+        from da4dvar.workflows.autofit.fill import fill_by_fit, json_of, write_recipe
+        from da4dvar.workflows.autofit.scores import table_of
 
         beside = Path(output).with_suffix(".recipe.toml")
         check_output(output, files_of(inputs), overwrite)
@@ -159,7 +160,7 @@ def interpolate(
             typer.echo(table_of(done.fitted.scores))
         tell(f"wrote {output}, filled by: {done.method}")
         return
-    from da4dvar.file_to_file import interpolate_file
+    from da4dvar.outofcore.interpolate_file import interpolate_file
 
     with shown("interpolating", quiet) as progress, resumable(output):
         interpolate_file(
@@ -205,8 +206,8 @@ def baseline(
 
     Example: da4dvar baseline gappy.nc out.nc --method linear
     """
-    from da4dvar.experiment import fill_classically
-    from da4dvar.fields.store import add_history, write_dataset
+    from da4dvar.baselines.fill import fill_classically
+    from da4dvar.fields.files.store import add_history, write_dataset
 
     inputs, output = split(files)
     with shown("filling", quiet):

@@ -40,10 +40,10 @@ def train(
 
     Checkpoints and the log are kept in the folder OUTPUT.checkpoints.
     """
-    from da4dvar.config import read_recipe
-    from da4dvar.fields.store import check_output
-    from da4dvar.modelfile import load
-    from da4dvar.recipe import Recipe
+    from da4dvar.config.tables import read_recipe
+    from da4dvar.fields.files.store import check_output
+    from da4dvar.modelfile.read import load
+    from da4dvar.workflows.recipe import Recipe
 
     tables = read_recipe(recipe, settings or [])
     check_output(output, [recipe], overwrite, (output.suffix,))
@@ -86,7 +86,7 @@ def benchmark(
 
     Rows that were run before keep their line in the table.
     """
-    from da4dvar.benchmark import run_rows, tables
+    from da4dvar.workflows.benchmark.run import run_rows, tables
 
     chosen = [name.strip() for name in rows.split(",")] if rows else []
     report = None if quiet else lambda name: say(f"row {name}")

@@ -17,7 +17,7 @@ def models(as_json: Json = False, quiet: Quiet = False) -> None:
 
     Example: da4dvar models
     """
-    from da4dvar.model_summary import summaries, text_of
+    from da4dvar.modelfile.summary import summaries, text_of
 
     found = summaries()
     typer.echo(as_text(found) if as_json else text_of(found))
@@ -41,8 +41,8 @@ def inspect(
     Of a model: what it fills, what it was trained on, how, when and with which versions, its scores, its
     parts and its recipe. Of a data set: dimensions, variables, gaps and attributes.
     """
-    from da4dvar.inspection import describe
-    from da4dvar.inspection_text import text_of
+    from da4dvar.modelfile.describe import describe
+    from da4dvar.modelfile.describe_text import text_of
 
     with shown("reading", quiet):
         described = describe(file)

@@ -76,7 +76,7 @@ def split(files: list[str]) -> tuple[list[str], str]:
 
 def opened(inputs: list[str], output: str, overwrite: bool, others: Sequence[str] = ()) -> Any:
     """The inputs as one data set in memory, once the output may be written beside them and `others`."""
-    from da4dvar.fields.store import check_output, files_of, load_dataset
+    from da4dvar.fields.files.store import check_output, files_of, load_dataset
 
     check_output(output, files_of([*inputs, *others]), overwrite)
     return load_dataset(inputs)

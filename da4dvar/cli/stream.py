@@ -34,7 +34,7 @@ def resumable(output: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        from da4dvar.fields.journal import Journal
+        from da4dvar.outofcore.journal import Journal
 
         if Journal(output).begun():
             say("what is finished is kept; go on with --resume")

@@ -56,7 +56,8 @@ def evaluate(
 
     --variable NAME=OTHER reads OTHER in the gappy data set for the variable NAME.
     """
-    from da4dvar.evaluation import evaluate_files, table_of
+    from da4dvar.evaluation.scores import evaluate_files
+    from da4dvar.evaluation.text import table_of
 
     names = pairs(variable, "--variable")
     if report is None and figures is None:
@@ -67,7 +68,7 @@ def evaluate(
         if report is None and figures is None:
             scores = evaluate_files(estimate, truth, observed, names)
         else:
-            from da4dvar.report import report_files
+            from da4dvar.evaluation.report.files import report_files
 
             scores = report_files(
                 estimate,
@@ -100,7 +101,7 @@ def simulate(
 
     Example: da4dvar simulate lorenz96 l96.nc --series 16 --steps 200 --seed 1
     """
-    from da4dvar.fields.store import add_history, check_output, write_dataset
+    from da4dvar.fields.files.store import add_history, check_output, write_dataset
     from da4dvar.simulate import SYSTEMS as MAKES
 
     if system not in MAKES:
@@ -143,8 +144,8 @@ def gaps(
     """
     if kind not in GAPS:
         raise DataError(f"gaps: unknown kind {kind!r}; {nearest(kind, GAPS)}")
-    from da4dvar.experiment import hide
-    from da4dvar.fields.store import add_history, write_dataset
+    from da4dvar.fields.files.store import add_history, write_dataset
+    from da4dvar.workflows.twin import hide
 
     with shown("hiding", quiet):
         others = [] if masks is None else [masks.rpartition(":")[0]]

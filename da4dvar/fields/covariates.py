@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError, RecipeError, nearest
 from da4dvar.fields.derived import DERIVED, derived
-from da4dvar.fields.scaling import Arrays, Standard
+from da4dvar.fields.scaling.standard import Arrays, Standard
 from da4dvar.layout import Layout
 
 # Between -1 and 1 as they are: a month is no sample of the year.
@@ -214,20 +214,3 @@ def beside(y: xr.DataArray, covariates: xr.Dataset, short: Mapping[str, tuple[in
         )
         fields.append(field.broadcast_like(like).transpose(*like.dims))
     return xr.concat([y.drop_vars(list(y.coords)), *(f.expand_dims("variable") for f in fields)], "variable")
-
-
-def fold(window: Sequence[np.ndarray], own: Sequence[Collection[str]], layout: Layout) -> np.ndarray:
-    """Windows of covariates as channels, shape ``(channel, *axes)``.
-
-    Parameters
-    ----------
-    window : sequence of array, each of shape ``(*layout.dims)``
-    own : sequence of collections of str
-        The dimensions of each covariate: a folded one that it lacks gives no channels.
-    layout : Layout
-    """
-    folded = []
-    for field, dims in zip(window, own, strict=True):
-        at = tuple(slice(None) if d in dims or d in layout.axes else slice(1) for d in layout.dims)
-        folded.append(field[at].reshape(-1, *field.shape[len(layout.channels) :]))
-    return np.concatenate(folded)

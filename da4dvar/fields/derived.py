@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError
-from da4dvar.fields.signature import axis_role, is_dates
+from da4dvar.fields.labels.cf import axis_role, is_dates
 
 # Days of a year, where it is not that of the seasons.
 YEARS = {"360_day": 360.0, "noleap": 365.0, "365_day": 365.0, "all_leap": 366.0, "366_day": 366.0}

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import xarray as xr
 
 from da4dvar.errors import DataError, RecipeError, nearest
-from da4dvar.fields.conform import Conformed, pick
-from da4dvar.fields.units import converted
+from da4dvar.fields.labels.conform import Conformed, pick
+from da4dvar.fields.labels.units import converted
 from da4dvar.layout import Layout
 
 

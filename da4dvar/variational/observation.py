@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from da4dvar.variational.boundary import Convolution
+from da4dvar.variational.convolution import Convolution
 
 
 class Identity(nn.Module):

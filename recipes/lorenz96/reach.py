@@ -9,7 +9,7 @@ import argparse
 
 import torch
 
-from da4dvar.evaluation import as_columns
+from da4dvar.evaluation.text import as_columns
 from da4dvar.simulate import lorenz96
 from da4dvar.variational.dynamics.bilinear import Bilinear
 from da4dvar.variational.dynamics.identification import learn_dynamics

@@ -11,8 +11,8 @@ import xarray as xr
 
 import da4dvar
 from da4dvar.baselines.linear import Linear
-from da4dvar.evaluation import as_columns
-from da4dvar.fields.metrics import r_score
+from da4dvar.evaluation.text import as_columns
+from da4dvar.fields.scores.metrics import r_score
 from da4dvar.simulate import lorenz96
 
 SEED = 21

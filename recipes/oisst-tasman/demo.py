@@ -15,11 +15,11 @@ import xarray as xr
 import da4dvar
 from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.linear import Linear
-from da4dvar.evaluation import as_columns
-from da4dvar.experiment import hide
-from da4dvar.fields.metrics import rmse
-from da4dvar.fields.store import add_history, write_dataset
-from da4dvar.plots import maps
+from da4dvar.evaluation.figures import maps
+from da4dvar.evaluation.text import as_columns
+from da4dvar.fields.files.store import add_history, write_dataset
+from da4dvar.fields.scores.metrics import rmse
+from da4dvar.workflows.twin import hide
 
 DATA = Path(__file__).parents[2] / "datasets/oisst-tasman/oisst_tasman_1990_2011.nc"
 DAY = "2011-02-15"

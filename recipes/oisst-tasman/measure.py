@@ -20,10 +20,10 @@ import da4dvar
 from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.eof_interpolation import EofInterpolation
 from da4dvar.baselines.linear import Linear
-from da4dvar.evaluation import as_columns
-from da4dvar.experiment import hide
-from da4dvar.plots import maps
-from da4dvar.shipped import find
+from da4dvar.evaluation.figures import maps
+from da4dvar.evaluation.text import as_columns
+from da4dvar.modelfile.shipped import find
+from da4dvar.workflows.twin import hide
 
 HERE = Path(__file__).parent
 DATASETS = HERE.parents[1] / "datasets"

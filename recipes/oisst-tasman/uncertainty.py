@@ -14,7 +14,7 @@ from measure import DATASETS, gappy
 
 import da4dvar
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
-from da4dvar.uncertainty_scores import LEVELS, UncertaintyScore, table_of, uncertainty_score
+from da4dvar.evaluation.uncertainty import LEVELS, UncertaintyScore, table_of, uncertainty_score
 
 
 def main(first: str, last: str) -> None:

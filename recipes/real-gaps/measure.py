@@ -19,14 +19,14 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 import da4dvar
-from da4dvar import config
-from da4dvar.config import Table
-from da4dvar.ensemble import Ensemble
-from da4dvar.fields.character import character_of
-from da4dvar.fit_file import table_of
-from da4dvar.fitting import LEARNED, Scores, candidates, scored
-from da4dvar.plots import pretty
-from da4dvar.recipe import Data, Recipe
+from da4dvar.analysis.ensemble import Ensemble
+from da4dvar.config.registry import build
+from da4dvar.config.tables import Table, read_recipe
+from da4dvar.evaluation.figures import pretty
+from da4dvar.workflows.autofit.character import character_of
+from da4dvar.workflows.autofit.fit import candidates
+from da4dvar.workflows.autofit.scores import LEARNED, Scores, scored, table_of
+from da4dvar.workflows.recipe import Data, Recipe
 
 HERE = Path(__file__).parent
 MARKERS = "Dosv^P<>X*"
@@ -81,13 +81,13 @@ def main(
     members: int,
     figure: Path | None,
 ) -> None:
-    tables = config.read_recipe(HERE / f"{name}.toml", [f"data.mask={mask}"] if mask else [])
+    tables = read_recipe(HERE / f"{name}.toml", [f"data.mask={mask}"] if mask else [])
     recipe = Recipe(tables, HERE)
     data = under_mask(tables) if part == "mask" else recipe.data(part)
     first = data.seen[recipe.layout.variables[0]]
     offered = candidates(character_of(first, recipe.time))
     offered |= {"first_guess": tables["first_guess"]} if "first_guess" in tables else {}
-    methods = {n: config.build("baseline", table) for n, table in offered.items() if not only or n in only}
+    methods = {n: build("baseline", table) for n, table in offered.items() if not only or n in only}
     path = HERE / "models" / f"{name}.safetensors" if model is None else model
     if path.exists():
         learned = da4dvar.load(path)

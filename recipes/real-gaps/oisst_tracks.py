@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from da4dvar.fields.gaps import Tracks
+from da4dvar.fields.gaps.patterns import Tracks
 
 HERE = Path(__file__).parent
 SEED = 35

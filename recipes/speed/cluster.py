@@ -21,9 +21,9 @@ import xarray as xr
 from measuring import arguments, told
 
 from da4dvar import interpolate_file
-from da4dvar.experiment import hide
-from da4dvar.fields.store import open_dataset, write_dataset
-from da4dvar.local_cluster import local_cluster
+from da4dvar.fields.files.store import open_dataset, write_dataset
+from da4dvar.outofcore.cluster import local_cluster
+from da4dvar.workflows.twin import hide
 
 DATA = Path(__file__).parents[2] / "datasets/oisst-tasman/oisst_tasman_1990_2011.nc"
 # There are regions for four workers, however many come: the bits can be compared.
@@ -35,7 +35,7 @@ def seconds(folder: Path, output: str, workers: int, progress: Callable | None =
     with local_cluster(True, workers, 1) as client:
         pids = sorted(client.run(os.getpid).values())
         tell = None if progress is None else progress(pids)
-        client.run(import_module, "da4dvar.cluster")
+        client.run(import_module, "da4dvar.outofcore.cluster")
         began = time.perf_counter()
         interpolate_file(
             folder / "gappy.nc",

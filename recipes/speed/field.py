@@ -13,7 +13,7 @@ from flops import Flops
 from measuring import arguments, best, resident, told
 from torch import Tensor, nn
 
-from da4dvar.freed_memory import keep_freed_memory
+from da4dvar.cli.memory import keep_freed_memory
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.solvers.lstm import ConvLSTM

@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from measuring import arguments, best, told
 from torch import Tensor, nn
 
+from da4dvar.cli.memory import keep_freed_memory
 from da4dvar.fields.initial import start
-from da4dvar.freed_memory import keep_freed_memory
 from da4dvar.simulate import lorenz96
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.dynamics.lorenz96 import Lorenz96

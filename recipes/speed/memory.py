@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 
 import da4dvar
-from da4dvar.fields.scaling import Standard
+from da4dvar.fields.scaling.standard import Standard
 from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.fixed_point import FixedPoint
 
@@ -27,7 +27,7 @@ STEPS, CELLS, WINDOW = 2000, 64, 8
 RUN = """
 import sys
 from da4dvar import interpolate_file
-from da4dvar.freed_memory import keep_freed_memory
+from da4dvar.cli.memory import keep_freed_memory
 keep_freed_memory()
 interpolate_file(sys.argv[1], sys.argv[2], sys.argv[3], memory=sys.argv[4])
 print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])

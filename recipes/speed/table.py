@@ -15,7 +15,7 @@ from pathlib import Path
 
 from measuring import arguments, asked
 
-from da4dvar.evaluation import as_columns
+from da4dvar.evaluation.text import as_columns
 
 Row = list[str]
 

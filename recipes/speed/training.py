@@ -21,13 +21,13 @@ from measuring import arguments
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from da4dvar import config
-from da4dvar.batches import Drawn
-from da4dvar.freed_memory import keep_freed_memory
-from da4dvar.loss import mean_over, reconstruction_loss
-from da4dvar.pairs import samples
-from da4dvar.recipe import Recipe
+from da4dvar.cli.memory import keep_freed_memory
+from da4dvar.config.tables import read_recipe
+from da4dvar.training.batches import Drawn
+from da4dvar.training.dataset import samples
+from da4dvar.training.loss import mean_over, reconstruction_loss
 from da4dvar.variational.model import VariationalModel
+from da4dvar.workflows.recipe import Recipe
 
 FOLDER = Path(__file__).parents[1] / "oisst-tasman"
 SOBEL = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]) / 8
@@ -48,7 +48,7 @@ def published_loss(model: VariationalModel, sample: dict[str, Tensor]) -> Tensor
 
 def main(minutes: float, published: bool, seed: int) -> None:
     """Train for so long, and print the score every minute."""
-    tables = config.read_recipe(FOLDER / "model.toml", ["gaps=[{kind='tracks', fraction=0.035}]"])
+    tables = read_recipe(FOLDER / "model.toml", ["gaps=[{kind='tracks', fraction=0.035}]"])
     recipe = Recipe(tables, FOLDER)
     train, validation = recipe.data("train"), recipe.data("validation")
     torch.manual_seed(seed)

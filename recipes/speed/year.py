@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from measuring import arguments, told
 
-from da4dvar.experiment import hide
-from da4dvar.fields.store import open_dataset, write_dataset
-from da4dvar.freed_memory import keep_freed_memory
-from da4dvar.modelfile import load
+from da4dvar.cli.memory import keep_freed_memory
+from da4dvar.fields.files.store import open_dataset, write_dataset
+from da4dvar.modelfile.read import load
+from da4dvar.workflows.twin import hide
 
 DATA = Path(__file__).parents[2] / "datasets/oisst-tasman/oisst_tasman_1990_2011.nc"
 # Overlap of windows of 15 days, and precision.

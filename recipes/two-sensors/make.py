@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from da4dvar.fields.gaps import Tracks, Transplanted
+from da4dvar.fields.gaps.patterns import Tracks, Transplanted
 
 HERE = Path(__file__).parent
 DATASETS = HERE.parents[1] / "datasets"

@@ -16,9 +16,9 @@ import xarray as xr
 
 import da4dvar
 from da4dvar.baselines.eof_interpolation import EofInterpolation
-from da4dvar.evaluation import as_columns
+from da4dvar.evaluation.figures import maps
+from da4dvar.evaluation.text import as_columns
 from da4dvar.interpolator import Interpolator
-from da4dvar.plots import maps
 from da4dvar.variational.observation import LearnedOperator, Sensors
 
 HERE = Path(__file__).parent

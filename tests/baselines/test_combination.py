@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.combination import Combination
 from da4dvar.baselines.linear import Linear
-from da4dvar.config import build, describe
+from da4dvar.config.registry import build, describe
 from da4dvar.errors import DataError
 
 

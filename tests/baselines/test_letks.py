@@ -12,7 +12,7 @@ import xarray as xr
 from da4dvar.baselines.letks import LETKS
 from da4dvar.baselines.linear import Linear
 from da4dvar.errors import DataError
-from da4dvar.fields.metrics import r_score
+from da4dvar.fields.scores.metrics import r_score
 from da4dvar.simulate import lorenz96
 from da4dvar.variational.dynamics.lorenz96 import Lorenz96
 from da4dvar.variational.dynamics.rk4 import rk4

@@ -10,7 +10,7 @@ from scipy.stats import lognorm
 from da4dvar.baselines.linear import Linear
 from da4dvar.baselines.logarithmic import Logarithmic
 from da4dvar.baselines.nearest_stations import NearestStations
-from da4dvar.config import build, describe
+from da4dvar.config.registry import build, describe
 from da4dvar.errors import DataError
 
 

@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression, Ridge
 from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.nearest_stations import NearestStations
 from da4dvar.errors import DataError
-from da4dvar.fields.metrics import rmse
+from da4dvar.fields.scores.metrics import rmse
 
 NAN = np.nan
 

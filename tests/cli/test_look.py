@@ -12,12 +12,13 @@ import xarray as xr
 from cli.test_report import line
 
 import da4dvar
-from da4dvar import inspection, shipped
 from da4dvar.cli import main
 from da4dvar.cli.shell import as_text
-from da4dvar.inspection import describe
-from da4dvar.inspection_text import as_toml, text_of
-from da4dvar.model_summary import summaries
+from da4dvar.modelfile import describe as inspection
+from da4dvar.modelfile import shipped
+from da4dvar.modelfile.describe import describe
+from da4dvar.modelfile.describe_text import as_toml, text_of
+from da4dvar.modelfile.summary import summaries
 
 
 def said(monkeypatch, capsys, *arguments):

@@ -14,7 +14,7 @@ from cli.test_verbs import RECIPE
 from examples import make_sst
 
 from da4dvar.cli import main
-from da4dvar.recipe import Recipe
+from da4dvar.workflows.recipe import Recipe
 
 COMMANDS = {
     "intrepolate gappy.nc out.nc": "Did you mean 'interpolate'?; see da4dvar --help",
@@ -135,7 +135,7 @@ def test_who_stops_a_command_is_told_that_nothing_was_written(monkeypatch, capsy
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("da4dvar.model_summary.summaries", stop)
+    monkeypatch.setattr("da4dvar.modelfile.summary.summaries", stop)
     monkeypatch.setattr(sys, "argv", ["da4dvar", "models"])
     with pytest.raises(SystemExit) as stopped:
         main()

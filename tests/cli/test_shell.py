@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from da4dvar import shipped
+from da4dvar.baselines.fill import METHODS
 from da4dvar.cli import app, complete
-from da4dvar.config import KINDS
-from da4dvar.experiment import METHODS
+from da4dvar.config.registry import KINDS
+from da4dvar.modelfile import shipped
 from da4dvar.simulate import SYSTEMS
 
 VERBS = get_command(app).commands

@@ -7,9 +7,10 @@ import pytest
 import xarray as xr
 
 from da4dvar.errors import DataError, RecipeError
-from da4dvar.fields.covariates import Covariates, beside, fold
-from da4dvar.fields.samples import Samples, stack_variables
+from da4dvar.fields.channels import fold, stack_variables
+from da4dvar.fields.covariates import Covariates, beside
 from da4dvar.layout import Layout
+from da4dvar.training.samples import Samples
 
 LAYOUT = Layout(["sst"], ["lat", "lon"], ["time"], window={"time": 4, "lat": 3})
 SIZES = {"time": 7, "lat": 5, "lon": 6}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import da4dvar
 from da4dvar.baselines.linear import Linear
-from da4dvar.fields.scaling import Standard
+from da4dvar.fields.scaling.standard import Standard
 from da4dvar.testing import seeded
 from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.gradient_descent import GradientDescent

@@ -18,7 +18,7 @@ from streams import opened
 
 import da4dvar
 from da4dvar.errors import DataError
-from da4dvar.fields.gaps import Random
+from da4dvar.fields.gaps.patterns import Random
 from da4dvar.testing import normal
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.priors.unet import UNet

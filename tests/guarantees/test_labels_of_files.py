@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from streams import opened
 
 import da4dvar
-from da4dvar.schedulers import InProcess
+from da4dvar.outofcore.schedulers import InProcess
 
 pytestmark = [
     pytest.mark.guarantee,
@@ -64,7 +64,7 @@ def test_a_file_keeps_the_labels_of_its_source(ds, suffixes, regions, keep):
         source, output = (Path(folder, f"{n}{s}") for n, s in zip(("in", "out"), suffixes, strict=True))
         write(ds, source)
         given, options = opened(source), {"scheduler": "any"} if regions else {}
-        with patch("da4dvar.file_to_file.scheduler_of", lambda _: InProcess(tiles=4)):
+        with patch("da4dvar.outofcore.interpolate_file.scheduler_of", lambda _: InProcess(tiles=4)):
             da4dvar.interpolate_file(source, output, model("learned"), keep_observed=keep, **options)
         found, raw = opened(output), undecoded(output)
     assert found.sst.dims == found.sst_flag.dims == given.sst.dims

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import da4dvar
-from da4dvar.schedulers import InProcess
+from da4dvar.outofcore.schedulers import InProcess
 
 pytestmark = [
     pytest.mark.guarantee,
@@ -132,7 +132,7 @@ def test_a_file_holds_the_observed_values_as_they_were(kind, seed, part, packing
         source, output = (Path(folder, f"{n}{s}") for n, s in zip(("in", "out"), suffixes, strict=True))
         write(ds, source)
         options = {"scheduler": "any"} if regions else {}
-        with patch("da4dvar.file_to_file.scheduler_of", lambda _: InProcess(tiles=4)):
+        with patch("da4dvar.outofcore.interpolate_file.scheduler_of", lambda _: InProcess(tiles=4)):
             da4dvar.interpolate_file(source, output, model(kind), keep_observed=True, **options)
         before, after = raw(source), raw(output)
         known, found = xr.decode_cf(before), xr.decode_cf(after)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.linear import Linear
-from da4dvar.fields.windows import WindowGrid
+from da4dvar.fields.windows.grid import WindowGrid
 
 pytestmark = [
     pytest.mark.guarantee,

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from streams import opened
 
 import da4dvar
-from da4dvar.schedulers import InProcess, Local, Scheduler
+from da4dvar.outofcore.schedulers import InProcess, Local, Scheduler
 
 pytestmark = [
     pytest.mark.guarantee,
@@ -56,7 +56,7 @@ def filled(
     folder: Path, kind: str, by: Scheduler, source: str = "in.nc", output: str = "out.zarr"
 ) -> xr.Dataset:
     """The output of a run in regions, solved by a scheduler."""
-    with patch("da4dvar.file_to_file.scheduler_of", lambda _: by):
+    with patch("da4dvar.outofcore.interpolate_file.scheduler_of", lambda _: by):
         da4dvar.interpolate_file(
             folder / source, folder / output, model(kind), scheduler="any", overwrite=True
         )

@@ -18,11 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams import opened
 
-from da4dvar.experiment import hide
-from da4dvar.fields.gaps import Random
-from da4dvar.model_header import CHECKSUM, read
+from da4dvar.fields.gaps.patterns import Random
+from da4dvar.modelfile.header import CHECKSUM, read
 from da4dvar.simulate import SYSTEMS
-from da4dvar.training import Training
+from da4dvar.training.loop import Training
+from da4dvar.workflows.twin import hide
 
 pytestmark = [
     pytest.mark.guarantee,

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 from examples import make_sst
 
-from da4dvar.experiment import hide
+from da4dvar.workflows.twin import hide
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
-from da4dvar.model_header import CHECKSUM, KEY, checksum, read
+from da4dvar.modelfile.header import CHECKSUM, KEY, checksum, read
 
 Header = dict[str, Any]
 Arrays = dict[str, np.ndarray]

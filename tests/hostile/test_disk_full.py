@@ -62,7 +62,7 @@ def test_a_training_that_is_stopped_by_a_full_disk_goes_on(tmp_path, model_path)
 @pytest.mark.parametrize("name", ["recipe", "model"])
 def test_what_fit_writes_beside_its_output(tmp_path, model, monkeypatch, name):
     """The recipe and the model are whole or not there."""
-    from da4dvar.fit_file import write_recipe
+    from da4dvar.workflows.autofit.fill import write_recipe
 
     path = tmp_path / "x.toml"
     path.write_text("older")

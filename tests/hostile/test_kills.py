@@ -16,7 +16,7 @@ from hostile.door import begun, content, ended
 from hostile.verbs import OUTPUTS, arguments, prepare
 
 import da4dvar
-from da4dvar.fields.store import load_dataset, write_dataset
+from da4dvar.fields.files.store import load_dataset, write_dataset
 
 pytestmark = pytest.mark.hostile
 

@@ -14,7 +14,7 @@ from hostile.models import parts
 
 import da4dvar
 from da4dvar.errors import ModelError
-from da4dvar.model_header import read
+from da4dvar.modelfile.header import read
 
 pytestmark = pytest.mark.hostile
 

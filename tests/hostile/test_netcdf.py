@@ -12,7 +12,7 @@ import xarray as xr
 from examples import make_sst
 from hostile.door import done_or_refused, refused
 
-from da4dvar.experiment import hide
+from da4dvar.workflows.twin import hide
 
 pytestmark = pytest.mark.hostile
 

@@ -8,8 +8,8 @@ import xarray as xr
 from examples import make_sst
 from hostile.door import da4dvar, done_or_refused, refused
 
-from da4dvar.experiment import hide
-from da4dvar.fields.store import load_dataset
+from da4dvar.fields.files.store import load_dataset
+from da4dvar.workflows.twin import hide
 
 pytestmark = pytest.mark.hostile
 

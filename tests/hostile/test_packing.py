@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from da4dvar.fields.store import load_dataset, write_dataset
+from da4dvar.fields.files.store import load_dataset, write_dataset
 
 pytestmark = pytest.mark.hostile
 

@@ -10,7 +10,7 @@ from cli.test_verbs import RECIPE
 from examples import make_sst
 from hostile.door import limits, refused
 
-from da4dvar.config import read_recipe
+from da4dvar.config.tables import read_recipe
 from da4dvar.errors import RecipeError
 
 pytestmark = pytest.mark.hostile

@@ -14,7 +14,7 @@ from hostile.door import limits
 from hostile.models import leaves, put, remove
 
 from da4dvar.errors import Da4dvarError, RecipeError
-from da4dvar.recipe import Recipe
+from da4dvar.workflows.recipe import Recipe
 
 pytestmark = pytest.mark.hostile
 

@@ -14,9 +14,9 @@ import zarr
 from examples import make_sst
 from hostile.door import da4dvar, done_or_refused, refused
 
-from da4dvar.experiment import hide
-from da4dvar.fields.part import Source
-from da4dvar.fields.store import load_dataset
+from da4dvar.fields.files.store import load_dataset
+from da4dvar.outofcore.source import Source
+from da4dvar.workflows.twin import hide
 
 pytestmark = pytest.mark.hostile
 
@@ -73,8 +73,8 @@ def test_a_chunk_that_is_broken(tmp_path, model_path, version, how, verb):
 
 def test_a_chunk_that_is_broken_where_memory_is_small(tmp_path, model_path, monkeypatch):
     """The same for what is read part by part; what was begun can be gone on with, once it is restored."""
-    monkeypatch.setattr("da4dvar.stream_plan.BASE", 0)
-    monkeypatch.setattr("da4dvar.solver_memory.window_bytes", lambda *_: 10_000)
+    monkeypatch.setattr("da4dvar.outofcore.plan.BASE", 0)
+    monkeypatch.setattr("da4dvar.outofcore.memory.window_bytes", lambda *_: 10_000)
     path = chunks(store(tmp_path, days=60))[2]
     whole = path.read_bytes()
     path.write_bytes(whole[:20])
@@ -202,8 +202,8 @@ def test_a_store_that_vanishes_while_it_is_read(tmp_path, model_path, monkeypatc
 
 def test_a_store_that_vanishes_while_it_is_read_in_parts(tmp_path, model_path, monkeypatch):
     """Nor where it is larger than the memory: the run ends, and the output does not get its name."""
-    monkeypatch.setattr("da4dvar.stream_plan.BASE", 0)
-    monkeypatch.setattr("da4dvar.solver_memory.window_bytes", lambda *_: 10_000)
+    monkeypatch.setattr("da4dvar.outofcore.plan.BASE", 0)
+    monkeypatch.setattr("da4dvar.outofcore.memory.window_bytes", lambda *_: 10_000)
     path, calls = store(tmp_path, days=60), []
     part = Source.part
 

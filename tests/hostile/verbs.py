@@ -7,7 +7,7 @@ from pathlib import Path
 from cli.test_verbs import RECIPE
 from examples import make_sst
 
-from da4dvar.experiment import hide
+from da4dvar.workflows.twin import hide
 
 # What each writes, apart from checkpoints.
 OUTPUTS = {

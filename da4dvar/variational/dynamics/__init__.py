@@ -1,1 +1,1 @@
-"""Right-hand sides φ of ordinary differential equations, one a file."""
+"""Right-hand sides of ODEs, and one step of Runge and Kutta."""

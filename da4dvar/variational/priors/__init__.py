@@ -1,1 +1,1 @@
-"""Priors Φ, one a file."""
+"""Priors Φ: modules that keep the shape ``(batch, channel, *space)``."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from da4dvar.variational.priors.flattened import as_vectors
+from da4dvar.variational.priors.pca import as_vectors
 
 
 class DenseAutoencoder(nn.Module):

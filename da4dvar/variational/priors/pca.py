@@ -8,8 +8,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from da4dvar.variational.priors.flattened import as_vectors
-
 
 class PCA(nn.Module):
     """Φ(x) = μ + V Vᵀ (x − μ), V the leading principal components of complete states.
@@ -104,3 +102,16 @@ class PCA(nn.Module):
         """
         departure = as_vectors(x, self.channels, self.space) - self.mean
         return (self.mean + departure @ self.vectors.T @ self.vectors).reshape(x.shape)
+
+
+def as_vectors(x: Tensor, channels: int, space: Sequence[int]) -> Tensor:
+    """States ``(batch, channel, *space)`` as vectors (batch, cell).
+
+    Raises
+    ------
+    ValueError
+        If the states have another size than the prior was made for.
+    """
+    if tuple(x.shape[1:]) != (channels, *space):
+        raise ValueError(f"states have cells {tuple(x.shape[1:])}, expected {(channels, *space)}")
+    return x.flatten(1)

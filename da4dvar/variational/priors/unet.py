@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from da4dvar.variational.boundary import TRANSPOSED, Convolution, cropped, per_axis, whole_blocks
+from da4dvar.variational.convolution import TRANSPOSED, Convolution, cropped, per_axis, whole_blocks
 
 POOLS = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 

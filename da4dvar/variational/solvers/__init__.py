@@ -1,1 +1,1 @@
-"""Solvers Γ, one a file."""
+"""Minimisers of U: from a cost and x(0) to a `Solution`."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from da4dvar.variational.boundary import TRANSPOSED, Convolution
+from da4dvar.variational.convolution import TRANSPOSED, Convolution
 from da4dvar.variational.cost import Cost
 from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.base import Solution, Solver, Watch, solution

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from da4dvar.variational.boundary import (
+from da4dvar.variational.convolution import (
     CONVOLUTIONS,
     TRANSPOSED,
     Convolution,
@@ -17,8 +17,8 @@ from da4dvar.variational.boundary import (
     whole_blocks,
 )
 from da4dvar.variational.cost import Cost, Terms
-from da4dvar.variational.recomputation import Step, recomputed
 from da4dvar.variational.solvers.base import Solution, Solver, Watch, per_sample, solution
+from da4dvar.variational.solvers.recompute import Step, recomputed
 
 # Below this mean square a first gradient is no scale to go by: nothing was observed.
 SMALLEST_SQUARE = 1e-6

@@ -9,10 +9,10 @@ import torch
 from variational.problems import domain, double
 
 from da4dvar.testing import SolverContract
+from da4dvar.variational.checks import check_channels
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.direct import Direct
-from da4dvar.variational.taken import check_channels
 
 
 class TestPlane(SolverContract):

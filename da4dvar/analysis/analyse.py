@@ -1,0 +1,188 @@
+"""The minimisation of U for a labelled data set, all windows of it, and for the members of an ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import xarray as xr
+
+from da4dvar.analysis.ensemble import Ensemble, ErrorParts
+from da4dvar.analysis.perturbation import normal, withheld
+from da4dvar.analysis.problem import physical, pose
+from da4dvar.analysis.sensing import observed
+from da4dvar.errors import DataError
+from da4dvar.fields.channels import stack_variables
+from da4dvar.fields.gaps.geometry import distance_to_observation
+from da4dvar.fields.labels.conform import Conformed, check_values
+from da4dvar.fields.windows.grid import WindowGrid
+from da4dvar.fields.windows.reconstruct import of_runs, reconstruct
+from da4dvar.progress import Progress
+
+if TYPE_CHECKING:
+    from da4dvar.interpolator import Interpolator
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What the minimisation gives, under the model's names and in physical units.
+
+    Attributes
+    ----------
+    estimates : Dataset
+    weight, terms : DataArray
+        See :func:`da4dvar.fields.windows.reconstruct.reconstruct`.
+    grid : WindowGrid
+    parts : ErrorParts, optional
+        If an ensemble was run.
+    """
+
+    estimates: xr.Dataset
+    weight: xr.DataArray
+    terms: xr.DataArray
+    grid: WindowGrid
+    parts: ErrorParts | None
+
+
+def analyse(
+    model: Interpolator,
+    conformed: Conformed,
+    observation_error: float | None = None,
+    batch_size: int = 16,
+    progress: Progress | None = None,
+    ensemble: Ensemble | None = None,
+    seed: int = 0,
+    precision: str = "float32",
+) -> Analysis:
+    """The minimisation for data under the model's names, and its ensemble.
+
+    Parameters
+    ----------
+    model : Interpolator
+    conformed : Conformed
+    observation_error, batch_size, progress, seed, precision
+        See :meth:`da4dvar.Interpolator.interpolate`.
+    ensemble : Ensemble, optional
+        Whose members are to be solved as well.
+
+    Raises
+    ------
+    DataError
+        If the values cannot be used, or an ensemble of several sensors is wanted.
+    """
+    if ensemble is not None and model.sensors:
+        raise DataError("there is no ensemble of several sensors yet; leave standard errors out")
+    y = observed(model, conformed.data)
+    check_values(y, conformed)
+    problem = pose(model, conformed, y, observation_error, precision)
+    grid = problem.grid(model)
+    runs = 1 if ensemble is None else 1 + ensemble.members
+
+    def run(data: xr.DataArray, number: int) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
+        tell = of_runs(progress, number, runs)
+        return reconstruct(data, grid, problem.solve, batch_size, tell, problem.aside, problem.covariates)
+
+    x, weight, terms = run(problem.y, 0)
+    keep = {d: slice(0, y.sizes[d]) for d in problem.short}
+    parts = None
+    if ensemble is not None:
+        error = model.observation_error if problem.stated is None else problem.stated
+        departure = spread(model, problem.y, x, problem.first, error, ensemble, seed, run)
+        parts = error_parts(model, conformed, problem.first, departure.isel(keep))
+    x, weight = x.isel(keep), weight.isel(keep)
+    estimates = physical(model, conformed, x)
+    if (first := problem.first) is not None:
+        # Of a cell that the training never saw the scaling knows nothing; the first guess may.
+        estimates = estimates.assign({n: estimates[n].fillna(first[n].drop_attrs()) for n in estimates})
+    return Analysis(estimates, weight, terms, grid, parts)
+
+
+def error_parts(
+    model: Interpolator,
+    conformed: Conformed,
+    first: xr.Dataset | None,
+    spread: xr.DataArray,
+) -> ErrorParts:
+    """What is known of errors: an ensemble's spread, a first guess' error, and where the observations are."""
+    names = list(model.layout.variables)
+    coords = {d: conformed.data[d] for d in conformed.data.indexes}
+    by_name = spread.assign_coords(variable=names).to_dataset("variable").assign_coords(coords)
+    scaled = by_name.assign({n: by_name[n] * scale_of(model, n) for n in names})
+    distance = {}
+    for name in names:
+        observed = conformed.data[name].notnull()
+        metric = [d for d in dict.fromkeys((model.time, *model.layout.axes)) if d in observed.dims]
+        distance[name] = distance_to_observation(observed, metric)
+    return ErrorParts(scaled, guess_error(first, names), xr.Dataset(distance))
+
+
+def guess_error(filled: xr.Dataset | None, names: Sequence[str]) -> xr.Dataset:
+    """The standard errors that a first guess states, under the names of its variables."""
+    if filled is None:
+        return xr.Dataset()
+    return xr.Dataset({n: filled[f"{n}_std"].drop_attrs() for n in names if f"{n}_std" in filled})
+
+
+def spread(
+    model: Interpolator,
+    y: xr.DataArray,
+    x: xr.DataArray,
+    first: xr.Dataset | None,
+    error: float | None,
+    ensemble: Ensemble,
+    seed: int,
+    run: Callable[[xr.DataArray, int], tuple[xr.DataArray, ...]],
+) -> xr.DataArray:
+    """√ mean (x̂_m − x̂)² over the members, one after another.
+
+    Parameters
+    ----------
+    model : Interpolator
+    y : DataArray, dims ``(variable, *batch, *layout.dims)``
+        Normalised observations, then the first guess if there is one; what follows is left as it is.
+    x : DataArray, dims of `y`
+        The analysis of what was observed.
+    first : Dataset, optional
+        The first guess in physical units, with the standard errors that it states.
+    error : float, optional
+        Standard deviation of the observation error, in the units of the data.
+    ensemble : Ensemble
+    seed : int
+    run : callable
+        The analysis, and more, of what stands in the place of `y`; told the number of the run, from 1.
+
+    Returns
+    -------
+    DataArray, dims of `x`
+        Normalised. A member that has no observation in reach of a cell has the mean there.
+    """
+    names = list(model.layout.variables)
+    y = y.drop_vars(list(y.coords))
+    observed, rest = (y.isel(variable=part) for part in (slice(0, len(names)), slice(len(names), None)))
+    scale = xr.DataArray([scale_of(model, n) for n in names], dims="variable").astype("float32")
+    errors = guess_error(first, names)
+    guess = rest.isel(variable=slice(0, len(names)))
+    if ensemble.start and errors:
+        none = xr.zeros_like(errors[next(iter(errors))])
+        stacked = stack_variables(errors.assign({n: none for n in names if n not in errors}), model.layout)
+        short = {d: (0, n - stacked.sizes[d]) for d, n in guess.sizes.items() if n > stacked.sizes[d]}
+        size = stacked.drop_vars(list(stacked.coords)).pad(short).fillna(0.0).astype("float32") / scale
+    total = xr.zeros_like(x)
+    for member in range(ensemble.members):
+        hidden = withheld(observed, [seed, member, 0], ensemble.withheld, ensemble.block)
+        seen = observed.where(hidden == 0)
+        if error is not None:
+            seen = seen + error / scale * normal(observed, [seed, member, 1])
+        parts = [seen, rest]
+        if ensemble.start and errors:
+            start = guess + ensemble.start * size * normal(guess, [seed, member, 2])
+            parts = [seen, start, rest.isel(variable=slice(len(names), None))]
+        disturbed = xr.concat(parts, "variable").astype(y.dtype).transpose(*y.dims)
+        total = total + (run(disturbed, 1 + member)[0].fillna(0.0) - x) ** 2
+    return (total / ensemble.members) ** 0.5
+
+
+def scale_of(model: Interpolator, name: str) -> float:
+    """What a normalised value is multiplied by."""
+    return float(model.scaling.std.get(name, 1.0))

@@ -1,0 +1,194 @@
+"""How far an estimate may be off: an ensemble, and what calibration makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.analysis.analyse import analyse
+from da4dvar.analysis.calibration import ONE_SIGMA, Calibration, levels_of
+from da4dvar.analysis.ensemble import CalibratedEnsemble, Ensemble, ErrorParts
+from da4dvar.errors import DataError, warn
+from da4dvar.fields.gaps.holdout import HIDDEN, Holdout
+from da4dvar.fields.gaps.observe import thinned
+from da4dvar.fields.gaps.patterns import GapPattern, Mixture
+from da4dvar.fields.labels.conform import Conformed, check_same_cells
+from da4dvar.fields.labels.intervals import with_error_bars
+
+if TYPE_CHECKING:
+    from da4dvar.interpolator import Interpolator
+
+
+def wanted(
+    calibration: CalibratedEnsemble | None, members: int | None, interval: float | Sequence[float]
+) -> Ensemble | None:
+    """The ensemble to run, if one is asked for: of as many members as it was calibrated with, if 0 or None.
+
+    Raises
+    ------
+    DataError
+        If there cannot be one, or an interval is asked of a model without calibration.
+    """
+    levels = levels_of(interval)
+    if members == 0 and not levels:
+        return None
+    if levels and calibration is None:
+        raise DataError(
+            "the model has no calibration, without which there is no interval; make one with "
+            "da4dvar calibrate MODEL observed.nc truth.nc -o NEW.safetensors"
+        )
+    for known in () if calibration is None else calibration.variables.values():
+        for level in levels:
+            known.factor(level)
+    plan = Ensemble() if calibration is None else calibration.ensemble
+    return replace(plan, members=members) if members else plan
+
+
+def with_uncertainty(
+    filled: xr.Dataset,
+    conformed: Conformed,
+    parts: ErrorParts | None,
+    calibration: CalibratedEnsemble | None,
+    interval: float | Sequence[float],
+) -> xr.Dataset:
+    """The data set that a user gets, with standard errors and intervals if an ensemble was run."""
+    if parts is None:
+        return filled
+    if calibration is None:
+        warn(UNCALIBRATED)
+        return with_error_bars(filled, conformed, parts.spread, {})
+    known, levels = calibration.variables, levels_of(interval)
+    sigma = {name: calibration.sigma(name, parts) for name in known}
+    std, *halves = (
+        xr.Dataset({n: s * known[n].factor(level) for n, s in sigma.items()})
+        for level in (ONE_SIGMA, *levels)
+    )
+    return with_error_bars(filled, conformed, std, dict(zip(levels, halves, strict=True)))
+
+
+def calibrate(
+    model: Interpolator,
+    ds: xr.Dataset,
+    truth: xr.Dataset,
+    variable: Mapping[str, str] | None = None,
+    mask: str | None = None,
+    dim: Mapping[str, str] | None = None,
+    ensemble: Ensemble = Ensemble(),  # noqa: B008 — frozen
+    seed: int = 0,
+) -> CalibratedEnsemble:
+    """Learn what to make of an ensemble, from cells that are known but not observed.
+
+    Parameters
+    ----------
+    model : Interpolator
+        Left as it is.
+    ds, truth : Dataset
+        What is observed, of a time that is not that of the training, and the truth or some points of it.
+    variable, mask, dim
+        As for :meth:`da4dvar.Interpolator.interpolate`; `variable` for a name in `truth` as well, where it
+        has that and not the model's.
+    ensemble : Ensemble
+        Its members, and how they are disturbed.
+    seed : int
+        Of what is withheld, and of the perturbations.
+
+    Returns
+    -------
+    CalibratedEnsemble
+        For the attribute `calibration` of the model.
+
+    Raises
+    ------
+    DataError
+        If the data do not fit, or fewer than 50 cells are known but not observed.
+
+    Examples
+    --------
+    >>> from da4dvar import load
+    >>> from da4dvar.simulate import lorenz96
+    >>> twin = lorenz96(series=1, steps=16, seed=3)
+    >>> seen = twin[["x_observed"]].rename(x_observed="x")
+    >>> found = calibrate(load("lorenz96"), seen, twin[["x"]], ensemble=Ensemble(members=2))
+    >>> found.variables["x"].points  # 16 times of 40 components, without 4 times of 20
+    560
+    """
+    names = {m: u for m, u in (variable or {}).items() if u in truth.variables and m not in truth.variables}
+    observed = model.conform(ds.compute(), variable=variable, mask=mask, dim=dim)
+    beside = [(variable or {}).get(n, n) for n in model.covariates.names]
+    truth = truth.assign({n: ds[n] for n in beside if n not in truth})
+    true = model.conform(truth.compute(), variable=names, dim=dim).data
+    return calibrated(model, [(observed, true)], ensemble, seed)
+
+
+def calibrated(
+    model: Interpolator, pairs: Sequence[tuple[Conformed, xr.Dataset]], ensemble: Ensemble, seed: int
+) -> CalibratedEnsemble:
+    """What makes of the spread of an ensemble the errors on points that it did not see.
+
+    Parameters
+    ----------
+    model : Interpolator
+    pairs : sequence of (Conformed, Dataset)
+        What is observed, and the truth of cells that are not, both under the model's names.
+    ensemble : Ensemble
+    seed : int
+
+    Raises
+    ------
+    DataError
+        If the two are not of the same cells, or fewer than 50 of them are known only to the truth.
+    """
+    errors: dict[str, list[tuple[np.ndarray, ...]]] = {n: [] for n in model.layout.variables}
+    for conformed, truth in pairs:
+        check_same_cells(conformed.data, truth)
+        solved = analyse(model, conformed, ensemble=ensemble, seed=seed)
+        parts = solved.parts
+        assert parts is not None
+        for name, found in errors.items():
+            true = truth[name]
+            hidden = (true.notnull() & conformed.data[name].isnull()).values
+            guess = parts.guess[name] if name in parts.guess else xr.zeros_like(true)
+            arrays = (true - solved.estimates[name], parts.spread[name], guess, parts.distance[name])
+            found.append(tuple(a.transpose(*true.dims).values[hidden] for a in arrays))
+    variables = {}
+    for name, found in errors.items():
+        try:
+            variables[name] = Calibration.fit(*(np.concatenate(a) for a in zip(*found, strict=True)))
+        except DataError as error:
+            raise DataError(f"variable {name!r}: {error}") from error
+    return CalibratedEnsemble(ensemble, variables)
+
+
+def calibration_pairs(
+    seen: xr.Dataset, truth: xr.Dataset | None, gaps: GapPattern | None, time: str, seed: int
+) -> list[tuple[xr.Dataset, xr.Dataset]]:
+    """What is observed and what is true of validation data, with something hidden: as a training would.
+
+    Parameters
+    ----------
+    seen, truth : Dataset
+        As a training is validated on. A truth that knows no more than what is seen has `gaps` drawn in that,
+        each pattern of a mixture once; without a truth and without gaps, points are hidden in the shapes of
+        the data's own.
+    gaps : GapPattern, optional
+    time : str
+    seed : int
+    """
+    true = seen if truth is None else truth
+    if any(bool((true[n].notnull() & seen[n].isnull()).any()) for n in seen.data_vars):
+        return [(seen, true)]
+    if gaps is None:
+        return [Holdout(HIDDEN, seed=seed).taken(seen, time)]
+    generator = np.random.default_rng([seed, 5])
+    patterns = gaps.patterns if isinstance(gaps, Mixture) else [gaps]
+    return [(seen.map(thinned, args=(pattern, generator)), true) for pattern in patterns]
+
+
+UNCALIBRATED = (
+    "the model has no calibration: standard errors are the spread of the members as it is, which may be far "
+    "from the errors; da4dvar calibrate makes them honest"
+)

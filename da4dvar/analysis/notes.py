@@ -1,0 +1,37 @@
+"""What a user may want to know of a data set before and after it is interpolated."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import xarray as xr
+
+from da4dvar.errors import warn
+from da4dvar.fields.labels.conform import Conformed
+from da4dvar.fields.labels.output import unreached
+
+if TYPE_CHECKING:
+    from da4dvar.interpolator import Interpolator
+
+
+def credit(model: Interpolator) -> str:
+    """The line of a history that says by what a data set was filled."""
+    names, title = ", ".join(model.layout.variables), model.provenance.get("title")
+    by = f"by the model {title!r}" if title else "by a model of its own"
+    return f"da4dvar {version('da4dvar')}: {names} interpolated {by}"
+
+
+def report(conformed: Conformed, terms: xr.DataArray, filled: xr.Dataset, time: str) -> None:
+    """What was done to the data, and where nothing could be, as warnings of whoever calls the caller."""
+    for note in conformed.notes:
+        warn(note)
+    if terms.chunks is not None or not (empty := int(terms.isel(term=0).isnull().sum())):
+        return
+    said = "other windows reach all of their cells"
+    for name, source in conformed.sources.items():
+        if (theirs := conformed.dims.get(time)) in source.dims:
+            count, longest = unreached(filled[f"{name}_flag"], str(theirs))
+            if count:
+                said = f"{count} values of {name!r}, up to {longest} steps together, are NaN and have flag 2"
+    warn(f"{empty} of {terms.isel(term=0).size} windows hold no observation; {said}")

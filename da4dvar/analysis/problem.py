@@ -1,0 +1,209 @@
+"""The minimisation of U for a labelled data set, posed for its windows: what is solved, and the way back."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import xarray as xr
+
+from da4dvar.analysis.sensing import first_sensors, observed
+from da4dvar.analysis.window_solver import window_solver
+from da4dvar.errors import DataError
+from da4dvar.fields.covariates import beside
+from da4dvar.fields.labels.conform import Conformed
+from da4dvar.fields.windows.grid import Solve, WindowGrid
+from da4dvar.variational.checks import check_space
+from da4dvar.variational.cost import VariationalCost
+from da4dvar.variational.model import VariationalModel
+from da4dvar.variational.solvers.chain import Chain
+
+if TYPE_CHECKING:
+    from da4dvar.interpolator import Interpolator
+
+ATTRIBUTE = "observation_error_std"
+# An error of more standard deviations of the data than this is in another unit, or leaves nothing to learn.
+LARGEST = 10.0
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What :func:`da4dvar.fields.windows.grid.overlap_add` needs to know of a data set.
+
+    Attributes
+    ----------
+    y : DataArray, dims ``(variable, *batch, *layout.dims)``
+        Normalised; NaN where not observed. The first guess and the covariates are its last variables.
+    short : dict of str to (int, int)
+        By how much dimensions that are shorter than a window were lengthened.
+    aside, covariates : int
+        How many of the last variables are not sought, and how many of these are covariates.
+    solve : callable
+    first : Dataset or None
+        The first guess, in physical units.
+    stated : float or None
+        The observation error that counts.
+    """
+
+    y: xr.DataArray
+    short: dict[str, tuple[int, int]]
+    aside: int
+    covariates: int
+    solve: Solve
+    first: xr.Dataset | None
+    stated: float | None
+
+    def grid(self, model: Interpolator) -> WindowGrid:
+        """The windows of all of the data set.
+
+        Raises
+        ------
+        DataError
+            If they are not of the size that the prior is made for.
+        """
+        grid = WindowGrid.of(model.layout, {str(d): n for d, n in self.y.sizes.items()})
+        check_space(model.model, model.layout, grid.windows)
+        return grid
+
+
+def pose(
+    model: Interpolator,
+    conformed: Conformed,
+    y: xr.DataArray,
+    observation_error: float | None = None,
+    precision: str = "float32",
+) -> Problem:
+    """The problem of a data set, or of a part of one where the model has no first guess.
+
+    Parameters
+    ----------
+    model : Interpolator
+    conformed : Conformed
+    y : DataArray, dims ``(variable, *batch, *layout.dims)``
+        What is observed; see :func:`da4dvar.analysis.sensing.observed`.
+    observation_error, precision
+        See :meth:`da4dvar.Interpolator.interpolate`.
+
+    Raises
+    ------
+    DataError
+        If the values or the observation error cannot be used.
+    """
+    sizes = y.sizes
+    known, first = 0, None
+    if model.first_guess is not None:
+        first = model.first_guess.interpolate(conformed.data[list(model.layout.variables)])
+        guess = model.states(first)
+        y, known = xr.concat([y, guess], "variable"), guess.sizes["variable"]
+    short = {
+        d: (0, w - sizes[d])
+        for d, w in model.layout.window.items()
+        if d in model.layout.channels and sizes[d] < w
+    }
+    padded = y.pad(short, constant_values=float("nan")) if short else y
+    given = model.covariates.normalised(conformed.data)
+    padded = beside(padded, given, short)
+    frozen = model.frozen()
+    deviation = max(model.scaling.std.values(), default=math.inf)
+    stated = stated_error(conformed.sources, observation_error, model.observation_error, deviation)
+    if stated is not None and model.observation_error is not None and stated != model.observation_error:
+        frozen = reweighted(frozen, (model.observation_error / stated) ** 2)
+    own = {str(n): [str(d) for d in c.dims] for n, c in given.items()}
+    solve = window_solver(
+        frozen,
+        model.layout,
+        model.initial,
+        model.time,
+        known,
+        own,
+        first_sensors(model),
+        model.correction,
+        precision,
+    )
+    aside = padded.sizes["variable"] - len(model.layout.variables)
+    return Problem(padded, short, aside, len(own), solve, first, stated)
+
+
+def pose_part(
+    model: Interpolator,
+    conformed: Conformed,
+    observation_error: float | None = None,
+    precision: str = "float32",
+) -> Problem:
+    """The problem of what is observed in a part of a data set."""
+    return pose(model, conformed, observed(model, conformed.data), observation_error, precision)
+
+
+def physical(model: Interpolator, conformed: Conformed, x: xr.DataArray) -> xr.Dataset:
+    """Normalised estimates, dims (variable, ...), in physical units and on the coordinates of the data."""
+    estimates = x.assign_coords(variable=list(model.layout.variables)).to_dataset("variable")
+    coords = {d: conformed.data[d] for d in conformed.data.indexes}
+    return model.scaling.restore(estimates.assign_coords(coords))
+
+
+def stated_error(
+    sources: Mapping[str, xr.DataArray],
+    given: float | None,
+    trained: float | None,
+    spread: float = math.inf,
+) -> float | None:
+    """The standard deviation of the observation error, where it counts.
+
+    Parameters
+    ----------
+    sources : mapping of str to DataArray
+        What is observed; the attribute ``observation_error_std`` says its error.
+    given : float, optional
+        What the user says, which comes before any attribute.
+    trained : float, optional
+        That of the model's training; without it there is nothing to compare with.
+    spread : float
+        Standard deviation of the data.
+
+    Returns
+    -------
+    float or None
+
+    Raises
+    ------
+    DataError
+        If an error is not positive, over ten times the spread of the data, or is given for a model that was
+        trained without.
+    """
+    if given is not None and not 0 < given < math.inf:
+        raise DataError(f"the observation error is {given:g}, expected a standard deviation above 0")
+    if given is None and trained is not None:
+        said = [source.attrs[ATTRIBUTE] for source in sources.values() if ATTRIBUTE in source.attrs]
+        try:
+            errors = {float(error) for error in said}
+        except (TypeError, ValueError):
+            raise DataError(f"the attribute {ATTRIBUTE} is {said[0]!r}, expected a number above 0") from None
+        given = errors.pop() if len(errors) == 1 else None
+        if given is not None and not 0 < given < math.inf:
+            raise DataError(f"the attribute {ATTRIBUTE} is {given:g}, expected a number above 0")
+    elif given is not None and trained is None:
+        raise DataError(
+            "the model was trained without a stated observation error, so that no other can be given; "
+            "leave the observation error out"
+        )
+    if given is not None and given > LARGEST * spread:
+        units = {str(source.attrs["units"]) for source in sources.values() if "units" in source.attrs}
+        raise DataError(
+            f"the observation error is {given:g}, over ten times the standard deviation {spread:.3g} of the "
+            f"data; give it in the units of the data{', ' * bool(units)}{', '.join(sorted(units))}"
+        )
+    return given
+
+
+def reweighted(model: VariationalModel, factor: float) -> VariationalModel:
+    """A copy of a model whose λ_o is `factor` times as large, in every cost that its solver minimises."""
+    model = copy.deepcopy(model)
+    for part in model.modules():
+        if isinstance(part, VariationalCost):
+            part.log_weights.data[0] += math.log(factor)
+        if isinstance(part, Chain) and part.weights is not None:
+            part.weights = (factor * part.weights[0], part.weights[1])
+    return model

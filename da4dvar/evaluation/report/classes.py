@@ -1,0 +1,214 @@
+"""Scores by the length of the gap, and by the distance to the nearest observation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.evaluation.comparison import Comparison
+from da4dvar.evaluation.figures import pretty
+from da4dvar.evaluation.report.part import Part, Table, number, percent, with_units
+from da4dvar.evaluation.report.shape import Shape
+from da4dvar.fields.gaps.geometry import (
+    EARTH,
+    by_class,
+    distance_to_observation,
+    distance_to_reporting,
+    gap_length,
+)
+from da4dvar.fields.labels.cf import is_dates, steps
+from da4dvar.fields.scores.metrics import bias, rmse
+from da4dvar.fields.scores.probabilistic import coverage, crps_gaussian, spread_skill
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+GAP_EDGES = (1, 2, 3, 6, 11, 21, 51, 101, 201, np.inf)
+Score = Callable[[xr.DataArray, xr.DataArray], xr.DataArray]
+
+
+def class_parts(one: Comparison) -> Part:
+    """The scores of the unobserved cells by class, as tables and as one figure."""
+    title = "By gap length and distance to the nearest observation"
+    observed = one.observed
+    if observed is None:
+        said = "Which cells were observed is not known: give the gappy data set (--observed) for this part."
+        return Part("classes", title, [said])
+    if not (one.scored & ~observed).any():
+        return Part("classes", title, ["Every cell that has a truth was observed: there is no gap to score."])
+    shape, cells, where = Shape.of(one.estimate), one.cells(), one.scored.values
+    drawn: list[tuple[str, list[str], xr.Dataset, xr.Dataset | None]] = []
+    tables, text = [], []
+    for measure in (gaps_of(observed, shape), distances_of(observed, shape)):
+        if measure is None:
+            continue
+        values, name, edges_of = measure
+        row = xr.DataArray(values.values[where], dims="cell")
+        edges = edges_of(row.values)
+        labels, scored, spread, table = scores_by(cells, row, edges, name)
+        tables.append(table)
+        drawn.append((name, labels, scored, spread))
+    if not tables:
+        text.append("The variable has no dimension of time or of places along which a gap could be measured.")
+        return Part("classes", title, text)
+    text.append(
+        "Only unobserved cells count. A gap that touches the beginning or the end has the length that is "
+        "seen of it; the distance is to the nearest observation of the same time. “None "
+        "then”: nothing was observed at that time."
+    )
+    return Part("classes", title, text, tables, draw_classes(drawn, one))
+
+
+Measure = tuple[xr.DataArray, str, Callable[[np.ndarray], list[float]]]
+
+
+def gaps_of(observed: xr.DataArray, shape: Shape) -> Measure | None:
+    """The length of the gap in time that each cell lies in."""
+    if shape.time is None:
+        return None
+    return gap_length(observed, shape.time), "length of the gap [steps]", lambda v: list(GAP_EDGES)
+
+
+def distances_of(observed: xr.DataArray, shape: Shape) -> Measure | None:
+    """The distance to the nearest observation: in space where there are places, else in time."""
+    if shape.located:
+        lat, lon = observed[shape.lat], observed[shape.lon]
+        found = distance_to_reporting(observed, shape.space[0], lat, lon)
+        return found, "distance to the nearest observation [km]", round_edges
+    numbered = [d for d in shape.space if d in observed.coords and observed[d].dtype.kind in "iuf"]
+    # The order of places without numbers, such as stations by their names, says nothing.
+    if len(shape.space) == 2 or numbered:
+        dims = list(shape.space)
+        even = len(numbered) == len(dims)
+        spacing, units = cell_sizes(observed, dims) if even else (dict.fromkeys(dims, 1.0), "cells")
+        found = distance_to_observation(observed, dims, spacing)
+        return found, with_units("distance to the nearest observation", units), round_edges
+    if shape.time is None or shape.space:
+        return None
+    found = distance_to_observation(observed, [shape.time])
+    return found, "distance to the nearest observation [steps]", round_edges
+
+
+def cell_sizes(array: xr.DataArray, dims: list[str]) -> tuple[dict[str, float], str]:
+    """The size of a cell along each dimension, in km for degrees at the mean latitude, and its units."""
+    found = {}
+    for d in dims:
+        differences = steps(array[d])
+        size = 1.0 if differences is None or not differences.size else float(np.median(np.abs(differences)))
+        found[d] = size if size > 0 and not is_dates(array[d]) else 1.0
+    y, x = dims[0], dims[-1]
+    degrees = [str(array[d].attrs.get("units", "degree")).startswith("degree") for d in dims]
+    named = [d.lower().startswith(("lat", "lon")) for d in dims]
+    if len(dims) == 2 and all(degrees) and (all(named) or all("units" in array[d].attrs for d in dims)):
+        km = np.pi * EARTH / 180
+        middle = np.radians(float(array[y].mean()))
+        return {y: found[y] * km, x: found[x] * km * max(float(np.cos(middle)), 1e-3)}, "km"
+    units = {str(array[d].attrs.get("units", "")) for d in dims}
+    if len(units) == 1 and units != {""} and units != {"1"}:
+        return found, units.pop()
+    return dict.fromkeys(dims, 1.0), "cells"
+
+
+def round_edges(values: np.ndarray) -> list[float]:
+    """Class ends of 1, 2 or 5 times a power of ten around the values; all that is infinite is a class.
+
+    Examples
+    --------
+    >>> round_edges(np.array([30.0, 60.0, 180.0, np.inf]))
+    [0.0, 50.0, 100.0, 200.0, inf]
+    """
+    finite = values[np.isfinite(values) & (values > 0)]
+    if not finite.size:
+        return [0.0, np.inf]
+    low, high = np.quantile(finite, [0.05, 1.0])
+    powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    series = [float(f"{m * p:.6g}") for p in powers for m in (1, 2, 5)]
+    inside = [s for s in series if low < s < high]
+    above = next((s for s in series if s >= high), float(high))
+    # Neighbours in pairs, as long as there are more than a table should have.
+    while len(inside) > 8:
+        inside = inside[1::2]
+    return [0.0, *inside, above if above > high else float(np.nextafter(above, np.inf)), np.inf]
+
+
+def scores_by(
+    cells: Comparison, classes: xr.DataArray, edges: list[float], name: str
+) -> tuple[list[str], xr.Dataset, xr.Dataset | None, Table]:
+    """A row for each class that holds a cell: its label, its scores, and all of it as a table."""
+    std = cells.std
+    scores: dict[str, tuple[Score, Callable[[float], str]]] = {
+        with_units("RMSE", pretty(cells.units)): (rmse, number),
+        with_units("bias", pretty(cells.units)): (bias, number),
+    }
+    if std is not None:
+        scores[with_units("CRPS", pretty(cells.units))] = (lambda e, t: crps_gaussian(e, std, t), number)
+        scores["spread/skill"] = (lambda e, t: spread_skill(std, e, t), number)
+    for level in (0.5, 0.9):
+        ends = cells.interval(level)
+        if ends is not None:
+            scores[f"in {100 * level:.0f} %"] = (within(*ends), percent)
+    found = {
+        key: by_class(cells.estimate, cells.truth, classes, edges, score)
+        for key, (score, _) in scores.items()
+    }
+    first = next(iter(found.values()))
+    kept = np.flatnonzero(first["cells"].values)
+    labels = [label(float(first.lower[k]), float(first.upper[k]), "steps" in name) for k in kept]
+    rows = [
+        [label, str(int(first["cells"][k]))]
+        + [shown(float(found[key].score[k])) for key, (_, shown) in scores.items()]
+        for label, k in zip(labels, kept, strict=True)
+    ]
+    spread = None
+    if std is not None:
+        spread = by_class(cells.estimate, cells.truth, classes, edges, lambda e, t: rmse(std, 0 * t))
+        spread = spread.isel({"class": kept})
+    return labels, first.isel({"class": kept}), spread, Table([name, "cells", *scores], rows)
+
+
+def within(low: xr.DataArray, high: xr.DataArray) -> Score:
+    """Coverage by an interval, as a score of the truth."""
+    return lambda estimate, truth: coverage(low, high, truth)
+
+
+def label(lower: float, upper: float, whole: bool) -> str:
+    """A class in words; `upper` belongs to the next one.
+
+    Examples
+    --------
+    >>> label(1, 2, True), label(3, 6, True), label(201, np.inf, True), label(50, 100, False)
+    ('1', '3–5', '> 200', '50–100')
+    """
+    if np.isinf(upper):
+        return f"> {lower - 1:g}" if whole else "none then"
+    if whole and float(lower).is_integer() and float(upper).is_integer():
+        return f"{lower:g}" if upper - lower == 1 else f"{lower:g}–{upper - 1:g}"
+    return f"{lower:.4g}–{upper:.4g}"
+
+
+def draw_classes(
+    drawn: list[tuple[str, list[str], xr.Dataset, xr.Dataset | None]], one: Comparison
+) -> Figure:
+    """RMSE by class with the number of cells, and the spread that was promised."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.2 * len(drawn), 3.9), layout="constrained")
+    figure.suptitle(f"{one.name}: error of the unobserved cells (in brackets: how many)", fontsize="medium")
+    axes = figure.subplots(1, len(drawn), squeeze=False, sharey=True)[0]
+    for axis, (name, labels, scored, spread) in zip(axes, drawn, strict=True):
+        x = np.arange(len(labels))
+        axis.bar(x, scored.score, width=0.7, color="#9ecae1", edgecolor="#3182bd", label="RMSE")
+        if spread is not None:
+            axis.plot(x, spread.score, "o--", color="#d95f0e", label="spread √mean σ²")
+        counts = [f"{int(n):,}".replace(",", "\u202f") for n in scored["cells"]]
+        below = [f"{label}\n({n})" for label, n in zip(labels, counts, strict=True)]
+        axis.set_xticks(x, below, fontsize="x-small")
+        axis.set_xlabel(name)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel(with_units("RMSE", pretty(one.units)))
+    handles, names = axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize="small", frameon=False)
+    return figure

@@ -1,0 +1,191 @@
+"""Truth, observed, filled, error and spread side by side: a map, or an image of places by time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.evaluation.comparison import Comparison
+from da4dvar.evaluation.figures import ERROR_COLOURS, FIELD_COLOURS, NOTHING, labelled, pretty, shared_range
+from da4dvar.evaluation.report.example import Example, words_of
+from da4dvar.evaluation.report.part import Part, with_units
+from da4dvar.evaluation.report.shape import Shape
+from da4dvar.fields.labels.cf import is_dates
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
+    from matplotlib.figure import Figure
+
+SPREAD_COLOURS = "cividis"
+# Cells along an edge: print shows no more.
+FINEST = 1000
+
+
+@dataclass(frozen=True)
+class Panel:
+    """An image with its scale."""
+
+    title: str
+    values: xr.DataArray
+    colours: str
+    low: float
+    high: float
+    label: str
+
+
+def map_part(one: Comparison, shape: Shape, example: Example) -> Part:
+    """The images of one slice; nothing but a line for a variable without places."""
+    if not shape.space or one.estimate.sizes[shape.space[-1]] < 2:
+        return Part("map", "Map", ["The variable has no places to draw a map of; see the series below."])
+    grid = len(shape.space) == 2
+    order = list(shape.space) if grid else [shape.space[0], shape.time or ""]
+    if not all(order):
+        return Part("map", "Map", ["There is one value a place and no time: nothing to draw an image of."])
+    where = words_of(one, example.where)
+    panels = panels_of(one, example, order)
+    title = f"{one.name}: {where}" if where else one.name
+    figure = draw_grid(panels, title) if grid else draw_strips(panels, title)
+    text = [f"{where}: {example.reason}." if where else f"{example.reason}."]
+    text.append("Grey: no value. Colours end at the outermost hundredth of the values.")
+    return Part("map", "Map" if grid else "Places by time", text, (), figure)
+
+
+def panels_of(one: Comparison, example: Example, order: list[str]) -> list[Panel]:
+    """The images that there are, those of one quantity on one scale."""
+
+    sizes = one.estimate.isel(example.where).sizes
+    thin = {d: slice(None, None, -(-sizes[d] // FINEST)) for d in order}
+
+    def cut(array: xr.DataArray) -> xr.DataArray:
+        return array.isel(example.where).isel(thin).transpose(*order)
+
+    truth, estimate = cut(one.truth), cut(one.estimate)
+    low, high = shared_range([truth, estimate])
+    label = with_units(one.name, pretty(one.units))
+    error = estimate.copy(data=estimate.values.astype("float64") - truth.values)
+    known = np.abs(error.values[np.isfinite(error.values)])
+    reach = max(float(np.quantile(known, 0.99)), 1e-12) if known.size else 1.0
+    panels = [Panel("truth", truth, FIELD_COLOURS, low, high, label)]
+    if one.seen is not None:
+        panels.append(Panel("observed", cut(one.seen), FIELD_COLOURS, low, high, label))
+    panels.append(Panel("filled", estimate, FIELD_COLOURS, low, high, label))
+    of_error = with_units("filled − truth", pretty(one.units))
+    panels.append(Panel("error", error, ERROR_COLOURS, -reach, reach, of_error))
+    if one.std is not None:
+        std = cut(one.std)
+        panels.append(
+            Panel("spread", std, SPREAD_COLOURS, *shared_range([std]), with_units("σ", pretty(one.units)))
+        )
+    return panels
+
+
+def draw_grid(panels: list[Panel], title: str) -> Figure:
+    """Maps: the fields in a row on one scale, below them the error and the spread, each on its own."""
+    from matplotlib.figure import Figure
+
+    first = panels[0].values
+    y, x = coordinates(first)
+    rows = [
+        [p for p in panels if p.colours == FIELD_COLOURS],
+        [p for p in panels if p.colours != FIELD_COLOURS],
+    ]
+    columns = max(map(len, rows))
+    tall = float(np.clip(_extent(y) / max(_extent(x) * _shrink(y), 1e-9), 0.35, 1.8))
+    # Fixed aspects leave room at the sides, which this layout takes away.
+    figure = Figure(figsize=(3.2 * columns + 1, 2 * (2.7 * tall + 0.8) + 0.4), layout="compressed")
+    figure.suptitle(title, fontsize="medium")
+    axes = figure.subplots(2, columns, squeeze=False)
+    for row, images in zip(axes, rows, strict=True):
+        drawn = [draw(axis, panel) for axis, panel in zip(row, images, strict=False)]
+        for axis in row[len(images) :]:
+            axis.set_visible(False)
+        for axis in row[: len(images)]:
+            axis.set_aspect(1 / _shrink(y) if numeric(y) and numeric(x) else "auto")
+            axis.set_xlabel(labelled(x, first.dims[1]))
+        row[0].set_ylabel(labelled(y, first.dims[0]))
+        if images is rows[0]:
+            bar(drawn[-1], list(row[: len(images)]), images[-1])
+        else:
+            for axis, image, panel in zip(row, drawn, images, strict=False):
+                bar(image, [axis], panel)
+    return figure
+
+
+def draw_strips(panels: list[Panel], title: str) -> Figure:
+    """Images with time along the width, one below the other."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 1.75 * len(panels) + 0.6), layout="constrained")
+    figure.suptitle(title, fontsize="medium")
+    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for axis, panel in zip(axes, panels, strict=True):
+        bar(draw(axis, panel), [axis], panel)
+        axis.set_ylabel(labelled(coordinates(panel.values)[0], panel.values.dims[0]))
+    times = coordinates(panels[0].values)[1]
+    axes[-1].set_xlabel(labelled(times, panels[0].values.dims[1]))
+    concise(axes[-1], times)
+    return figure
+
+
+def bar(image: QuadMesh, axes: list[Axes], panel: Panel) -> None:
+    """The colour bar of images on one scale."""
+    axes[0].figure.colorbar(image, ax=axes, label=panel.label, extend="both", pad=0.02)
+
+
+def draw(axis: Axes, panel: Panel) -> QuadMesh:
+    """One image."""
+    from matplotlib import colormaps
+
+    y, x = coordinates(panel.values)
+    cmap = colormaps[panel.colours].with_extremes(bad=NOTHING)
+    values = np.ma.masked_invalid(panel.values.values)
+    across = [c.values if numeric(c) else np.arange(c.size) for c in (x, y)]
+    image = axis.pcolormesh(*across, values, cmap=cmap, vmin=panel.low, vmax=panel.high, rasterized=True)
+    axis.set_facecolor(NOTHING)
+    axis.set_title(panel.title, fontsize="medium")
+    if not numeric(y):
+        ticks = np.linspace(0, y.size - 1, min(y.size, 4)).astype(int)
+        axis.set_yticks(ticks, [str(v) for v in y.values[ticks]], fontsize="x-small")
+    return image
+
+
+def coordinates(image: xr.DataArray) -> list[xr.DataArray]:
+    """Those of an image, or the numbers of its cells; dates of another calendar as numbers too."""
+    found = []
+    for d in map(str, image.dims):
+        known = image[d] if d in image.coords else xr.DataArray(np.arange(image.sizes[d]), dims=d)
+        other = known.dtype == object and is_dates(known)
+        found.append(xr.DataArray(np.arange(known.size), dims=d) if other else known)
+    return found
+
+
+def concise(axis: Axes, times: xr.DataArray) -> None:
+    """Dates that do not run into each other."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    if times.dtype.kind == "M":
+        locator = AutoDateLocator(minticks=4, maxticks=9)
+        axis.xaxis.set_major_locator(locator)
+        axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+
+
+def numeric(coordinate: xr.DataArray) -> bool:
+    """Whether it holds numbers or dates, that an axis can be drawn for."""
+    return coordinate.dtype.kind in "iufM"
+
+
+def _extent(coordinate: xr.DataArray) -> float:
+    if coordinate.dtype.kind not in "iuf":
+        return float(coordinate.size)
+    return float(np.ptp(coordinate.values.astype(float))) or 1.0
+
+
+def _shrink(y: xr.DataArray) -> float:
+    """cos φ where y is a latitude: a degree of longitude is that much shorter."""
+    if y.dtype.kind not in "iuf" or not str(y.name or "").lower().startswith("lat"):
+        return 1.0
+    return max(float(np.cos(np.radians(float(y.mean())))), 0.1)

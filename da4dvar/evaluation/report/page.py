@@ -1,0 +1,95 @@
+"""A report as one self-contained HTML page: text, tables, and figures within the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from da4dvar.evaluation.report.part import Part, Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SCREEN, PRINT = 110, 200
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 62rem; margin: 0 auto;
+  padding: 1rem; overflow-wrap: break-word; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.25rem; border-bottom: 1px solid #ccc; margin-top: 2.2rem; }
+h3 { font-size: 1.05rem; margin-top: 1.6rem; }
+img { max-width: 100%; height: auto; display: block; margin: .8rem auto; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; margin: .6rem 0; font-size: .9rem; }
+th, td { padding: .2rem .7rem; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; } thead th { border-bottom: 2px solid #888; }
+table.words td { text-align: left; white-space: normal; } nav ul { padding-left: 1.2rem; }
+"""
+
+
+def page(title: str, sections: Sequence[tuple[str, Sequence[Part]]]) -> str:
+    """The page: sections of parts, with a list of contents.
+
+    Parameters
+    ----------
+    title : str
+    sections : sequence of (str, sequence of Part)
+        Each with its heading; a part of the same title as its section has no heading of its own.
+    """
+    contents, body = [], []
+    for s, (heading, parts) in enumerate(sections):
+        contents.append(f'<li><a href="#s{s}">{escape(heading)}</a>')
+        body.append(f'<section id="s{s}">\n<h2>{escape(heading)}</h2>')
+        inner = []
+        for p, part in enumerate(parts):
+            if part.title != heading:
+                inner.append(f'<li><a href="#s{s}-{p}">{escape(part.title)}</a></li>')
+                body.append(f'<h3 id="s{s}-{p}">{escape(part.title)}</h3>')
+            body.append(_part(part, heading))
+        contents.append(f"<ul>{''.join(inner)}</ul></li>" if inner else "</li>")
+        body.append("</section>")
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{escape(title)}</h1>\n"
+        f'<nav aria-label="Contents"><ul>{"".join(contents)}</ul></nav>\n'
+        + "\n".join(body)
+        + "\n</body>\n</html>\n"
+    )
+
+
+def png(figure: Figure, dpi: int) -> bytes:
+    """A figure as the content of a PNG file."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(figure)
+    content = io.BytesIO()
+    # Without the version that wrote it, the same figure is the same file.
+    figure.savefig(content, format="png", dpi=dpi, bbox_inches="tight", metadata={"Software": None})
+    # Its parts stay where they are now, should it be drawn again at another resolution.
+    figure.set_layout_engine("none")
+    return content.getvalue()
+
+
+def _part(part: Part, heading: str) -> str:
+    lines = [f"<p>{escape(text)}</p>" for text in part.text]
+    lines += [_table(table) for table in part.tables]
+    if part.figure is not None:
+        content = base64.b64encode(png(part.figure, SCREEN)).decode()
+        alt = escape(part.title if part.title == heading else f"{heading}: {part.title}", quote=True)
+        lines.append(f'<img alt="{alt}" src="data:image/png;base64,{content}">')
+    return "\n".join(lines)
+
+
+def _table(table: Table) -> str:
+    words = ' class="words"' if not table.head else ""
+    head = "".join(f'<th scope="col">{escape(h)}</th>' for h in table.head)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(row[0])}</th>'
+        + "".join(f"<td>{escape(c)}</td>" for c in row[1:])
+        + "</tr>"
+        for row in table.rows
+    )
+    top = f"<thead><tr>{head}</tr></thead>" if head else ""
+    return f'<div class="wide"><table{words}>{top}<tbody>{rows}</tbody></table></div>'

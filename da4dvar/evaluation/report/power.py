@@ -1,0 +1,141 @@
+"""Power spectra of truth, estimate and error, and the wavelength down to which the estimate follows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.errors import DataError
+from da4dvar.evaluation.comparison import Comparison
+from da4dvar.evaluation.figures import pretty
+from da4dvar.evaluation.report.part import Part, Table, number
+from da4dvar.evaluation.report.shape import Shape
+from da4dvar.fields.labels.cf import is_dates
+from da4dvar.fields.scores.spectra import power_spectrum, resolved_wavelength
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Values of the lines that enter a spectrum: a smooth mean needs no more.
+ENOUGH = 500_000
+SHORTEST = 16
+
+
+def spectra_part(one: Comparison, shape: Shape) -> Part:
+    """The spectra along time and along the places, where the lines are long and complete enough."""
+    title = "Power spectra"
+    text, rows, drawn = [], [], []
+    dims = [d for d in (shape.time, *reversed(shape.space)) if d is not None]
+    if shape.located:
+        dims = [d for d in dims if d == shape.time]
+    for dim in dims:
+        if one.estimate.sizes[dim] < SHORTEST:
+            text.append(f"Along {dim}: {one.estimate.sizes[dim]} cells are too few for a spectrum.")
+            continue
+        try:
+            estimate, truth = sampled(one, dim)
+            length = resolved_wavelength(estimate, truth, dim)
+            spectra = {
+                "truth": power_spectrum(truth, dim),
+                "filled": power_spectrum(estimate, dim),
+                "error": power_spectrum(estimate - truth, dim),
+            }
+        except DataError as error:
+            text.append(f"Along {dim}: no spectrum; {error}.")
+            continue
+        rows.append(
+            [dim, f"{number(length)} {units_of(one, dim)}" if np.isfinite(length) else passing(spectra)]
+        )
+        drawn.append((dim, spectra, length))
+    if not drawn:
+        return Part("spectra", title, text)
+    text.insert(
+        0,
+        "All cells count, observed or not. The estimate follows the truth down to the wavelength at which "
+        "the power of the error passes half that of the truth.",
+    )
+    table = Table(["along", "wavelength at which the error passes half the signal"], rows)
+    return Part("spectra", title, text, [table], draw_spectra(one, drawn))
+
+
+def sampled(one: Comparison, dim: str) -> tuple[xr.DataArray, xr.DataArray]:
+    """Evenly chosen lines that are complete in both, no more than are enough."""
+    both = (one.estimate.notnull() & one.truth.notnull()).all(dim)
+    lines = int(both.sum())
+    if not lines:
+        raise DataError("every line has a gap in the truth or in the estimate")
+    chosen = np.flatnonzero(both.values.ravel())
+    wanted = max(1, ENOUGH // one.estimate.sizes[dim])
+    chosen = chosen[np.linspace(0, lines - 1, min(lines, wanted)).astype(int)]
+    out = []
+    for array in (one.estimate, one.truth):
+        rows = array.transpose(..., dim).values.reshape(-1, array.sizes[dim])[chosen].astype("float64")
+        coords = {dim: array[dim]} if dim in array.coords else {}
+        out.append(xr.DataArray(rows, dims=("line", dim), coords=coords))
+    # The truth's coordinate is the estimate's, so that nothing is matched anew.
+    return out[0], out[1].assign_coords(out[0].coords)
+
+
+def passing(spectra: dict[str, xr.DataArray]) -> str:
+    """What a wavelength that there is none of means."""
+    error, truth = spectra["error"].values[1:], spectra["truth"].values[1:]
+    return "none: it does not" if (error <= truth / 2).all() else "none: it does from the longest wave on"
+
+
+def units_of(one: Comparison, dim: str) -> str:
+    """Of a wavelength along a dimension."""
+    if dim not in one.estimate.coords:
+        return "cells"
+    coordinate = one.estimate[dim]
+    if is_dates(coordinate):
+        return "days"
+    units = str(coordinate.attrs.get("units", ""))
+    if units.startswith("degree") or (not units and dim.lower().startswith(("lat", "lon"))):
+        return "°"
+    return pretty(units) or f"units of {dim}"
+
+
+def draw_spectra(one: Comparison, drawn: list[tuple[str, dict[str, xr.DataArray], float]]) -> Figure:
+    """Power against wavelength, long waves on the left."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    figure = Figure(figsize=(min(4.4 * len(drawn) + 0.8, 13), 3.9), layout="constrained")
+    figure.suptitle(f"{one.name}: power spectra", fontsize="medium")
+    axes = figure.subplots(1, len(drawn), squeeze=False)[0]
+    styles = {"truth": ("black", "-"), "filled": ("#3182bd", "--"), "error": ("#d95f0e", "-.")}
+    for axis, (dim, spectra, length) in zip(axes, drawn, strict=True):
+        for name, spectrum in spectra.items():
+            colour, style = styles[name]
+            axis.loglog(1 / spectrum.frequency[1:], spectrum[1:], style, color=colour, label=name)
+        half = spectra["truth"][1:] / 2
+        axis.loglog(1 / half.frequency, half, ":", color="0.5", lw=1, label="half the truth")
+        if np.isfinite(length):
+            axis.axvline(length, color="0.5", lw=1)
+            left = length**2 < 1 / float(half.frequency[0] * half.frequency[-1])
+            axis.annotate(
+                f" {number(length)} {units_of(one, dim)} ",
+                (length, 0.97),
+                xycoords=("data", "axes fraction"),
+                va="top",
+                ha="right" if left else "left",
+                fontsize="small",
+                color="0.3",
+            )
+        floor = max(float(spectra["truth"][1:].max()) * 1e-9, 1e-300)
+        axis.set_ylim(bottom=max(floor, float(min(s[1:].min() for s in spectra.values()))))
+        axis.invert_xaxis()
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.set_xlabel(f"wavelength along {dim} [{units_of(one, dim)}]")
+        axis.grid(which="major", alpha=0.3)
+        axis.set_title(f"along {dim}", fontsize="medium")
+    units = pretty(one.units)
+    axes[0].set_ylabel(
+        f"power [({units})² per unit of frequency]" if units else "power per unit of frequency"
+    )
+    axes[0].legend(fontsize="small")
+    return figure

@@ -1,0 +1,101 @@
+"""Series of a few places with what was observed, the truth, and the interval about the estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.evaluation.comparison import Comparison
+from da4dvar.evaluation.figures import labelled, pretty
+from da4dvar.evaluation.report.example import LONGEST, around, places_of, words_of
+from da4dvar.evaluation.report.maps import concise, coordinates
+from da4dvar.evaluation.report.part import Part, number, with_units
+from da4dvar.evaluation.report.shape import Shape
+from da4dvar.fields.scores.metrics import rmse
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LEVEL = 0.9
+
+
+def series_part(one: Comparison, shape: Shape, centre: int | None = None) -> Part:
+    """Three series, about the time `centre` if one is given, else where most cells are scored."""
+    time = shape.time
+    if time is None or one.estimate.sizes[time] < 3:
+        return Part("series", "Series", ["There are fewer than three times: no series to draw."])
+    size = one.estimate.sizes[time]
+    if centre is None:
+        per_time = one.scored.sum([d for d in one.estimate.dims if d != time]).values
+        total = np.concatenate([[0], np.cumsum(per_time)])
+        steps = min(LONGEST, size)
+        centre = int(np.argmax(total[steps:] - total[:-steps])) + steps // 2
+    window = around(centre, size)
+    places = places_of(one, shape, {time: window}, 3)
+    has_interval = one.interval(LEVEL) is not None
+    text = [
+        "Places with a low, a usual and a high RMSE among those with many cells compared."
+        if len(places) > 1
+        else "The only series."
+        if one.estimate.ndim == 1
+        else "A place with many cells compared.",
+        f"Shaded: the {100 * LEVEL:.0f} % interval."
+        if has_interval
+        else "The file has neither a standard deviation nor intervals to draw.",
+    ]
+    if size > LONGEST:
+        text.insert(1, f"{LONGEST} of {size} steps, where most cells are compared or as asked for by --at.")
+    return Part("series", "Series", [" ".join(text)], (), draw_series(one, time, window, places))
+
+
+def draw_series(one: Comparison, time: str, window: slice, places: list[dict[str, int]]) -> Figure:
+    """A panel for each place."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 2.2 * len(places) + 0.7), layout="constrained")
+    figure.suptitle(f"{one.name}: series", fontsize="medium")
+    axes = figure.subplots(len(places), 1, sharex=True, squeeze=False)[:, 0]
+    for axis, place in zip(axes, places, strict=True):
+        here = place | {time: window}
+        _draw(axis, one, here)
+        scored = one.scored.isel(here)
+        error = float(rmse(one.estimate.isel(here).where(scored), one.truth.isel(here)))
+        said = f"{words_of(one, place)}: " if place else ""
+        axis.set_title(f"{said}RMSE {with_units_after(error, pretty(one.units))}", fontsize="small")
+        axis.set_ylabel(with_units(one.name, pretty(one.units)))
+        axis.spines[["top", "right"]].set_visible(False)
+    known = one.estimate[time] if time in one.estimate.coords else xr.DataArray(0)
+    axes[-1].set_xlabel(labelled(known, time))
+    concise(axes[-1], coordinates(one.estimate.isel(dict.fromkeys(places[0], 0)))[0])
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize="small", frameon=False)
+    return figure
+
+
+def _draw(axis: Axes, one: Comparison, here: Mapping[str, int | slice]) -> None:
+    estimate = one.estimate.isel(here)
+    x = coordinates(estimate)[0].values
+    ends = one.interval(LEVEL)
+    if ends is not None:
+        low, high = (e.isel(here).values for e in ends)
+        axis.fill_between(
+            x, low, high, color="#3182bd", alpha=0.25, lw=0, label=f"{100 * LEVEL:.0f} % interval"
+        )
+    truth = one.truth.isel(here).values
+    # A line shows nothing of points that stand alone.
+    alone = np.isfinite(truth).mean() < 0.7
+    axis.plot(x, truth, "x" if alone else "-", color="black", lw=1, ms=4, label="truth")
+    axis.plot(x, estimate.values, "-", color="#3182bd", lw=1.2, label="filled")
+    if one.seen is not None:
+        seen = one.seen.isel(here).values
+        size = 3.5 if np.isfinite(seen).mean() < 0.5 else 2
+        axis.plot(x, seen, "o", color="#d95f0e", ms=size, mew=0, label="observed")
+
+
+def with_units_after(value: float, units: str) -> str:
+    """A number with its units behind it."""
+    return f"{number(value)} {units}".strip()

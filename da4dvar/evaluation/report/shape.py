@@ -1,0 +1,68 @@
+"""Which dimensions of a variable are time, places, and repetitions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import xarray as xr
+
+from da4dvar.fields.labels.cf import axis_role, is_dates
+
+NAMES = {
+    "T": ("time", "date", "t"),
+    "Y": ("lat", "latitude", "y", "nlat", "yc", "northing", "row"),
+    "X": ("lon", "longitude", "x", "nlon", "xc", "easting", "column"),
+}
+# Dimensions along which something is repeated, not spread out.
+REPEATED = ("series", "sample", "member", "realization", "ensemble", "batch")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The dimensions of a variable by what they are.
+
+    Attributes
+    ----------
+    time : str, optional
+    space : tuple of str
+        (y, x) of a grid, one dimension of stations or of a line, or none.
+    batch : tuple of str
+        All others.
+    lat, lon : str, optional
+        The coordinates of stations that are their places.
+    """
+
+    time: str | None
+    space: tuple[str, ...]
+    batch: tuple[str, ...]
+    lat: str | None = None
+    lon: str | None = None
+
+    @classmethod
+    def of(cls, array: xr.DataArray) -> Shape:
+        """By CF roles, then by names; without either, the last dimension that is not time is of places."""
+        dims = [str(d) for d in array.dims]
+        time = next((d for d in dims if d in array.coords and is_dates(array[d])), None)
+        time = time or next((d for d in dims if role(array, d) == "T"), None)
+        others = [d for d in dims if d != time]
+        y, x = (next((d for d in others if role(array, d) == r), None) for r in "YX")
+        lat = lon = None
+        if y and x:
+            space: tuple[str, ...] = (y, x)
+        else:
+            spread = [d for d in others if array.sizes[d] > 1 and d.lower() not in REPEATED]
+            space = tuple(spread[-1:])
+            along = [str(c) for c in array.coords if space and array[c].dims == space and c not in space]
+            lat, lon = (next((c for c in along if role(array, c) == r), None) for r in "YX")
+        return cls(time, space, tuple(d for d in others if d not in space), lat, lon)
+
+    @property
+    def located(self) -> bool:
+        """Whether there are stations whose places are known."""
+        return self.lat is not None and self.lon is not None
+
+
+def role(array: xr.DataArray, name: str) -> str | None:
+    """T, Y or X, by the attributes of a coordinate, else by its name."""
+    found = axis_role(array[name]) if name in array.coords else None
+    return found or next((r for r, names in NAMES.items() if name.lower() in names), None)

@@ -1,0 +1,90 @@
+"""Scores of one file against another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from da4dvar.evaluation.comparison import Comparison, compare_files
+from da4dvar.evaluation.text import Scores
+from da4dvar.fields.scores.metrics import scores
+from da4dvar.fields.scores.probabilistic import coverage, crps_gaussian, spread_skill
+
+
+def evaluate_files(
+    estimate: str, truth: str, observed: str | None = None, variable: Mapping[str, str] | None = None
+) -> Scores:
+    """Scores of every variable that both files have.
+
+    A flag, a standard deviation, the ends of an interval and the terms of windows are no variables.
+
+    Parameters
+    ----------
+    estimate, truth : str
+        Paths of data sets on the same coordinates.
+    observed : str, optional
+        Path of the data set with gaps, for scores of observed and unobserved cells apart.
+    variable : mapping of str to str, optional
+        The name of a variable in `observed`, where it is another.
+
+    Returns
+    -------
+    dict
+        By variable, as :func:`scores_of`.
+
+    Raises
+    ------
+    DataError
+        If the files have no variable, or no coordinates, in common.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> from tempfile import TemporaryDirectory
+    >>> truth = xr.Dataset({"sst": ("time", [10.0, 11.0, 12.0])}, {"time": [0, 1, 2]})
+    >>> with TemporaryDirectory() as folder:
+    ...     truth.to_netcdf(f"{folder}/truth.nc")
+    ...     (truth + 0.5).to_netcdf(f"{folder}/filled.nc")
+    ...     table = evaluate_files(f"{folder}/filled.nc", f"{folder}/truth.nc")
+    >>> table["sst"]["all"]["bias"]
+    0.5
+    """
+    return {one.name: scores_of(one) for one in compare_files(estimate, truth, observed, variable)}
+
+
+def scores_of(one: Comparison) -> dict[str, dict[str, float]]:
+    """The scores of one variable by kind of cell, with those of its error bars where it has some.
+
+    Parameters
+    ----------
+    one : Comparison
+        Its estimate, truth, observations and error bars.
+
+    Returns
+    -------
+    dict
+        As :func:`da4dvar.fields.scores.metrics.scores`; with a standard deviation also ``crps`` and
+        ``spread_skill``; with that or intervals ``coverage_50`` and ``coverage_90``, where they are known.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> x = xr.DataArray([0.0, 1.0, 2.0, 3.0])
+    >>> found = scores_of(Comparison("sst", estimate=x, truth=x + 1, std=xr.ones_like(x)))
+    >>> found["all"]["spread_skill"], found["all"]["coverage_90"]
+    (1.0, 1.0)
+    """
+    observed = one.observed
+    table = scores(one.estimate, one.truth, observed)
+    parts = {"all": one.truth.notnull()}
+    if observed is not None:
+        parts |= {"observed": observed, "unobserved": ~observed}
+    for part, where in parts.items():
+        here = one.truth.where(where)
+        if one.std is not None:
+            table[part]["crps"] = float(crps_gaussian(one.estimate, one.std, here))
+            table[part]["spread_skill"] = float(spread_skill(one.std, one.estimate, here))
+        for percent in (50, 90):
+            ends = one.interval(percent / 100)
+            if ends is not None:
+                table[part][f"coverage_{percent}"] = float(coverage(*ends, here))
+    return table

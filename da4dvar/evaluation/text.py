@@ -1,0 +1,59 @@
+"""Scores as text tables."""
+
+from __future__ import annotations
+
+Scores = dict[str, dict[str, dict[str, float]]]
+COLUMNS = {
+    "rmse": "RMSE",
+    "bias": "bias",
+    "r_score": "R-score",
+    "correlation": "correlation",
+    "crps": "CRPS",
+    "spread_skill": "spread/skill",
+    "coverage_50": "in 50 %",
+    "coverage_90": "in 90 %",
+}
+
+
+def table_of(table: Scores) -> str:
+    """A table for reading: a line for each variable and kind of cell.
+
+    Parameters
+    ----------
+    table : dict
+        As of :func:`evaluate_files`.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> print(table_of({"sst": {"all": {"cells": 3, "rmse": 0.5, "bias": 0.5}}}))
+    variable  cells  number  RMSE  bias
+    sst       all         3   0.5   0.5
+    """
+    columns = {key: title for key, title in COLUMNS.items() if _any_has(table, key)}
+    head = ["variable", "cells", "number", *columns.values()]
+    rows = [
+        [name, part, f"{s['cells']:.0f}"] + [f"{s[k]:.4g}" if k in s else "" for k in columns]
+        for name, parts in table.items()
+        for part, s in parts.items()
+    ]
+    return as_columns([head, *rows])
+
+
+def _any_has(table: Scores, key: str) -> bool:
+    return any(key in s for parts in table.values() for s in parts.values())
+
+
+def as_columns(rows: list[list[str]]) -> str:
+    """Rows of text with their columns lined up."""
+    widths = [max(len(r[k]) for r in rows) for k in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            c.ljust(w) if k < 2 else c.rjust(w) for k, (c, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)

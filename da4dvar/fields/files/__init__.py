@@ -1,0 +1,1 @@
+"""Reading and writing of NetCDF files and Zarr stores."""

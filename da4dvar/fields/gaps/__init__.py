@@ -1,0 +1,1 @@
+"""Gap patterns, points that are hidden, and the geometry of gaps."""

@@ -1,0 +1,1 @@
+"""Names, roles, units and attributes of variables and dimensions."""

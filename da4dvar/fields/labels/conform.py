@@ -1,0 +1,322 @@
+"""Make a data set look like the one a model was trained on, or say why it cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.errors import DataError, first_line, nearest
+from da4dvar.fields.labels.cf import axis_role, is_dates, spacing, steps
+from da4dvar.fields.labels.signature import Dimension, Signature
+from da4dvar.fields.labels.units import converted
+
+
+def check_same_cells(seen: xr.Dataset, truth: xr.Dataset | None) -> None:
+    """Refuse a truth, if there is one, whose labels are not those of what is seen.
+
+    Raises
+    ------
+    DataError
+    """
+    try:
+        xr.align(seen, seen if truth is None else truth, join="exact", copy=False)
+    except ValueError as error:
+        raise DataError(f"observations and truth are not of the same cells ({first_line(error)})") from error
+
+
+@dataclass
+class Conformed:
+    """A data set under a model's names, and the way back to the user's.
+
+    Attributes
+    ----------
+    data : Dataset
+        The model's variables, NaN where not observed, and its covariates; dimensions under the model's names.
+    sources : dict of str to DataArray
+        The user's variable behind each of the model's.
+    dims : dict of str to str
+        The user's name of each of the model's dimensions.
+    attrs : dict
+        The attributes of the user's data set.
+    flipped : list of str
+        The model's dimensions that run the other way in the user's data.
+    notes : list of str
+        What was done that the user may want to know.
+    unlimited : set of str
+        The user's dimensions that may grow in a NetCDF file.
+    """
+
+    data: xr.Dataset
+    sources: dict[str, xr.DataArray]
+    dims: dict[str, str]
+    attrs: dict[Hashable, Any] = field(default_factory=dict)
+    flipped: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    unlimited: set[str] = field(default_factory=set)
+
+    def restore(self, array: xr.DataArray) -> xr.DataArray:
+        """An array over the model's dimensions, on the user's, in the user's direction."""
+        back = array.isel({d: slice(None, None, -1) for d in self.flipped if d in array.dims})
+        return back.rename({m: u for m, u in self.dims.items() if m in back.dims and m != u})
+
+
+def conform(
+    ds: xr.Dataset,
+    signature: Signature,
+    variable: Mapping[str, str] | None = None,
+    mask: str | None = None,
+    dim: Mapping[str, str] | None = None,
+) -> Conformed:
+    """Match variables and dimensions, convert units, turn axes, and check the rest.
+
+    Parameters
+    ----------
+    ds : Dataset
+    signature : Signature
+        Of the data that the model was trained on.
+    variable : mapping of str to str, optional
+        The name in `ds` of a model's variable or covariate, where it is another.
+    mask : str, optional
+        A variable of `ds`: non-zero or true where there is an observation.
+    dim : mapping of str to str, optional
+        The name in `ds` of a model's dimension, where it is another.
+
+    Raises
+    ------
+    DataError
+        If `ds` does not fit the model; the message says what was got and expected, and what to do.
+    """
+    variable, dim = dict(variable or {}), dict(dim or {})
+    for given, known, what in (
+        (variable, signature.variables | signature.covariates, "variable"),
+        (dim, signature.dims, "dimension"),
+    ):
+        for name in given:
+            if name not in known:
+                raise DataError(f"the model has no {what} {name!r}: {nearest(name, known)}")
+    for name in signature.variables:
+        if name not in variable and name not in ds.variables:
+            raise DataError(
+                f"there is no variable {name!r}: {nearest(name, map(str, ds.data_vars))}; "
+                f"say which one it is with --variable {name}=NAME"
+            )
+    sources = {name: pick(ds, variable.get(name, name)) for name in signature.variables}
+    names = match_dims(next(iter(sources.values())), signature.dims, dim)
+    notes: list[str] = []
+    arrays, flipped = {}, []
+    for name, source in sources.items():
+        missing = [u for u in names.values() if u not in source.dims]
+        if missing:
+            raise DataError(
+                f"variable {source.name!r} has no dimension {missing[0]!r}; "
+                f"it has {', '.join(map(str, source.dims))}"
+            )
+        arrays[name], note = under_model_names(ds, source, name, mask, signature, names)
+        notes += [note] if note else []
+    for model_dim, expected in signature.dims.items():
+        if check_dim(next(iter(arrays.values())), model_dim, names[model_dim], expected):
+            flipped.append(model_dim)
+    for name in signature.covariates:
+        arrays[name], note = covariate(ds, name, variable, signature, names)
+        notes += [note] if note else []
+    turn = {d: slice(None, None, -1) for d in flipped}
+    data = xr.Dataset({n: a.isel(turn, missing_dims="ignore") for n, a in arrays.items()})
+    kept = {str(d) for source in sources.values() for d in source.dims}
+    unlimited = kept & set(map(str, ds.encoding.get("unlimited_dims", ())))
+    return Conformed(data, sources, names, dict(ds.attrs), flipped, notes, unlimited)
+
+
+def under_model_names(
+    ds: xr.Dataset,
+    source: xr.DataArray,
+    name: str,
+    mask: str | None,
+    signature: Signature,
+    dims: Mapping[str, str],
+) -> tuple[xr.DataArray, str | None]:
+    """A variable under its model's names and units, NaN where not observed, and a note if converted."""
+    if source.dtype.kind not in "fiu":
+        raise DataError(f"variable {source.name!r} holds {source.dtype}, expected numbers")
+    array = source if mask is None else source.where(observed_by(ds, mask, source))
+    array, note = converted(array, signature.variables[name].get("units"))
+    # Places of stations stay: a classical method may need them.
+    array = array.drop_vars([c for c in array.coords if c not in array.dims and array[c].ndim != 1])
+    return array.rename({u: m for m, u in dims.items() if m != u}).rename(name), note
+
+
+def observed_by(ds: xr.Dataset, mask: str, of: xr.DataArray) -> xr.DataArray:
+    """Where a mask says that a variable was observed: non-zero or true, and not missing.
+
+    Raises
+    ------
+    DataError
+        If the mask does not hold numbers, or has a dimension that the variable has not.
+    """
+    array = pick(ds, mask)
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"mask {mask!r} holds {array.dtype}, expected numbers or true and false")
+    if strange := [str(d) for d in array.dims if d not in of.dims]:
+        raise DataError(
+            f"mask {mask!r} has a dimension {strange[0]!r}, which {of.name!r} has not; "
+            "select one of its entries"
+        )
+    return array.fillna(0) != 0
+
+
+def covariate(
+    ds: xr.Dataset, name: str, given: Mapping[str, str], signature: Signature, dims: Mapping[str, str]
+) -> tuple[xr.DataArray, str | None]:
+    """A covariate under the model's names and in its units, and a note if its values changed."""
+    source = given.get(name, name)
+    if source not in ds.variables:
+        raise DataError(
+            f"the model needs the covariate {name!r}, and there is no {source!r}: "
+            f"{nearest(source, map(str, ds.data_vars))}; say which one it is with --variable {name}=NAME"
+        )
+    if ds[source].dtype.kind not in "fiub":
+        raise DataError(f"covariate {source!r} holds {ds[source].dtype}, expected numbers")
+    array, note = converted(ds[source], signature.covariates[name].get("units"))
+    array = array.drop_vars([c for c in array.coords if c not in array.dims])
+    return array.rename({u: m for m, u in dims.items() if m != u and u in array.dims}).rename(name), note
+
+
+def check_values(y: xr.DataArray, conformed: Conformed) -> None:
+    """What can only be known from the values; a lazy data set is not read for it."""
+    if y.chunks is not None:
+        return
+    for name, source in conformed.sources.items():
+        check_finite(conformed.data[name], str(source.name))
+    if not np.isfinite(y.values).any():
+        raise DataError(
+            f"variable {', '.join(str(s.name) for s in conformed.sources.values())!r} holds no "
+            "observation at all; check the variable, its fill value and the mask"
+        )
+
+
+def check_finite(array: xr.DataArray, name: str) -> None:
+    """Refuse infinite values: a gap is NaN, and nothing else is infinite.
+
+    Raises
+    ------
+    DataError
+    """
+    if array.dtype.kind == "f" and (count := int(np.isinf(array.values).sum())):
+        raise DataError(
+            f"variable {name!r} has {count} infinite values; replace them by NaN where nothing was observed"
+        )
+
+
+def pick(ds: xr.Dataset, name: str) -> xr.DataArray:
+    """A variable of a data set."""
+    if name not in ds.variables:
+        raise DataError(f"there is no variable {name!r}: {nearest(name, map(str, ds.data_vars))}")
+    return ds[name]
+
+
+def match_dims(
+    array: xr.DataArray, expected: Mapping[str, Dimension], given: Mapping[str, str]
+) -> dict[str, str]:
+    """The array's name of each expected dimension: as given, the same, or of the same CF role."""
+    names: dict[str, str] = {}
+    free = [str(d) for d in array.dims if d not in given.values()]
+    for wanted in expected:
+        if wanted in given:
+            if given[wanted] not in array.dims:
+                raise DataError(
+                    f"variable {array.name!r} has no dimension {given[wanted]!r}: "
+                    f"{nearest(given[wanted], map(str, array.dims))}"
+                )
+            names[wanted] = given[wanted]
+        elif wanted in free:
+            names[wanted] = wanted
+            free.remove(wanted)
+    for wanted, entry in expected.items():
+        if wanted in names:
+            continue
+        alike = [d for d in free if d in array.coords and same_axis(array[d], entry)]
+        if len(alike) != 1:
+            raise DataError(
+                f"variable {array.name!r} has no dimension {wanted!r} "
+                f"(it has {', '.join(map(str, array.dims))}); "
+                f"say which one it is with --dim {wanted}=NAME"
+            )
+        names[wanted] = alike[0]
+        free.remove(alike[0])
+    return names
+
+
+def same_axis(coordinate: xr.DataArray, entry: Dimension) -> bool:
+    """Whether a coordinate has the standard name or the CF axis of a dimension."""
+    name = coordinate.attrs.get("standard_name")
+    if name is not None and str(name) == entry.standard_name:
+        return True
+    return entry.role is not None and axis_role(coordinate) == entry.role
+
+
+def check_dim(array: xr.DataArray, dim: str, user_dim: str, expected: Dimension) -> bool:
+    """Check a dimension against the model's; true if it runs the other way."""
+    size = array.sizes[dim]
+    if size == 0:
+        raise DataError(f"dimension {user_dim!r} has no entries; there is nothing to interpolate")
+    if expected.size is not None and size != expected.size:
+        raise DataError(
+            f"dimension {user_dim!r} has {size} entries, but the model was trained on "
+            f"{expected.size}; select the same ones, or train a model on this data set"
+        )
+    if dim not in array.coords or expected.spacing is None:
+        return False
+    coordinate = array[dim]
+    differences = steps(coordinate)
+    if differences is None or is_dates(coordinate) != expected.dates:
+        wanted = "dates" if expected.dates else "numbers"
+        raise DataError(
+            f"{user_dim!r} holds {coordinate.dtype}, but the model was trained on {wanted}, "
+            f"{expected.spacing:g}{' s' if expected.dates else ''} apart; "
+            + (
+                "give it CF units such as 'days since 2000-01-01'"
+                if expected.dates
+                else f"give it such a coordinate, or none (ds.drop_vars({user_dim!r}))"
+            )
+        )
+    if not differences.size:
+        return False
+    if (differences == 0).any() or (np.sign(differences) != np.sign(differences[0])).any():
+        where = int(np.argmax(np.sign(differences) != np.sign(np.median(differences)))) + 1
+        raise DataError(
+            f"{user_dim!r} is not monotonic or has duplicates, first at index {where} "
+            f"({coordinate.values[where]}); sort it and drop duplicates "
+            f"(ds.sortby({user_dim!r}).drop_duplicates({user_dim!r}))"
+        )
+    got, usual = abs(spacing(coordinate) or 0.0), abs(expected.spacing)
+    if np.abs(np.abs(differences) - got).max() > 0.1 * got:
+        raise DataError(
+            f"{user_dim!r} has steps from {readable(np.abs(differences).min(), coordinate)} to "
+            f"{readable(np.abs(differences).max(), coordinate)}, expected "
+            f"{readable(usual, coordinate)} throughout; reindex the data set so that what is "
+            "missing is NaN"
+        )
+    if abs(got - usual) > (0.1 if expected.dates and monthly(usual) else 0.05) * usual:
+        raise DataError(
+            f"{user_dim!r} has steps of {readable(got, coordinate)}, but the model was trained on "
+            f"{readable(usual, coordinate)}; resample the data set, or train a model on it"
+        )
+    return bool(np.sign(differences[0]) != np.sign(expected.spacing))
+
+
+def monthly(seconds: float) -> bool:
+    """Whether a step is a month or more: the usual one of a few months may have 28 or 31 days."""
+    return seconds > 27 * 86400
+
+
+def readable(step: float, coordinate: xr.DataArray) -> str:
+    """A step in words."""
+    if not is_dates(coordinate):
+        return f"{step:.4g}"
+    for name, length in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
+        if step >= length:
+            return f"{step / length:.4g} {name}"
+    return f"{step:.4g} s"

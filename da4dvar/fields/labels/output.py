@@ -1,0 +1,145 @@
+"""Estimates with the labels of the data that they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.fields.files.encoding import CALENDAR
+from da4dvar.fields.gaps.geometry import missing_run
+from da4dvar.fields.labels.conform import Conformed
+from da4dvar.fields.windows.grid import WindowGrid
+from da4dvar.layout import Layout
+
+FLAGS = {"observed": 0, "interpolated": 1, "not_estimable": 2}
+
+
+def labelled(
+    conformed: Conformed,
+    estimates: xr.Dataset,
+    weight: xr.DataArray,
+    terms: xr.DataArray,
+    grid: WindowGrid,
+    layout: Layout,
+    keep_observed: bool,
+) -> xr.Dataset:
+    """The data set that a user gets back.
+
+    Parameters
+    ----------
+    conformed : Conformed
+        The data that were interpolated.
+    estimates : Dataset
+        The model's variables in physical units, NaN where nothing could be estimated.
+    weight : DataArray
+        Zero where no window with an observation reaches.
+    terms : DataArray, dims (term, ..., window_<dim>...)
+    grid : WindowGrid
+    layout : Layout
+    keep_observed : bool
+    """
+    out = labelled_values(conformed, estimates, weight, keep_observed)
+    return out.merge(window_terms(conformed, terms, grid, layout), compat="no_conflicts")
+
+
+def labelled_values(
+    conformed: Conformed, estimates: xr.Dataset, weight: xr.DataArray, keep_observed: bool
+) -> xr.Dataset:
+    """The estimates and their flags, without the terms of the windows."""
+    out = xr.Dataset(attrs=conformed.attrs)
+    out.encoding = {"unlimited_dims": set(conformed.unlimited)}
+    for name, source in conformed.sources.items():
+        observed = conformed.data[name].notnull()
+        # Neither an infinite value nor one that the user's type cannot hold is an estimate.
+        largest = np.finfo(source.dtype if source.dtype.kind == "f" else "float32").max
+        estimate = estimates[name].where((weight > 0) & (abs(estimates[name]) <= largest))
+        if keep_observed:
+            estimate = estimate.where(~observed, conformed.data[name])
+        flag = xr.where(observed, FLAGS["observed"], FLAGS["interpolated"])
+        flag = flag.where(estimate.notnull(), FLAGS["not_estimable"]).astype("int8")
+        out[name] = like(source, conformed.restore(estimate), conformed, name)
+        shaped = like(source, conformed.restore(flag), conformed, f"{name}_flag")
+        shaped.encoding = {}
+        shaped.attrs = {
+            "long_name": f"how each value of {name} came about",
+            "standard_name": "status_flag",
+            "flag_values": np.array(list(FLAGS.values()), dtype="int8"),
+            "flag_meanings": " ".join(FLAGS),
+        }
+        out[f"{name}_flag"] = shaped
+        out[name].attrs["ancillary_variables"] = f"{name}_flag"
+    return out
+
+
+def unreached(flags: xr.DataArray, time: str) -> tuple[int, int]:
+    """How many values cannot be estimated, though their cell is at other times, and the longest run of them.
+
+    Parameters
+    ----------
+    flags : DataArray of int
+        ``<name>_flag``.
+    time : str
+        Its dimension of time.
+
+    Returns
+    -------
+    count, longest : int
+        The latter in steps.
+
+    Examples
+    --------
+    >>> unreached(xr.DataArray([[0, 2], [2, 2], [2, 2], [1, 2]], dims=("time", "place")), "time")
+    (2, 2)
+    """
+    return missing_run(flags, time, FLAGS["not_estimable"], max(1, flags.sizes[time]))
+
+
+def like(source: xr.DataArray, values: xr.DataArray, conformed: Conformed, name: str) -> xr.DataArray:
+    """`values` with the dimension order, coordinates, attributes and encoding of `source`."""
+    values = values.transpose(*source.dims)
+    data = values.data
+    if source.dtype.kind == "f" and data.dtype.kind == "f":
+        data = data.astype(source.dtype)
+    copied = source.copy(data=data).rename(name)
+    # The whole numbers of a file cannot hold an estimate.
+    copied.encoding = dict(source.encoding) if source.dtype.kind == "f" else {}
+    for model_name, converted in conformed.data.items():
+        if model_name == name and "units" in converted.attrs:
+            copied.attrs["units"] = converted.attrs["units"]
+    return copied
+
+
+def window_terms(conformed: Conformed, terms: xr.DataArray, grid: WindowGrid, layout: Layout) -> xr.Dataset:
+    """Both terms of the cost of each window, on the coordinates of the windows' centres."""
+    coords: dict[Hashable, Any] = {}
+    names: dict[str, str] = {}
+    for dim, starts, window in zip(layout.dims, grid.starts, grid.windows, strict=True):
+        names[f"window_{dim}"] = f"window_{conformed.dims[dim]}"
+        if dim in conformed.data.coords:
+            known = conformed.data[dim]
+            # The cell in the middle, for a coordinate that may hold dates of any calendar.
+            centre = np.array(starts) + window // 2
+            centre = centre % known.size if dim in layout.periodic else centre.clip(max=known.size - 1)
+            values = known.isel({dim: centre})
+            attrs = {**known.attrs, "long_name": f"{conformed.dims[dim]} in the middle of a window"}
+            attrs.pop("axis", None)
+            encoded = known.encoding
+            dated = (
+                {k: encoded[k] for k in (*CALENDAR, "dtype") if k in encoded} if "calendar" in encoded else {}
+            )
+            coords[f"window_{dim}"] = (f"window_{dim}", values.values, attrs, dated)
+    batch = [d for d in terms.dims if d in conformed.data.coords]
+    coords |= {d: conformed.data[d] for d in batch}
+    terms = terms.assign_coords(coords).rename(names)
+    described = {
+        "observation_term": "observation term of the variational cost at the estimate",
+        "prior_term": "prior term of the variational cost at the estimate",
+    }
+    out = {}
+    for k, (name, long_name) in enumerate(described.items()):
+        out[name] = terms.isel(term=k)
+        out[name].attrs = {"long_name": long_name, "units": "1"}
+    return xr.Dataset(out)

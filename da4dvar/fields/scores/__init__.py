@@ -1,0 +1,1 @@
+"""Measures of error, of error bars and of spectra."""

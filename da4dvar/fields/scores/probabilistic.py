@@ -1,0 +1,207 @@
+"""Scores of an estimate that knows its uncertainty."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from scipy.special import ndtr, ndtri
+
+from da4dvar.errors import DataError
+from da4dvar.fields.scores.metrics import Dims, rmse
+
+
+def crps_gaussian(
+    mean: xr.DataArray, std: xr.DataArray, truth: xr.DataArray, dims: Dims = None
+) -> xr.DataArray:
+    """Mean of σ (z (2Φ(z) − 1) + 2φ(z) − 1/√π), z = (x − x̂)/σ: the CRPS of N(x̂, σ²).
+
+    Where σ = 0 it is abs(x − x̂), its limit (Gneiting et al., 2005).
+
+    Parameters
+    ----------
+    mean, std, truth : DataArray
+        x̂, σ and x, in the units of the variable. Cells where one of them is NaN do not count.
+    dims : sequence of str, optional
+        Dimensions to average over; all of them if not given.
+
+    Returns
+    -------
+    DataArray
+        In the units of the variable; 0 is perfect. NaN where no cell counts.
+
+    Examples
+    --------
+    >>> x = xr.DataArray([0.0, 2.0])
+    >>> crps_gaussian(xr.zeros_like(x), xr.ones_like(x), x, dims=[]).values.round(3)
+    array([0.234, 1.453])
+    """
+    error = truth - mean
+    z = error / std.where(std > 0, 1)
+    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    cumulated = xr.apply_ufunc(ndtr, z, dask="parallelized", output_dtypes=[z.dtype])
+    spread_out: xr.DataArray = std * (z * (2 * cumulated - 1) + 2 * density - np.pi**-0.5)
+    return spread_out.where(std != 0, abs(error)).mean(dims)
+
+
+def crps_ensemble(
+    members: xr.DataArray, truth: xr.DataArray, member_dim: str, dims: Dims = None, fair: bool = False
+) -> xr.DataArray:
+    """Mean of E abs(X − x) − E abs(X − X′) / 2, over the members X and X′ of an ensemble.
+
+    The CRPS of the members' empirical distribution (Gneiting and Raftery, 2007).
+
+    Parameters
+    ----------
+    members : DataArray
+        With the dimension `member_dim`. Cells where a member or the truth is NaN do not count.
+    truth : DataArray
+        Without it, in the same units.
+    member_dim : str
+    dims : sequence of str, optional
+        Dimensions to average over; all others if not given.
+    fair : bool
+        Whether X and X′ are never the same member, which makes the score of a small ensemble an
+        unbiased estimate of that of a large one (Ferro, 2014).
+
+    Returns
+    -------
+    DataArray
+        In the units of the variable; 0 is perfect. NaN where no cell counts.
+
+    Raises
+    ------
+    DataError
+        If there is no such dimension, or fewer members than the score needs.
+
+    Examples
+    --------
+    >>> ensemble = xr.DataArray([[0.0, 2.0]], dims=("time", "member"))
+    >>> float(crps_ensemble(ensemble, xr.DataArray([1.0], dims="time"), "member"))
+    0.5
+    """
+    if member_dim not in members.dims:
+        raise DataError(f"the members have no dimension {member_dim!r}; they have {_listed(members)}")
+    count = members.sizes[member_dim]
+    if count < 1 + fair:
+        raise DataError(f"{member_dim!r} has {count} members, expected {1 + fair} or more")
+    if members.chunks is not None:
+        members = members.chunk({member_dim: -1})
+    # Σ over pairs of |xᵢ − xⱼ| from the sorted members: memory for them, not for their square.
+    weight = 2.0 * np.arange(1, count + 1) - count - 1
+    spread: xr.DataArray = xr.apply_ufunc(
+        lambda x: np.sort(x, axis=-1) @ weight,
+        members,
+        input_core_dims=[[member_dim]],
+        dask="parallelized",
+        output_dtypes=[float],
+    )
+    score = abs(members - truth).mean(member_dim, skipna=False) - spread / (count * (count - fair))
+    return score.mean(dims)
+
+
+def coverage(
+    lower: xr.DataArray, upper: xr.DataArray, truth: xr.DataArray, dims: Dims = None
+) -> xr.DataArray:
+    """Part of the cells with lower ≤ x ≤ upper.
+
+    Parameters
+    ----------
+    lower, upper, truth : DataArray
+        In the same units. Cells where one of them is NaN do not count.
+    dims : sequence of str, optional
+        Dimensions to average over; all of them if not given.
+
+    Returns
+    -------
+    DataArray
+        From 0 to 1. NaN where no cell counts.
+
+    Examples
+    --------
+    >>> x = xr.DataArray([1.0, 2.0, 5.0, np.nan])
+    >>> float(coverage(xr.zeros_like(x), xr.full_like(x, 2.0), x).round(2))
+    0.67
+    """
+    known = lower.notnull() & upper.notnull() & truth.notnull()
+    return ((lower <= truth) & (truth <= upper)).where(known).mean(dims)
+
+
+def spread_skill(
+    std: xr.DataArray, estimate: xr.DataArray, truth: xr.DataArray, dims: Dims = None
+) -> xr.DataArray:
+    """√ mean σ² / √ mean (x̂ − x)²: 1 for honest error bars, less for too narrow ones.
+
+    Parameters
+    ----------
+    std, estimate, truth : DataArray
+        In the same units. Cells where one of them is NaN do not count.
+    dims : sequence of str, optional
+        Dimensions to average over, before the ratio is taken; all of them if not given.
+
+    Returns
+    -------
+    DataArray
+        Without unit. NaN where no cell counts.
+
+    Examples
+    --------
+    >>> x = xr.DataArray([1.0, -1.0])
+    >>> float(spread_skill(xr.full_like(x, 0.5), xr.zeros_like(x), x))
+    0.5
+    """
+    known = std.notnull() & estimate.notnull() & truth.notnull()
+    return rmse(std.where(known), xr.zeros_like(std), dims) / rmse(estimate.where(known), truth, dims)
+
+
+def reliability(
+    std: xr.DataArray,
+    estimate: xr.DataArray,
+    truth: xr.DataArray,
+    levels: Sequence[float],
+    dims: Dims = None,
+) -> xr.DataArray:
+    """Part of the cells with abs(x − x̂) ≤ Φ⁻¹((1 + p)/2) σ, for each level p.
+
+    Honest Gaussian error bars have p of the truths in their central interval of level p.
+
+    Parameters
+    ----------
+    std, estimate, truth : DataArray
+        In the same units. Cells where one of them is NaN do not count.
+    levels : sequence of float
+        The nominal p, each between 0 and 1.
+    dims : sequence of str, optional
+        Dimensions to average over; all of them if not given.
+
+    Returns
+    -------
+    DataArray
+        From 0 to 1, with a dimension ``level`` first.
+
+    Raises
+    ------
+    DataError
+        If a level is not between 0 and 1.
+
+    Examples
+    --------
+    >>> x = xr.DataArray([0.0, 1.0, 2.0])
+    >>> reliability(xr.ones_like(x), xr.zeros_like(x), x, [0.5, 0.9]).values.round(2)
+    array([0.33, 0.67])
+    """
+    for level in levels:
+        if not 0 < level < 1:
+            raise DataError(f"a level is {level}, expected between 0 and 1")
+
+    def inside(level: float) -> xr.DataArray:
+        half = std * ndtri((1 + level) / 2)
+        return coverage(estimate - half, estimate + half, truth, dims)
+
+    nominal = xr.DataArray([float(p) for p in levels], dims="level", name="level")
+    return xr.concat([inside(level) for level in levels], nominal)
+
+
+def _listed(array: xr.DataArray) -> str:
+    return ", ".join(map(str, array.dims)) or "none"

@@ -1,0 +1,1 @@
+"""Windows that cover a field, and their sum with a taper."""

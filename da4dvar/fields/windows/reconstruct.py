@@ -1,0 +1,178 @@
+"""Every window of a labelled field solved once: at once, or as dask tasks if the field is lazy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import dask.array
+import numpy as np
+import xarray as xr
+from dask.delayed import delayed
+
+from da4dvar.fields.windows.grid import Overlap, Solve, WindowGrid, check_batch_size, overlap_add
+
+Progress = Callable[[int, int], None]
+
+
+def of_runs(progress: Progress | None, run: int, runs: int) -> Progress | None:
+    """The progress of one of several runs over the same windows, as part of all of them."""
+    if progress is None:
+        return None
+    return lambda done, windows: progress(run * windows + done, runs * windows)
+
+
+def reconstruct(
+    y: xr.DataArray,
+    grid: WindowGrid,
+    solve: Solve,
+    batch_size: int,
+    progress: Progress | None = None,
+    known: int = 0,
+    covariates: int = 0,
+) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
+    """Solve all windows of a field.
+
+    Parameters
+    ----------
+    y : DataArray, dims ``(variable, *batch, *dims of the grid)``
+        NaN where not observed.
+    grid : WindowGrid
+    solve : callable
+        See :func:`da4dvar.fields.windows.grid.overlap_add`.
+    batch_size : int
+    progress : callable, optional
+        Told how many windows are done, and of how many; not for a lazy field.
+    known : int
+        How many of the last variables are given to `solve`, but neither observed nor estimated.
+    covariates : int
+        How many of these, the last, are known everywhere: they alone are no reason to solve a window.
+
+    Returns
+    -------
+    x : DataArray, dims of `y`
+        The variables that are sought, NaN where nothing could be estimated.
+    weight : DataArray, dims of `y` without the variable
+        Zero there.
+    terms : DataArray, dims ``(term, *batch, window_<dim>...)``
+        The observation and the prior term of each window.
+
+    Raises
+    ------
+    DataError
+        If `batch_size` is less than 1.
+    """
+    check_batch_size(batch_size)
+    axes = y.dims[y.ndim - len(grid.sizes) :]
+    batch = y.dims[1 : y.ndim - len(axes)]
+    members = int(np.prod([y.sizes[d] for d in batch], dtype=int))
+    flat = y.data.reshape(y.sizes["variable"], members, *grid.sizes)
+    found: tuple[np.ndarray | dask.array.Array, ...]
+    if y.chunks is None:
+        found = _at_once(flat, grid, solve, batch_size, progress, known, covariates)
+    else:
+        found = _lazily(flat, grid, solve, batch_size, known, covariates)
+    x, weight, terms = found
+    shape = [y.sizes[d] for d in batch]
+    window_dims = [f"window_{d}" for d in axes]
+    return (
+        xr.DataArray(x.reshape(x.shape[0], *y.shape[1:]), dims=y.dims),
+        xr.DataArray(weight.reshape(*shape, *grid.sizes), dims=(*batch, *axes)),
+        xr.DataArray(terms.reshape(2, *shape, *grid.shape), dims=("term", *batch, *window_dims)),
+    )
+
+
+def _at_once(
+    y: np.ndarray,
+    grid: WindowGrid,
+    solve: Solve,
+    batch_size: int,
+    progress: Progress | None,
+    known: int,
+    covariates: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    windows = y.shape[1] * int(np.prod(grid.shape))
+    finished = 0
+
+    def tell(count: int) -> None:
+        nonlocal finished
+        finished += count
+        if progress is not None:
+            progress(finished, windows)
+
+    overlap = overlap_add(y, grid, grid.taper(), solve, batch_size, tell, known, covariates)
+    return overlap.mean(), overlap.weight, overlap.terms
+
+
+def _lazily(
+    y: dask.array.Array, grid: WindowGrid, solve: Solve, batch_size: int, known: int, covariates: int
+) -> tuple[dask.array.Array, dask.array.Array, dask.array.Array]:
+    """One task for a run of windows along the axis that has most, one for each piece between."""
+    axis = max(range(len(grid.shape)), key=lambda a: grid.shape[a] * _runs_straight(grid, a))
+    rows = grid.shape[axis] if _runs_straight(grid, axis) else 1
+    per_row = int(np.prod(grid.shape)) // grid.shape[axis]
+    step = min(rows, max(2, -(-batch_size // per_row)))
+    groups = [(a, min(a + step, rows)) for a in range(0, rows, step)]
+    if rows == 1:
+        groups = [(0, grid.shape[axis])]
+    block = max(1, batch_size // (per_row * step))
+    columns = [
+        _members(y[:, first : first + block], grid, axis, groups, solve, batch_size, known, covariates)
+        for first in range(0, y.shape[1], block)
+    ]
+    joined = dask.array.concatenate([c[0] for c in columns], axis=1)
+    terms = dask.array.concatenate([c[1] for c in columns], axis=1)
+    return joined[:-1], joined[-1], terms
+
+
+def _runs_straight(grid: WindowGrid, axis: int) -> bool:
+    """Whether no window of an axis goes past its end and on at its beginning."""
+    return grid.starts[axis][-1] + grid.windows[axis] <= grid.sizes[axis]
+
+
+def _members(
+    y: dask.array.Array,
+    grid: WindowGrid,
+    axis: int,
+    groups: list[tuple[int, int]],
+    solve: Solve,
+    batch_size: int,
+    known: int,
+    covariates: int,
+) -> tuple[dask.array.Array, dask.array.Array]:
+    parts, terms, begins = [], [], []
+    taper = grid.taper()
+    for first, last in groups:
+        whole = (first, last) == (0, grid.shape[axis])
+        sub, cells = (grid, slice(0, grid.sizes[axis])) if whole else grid.rows(axis, first, last)
+        at = (slice(None),) * (2 + axis) + (cells,)
+        part = delayed(overlap_add, pure=False)(y[at], sub, taper, solve, batch_size, None, known, covariates)
+        parts.append((part, cells))
+        begins.append(cells.start)
+        shape = (2, y.shape[1], *sub.shape)
+        terms.append(dask.array.from_delayed(part.terms, shape, "float32"))
+    pieces = []
+    for begin, end in zip(begins, [*begins[1:], grid.sizes[axis]], strict=True):
+        reach = [(p, c.start) for p, c in parts if c.start < end and c.stop > begin]
+        piece = delayed(_piece, pure=False)([p for p, _ in reach], [s for _, s in reach], axis, begin, end)
+        sizes = [end - begin if a == axis else n for a, n in enumerate(grid.sizes)]
+        shape = (y.shape[0] - known + 1, y.shape[1], *sizes)
+        pieces.append(dask.array.from_delayed(piece, shape, "float32"))
+    return (
+        dask.array.concatenate(pieces, axis=2 + axis),
+        dask.array.concatenate(terms, axis=2 + axis),
+    )
+
+
+def _piece(parts: list[Overlap], starts: list[int], axis: int, begin: int, end: int) -> np.ndarray:
+    """The estimate from `begin` to `end`, with its weight as one more variable."""
+    shape = list(parts[0].total.shape)
+    shape[2 + axis] = end - begin
+    total = np.zeros(shape, dtype="float32")
+    weight = np.zeros(shape[1:], dtype="float32")
+    for part, start in zip(parts, starts, strict=True):
+        first, last = max(begin, start), min(end, start + part.total.shape[2 + axis])
+        into = (slice(None),) * (1 + axis) + (slice(first - begin, last - begin),)
+        out_of = (slice(None),) * (1 + axis) + (slice(first - start, last - start),)
+        total[(slice(None), *into)] += part.total[(slice(None), *out_of)]
+        weight[into] += part.weight[out_of]
+    return np.concatenate([Overlap(total, weight, np.empty(0)).mean(), weight[None]])

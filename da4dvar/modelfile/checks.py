@@ -1,0 +1,165 @@
+"""What the header of a model file must hold, before and after a model is built of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from da4dvar.analysis.calibration import Calibration
+from da4dvar.analysis.ensemble import CalibratedEnsemble, Ensemble
+from da4dvar.config.registry import call
+from da4dvar.config.types import fits
+from da4dvar.fields.labels.signature import Dimension, Signature
+from da4dvar.fields.scaling.standard import Unscaled
+from da4dvar.variational.solvers.chain import Chain
+
+if TYPE_CHECKING:
+    from da4dvar.interpolator import Interpolator
+
+Header = dict[str, Any]
+
+TABLES = (
+    "layout", "scaling", "prior", "observation", "solver", "cost", "signature",
+    "scores", "provenance", "labels",
+)  # fmt: skip
+# What a model is built of: here a number that is too large is a wait without end.
+BUILT = ("scaling", "prior", "observation", "solver", "cost", "first_guess")
+MOST = 100_000
+
+
+def check_tables(header: Header) -> None:
+    """Refuse a header in which a table is none, a number is out of all bounds, or a name is a path.
+
+    Raises
+    ------
+    ValueError
+    """
+    for name in TABLES:
+        if not isinstance(header[name], dict):
+            raise ValueError(f"{name} is {str(header[name])[:60]!r}, expected a table")
+    for name in BUILT:
+        for key, number in numbers(header.get(name), name):
+            # A radius may be infinite, and a seed is no size.
+            endless = isinstance(number, float) and not math.isfinite(number) and not key.endswith(".radius")
+            large = isinstance(number, int) and abs(number) > MOST and not key.endswith(".seed")
+            if endless or large:
+                raise ValueError(f"{key} is {number:g}, expected a number up to {MOST}")
+    names = [*header["signature"].get("variables", ()), *header["signature"].get("dims", ())]
+    names += [n for n in header["layout"].get("variables", ()) if isinstance(n, str)]
+    for name in names:
+        if not name or "/" in name or name in (".", "..") or not name.isprintable():
+            raise ValueError(f"{name!r} is no name of a variable or dimension")
+    labels = header["labels"]
+    if not all(fits(values, list[str | float]) for values in labels.values()):
+        raise ValueError("labels are not lists of text or numbers")
+
+
+def numbers(table: Any, where: str) -> Iterator[tuple[str, int | float]]:
+    """Every number of a table, and where it is."""
+    if isinstance(table, int | float) and not isinstance(table, bool):
+        yield where, table
+    elif isinstance(table, list):
+        for value in table:
+            yield from numbers(value, where)
+    elif isinstance(table, dict):
+        for key, value in table.items():
+            yield from numbers(value, f"{where}.{key}")
+
+
+def signature_of(header: Header) -> Signature:
+    """The signature of a header.
+
+    Raises
+    ------
+    ValueError
+        If it is not one.
+    """
+    table = call(Signature, header["signature"], "signature")
+    for names in (table.variables, table.covariates):
+        if not fits(names, dict[str, dict[str, str]]):
+            raise ValueError("the attributes of a variable of the signature are no texts")
+    entries: dict[str, dict[str, Any]] = header["signature"]["dims"]
+    dims = {name: call(Dimension, entry, f"signature of {name!r}") for name, entry in entries.items()}
+    for name, entry in dims.items():
+        if entry.spacing is not None and not (math.isfinite(entry.spacing) and entry.spacing):
+            raise ValueError(f"signature: spacing of {name!r} is {entry.spacing}")
+        if entry.size is not None and entry.size < 1:
+            raise ValueError(f"signature: size of {name!r} is {entry.size}")
+    return Signature.from_dict(header["signature"])
+
+
+def calibration_of(header: Header) -> CalibratedEnsemble | None:
+    """The calibration of a header, if it has one.
+
+    Raises
+    ------
+    ValueError
+        If it is not one.
+    """
+    table = header.get("calibration")
+    if table is None:
+        return None
+    call(Ensemble, table["ensemble"], "calibration")
+    variables = {n: call(Calibration, c, f"calibration of {n!r}") for n, c in table["variables"].items()}
+    for name, known in variables.items():
+        sizes = (known.floor, known.spread, known.guess, known.distance, known.reach, *known.factors)
+        rising = all(a < b for a, b in zip(known.levels, known.levels[1:], strict=False))
+        inside = all(0 < level < 1 for level in known.levels)
+        if not (
+            all(0 <= size < math.inf for size in sizes)
+            and len(known.factors) == len(known.levels) > 0
+            and rising
+            and inside
+        ):
+            raise ValueError(f"calibration of {name!r} has a number out of its range")
+    if set(variables) != set(header["layout"]["variables"]):
+        raise ValueError("the calibration is not of the variables of the layout")
+    return CalibratedEnsemble.from_dict(table)
+
+
+def check_whole(model: Interpolator) -> None:
+    """Refuse a model whose parts, each right by itself, do not belong together.
+
+    Raises
+    ------
+    ValueError
+    """
+    layout, signature = model.layout, model.signature
+    assert signature is not None
+    variables, seen = list(layout.variables), [s.variable for s in model.sensors] or list(layout.variables)
+    unscaled = isinstance(model.scaling, Unscaled)
+    derived = {"latitude": ["latitude"], "longitude": ["longitude_sin", "longitude_cos"]}
+    scaled = [*model.covariates.names, *(n for d in model.covariates.derived for n in derived.get(d, ()))]
+    for what, got, wanted in (
+        ("dimensions of the signature", signature.dims, layout.dims),
+        ("variables of the signature", signature.variables, seen),
+        ("covariates of the signature", signature.covariates, model.covariates.names),
+        ("variables of the scaling", variables if unscaled else model.scaling.std, variables),
+        ("covariates of the scaling", model.covariates.scaling.std, scaled),
+        ("covariates of the scaling", model.covariates.scaling.mean, scaled),
+    ):
+        if set(got) != set(wanted):
+            raise ValueError(f"the {what} are {', '.join(got)}, expected {', '.join(wanted)}")
+    if len(model.correction) not in (0, len(variables)) or not np.isfinite(model.correction).all():
+        raise ValueError(f"the corrections are {model.correction}, expected {len(variables)} numbers")
+    if model.observation_error is not None and not 0 < model.observation_error < math.inf:
+        raise ValueError(f"the observation error is {model.observation_error}, expected above 0")
+    for name, season in getattr(model.scaling, "coefficients", {}).items():
+        cells = {d for d in layout.dims if d != getattr(model.scaling, "time", None)}
+        labelled = {d for d in cells if signature.dims[d].spacing is not None}
+        if set(season.dims[1:]) != cells or not labelled <= set(season.coords):
+            raise ValueError(f"the climatology of {name!r} is over other dimensions, or has no labels")
+    sizes = {d: layout.window.get(d) or signature.dims[d].size or 0 for d in layout.channels}
+    count = layout.channel_count(sizes)
+    solvers = [model.model.solver]
+    while isinstance(solvers[-1], Chain):
+        solvers += [solvers[-1].second, solvers[-1].first]
+    for part in (model.model.cost.prior, *solvers):
+        boundary, channels = getattr(part, "boundary", None), getattr(part, "channels", None)
+        if boundary is not None and len(boundary) != len(layout.axes):
+            raise ValueError(f"{type(part).__name__} is for {len(boundary)} axes, not {len(layout.axes)}")
+        if channels not in (None, count):
+            raise ValueError(f"{type(part).__name__} has {channels} channels, the layout {count}")

@@ -1,0 +1,78 @@
+"""What a model or a data set is, as a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.fields.files.store import loaded, open_dataset
+from da4dvar.fields.labels.cf import is_dates, spacing
+from da4dvar.modelfile.header import read_shapes
+from da4dvar.modelfile.shipped import find
+from da4dvar.modelfile.summary import parameters
+
+# Values in memory at once.
+PART = 2**24
+
+
+def describe(file: str) -> dict[str, Any]:
+    """A model file or shipped model, or else a data set."""
+    if Path(file).suffix in (".nc", ".zarr") or "*" in file:
+        with open_dataset(file) as ds:
+            return of_dataset(ds, file)
+    path = find(file)
+    header, shapes = read_shapes(path)
+    shown = {k: v for k, v in header.items() if k not in ("format", "labels")}
+    return {
+        "model": path.name,
+        "bytes": path.stat().st_size,
+        "parameters": parameters(shapes),
+        **shown,
+    }
+
+
+def of_dataset(ds: xr.Dataset, path: str) -> dict[str, Any]:
+    """Dimensions with their ranges, and variables with their gaps; errors name `path`."""
+    dims = {}
+    for dim, size in ds.sizes.items():
+        entry: dict[str, Any] = {"size": size}
+        if dim in ds.coords and size:
+            values = loaded(ds[dim], path).values
+            entry |= {"first": str(values[0]), "last": str(values[-1]), "step": spacing(ds[dim])}
+            entry["dates"] = is_dates(ds[dim])
+        dims[str(dim)] = entry
+    variables = {}
+    for name, array in ds.data_vars.items():
+        entry = {"dims": [str(d) for d in array.dims], "dtype": str(array.dtype)}
+        if "units" in array.attrs:
+            entry["units"] = str(array.attrs["units"])
+        if array.dtype.kind in "fiu" and array.size:
+            share, low, high = extent(array, path)
+            entry["missing"] = f"{100 * (1 - share):.1f} %"
+            if share:
+                entry["range"] = [low, high]
+        variables[str(name)] = entry
+    return {
+        "dimensions": dims,
+        "variables": variables,
+        "attributes": {k: str(v) for k, v in ds.attrs.items()},
+    }
+
+
+def extent(array: xr.DataArray, path: str) -> tuple[float, float, float]:
+    """The share of finite values, the lowest and the highest; a part of the array is in memory at a time."""
+    count, low, high = 0, np.inf, -np.inf
+    first = next(iter(array.dims), None)
+    length = array.sizes[first] if first is not None else 1
+    step = max(1, PART * length // array.size)
+    for start in range(0, length, step):
+        part = array if first is None else array.isel({first: slice(start, start + step)})
+        values = loaded(part, path).values
+        known = values[np.isfinite(values)]
+        if known.size:
+            count += known.size
+            low, high = min(low, float(known.min())), max(high, float(known.max()))
+    return count / array.size, low, high

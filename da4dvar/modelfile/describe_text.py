@@ -1,0 +1,160 @@
+"""What a model or a data set is, for reading."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from textwrap import indent
+from typing import Any
+
+import tomli_w
+
+from da4dvar.modelfile.summary import in_words, trained_on
+
+Table = Mapping[str, Any]
+# A list of numbers or names over several lines.
+LIST = re.compile(r"\[\n\s+([^\[\]]+),\n\s*\]")
+PARTS = ("scaling", "prior", "observation", "solver", "cost", "first_guess", "sensors")
+
+
+def text_of(described: Table) -> str:
+    """The text of what :func:`da4dvar.modelfile.describe.describe` gives."""
+    sections = of_model(described) if "model" in described else of_dataset(described)
+    return "\n\n".join(sections)
+
+
+def of_model(model: Table) -> list[str]:
+    """What it is for and where it comes from, then scores, parts and recipes."""
+    provenance, signature = model["provenance"], model["signature"]
+    fills = [of_variable(name, attrs) for name, attrs in signature["variables"].items()]
+    given = [of_variable(name, attrs) for name, attrs in signature.get("covariates", {}).items()]
+    error = model.get("observation_error")
+    facts = {
+        "fills": fills,
+        "needs": given,
+        "dimensions": [of_dimension(n, d, model["layout"]) for n, d in signature["dims"].items()],
+        "observations": [f"with errors of {error:.4g} (standard deviation)"] if error is not None else [],
+        "error bars": of_calibration(model.get("calibration")),
+        "size": [f"{model['parameters']:,} parameters, {model['bytes']:,} bytes"],
+        "trained on": [trained_on(provenance), provenance.get("data", {}).get("source", "")],
+        **of_training(provenance),
+    }
+    title = provenance.get("title")
+    sections = [f"{model['model']}: {title}" if title else model["model"], in_columns(facts)]
+    if model["scores"]:
+        sections.append("scores\n" + in_columns({n: [of_score(s)] for n, s in model["scores"].items()}, 2))
+    sections.append("model\n" + as_toml({part: model.get(part) for part in PARTS}))
+    if recipe := provenance.get("recipe"):
+        sections.append("recipe\n" + as_toml(recipe))
+    return [*sections, *ancestors(provenance)]
+
+
+def of_training(provenance: Table) -> dict[str, list[str]]:
+    """Seed, date and versions of a training."""
+    versions = ", ".join(f"{name} {number}" for name, number in provenance.get("versions", {}).items())
+    found = {"seed": provenance.get("seed"), "finished": provenance.get("finished"), "versions": versions}
+    return {name: [str(value)] for name, value in found.items() if value not in (None, "")}
+
+
+def ancestors(provenance: Table) -> list[str]:
+    """The models that a model has started from, the nearest first; of their recipes what is other."""
+    sections = []
+    while earlier := provenance.get("started_from"):
+        recipe, later = earlier.get("recipe", {}), provenance.get("recipe", {})
+        other = {name: table for name, table in recipe.items() if table != later.get(name)}
+        facts = {"trained on": [trained_on(earlier)], **of_training(earlier)}
+        lines = [f"started from: {earlier.get('title') or 'a model without a title'}", in_columns(facts, 2)]
+        if other:
+            lines += ["  recipe, where it is another", as_toml(other, 4)]
+        sections.append("\n".join(lines))
+        provenance = earlier
+    return sections
+
+
+def of_variable(name: str, attrs: Table) -> str:
+    """A variable with its units, and what it is."""
+    meaning = attrs.get("long_name") or attrs.get("standard_name")
+    return f"{name} [{attrs.get('units', 'no units')}]" + (f", {meaning}" if meaning else "")
+
+
+def of_dimension(name: str, dim: Table, layout: Table) -> str:
+    """The step of a dimension and how it is cut into windows."""
+    said = [f"steps of {in_words(dim['spacing'], dim['dates'])}" if dim["spacing"] else "any steps"]
+    window = layout["window"].get(name)
+    said.append("taken whole" if window is None else f"windows of {window}")
+    if window is not None and name in layout["overlap"]:
+        said.append(f"overlap {layout['overlap'][name]:g}")
+    said += ["periodic"] if name in layout["periodic"] else []
+    said += ["as channels"] if name in layout["channels"] else []
+    said += [f"of {dim['size']} entries"] if dim.get("size") else []
+    return f"{name}: {', '.join(said)}"
+
+
+def of_calibration(calibration: Table | None) -> list[str]:
+    """What error bars a model has."""
+    if calibration is None:
+        return ["not calibrated: --interval needs da4dvar calibrate"]
+    members = calibration["ensemble"]["members"]
+    return [
+        f"{name}: {members} members, calibrated on {entry['points']:,} hidden points"
+        for name, entry in calibration["variables"].items()
+    ]
+
+
+def of_score(score: Any) -> str:
+    """A score to four digits, or what was tested."""
+    return f"{score:.4g}" if isinstance(score, int | float) else str(score)
+
+
+def of_dataset(table: Table) -> list[str]:
+    """Dimensions, variables and attributes."""
+    dims = {name: [of_range(entry)] for name, entry in table["dimensions"].items()}
+    variables = {
+        f"{name}({', '.join(entry['dims'])})": [of_values(entry)]
+        for name, entry in table["variables"].items()
+    }
+    attributes = {name: text.splitlines() or [""] for name, text in table["attributes"].items()}
+    sections = {"dimensions": dims, "variables": variables, "attributes": attributes}
+    return [f"{title}\n{in_columns(lines, 2)}" for title, lines in sections.items() if lines]
+
+
+def of_range(dim: Table) -> str:
+    """The size of a dimension, and where it begins and ends."""
+    if "first" not in dim:
+        return f"{dim['size']}, without a coordinate"
+    step = "" if dim["step"] is None else f", in steps of {in_words(dim['step'], dim['dates'])}"
+    first, last = (str(dim[end]).removesuffix(".000000000") for end in ("first", "last"))
+    return f"{dim['size']}, from {first} to {last}{step}"
+
+
+def of_values(variable: Table) -> str:
+    """The type, units, gaps and range of a variable."""
+    said = [variable["dtype"]]
+    said += [f"in {variable['units']}"] if "units" in variable else []
+    said += [f"missing: {variable['missing']}"] if "missing" in variable else []
+    said += ["from {:.6g} to {:.6g}".format(*variable["range"])] if "range" in variable else []
+    return ", ".join(said)
+
+
+def in_columns(facts: Mapping[str, Iterable[str]], depth: int = 0) -> str:
+    """Names, and what belongs to each of them beside it, a line for each."""
+    width = max(map(len, facts), default=0) + 2
+    lines = []
+    for name, texts in facts.items():
+        for k, text in enumerate(filter(None, texts)):
+            lines.append(f"{'' if k else name:<{width}}{text}")
+    return indent("\n".join(lines), " " * depth)
+
+
+def as_toml(table: Table, depth: int = 2) -> str:
+    """A table as it would stand in a recipe, its short lists on one line."""
+    text = tomli_w.dumps(without_empty(table)).strip()
+    text = LIST.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
+    return indent(text, " " * depth)
+
+
+def without_empty(value: Any) -> Any:
+    """The same without what is none, which TOML does not know, and without empty lists."""
+    if isinstance(value, Mapping):
+        return {k: without_empty(v) for k, v in value.items() if v is not None and v != []}
+    return [without_empty(v) for v in value] if isinstance(value, list) else value

@@ -1,0 +1,142 @@
+"""The model file: safetensors, with a JSON header that says everything about the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from da4dvar.baselines import Baseline
+from da4dvar.config.registry import build, call
+from da4dvar.config.tables import Table
+from da4dvar.errors import ModelError, RecipeError, first_line
+from da4dvar.fields.sensors import Sensor
+from da4dvar.layout import Layout
+from da4dvar.modelfile.checks import calibration_of, check_tables, check_whole, signature_of
+from da4dvar.modelfile.header import COST_KEYS, read
+from da4dvar.modelfile.shipped import find
+
+if TYPE_CHECKING:
+    from da4dvar.interpolator import Interpolator
+
+
+def first_guess_of(table: Table | None) -> Baseline | None:
+    """The first guess that a table describes.
+
+    Raises
+    ------
+    RecipeError
+        If it cannot be made, or a model file could not hold it.
+    """
+    if table is None:
+        return None
+    for key in ("history", "dynamics"):
+        if key in table:
+            raise RecipeError(
+                f"first_guess: {key!r} is for a row of a benchmark; a model file cannot hold it"
+            )
+    made: Baseline = build("baseline", table)
+    return made
+
+
+def load(name: str | Path) -> Interpolator:
+    """A model from a file, or one that ships with the package.
+
+    Parameters
+    ----------
+    name : str or path
+        A path, or the name of a shipped model.
+
+    Returns
+    -------
+    Interpolator
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or the file is broken or inconsistent.
+
+    Examples
+    --------
+    >>> load("oisst-tasman").layout.variables
+    ('sst',)
+    """
+    path = find(name)
+    header, arrays = read(path)
+    try:
+        return _assemble(header, arrays)
+    except ModelError:
+        raise
+    # A header can be wrong in more ways than there are types: what it provokes is told, never shown.
+    except Exception as error:
+        raise ModelError(
+            f"{path}: header and tensors do not fit together ({first_line(error)}); train or copy it anew"
+        ) from error
+
+
+def parts_of(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """The arrays whose names begin with a prefix, without it."""
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+def check_known(interpolator: Interpolator, arrays: dict[str, np.ndarray]) -> None:
+    """Refuse a tensor of the scaling, or of the covariates, that neither would write.
+
+    Raises
+    ------
+    ValueError
+    """
+    for prefix, part in (("scaling.", interpolator.scaling), ("covariates.", interpolator.covariates)):
+        if strange := parts_of(arrays, prefix).keys() - part.arrays().keys():
+            raise ValueError(f"no part of a model has a tensor {prefix + min(strange)!r}")
+
+
+def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Interpolator:
+    from da4dvar.interpolator import Interpolator
+
+    check_tables(header)
+    for key, array in arrays.items():
+        if not key.startswith(("model.", "scaling.", "covariates.")):
+            raise ValueError(f"no part of a model has a tensor {key!r}")
+        if key.startswith("model.") and not np.isfinite(array).all():
+            raise ValueError(f"weights {key.removeprefix('model.')!r} are not finite")
+    weights = {
+        k.removeprefix("model."): torch.from_numpy(v.copy())
+        for k, v in arrays.items()
+        if k.startswith("model.")
+    }
+    # Sizes come from the file: built without memory, then compared with the tensors that are there.
+    with torch.device("meta"):
+        arguments = {
+            "prior": build("prior", header["prior"]),
+            "solver": build("solver", header["solver"]),
+            "observation": build("observation", header["observation"]),
+            "layout": call(Layout, header["layout"], "layout"),
+            "scaling": build("scaling", header["scaling"]),
+            "initial": header["initial"],
+            "time": header["time"],
+            "observation_error": header.get("observation_error"),
+            "first_guess": first_guess_of(header.get("first_guess")),
+            "covariates": header.get("covariates", []),
+            "derived": header.get("derived", []),
+            "sensors": [call(Sensor, t, "observations") for t in header.get("sensors", [])],
+        }
+        cost = {k: header["cost"][k] for k in COST_KEYS}
+        interpolator = call(Interpolator, arguments | cost, "model")
+    for name, tensor in interpolator.model.state_dict().items():
+        if name in weights and weights[name].dtype != tensor.dtype:
+            raise ValueError(f"weights {name!r} are of {weights[name].dtype}, expected {tensor.dtype}")
+    interpolator.model.load_state_dict(weights, assign=True)
+    interpolator.scaling.load(
+        parts_of(arrays, "scaling.") | {k: np.array(v) for k, v in header["labels"].items()}
+    )
+    interpolator.covariates.load(parts_of(arrays, "covariates."))
+    check_known(interpolator, arrays)
+    interpolator.correction = tuple(map(float, header.get("correction", ())))
+    interpolator.signature = signature_of(header)
+    interpolator.scores, interpolator.provenance = header["scores"], header["provenance"]
+    interpolator.calibration = calibration_of(header)
+    check_whole(interpolator)
+    return interpolator

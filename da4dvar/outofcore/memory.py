@@ -1,0 +1,82 @@
+"""peak = max over time of the bytes of all tensors that live: what the solution of a window takes."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from da4dvar.fields.windows.grid import Solve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+class Living(TorchDispatchMode):
+    """Counts the storages that operations make, while they live.
+
+    The process's resident memory says the same with noise; a plan that two runs must share takes none.
+
+    Attributes
+    ----------
+    bytes, peak : int
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.bytes = self.peak = 0
+        self.known: dict[int, weakref.ref[torch.UntypedStorage]] = {}
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Otherwise the library loads its compiler, which takes over two seconds and is not used.
+        return False
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(out):
+            if isinstance(leaf, torch.Tensor):
+                self._count(leaf.untyped_storage())
+        return out
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        pointer, size = storage._cdata, storage.nbytes()
+        if pointer in self.known:
+            return
+
+        def gone(_: weakref.ref[torch.UntypedStorage]) -> None:
+            self.known.pop(pointer, None)
+            self.bytes -= size
+
+        self.known[pointer] = weakref.ref(storage, gone)
+        self.bytes += size
+        self.peak = max(self.peak, self.bytes)
+
+
+def window_bytes(solve: Solve, variables: int, shape: Sequence[int]) -> int:
+    """Bytes that the solution of one window takes at its peak, by solving one that is observed everywhere.
+
+    Parameters
+    ----------
+    solve : callable
+        See :func:`da4dvar.fields.windows.grid.overlap_add`.
+    variables : int
+        Those that are not sought among them.
+    shape : sequence of int
+        Of a window.
+    """
+    window = np.zeros((1, variables, *shape), dtype="float32")
+    living = Living()
+    with living:
+        solve(window)
+    return living.peak + 6 * window.nbytes

@@ -1,0 +1,112 @@
+"""An output that is written region by region: a Zarr store with its labels first."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from itertools import product
+from pathlib import Path
+
+import dask
+import xarray as xr
+import zarr
+
+from da4dvar.errors import DataError
+from da4dvar.fields.files.encoding import encoding_for
+from da4dvar.outofcore.journal import flush
+
+
+def create(template: xr.Dataset, store: Path, chunks: Mapping[str, int]) -> None:
+    """Write labels, coordinates and the shape of every variable; a lazy variable's values are not computed.
+
+    Parameters
+    ----------
+    template : Dataset
+        The output, of lazy zeros.
+    store : path
+    chunks : mapping of str to int
+        Cells of a chunk along each of the output's dimensions.
+    """
+    encoding = {}
+    plain = template.copy()
+    for name in map(str, template.variables):
+        encoding[name] = encoding_for(template[name], ".zarr")
+        if template[name].chunks is not None:
+            encoding[name]["chunks"] = chunks_of(template[name], chunks)
+        plain[name].encoding = {}
+    plain.to_zarr(store, mode="w", compute=False, encoding=encoding, zarr_format=3, consolidated=False)
+
+
+def write(part: xr.Dataset, store: Path, region: Mapping[str, slice]) -> None:
+    """Write a region of the output, and wait until it is on the disk."""
+    bare = part.drop_vars([n for n, v in part.variables.items() if n not in part.data_vars])
+    for name in bare.variables:
+        bare[name].encoding = {}
+    bare.to_zarr(store, mode="r+", region=dict(region), consolidated=False, safe_chunks=False)
+    group = zarr.open_group(store, mode="r")
+    for name, array in bare.data_vars.items():
+        kept = group[str(name)]
+        assert isinstance(kept, zarr.Array)
+        ranges = []
+        for d, n, c in zip(array.dims, kept.shape, kept.chunks, strict=True):
+            some = region.get(str(d), slice(0, n))
+            ranges.append(range(some.start // c, -(-some.stop // c)))
+        for index in product(*ranges):
+            # A chunk of nothing but the fill value is not written.
+            if (file := store / str(name) / "c" / "/".join(map(str, index))).exists():
+                flush(file)
+
+
+def check(template: xr.Dataset, store: Path, chunks: Mapping[str, int]) -> None:
+    """Refuse a store that is not the one that the template would make.
+
+    Raises
+    ------
+    DataError
+    """
+
+    def refuse(what: str) -> DataError:
+        return DataError(f"{store}: its {what} is not what this run would write; begin anew with --overwrite")
+
+    try:
+        group = zarr.open_group(store, mode="r")
+        with xr.open_zarr(store, chunks=None, consolidated=False, decode_timedelta=False) as kept:
+            for name in map(str, template.variables):
+                if name not in group or kept[name].shape != template[name].shape:
+                    raise refuse(f"variable {name!r}")
+                if template[name].chunks is None:
+                    if not kept[name].variable.equals(template[name].variable):
+                        raise refuse(f"coordinate {name!r}")
+                elif (had := kept[name].encoding["chunks"]) != chunks_of(template[name], chunks):
+                    raise refuse(f"chunks of {name!r}, {had},")
+    except (OSError, KeyError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{store}: cannot be read; begin anew with --overwrite") from error
+
+
+def chunks_of(array: xr.DataArray, chunks: Mapping[str, int]) -> tuple[int, ...]:
+    """The chunks of a variable: as given for its dimensions, whole along others, of a useful size at most."""
+    return tuple(max(1, min(n, chunks.get(str(d), n))) for d, n in array.sizes.items())
+
+
+def to_netcdf(store: Path, template: xr.Dataset, output: Path, chunks: Mapping[str, int]) -> None:
+    """Copy a finished store to a NetCDF file, a few chunks at a time and in one thread."""
+    opened = xr.open_zarr(store, chunks={}, consolidated=False, decode_timedelta=False)
+    opened = opened[[str(n) for n in template.data_vars]]
+    encoding = {}
+    for name in map(str, template.variables):
+        encoding[name] = encoding_for(template[name], ".nc")
+        opened[name].encoding = {}
+        # Zarr keeps attributes as JSON, which has one kind of whole number: flags must be of their own.
+        opened[name].attrs = dict(template[name].attrs)
+        if template[name].chunks is not None and template[name].ndim:
+            encoding[name]["chunksizes"] = chunks_of(template[name], chunks)
+
+    # Beside the store: what a full disk leaves of it goes with the journal.
+    beside = store.with_name(f"new-{output.name}")
+    with dask.config.set(scheduler="synchronous"):
+        unlimited = template.encoding.get("unlimited_dims", ())
+        opened.to_netcdf(beside, engine="netcdf4", encoding=encoding, unlimited_dims=unlimited)
+    flush(beside)
+    os.replace(beside, output)

@@ -1,0 +1,100 @@
+"""From the character of a gappy variable to the recipe of a model for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from da4dvar.config.tables import Table
+from da4dvar.workflows.autofit.character import Character
+
+LARGEST_FOLDED = 512
+
+
+def choose(character: Character, variables: Sequence[str], lengths: Sequence[int]) -> tuple[Table, list[str]]:
+    """The tables of a recipe, all but its data, and a line of reason for each choice.
+
+    A grid is convolved in space, with the times of a window as channels; station series are convolved in
+    time, with the stations as channels, so that what one saw helps the others; a single series in time.
+
+    Parameters
+    ----------
+    character : Character
+    variables : sequence of str
+    lengths : sequence of int
+        Of the runs that are hidden to learn from, where series are.
+    """
+    grid = len(character.space) == 2
+    layout, reasons = (_of_grid if grid else _of_series)(character, variables)
+    tables: Table = {"layout": layout}
+    if character.seasonal:
+        tables["scaling"] = {"kind": "anomaly", "time": character.time}
+        reasons.append("scaling: anomalies to each cell's season, for there are dates over a year and a half")
+    elif character.dated:
+        tables["scaling"] = {"kind": "anomaly", "harmonics": 0, "time": character.time}
+        reasons.append("scaling: anomalies to each cell's mean, for there is too little time for a season")
+    else:
+        tables["scaling"] = {"kind": "standard"}
+        reasons.append("scaling: one mean and standard deviation, for there are no dates")
+    if not grid:
+        tables["gaps"] = [
+            {"kind": "runs", "lengths": list(lengths), "fraction": 0.85, "time": character.time}
+        ]
+        reasons.append(
+            f"gaps: runs of {min(lengths)} to {max(lengths)} steps, as long as the data's own, are hidden to "
+            "learn from"
+        )
+    else:
+        reasons.append("gaps: those of other times are laid over, and what they hide is learned from")
+    width = 48 if grid else 64
+    tables["prior"] = {"kind": "unet", "width": width}
+    tables["solver"] = {"kind": "lstm", "width": width, "iterations": 8, "state_scale": 1.0}
+    tables["cost"] = {"time": character.time}
+    tables["train"] = {"batch": 16, "rate": 2e-3, "seed": 0}
+    return tables, reasons
+
+
+def _of_grid(character: Character, variables: Sequence[str]) -> tuple[Table, list[str]]:
+    steps = character.sizes[character.time]
+    window = {d: 32 for d in character.space if character.sizes[d] >= 40}
+    overlap: Table = dict.fromkeys(window, 0.25)
+    wanted = odd_between(2 * max(character.memory, character.gap) + 1, 5, 15)
+    if steps > 60:
+        window[character.time], overlap[character.time] = wanted, 0.67
+        said = f"{wanted} times as channels, for a memory of {character.memory} and gaps of {character.gap}"
+    else:
+        said = f"all {steps} times as channels"
+    layout = {
+        "variables": list(variables),
+        "axes": list(character.space),
+        "channels": [character.time],
+        "window": window,
+        "overlap": overlap,
+    }
+    cells = " × ".join(str(window.get(d, character.sizes[d])) for d in character.space)
+    return layout, [f"layout: windows of {cells} cells, {said}"]
+
+
+def _of_series(character: Character, variables: Sequence[str]) -> tuple[Table, list[str]]:
+    steps, time = character.sizes[character.time], character.time
+    wanted = 8 * int(np.clip(max(character.memory, character.gap), 4, 16))
+    window = {time: wanted} if steps > 2 * wanted else {}
+    folded = [d for d in character.space if character.sizes[d] <= LARGEST_FOLDED]
+    layout = {
+        "variables": list(variables),
+        "axes": [time],
+        "channels": folded,
+        "window": window,
+        "overlap": dict.fromkeys(window, 0.5),
+    }
+    said = f"windows of {window.get(time, steps)} steps"
+    said += f", for a memory of {character.memory} and gaps of {character.gap}"
+    if folded:
+        said += f"; the {character.sizes[folded[0]]} places along {folded[0]!r} as channels"
+    return layout, [f"layout: {said}"]
+
+
+def odd_between(number: int, least: int, most: int) -> int:
+    """The nearest odd number within bounds that are odd."""
+    return int(np.clip(number + 1 - number % 2, least, most))

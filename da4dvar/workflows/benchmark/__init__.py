@@ -1,0 +1,1 @@
+"""A folder of recipes as the rows of a table."""

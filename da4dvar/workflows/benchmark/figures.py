@@ -1,0 +1,89 @@
+"""The figures of a benchmark: energy pathways, and samples with every estimate."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from da4dvar.config.registry import build
+from da4dvar.evaluation.figures import columns_of_images, gallery, pathways
+from da4dvar.interpolator import Interpolator
+from da4dvar.variational.cost import VariationalCost
+from da4dvar.variational.model import VariationalModel
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from da4dvar.workflows.benchmark.rows import Benchmark, Row
+
+
+def draw_pathways(benchmark: Benchmark, rows: Sequence[Row], seen: xr.Dataset, truth: xr.Dataset) -> Figure:
+    """U against the error of the reconstruction along the iterations, a line a solver. Paper, Fig. 1.
+
+    U is that of one `cost` for all rows, averaged over a few samples; without one each row's own. A
+    `descent`, a solver, is run on the own cost of each row as well: what the learned solver goes beyond.
+    """
+    table = benchmark.tables["pathways"]
+    first = {seen[next(iter(seen))].dims[0]: slice(0, table["samples"])}
+    cost = build("cost", table["cost"]) if "cost" in table else None
+    descent = build("solver", table["descent"]) if "descent" in table else None
+    lines = {}
+    for row in rows:
+        model = row.interpolator()
+        if model is not None:
+            lines[row.name] = pathway(model, cost, seen.isel(first), truth.isel(first))
+            if descent is not None:
+                other = copy.copy(model)
+                other.model = VariationalModel(model.model.cost, descent)
+                lines[f"{row.name}, descent"] = pathway(other, cost, seen.isel(first), truth.isel(first))
+    return pathways(lines, f"{title_of(benchmark)}\nenergy pathways")
+
+
+def title_of(benchmark: Benchmark) -> str:
+    """What a figure is about: the benchmark, and the variant of its test set if there is one."""
+    title = str(benchmark.tables.get("title", ""))
+    return title if benchmark.variant is None else f"{title} (variant: {benchmark.variant})"
+
+
+def pathway(
+    model: Interpolator, cost: VariationalCost | None, seen: xr.Dataset, truth: xr.Dataset
+) -> tuple[np.ndarray, np.ndarray]:
+    """U of `cost`, or of the model, and the R-score of its iterates, each of shape (iteration + 1,)."""
+    y, x = torch.from_numpy(model.batch(seen)), torch.from_numpy(model.batch(truth))
+    mask = y.isfinite()
+    energy: list[float] = []
+    error: list[float] = []
+
+    def watch(iterate: Tensor) -> None:
+        if cost is not None:
+            energy.append(float(cost.given(y, mask)(iterate).mean()))
+        error.append(float((iterate - x).square().mean() / x.square().mean()))
+
+    with torch.no_grad():
+        found = model.frozen()(y.nan_to_num(), mask, torch.from_numpy(model.start(seen)), watch)
+    return np.array(energy) if cost is not None else found.cost.mean(1).numpy(), np.array(error)
+
+
+def draw_example(benchmark: Benchmark, rows: Sequence[Row], seen: xr.Dataset, truth: xr.Dataset) -> Figure:
+    """Truth, observations and every row's estimate: of one `sample` with its error, or of `samples`."""
+    table = benchmark.tables["example"]
+    name = next(iter(truth))
+    several = "samples" in table
+    some = {truth[name].dims[0]: table["samples"] if several else [table["sample"]]}
+
+    def image(ds: xr.Dataset) -> xr.DataArray:
+        return ds[name] if several else ds[name].isel(dict.fromkeys(some, 0)).transpose(..., "time")
+
+    fields = {"truth": image(truth.isel(some)), "observed": image(seen.isel(some))}
+    for row in rows:
+        fields[row.name] = image(row.estimate(seen.isel(some), row.interpolator()))
+    if several:
+        return gallery(fields, title_of(benchmark))
+    errors = {row.name: fields[row.name] - fields["truth"].values for row in rows}
+    return columns_of_images(fields, errors, title_of(benchmark))

@@ -1,0 +1,261 @@
+"""The rows of a benchmark, and the data that they are tested on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+
+from da4dvar.baselines import Baseline
+from da4dvar.baselines.sparse_coding import SparseCoding
+from da4dvar.config.registry import build, call, class_of
+from da4dvar.config.tables import Table, check_keys, read_recipe
+from da4dvar.errors import RecipeError, nearest
+from da4dvar.fields.files.store import open_dataset
+from da4dvar.fields.gaps.observe import observe
+from da4dvar.fields.labels.conform import pick
+from da4dvar.fields.scores.metrics import i_score, r_score
+from da4dvar.interpolator import Interpolator
+from da4dvar.modelfile.read import load
+from da4dvar.modelfile.shipped import find
+from da4dvar.variational.solvers.chain import Chain
+from da4dvar.workflows.data import select, simulated
+from da4dvar.workflows.recipe import Recipe
+
+FILE = "benchmark.toml"
+KEYS = ("title", "rows", "test", "variants", "origin", "interior", "pathways", "example")
+ROW_KEYS = ("prior", "joint", "solver", "paper", "paper_p", "target", "model", "trained")
+TEST_KEYS = ("simulate", "path", "select", "observed", "truth", "gaps", "noise", "seed")
+# States that a prior is given at once.
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: its tables, and how it turns what is seen into an estimate."""
+
+    name: str
+    path: Path
+    tables: Table
+    variant: str | None = None
+
+    @property
+    def about(self) -> Table:
+        """What the table says of the row."""
+        about: Table = self.tables["row"]
+        return about
+
+    def interpolator(self) -> Interpolator | None:
+        """The row's model, of the test set's variant if there is one; nothing for a baseline.
+
+        Raises
+        ------
+        RecipeError
+            If it has to be trained first.
+        """
+        if "baseline" in self.tables:
+            return None
+        model = self.about.get("model")
+        folder, file = self.path.parent / "models", f"{self.name}.safetensors"
+        path = folder / file if model is None else find(model)
+        if self.variant is not None and (folder / self.variant / file).is_file():
+            path = folder / self.variant / file
+        if path.is_file():
+            return load(path)
+        if self.tables.get("train", {}).get("steps") == 0:
+            return Recipe(self.tables, self.path.parent).train(path)
+        raise RecipeError(
+            f"row {self.name!r}: no model {path}; train it first: da4dvar train {self.path} -o {path}"
+        )
+
+    def estimate(self, seen: xr.Dataset, model: Interpolator | None) -> xr.Dataset:
+        """The data set without gaps."""
+        if model is not None:
+            return model.interpolate(seen, batch_size=64)
+        return self.baseline.interpolate(seen)
+
+    @cached_property
+    def baseline(self) -> Baseline:
+        """The classical method of a row that is one."""
+        table = dict(self.tables["baseline"])
+        if "history" in table:
+            table["history"] = history(table["history"], self.path)
+        if "dynamics" in table:
+            dynamics = build("dynamics", table.pop("dynamics"))
+            cls = class_of("baseline", table.pop("kind"))
+            made: Baseline = call(cls, {"dynamics": on_arrays(dynamics), **table}, self.name)
+            return made
+        found: Baseline = build("baseline", table)
+        return found
+
+
+def history(table: Mapping[str, Any], row: Path) -> xr.Dataset:
+    """The complete data that a baseline learns from: a `path`, a `select`ion and the `variables` of it."""
+    check_keys(table, ("path", "select", "variables"), f"{row.name}: history")
+    ds = select(open_dataset([str(row.parent / table["path"])]), table.get("select", {}), "history.select")
+    return ds[list(table.get("variables", ds.data_vars))].load()
+
+
+def on_arrays(dynamics: torch.nn.Module) -> Callable[[np.ndarray], np.ndarray]:
+    """A right-hand side that takes and gives numpy arrays."""
+
+    def tendency(x: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            slope: np.ndarray = dynamics(torch.from_numpy(x)).numpy()
+            return slope
+
+    return tendency
+
+
+class Benchmark:
+    """The rows of a folder and the data that they are tested on.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``benchmark.toml`` and a recipe for each row.
+    variant : str, optional
+        Another test set of the benchmark.
+    series : int, optional
+        Test series to simulate, or the first so many samples of a file; as the benchmark says if not given.
+
+    Raises
+    ------
+    RecipeError
+        If a file is missing, or says what is not known.
+
+    Examples
+    --------
+    >>> Benchmark(Path("nowhere"))
+    Traceback (most recent call last):
+    ...
+    da4dvar.errors.RecipeError: nowhere: no benchmark.toml there; give the folder of a benchmark
+    """
+
+    def __init__(self, folder: Path, variant: str | None = None, series: int | None = None) -> None:
+        if not (folder / FILE).is_file():
+            raise RecipeError(f"{folder}: no {FILE} there; give the folder of a benchmark")
+        self.folder = folder
+        self.tables = read_recipe(folder / FILE)
+        check_keys(self.tables, KEYS, FILE)
+        self.names = list(self.tables.get("rows", []))
+        test = dict(self.tables.get("test", {}))
+        variants = self.tables.get("variants", {})
+        if variant is not None:
+            if variant not in variants:
+                raise RecipeError(f"{FILE}: no variant {variant!r}; {nearest(variant, variants)}")
+            test |= variants[variant]
+        check_keys(test, TEST_KEYS, f"{FILE}: test")
+        self.test = test
+        self.series, self.variant = series, variant
+        if series is not None and "simulate" in test:
+            test["simulate"] = test["simulate"] | {"series": series}
+
+    def row(self, name: str) -> Row:
+        """The row of that name.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        Row
+
+        Raises
+        ------
+        RecipeError
+            If there is none, or its recipe does not say what it is.
+        """
+        if name not in self.names:
+            raise RecipeError(f"{self.folder}: there is no row {name!r}; {nearest(name, self.names)}")
+        path = self.folder / f"{name}.toml"
+        tables = read_recipe(path)
+        check_keys(tables.get("row", {}), ROW_KEYS, f"{path.name}: row")
+        if "row" not in tables:
+            raise RecipeError(f"{path}: no table [row]; say what the row is")
+        return Row(name, path, tables, self.variant)
+
+    def data(self) -> tuple[xr.Dataset, xr.Dataset]:
+        """What is seen and what is true, under the names of the truth.
+
+        Returns
+        -------
+        seen, truth : Dataset
+        """
+        if "simulate" in self.test:
+            ds = simulated(self.test["simulate"], f"{FILE}: test.simulate")
+        else:
+            ds = open_dataset([str(self.folder / self.test.get("path", ""))])
+            ds = select(ds, self.test.get("select", {}), f"{FILE}: test.select")
+        true, observed = self.test.get("truth", {}), self.test.get("observed", {})
+        truth = xr.Dataset({n: pick(ds, s).rename(n) for n, s in true.items()})
+        if self.series is not None:
+            truth = truth.isel({next(iter(truth.values())).dims[0]: slice(self.series)})
+        truth = truth.load()
+        if "gaps" in self.test:
+            gaps = build("gaps", self.test["gaps"])
+            noise, seed = self.test.get("noise", 0.0), self.test.get("seed", 0)
+            return observe(truth, gaps, float(noise), int(seed)), truth
+        seen = xr.Dataset({n: pick(ds, observed.get(n, n)).rename(n) for n in true}).load()
+        return seen.isel({d: slice(n) for d, n in truth.sizes.items()}), truth
+
+    def run(self, row: Row, model: Interpolator | None, seen: xr.Dataset, truth: xr.Dataset) -> Table:
+        """The scores of a row, and what the table says of it."""
+        began = time.process_time()
+        estimate = row.estimate(seen, model)
+        seconds = time.process_time() - began
+        name = next(iter(truth))
+        origin = self.tables.get("origin", {}).get(name, 0.0)
+        x, found, observed = truth[name] - origin, estimate[name] - origin, seen[name].notnull()
+        of_sample = r_score(found, x, self._within(x))
+        result = {
+            **{k: row.about.get(k, "") for k in ("prior", "solver", "paper", "paper_p", "trained")},
+            "joint": {True: "yes", False: "no"}[row.about["joint"]] if "joint" in row.about else "",
+            "r_score": float(r_score(found, x)),
+            "error": float(of_sample.std(ddof=1) / np.sqrt(of_sample.size)) if of_sample.size > 1 else None,
+            "p_score": self._p_score(row, model, truth, origin),
+            "seconds": seconds / of_sample.size,
+            "parameters": None if model is None else sum(p.numel() for p in model.model.parameters()),
+            "samples": of_sample.size,
+        }
+        if "gaps" in self.test:
+            result["i_score"] = float(i_score(found, x, observed))
+        if "interior" in self.tables:
+            inside = {d: slice(first, last + 1) for d, (first, last) in self.tables["interior"].items()}
+            result["interior"] = float(r_score(found.isel(inside), x.isel(inside)))
+        return result
+
+    def _p_score(
+        self, row: Row, model: Interpolator | None, truth: xr.Dataset, origin: float
+    ) -> float | None:
+        if model is not None:
+            return p_score(model, truth)
+        baseline = row.baseline
+        if not isinstance(baseline, SparseCoding):
+            return None
+        name = next(iter(truth))
+        return float(r_score(baseline.projected(truth)[name] - origin, truth[name] - origin))
+
+    def _within(self, truth: xr.DataArray) -> list[str]:
+        """The dimensions of one sample: all but the first."""
+        return [str(d) for d in truth.dims[1:]]
+
+
+def p_score(model: Interpolator, truth: xr.Dataset) -> float | None:
+    """Mean of (x − Φ(x))² over mean of x² for the true x; nothing for a model without a prior."""
+    solver = model.model.solver
+    cost = solver.cost if isinstance(solver, Chain) and solver.cost is not None else model.model.cost
+    if isinstance(cost.prior, torch.nn.Identity):
+        return None
+    x = torch.from_numpy(model.batch(truth))
+    with torch.no_grad():
+        squares = sum(float((part - cost.prior(part)).square().sum()) for part in x.split(BATCH))
+    return squares / float(x.square().sum())

@@ -1,0 +1,119 @@
+"""A model that starts from a classical method: in training, in use, and in its file."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from examples import make_sst
+
+import da4dvar
+from da4dvar.baselines.climatology import Climatology
+from da4dvar.baselines.linear import Linear
+from da4dvar.fields.gaps.patterns import Random
+from da4dvar.fields.scaling.anomaly import Anomaly
+from da4dvar.fields.scaling.standard import Standard
+from da4dvar.training.dataset import samples
+from da4dvar.training.plan import Training
+from da4dvar.variational.priors.unet import UNet
+from da4dvar.variational.solvers.gradient_descent import GradientDescent
+
+LAYOUT = da4dvar.Layout(["sst"], axes=["lat", "lon"], channels=["time"], window={"time": 6, "lat": 5})
+
+
+def gappy(days: int = 20) -> xr.Dataset:
+    ds = make_sst(days)
+    return ds.where(np.random.default_rng(0).random(ds.sst.shape) < 0.5)
+
+
+def model(rate: float = 0.1, **arguments: object) -> da4dvar.Interpolator:
+    """Gradient descent; with a rate that is next to nothing, it ends where it began."""
+    return da4dvar.Interpolator(
+        UNet(6, ("zero", "zero"), width=3),
+        GradientDescent(iterations=1, step=rate),
+        LAYOUT,
+        Standard(),
+        **arguments,
+    )
+
+
+def test_a_solver_that_does_nothing_gives_the_first_guess_back() -> None:
+    """x̂ = x(0), through windows, scaling and back; land, of which there is no guess, poisons nothing."""
+    ds = gappy()
+    guess = Linear()
+    still = model(1e-12, first_guess=guess).prepare(ds)
+    found, expected = still.interpolate(ds).sst, guess.interpolate(ds).sst
+    known = expected.notnull().values
+    np.testing.assert_allclose(found.values[known], expected.values[known], atol=1e-3)
+    assert found.notnull().all()
+
+
+def test_a_chunked_data_set_gives_the_same() -> None:
+    """The guess is made of all of it, whatever the chunks."""
+    ds = gappy()
+    made = model(first_guess=Linear()).prepare(ds)
+    lazy = made.interpolate(ds.chunk(time=5))
+    assert lazy.sst.chunks is not None
+    np.testing.assert_allclose(lazy.sst.compute(), made.interpolate(ds).sst, atol=1e-4)
+
+
+def test_a_window_without_an_observation_has_the_guess() -> None:
+    """A month without any is what the classical method says; nothing of it is lost."""
+    ds = gappy(40)
+    ds["sst"][8:30] = np.nan
+    made = model(1e-12, first_guess=Linear()).prepare(ds)
+    found, expected = made.interpolate(ds).sst, Linear().interpolate(ds).sst
+    known = expected.notnull().values
+    np.testing.assert_allclose(found.values[known], expected.values[known], atol=1e-3)
+
+
+def test_a_cell_that_the_training_never_saw_has_the_guess() -> None:
+    """The scaling knows nothing of it, the classical method does: nothing of that is lost."""
+    ds = gappy()
+    unseen = ds.copy(deep=True)
+    unseen["sst"][:, 2, 2] = np.nan
+    made = model(1e-12, first_guess=Linear())
+    made.scaling = Anomaly(harmonics=0)
+    found = made.prepare(unseen).interpolate(ds).sst[:, 2, 2]
+    np.testing.assert_allclose(found, Linear().interpolate(ds).sst[:, 2, 2], atol=1e-3)
+
+
+def test_training_pairs_start_from_the_guess_of_what_is_left() -> None:
+    """x(0) is made from the points that were kept, and only the hidden ones are sought."""
+    ds = gappy()
+    made = model(first_guess=Linear()).prepare(ds)
+    drawn = samples(made, ds, None, Random(0.7), noise=0.0, draws=2, seed=0)
+    assert drawn.observed.sizes["draw"] == 2
+    for k in range(2):
+        kept = made.scaling.restore(drawn.observed.isel(draw=k, variable=0).to_dataset(name="sst"))
+        expected = made.states(Linear().interpolate(kept.assign_coords(time=ds.time)))
+        np.testing.assert_allclose(drawn.first_guess.isel(draw=k), expected, atol=1e-4)
+    sample = drawn.draw(np.random.default_rng(1))
+    assert not (sample["mask"] & sample["sought"]).any()
+    assert np.isfinite(sample["x0"]).all()
+
+
+def test_it_learns_and_comes_back_from_its_file(tmp_path) -> None:
+    """The file names the method; what is loaded fills as what was saved."""
+    ds = gappy()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        made = model(first_guess=Climatology(harmonics=1))
+    made.fit(ds, training=Training(steps=2, batch=2, draws=2, validate_every=1, validation_samples=2))
+    made.save(tmp_path / "m.safetensors")
+    loaded = da4dvar.load(tmp_path / "m.safetensors")
+    assert isinstance(loaded.first_guess, Climatology)
+    assert loaded.first_guess.harmonics == 1
+    assert loaded.correction == made.correction
+    assert len(made.correction) == 1
+    xr.testing.assert_allclose(loaded.interpolate(ds), made.interpolate(ds))
+
+
+def test_noise_is_in_the_units_of_the_data() -> None:
+    """What is seen differs from the observations by noise of the given size, and the guess is made of it."""
+    ds = make_sst(60).transpose("lon", "time", "lat")
+    made = model(first_guess=Linear()).prepare(ds)
+    drawn = samples(made, ds, ds, None, noise=0.5, draws=1, seed=0)
+    difference = (drawn.observed.isel(draw=0) - made.states(ds)) * made.scaling.std["sst"]
+    assert float(difference.std()) == pytest.approx(0.5, rel=0.1)

@@ -1,0 +1,48 @@
+"""Random numbers of cells: the same wherever they are drawn from."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import kstest
+
+from da4dvar.analysis.perturbation import normal, uniform, withheld
+
+FIELD = xr.DataArray(np.zeros((2, 30, 12, 9), "float32"), dims=("variable", "time", "lat", "lon"))
+
+
+@settings(max_examples=10, deadline=None)
+@given(chunks=st.fixed_dictionaries({d: st.integers(1, 9) for d in ("time", "lat", "lon")}))
+def test_a_cell_has_its_number_whatever_the_chunks(chunks: dict[str, int]) -> None:
+    """Noise and withheld boxes of a chunked field are those of the whole."""
+    lazy = FIELD.chunk(chunks)
+    boxes = {"time": 4, "lat": 3}
+    for drawn, whole in (
+        (normal(lazy, [1, 2]), normal(FIELD, [1, 2])),
+        (withheld(lazy, [1], 0.3, boxes), withheld(FIELD, [1], 0.3, boxes)),
+    ):
+        assert drawn.chunks is not None
+        np.testing.assert_array_equal(drawn.compute(scheduler="synchronous"), whole)
+
+
+def test_the_numbers_are_what_they_claim_to_be() -> None:
+    """Uniform by Kolmogorov and Smirnov, normal, and without a tie between neighbours or keys."""
+    index = np.ix_(range(200), range(200))
+    one, other = uniform([7, 0], index), uniform([7, 1], index)
+    assert kstest(one.ravel(), "uniform").pvalue > 0.01
+    assert kstest(normal(FIELD, [3]).values.ravel(), "norm").pvalue > 0.01
+    for a, b in ((one, other), (one[1:], one[:-1]), (one[:, 1:], one[:, :-1])):
+        assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 0.02
+
+
+def test_the_part_asked_for_is_withheld_in_boxes() -> None:
+    """About 30 %, and along a box of a whole dimension all or none."""
+    hidden = withheld(FIELD, [5], 0.3, {"lon": 1000})
+    assert abs(float(withheld(FIELD, [5], 0.3).mean()) - 0.3) < 0.02
+    whole = hidden.mean("lon").values
+    assert 0 < float(hidden.mean()) < 1
+    # A box may end within the dimension: two parts at most.
+    assert ((np.diff(hidden.values, axis=-1) != 0).sum(-1) <= 1).all()
+    assert set(np.unique(whole)) >= {0.0, 1.0}

@@ -1,0 +1,151 @@
+"""The page and the figures, for every layout that people bring."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from da4dvar.evaluation.report.files import report_files
+from da4dvar.evaluation.report.page import page
+from da4dvar.evaluation.report.part import Part, Table
+from da4dvar.evaluation.scores import evaluate_files
+
+TIME = ("time", pd.date_range("2001-01-01", periods=30))
+GRID = {"time": TIME, "lat": np.arange(5.0), "lon": np.arange(6.0)}
+STATIONS = {
+    "time": TIME,
+    "station": list("abc"),
+    "lat": ("station", [1.0, 2, 3]),
+    "lon": ("station", [5.0, 5, 6]),
+}
+LAYOUTS = {
+    "grid": (
+        ("time", "lat", "lon"),
+        (30, 5, 6),
+        GRID,
+        {"map", "series", "classes", "reliability", "spectra"},
+    ),
+    "stations": (
+        ("time", "station"),
+        (30, 3),
+        STATIONS,
+        {"map", "stations", "series", "classes", "reliability", "spectra"},
+    ),
+    "series": (("time",), (30,), {"time": TIME}, {"series", "classes", "reliability", "spectra"}),
+    "batch": (
+        ("member", "time", "y", "x"),
+        (2, 30, 5, 6),
+        {},
+        {"map", "series", "classes", "reliability", "spectra"},
+    ),
+}
+
+
+def write(folder, dims, sizes, coords, hidden_only=False, bars=True):
+    """est.nc, truth.nc and seen.nc."""
+    generator = np.random.default_rng(0)
+    truth = xr.Dataset({"v": (dims, generator.standard_normal(sizes), {"units": "m s-1"})}, coords)
+    estimate = truth + 0.5 * generator.standard_normal(sizes)
+    estimate.v.attrs = truth.v.attrs
+    if bars:
+        estimate["v_std"] = estimate.v * 0 + 0.5
+        estimate["v_lower_90"], estimate["v_upper_90"] = estimate.v - 1, estimate.v + 1
+    estimate.attrs["history"] = (
+        "2026-01-01T00:00:00Z da4dvar interpolate a b --model /home/someone/<sea>.safetensors"
+    )
+    seen = truth.where(generator.random(sizes) < 0.4)
+    (truth.where(seen.isnull()) if hidden_only else truth).to_netcdf(folder / "truth.nc")
+    estimate.to_netcdf(folder / "est.nc")
+    seen.to_netcdf(folder / "seen.nc")
+    return [str(folder / f"{n}.nc") for n in ("est", "truth", "seen")]
+
+
+class Reader(HTMLParser):
+    """What a page holds, and whether its elements close in order."""
+
+    VOID = ("meta", "img")
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.found, self.ids, self.links = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+        self.ids += [v for k, v in attrs if k == "id"]
+        self.links += [v for k, v in attrs if k == "href"]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_has_its_figures_and_a_page_of_its_own(layout, tmp_path):
+    """One page that needs nothing else, the same scores as without it, and a file for each figure."""
+    *shape, kinds = LAYOUTS[layout]
+    paths = write(tmp_path, *shape)
+    folder = tmp_path / "f" if layout == "stations" else None
+    scores = report_files(*paths, report=tmp_path / "r.html", figures=folder)
+    assert scores == evaluate_files(*paths)
+    if folder is not None:
+        assert {p.name for p in folder.iterdir()} == {f"v-{k}.png" for k in kinds}
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    reader = Reader(text)
+    assert reader.open == []
+    images = [a for tag, a in reader.found if tag == "img"]
+    assert len(images) == len(kinds)
+    assert all(a["src"].startswith("data:image/png;base64,") and a["alt"] for a in images)
+    assert not {"script", "link", "iframe"} & {tag for tag, _ in reader.found}
+    assert "http" not in text
+    assert sorted(link[1:] for link in reader.links) == sorted(reader.ids)
+    assert "m s⁻¹" in text
+    assert "&lt;sea&gt;.safetensors" in text
+    assert str(tmp_path) not in text
+    assert "/home" not in text
+
+
+def test_a_truth_of_hidden_points_and_no_error_bars(tmp_path):
+    """What cannot be drawn is said, and the rest is there."""
+    paths = write(tmp_path, *LAYOUTS["grid"][:3], hidden_only=True, bars=False)
+    report_files(*paths, report=tmp_path / "r.html", at="2001-01-03")
+    text = (tmp_path / "r.html").read_text()
+    assert text.count("<img") == 3
+    for said in ("every line has a gap", "nothing to judge", "No model was named", "time 2001-01-03"):
+        assert said in text
+
+
+def test_without_observations_the_page_says_so(tmp_path):
+    """No gap length and no distance, but the rest."""
+    paths = write(tmp_path, *LAYOUTS["series"][:3])
+    report_files(*paths[:2], report=tmp_path / "r.html")
+    assert "--observed" in (tmp_path / "r.html").read_text()
+
+
+def test_figures_are_replaced_all_or_none(tmp_path):
+    """Without overwrite an existing figure stops the run before anything is written."""
+    paths = write(tmp_path, *LAYOUTS["series"][:3], bars=False)
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f/v-series.png").write_text("mine")
+    with pytest.raises(ValueError, match=r"v-series\.png: exists already"):
+        report_files(*paths, report=tmp_path / "r.html", figures=tmp_path / "f")
+    assert [p.name for p in (tmp_path / "f").iterdir()] == ["v-series.png"]
+    assert not (tmp_path / "r.html").exists()
+    report_files(*paths, figures=tmp_path / "f", overwrite=True)
+    assert (tmp_path / "f/v-series.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_page_escapes_what_it_is_given():
+    """Names and text come from files."""
+    part = Part("x", "<b>", ["1 < 2 & <u>"], [Table(["a<", "b"], [["<i>", "4"]])])
+    reader = Reader(page("<t>", [("<s>", [part])]))
+    assert not {"b", "i", "s", "t", "u"} & {tag for tag, _ in reader.found}
+    assert reader.open == []
+    levels = [int(tag[1]) for tag, _ in reader.found if tag in ("h1", "h2", "h3")]
+    assert all(after - before <= 1 for before, after in pairwise(levels))

@@ -1,0 +1,156 @@
+"""What is compared: error bars found by their names, levels, and the cells that count."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.stats import norm
+from scores.probability import crps_for_ensemble
+
+from da4dvar.errors import Da4dvarWarning, DataError
+from da4dvar.evaluation.comparison import Comparison, companions, compare_files, comparison
+from da4dvar.evaluation.scores import evaluate_files, scores_of
+from da4dvar.evaluation.text import table_of
+from da4dvar.fields.files.store import open_dataset
+from da4dvar.fields.labels.intervals import ends
+
+
+def arrays(seed: int = 0, size: int = 400) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
+    """An estimate with an honest standard deviation, and the truth."""
+    generator = np.random.default_rng(seed)
+    std = generator.uniform(0.5, 2, size)
+    estimate = generator.standard_normal(size)
+    truth = estimate + std * generator.standard_normal(size)
+    return tuple(
+        xr.DataArray(a, dims="time", coords={"time": np.arange(size)}) for a in (estimate, std, truth)
+    )
+
+
+@pytest.mark.parametrize("level", [0.9, 0.975, 0.999])
+def test_an_interval_is_found_under_the_name_that_it_is_written_by(level: float) -> None:
+    """Also one of a part of a per cent; it is no variable to score."""
+    low, high = ends("t", level)
+    estimate, std, truth = arrays(size=20)
+    ds = xr.Dataset({"t": estimate, low: estimate - std, high: estimate + std})
+    assert companions(ds) == {low, high}
+    found = comparison("t", {"estimate": estimate, "truth": truth, low: ds[low], high: ds[high]})
+    assert found.interval(level) is not None
+
+
+@pytest.fixture
+def files(tmp_path):
+    """est.nc with error bars, flags and terms of windows; truth.nc; seen.nc."""
+    estimate, std, truth = arrays()
+    ds = xr.Dataset({"t": estimate, "t_std": std, "t_flag": (estimate > 0).astype("int8")})
+    ds["t_lower_90"], ds["t_upper_90"] = estimate - 3, estimate + 3
+    ds["prior_term"] = ("window_time", [1.0, 2.0])
+    ds.to_netcdf(tmp_path / "est.nc")
+    # The truth's file has all of it too, as a filled file that is taken for the truth would.
+    ds.assign(t=truth).to_netcdf(tmp_path / "truth.nc")
+    truth.where(truth.time % 4 == 0).to_dataset(name="t").to_netcdf(tmp_path / "seen.nc")
+    return tmp_path
+
+
+def test_error_bars_flags_and_terms_are_no_variables(files):
+    """The table has one variable, though both files have six."""
+    assert list(evaluate_files(str(files / "est.nc"), str(files / "truth.nc"))) == ["t"]
+
+
+def test_a_name_that_only_looks_like_error_bars_is_scored():
+    """A standard deviation of nothing, or of another level of name, is a variable of its own."""
+    ds = xr.Dataset(dict.fromkeys(("wind_std", "a_lower_bound", "t", "t_std_old", "t_lower_97.5"), 0.0))
+    assert companions(ds) == {"t_lower_97.5"}
+
+
+def test_the_crps_of_the_table_is_that_of_a_large_ensemble(files):
+    """Gaussian CRPS against the score of members drawn from the same Gaussian."""
+    estimate, std, truth = arrays()
+    quantiles = xr.DataArray(norm.ppf((np.arange(2000) + 0.5) / 2000), dims="member")
+    expected = float(crps_for_ensemble(estimate + std * quantiles, truth, "member", method="ecdf"))
+    found = evaluate_files(str(files / "est.nc"), str(files / "truth.nc"))["t"]["all"]
+    assert found["crps"] == pytest.approx(expected, rel=1e-3)
+    assert found["spread_skill"] == pytest.approx(1, abs=0.1)
+
+
+def test_an_interval_of_the_file_goes_before_the_gaussian(files):
+    """±3 of the file for 90 %, ±0.674 σ for 50 %."""
+    estimate, std, truth = arrays()
+    found = evaluate_files(str(files / "est.nc"), str(files / "truth.nc"), str(files / "seen.nc"))["t"]
+    error = np.abs(estimate - truth)
+    assert found["all"]["coverage_90"] == pytest.approx(float((error <= 3).mean()))
+    assert found["all"]["coverage_50"] == pytest.approx(float((error <= norm.ppf(0.75) * std).mean()))
+    assert found["observed"]["cells"] + found["unobserved"]["cells"] == found["all"]["cells"]
+    assert "CRPS" in table_of({"t": found})
+
+
+def test_without_error_bars_the_table_is_as_before():
+    """No column without a score in it."""
+    estimate, _, truth = arrays()
+    table = table_of({"t": scores_of(Comparison("t", estimate, truth))})
+    assert table.splitlines()[0].split() == [
+        "variable",
+        "cells",
+        "number",
+        "RMSE",
+        "bias",
+        "R-score",
+        "correlation",
+    ]
+
+
+def test_cells_that_count_are_hidden_and_known():
+    """With observations the others; where all with a truth were observed, all."""
+    estimate, std, truth = arrays()
+    seen = truth.where(truth.time < 100)
+    one = Comparison("t", estimate, truth.where(truth.time < 300), seen, std)
+    assert int(one.scored.sum()) == 200
+    np.testing.assert_array_equal(one.cells().truth, truth[100:300])
+    np.testing.assert_array_equal(one.cells().std, std[100:300])
+    assert int(Comparison("t", estimate, seen, seen).scored.sum()) == 100
+
+
+def test_all_are_cut_to_what_they_share():
+    """In the order of the estimate's dimensions."""
+    estimate, std, truth = arrays(size=12)
+    pair = estimate.expand_dims(place=[0, 1])
+    parts = {"estimate": pair, "truth": truth[2:].expand_dims(place=[1, 0], axis=1), "t_std": pair * 0 + std}
+    one = comparison("t", parts)
+    assert one.estimate.dims == one.truth.dims == one.std.dims == ("place", "time")
+    assert one.estimate.shape == one.truth.shape == one.std.shape == (2, 10)
+
+
+def test_a_file_cut_short_is_named(files):
+    """What only reading shows is one line with the path."""
+    content = (files / "est.nc").read_bytes()
+    (files / "cut.nc").write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match=r"cut\.nc"):
+        list(compare_files(str(files / "cut.nc"), str(files / "truth.nc")))
+
+
+def test_a_variable_does_not_stay_in_memory(tmp_path, monkeypatch):
+    """Files of many variables need the memory of few: what was compared is not kept with the open file."""
+    field = xr.DataArray([1.0, 2.0, 4.0], dims="t")
+    xr.Dataset({"a": field, "b": field, "b_std": field}).to_netcdf(tmp_path / "all.nc")
+    opened = []
+
+    def remember(path):
+        opened.append(open_dataset(path))
+        return opened[-1]
+
+    monkeypatch.setattr("da4dvar.evaluation.comparison.open_dataset", remember)
+    path = str(tmp_path / "all.nc")
+    for _ in compare_files(path, path, path):
+        assert not any(ds[name].variable._in_memory for ds in opened for name in ds.data_vars)
+    assert len(opened) == 3
+
+
+def test_a_truth_in_another_unit_is_converted(tmp_path):
+    """To that of the estimate, with a note; what cannot be compared is scored as it is, with another."""
+    field = xr.DataArray([1.0, 2.0, 4.0], dims="t", attrs={"units": "degC"})
+    xr.Dataset({"sst": field}).to_netcdf(tmp_path / "estimate.nc")
+    for units, shift, note in (("K", 273.15, "converted from K to degC"), ("kg", 0.0, "not told apart")):
+        xr.Dataset({"sst": (field + shift).assign_attrs(units=units)}).to_netcdf(tmp_path / "truth.nc")
+        with pytest.warns(Da4dvarWarning, match=note):
+            (found,) = compare_files(str(tmp_path / "estimate.nc"), str(tmp_path / "truth.nc"))
+        np.testing.assert_allclose(found.truth, field, atol=1e-9)

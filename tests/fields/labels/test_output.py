@@ -1,0 +1,217 @@
+"""Estimates with the labels of the data that they came from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dask
+import numpy as np
+import pytest
+import xarray as xr
+
+from da4dvar.fields.labels.conform import Conformed, conform
+from da4dvar.fields.labels.output import labelled, labelled_values
+from da4dvar.fields.labels.signature import Signature
+from da4dvar.fields.windows.grid import WindowGrid
+from da4dvar.fields.windows.reconstruct import reconstruct
+from da4dvar.layout import Layout
+
+DIMS = ("time", "lat", "lon")
+LAYOUT = Layout(
+    ["sst"], ["lat", "lon"], ["time"], periodic=["lon"],
+    window={"time": 4, "lon": 4}, overlap={"time": 0.0, "lon": 0.5},
+)  # fmt: skip
+
+
+def sea() -> xr.Dataset:
+    """Twelve days of which the middle four were not observed at all."""
+    generator = np.random.default_rng(0)
+    values = 15 + generator.standard_normal((12, 4, 8))
+    values[generator.random(values.shape) < 0.6] = np.nan
+    values[4:8] = np.nan
+    ds = xr.Dataset(
+        {"sst": (DIMS, values.astype("float32"), {"units": "degC", "ancillary_variables": "error"})},
+        coords={
+            "time": xr.date_range("2001-01-01", periods=12),
+            "lat": ("lat", [0.0, 1.0, 2.0, 3.0], {"axis": "Y", "standard_name": "latitude"}),
+            "lon": ("lon", np.arange(0.0, 360, 45), {"axis": "X"}),
+            "area": (("lat", "lon"), np.ones((4, 8))),
+            "depth": 5.0,
+        },
+        attrs={"title": "a small sea"},
+    )
+    ds.sst.encoding = {"dtype": np.dtype("int16"), "scale_factor": 0.01, "_FillValue": -1}
+    return ds
+
+
+def average(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of what was seen in a window, everywhere in it; how much was seen as terms."""
+    flat = y.reshape(len(y), -1)
+    mean = np.nanmean(flat, axis=1)
+    return np.zeros_like(y) + mean.reshape(-1, 1, 1, 1, 1), np.stack([mean, np.isfinite(flat).sum(1)])
+
+
+def estimated(ds: xr.Dataset, keep_observed: bool = False, **arguments: Any) -> tuple[xr.Dataset, Conformed]:
+    """A data set filled by the averages of its windows."""
+    conformed = conform(ds, Signature.of(sea(), ["sst"], DIMS, []), **arguments)
+    y = conformed.data.to_dataarray().astype("float32")
+    y = y.transpose("variable", *(d for d in y.dims if d not in ("variable", *DIMS)), *DIMS)
+    grid = WindowGrid.of(LAYOUT, {str(d): n for d, n in y.sizes.items()})
+    x, weight, terms = reconstruct(y, grid, average, 3)
+    coords = {d: conformed.data[d] for d in conformed.data.coords}
+    estimates = x.assign_coords(variable=["sst"]).to_dataset("variable").assign_coords(coords)
+    return labelled(conformed, estimates, weight, terms, grid, LAYOUT, keep_observed), conformed
+
+
+def test_labels_come_back_as_they_went_in() -> None:
+    """Dimension order, coordinates, attributes, encoding and type are those of the user's variable."""
+    ds = sea().transpose("lon", "time", "lat")
+    out, _ = estimated(ds)
+    assert out.sst.dims == ds.sst.dims
+    assert out.sst.dtype == ds.sst.dtype
+    assert out.sst.encoding == ds.sst.encoding
+    assert out.sst.attrs == {"units": "degC", "ancillary_variables": "sst_flag"}
+    assert out.attrs == ds.attrs
+    xr.testing.assert_identical(out.sst.coords.to_dataset(), ds.sst.coords.to_dataset())
+
+
+def test_a_dimension_that_may_grow_still_may() -> None:
+    """It is the data set that says so; one that the variable does not have is left out."""
+    ds = sea().assign_coords(station=("station", [1, 2]))
+    ds.encoding = {"unlimited_dims": {"time", "station"}, "source": "elsewhere"}
+    assert estimated(ds)[0].encoding == {"unlimited_dims": {"time"}}
+
+
+def test_flags_say_how_each_value_came_about() -> None:
+    """Observed, interpolated, or not estimable: then, and only then, it is NaN."""
+    ds = sea()
+    out, _ = estimated(ds)
+    observed, empty = ds.sst.notnull().values, np.zeros(ds.sst.shape, bool)
+    empty[4:8] = True
+    np.testing.assert_array_equal(out.sst_flag.values, np.where(observed, 0, np.where(empty, 2, 1)))
+    np.testing.assert_array_equal(np.isnan(out.sst.values), out.sst_flag.values == 2)
+
+
+@pytest.mark.parametrize(("dtype", "huge"), [("float32", np.inf), ("float16", 1e6), ("float64", -np.inf)])
+def test_what_the_type_cannot_hold_is_no_estimate(dtype: str, huge: float) -> None:
+    """An infinite value, and one that would become so, is NaN and has flag 2."""
+    ds = sea().astype(dtype)
+    conformed = conform(ds, Signature.of(sea(), ["sst"], DIMS, []))
+    estimates = sea()[["sst"]].fillna(15.0)
+    estimates.sst[3, 2, 1] = huge
+    out = labelled_values(conformed, estimates, xr.ones_like(estimates.sst), False)
+    assert (np.isnan(out.sst.values) == (out.sst_flag.values == 2)).all()
+    assert np.argwhere(out.sst_flag.values == 2).tolist() == [[3, 2, 1]]
+
+
+def test_flags_are_those_of_cf() -> None:
+    """Values, meanings and standard name, in bytes, and no unit or packing of the variable."""
+    flag = estimated(sea())[0].sst_flag
+    assert flag.dtype == np.int8
+    assert flag.attrs["standard_name"] == "status_flag"
+    assert flag.attrs["flag_meanings"].split() == ["observed", "interpolated", "not_estimable"]
+    np.testing.assert_array_equal(flag.attrs["flag_values"], np.array([0, 1, 2], "int8"))
+    assert flag.attrs["flag_values"].dtype == flag.dtype
+    assert "sst" in flag.attrs["long_name"]
+    assert "units" not in flag.attrs
+    assert flag.encoding == {}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_observed_values_are_kept_to_the_bit_if_asked(dtype: str, turned: bool) -> None:
+    """Elsewhere the answer is the same as without."""
+    ds = sea().astype(dtype)
+    if turned:
+        ds = ds.isel(lat=slice(None, None, -1)).rename(lat="y")
+    observed = ds.sst.notnull().values
+    analysed, kept = estimated(ds)[0], estimated(ds, keep_observed=True)[0]
+    assert kept.sst.dtype == analysed.sst.dtype == dtype
+    np.testing.assert_array_equal(kept.sst.values[observed], ds.sst.values[observed])
+    np.testing.assert_array_equal(kept.sst.values[~observed], analysed.sst.values[~observed])
+    assert (analysed.sst.values[observed] != ds.sst.values[observed]).all()
+    np.testing.assert_array_equal(kept.sst_flag.values, analysed.sst_flag.values)
+
+
+def test_integers_are_estimated_as_real_numbers() -> None:
+    """Neither the type nor the packing of whole numbers is put on an estimate."""
+    ds = sea()
+    ds["sst"] = (10 * ds.sst.fillna(0)).astype("int16").assign_attrs(units="degC")
+    ds.sst.encoding = {"dtype": np.dtype("int16")}
+    ds["seen"] = sea().sst.notnull()
+    out, _ = estimated(ds, mask="seen")
+    assert out.sst.dtype == np.float32
+    assert "dtype" not in out.sst.encoding
+
+
+def test_converted_values_name_their_units() -> None:
+    """A variable in Kelvin comes back in the model's degrees Celsius, and says so."""
+    ds = sea()
+    ds["sst"] = (ds.sst + 273.15).assign_attrs(units="K")
+    out, _ = estimated(ds)
+    assert out.sst.attrs["units"] == "degC"
+    assert abs(float(out.sst.mean()) - 15) < 1
+    assert ds.sst.attrs["units"] == "K"
+
+
+def test_terms_are_at_the_centres_of_the_windows() -> None:
+    """One value a window; past a periodic end the centre is at the beginning."""
+    out, _ = estimated(sea())
+    assert out.observation_term.dims == ("window_time", "window_lat", "window_lon")
+    np.testing.assert_array_equal(out.window_time.values, sea().time.values[[2, 6, 10]])
+    np.testing.assert_array_equal(out.window_lat.values, [2.0])
+    np.testing.assert_array_equal(out.window_lon.values, [90.0, 180.0, 270.0, 0.0])
+    assert out.window_lat.attrs["standard_name"] == "latitude"
+    assert "axis" not in out.window_lat.attrs
+    seen = sea().sst.notnull().values
+    np.testing.assert_array_equal(
+        out.prior_term.values[0, 0, :2], [seen[:4, :, :4].sum(), seen[:4, :, 2:6].sum()]
+    )
+    assert np.isnan(out.observation_term.values[1]).all()
+    for name in ("observation_term", "prior_term"):
+        assert out[name].attrs["units"] == "1"
+        assert "cost" in out[name].attrs["long_name"]
+
+
+def test_terms_have_the_users_names_and_members() -> None:
+    """Windows are named after the user's dimensions, and each member has its own."""
+    ds = xr.concat([sea(), sea() + 1], xr.DataArray([7, 8], dims="member", name="member"))
+    ds["sst"].attrs["units"] = "degC"
+    out, _ = estimated(ds.rename(time="date", lat="y"))
+    assert out.prior_term.dims == ("member", "window_date", "window_y", "window_lon")
+    np.testing.assert_array_equal(out.member.values, [7, 8])
+    difference = out.observation_term.isel(member=1) - out.observation_term.isel(member=0)
+    np.testing.assert_allclose(difference.isel(window_date=[0, 2]), 1, rtol=1e-4)
+
+
+def test_a_turned_field_has_the_same_answer() -> None:
+    """Values and terms follow their coordinates when an axis runs the other way."""
+    straight, _ = estimated(sea())
+    turned, _ = estimated(sea().isel(lat=slice(None, None, -1)))
+    xr.testing.assert_identical(turned.isel(lat=slice(None, None, -1)).sst_flag, straight.sst_flag)
+    xr.testing.assert_allclose(turned.sortby("lat"), straight)
+
+
+@pytest.mark.parametrize("keep_observed", [False, True])
+def test_lazy_data_give_a_lazy_answer(keep_observed: bool) -> None:
+    """Nothing is computed, and once it is, it is that of data in memory."""
+
+    def never(*_: Any, **__: Any) -> Any:
+        raise AssertionError("computed too early")
+
+    with dask.config.set(scheduler=never):
+        lazy, _ = estimated(sea().chunk(time=5), keep_observed)
+    assert all(lazy[n].chunks is not None for n in lazy.data_vars)
+    xr.testing.assert_allclose(lazy.compute(), estimated(sea(), keep_observed)[0])
+
+
+def test_the_input_is_not_changed() -> None:
+    """Neither values nor attributes nor encoding."""
+    ds = sea()
+    out, conformed = estimated(ds, keep_observed=True)
+    out.sst.attrs["units"] = "other"
+    out.sst.encoding["dtype"] = "other"
+    out.sst.values[:] = 0
+    xr.testing.assert_identical(ds, sea())
+    assert ds.sst.encoding == sea().sst.encoding
+    xr.testing.assert_identical(conformed.sources["sst"], sea().sst)

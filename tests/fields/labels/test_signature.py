@@ -1,0 +1,96 @@
+"""What a model remembers of its data."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from da4dvar.errors import DataError
+from da4dvar.fields.labels.cf import axis_role, is_dates, spacing, steps
+from da4dvar.fields.labels.signature import Dimension, Signature
+
+
+def sea() -> xr.Dataset:
+    """A variable on dates, a descending latitude with attributes, and stations by name."""
+    return xr.Dataset(
+        {"sst": (("time", "lat", "station"), np.zeros((4, 3, 2)), {"units": "degC", "comment": "rough"})},
+        coords={
+            "time": xr.date_range("2001-01-01", periods=4, freq="6h"),
+            "lat": ("lat", [2.0, 1.0, 0.0], {"standard_name": "latitude"}),
+            "station": ["a", "b"],
+        },
+    )
+
+
+def test_a_signature_says_what_the_data_are() -> None:
+    """Attributes that matter, roles, signed spacings, and sizes only where they bind."""
+    signature = Signature.of(sea(), ["sst"], ["station", "time", "lat"], fixed=["station"])
+    assert signature.variables == {"sst": {"units": "degC"}}
+    assert list(signature.dims) == ["station", "time", "lat"]
+    assert signature.dims["time"] == Dimension(role="T", spacing=6 * 3600.0, dates=True)
+    assert signature.dims["lat"] == Dimension(role="Y", standard_name="latitude", spacing=-1.0)
+    assert signature.dims["station"] == Dimension(size=2)
+
+
+def test_a_dimension_without_a_coordinate() -> None:
+    """Nothing is known of it but, where it binds, its size."""
+    signature = Signature.of(sea().drop_vars("lat"), ["sst"], ["lat"], fixed=[])
+    assert signature.dims["lat"] == Dimension()
+
+
+def test_a_signature_survives_json() -> None:
+    """What is read from a model file equals what was written."""
+    signature = Signature.of(sea(), ["sst"], ["time", "lat", "station"], fixed=["station"])
+    table = json.loads(json.dumps(signature.to_dict()))
+    assert Signature.from_dict(table) == signature
+    assert list(Signature.from_dict(table).dims) == list(signature.dims)
+
+
+@pytest.mark.parametrize(
+    ("attrs", "role"),
+    [
+        ({"axis": "Y"}, "Y"),
+        ({"axis": "Z", "units": "degrees_north"}, "Z"),
+        ({"standard_name": "longitude"}, "X"),
+        ({"standard_name": "time"}, "T"),
+        ({"units": "degrees_north"}, "Y"),
+        ({"units": "degreeN"}, "Y"),
+        ({"units": "degree_E"}, "X"),
+        ({"units": "m", "axis": "up"}, None),
+        ({}, None),
+    ],
+)
+def test_the_role_of_a_coordinate(attrs: dict[str, str], role: str | None) -> None:
+    """By its axis, else its standard name, else its units, in every spelling of CF."""
+    assert axis_role(xr.DataArray([0.0], dims="d", attrs=attrs)) == role
+
+
+@pytest.mark.parametrize("calendar", ["standard", "noleap", "360_day"])
+def test_dates_of_any_calendar(calendar: str) -> None:
+    """They are dates, on the axis of time, a day of 86,400 s apart."""
+    dates = xr.date_range("2001-02-27", periods=4, calendar=calendar, use_cftime=calendar != "standard")
+    time = xr.DataArray(dates, dims="time", coords={"time": dates}).time
+    assert is_dates(time)
+    assert axis_role(time) == "T"
+    np.testing.assert_array_equal(steps(time), [86400.0] * 3)
+    assert spacing(time) == 86400.0
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([0, 10, 20], 10.0), ([3.0, 2.5, 2.0], -0.5), ([0, 1, 2, 10], 1.0), ([4.0], None), (["a", "b"], None)],
+)
+def test_the_usual_step(values: list, expected: float | None) -> None:
+    """Signed, that of most steps; none of names, nor of a single value."""
+    coordinate = xr.DataArray(values, dims="d")
+    assert spacing(coordinate) == expected
+    assert not is_dates(coordinate)
+
+
+def test_a_dimension_that_is_none_is_named() -> None:
+    """As a word of a layout that was misspelt."""
+    with pytest.raises(DataError, match=r"no dimension 'latt'.*did you mean 'lat'"):
+        Signature.of(sea(), ["sst"], ["time", "latt"], fixed=[])

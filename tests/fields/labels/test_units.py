@@ -1,0 +1,86 @@
+"""Conversion of units, as CF spells them."""
+
+from __future__ import annotations
+
+import dask.array
+import numpy as np
+import pytest
+import xarray as xr
+
+from da4dvar.errors import DataError
+from da4dvar.fields.labels.units import converted
+
+
+def quantity(units: str | None, values: object = (1.0, 2.0)) -> xr.DataArray:
+    """Numbers in a unit."""
+    attrs = {} if units is None else {"units": units}
+    return xr.DataArray(np.asarray(values, "float32"), dims="x", name="q", attrs={"long_name": "q"} | attrs)
+
+
+@pytest.mark.parametrize(
+    ("got", "wanted", "value", "expected"),
+    [
+        ("K", "degC", 300.0, 26.85),
+        ("degC", "K", 20.0, 293.15),
+        ("kelvin", "celsius", 273.15, 0.0),
+        ("degree_Celsius", "K", 0.0, 273.15),
+        ("degF", "degC", 212.0, 100.0),
+        ("m s-1", "km h-1", 10.0, 36.0),
+        ("m s-1", "m/s", 3.0, 3.0),
+        ("hPa", "Pa", 1013.0, 101300.0),
+        ("kg m-2 s-1", "g m-2 s-1", 2.0, 2000.0),
+        ("m2 s-2", "cm2 s-2", 1.0, 1e4),
+        ("cm", "m", 150.0, 1.5),
+        ("mg m-3", "kg m-3", 5.0, 5e-6),
+    ],
+)
+def test_values_are_converted(got: str, wanted: str, value: float, expected: float) -> None:
+    """To the model's units, with a note if they changed; type and other attributes stay."""
+    result, note = converted(quantity(got, [value, np.nan]), wanted)
+    np.testing.assert_allclose(result.values, [expected, np.nan], rtol=1e-5, atol=1e-4)
+    assert result.dtype == np.float32
+    assert result.attrs["long_name"] == "q"
+    if value == expected:
+        assert note is None
+    else:
+        assert note == f"q: converted from {got} to {wanted}"
+        assert result.attrs["units"] == wanted
+
+
+@pytest.mark.parametrize(("got", "wanted"), [(None, "K"), ("K", None), ("K", "K"), ("blue", "blue")])
+def test_unknown_or_equal_units_are_left(got: str | None, wanted: str | None) -> None:
+    """Without two units to compare there is nothing to do, nor if they are spelt alike."""
+    array = quantity(got)
+    result, note = converted(array, wanted)
+    xr.testing.assert_identical(result, array)
+    assert note is None
+
+
+@pytest.mark.parametrize(
+    ("got", "wanted"),
+    [("m", "K"), ("furlongs per", "m"), ("blue", "K"), ("K", "days since 2000-01-01"), ("1", "K"), ("", "K")],
+)
+def test_units_that_do_not_convert_are_refused(got: str, wanted: str) -> None:
+    """The message has both units and says what to correct."""
+    with pytest.raises(
+        DataError, match=r"variable 'q' is in .* cannot be converted .*; correct its attribute"
+    ):
+        converted(quantity(got), wanted)
+
+
+def test_the_input_is_not_changed_and_lazy_stays_lazy() -> None:
+    """A conversion is a new array, computed when asked for."""
+    array = quantity("K").chunk(x=1)
+    result, _ = converted(array, "degC")
+    assert isinstance(result.data, dask.array.Array)
+    assert array.attrs["units"] == "K"
+    np.testing.assert_array_equal(array.values, [1, 2])
+
+
+@pytest.mark.parametrize(
+    "got", ["9**9**9**9", "km99999999", "(9**9)**(9**9)", "2**(10*10*10*10*10)", "m**1000"]
+)
+def test_units_without_end_are_not_worked_out(got: str) -> None:
+    """A power of a power would be a number of more digits than there is memory."""
+    with pytest.raises(DataError, match="cannot be converted"):
+        converted(quantity(got), "K")

@@ -1,0 +1,172 @@
+"""The model file says everything, and nothing in it is ever run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pickle
+import struct
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import torch
+import xarray as xr
+from examples import tiny_interpolator
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import da4dvar
+from da4dvar.baselines.climatology import Climatology
+from da4dvar.errors import ModelError
+from da4dvar.modelfile.header import CHECKSUM, KEY, read
+from da4dvar.modelfile.shipped import PRETRAINED, find
+
+
+def test_a_saved_model_is_the_same_model(model, gappy, tmp_path):
+    """Saved and loaded, a model gives the same bits."""
+    model.save(tmp_path / "again.safetensors")
+    again = da4dvar.load(tmp_path / "again.safetensors")
+    xr.testing.assert_equal(again.interpolate(gappy), model.interpolate(gappy))
+
+
+def test_the_header_says_everything(model_path):
+    """Rule 7: variables, units, dimensions, spacings, window, scaling, scores: all are readable."""
+    header, _ = read(model_path)
+    assert header["layout"]["window"] == {"time": 6, "lat": 5, "lon": 6}
+    assert header["signature"]["variables"]["sst"]["units"] == "degC"
+    assert header["signature"]["dims"]["time"]["spacing"] == 86400
+    assert header["signature"]["dims"]["lat"]["role"] == "Y"
+    assert header["scaling"]["kind"] == "anomaly"
+    assert header["solver"]["iterations"] == 3
+    assert header["scores"]["validation_rmse_normalised"] > 0
+
+
+def test_a_pickle_is_refused_and_never_loaded(tmp_path):
+    """A pickle could run code: it is refused by its first bytes, also in torch's own format."""
+
+    class Trap:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "sprung"), "w"))
+
+    plain, zipped = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    plain.write_bytes(pickle.dumps(Trap()))
+    torch.save({"trap": Trap()}, zipped)
+    for path in (plain, zipped):
+        with pytest.raises(ModelError, match="pickle"):
+            da4dvar.load(path)
+    assert not (tmp_path / "sprung").exists()
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_a_damaged_file_is_one_clear_error(model_path, tmp_path_factory, data):
+    """Cut short or with bytes changed in its header, a file raises a ModelError or nothing."""
+    whole = model_path.read_bytes()
+    length = struct.unpack("<Q", whole[:8])[0]
+    if data.draw(st.booleans()):
+        broken = whole[: data.draw(st.integers(0, len(whole) - 1))]
+    else:
+        at = data.draw(st.integers(0, length + 7))
+        broken = whole[:at] + bytes([whole[at] ^ data.draw(st.integers(1, 255))]) + whole[at + 1 :]
+    path = tmp_path_factory.mktemp("broken") / "m.safetensors"
+    path.write_bytes(broken)
+    with contextlib.suppress(ModelError):  # a changed title or score may pass
+        da4dvar.load(path)
+
+
+def rewritten(model_path, tmp_path, change_header=None, change_arrays=None):
+    """The model file with its header or arrays changed."""
+    header, arrays = read(model_path)
+    header.pop(CHECKSUM)
+    if change_header:
+        change_header(header)
+    if change_arrays:
+        change_arrays(arrays)
+    path = tmp_path / "changed.safetensors"
+    safetensors.numpy.save_file(arrays, path, {KEY: json.dumps(header)})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda h: h.update(format=99), "format 99"),
+        (lambda h: h.pop("solver"), "solver"),
+        (lambda h: h["solver"].update(width=7), "do not fit"),
+        (lambda h: h["prior"].update(kind="os.system"), "unknown kind"),
+        (lambda h: h["prior"].update(kind=["unet"]), "unknown kind"),
+        (lambda h: h["prior"].update(width=10**7), "do not fit"),
+        (lambda h: h["layout"].update(axes=[]), "axes"),
+    ],
+)
+def test_a_header_that_lies_is_refused(model_path, tmp_path, change, message):
+    """Unknown kinds, missing parts and sizes that the tensors do not have are named."""
+    with pytest.raises(ModelError, match=message):
+        da4dvar.load(rewritten(model_path, tmp_path, change))
+
+
+def test_weights_that_are_not_finite_are_refused(model_path, tmp_path):
+    """NaN in the weights would be NaN in every answer."""
+
+    def spoil(arrays):
+        arrays["model.cost.log_weights"] = np.array([np.nan, 0], "float32")
+
+    with pytest.raises(ModelError, match="not finite"):
+        da4dvar.load(rewritten(model_path, tmp_path, change_arrays=spoil))
+
+
+def test_another_safetensors_file_is_refused(tmp_path):
+    """A file of tensors without our header is no model."""
+    path = tmp_path / "other.safetensors"
+    safetensors.numpy.save_file({"a": np.zeros(2)}, path)
+    with pytest.raises(ModelError, match="not one written by da4dvar"):
+        da4dvar.load(path)
+
+
+def test_an_unknown_name_offers_the_shipped_ones():
+    """A typo in the name of a shipped model is answered with the names there are."""
+    with pytest.raises(ModelError, match="did you mean 'oisst-tasman'"):
+        da4dvar.load("oisst-tasmann")
+
+
+def test_a_missing_file_is_named():
+    """A path that is not there."""
+    with pytest.raises(ModelError, match="no such model file"):
+        da4dvar.load("nowhere/model.safetensors")
+
+
+def test_an_unfitted_model_is_not_saved(tmp_path):
+    """There is nothing to say about a model that has not seen data."""
+    with pytest.raises(ModelError, match="not been fitted"):
+        tiny_interpolator().save(tmp_path / "m.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_prior_from_elsewhere_cannot_be_named(model, tmp_path):
+    """A model file never names an import, so a class from outside is refused with a hint."""
+    model.model.cost.prior = torch.nn.Tanh()
+    with pytest.raises(ModelError, match="Tanh is not one that a model file can name"):
+        model.save(tmp_path / "m.safetensors")
+
+
+@pytest.mark.parametrize("path", sorted(PRETRAINED.glob("*.safetensors")), ids=lambda p: p.stem)
+def test_shipped_models_are_small_and_say_where_they_come_from(path):
+    """Each shipped model is under 5 MB, loads, and carries recipe, seed, scores and versions."""
+    assert path.stat().st_size < 5e6
+    header, _ = read(find(path.stem))
+    assert {"recipe", "seed", "versions", "finished"} <= set(header["provenance"])
+    assert header["scores"]
+    assert da4dvar.load(path.stem).layout.variables
+
+
+def test_a_part_that_no_table_can_hold_is_not_saved(model, gappy, tmp_path):
+    """A file with its repr in it could not be loaded: that is said while the model is still there."""
+    path = tmp_path / "m.safetensors"
+    model.first_guess = Climatology(history=gappy)
+    with pytest.raises(ModelError, match="history is a Dataset"):
+        model.save(path)
+    model.first_guess, model.model.cost.rho = None, torch.square
+    with pytest.raises(ModelError, match="rho is a "):
+        model.save(path)
+    assert not path.exists()

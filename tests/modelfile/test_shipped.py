@@ -1,0 +1,68 @@
+"""The models that ship do what they are for, on data that they never saw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+import da4dvar
+from da4dvar.baselines.linear import Linear
+from da4dvar.baselines.sparse_coding import SparseCoding
+from da4dvar.fields.scores.metrics import r_score, rmse
+from da4dvar.modelfile.shipped import find, names
+from da4dvar.simulate import lorenz96
+from da4dvar.workflows.twin import hide
+
+DATASETS = Path(__file__).parents[2] / "datasets"
+SST = DATASETS / "oisst-tasman/oisst_tasman_1990_2011.nc"
+DIGITS = DATASETS / "mnist/mnist_512.nc"
+
+
+def test_oisst_tasman_beats_linear_interpolation_in_autumn_2011():
+    """Six weeks under tracks: less than two thirds of the error of lines in time."""
+    with xr.open_dataset(SST) as ds:
+        truth = ds.sel(time=slice("2011-03-01", "2011-04-15")).load()
+    gappy = hide(truth, "tracks", 0.035, seed=100)
+    unseen = truth.sst.where(gappy.sst.isnull())
+    filled = da4dvar.interpolate(gappy, "oisst-tasman")
+    assert rmse(filled.sst, unseen) < 0.67 * rmse(Linear().interpolate(gappy).sst, unseen)
+    assert filled.sst.notnull().equals(truth.sst.notnull())
+
+
+@pytest.mark.parametrize(("name", "highest"), [("lorenz96", 0.03), ("lorenz96-ode", 0.02)])
+def test_lorenz96_finds_what_lines_cannot(name, highest):
+    """Four series: an R-score far below the 0.38 of lines in time."""
+    ds = lorenz96(series=4, steps=200, seed=9001)
+    filled = da4dvar.interpolate(ds, name, variable={"x": "x_observed"})
+    assert r_score(filled.x, ds.x) < highest
+
+
+@pytest.mark.parametrize("name", ["lorenz96", "lorenz96-ode"])
+@pytest.mark.parametrize(("steps", "components"), [(40, 40), (97, 11)])
+def test_lorenz96_takes_any_length_and_number_of_components(name, steps, components):
+    """A series need not be as long, nor a state as large, as those of the training."""
+    ds = lorenz96(series=2, steps=steps, seed=9002, components=components, number=5)
+    filled = da4dvar.interpolate(ds, name, variable={"x": "x_observed"})
+    assert filled.x.shape == ds.x.shape
+    assert filled.x.notnull().all()
+
+
+def test_mnist_inpainting_beats_a_dictionary_of_digits():
+    """Three squares of 64 test digits: less than half the square error of coding them with atoms."""
+    with xr.open_dataset(DIGITS) as ds:
+        truth = ds[["digit"]].isel(sample=slice(64)).load()
+        history = ds[["digit"]].isel(sample=slice(64, None)).load()
+    gappy = hide(truth, "squares", 0.0, block={"y": "9", "x": "9"}, seed=100)
+    unseen = truth.digit.where(gappy.digit.isnull())
+    filled = da4dvar.interpolate(gappy, "mnist-inpainting")
+    coded = SparseCoding(history, dims=["y", "x"], atoms=100, coding="lasso", alpha=0.6).interpolate(gappy)
+    assert rmse(filled.digit, unseen) ** 2 < 0.5 * rmse(coded.digit, unseen) ** 2
+    assert filled.digit.dims == ("sample", "y", "x")
+    assert filled.digit.notnull().all()
+
+
+def test_models_that_ship_are_small():
+    """Below 5 MB each: they travel with the package."""
+    assert all(find(name).stat().st_size < 5e6 for name in names())

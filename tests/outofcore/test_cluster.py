@@ -1,0 +1,302 @@
+"""Tiles on a real cluster of two processes: the same bits, sent once, whoever is lost; mistakes in a line."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from distributed import Client, LocalCluster
+from examples import make_sst
+from hypothesis import given
+from hypothesis import strategies as st
+from streams import opened
+
+import da4dvar
+from da4dvar.errors import Da4dvarWarning, DataError
+from da4dvar.outofcore import cluster, schedulers
+from da4dvar.outofcore import plan as stream_plan
+from da4dvar.outofcore.journal import Journal
+from da4dvar.outofcore.schedulers import InProcess
+from da4dvar.training.distributed import free_port
+
+
+@pytest.fixture(scope="module")
+def two() -> Iterator[LocalCluster]:
+    """A cluster of two processes."""
+    with LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        dashboard_address="127.0.0.1:0",
+        scheduler_kwargs={"dashboard": False},
+        memory_limit=0,
+        silence_logs=50,
+    ) as both:
+        yield both
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """A folder with in.nc, whose solution takes so little that a few megabytes are enough for workers."""
+    monkeypatch.setattr(stream_plan, "BASE", 0)
+    monkeypatch.setattr("da4dvar.outofcore.memory.window_bytes", lambda *_: 10_000)
+    ds = make_sst(100)
+    seen = np.random.default_rng(0).random(ds.sst.shape) < 0.4
+    ds.assign(sst=ds.sst.copy(data=np.where(seen, ds.sst, np.float32(np.nan)))).to_netcdf(tmp_path / "in.nc")
+    return tmp_path
+
+
+def fill(files: Path, model, output: str = "out.zarr", **options) -> xr.Dataset:
+    """The output."""
+    da4dvar.interpolate_file(files / "in.nc", files / output, model, **{"memory": "2MB"} | options)
+    return opened(files / output)
+
+
+class Stopped(BaseException):
+    """A stand-in for Ctrl-C."""
+
+
+def numbers_asked(monkeypatch) -> list[tuple[int, ...]]:
+    """The tiles that are asked of workers from now on."""
+    asked, submit = [], Client.submit
+
+    def noting(client, function, name, number, **named):
+        asked.append(number)
+        return submit(client, function, name, number, **named)
+
+    monkeypatch.setattr(Client, "submit", noting)
+    return asked
+
+
+def die(name: str, number: tuple[int, ...]) -> None:
+    """A tile that is too much for any worker."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def assert_bits(one: xr.Dataset, other: xr.Dataset) -> None:
+    """Every value the same, bit for bit."""
+    for name in other.variables:
+        assert one[name].values.tobytes() == other[name].values.tobytes(), name
+
+
+@pytest.fixture
+def expected(files, model, monkeypatch):
+    """The output of this process alone, in the regions that workers are given."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("da4dvar.outofcore.interpolate_file.scheduler_of", lambda _: InProcess(tiles=16))
+        patch.setattr("da4dvar.outofcore.interpolate_file.fits_in_memory", lambda *_: False)
+        return fill(files, model, "expected.zarr")
+
+
+def test_workers_give_the_bits_of_one_process(files, model, expected, two):
+    """A data set that fits in memory goes by regions nevertheless, and progress comes to its end."""
+    calls = []
+    filled = fill(files, model, scheduler=two.scheduler_address, progress=lambda *done: calls.append(done))
+    assert_bits(filled, expected)
+    assert calls[-1] == (filled.prior_term.size, filled.prior_term.size)
+    assert [done for done, _ in calls] == sorted(done for done, _ in calls)
+    assert {p.name for p in files.iterdir()} == {"in.nc", "expected.zarr", "out.zarr"}
+
+
+def test_a_run_begun_alone_is_gone_on_with_by_workers(files, model, expected, two, monkeypatch):
+    """The journal is the same, whoever solves; what is finished is not solved again."""
+    original, count = Journal.finish, [0]
+
+    def stopped(journal, number):
+        original(journal, number)
+        count[0] += 1
+        if count[0] == 3:
+            raise Stopped
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("da4dvar.outofcore.interpolate_file.scheduler_of", lambda _: InProcess(tiles=16))
+        patch.setattr("da4dvar.outofcore.interpolate_file.fits_in_memory", lambda *_: False)
+        patch.setattr(Journal, "finish", stopped)
+        with pytest.raises(Stopped):
+            fill(files, model)
+    asked = numbers_asked(monkeypatch)
+    assert_bits(fill(files, model, scheduler=two.scheduler_address, resume=True), expected)
+    assert len(asked) == len(set(asked)) > 0
+    assert (0, 0, 0) not in asked
+
+
+def test_a_run_of_workers_is_gone_on_with_alone(files, model, expected, two, monkeypatch):
+    """Tiles that ended before their region could be finished are not solved again either."""
+
+    def stopped(done, of):
+        if done > of / 2:
+            raise Stopped
+
+    asked = numbers_asked(monkeypatch)
+    with pytest.raises(Stopped):
+        fill(files, model, scheduler=two.scheduler_address, progress=stopped)
+    folder = files / ".out.zarr.da4dvar"
+    kept = {p.name for p in folder.iterdir()}
+    solved = [n for n in asked if Journal(files / "out.zarr").solved(n)]
+    assert solved, kept
+    again, original = [], schedulers.solve_tile
+
+    def noted(model, job, number, tell):
+        again.append(number)
+        return original(model, job, number, tell)
+
+    monkeypatch.setattr(schedulers, "solve_tile", noted)
+    assert_bits(fill(files, model, resume=True), expected)
+    assert again
+    assert not set(again) & set(solved)
+
+
+def test_tiles_in_any_order_give_the_same_bits(files, model, expected, monkeypatch):
+    """Workers end as they will: here the last tile is the first."""
+
+    class Backwards(InProcess):
+        def solved(self, model, job, numbers, tell):
+            return InProcess.solved(self, model, job, numbers[::-1], tell)
+
+    monkeypatch.setattr("da4dvar.outofcore.interpolate_file.scheduler_of", lambda _: Backwards(tiles=16))
+    assert_bits(fill(files, model, scheduler="processes"), expected)
+    assert not list(files.glob(".*"))
+
+
+def test_a_worker_is_sent_the_model_once_and_a_tile_is_a_number(files, model, two, monkeypatch):
+    """What each of the two holds is the plugin; a task is small, and few are asked for at once."""
+    sizes, waiting, most = [], [0], [0]
+    submit, result = Client.submit, cluster._result
+
+    def small(client, function, *arguments, **named):
+        sizes.append(len(pickle.dumps((function, arguments))))
+        waiting[0] += 1
+        most[0] = max(most[0], waiting[0])
+        return submit(client, function, *arguments, **named)
+
+    def received(*arguments):
+        waiting[0] -= 1
+        return result(*arguments)
+
+    sent, register = [], Client.register_plugin
+
+    def registered(client, plugin, name):
+        sent.append(len(pickle.dumps(plugin)))
+        return register(client, plugin, name)
+
+    monkeypatch.setattr(Client, "submit", small)
+    monkeypatch.setattr(Client, "register_plugin", registered)
+    monkeypatch.setattr(cluster, "_result", received)
+    fill(files, model, scheduler=two.scheduler_address)
+    assert len(sizes) >= 16
+    assert max(sizes) < 1000
+    assert len(sent) == 1
+    assert most[0] <= 4
+    with Client(two, set_as_default=False) as client:
+        left = client.run(lambda dask_worker: [n for n in dask_worker.plugins if n.startswith("da4dvar")])
+    assert list(left.values()) == [[], []]
+
+
+def test_an_infinite_value_is_told_as_if_there_were_no_workers(files, model, two):
+    """The line of the tile that met it; the same workers do for the next run."""
+    with xr.open_dataset(files / "in.nc") as ds:
+        bad = ds.load()
+    bad.sst[60, 4, 4] = np.inf
+    bad.drop_encoding().to_netcdf(files / "in.nc")
+    with pytest.raises(DataError, match="infinite values"):
+        fill(files, model, scheduler=two.scheduler_address)
+
+
+def test_threads_give_the_bits_of_one_process(files, model, expected):
+    """Workers in this process read one file in turn, and leave torch as it was."""
+    before = torch.get_num_threads()
+    assert_bits(fill(files, model, scheduler="threads"), expected)
+    assert torch.get_num_threads() == before
+
+
+def test_a_lost_worker_costs_its_tiles_and_not_the_run(files, model, expected, two):
+    """SIGKILL for the first of the two in the middle; the scheduler is told by nobody."""
+    with Client(two, set_as_default=False) as client:
+        victims = list(client.run(os.getpid).values())
+
+    def kill(done, of):
+        if victims and done > of / 4:
+            os.kill(victims.pop(), signal.SIGKILL)
+            victims.clear()
+
+    assert_bits(fill(files, model, scheduler=two.scheduler_address, progress=kill), expected)
+    assert not victims
+
+
+def test_a_tile_that_takes_workers_with_it_is_told_in_a_line(files, model, two, monkeypatch):
+    """After as many workers as dask allows; the run can be gone on with."""
+    monkeypatch.setattr(cluster, "solve_there", die)
+    two.scheduler.allowed_failures, before = 0, two.scheduler.allowed_failures
+    try:
+        with pytest.raises(DataError, match=r"was lost with 1 workers.*more memory"):
+            fill(files, model, scheduler=two.scheduler_address)
+    finally:
+        two.scheduler.allowed_failures = before
+    assert (files / ".out.zarr.da4dvar" / "plan.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (
+            {"scheduler": "process"},
+            "scheduler is 'process', expected threads, processes or an .*did you",
+        ),
+        ({"scheduler": "tcp://"}, "tcp:// does not answer"),
+        ({"scheduler": "threads", "members": 2}, "but an ensemble needs all of the data at once"),
+        ({"scheduler": "threads", "memory": "10KB"}, "give at least --memory"),
+    ],
+)
+def test_what_no_scheduler_can_do_is_refused_before_work(files, model, options, text):
+    """Nothing is left behind."""
+    with pytest.raises(DataError, match=text):
+        fill(files, model, **options)
+    assert [p.name for p in files.iterdir()] == ["in.nc"]
+
+
+def test_an_address_without_a_scheduler_is_one_line(files, model, monkeypatch):
+    """After ten seconds; here after one."""
+    monkeypatch.setattr(schedulers, "PATIENCE", 1)
+    with pytest.raises(DataError, match=r"scheduler tcp://127.0.0.1:\d+ does not answer within"):
+        fill(files, model, scheduler=f"tcp://127.0.0.1:{free_port()}")
+    assert [p.name for p in files.iterdir()] == ["in.nc"]
+
+
+def test_without_the_package_of_dask_the_extra_is_named(files, model, monkeypatch):
+    """One line says what to install."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(DataError, match=r"not installed; pip install 'da4dvar\[distributed\]'"):
+        fill(files, model, scheduler="processes")
+
+
+@given(
+    cores=st.integers(1, 200),
+    memory=st.integers(1, 10**12),
+    need=st.integers(5 * 10**8, 10**11),
+    kind=st.sampled_from(schedulers.LOCAL),
+)
+def test_all_processes_together_keep_to_the_memory(cores, memory, need, kind):
+    """No more workers than cores; each has what it needs, where even one has."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Da4dvarWarning)
+        local = schedulers.Local(kind, cores).within(memory, need)
+    common = stream_plan.BASE if kind == "threads" else 0
+    assert 1 <= local.workers <= cores
+    assert common + (local.workers + 1) * (local.share - common) <= max(memory, common)
+    if local.workers > 1:
+        assert local.share >= need
+    if local.workers < cores:
+        assert common + (local.workers + 2) * (need - common) > memory
+
+
+def test_fewer_workers_than_cores_are_told():
+    """With the memory that would be enough for all."""
+    with pytest.warns(Da4dvarWarning, match=r"enough for 2 of 8 workers; give --memory 5400MB for all"):
+        schedulers.Local("processes", 8).within(2 * 10**9, 6 * 10**8)

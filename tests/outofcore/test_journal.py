@@ -1,0 +1,87 @@
+"""The journal: what is whole has its name, and one run has it at a time."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from da4dvar.errors import DataError
+from da4dvar.outofcore import journal as module
+from da4dvar.outofcore.journal import Journal
+
+
+@pytest.fixture
+def journal(tmp_path):
+    """The journal of an output, begun."""
+    made = Journal(tmp_path / "out.zarr")
+    with made.locked():
+        made.begin({"plan": 1}, (3, 2))
+    return made
+
+
+def test_a_second_run_is_refused_while_the_first_has_it(journal):
+    """The lock is that of the folder, and goes with the run."""
+    with journal.locked(), pytest.raises(DataError, match="another run is writing it"), journal.locked():
+        pass
+    with journal.locked():
+        pass
+
+
+def test_a_system_without_locks_is_one_line(tmp_path, monkeypatch):
+    """Where `fcntl` is missing, as on Windows, and before anything is made beside the output."""
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with pytest.raises(DataError, match="needs a POSIX system"), Journal(tmp_path / "out.zarr").locked():
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_never_began_leaves_nothing(tmp_path):
+    """A run that fails before its plan is recorded takes its folder away."""
+    failed = Journal(tmp_path / "out.zarr")
+
+    def fail():
+        with failed.locked():
+            raise OSError("no space")
+
+    with pytest.raises(OSError, match="no space"):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parts_come_back_and_go_with_their_region(journal):
+    """Bit for bit, until the region is finished."""
+    part = np.random.default_rng(0).standard_normal((2, 3)).astype("float32")
+    journal.put((1, 0), (0, 0), part)
+    np.testing.assert_array_equal(journal.take((1, 0), (0, 0)), part)
+    assert not journal.finished((1, 0))
+    journal.finish((1, 0))
+    assert journal.finished((1, 0))
+    assert not list(journal.folder.glob("part-*"))
+
+
+def test_terms_come_back(journal):
+    """Each tile's windows in their place."""
+    journal.put_terms((slice(1, 3), slice(0, 2)), np.arange(8, dtype="float32").reshape(2, 2, 2))
+    np.testing.assert_array_equal(journal.take_terms((slice(2, 3), slice(0, 2))), [[[2, 3]], [[6, 7]]])
+
+
+def test_nothing_half_written_has_its_name(journal, monkeypatch):
+    """A disk that is full in the middle of a part leaves no part."""
+
+    def full(path, *_, **__):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module.np, "save", full)
+    with pytest.raises(OSError, match="No space"):
+        journal.put((1, 0), (0, 0), np.zeros(3))
+    assert not list(journal.folder.glob("part-*"))
+
+
+def test_a_broken_plan_is_said(journal):
+    """Not a traceback of the parser."""
+    (journal.folder / "plan.json").write_text("{")
+    with pytest.raises(DataError, match=r"plan\.json cannot be read"):
+        journal.plan()

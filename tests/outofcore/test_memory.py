@@ -1,0 +1,42 @@
+"""The memory of a solution, counted by its tensors."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import torch
+
+from da4dvar.analysis.window_solver import window_solver
+from da4dvar.outofcore.memory import Living, window_bytes
+
+
+def test_the_peak_is_that_of_the_tensors_that_live_together():
+    """A tensor that is gone counts no more; a view counts nothing."""
+    with Living() as living:
+        first = torch.ones(1000)
+        view = first.view(10, 100)
+        assert living.peak == 4000
+        del first, view
+        assert living.bytes == 0
+        second = torch.ones(500) + 1
+    assert living.peak == 4000
+    assert second.numel() == 500
+
+
+def test_a_window_takes_the_same_each_time(model):
+    """A plan made of it is the same in every run; and it is more than the window."""
+    solve = window_solver(model.frozen(), model.layout, model.initial, model.time)
+    taken = [window_bytes(solve, 1, (6, 5, 6)) for _ in range(2)]
+    assert taken[0] == taken[1] > np.zeros((6, 5, 6), "float32").nbytes
+
+
+def test_counting_loads_no_compiler():
+    """Two seconds of every run that is larger than memory, for nothing."""
+    code = (
+        "import sys, torch; from da4dvar.outofcore.memory import window_bytes; "
+        "window_bytes(lambda x: torch.from_numpy(x) + 1, 1, (2, 2)); print('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

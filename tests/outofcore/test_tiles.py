@@ -1,0 +1,106 @@
+"""Tiles: every window in one, every cell in one region, and sums that are those of the whole."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from da4dvar.errors import DataError
+from da4dvar.fields.windows.grid import WindowGrid, overlap_add
+from da4dvar.layout import Layout
+from da4dvar.outofcore.tiles import Tiles
+
+
+@st.composite
+def cut(draw: st.DrawFn) -> Tiles:
+    """A grid of one or two dimensions in regions no shorter than a window, counted from either end."""
+    dims = ["a", "b"][: draw(st.integers(1, 2))]
+    sizes = {d: draw(st.integers(1, 14)) for d in dims}
+    window = {d: draw(st.integers(1, n)) for d, n in sizes.items()}
+    overlap = {d: draw(st.sampled_from([0.0, 0.3, 0.5, 0.8])) for d in dims}
+    periodic = [d for d in dims if draw(st.booleans())]
+    grid = WindowGrid.of(Layout(["x"], dims, periodic=periodic, window=window, overlap=overlap), sizes)
+    regions = [
+        n if d in periodic else draw(st.integers(w, n))
+        for d, w, n in zip(dims, grid.windows, grid.sizes, strict=True)
+    ]
+    return Tiles.of(grid, regions, [draw(st.booleans()) for _ in dims])
+
+
+def solve(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """An estimate that depends on where in its window a cell is."""
+    filled = np.nan_to_num(y)
+    return np.cumsum(filled, axis=-1), np.zeros((2, len(y)), "float32")
+
+
+@given(cut())
+def test_regions_are_disjoint_and_cover_the_field(tiles: Tiles) -> None:
+    """Every cell is in one region."""
+    seen = np.zeros(tiles.grid.sizes, int)
+    for number in tiles:
+        seen[tiles.region(number)] += 1
+    assert (seen == 1).all()
+    assert len(tiles) == len(list(tiles))
+
+
+@given(cut())
+def test_every_window_is_in_one_tile(tiles: Tiles) -> None:
+    """Every window is solved once, by the tile in whose region it starts."""
+    seen = np.zeros(tiles.grid.shape, int)
+    for number in tiles:
+        seen[tiles.windows(number)] += 1
+    assert (seen == 1).all()
+
+
+@given(cut())
+def test_a_tile_adds_to_its_own_region_and_the_next(tiles: Tiles) -> None:
+    """What a tile covers is shared among the regions that it reaches, and they know of it."""
+    for number in tiles:
+        cells = np.zeros(tiles.grid.sizes, int)
+        for region in tiles.reached(number):
+            assert number in tiles.contributors(region)
+            cells[tiles.shared(number, region)] += 1
+        covered = np.zeros_like(cells)
+        covered[tiles.extent(number)] = 1
+        assert (cells == covered).all()
+
+
+@settings(max_examples=60)
+@given(cut(), st.integers(1, 7), st.randoms(use_true_random=False))
+def test_sums_over_tiles_are_those_of_the_whole(tiles: Tiles, batch_size: int, random) -> None:
+    """In any order of the tiles, the totals have the same bits; to rounding they are those of one sum."""
+    generator = np.random.default_rng(1)
+    y = generator.standard_normal(tiles.grid.sizes).astype("float32")
+    y[generator.random(y.shape) < 0.8] = np.nan
+    taper, axes = tiles.grid.taper(), len(tiles.grid.sizes)
+    whole = overlap_add(y[None, None], tiles.grid, taper, solve, batch_size)
+    order = list(tiles)
+    random.shuffle(order)
+    parts, solved = {}, np.zeros(tiles.grid.shape, bool)
+    for number in order:
+        extent = tiles.extent(number)
+        if all(c.start < c.stop for c in extent):
+            some = overlap_add(y[extent][None, None], tiles.subgrid(number, axes), taper, solve, batch_size)
+            parts[number] = some.total[0, 0]
+            solved[tiles.windows(number)] = ~np.isnan(some.terms[0, 0])
+    total = np.zeros_like(y)
+    for region, tile in itertools.chain(*([(r, t) for t in tiles.contributors(r)] for r in tiles)):
+        shared = tiles.shared(tile, region)
+        begin = [c.start for c in tiles.extent(tile)]
+        total[shared] += parts[tile][
+            tuple(slice(c.start - b, c.stop - b) for c, b in zip(shared, begin, strict=True))
+        ]
+    np.testing.assert_allclose(total, whole.total[0, 0], rtol=1e-5, atol=1e-5)
+    for region in tiles:
+        weight = tiles.weight(region, solved[tiles.reaching(region)])
+        np.testing.assert_allclose(weight, whole.weight[0][tiles.region(region)], rtol=1e-5, atol=1e-6)
+
+
+def test_a_region_shorter_than_a_window_is_refused() -> None:
+    """A window would reach past the next region."""
+    with pytest.raises(DataError, match="expected 0 to 12 in steps of 4 or more"):
+        Tiles(WindowGrid((12,), (4,), ((0, 4, 8),)), ((0, 3, 6, 9, 12),))

@@ -1,0 +1,72 @@
+"""The part of a model's correction that is kept."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from da4dvar.analysis.window_solver import window_solver
+from da4dvar.layout import Layout
+from da4dvar.training.correction import correction_of
+from da4dvar.training.samples import Samples
+
+LAYOUT = Layout(["tmin", "tmax"], axes=["time"], window={"time": 8})
+
+
+def drawn_from(guess: np.ndarray, truth: np.ndarray) -> Samples:
+    """A sample whose observations are all zero but for the half that is sought."""
+    seen = np.where(np.arange(truth.shape[1]) % 2, np.nan, truth)
+    dims = ("variable", "time")
+    arrays = [xr.DataArray(a, dims=dims) for a in (seen, truth, guess)]
+    return Samples(arrays[0], arrays[1], None, LAYOUT, first_guess=arrays[2], hidden=True)
+
+
+class Beyond(torch.nn.Module):
+    """Goes a given way from the first guess to the truth, which is 1 everywhere, and past it."""
+
+    def __init__(self, way: tuple[float, float]) -> None:
+        super().__init__()
+        self.way = torch.nn.Parameter(torch.tensor(way)[:, None])
+
+    def forward(
+        self, y: torch.Tensor, mask: torch.Tensor, x0: torch.Tensor, covariates: torch.Tensor | None = None
+    ) -> SimpleNamespace:
+        zeros = torch.zeros(1, len(y))
+        return SimpleNamespace(x=x0 + self.way * (1 - x0), observation=zeros, prior=zeros)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.tuples(st.floats(1.0, 5.0), st.floats(1.0, 5.0)))
+def test_a_model_that_goes_too_far_is_held_back_by_as_much(way: tuple[float, float]) -> None:
+    """Twice too far is halved, each variable by itself: the estimate is the truth then."""
+    samples = drawn_from(np.full((2, 20), 0.25), np.ones((2, 20)))
+    kept = correction_of(Beyond(way), samples, 5, seed=0)
+    assert np.allclose(np.multiply(kept, way), 1.0, atol=1e-5)
+
+
+def test_a_model_that_goes_the_wrong_way_stays_at_the_first_guess() -> None:
+    """Never backwards, and never further than the model itself."""
+    samples = drawn_from(np.full((2, 20), 0.25), np.ones((2, 20)))
+    assert correction_of(Beyond((-1.0, 0.3)), samples, 5, seed=0) == (0.0, 1.0)
+
+
+def test_a_model_that_changes_nothing_is_kept() -> None:
+    """0 / 0 is no reason to change anything."""
+    samples = drawn_from(np.full((2, 20), 0.25), np.ones((2, 20)))
+    assert correction_of(Beyond((0.0, 0.0)), samples, 5, seed=0) == (1.0, 1.0)
+
+
+def test_windows_are_corrected_by_what_was_found() -> None:
+    """x(0) + α (x̂ − x(0)) comes back, each variable by its own α."""
+    solve = window_solver(Beyond((2.0, 2.0)), LAYOUT, "zero", "time", known=2, correction=(0.5, 0.25))
+    windows = np.zeros((3, 4, 8), dtype="float32")
+    x, _ = solve(windows)
+    assert x.shape == (3, 2, 8)
+    assert x[:, 0] == pytest.approx(1.0)
+    assert x[:, 1] == pytest.approx(0.5)

@@ -1,0 +1,143 @@
+"""Training on two processes: the same as on one, resumed on one, and a mistake told once."""
+
+from __future__ import annotations
+
+import csv
+import os
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from cli.command import da4dvar, refused
+from cli.test_verbs import RECIPE
+from examples import Exhausted, make_sst, tiny_interpolator
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from da4dvar.errors import DataError, RecipeError
+from da4dvar.fields.gaps.patterns import GapPattern, Random
+from da4dvar.interpolator import Interpolator
+from da4dvar.training.batches import Share
+from da4dvar.training.distributed import run_on
+from da4dvar.training.plan import Training
+
+# Five samples of a validation: one process has three of them, the other two.
+PLAN = {"batch": 4, "validate_every": 10, "validation_samples": 5, "warmup": 1, "devices": "cpu"}
+RANDOM = Random(0.4)
+
+
+def trained(
+    folder: Path, number: int, resume: bool = False, gaps: GapPattern = RANDOM, **settings: Any
+) -> Interpolator:
+    """A tiny model after a few steps on so many devices."""
+    truth, plan = make_sst(70, seed=1), Training(**{**PLAN, **settings})
+    return tiny_interpolator().fit(
+        truth, truth, gaps=gaps, training=plan, folder=folder, resume=resume, devices=number
+    )
+
+
+def logged(folder: Path) -> dict[str, list[float]]:
+    """The columns of the log, without the gaps."""
+    rows = list(csv.DictReader((folder / "metrics.csv").open()))
+    names = ("train_loss", "train_rmse", "validation_rmse")
+    return {name: [float(r[name]) for r in rows if r[name]] for name in names}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("again", [False, True])
+def test_two_processes_train_as_one(tmp_path: Path, again: bool) -> None:
+    """After 20 steps loss, scores and weights are those of the same batches on one process."""
+    models = {}
+    for devices in (1, 2):
+        folder = tmp_path / str(devices)
+        models[devices] = trained(folder, devices, steps=20, checkpoint_iterations=again).model
+    one, two = logged(tmp_path / "1"), logged(tmp_path / "2")
+    assert len(one["train_loss"]) == len(one["validation_rmse"]) == 2
+    assert one.keys() == two.keys()
+    for name, values in one.items():
+        assert two[name] == pytest.approx(values, abs=1e-5), name
+    assert_close(models[2].state_dict(), models[1].state_dict(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_two_processes_are_resumed_on_one(tmp_path: Path) -> None:
+    """Cut on two by a mistake, which is told as it is, and gone on with on one: the same as in one go."""
+    plan = {"steps": 4, "validate_every": 2}
+    whole = trained(tmp_path / "whole", 1, **plan).model
+    with pytest.raises(DataError, match="no more gaps"):
+        # The first process fails as it draws its fourth batch, after three of them and a validation.
+        trained(tmp_path / "cut", 2, gaps=Exhausted(0.4, draws=10), **plan)
+    assert torch.load(tmp_path / "cut" / "last.ckpt", weights_only=True)["global_step"] == 2
+    resumed = trained(tmp_path / "cut", 1, resume=True, **plan).model
+    assert_close(resumed.state_dict(), whole.state_dict(), rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_no_mistake_comes_with_its_traceback() -> None:
+    """A fault of the program in a process is told with where it was."""
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        run_on(1, divmod, 1, 0)
+
+
+def test_a_process_that_ends_without_a_word_is_told() -> None:
+    """As one does that the system kills for its memory."""
+    with pytest.raises(RecipeError, match=r"code 7.*too little memory"):
+        run_on(1, os._exit, 7)
+
+
+@pytest.mark.parametrize(
+    ("changed", "number", "message"),
+    [
+        ({}, 3, "a batch of 4 samples does not divide among 3 devices"),
+        ({"validation_samples": 1}, 2, "1 validation samples are too few for 2 devices"),
+        ({}, 0, "devices is 0"),
+        (
+            {"devices": "cuda", "batch": 64, "validation_samples": 64},
+            64,
+            "64 devices were asked for, but there are . GPUs",
+        ),
+    ],
+)
+def test_devices_that_do_not_go_with_the_plan_are_refused(
+    tmp_path: Path, changed: dict, number: int, message: str
+) -> None:
+    """Before anything is trained or written."""
+    with pytest.raises(RecipeError, match=message):
+        trained(tmp_path, number, steps=2, **changed)
+    assert not list(tmp_path.iterdir())
+
+
+@settings(deadline=None)
+@given(st.integers(0, 40), st.integers(1, 9), st.integers(1, 4))
+def test_shares_are_the_batches(count: int, batch: int, processes: int) -> None:
+    """Every sample of a batch has one process, the same batches whatever the number of processes."""
+    whole = list(Share(count, batch))
+    for number, part in enumerate(whole):
+        shares = [part[process::processes] for process in range(processes)]
+        assert sorted(chain(*shares)) == part
+        for process, share in enumerate(shares):
+            assert not share or list(Share(count, batch, process, processes))[number] == share
+
+
+@pytest.mark.slow
+def test_the_command_trains_on_two(tmp_path: Path) -> None:
+    """`--devices 2` writes one model and one log, and nothing on its streams but the name of the file."""
+    make_sst(70).to_netcdf(tmp_path / "truth.nc")
+    (tmp_path / "recipe.toml").write_text(RECIPE.format(steps=2))
+    done = da4dvar("train", "recipe.toml", "-o", "m.safetensors", "--devices", "2", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "wrote m.safetensors\n")
+    assert sorted(p.name for p in (tmp_path / "m.safetensors.checkpoints").iterdir()) == [
+        "best.ckpt", "last.ckpt", "metrics.csv",
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_mistake_of_a_process_is_one_line(tmp_path: Path) -> None:
+    """Met by both processes, told once, with exit code 2."""
+    make_sst(70).to_netcdf(tmp_path / "truth.nc")
+    (tmp_path / "recipe.toml").write_text(RECIPE.format(steps=2).replace("fraction = 0.4", "fraction = 1e-9"))
+    line = refused("train", "recipe.toml", "-o", "m.safetensors", "--devices", "2", cwd=tmp_path)
+    assert "had nothing to learn from" in line
+    assert not (tmp_path / "m.safetensors").exists()

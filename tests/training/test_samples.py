@@ -1,0 +1,207 @@
+"""Training samples: what is seen, what is sought, and that one never leaks into the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from da4dvar.errors import DataError
+from da4dvar.fields.channels import stack_variables, to_channels
+from da4dvar.fields.gaps.patterns import GapPattern, Random
+from da4dvar.layout import Layout
+from da4dvar.training.samples import Samples
+
+LAYOUT = Layout(["a", "b"], ["lat", "lon"], ["time"], window={"time": 4, "lat": 3})
+DIMS = ("variable", "member", "time", "lat", "lon")
+
+
+def values(seed: int = 0, seen: float = 1.0) -> xr.DataArray:
+    """Values of which none is found twice, nor on a line between others; NaN where not seen."""
+    generator = np.random.default_rng(seed)
+    shape = (2, 3, 7, 5, 6)
+    distinct = np.sqrt(1.0 + np.arange(np.prod(shape))).reshape(shape).astype("float32")
+    return xr.DataArray(np.where(generator.random(shape) < seen, distinct, np.float32(np.nan)), dims=DIMS)
+
+
+def samples(kind: str, **more: Any) -> Samples:
+    """One of the three ways to learn."""
+    if kind == "truth":
+        return Samples(values(1, 0.3), values(), None, LAYOUT, **more)
+    if kind == "gaps":
+        return Samples(values(), values(), Random(0.3), LAYOUT, **more)
+    return Samples(values(1, 0.6), None, Random(0.5), LAYOUT, **more)
+
+
+KINDS = ("truth", "gaps", "observations alone")
+
+
+@pytest.mark.parametrize("initial", ["zero", "observed", "linear"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_arrays_are_finite_and_fit_together(kind: str, initial: str) -> None:
+    """No NaN gets out; what is not seen is zero in y, what is not sought zero in the target."""
+    source, generator = samples(kind, initial=initial), np.random.default_rng(0)
+    for _ in range(10):
+        sample = source.draw(generator)
+        for name, array in sample.items():
+            assert array.shape == (8, 3, 6), name
+            assert np.isfinite(array).all(), name
+            assert array.dtype == (bool if name in ("mask", "sought") else np.float32), name
+        assert sample["mask"].any()
+        assert sample["sought"].any()
+        assert (sample["y"][~sample["mask"]] == 0).all()
+        assert (sample["target"][~sample["sought"]] == 0).all()
+        assert (sample["y"][sample["mask"]] > 0).all()
+        both = sample["mask"] & sample["sought"]
+        np.testing.assert_array_equal(sample["y"][both], sample["target"][both])
+
+
+@pytest.mark.parametrize("initial", ["zero", "observed", "linear"])
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_what_is_sought_without_a_truth_is_hidden(initial: str, seed: int) -> None:
+    """Seen and sought are disjoint, and no sought value can be found in y or in x(0)."""
+    sample = samples("observations alone", initial=initial).draw(np.random.default_rng(seed))
+    assert not (sample["mask"] & sample["sought"]).any()
+    sought = sample["target"][sample["sought"]]
+    assert not np.isin(sought, sample["y"]).any()
+    assert not np.isin(sought, sample["x0"]).any()
+
+
+@pytest.mark.parametrize("initial", ["zero", "observed", "linear"])
+def test_hidden_values_change_nothing_that_is_seen(initial: str) -> None:
+    """Other values at the hidden points give the same y, mask and x(0)."""
+    layout = Layout(["a", "b"], ["lat", "lon"], ["time"])
+    observed = values(1, 0.6).isel(member=[0])
+
+    def draw(data: xr.DataArray) -> dict[str, np.ndarray]:
+        source = Samples(data, None, Random(0.5), layout, initial=initial)
+        return source.draw(np.random.default_rng(7))
+
+    first = draw(observed)
+    sought = first["sought"].reshape(observed.isel(member=0).shape)
+    second = draw(observed.where(~sought[:, None], -9.0))
+    assert (second["target"][first["sought"]] == -9.0).all()
+    for name in ("y", "mask", "x0"):
+        np.testing.assert_array_equal(first[name], second[name])
+
+
+def test_a_truth_is_sought_everywhere_it_is_known() -> None:
+    """Land, where there is no truth, does not count; observed cells do."""
+    truth = values().where(xr.DataArray(np.arange(5) > 0, dims="lat"))
+    sample = Samples(values(1, 0.3), truth, None, LAYOUT).draw(np.random.default_rng(3))
+    assert (sample["mask"] & sample["sought"]).any()
+    known = np.isfinite(truth.values)
+    windows = np.lib.stride_tricks.sliding_window_view(known, (2, 1, 4, 3, 6)).reshape(-1, 8, 3, 6)
+    assert (windows == sample["sought"]).all((1, 2, 3)).any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_generator_decides_the_sample(kind: str) -> None:
+    """The same generator gives the same sample, another another; there is no hidden state."""
+    source = samples(kind, noise=0.1)
+    first = source.draw(np.random.default_rng(1))
+    other = source.draw(np.random.default_rng(2))
+    again = source.draw(np.random.default_rng(1))
+    for name in first:
+        np.testing.assert_array_equal(first[name], again[name])
+    assert any((first[name] != other[name]).any() for name in first)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_drawing_does_not_change_the_data(kind: str) -> None:
+    """What was given is what is there after many draws."""
+    source, generator = samples(kind, noise=1.0), np.random.default_rng(0)
+    before = source._observed.copy()
+    for _ in range(5):
+        source.draw(generator)["y"][:] = -1
+    np.testing.assert_array_equal(source._observed, before)
+
+
+def test_every_window_is_drawn() -> None:
+    """All members and all places have their turn, edges too."""
+    source, generator = samples("gaps"), np.random.default_rng(0)
+    firsts = {source.draw(generator)["target"].flat[0] for _ in range(400)}
+    assert firsts == set(values().isel(variable=0, time=slice(4), lat=slice(3), lon=0).values.ravel())
+
+
+def test_noise_is_added_to_what_is_seen_alone() -> None:
+    """y is off the target by noise of the asked size; the target is not."""
+    sample = samples("gaps", noise=0.25)
+    drawn = [sample.draw(np.random.default_rng(k)) for k in range(30)]
+    errors = np.concatenate([(d["y"] - d["target"])[d["mask"]] for d in drawn])
+    assert errors.std() == pytest.approx(0.25, rel=0.1)
+    assert all(np.isin(d["target"], values()).all() for d in drawn)
+
+
+def test_the_order_of_dimensions_does_not_matter() -> None:
+    """Arrays in another order give the same samples."""
+    straight = samples("truth").draw(np.random.default_rng(0))
+    turned = Samples(
+        values(1, 0.3).transpose("lon", "member", "variable", "lat", "time"),
+        values().transpose("time", "variable", "member", "lat", "lon"),
+        None,
+        LAYOUT,
+    ).draw(np.random.default_rng(0))
+    for name in straight:
+        np.testing.assert_array_equal(straight[name], turned[name])
+
+
+class HidesAll:
+    """Gaps everywhere."""
+
+    def draw(self, generator: np.random.Generator, sizes: dict[str, int]) -> np.ndarray:
+        return np.zeros(tuple(sizes.values()), dtype=bool)
+
+
+@pytest.mark.parametrize("gaps", [HidesAll(), Random(1.0)])
+def test_windows_with_nothing_to_learn_from_are_reported(gaps: GapPattern) -> None:
+    """Gaps that hide all, or nothing, of every window."""
+    with pytest.raises(DataError, match="3 windows drawn at random had nothing to learn from; use larger"):
+        Samples(values(), None, gaps, LAYOUT).draw(np.random.default_rng(0), tries=3)
+
+
+def test_a_truth_or_gaps_are_needed() -> None:
+    """Without either, nothing is hidden and nothing known."""
+    with pytest.raises(DataError, match="nothing to learn from: give a truth, or gaps"):
+        Samples(values(), None, None, LAYOUT)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_gap_patterns_are_as_many_as_the_variables(count: int) -> None:
+    """One pattern too few or too many is refused before anything is drawn."""
+    with pytest.raises(DataError, match=f"got {count} gap patterns, expected 2"):
+        Samples(values(), values(), [Random(0.3)] * count, LAYOUT)
+
+
+def test_a_window_larger_than_the_data_is_refused() -> None:
+    """The message says by which dimension, and both sizes."""
+    with pytest.raises(DataError, match="a window has 4 cells along 'time', but the data have 2"):
+        Samples(values().isel(time=slice(2)), values(), None, LAYOUT)
+
+
+def test_a_truth_of_another_size_is_refused() -> None:
+    """Truth and observations are of the same times and places."""
+    with pytest.raises(DataError, match=r"the truth has cells .*'time': 6.* but the observations"):
+        Samples(values(), values().isel(time=slice(6)), None, LAYOUT)
+
+
+def test_variables_and_folded_dimensions_become_channels() -> None:
+    """All times of the first variable, then those of the second."""
+    window = np.arange(2 * 4 * 3 * 6).reshape(2, 4, 3, 6)
+    folded = to_channels(window, LAYOUT)
+    assert folded.shape == (8, 3, 6)
+    np.testing.assert_array_equal(folded[5], window[1, 1])
+
+
+def test_variables_are_stacked_in_the_order_of_the_layout() -> None:
+    """Batch dimensions come after the variable, then the layout's, whatever their order was."""
+    ds = values().assign_coords(variable=["b", "a"]).to_dataset("variable")
+    ds = ds.transpose("lat", "time", "lon", "member").assign(other=1.0)
+    stacked = stack_variables(ds, LAYOUT)
+    assert stacked.dims == DIMS
+    np.testing.assert_array_equal(stacked.values, values().values[::-1])

@@ -1,0 +1,50 @@
+"""The recipe that is chosen for data of a character builds, and says why."""
+
+from __future__ import annotations
+
+import pytest
+
+from da4dvar.workflows.autofit.character import Character
+from da4dvar.workflows.autofit.choose import choose, odd_between
+from da4dvar.workflows.recipe import Recipe
+
+CHARACTERS = {
+    "a sea": Character("time", ("lat", "lon"), {"time": 900, "lat": 33, "lon": 120}, 0.3, 6, 9, True, True),
+    "a few images": Character("time", ("y", "x"), {"time": 10, "y": 20, "x": 30}, 0.5, 2, 1, False, True),
+    "stations": Character("day", ("station",), {"day": 4000, "station": 70}, 0.5, 3, 3, True, True),
+    "many stations": Character("time", ("station",), {"time": 900, "station": 900}, 0.5, 3, 3, False, False),
+    "one series": Character("time", (), {"time": 500}, 0.9, 30, 5, False, False),
+}
+
+
+@pytest.mark.parametrize("name", CHARACTERS)
+def test_what_is_chosen_is_a_recipe(name: str, tmp_path) -> None:
+    """Every table is one that a recipe knows, and the model can be built for the sizes."""
+    character = CHARACTERS[name]
+    tables, reasons = choose(character, ["x"], [1, 5])
+    recipe = Recipe({"data": {"path": "x.nc", "hidden": {}}, **tables}, tmp_path)
+    model = recipe.interpolator(character.sizes)
+    assert model.time == character.time
+    assert {reason.split(":")[0] for reason in reasons} == {"layout", "scaling", "gaps"}
+    for dim, cells in recipe.layout.window.items():
+        assert cells <= character.sizes[dim]
+
+
+def test_stations_help_each_other_unless_they_are_too_many() -> None:
+    """As channels, or one by one."""
+    layouts = {name: choose(CHARACTERS[name], ["x"], [1])[0]["layout"] for name in CHARACTERS}
+    assert layouts["stations"]["channels"] == ["station"]
+    assert layouts["many stations"]["channels"] == []
+
+
+def test_a_short_record_is_seen_whole() -> None:
+    """Ten images are ten channels; of years of days a window, longer than memory and gaps."""
+    short, long = (choose(CHARACTERS[n], ["x"], [1])[0]["layout"] for n in ("a few images", "a sea"))
+    assert "time" not in short["window"]
+    assert long["window"] == {"lon": 32, "time": 15}
+
+
+@pytest.mark.parametrize(("number", "expected"), [(1, 5), (6, 7), (7, 7), (40, 15)])
+def test_odd_between(number: int, expected: int) -> None:
+    """Odd, within the bounds, never shorter than asked for."""
+    assert odd_between(number, 5, 15) == expected

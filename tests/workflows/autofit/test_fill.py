@@ -1,0 +1,184 @@
+"""From a gappy file alone to a filled one, with a table of what it is worth."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+from cli.command import da4dvar, refused
+
+from da4dvar.baselines.linear import Linear
+from da4dvar.config.tables import read_recipe
+from da4dvar.errors import Da4dvarWarning, DataError
+from da4dvar.modelfile.read import load
+from da4dvar.workflows.autofit.fill import fill_by_fit, known_levels
+from da4dvar.workflows.autofit.scores import Scores, table_of
+from da4dvar.workflows.recipe import Recipe
+
+QUICK = [
+    "train.steps=3",
+    "train.draws=2",
+    "train.batch=2",
+    "prior.width=3",
+    "solver.width=3",
+    "solver.iterations=2",
+]
+
+
+def network(days: int = 240, stations: int = 6) -> xr.Dataset:
+    """Stations that share a signal, a tenth of their days missing."""
+    generator = np.random.default_rng(0)
+    common = np.cumsum(generator.standard_normal(days))[:, None]
+    values = 5 + common + 0.3 * generator.standard_normal((days, stations))
+    values[generator.random(values.shape) < 0.1] = np.nan
+    return xr.Dataset(
+        {
+            "pm": (("time", "station"), values, {"units": "ug/m3"}),
+            "depth": ("station", np.arange(float(stations))),
+        },
+        coords={"time": xr.date_range("2001-01-01", periods=days), "station": list("abcdefgh"[:stations])},
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder in which a gappy file was filled by a model of its own."""
+    path = tmp_path_factory.mktemp("fit")
+    network().to_netcdf(path / "gappy.nc")
+    sets = [word for setting in QUICK for word in ("--set", setting)]
+    done = da4dvar(
+        *("interpolate", "gappy.nc", "filled.nc", "--fit", "--save", "m.safetensors"),
+        *("--variable", "pm=pm", *sets),
+        cwd=path,
+    )
+    assert done.returncode == 0, done.stderr
+    (path / "out.json").write_text(json.dumps([done.stdout, done.stderr]))
+    return path
+
+
+def test_a_gappy_file_is_filled(folder) -> None:
+    """Every gap has a value and a flag; attributes stay, and the error on hidden points is one of them."""
+    with xr.open_dataset(folder / "filled.nc") as filled:
+        assert filled.pm.notnull().all()
+        assert filled.pm.attrs["units"] == "ug/m3"
+        assert (filled.pm_flag == network().pm.isnull()).all()
+        assert filled.pm.attrs["rmse_on_hidden_points"] > 0
+
+
+def test_every_choice_is_said_and_every_method_scored(folder) -> None:
+    """Reasons go to a person, the table to whoever reads the result."""
+    table, said = json.loads((folder / "out.json").read_text())
+    for word in ("layout:", "scaling:", "gaps:", "first guess:", "wrote filled.nc"):
+        assert word in said
+    for method in ("learned", "linear", "climatology", "optimal_interpolation", "nearest_stations"):
+        assert method in table
+    assert "pm, all" in table
+
+
+def test_the_recipe_that_was_used_can_be_run_again(folder) -> None:
+    """It is a recipe, with what was laid over it; the model is one that others can use."""
+    tables = read_recipe(folder / "filled.recipe.toml")
+    assert tables["prior"]["width"] == 3
+    data = Recipe(tables, folder).data("test")
+    assert not (data.seen.pm.notnull() & data.truth.pm.notnull()).any()
+    again = da4dvar("interpolate", "gappy.nc", "again.nc", "--model", "m.safetensors", "--quiet", cwd=folder)
+    assert again.returncode == 0, again.stderr
+    with xr.open_dataset(folder / "again.nc") as other, xr.open_dataset(folder / "filled.nc") as filled:
+        np.testing.assert_allclose(other.pm, filled.pm, atol=1e-4)
+
+
+def test_what_is_there_is_not_replaced_by_accident(folder) -> None:
+    """Neither the output nor the recipe beside it, and both before anything is learned."""
+    assert "exists" in refused("interpolate", "gappy.nc", "filled.nc", "--fit", cwd=folder)
+    assert "filled.recipe.toml" in refused("interpolate", "gappy.nc", "filled.zarr", "--fit", cwd=folder)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "expected either --model NAME or --fit"),
+        (["--fit", "--model", "lorenz96"], "expected either --model NAME or --fit"),
+        (["--fit", "--observation-error", "1"], "--observation-error is for a model that is there"),
+        (["--fit", "--precision", "bfloat16"], "--precision is for a model that is there"),
+        (["--fit", "--minutes", "0"], "--minutes 0: expected above 0"),
+        (["--fit", "--dim", "time=day"], "has no dimension 'day'"),
+        (["--fit", "--variable", "pm=pn"], "did you mean 'pm'"),
+        (["--fit", "--recipe", "none.toml"], "no such recipe"),
+        (["--fit", "--method", "kriging"], "--method 'kriging'"),
+        (["--fit", "--set", "prior.widht=3"], "unknown key 'widht'"),
+    ],
+)
+def test_mistakes_are_one_line(folder, options: list[str], message: str) -> None:
+    """What was got and what was expected, before anything is learned."""
+    assert message in refused("interpolate", "gappy.nc", "other.nc", *options, cwd=folder)
+    assert not (folder / "other.nc").exists()
+
+
+def fill(ds: xr.Dataset, folder, **options: object):
+    ds.to_netcdf(folder / "in.nc")
+    return fill_by_fit([str(folder / "in.nc")], ds, variable={}, dim={}, settings=QUICK, **options)
+
+
+def test_without_gaps_it_is_copied(tmp_path) -> None:
+    """There is nothing to learn, and that is said."""
+    said: list[str] = []
+    complete = network().fillna(0.0)
+    done = fill(complete, tmp_path, say=said.append)
+    assert done.method == "none"
+    xr.testing.assert_identical(done.data, complete)
+    assert said == ["pm, depth: no gap; copied as it is"]
+
+
+def test_auto_takes_the_best(tmp_path) -> None:
+    """Three steps of training lose against the stations around; auto takes those, and keeps what was seen."""
+    ds = network()[["pm"]]
+    done = fill(ds, tmp_path, method="auto", keep_observed=True)
+    assert done.method == done.fitted.scores.best()
+    seen = ds.pm.notnull()
+    assert (done.data.pm.where(seen) == ds.pm).where(seen, True).all()
+    assert done.data.pm.notnull().all()
+
+
+def test_a_table_names_the_best_first() -> None:
+    """Sorted by the error over all gaps."""
+    scores = Scores({"linear": [2.0, 1.0], "learned": [1.0, 3.0]}, ["x, all", "x, gaps ≤ 1"], [50, 20])
+    lines = table_of(scores).splitlines()
+    assert lines[2].split()[:2] == ["learned", "best"]
+    assert lines[3].split()[0] == "linear"
+
+
+def test_variables_of_other_dimensions_are_fitted_one_by_one(tmp_path) -> None:
+    """A model has one layout."""
+    ds = network()[["pm"]].assign(mean=network().pm.mean("station").where(np.arange(240) % 3 > 0))
+    with pytest.raises(DataError, match=r"other dimensions .* fit them one by one with --variable"):
+        fill(ds, tmp_path)
+
+
+def test_the_choice_may_be_replaced(tmp_path) -> None:
+    """A recipe's tables take the place of those that would be chosen."""
+    (tmp_path / "mine.toml").write_text('[first_guess]\nkind = "linear"\n[scaling]\nkind = "standard"\n')
+    done = fill(network()[["pm"]], tmp_path, recipe=str(tmp_path / "mine.toml"))
+    assert isinstance(done.fitted.model.first_guess, Linear)
+    assert done.fitted.tables["scaling"] == {"kind": "standard"}
+
+
+def test_too_few_points_for_error_bars_cost_no_training(tmp_path) -> None:
+    """Of 540 observed days 25 are hidden for the validation, and a calibration takes 50: that is said."""
+    said: list[str] = []
+    with pytest.warns(Da4dvarWarning, match="no error bars: variable 'pm': .* expected 50 or more"):
+        done = fill(network(600, 1).isel(station=0)[["pm"]], tmp_path, interval=[0.9], say=said.append)
+    assert done.method == "learned"
+    assert done.data.pm.notnull().all()
+    assert any(line.startswith("no intervals: ") for line in said)
+    assert "pm_lower_90" not in done.data
+
+
+def test_an_interval_that_the_points_say_nothing_of_costs_no_training() -> None:
+    """Left out, and why is said; one that is known stays."""
+    said: list[str] = []
+    known = load("oisst-tasman").calibration
+    assert known_levels(known, [0.9], said.append) == [0.9]
+    assert known_levels(known, [1 - 1e-9], said.append) == ()
+    assert [line[:30] for line in said] == ["no intervals: an interval of 1"]

@@ -1,0 +1,52 @@
+"""The score of methods on points hidden from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from workflows.test_recipe import recipe
+
+from da4dvar.workflows.autofit.scores import scored, steps_in
+from da4dvar.workflows.recipe import Data
+
+
+class Silent:
+    """A method that has no estimate at some of the times."""
+
+    def __init__(self, times: slice) -> None:
+        self.times = times
+
+    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+        filled = ds.sst.fillna(2.0)
+        filled[self.times] = np.nan
+        return ds.assign(sst=filled)
+
+
+def test_a_point_left_empty_counts_with_the_mean_of_what_is_seen() -> None:
+    """No estimate is no way to a better score, and one point does not spoil that of all."""
+    truth = xr.Dataset({"sst": ("time", np.full(40, 2.0))})
+    seen = truth.where(xr.DataArray(np.arange(40) % 2 == 0, dims="time"), np.nan)
+    seen["sst"][0] = 22.0
+    missing = truth.where(seen.isnull())
+    scores, _ = scored({"all": Silent(slice(0)), "some": Silent(slice(1, 2))}, Data(seen, missing), "time")
+    mean = float(seen.sst.mean())
+    assert scores.of("all", "sst") == 0.0
+    assert scores.of("some", "sst") == pytest.approx(np.sqrt((mean - 2.0) ** 2 / 20))
+
+
+def test_a_step_is_timed_as_it_will_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the fit to observations and the iterations run again, as the plan says."""
+    asked = []
+
+    def loss(model: torch.nn.Module, sample: dict, *plan: object) -> tuple:
+        asked.append(plan)
+        return next(model.parameters()).sum(), None
+
+    monkeypatch.setattr("da4dvar.training.loss.reconstruction_loss", loss)
+    said = {"checkpoint_iterations": True, "observation_fit": 0.5}
+    steps_in(recipe(tmp_path, lambda tables: tables["train"].update(said)), 60)
+    assert set(asked) == {((1.0, 0.05, 0.05), 0.5, True)}
