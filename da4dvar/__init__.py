@@ -15,7 +15,7 @@ _PUBLIC = {
     "Da4dvarError": "da4dvar.errors",
     "interpolate": "da4dvar.api",
     "interpolate_file": "da4dvar.outofcore.interpolate_file",
-    "load": "da4dvar.modelfile.read",
+    "load": "da4dvar.api",
     "open_dataset": "da4dvar.fields.files.store",
     "scores": "da4dvar.fields.scores.metrics",
 }
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from da4dvar.fields.scores.metrics import scores as scores
     from da4dvar.interpolator import Interpolator as Interpolator
     from da4dvar.layout import Layout as Layout
-    from da4dvar.modelfile.read import load as load
     from da4dvar.outofcore.interpolate_file import interpolate_file as interpolate_file
 
 

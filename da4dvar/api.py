@@ -1,4 +1,4 @@
-"""The function behind `da4dvar.interpolate`, `ds.da4dvar.interpolate` and `ds.pipe`."""
+"""The functions of `da4dvar` itself, and the accessor `ds.da4dvar`."""
 
 from __future__ import annotations
 
@@ -62,8 +62,6 @@ def interpolate(
     >>> int(filled.x.isnull().sum())
     0
     """
-    from da4dvar.modelfile.read import load
-
     fitted = load(model) if isinstance(model, str | Path) else model
     return fitted.interpolate(
         ds,
@@ -79,6 +77,36 @@ def interpolate(
         seed=seed,
         precision=precision,
     )
+
+
+def load(name: str | Path) -> Interpolator:
+    """A model from a file, or one that ships with the package.
+
+    Parameters
+    ----------
+    name : str or path
+        A path, or the name of a shipped model.
+
+    Returns
+    -------
+    Interpolator
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or the file is broken or inconsistent.
+
+    Examples
+    --------
+    >>> load("oisst-tasman").layout.variables
+    ('sst',)
+    """
+    # These load torch, which `ds.da4dvar` alone does not need.
+    from da4dvar.interpolator import Interpolator
+    from da4dvar.modelfile.read import read_model
+    from da4dvar.modelfile.shipped import find
+
+    return read_model(find(name), Interpolator)
 
 
 @xr.register_dataset_accessor("da4dvar")
@@ -117,8 +145,6 @@ class Da4dvarAccessor:
         precision: str = "float32",
     ) -> xr.Dataset:
         """Fill the gaps; see :func:`da4dvar.interpolate`."""
-        from da4dvar.api import interpolate
-
         return interpolate(
             self._ds,
             model,

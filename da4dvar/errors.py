@@ -54,7 +54,7 @@ class ModelError(Da4dvarError):
 
     Examples
     --------
-    >>> from da4dvar.modelfile.read import load
+    >>> from da4dvar.api import load
     >>> load("nowhere.safetensors")
     Traceback (most recent call last):
     ...

@@ -6,44 +6,34 @@ import copy
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import xarray as xr
-from torch import nn
 
 from da4dvar.analysis.analyse import analyse
-from da4dvar.analysis.ensemble import CalibratedEnsemble, Ensemble
+from da4dvar.analysis.ensemble import Ensemble
 from da4dvar.analysis.error_bars import calibrate, wanted, with_uncertainty
+from da4dvar.analysis.model import Model
 from da4dvar.analysis.notes import credit, report
-from da4dvar.analysis.sensing import check_sensing, learn_scaling
-from da4dvar.baselines import Baseline
 from da4dvar.errors import DataError, ModelError, need
-from da4dvar.fields.channels import stack_variables, to_channels
-from da4dvar.fields.covariates import Covariates
+from da4dvar.fields.channels import to_channels
 from da4dvar.fields.files.store import add_history
 from da4dvar.fields.gaps.patterns import GapPattern
-from da4dvar.fields.initial import check_initial, start
-from da4dvar.fields.labels.conform import Conformed, conform
+from da4dvar.fields.initial import start
 from da4dvar.fields.labels.output import labelled
-from da4dvar.fields.labels.signature import Signature
-from da4dvar.fields.scaling.standard import Scaling
-from da4dvar.fields.sensors import Sensor, by_state
-from da4dvar.layout import Layout
+from da4dvar.fields.sensors import by_state
 from da4dvar.progress import Progress
 from da4dvar.training.correction import correction_of
 from da4dvar.training.dataset import samples, split, training_samples
-from da4dvar.variational.checks import check_channels, fixed
-from da4dvar.variational.cost import VariationalCost
-from da4dvar.variational.model import VariationalModel
-from da4dvar.variational.solvers.base import Solver
 
 if TYPE_CHECKING:
     from da4dvar.training.plan import Training
 
 
-class Interpolator:
+class Interpolator(Model):
     """x̂ = arg min U(x, y, Ω), by a prior and a solver that are learned together.
 
     Parameters
@@ -98,6 +88,7 @@ class Interpolator:
 
     Examples
     --------
+    >>> from da4dvar import Layout
     >>> from da4dvar.fields.scaling.standard import Standard
     >>> from da4dvar.variational.priors.unet import UNet
     >>> from da4dvar.variational.solvers.lstm import ConvLSTM
@@ -108,42 +99,6 @@ class Interpolator:
     ...     scaling=Standard(),
     ... )
     """
-
-    def __init__(
-        self,
-        prior: nn.Module,
-        solver: Solver,
-        layout: Layout,
-        scaling: Scaling,
-        *,
-        observation: nn.Module | None = None,
-        rho: str = "square",
-        observation_weight: float = 1.0,
-        prior_weight: float = 1.0,
-        learn_weights: bool = True,
-        initial: str = "zero",
-        time: str = "time",
-        observation_error: float | None = None,
-        first_guess: Baseline | None = None,
-        covariates: Sequence[str] = (),
-        derived: Sequence[str] = (),
-        sensors: Sequence[Sensor] = (),
-    ) -> None:
-        check_initial(initial, time, layout.dims)
-        cost = VariationalCost(prior, observation, rho, observation_weight, prior_weight, learn_weights)
-        self.model = VariationalModel(cost, solver)
-        self.layout, self.scaling, self.initial, self.time = layout, scaling, initial, time
-        self.observation_error = self._own_error = observation_error
-        self.first_guess = first_guess
-        self.correction: tuple[float, ...] = ()
-        self.sensors = tuple(sensors)
-        check_sensing(self)
-        seen = self.sensors[0].variable if self.sensors else None
-        self.covariates = Covariates(covariates, derived, layout, time, seen)
-        self.signature: Signature | None = None
-        self.scores: dict[str, Any] = {}
-        self.provenance: dict[str, Any] = {}
-        self.calibration: CalibratedEnsemble | None = None
 
     def fit(
         self,
@@ -208,32 +163,36 @@ class Interpolator:
             ds, truth, validation, validation_truth = split(self, ds, truth)
         elif truth is not None and validation_truth is None:
             raise DataError("a truth was given to train on, but none to validate with")
-        self.prepare(ds, truth)
-        self.observation_error = noise or self._own_error
-        # A validation truth of its own is what is sought: nothing more is hidden for it.
-        hidden = gaps if truth is not None or validation_truth is None else None
-        learned = training_samples(self, ds, truth, gaps, noise, training)
-        checked = samples(self, validation, validation_truth, hidden, noise, 1, training.seed + 1)
-        with tempfile.TemporaryDirectory() as temporary:
-            place = Path(temporary if folder is None else folder)
-            score = train(self.model, learned, checked, training, place, resume, progress, devices)
-        if self.first_guess is not None and training.steps:
-            count, seed = 4 * training.validation_samples, training.seed + 1
-            self.correction = correction_of(self.frozen(), checked, count, seed)
-        if math.isfinite(score):
-            self.scores["validation_rmse_normalised"] = score
+        before = self.learned, copy.deepcopy(self.model.state_dict())
+        try:
+            self.prepare(ds, truth)
+            # A validation truth of its own is what is sought: nothing more is hidden for it.
+            hidden = gaps if truth is not None or validation_truth is None else None
+            learned = training_samples(self, ds, truth, gaps, noise, training)
+            checked = samples(self, validation, validation_truth, hidden, noise, 1, training.seed + 1)
+            with tempfile.TemporaryDirectory() as temporary:
+                place = Path(temporary if folder is None else folder)
+                score = train(self.model, learned, checked, training, place, resume, progress, devices)
+            correction: tuple[float, ...] = ()
+            if self.first_guess is not None and training.steps:
+                count, seed = 4 * training.validation_samples, training.seed + 1
+                correction = correction_of(self.frozen(), checked, count, seed)
+        except BaseException:
+            # Also at Ctrl-C: the model is as it was before, not half of one.
+            self.learned = before[0]
+            self.model.load_state_dict(before[1])
+            raise
+        self.learned = replace(
+            self.learned,
+            observation_error=noise or self.observation_error,
+            correction=correction,
+            scores={"validation_rmse_normalised": score} if math.isfinite(score) else {},
+        )
         return self
 
     def prepare(self, ds: xr.Dataset, truth: xr.Dataset | None = None) -> Self:
         """Learn what data look like and how they are scaled, and nothing else; parameters as for `fit`."""
-        self.scores, self.provenance, self.calibration, self.correction = {}, {}, None, ()
-        whole = [d for d in fixed(self.model, self.layout) if d not in self.layout.window]
-        if self.covariates:
-            self.covariates.fit(ds)
-        check_channels(self.model, self.covariates.channels(ds, {str(d): n for d, n in ds.sizes.items()}))
-        names = [s.variable for s in self.sensors] or self.layout.variables
-        self.signature = Signature.of(ds, names, self.layout.dims, whole, self.covariates.names)
-        learn_scaling(self, ds, truth)
+        self.learned = self.prepared(ds, truth)
         return self
 
     def interpolate(
@@ -336,21 +295,9 @@ class Interpolator:
         Interpolator
             Itself.
         """
-        self.calibration = calibrate(self, ds, truth, variable, mask, dim, ensemble or Ensemble(), seed)
+        calibration = calibrate(self, ds, truth, variable, mask, dim, ensemble or Ensemble(), seed)
+        self.learned = replace(self.learned, calibration=calibration)
         return self
-
-    def conform(
-        self,
-        ds: xr.Dataset,
-        *,
-        variable: Mapping[str, str] | None = None,
-        mask: str | None = None,
-        dim: Mapping[str, str] | None = None,
-    ) -> Conformed:
-        """The data set under the model's names; see :func:`da4dvar.fields.labels.conform.conform`."""
-        if self.signature is None:
-            raise ModelError("the interpolator has not been fitted; call fit, or load a model file")
-        return conform(ds, self.signature, variable, mask, dim)
 
     def batch(self, ds: xr.Dataset) -> np.ndarray:
         """A data set without windows as one batch of states, normalised: ``(batch, channel, *axes)``."""
@@ -369,10 +316,6 @@ class Interpolator:
         samples = start(y.values, self.initial, axis).reshape(-1, *y.shape[-1 - len(self.layout.dims) :])
         return np.stack([to_channels(sample, self.layout) for sample in samples])
 
-    def frozen(self) -> VariationalModel:
-        """A copy of the model that holds nothing of its training."""
-        return copy.deepcopy(self.model).requires_grad_(False).eval()
-
     def save(self, path: str | Path) -> None:
         """Write a model file: safetensors, with everything a user must know in its header.
 
@@ -388,11 +331,3 @@ class Interpolator:
         from da4dvar.modelfile.write import save
 
         save(self, Path(path))
-
-    def states(self, ds: xr.Dataset) -> xr.DataArray:
-        """The model's variables, normalised, as one array, dims ``(variable, *batch, *layout.dims)``."""
-        for name in self.layout.variables:
-            if name not in ds:
-                raise DataError(f"there is no variable {name!r}; it has {', '.join(map(str, ds))}")
-        wanted = ds[list(self.layout.variables)].astype("float32", keep_attrs=True)
-        return stack_variables(self.scaling.normalise(wanted), self.layout).astype("float32")

@@ -22,10 +22,13 @@ def main(folder: Path, row: str, name: str) -> None:
     model = Benchmark(folder).row(row).interpolator()
     if model is None:
         raise SystemExit(f"row {row} is a baseline")
-    model.scores["test_r_score"] = result["r_score"]
-    model.scores["test_r_score_std_over_series"] = result["error"] * math.sqrt(result["samples"])
-    model.scores["test"] = f"{result['samples']} samples, da4dvar benchmark {folder} --rows {row}"
-    model.save(PRETRAINED / f"{name}.safetensors")
+    scores = {
+        **model.scores,
+        "test_r_score": result["r_score"],
+        "test_r_score_std_over_series": result["error"] * math.sqrt(result["samples"]),
+        "test": f"{result['samples']} samples, da4dvar benchmark {folder} --rows {row}",
+    }
+    model.replaced(scores=scores).save(PRETRAINED / f"{name}.safetensors")
     print(f"{name}: row {row}, R-score {result['r_score']:.4f}")
 
 

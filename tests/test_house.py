@@ -1,4 +1,4 @@
-"""The plan of the package: imports that only go down, wings that do not know each other, files of one idea."""
+"""The plan of the package: imports that only go down, two wings, files that hold one idea."""
 
 from __future__ import annotations
 

@@ -270,7 +270,7 @@ def test_a_truth_of_other_cells_is_refused(truth, gappy):
 def test_what_was_known_of_a_model_goes_when_it_learns_anew(model, truth, gappy):
     """Scores, error bars and corrections are those of what it was before."""
     model.calibrate(gappy, truth, ensemble=Ensemble(members=2))
-    model.correction, model.provenance = (0.5,), {"title": "before"}
+    model = model.replaced(correction=(0.5,), provenance={"title": "before"})
     assert model.scores
     model.prepare(gappy)
     assert (model.calibration, model.correction, model.scores, model.provenance) == (None, (), {}, {})

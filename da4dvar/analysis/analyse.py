@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import xarray as xr
 
 from da4dvar.analysis.ensemble import Ensemble, ErrorParts
+from da4dvar.analysis.model import Model
 from da4dvar.analysis.perturbation import normal, withheld
 from da4dvar.analysis.problem import physical, pose
-from da4dvar.analysis.sensing import observed
 from da4dvar.errors import DataError
 from da4dvar.fields.channels import stack_variables
 from da4dvar.fields.gaps.geometry import distance_to_observation
@@ -19,9 +18,6 @@ from da4dvar.fields.labels.conform import Conformed, check_values
 from da4dvar.fields.windows.grid import WindowGrid
 from da4dvar.fields.windows.reconstruct import of_runs, reconstruct
 from da4dvar.progress import Progress
-
-if TYPE_CHECKING:
-    from da4dvar.interpolator import Interpolator
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,7 @@ class Analysis:
 
 
 def analyse(
-    model: Interpolator,
+    model: Model,
     conformed: Conformed,
     observation_error: float | None = None,
     batch_size: int = 16,
@@ -59,7 +55,7 @@ def analyse(
 
     Parameters
     ----------
-    model : Interpolator
+    model : Model
     conformed : Conformed
     observation_error, batch_size, progress, seed, precision
         See :meth:`da4dvar.Interpolator.interpolate`.
@@ -73,7 +69,7 @@ def analyse(
     """
     if ensemble is not None and model.sensors:
         raise DataError("there is no ensemble of several sensors yet; leave standard errors out")
-    y = observed(model, conformed.data)
+    y = model.observations(conformed.data)
     check_values(y, conformed)
     problem = pose(model, conformed, y, observation_error, precision)
     grid = problem.grid(model)
@@ -99,7 +95,7 @@ def analyse(
 
 
 def error_parts(
-    model: Interpolator,
+    model: Model,
     conformed: Conformed,
     first: xr.Dataset | None,
     spread: xr.DataArray,
@@ -125,7 +121,7 @@ def guess_error(filled: xr.Dataset | None, names: Sequence[str]) -> xr.Dataset:
 
 
 def spread(
-    model: Interpolator,
+    model: Model,
     y: xr.DataArray,
     x: xr.DataArray,
     first: xr.Dataset | None,
@@ -138,7 +134,7 @@ def spread(
 
     Parameters
     ----------
-    model : Interpolator
+    model : Model
     y : DataArray, dims ``(variable, *batch, *layout.dims)``
         Normalised observations, then the first guess if there is one; what follows is left as it is.
     x : DataArray, dims of `y`
@@ -183,6 +179,6 @@ def spread(
     return (total / ensemble.members) ** 0.5
 
 
-def scale_of(model: Interpolator, name: str) -> float:
+def scale_of(model: Model, name: str) -> float:
     """What a normalised value is multiplied by."""
     return float(model.scaling.std.get(name, 1.0))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -12,15 +11,13 @@ import xarray as xr
 from da4dvar.analysis.analyse import analyse
 from da4dvar.analysis.calibration import ONE_SIGMA, Calibration, levels_of
 from da4dvar.analysis.ensemble import CalibratedEnsemble, Ensemble, ErrorParts
+from da4dvar.analysis.model import Model
 from da4dvar.errors import DataError, warn
 from da4dvar.fields.gaps.holdout import HIDDEN, Holdout
 from da4dvar.fields.gaps.observe import thinned
 from da4dvar.fields.gaps.patterns import GapPattern, Mixture
 from da4dvar.fields.labels.conform import Conformed, check_same_cells
 from da4dvar.fields.labels.intervals import with_error_bars
-
-if TYPE_CHECKING:
-    from da4dvar.interpolator import Interpolator
 
 
 def wanted(
@@ -71,7 +68,7 @@ def with_uncertainty(
 
 
 def calibrate(
-    model: Interpolator,
+    model: Model,
     ds: xr.Dataset,
     truth: xr.Dataset,
     variable: Mapping[str, str] | None = None,
@@ -84,7 +81,7 @@ def calibrate(
 
     Parameters
     ----------
-    model : Interpolator
+    model : Model
         Left as it is.
     ds, truth : Dataset
         What is observed, of a time that is not that of the training, and the truth or some points of it.
@@ -125,13 +122,13 @@ def calibrate(
 
 
 def calibrated(
-    model: Interpolator, pairs: Sequence[tuple[Conformed, xr.Dataset]], ensemble: Ensemble, seed: int
+    model: Model, pairs: Sequence[tuple[Conformed, xr.Dataset]], ensemble: Ensemble, seed: int
 ) -> CalibratedEnsemble:
     """What makes of the spread of an ensemble the errors on points that it did not see.
 
     Parameters
     ----------
-    model : Interpolator
+    model : Model
     pairs : sequence of (Conformed, Dataset)
         What is observed, and the truth of cells that are not, both under the model's names.
     ensemble : Ensemble

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 import xarray as xr
 
+from da4dvar.analysis.model import Model
 from da4dvar.errors import warn
 from da4dvar.fields.labels.conform import Conformed
 from da4dvar.fields.labels.output import unreached
 
-if TYPE_CHECKING:
-    from da4dvar.interpolator import Interpolator
 
-
-def credit(model: Interpolator) -> str:
+def credit(model: Model) -> str:
     """The line of a history that says by what a data set was filled."""
     names, title = ", ".join(model.layout.variables), model.provenance.get("title")
     by = f"by the model {title!r}" if title else "by a model of its own"

@@ -6,11 +6,10 @@ import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from da4dvar.analysis.sensing import first_sensors, observed
+from da4dvar.analysis.model import Model
 from da4dvar.analysis.window_solver import window_solver
 from da4dvar.errors import DataError
 from da4dvar.fields.covariates import beside
@@ -20,9 +19,6 @@ from da4dvar.variational.checks import check_space
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.solvers.chain import Chain
-
-if TYPE_CHECKING:
-    from da4dvar.interpolator import Interpolator
 
 ATTRIBUTE = "observation_error_std"
 # An error of more standard deviations of the data than this is in another unit, or leaves nothing to learn.
@@ -56,7 +52,7 @@ class Problem:
     first: xr.Dataset | None
     stated: float | None
 
-    def grid(self, model: Interpolator) -> WindowGrid:
+    def grid(self, model: Model) -> WindowGrid:
         """The windows of all of the data set.
 
         Raises
@@ -70,7 +66,7 @@ class Problem:
 
 
 def pose(
-    model: Interpolator,
+    model: Model,
     conformed: Conformed,
     y: xr.DataArray,
     observation_error: float | None = None,
@@ -80,10 +76,10 @@ def pose(
 
     Parameters
     ----------
-    model : Interpolator
+    model : Model
     conformed : Conformed
     y : DataArray, dims ``(variable, *batch, *layout.dims)``
-        What is observed; see :func:`da4dvar.analysis.sensing.observed`.
+        What is observed; see :meth:`da4dvar.analysis.model.Model.observations`.
     observation_error, precision
         See :meth:`da4dvar.Interpolator.interpolate`.
 
@@ -119,7 +115,7 @@ def pose(
         model.time,
         known,
         own,
-        first_sensors(model),
+        model.first_sensors(),
         model.correction,
         precision,
     )
@@ -128,16 +124,16 @@ def pose(
 
 
 def pose_part(
-    model: Interpolator,
+    model: Model,
     conformed: Conformed,
     observation_error: float | None = None,
     precision: str = "float32",
 ) -> Problem:
     """The problem of what is observed in a part of a data set."""
-    return pose(model, conformed, observed(model, conformed.data), observation_error, precision)
+    return pose(model, conformed, model.observations(conformed.data), observation_error, precision)
 
 
-def physical(model: Interpolator, conformed: Conformed, x: xr.DataArray) -> xr.Dataset:
+def physical(model: Model, conformed: Conformed, x: xr.DataArray) -> xr.Dataset:
     """Normalised estimates, dims (variable, ...), in physical units and on the coordinates of the data."""
     estimates = x.assign_coords(variable=list(model.layout.variables)).to_dataset("variable")
     coords = {d: conformed.data[d] for d in conformed.data.indexes}

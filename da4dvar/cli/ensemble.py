@@ -55,8 +55,8 @@ def calibrate(
     """
     names, dims = pairs(variable, "--variable"), pairs(dim, "--dim")
     from da4dvar.analysis.ensemble import MEMBERS, Ensemble
+    from da4dvar.api import load
     from da4dvar.fields.files.store import check_output, load_dataset
-    from da4dvar.modelfile.read import load
     from da4dvar.progress import shown
 
     check_output(output, [observed, truth], overwrite, (output.suffix,))

@@ -40,9 +40,9 @@ def train(
 
     Checkpoints and the log are kept in the folder OUTPUT.checkpoints.
     """
+    from da4dvar.api import load
     from da4dvar.config.tables import read_recipe
     from da4dvar.fields.files.store import check_output
-    from da4dvar.modelfile.read import load
     from da4dvar.workflows.recipe import Recipe
 
     tables = read_recipe(recipe, settings or [])

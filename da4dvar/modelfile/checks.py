@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from da4dvar.analysis.calibration import Calibration
 from da4dvar.analysis.ensemble import CalibratedEnsemble, Ensemble
+from da4dvar.analysis.model import Model
 from da4dvar.config.registry import call
 from da4dvar.config.types import fits
 from da4dvar.fields.labels.signature import Dimension, Signature
 from da4dvar.fields.scaling.standard import Unscaled
 from da4dvar.variational.solvers.chain import Chain
-
-if TYPE_CHECKING:
-    from da4dvar.interpolator import Interpolator
 
 Header = dict[str, Any]
 
@@ -120,7 +118,7 @@ def calibration_of(header: Header) -> CalibratedEnsemble | None:
     return CalibratedEnsemble.from_dict(table)
 
 
-def check_whole(model: Interpolator) -> None:
+def check_whole(model: Model) -> None:
     """Refuse a model whose parts, each right by itself, do not belong together.
 
     Raises

@@ -1,13 +1,14 @@
-"""The model file: safetensors, with a JSON header that says everything about the model."""
+"""Read a model file: safetensors, with a JSON header that describes the model."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
+from da4dvar.analysis.model import Model
 from da4dvar.baselines import Baseline
 from da4dvar.config.registry import build, call
 from da4dvar.config.tables import Table
@@ -16,10 +17,8 @@ from da4dvar.fields.sensors import Sensor
 from da4dvar.layout import Layout
 from da4dvar.modelfile.checks import calibration_of, check_tables, check_whole, signature_of
 from da4dvar.modelfile.header import COST_KEYS, read
-from da4dvar.modelfile.shipped import find
 
-if TYPE_CHECKING:
-    from da4dvar.interpolator import Interpolator
+Built = TypeVar("Built", bound=Model)
 
 
 def first_guess_of(table: Table | None) -> Baseline | None:
@@ -41,35 +40,26 @@ def first_guess_of(table: Table | None) -> Baseline | None:
     return made
 
 
-def load(name: str | Path) -> Interpolator:
-    """A model from a file, or one that ships with the package.
+def read_model(path: Path, cls: type[Built]) -> Built:
+    """The model that a file holds, as an object of a class.
 
     Parameters
     ----------
-    name : str or path
-        A path, or the name of a shipped model.
-
-    Returns
-    -------
-    Interpolator
+    path : Path
+    cls : type
+        `Model` or a subclass of it with the same arguments.
 
     Raises
     ------
     ModelError
-        If there is no such model, or the file is broken or inconsistent.
-
-    Examples
-    --------
-    >>> load("oisst-tasman").layout.variables
-    ('sst',)
+        If there is no such file, or it is broken or inconsistent.
     """
-    path = find(name)
     header, arrays = read(path)
     try:
-        return _assemble(header, arrays)
+        return _assemble(header, arrays, cls)
     except ModelError:
         raise
-    # A header can be wrong in more ways than there are types: what it provokes is told, never shown.
+    # A header can be wrong in more ways than there are types of exceptions.
     except Exception as error:
         raise ModelError(
             f"{path}: header and tensors do not fit together ({first_line(error)}); train or copy it anew"
@@ -81,7 +71,7 @@ def parts_of(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray
     return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
 
-def check_known(interpolator: Interpolator, arrays: dict[str, np.ndarray]) -> None:
+def check_known(interpolator: Model, arrays: dict[str, np.ndarray]) -> None:
     """Refuse a tensor of the scaling, or of the covariates, that neither would write.
 
     Raises
@@ -93,9 +83,7 @@ def check_known(interpolator: Interpolator, arrays: dict[str, np.ndarray]) -> No
             raise ValueError(f"no part of a model has a tensor {prefix + min(strange)!r}")
 
 
-def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Interpolator:
-    from da4dvar.interpolator import Interpolator
-
+def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray], cls: type[Built]) -> Built:
     check_tables(header)
     for key, array in arrays.items():
         if not key.startswith(("model.", "scaling.", "covariates.")):
@@ -124,7 +112,7 @@ def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Interpol
             "sensors": [call(Sensor, t, "observations") for t in header.get("sensors", [])],
         }
         cost = {k: header["cost"][k] for k in COST_KEYS}
-        interpolator = call(Interpolator, arguments | cost, "model")
+        interpolator = call(cls, arguments | cost, "model")
     for name, tensor in interpolator.model.state_dict().items():
         if name in weights and weights[name].dtype != tensor.dtype:
             raise ValueError(f"weights {name!r} are of {weights[name].dtype}, expected {tensor.dtype}")
@@ -134,9 +122,12 @@ def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Interpol
     )
     interpolator.covariates.load(parts_of(arrays, "covariates."))
     check_known(interpolator, arrays)
-    interpolator.correction = tuple(map(float, header.get("correction", ())))
-    interpolator.signature = signature_of(header)
-    interpolator.scores, interpolator.provenance = header["scores"], header["provenance"]
-    interpolator.calibration = calibration_of(header)
+    interpolator = interpolator.replaced(
+        signature=signature_of(header),
+        correction=tuple(map(float, header.get("correction", ()))),
+        scores=header["scores"],
+        provenance=header["provenance"],
+        calibration=calibration_of(header),
+    )
     check_whole(interpolator)
     return interpolator

@@ -7,20 +7,18 @@ import platform
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
 
+from da4dvar.analysis.model import Model
 from da4dvar.baselines import Baseline
 from da4dvar.config.registry import describe
 from da4dvar.config.tables import Table
 from da4dvar.errors import ModelError, RecipeError
 from da4dvar.fields.files.store import write_whole
 from da4dvar.modelfile.header import CHECKSUM, COST_KEYS, FORMAT, KEY, LARGEST_FILE, checksum
-
-if TYPE_CHECKING:
-    from da4dvar.interpolator import Interpolator
 
 
 def versions() -> dict[str, str]:
@@ -29,7 +27,7 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{n: version(n) for n in names}}
 
 
-def header_of(interpolator: Interpolator) -> dict[str, Any]:
+def header_of(interpolator: Model) -> dict[str, Any]:
     """Everything about an interpolator but its numbers."""
     if interpolator.signature is None:
         raise ModelError("the interpolator has not been fitted; there is nothing to save")
@@ -62,7 +60,7 @@ def described(first_guess: Baseline | None) -> Table | None:
     return None if first_guess is None else describe("baseline", first_guess)
 
 
-def save(interpolator: Interpolator, path: Path) -> None:
+def save(interpolator: Model, path: Path) -> None:
     """Write a model file, whole or not at all.
 
     Raises

@@ -117,7 +117,7 @@ def interpolate_file(
     ...         print(int(filled.x.isnull().sum()))
     0
     """
-    from da4dvar.modelfile.read import load
+    from da4dvar.api import load
 
     check_precision(precision)
     check_batch_size(batch_size)

@@ -10,7 +10,7 @@ import dask
 import numpy as np
 import xarray as xr
 
-from da4dvar.analysis.sensing import first_sensors, observed
+from da4dvar.analysis.model import Model
 from da4dvar.errors import DataError, RecipeError
 from da4dvar.fields.gaps.holdout import HIDDEN, Holdout
 from da4dvar.fields.gaps.observe import noisy, thinned
@@ -20,14 +20,13 @@ from da4dvar.training.buffered import BufferedSamples, block_sizes
 from da4dvar.training.samples import Samples, one_each
 
 if TYPE_CHECKING:
-    from da4dvar.interpolator import Interpolator
     from da4dvar.training.plan import Training
 
 Parts = tuple[xr.Dataset, xr.Dataset | None, xr.Dataset, xr.Dataset | None]
 Gaps = GapPattern | Sequence[GapPattern | None] | None
 
 
-def split(model: Interpolator, ds: xr.Dataset, truth: xr.Dataset | None) -> Parts:
+def split(model: Model, ds: xr.Dataset, truth: xr.Dataset | None) -> Parts:
     """The last tenth of the time for validation, or of the samples: what is seen and true of both parts.
 
     Where there is no time, samples are along the first dimension of the observed variable that the layout
@@ -60,7 +59,7 @@ def split(model: Interpolator, ds: xr.Dataset, truth: xr.Dataset | None) -> Part
 
 
 def samples(
-    model: Interpolator,
+    model: Model,
     seen: xr.Dataset,
     truth: xr.Dataset | None,
     gaps: GapPattern | Sequence[GapPattern | None] | None,
@@ -72,7 +71,7 @@ def samples(
 
     Parameters
     ----------
-    model : Interpolator
+    model : Model
     seen, truth : Dataset
         Without a truth, a part of what is seen is hidden and sought.
     gaps : GapPattern or sequence of GapPattern, optional
@@ -87,7 +86,7 @@ def samples(
         Of those draws.
     """
     check_same_cells(seen, truth)
-    y = observed(model, seen)
+    y = model.observations(seen)
     target = None if truth is None else model.states(truth)
     covariates = model.covariates.normalised(seen) if model.covariates else None
     if model.first_guess is None:
@@ -103,7 +102,7 @@ def samples(
             model.initial,
             model.time,
             covariates=covariates,
-            first=first_sensors(model),
+            first=model.first_sensors(),
         )
     seen = seen[list(model.layout.variables)]
     generator = np.random.default_rng([seed, 3])
@@ -133,7 +132,7 @@ def samples(
     )
 
 
-def unit_of_noise(model: Interpolator) -> float:
+def unit_of_noise(model: Model) -> float:
     """The standard deviation that a noise in the units of the data is divided by."""
     stds = set(model.scaling.std.values()) or {1.0}
     if len(stds) > 1:
@@ -142,7 +141,7 @@ def unit_of_noise(model: Interpolator) -> float:
 
 
 def training_samples(
-    model: Interpolator,
+    model: Model,
     seen: xr.Dataset,
     truth: xr.Dataset | None,
     gaps: Gaps,
@@ -153,7 +152,7 @@ def training_samples(
 
     Parameters
     ----------
-    model : Interpolator
+    model : Model
         Which knows its scaling.
     seen, truth : Dataset
         Lazy, for a buffer to be of use.
@@ -207,7 +206,7 @@ def training_samples(
 
 
 def block_samples(
-    model: Interpolator,
+    model: Model,
     seen: xr.Dataset,
     truth: xr.Dataset | None,
     gaps: Gaps,

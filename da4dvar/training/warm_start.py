@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
+from da4dvar.analysis.model import Model
 from da4dvar.errors import RecipeError
 from da4dvar.variational.solvers.chain import Chain
 
-if TYPE_CHECKING:
-    from da4dvar.interpolator import Interpolator
 
-
-def take_weights(interpolator: Interpolator, start: Interpolator) -> None:
+def take_weights(interpolator: Model, start: Model) -> None:
     """Put the weights of a model into another of the same prior and solver, or into a chain's first.
 
     Parameters
     ----------
-    interpolator : Interpolator
+    interpolator : Model
         Changed in place.
-    start : Interpolator
+    start : Model
         Whose weights to start from.
 
     Raises

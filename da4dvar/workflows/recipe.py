@@ -14,6 +14,7 @@ import xarray as xr
 
 from da4dvar.analysis.ensemble import Ensemble
 from da4dvar.analysis.error_bars import calibrated, calibration_pairs
+from da4dvar.api import load
 from da4dvar.config.registry import build, call
 from da4dvar.config.tables import Table, check_keys, check_table
 from da4dvar.errors import DataError, RecipeError, nearest, need, warn
@@ -25,7 +26,7 @@ from da4dvar.fields.labels.conform import observed_by, pick
 from da4dvar.interpolator import Interpolator
 from da4dvar.layout import Layout
 from da4dvar.modelfile.header import COST_KEYS
-from da4dvar.modelfile.read import first_guess_of, load
+from da4dvar.modelfile.read import first_guess_of
 from da4dvar.modelfile.write import versions
 from da4dvar.training.warm_start import take_weights
 from da4dvar.workflows.data import select, simulated
@@ -345,7 +346,7 @@ class Recipe:
             progress=progress,
             devices=devices,
         )
-        interpolator.provenance = {
+        provenance = {
             "title": self.tables.get("title", ""),
             "recipe": self.tables,
             "data": {k: str(v) for k, v in train.seen.attrs.items() if k in ("title", "source")},
@@ -354,7 +355,8 @@ class Recipe:
             "versions": versions(),
         }
         if start is not None:
-            interpolator.provenance["started_from"] = start.provenance
+            provenance["started_from"] = start.provenance
+        interpolator = interpolator.replaced(provenance=provenance)
         if "uncertainty" in self.tables:
             plan = call(Ensemble, self.tables["uncertainty"], "uncertainty")
             names, gaps = list(self.layout.variables), self.gaps()
@@ -368,7 +370,8 @@ class Recipe:
                 for seen, true in pairs
             ]
             try:
-                interpolator.calibration = calibrated(interpolator, conformed, plan, training.seed)
+                calibration = calibrated(interpolator, conformed, plan, training.seed)
+                interpolator = interpolator.replaced(calibration=calibration)
             except DataError as error:
                 # What was learned in hours is not lost for want of points.
                 warn(f"no error bars: {error}")

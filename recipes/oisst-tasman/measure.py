@@ -90,11 +90,9 @@ def main(
     print(as_columns(rows))
     if record:
         interpolator = da4dvar.load(model)
-        interpolator.scores |= {
-            f"test_rmse_{s}": float(c.split()[0]) for s, c in zip(seen, rows[1][2:], strict=True)
-        }
-        interpolator.scores["test"] = f"{year}, degC, mask seeds {SEEDS}, recipes/oisst-tasman/measure.py"
-        interpolator.save(find(model))
+        tested = {f"test_rmse_{s}": float(c.split()[0]) for s, c in zip(seen, rows[1][2:], strict=True)}
+        where = f"{year}, degC, mask seeds {SEEDS}, recipes/oisst-tasman/measure.py"
+        interpolator.replaced(scores={**interpolator.scores, **tested, "test": where}).save(find(model))
     if figure is not None:
         draw(truth, fitted, figure)
 

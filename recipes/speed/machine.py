@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from field import SHAPE
 from measuring import arguments, best, told
 
+from da4dvar.api import load
 from da4dvar.cli.memory import keep_freed_memory
-from da4dvar.modelfile.read import load
 
 
 def throughput(times: int) -> float:

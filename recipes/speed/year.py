@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from measuring import arguments, told
 
+from da4dvar.api import load
 from da4dvar.cli.memory import keep_freed_memory
 from da4dvar.fields.files.store import open_dataset, write_dataset
-from da4dvar.modelfile.read import load
 from da4dvar.workflows.twin import hide
 
 DATA = Path(__file__).parents[2] / "datasets/oisst-tasman/oisst_tasman_1990_2011.nc"

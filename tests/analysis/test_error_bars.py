@@ -83,7 +83,7 @@ def test_the_seed_is_all_that_the_spread_depends_on(ready: da4dvar.Interpolator)
     assert calibration is not None
     # As if the spread were all that tells of the error, which of so small a sea it hardly does.
     spread_alone = {n: replace(c, floor=0.0, spread=1.0) for n, c in calibration.variables.items()}
-    ready.calibration = replace(calibration, variables=spread_alone)
+    ready = ready.replaced(calibration=replace(calibration, variables=spread_alone))
     one, again, other = (ready.interpolate(gappy(), members=2, seed=s).sst_std for s in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
     assert float(abs(one - other).max()) > 1e-4

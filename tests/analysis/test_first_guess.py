@@ -73,8 +73,7 @@ def test_a_cell_that_the_training_never_saw_has_the_guess() -> None:
     ds = gappy()
     unseen = ds.copy(deep=True)
     unseen["sst"][:, 2, 2] = np.nan
-    made = model(1e-12, first_guess=Linear())
-    made.scaling = Anomaly(harmonics=0)
+    made = model(1e-12, first_guess=Linear()).replaced(scaling=Anomaly(harmonics=0))
     found = made.prepare(unseen).interpolate(ds).sst[:, 2, 2]
     np.testing.assert_allclose(found, Linear().interpolate(ds).sst[:, 2, 2], atol=1e-3)
 

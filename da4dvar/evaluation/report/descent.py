@@ -11,6 +11,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from da4dvar.api import load
 from da4dvar.errors import DataError
 from da4dvar.evaluation.report.part import Part, Table, number
 from da4dvar.fields.channels import to_channels
@@ -18,7 +19,6 @@ from da4dvar.fields.files.store import load_dataset
 from da4dvar.fields.initial import start
 from da4dvar.fields.windows.grid import WindowGrid
 from da4dvar.interpolator import Interpolator
-from da4dvar.modelfile.read import load
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

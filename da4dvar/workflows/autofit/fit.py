@@ -180,6 +180,8 @@ def fit_to(
     with tempfile.TemporaryDirectory() as temporary:
         model = made.train(Path(temporary))
     scores, _ = scored({LEARNED: model, **baselines}, made.data("test"), time, made.tests())
-    model.scores["test_rmse"] = dict(zip(scores.columns, scores.methods[LEARNED], strict=True))
-    model.scores["test_error_bars"] = {c: asdict(s) for c, s in scores.error_bars.get(LEARNED, {}).items()}
-    return Fitted(model, tables, scores, baselines)
+    tested = {
+        "test_rmse": dict(zip(scores.columns, scores.methods[LEARNED], strict=True)),
+        "test_error_bars": {c: asdict(s) for c, s in scores.error_bars.get(LEARNED, {}).items()},
+    }
+    return Fitted(model.replaced(scores={**model.scores, **tested}), tables, scores, baselines)

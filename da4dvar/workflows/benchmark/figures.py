@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,6 @@ from da4dvar.config.registry import build
 from da4dvar.evaluation.figures import columns_of_images, gallery, pathways
 from da4dvar.interpolator import Interpolator
 from da4dvar.variational.cost import VariationalCost
-from da4dvar.variational.model import VariationalModel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,9 +37,9 @@ def draw_pathways(benchmark: Benchmark, rows: Sequence[Row], seen: xr.Dataset, t
         if model is not None:
             lines[row.name] = pathway(model, cost, seen.isel(first), truth.isel(first))
             if descent is not None:
-                other = copy.copy(model)
-                other.model = VariationalModel(model.model.cost, descent)
-                lines[f"{row.name}, descent"] = pathway(other, cost, seen.isel(first), truth.isel(first))
+                lines[f"{row.name}, descent"] = pathway(
+                    model.with_solver(descent), cost, seen.isel(first), truth.isel(first)
+                )
     return pathways(lines, f"{title_of(benchmark)}\nenergy pathways")
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from da4dvar.api import load
 from da4dvar.baselines import Baseline
 from da4dvar.baselines.sparse_coding import SparseCoding
 from da4dvar.config.registry import build, call, class_of
@@ -23,7 +24,6 @@ from da4dvar.fields.gaps.observe import observe
 from da4dvar.fields.labels.conform import pick
 from da4dvar.fields.scores.metrics import i_score, r_score
 from da4dvar.interpolator import Interpolator
-from da4dvar.modelfile.read import load
 from da4dvar.modelfile.shipped import find
 from da4dvar.variational.solvers.chain import Chain
 from da4dvar.workflows.data import select, simulated

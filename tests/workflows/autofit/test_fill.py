@@ -9,10 +9,10 @@ import pytest
 import xarray as xr
 from cli.command import da4dvar, refused
 
+from da4dvar.api import load
 from da4dvar.baselines.linear import Linear
 from da4dvar.config.tables import read_recipe
 from da4dvar.errors import Da4dvarWarning, DataError
-from da4dvar.modelfile.read import load
 from da4dvar.workflows.autofit.fill import fill_by_fit, known_levels
 from da4dvar.workflows.autofit.scores import Scores, table_of
 from da4dvar.workflows.recipe import Recipe

@@ -114,8 +114,7 @@ def test_a_variant_may_have_a_model_of_its_own(folder: Path) -> None:
     model = row.interpolator()
     assert model is not None
     for place, title in (("descent", "usual"), ("noisy/descent", "noisy")):
-        model.provenance["title"] = title
-        model.save(models / f"{place}.safetensors")
+        model.replaced(provenance={**model.provenance, "title": title}).save(models / f"{place}.safetensors")
 
     def title(variant: str | None) -> str:
         taken = Benchmark(folder, variant).row("descent").interpolator()
