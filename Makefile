@@ -6,7 +6,7 @@ BIN := .venv/bin
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo test slow guarantees hostile lint docs wheel cf audit oldest newest clean
+.PHONY: help dev demo test slow house guarantees hostile lint docs wheel cf audit oldest newest clean
 
 help: ## list what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -22,6 +22,9 @@ test: .venv/installed-test ## run the tests
 
 slow: .venv/installed-test ## re-run the shipped models on fresh data
 	$(BIN)/python -m pytest -q -m slow tests recipes
+
+house: ## draw the floors of the package, and what each part is for
+	@$(PYTHON) .ci/house.py
 
 guarantees: .venv/installed-test ## the properties that the documentation promises, by hypothesis
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m guarantee
