@@ -1,4 +1,4 @@
-"""Sphinx configuration: pages in MyST, tutorials that are run at every build."""
+"""Sphinx configuration: pages in MyST, and tutorials that are executed at every build."""
 
 import importlib.metadata
 import logging
@@ -22,6 +22,8 @@ napoleon_use_ivar = True
 autodoc_typehints = "none"
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 4
+# Smart quotes would turn `--model` in running text into an en dash.
+smartquotes = False
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
@@ -33,13 +35,13 @@ html_static_path = ["_static"]
 html_css_files = ["tables.css"]
 
 LINK = re.compile(r"\]\((?![a-z]+:|/)([^)\s]+)\)")
-# READMEs that a page of the documentation includes, by their path from here.
+# READMEs that are included in a page, as paths relative to this folder, and the page.
 PAGES = {r"\.\./recipes/([^/]+)/README\.md": r"benchmarks/\1.md", r"\.\./datasets/README\.md": "data.md"}
 CARD = re.compile(r"\.\./datasets/([^/]+)/README\.md")
 
 
 def from_here(app: Sphinx, path: Path, parent: str, content: list[str]) -> None:
-    """Links of an included README, as links to pages of the documentation, or to files."""
+    """Rewrite the links of an included README as links to pages of the documentation or to files."""
     readme = path.as_posix()
 
     def link(match: re.Match[str]) -> str:
@@ -49,7 +51,7 @@ def from_here(app: Sphinx, path: Path, parent: str, content: list[str]) -> None:
             return f"](/data.md#{card[1]})"
         for source, page in PAGES.items():
             target = re.sub(source, page, target)
-        # Markdown that is no page is a file to fetch.
+        # A Markdown file that is not a page is offered for download.
         kind = "path:" if target.startswith("../") and target.endswith(".md") else ""
         return f"]({kind}/{target}{mark}{anchor})"
 

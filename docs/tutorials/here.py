@@ -1,4 +1,4 @@
-"""A tutorial runs in a folder of its own that has the data sets, as the root of the repository does."""
+"""Run a tutorial in a temporary folder that contains the data sets, like the root of the repository."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def bash(line: str, cell: str) -> None:
-    """The magic of that name, but what is printed comes in one piece and not cut into lines of its own."""
+    """Run a cell in bash and print its output as a whole rather than line by line."""
     done = subprocess.run(
         ["bash", "-e", "-c", cell], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -25,6 +25,6 @@ os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ[
 os.chdir(tempfile.mkdtemp(prefix="tutorial-"))
 for name in ("datasets", "recipes"):
     os.symlink(ROOT / name, name)
-# A warning without the path of the file that raised it.
+# Show warnings without the path of the file that raised them.
 warnings.formatwarning = lambda message, *others, **named: f"{message}\n"
 get_ipython().register_magic_function(bash, "cell")
