@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-import numpy as np
 import xarray as xr
 
 from da4dvar.analysis.analyse import analyse
@@ -18,11 +17,9 @@ from da4dvar.analysis.ensemble import Ensemble
 from da4dvar.analysis.error_bars import calibrate, wanted, with_uncertainty
 from da4dvar.analysis.model import Model
 from da4dvar.analysis.notes import credit, report
-from da4dvar.errors import DataError, ModelError, need
-from da4dvar.fields.channels import to_channels
+from da4dvar.errors import DataError, need
 from da4dvar.fields.files.store import add_history
 from da4dvar.fields.gaps.patterns import GapPattern
-from da4dvar.fields.initial import start
 from da4dvar.fields.labels.output import labelled
 from da4dvar.fields.sensors import by_state
 from da4dvar.progress import Progress
@@ -298,23 +295,6 @@ class Interpolator(Model):
         calibration = calibrate(self, ds, truth, variable, mask, dim, ensemble or Ensemble(), seed)
         self.learned = replace(self.learned, calibration=calibration)
         return self
-
-    def batch(self, ds: xr.Dataset) -> np.ndarray:
-        """A data set without windows as one batch of states, normalised: ``(batch, channel, *axes)``."""
-        if self.covariates or self.sensors:
-            raise ModelError(
-                "a model with covariates or sensors has no place in a benchmark; score its filled files"
-            )
-        y = self.states(ds).transpose(..., "variable", *self.layout.dims)
-        samples = y.values.reshape(-1, *y.shape[-1 - len(self.layout.dims) :])
-        return np.stack([to_channels(sample, self.layout) for sample in samples])
-
-    def start(self, ds: xr.Dataset) -> np.ndarray:
-        """x(0) for all of a data set without windows, shaped as :meth:`batch`."""
-        y = self.states(ds).transpose(..., "variable", *self.layout.dims)
-        axis = y.dims.index(self.time) if self.time in y.dims else None
-        samples = start(y.values, self.initial, axis).reshape(-1, *y.shape[-1 - len(self.layout.dims) :])
-        return np.stack([to_channels(sample, self.layout) for sample in samples])
 
     def save(self, path: str | Path) -> None:
         """Write a model file: safetensors, with everything a user must know in its header.

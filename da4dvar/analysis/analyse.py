@@ -77,7 +77,7 @@ def analyse(
 
     def run(data: xr.DataArray, number: int) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
         tell = of_runs(progress, number, runs)
-        return reconstruct(data, grid, problem.solve, batch_size, tell, problem.aside, problem.covariates)
+        return reconstruct(data, grid, problem.solve, batch_size, tell, problem.solve.entries)
 
     x, weight, terms = run(problem.y, 0)
     keep = {d: slice(0, y.sizes[d]) for d in problem.short}

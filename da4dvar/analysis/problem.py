@@ -7,14 +7,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import xarray as xr
 
 from da4dvar.analysis.model import Model
-from da4dvar.analysis.window_solver import window_solver
+from da4dvar.analysis.window_solver import WindowSolver
 from da4dvar.errors import DataError
+from da4dvar.fields.channels import Entries
 from da4dvar.fields.covariates import beside
+from da4dvar.fields.inputs import Inputs
 from da4dvar.fields.labels.conform import Conformed
-from da4dvar.fields.windows.grid import Solve, WindowGrid
+from da4dvar.fields.windows.grid import WindowGrid
 from da4dvar.variational.checks import check_space
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.model import VariationalModel
@@ -35,9 +38,8 @@ class Problem:
         Normalised; NaN where not observed. The first guess and the covariates are its last variables.
     short : dict of str to (int, int)
         By how much dimensions that are shorter than a window were lengthened.
-    aside, covariates : int
-        How many of the last variables are not sought, and how many of these are covariates.
-    solve : callable
+    solve : WindowSolver
+        It knows which entries of `y` are observed, and which are not.
     first : Dataset or None
         The first guess, in physical units.
     stated : float or None
@@ -46,9 +48,7 @@ class Problem:
 
     y: xr.DataArray
     short: dict[str, tuple[int, int]]
-    aside: int
-    covariates: int
-    solve: Solve
+    solve: WindowSolver
     first: xr.Dataset | None
     stated: float | None
 
@@ -89,11 +89,10 @@ def pose(
         If the values or the observation error cannot be used.
     """
     sizes = y.sizes
-    known, first = 0, None
+    first = None
     if model.first_guess is not None:
         first = model.first_guess.interpolate(conformed.data[list(model.layout.variables)])
-        guess = model.states(first)
-        y, known = xr.concat([y, guess], "variable"), guess.sizes["variable"]
+        y = xr.concat([y, model.states(first)], "variable")
     short = {
         d: (0, w - sizes[d])
         for d, w in model.layout.window.items()
@@ -107,20 +106,16 @@ def pose(
     stated = stated_error(conformed.sources, observation_error, model.observation_error, deviation)
     if stated is not None and model.observation_error is not None and stated != model.observation_error:
         frozen = reweighted(frozen, (model.observation_error / stated) ** 2)
-    own = {str(n): [str(d) for d in c.dims] for n, c in given.items()}
-    solve = window_solver(
-        frozen,
-        model.layout,
-        model.initial,
-        model.time,
-        known,
-        own,
+    entries = Entries(
+        sizes["variable"],
         model.first_sensors(),
-        model.correction,
-        precision,
+        guess=first is not None,
+        covariates={str(n): [str(d) for d in c.dims] for n, c in given.items()},
     )
-    aside = padded.sizes["variable"] - len(model.layout.variables)
-    return Problem(padded, short, aside, len(own), solve, first, stated)
+    solve = WindowSolver(
+        frozen, model.layout, model.initial, model.time, entries, model.correction, precision
+    )
+    return Problem(padded, short, solve, first, stated)
 
 
 def pose_part(
@@ -131,6 +126,35 @@ def pose_part(
 ) -> Problem:
     """The problem of what is observed in a part of a data set."""
     return pose(model, conformed, model.observations(conformed.data), observation_error, precision)
+
+
+def whole_samples(model: Model, ds: xr.Dataset) -> tuple[np.ndarray, WindowSolver]:
+    """Each sample of a data set as one window, and what solves it.
+
+    Returns
+    -------
+    windows : array, shape ``(sample, entry, *layout.dims)``
+    solve : WindowSolver
+    """
+    problem = pose_part(model, model.conform(ds))
+    axes = len(model.layout.dims)
+    flat = problem.y.values.reshape(problem.y.shape[0], -1, *problem.y.shape[problem.y.ndim - axes :])
+    return flat.swapaxes(0, 1), problem.solve
+
+
+def whole_inputs(model: Model, ds: xr.Dataset) -> Inputs:
+    """What the network is given of each sample of a data set, taken whole.
+
+    Examples
+    --------
+    >>> from da4dvar import load
+    >>> from da4dvar.simulate import lorenz96
+    >>> twin = lorenz96(series=2, steps=16, seed=3)[["x_observed"]].rename(x_observed="x")
+    >>> whole_inputs(load("lorenz96"), twin).y.shape
+    (2, 1, 40, 16)
+    """
+    windows, solve = whole_samples(model, ds)
+    return solve.inputs(windows)
 
 
 def physical(model: Model, conformed: Conformed, x: xr.DataArray) -> xr.Dataset:

@@ -107,8 +107,7 @@ def solve_tile(
         problem.solve,
         job.batch_size,
         done,
-        problem.aside,
-        problem.covariates,
+        problem.solve.entries,
     )
     return Sums(overlap.total.reshape(variables, *shape), overlap.terms.reshape(2, *counts))
 

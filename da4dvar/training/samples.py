@@ -10,9 +10,9 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError
-from da4dvar.fields.channels import fold, to_channels
+from da4dvar.fields.channels import Entries, to_channels
 from da4dvar.fields.gaps.patterns import GapPattern
-from da4dvar.fields.initial import start
+from da4dvar.fields.inputs import inputs_of
 from da4dvar.layout import Layout
 
 Sample = dict[str, np.ndarray]
@@ -114,7 +114,7 @@ class Samples:
             self._first = self.first_guess.transpose(*order).values.astype("float32")
         cell = xr.Variable(order[1:], np.empty(self._observed.shape[1:]))
         given = {} if self.covariates is None else self.covariates.variables
-        self._own = [[str(d) for d in given[n].dims] for n in self.covariates or ()]
+        self._own = {str(n): [str(d) for d in given[n].dims] for n in self.covariates or ()}
         # Views: a topography is kept once, not once a day.
         self._covariates = [
             given[n].set_dims(cell.sizes).transpose(*order[1:]).values for n in self.covariates or ()
@@ -194,11 +194,8 @@ class Samples:
                 sought &= ~np.isfinite(seen[self._of_state])
             if sought.any() and np.isfinite(seen).any():
                 first = None if self._first is None else self._first[at]
-                sample = self._arrays(seen, truth, sought, first, generator)
-                if self._covariates:
-                    own = [c[at[1:]] for c in self._covariates]
-                    sample["covariates"] = fold(own, self._own, self.layout)
-                return sample
+                covariates = [c[at[1:]] for c in self._covariates]
+                return self._arrays(seen, truth, sought, first, covariates, generator)
         raise DataError(
             f"{tries} windows drawn at random had nothing to learn from; "
             "use larger windows, or gaps that hide another part of the points"
@@ -219,20 +216,18 @@ class Samples:
         truth: np.ndarray,
         sought: np.ndarray,
         first: np.ndarray | None,
+        covariates: Sequence[np.ndarray],
         generator: np.random.Generator,
     ) -> Sample:
         if self.noise:
             seen = seen + self.noise * generator.standard_normal(seen.shape, dtype="float32")
-        mask = np.isfinite(seen)
-        axis = self.layout.dims.index(self.time) + 1 if self.time in self.layout.dims else None
-        arrays = {
-            "y": np.where(mask, seen, 0),
-            "mask": mask,
-            "x0": start(seen[self._of_state], self.initial, axis) if first is None else np.nan_to_num(first),
-            "target": np.where(sought, truth, 0),
-            "sought": sought,
-        }
-        return {name: to_channels(array, self.layout) for name, array in arrays.items()}
+        entries = Entries(len(seen), self.first, first is not None, self._own)
+        window = np.stack([*seen, *(() if first is None else first), *covariates]).astype("float32")[None]
+        made = inputs_of(window, entries, self.layout, self.initial, self.time)
+        arrays = {name: array[0] for name, array in made._asdict().items() if array is not None}
+        arrays["target"] = to_channels(np.where(sought, truth, 0), self.layout)
+        arrays["sought"] = to_channels(sought, self.layout)
+        return arrays
 
 
 def one_each(gaps: GapPattern | Sequence[GapPattern | None], count: int) -> list[GapPattern | None]:

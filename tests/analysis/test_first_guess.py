@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cloudpickle
 import numpy as np
 import pytest
 import torch
@@ -9,8 +10,10 @@ import xarray as xr
 from examples import make_sst
 
 import da4dvar
+from da4dvar.analysis.problem import whole_samples
 from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.linear import Linear
+from da4dvar.evaluation.report.descent import descent
 from da4dvar.fields.gaps.patterns import Random
 from da4dvar.fields.scaling.anomaly import Anomaly
 from da4dvar.fields.scaling.standard import Standard
@@ -18,6 +21,7 @@ from da4dvar.training.dataset import samples
 from da4dvar.training.plan import Training
 from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.gradient_descent import GradientDescent
+from da4dvar.workflows.benchmark.figures import pathway
 
 LAYOUT = da4dvar.Layout(["sst"], axes=["lat", "lon"], channels=["time"], window={"time": 6, "lat": 5})
 
@@ -116,3 +120,37 @@ def test_noise_is_in_the_units_of_the_data() -> None:
     drawn = samples(made, ds, ds, None, noise=0.5, draws=1, seed=0)
     difference = (drawn.observed.isel(draw=0) - made.states(ds)) * made.scaling.std["sst"]
     assert float(difference.std()) == pytest.approx(0.5, rel=0.1)
+
+
+@pytest.mark.parametrize("change", ["correction", "stated error", "first guess alone"])
+def test_the_minimisation_that_is_drawn_is_the_one_that_fills(change: str) -> None:
+    """The last iterate of the figures has the error of the analysis, corrected or not."""
+    truth = make_sst(6).isel(lat=slice(2, 7), lon=slice(2, None))
+    ds = truth.where(np.random.default_rng(0).random(truth.sst.shape) < 0.5)
+    made = model(first_guess=Linear(), observation_error=0.1, initial="zero").prepare(ds)
+    if change == "correction":
+        made = made.replaced(correction=(0.3,))
+    if change == "stated error":
+        ds.sst.attrs["observation_error_std"] = 0.2
+    filled = made.interpolate(ds)
+    miss = ((filled.sst - truth.sst) / made.scaling.std["sst"]).where(ds.sst.isnull())
+    found = descent(made, ds, truth)
+    assert found.windows == 1
+    assert found.error[-1] == pytest.approx(float((miss**2).mean() ** 0.5), rel=1e-4)
+    windows, solve = whole_samples(made, ds)
+    _, error = pathway(made, None, ds, truth)
+    x, _ = solve(windows)
+    true = made.states(truth).values
+    expected = float(((x[0] - true) ** 2).mean() / (true**2).mean())
+    assert error[-1] == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_lazy_answer_holds_one_network() -> None:
+    """However many tasks there are, the network is in the graph once."""
+    made = model(first_guess=Linear()).prepare(make_sst(40))
+    network = len(cloudpickle.dumps(made.frozen()))
+    sizes = []
+    for days in (40, 80):
+        lazy = made.interpolate(make_sst(days).chunk(time=4))
+        sizes.append(len(cloudpickle.dumps(dict(lazy.sst.__dask_graph__()))))
+    assert sizes[1] - sizes[0] < network + sizes[0]

@@ -13,7 +13,7 @@ from cli.test_verbs import RECIPE
 from examples import WINDOW, make_sst
 
 import da4dvar
-from da4dvar.errors import DataError, ModelError, RecipeError
+from da4dvar.errors import DataError, RecipeError
 from da4dvar.evaluation.report.descent import descent
 from da4dvar.fields.gaps.patterns import Random
 from da4dvar.fields.scaling.anomaly import Anomaly
@@ -142,9 +142,7 @@ def test_labels_of_one_sensor_alone_are_refused(saved, seen):
         saved[0].interpolate(seen[["tracks"]])
     with pytest.raises(DataError, match="no one observed value to keep"):
         saved[0].interpolate(seen, keep_observed=True)
-    with pytest.raises(ModelError, match="benchmark"):
-        saved[0].batch(seen)
-    with pytest.raises(DataError, match="no descent of a model with covariates or sensors"):
+    with pytest.raises(DataError, match="no descent of a model with several sensors"):
         descent(saved[0], seen, make_sst())
 
 

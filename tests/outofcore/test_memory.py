@@ -8,7 +8,8 @@ import sys
 import numpy as np
 import torch
 
-from da4dvar.analysis.window_solver import window_solver
+from da4dvar.analysis.window_solver import WindowSolver
+from da4dvar.fields.channels import Entries
 from da4dvar.outofcore.memory import Living, window_bytes
 
 
@@ -27,7 +28,7 @@ def test_the_peak_is_that_of_the_tensors_that_live_together():
 
 def test_a_window_takes_the_same_each_time(model):
     """A plan made of it is the same in every run; and it is more than the window."""
-    solve = window_solver(model.frozen(), model.layout, model.initial, model.time)
+    solve = WindowSolver(model.frozen(), model.layout, model.initial, model.time, Entries(1))
     taken = [window_bytes(solve, 1, (6, 5, 6)) for _ in range(2)]
     assert taken[0] == taken[1] > np.zeros((6, 5, 6), "float32").nbytes
 

@@ -11,7 +11,8 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from da4dvar.analysis.window_solver import window_solver
+from da4dvar.analysis.window_solver import WindowSolver
+from da4dvar.fields.channels import Entries
 from da4dvar.layout import Layout
 from da4dvar.training.correction import correction_of
 from da4dvar.training.samples import Samples
@@ -35,7 +36,12 @@ class Beyond(torch.nn.Module):
         self.way = torch.nn.Parameter(torch.tensor(way)[:, None])
 
     def forward(
-        self, y: torch.Tensor, mask: torch.Tensor, x0: torch.Tensor, covariates: torch.Tensor | None = None
+        self,
+        y: torch.Tensor,
+        mask: torch.Tensor,
+        x0: torch.Tensor,
+        watch: None = None,
+        covariates: None = None,
     ) -> SimpleNamespace:
         zeros = torch.zeros(1, len(y))
         return SimpleNamespace(x=x0 + self.way * (1 - x0), observation=zeros, prior=zeros)
@@ -64,7 +70,8 @@ def test_a_model_that_changes_nothing_is_kept() -> None:
 
 def test_windows_are_corrected_by_what_was_found() -> None:
     """x(0) + α (x̂ − x(0)) comes back, each variable by its own α."""
-    solve = window_solver(Beyond((2.0, 2.0)), LAYOUT, "zero", "time", known=2, correction=(0.5, 0.25))
+    entries = Entries(observed=2, guess=True)
+    solve = WindowSolver(Beyond((2.0, 2.0)), LAYOUT, "zero", "time", entries, correction=(0.5, 0.25))
     windows = np.zeros((3, 4, 8), dtype="float32")
     x, _ = solve(windows)
     assert x.shape == (3, 2, 8)

@@ -11,13 +11,12 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from da4dvar.analysis.problem import Problem, pose_part
 from da4dvar.api import load
 from da4dvar.errors import DataError
 from da4dvar.evaluation.report.part import Part, Table, number
 from da4dvar.fields.channels import to_channels
 from da4dvar.fields.files.store import load_dataset
-from da4dvar.fields.initial import start
-from da4dvar.fields.windows.grid import WindowGrid
 from da4dvar.interpolator import Interpolator
 
 if TYPE_CHECKING:
@@ -97,59 +96,41 @@ def descent(
     windows : int
         At most so many.
     """
-    if model.covariates or model.sensors:
-        raise DataError("there is no descent of a model with covariates or sensors yet; leave --model out")
-    known = model.conform(seen, variable=variable).data
+    if model.sensors:
+        raise DataError("there is no descent of a model with several sensors yet; leave --model out")
+    conformed = model.conform(seen, variable=variable)
+    problem = pose_part(model, conformed)
     wanted = model.conform(truth).data
-    indexes = {d: known[d] for d in known.indexes if d in wanted.indexes}
-    y, x = model.states(known), model.states(wanted.reindex(indexes))
-    if model.first_guess is None:
-        axis = y.dims.index(model.time) if model.time in y.dims else None
-        x0 = xr.DataArray(np.nan_to_num(start(y.values, model.initial, axis)), dims=y.dims)
-    else:
-        x0 = model.states(model.first_guess.interpolate(known)).fillna(0)
-    order = (
-        "variable",
-        *(d for d in y.dims if d not in ("variable", *model.layout.dims)),
-        *model.layout.dims,
-    )
-    arrays = [a.transpose(*order).values for a in (y, x, x0)]
-    cut = cut_windows(arrays, model, windows)
-    folded = [np.stack([to_channels(w, model.layout) for w in a]) for a in cut]
-    mask, hidden = np.isfinite(folded[0]), np.isfinite(folded[1]) & ~np.isfinite(folded[0])
-    target = torch.from_numpy(np.nan_to_num(folded[1]))
+    indexes = {d: i for d, i in conformed.data.indexes.items() if d in wanted.indexes}
+    x = model.states(wanted.reindex(indexes)).pad(problem.short, constant_values=np.nan)
+    y, sought = cut_windows(problem, x.transpose(*problem.y.dims), model, windows)
+    mask = problem.solve.inputs(y).mask
+    target = np.stack([to_channels(w, model.layout) for w in sought])
+    hidden = torch.from_numpy(np.isfinite(target) & ~mask)
     error: list[float] = []
 
     def watch(iterate: Tensor) -> None:
-        error.append(float((iterate - target)[torch.from_numpy(hidden)].square().mean().sqrt()))
+        miss = iterate.cpu() - torch.from_numpy(np.nan_to_num(target))
+        error.append(float(miss[hidden].square().mean().sqrt()))
 
-    device = next(model.model.parameters(), torch.zeros(())).device
-    target = target.to(device)
-    inputs = (torch.from_numpy(a).to(device) for a in (np.nan_to_num(folded[0]), mask, folded[2]))
-    with torch.no_grad():
-        found = model.frozen()(*inputs, watch)
+    _, found = problem.solve.minimise(y, watch)
     terms = [t.median(dim=1).values.cpu().numpy() for t in (found.observation, found.prior)]
-    return Descent(terms[0], terms[1], np.array(error), len(cut[0]))
+    return Descent(terms[0], terms[1], np.array(error), len(y))
 
 
-def cut_windows(arrays: list[np.ndarray], model: Interpolator, wanted: int) -> list[np.ndarray]:
-    """Evenly chosen windows of y, x and x(0), each of shape ``(window, variable, *cells)``."""
-    layout, first = model.layout, arrays[0]
-    axes = len(layout.dims)
-    flat = [a.reshape(len(a), -1, *a.shape[a.ndim - axes :]) for a in arrays]
-    short = [
-        max(0, layout.window.get(d, 0) - n) if d in layout.channels else 0
-        for d, n in zip(layout.dims, first.shape[first.ndim - axes :], strict=True)
-    ]
-    pads = [(0, 0), (0, 0), *((0, s) for s in short)]
-    flat = [np.pad(a, pads, constant_values=fill) for a, fill in zip(flat, (np.nan, np.nan, 0), strict=True)]
-    grid = WindowGrid.of(layout, dict(zip(layout.dims, flat[0].shape[2:], strict=True)))
+def cut_windows(
+    problem: Problem, truth: xr.DataArray, model: Interpolator, wanted: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Evenly chosen windows of a problem and of the truth, shape ``(window, entry or variable, *cells)``."""
+    grid, axes = problem.grid(model), len(model.layout.dims)
+    flat = [a.values.reshape(len(a), -1, *a.shape[a.ndim - axes :]) for a in (problem.y, truth)]
+    observed = problem.solve.entries.observed
     usable: list[tuple[int, tuple[Any, ...]]] = []
     for member in range(flat[0].shape[1]):
         for place in grid:
             cells: tuple[Any, ...] = (slice(None), *grid.cells(place))
-            y, x = (np.isfinite(a[:, member][cells]) for a in flat[:2])
-            if y.any() and (x & ~y).any():
+            y, x = (np.isfinite(a[:, member][cells]) for a in flat)
+            if y[:observed].any() and (x & ~y[:observed]).any():
                 usable.append((member, cells))
     if not usable:
         raise DataError(
@@ -158,7 +139,10 @@ def cut_windows(arrays: list[np.ndarray], model: Interpolator, wanted: int) -> l
     chosen = [
         usable[k] for k in np.unique(np.linspace(0, len(usable) - 1, min(wanted, len(usable))).astype(int))
     ]
-    return [np.stack([a[:, member][cells] for member, cells in chosen]).astype("float32") for a in flat]
+    first, second = (
+        np.stack([a[:, member][cells] for member, cells in chosen]).astype("float32") for a in flat
+    )
+    return first, second
 
 
 def draw_descent(found: Descent) -> Figure:

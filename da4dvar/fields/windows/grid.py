@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from da4dvar.errors import DataError, warn
+from da4dvar.fields.channels import Entries
 from da4dvar.layout import Layout
 
 Solve = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -193,8 +194,7 @@ def overlap_add(
     solve: Solve,
     batch_size: int,
     done: Callable[[int], None] | None = None,
-    known: int = 0,
-    covariates: int = 0,
+    entries: Entries | None = None,
 ) -> Overlap:
     """Solve every window of which something is known, and add up the answers.
 
@@ -208,15 +208,13 @@ def overlap_add(
         What an answer counts with in each of its cells.
     solve : callable
         From windows, shape ``(n, variable, *grid.windows)``, to estimates of the variables that are
-        sought, shape ``(n, variable - known, *grid.windows)``, and to both terms of the cost, shape (2, n).
+        sought, shape ``(n, sought, *grid.windows)``, and to both terms of the cost, shape (2, n).
     batch_size : int
         Windows handed to `solve` at once.
     done : callable, optional
         Told the number of windows solved or passed over.
-    known : int
-        How many of the last variables are given to `solve`, but neither observed nor estimated.
-    covariates : int
-        How many of these, the last, are known everywhere: they alone are no reason to solve a window.
+    entries : Entries, optional
+        What stands along the first axis; only variables that are observed and sought if not given.
 
     Returns
     -------
@@ -237,9 +235,8 @@ def overlap_add(
     >>> overlap_add(y, grid, grid.taper(), mean, batch_size=8).mean().round(1)
     array([[[1. , 1. , 1.3, 2.7, 3. , 3. ]]], dtype=float32)
     """
-    telling = len(y) - covariates
-    sought = len(y) - known
-    total = np.zeros((sought, *y.shape[1:]), dtype="float32")
+    entries = entries or Entries(len(y))
+    total = np.zeros((entries.sought, *y.shape[1:]), dtype="float32")
     weight = np.zeros(y.shape[1:], dtype="float32")
     terms = np.full((2, y.shape[1], *grid.shape), np.nan, dtype="float32")
     every: tuple[Any, ...] = (slice(None),)
@@ -247,7 +244,7 @@ def overlap_add(
     lost = 0
     while some := list(itertools.islice(everything, batch_size)):
         places = [(member, number, grid.cells(number)) for member, number in some]
-        full = [p for p in places if np.isfinite(y[:telling, p[0]][every + p[2]]).any()]
+        full = [p for p in places if np.isfinite(y[: entries.telling, p[0]][every + p[2]]).any()]
         if full:
             x, costs = solve(np.stack([y[:, member][every + cells] for member, _, cells in full]))
             for k, (member, number, cells) in enumerate(full):

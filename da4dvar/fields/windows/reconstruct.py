@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from uuid import uuid4
 
 import dask.array
 import numpy as np
 import xarray as xr
-from dask.delayed import delayed
+from dask.delayed import Delayed, delayed
 
+from da4dvar.fields.channels import Entries
 from da4dvar.fields.windows.grid import Overlap, Solve, WindowGrid, check_batch_size, overlap_add
 
 Progress = Callable[[int, int], None]
@@ -27,8 +29,7 @@ def reconstruct(
     solve: Solve,
     batch_size: int,
     progress: Progress | None = None,
-    known: int = 0,
-    covariates: int = 0,
+    entries: Entries | None = None,
 ) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
     """Solve all windows of a field.
 
@@ -42,10 +43,8 @@ def reconstruct(
     batch_size : int
     progress : callable, optional
         Told how many windows are done, and of how many; not for a lazy field.
-    known : int
-        How many of the last variables are given to `solve`, but neither observed nor estimated.
-    covariates : int
-        How many of these, the last, are known everywhere: they alone are no reason to solve a window.
+    entries : Entries, optional
+        What stands along ``variable``; only variables that are observed and sought if not given.
 
     Returns
     -------
@@ -62,15 +61,16 @@ def reconstruct(
         If `batch_size` is less than 1.
     """
     check_batch_size(batch_size)
+    entries = entries or Entries(y.sizes["variable"])
     axes = y.dims[y.ndim - len(grid.sizes) :]
     batch = y.dims[1 : y.ndim - len(axes)]
     members = int(np.prod([y.sizes[d] for d in batch], dtype=int))
     flat = y.data.reshape(y.sizes["variable"], members, *grid.sizes)
     found: tuple[np.ndarray | dask.array.Array, ...]
     if y.chunks is None:
-        found = _at_once(flat, grid, solve, batch_size, progress, known, covariates)
+        found = _at_once(flat, grid, solve, batch_size, progress, entries)
     else:
-        found = _lazily(flat, grid, solve, batch_size, known, covariates)
+        found = _lazily(flat, grid, solve, batch_size, entries)
     x, weight, terms = found
     shape = [y.sizes[d] for d in batch]
     window_dims = [f"window_{d}" for d in axes]
@@ -87,8 +87,7 @@ def _at_once(
     solve: Solve,
     batch_size: int,
     progress: Progress | None,
-    known: int,
-    covariates: int,
+    entries: Entries,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     windows = y.shape[1] * int(np.prod(grid.shape))
     finished = 0
@@ -99,12 +98,12 @@ def _at_once(
         if progress is not None:
             progress(finished, windows)
 
-    overlap = overlap_add(y, grid, grid.taper(), solve, batch_size, tell, known, covariates)
+    overlap = overlap_add(y, grid, grid.taper(), solve, batch_size, tell, entries)
     return overlap.mean(), overlap.weight, overlap.terms
 
 
 def _lazily(
-    y: dask.array.Array, grid: WindowGrid, solve: Solve, batch_size: int, known: int, covariates: int
+    y: dask.array.Array, grid: WindowGrid, solve: Solve, batch_size: int, entries: Entries
 ) -> tuple[dask.array.Array, dask.array.Array, dask.array.Array]:
     """One task for a run of windows along the axis that has most, one for each piece between."""
     axis = max(range(len(grid.shape)), key=lambda a: grid.shape[a] * _runs_straight(grid, a))
@@ -115,8 +114,12 @@ def _lazily(
     if rows == 1:
         groups = [(0, grid.shape[axis])]
     block = max(1, batch_size // (per_row * step))
+    # One task holds the network, one the taper; given as they are, every task would have a copy of them.
+    run = uuid4().hex
+    shared = delayed(solve, name=f"solve-{run}", traverse=False)
+    taper = delayed(grid.taper(), name=f"taper-{run}", traverse=False)
     columns = [
-        _members(y[:, first : first + block], grid, axis, groups, solve, batch_size, known, covariates)
+        _members(y[:, first : first + block], grid, axis, groups, shared, taper, batch_size, entries)
         for first in range(0, y.shape[1], block)
     ]
     joined = dask.array.concatenate([c[0] for c in columns], axis=1)
@@ -134,18 +137,19 @@ def _members(
     grid: WindowGrid,
     axis: int,
     groups: list[tuple[int, int]],
-    solve: Solve,
+    solve: Delayed,
+    taper: Delayed,
     batch_size: int,
-    known: int,
-    covariates: int,
+    entries: Entries,
 ) -> tuple[dask.array.Array, dask.array.Array]:
     parts, terms, begins = [], [], []
-    taper = grid.taper()
     for first, last in groups:
         whole = (first, last) == (0, grid.shape[axis])
         sub, cells = (grid, slice(0, grid.sizes[axis])) if whole else grid.rows(axis, first, last)
         at = (slice(None),) * (2 + axis) + (cells,)
-        part = delayed(overlap_add, pure=False)(y[at], sub, taper, solve, batch_size, None, known, covariates)
+        # One chunk without an optimisation of its own, so that neighbours share what they read.
+        block = y[at].rechunk(-1).to_delayed(optimize_graph=False).item()
+        part = delayed(overlap_add, pure=False)(block, sub, taper, solve, batch_size, None, entries)
         parts.append((part, cells))
         begins.append(cells.start)
         shape = (2, y.shape[1], *sub.shape)
@@ -155,7 +159,7 @@ def _members(
         reach = [(p, c.start) for p, c in parts if c.start < end and c.stop > begin]
         piece = delayed(_piece, pure=False)([p for p, _ in reach], [s for _, s in reach], axis, begin, end)
         sizes = [end - begin if a == axis else n for a, n in enumerate(grid.sizes)]
-        shape = (y.shape[0] - known + 1, y.shape[1], *sizes)
+        shape = (entries.sought + 1, y.shape[1], *sizes)
         pieces.append(dask.array.from_delayed(piece, shape, "float32"))
     return (
         dask.array.concatenate(pieces, axis=2 + axis),

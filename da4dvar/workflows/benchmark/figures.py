@@ -10,6 +10,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from da4dvar.analysis.problem import whole_inputs, whole_samples
 from da4dvar.config.registry import build
 from da4dvar.evaluation.figures import columns_of_images, gallery, pathways
 from da4dvar.interpolator import Interpolator
@@ -53,8 +54,9 @@ def pathway(
     model: Interpolator, cost: VariationalCost | None, seen: xr.Dataset, truth: xr.Dataset
 ) -> tuple[np.ndarray, np.ndarray]:
     """U of `cost`, or of the model, and the R-score of its iterates, each of shape (iteration + 1,)."""
-    y, x = torch.from_numpy(model.batch(seen)), torch.from_numpy(model.batch(truth))
-    mask = y.isfinite()
+    windows, solve = whole_samples(model, seen)
+    y, mask = (torch.from_numpy(a) for a in solve.inputs(windows)[:2])
+    x = torch.from_numpy(whole_inputs(model, truth).y)
     energy: list[float] = []
     error: list[float] = []
 
@@ -63,8 +65,7 @@ def pathway(
             energy.append(float(cost.given(y, mask)(iterate).mean()))
         error.append(float((iterate - x).square().mean() / x.square().mean()))
 
-    with torch.no_grad():
-        found = model.frozen()(y.nan_to_num(), mask, torch.from_numpy(model.start(seen)), watch)
+    _, found = solve.minimise(windows, watch)
     return np.array(energy) if cost is not None else found.cost.mean(1).numpy(), np.array(error)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from da4dvar.analysis.problem import whole_inputs
 from da4dvar.api import load
 from da4dvar.baselines import Baseline
 from da4dvar.baselines.sparse_coding import SparseCoding
@@ -255,7 +256,7 @@ def p_score(model: Interpolator, truth: xr.Dataset) -> float | None:
     cost = solver.cost if isinstance(solver, Chain) and solver.cost is not None else model.model.cost
     if isinstance(cost.prior, torch.nn.Identity):
         return None
-    x = torch.from_numpy(model.batch(truth))
+    x = torch.from_numpy(whole_inputs(model, truth).y)
     with torch.no_grad():
         squares = sum(float((part - cost.prior(part)).square().sum()) for part in x.split(BATCH))
     return squares / float(x.square().sum())
