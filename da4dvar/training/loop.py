@@ -301,7 +301,14 @@ def fit(
         part = (training.batch, trainer.global_rank, devices)
         trainer.fit(
             EndToEnd(model, training),
-            DataLoader(drawn, batch_sampler=Share(len(drawn), *part)),
+            DataLoader(
+                drawn,
+                batch_sampler=Share(len(drawn), *part),
+                num_workers=training.workers,
+                # A process that has started threads of its own, as torch does, must not be forked.
+                multiprocessing_context="spawn" if training.workers else None,
+                pin_memory=kind == "cuda",
+            ),
             DataLoader(checked, batch_sampler=Share(len(checked), *part)),
             ckpt_path=folder / "last.ckpt" if done else None,
             weights_only=True,

@@ -11,7 +11,14 @@ from da4dvar.config.types import parse_bytes
 from da4dvar.errors import DataError, RecipeError, nearest
 
 # A slip of the finger in these is a wait without end.
-MOST = {"steps": 10**9, "batch": 10**5, "validation_samples": 10**6, "draws": 10**4, "rate": 1e3}
+MOST = {
+    "steps": 10**9,
+    "batch": 10**5,
+    "validation_samples": 10**6,
+    "draws": 10**4,
+    "rate": 1e3,
+    "workers": 256,
+}
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = (
     "32-true",
@@ -84,6 +91,9 @@ class Training:
         Memory for training data, as "2GiB": lazy data that are larger are read in blocks of consecutive
         times, from which samples are drawn, a buffer of blocks after the other. Everything is read if not
         given.
+    workers : int
+        Processes that prepare samples while the model is trained on the last ones, for each device; with 0 the
+        training process prepares them itself. The samples are the same. Each worker has a buffer of its own.
 
     Raises
     ------
@@ -116,12 +126,13 @@ class Training:
     precision: Any = "32-true"
     checkpoint_iterations: bool = False
     buffer: str | int | None = None
+    workers: int = 0
 
     def __post_init__(self) -> None:
         for name in ("batch", "rate", "clip", "validate_every", "validation_samples", "draws"):
             if not getattr(self, name) > 0:
                 raise RecipeError(f"train: {name} is {getattr(self, name)}, expected above 0")
-        for name in ("steps", "prior_steps", "prior_rate", "observation_rate", "observation_fit"):
+        for name in ("steps", "prior_steps", "prior_rate", "observation_rate", "observation_fit", "workers"):
             if not (getattr(self, name) or 0) >= 0:
                 raise RecipeError(f"train: {name} is {getattr(self, name)}, expected 0 or more")
         for name, most in MOST.items():

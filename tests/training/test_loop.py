@@ -46,6 +46,12 @@ def test_the_same_seed_gives_the_same_model():
     assert torch.equal(weights(train_tiny(3)), weights(train_tiny(3)))
 
 
+def test_workers_prepare_the_same_samples():
+    """The weights after some steps do not depend on who cuts the windows."""
+    alone, helped = (train_tiny(3, workers=n) for n in (0, 2))
+    assert torch.equal(weights(alone), weights(helped))
+
+
 def test_a_training_that_was_cut_goes_on_where_it_was(tmp_path):
     """Four steps, and two more after a restart, are the same as six in one go."""
     truth = make_sst(70, seed=1)
