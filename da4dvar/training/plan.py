@@ -92,8 +92,8 @@ class Training:
         times, from which samples are drawn, a buffer of blocks after the other. Everything is read if not
         given.
     workers : int
-        Processes that prepare samples while the model is trained on the last ones, for each device; with 0 the
-        training process prepares them itself. The samples are the same. Each worker has a buffer of its own.
+        Processes for each device that prepare samples while the model is trained on the last ones; with 0
+        the training process prepares them itself. The samples are the same; each worker has its own buffer.
 
     Raises
     ------
