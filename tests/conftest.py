@@ -37,3 +37,11 @@ def gappy(truth: xr.Dataset) -> xr.Dataset:
     from da4dvar.workflows.twin import hide
 
     return hide(truth, "random", 0.4, seed=3)
+
+
+@pytest.fixture
+def files(tmp_path: Path, gappy: xr.Dataset, truth: xr.Dataset) -> Path:
+    """A folder with gappy.nc and truth.nc."""
+    gappy.to_netcdf(tmp_path / "gappy.nc")
+    truth.to_netcdf(tmp_path / "truth.nc")
+    return tmp_path

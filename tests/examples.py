@@ -16,6 +16,39 @@ from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.lstm import ConvLSTM
 
 WINDOW = 6
+# Of a model that is trained in a second, on truth.nc with ten weeks of the small sea.
+RECIPE = """
+title = "a small sea"
+[data]
+path = "truth.nc"
+truth = {{ sst = "sst" }}
+train = {{ time = ["2001-03-01", "2001-04-20"] }}
+validation = {{ time = ["2001-04-21", "2001-05-09"] }}
+[gaps]
+kind = "random"
+fraction = 0.4
+[layout]
+variables = ["sst"]
+axes = ["lat", "lon"]
+channels = ["time"]
+window = {{ time = 6, lat = 5, lon = 6 }}
+[scaling]
+kind = "anomaly"
+harmonics = 1
+[prior]
+kind = "unet"
+width = 4
+[solver]
+kind = "lstm"
+width = 4
+iterations = 2
+[train]
+steps = {steps}
+batch = 2
+validate_every = 2
+validation_samples = 2
+devices = "cpu"
+"""
 
 
 def make_sst(days: int = 30, seed: int = 0, start: str = "2001-03-01") -> xr.Dataset:
@@ -45,6 +78,26 @@ def make_sst(days: int = 30, seed: int = 0, start: str = "2001-03-01") -> xr.Dat
     }
     ds.time.encoding = {"units": "days since 1990-01-01", "calendar": "standard"}
     return ds
+
+
+def gappy_sst(days: int = 20, part: float = 0.4, seed: int = 0) -> xr.Dataset:
+    """The small sea, of which this part is observed, cell by cell."""
+    ds = make_sst(days)
+    seen = np.random.default_rng(seed).random(ds.sst.shape) < part
+    return ds.assign(sst=ds.sst.copy(data=np.where(seen, ds.sst, np.float32(np.nan))))
+
+
+def assert_bits(one: xr.Dataset, other: xr.Dataset) -> None:
+    """The same variables, and every value of them the same, bit for bit."""
+    assert set(one.variables) == set(other.variables)
+    for name in other.variables:
+        assert one[name].dims == other[name].dims, name
+        assert one[name].dtype == other[name].dtype, name
+        here, there = one[name].values, other[name].values
+        if here.dtype == object:
+            np.testing.assert_array_equal(here, there)
+        else:
+            assert here.tobytes() == there.tobytes(), name
 
 
 def tiny_interpolator(seed: int = 0, initial: str = "zero") -> da4dvar.Interpolator:

@@ -9,8 +9,6 @@ import pytest
 import torch
 import xarray as xr
 from examples import make_sst, tiny_interpolator
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import da4dvar
 from da4dvar.analysis.ensemble import Ensemble
@@ -27,41 +25,6 @@ def test_every_sea_cell_comes_back_and_land_is_flagged(model, gappy, truth):
     sea = truth.sst.notnull()
     assert bool(filled.sst.notnull().equals(sea))
     assert (filled.sst_flag.values == np.where(~sea, 2, np.where(gappy.sst.notnull(), 0, 1))).all()
-
-
-def test_labels_survive(model, gappy):
-    """Dimension order, coordinates, attributes, encoding and dtype come back as they went in."""
-    turned = gappy.transpose("lon", "time", "lat")
-    filled = model.interpolate(turned)
-    assert filled.sst.dims == turned.sst.dims
-    assert filled.sst.dtype == turned.sst.dtype
-    assert filled.sst.encoding == turned.sst.encoding
-    first, *earlier = filled.attrs.pop("history").splitlines()
-    assert "sst interpolated by" in first
-    assert "\n".join(earlier) == turned.attrs["history"]
-    assert filled.attrs == {k: v for k, v in turned.attrs.items() if k != "history"}
-    assert filled.time.encoding == turned.time.encoding
-    xr.testing.assert_identical(filled.sst.coords.to_dataset(), turned.sst.coords.to_dataset())
-    attrs = dict(filled.sst.attrs)
-    assert attrs.pop("ancillary_variables") == "sst_flag"
-    assert attrs == turned.sst.attrs
-    np.testing.assert_allclose(
-        filled.sst.transpose("time", "lat", "lon"), model.interpolate(gappy).sst, atol=1e-5
-    )
-
-
-@settings(max_examples=8, deadline=None)
-@given(
-    batch_size=st.integers(1, 40),
-    chunks=st.fixed_dictionaries({d: st.integers(2, 9) for d in ("time", "lat")}),
-)
-def test_an_answer_does_not_depend_on_batch_or_chunks(model_path, batch_size, chunks):
-    """Rule 1: any batch size and any dask chunking give the same answer to rounding."""
-    model, ds = da4dvar.load(model_path), make_sst(16)
-    ds = ds.where(np.random.default_rng(0).random(ds.sst.shape) < 0.4)
-    expected = model.interpolate(ds, batch_size=7)
-    lazy = model.interpolate(ds.chunk(chunks), batch_size=batch_size)
-    xr.testing.assert_allclose(lazy.compute(scheduler="synchronous"), expected, atol=1e-4, rtol=1e-4)
 
 
 def test_lazy_in_lazy_out(model, gappy):
@@ -95,31 +58,6 @@ def test_the_three_faces_take_the_same_options():
     accessor = inspect.signature(type(make_sst().da4dvar).interpolate).parameters
     assert set(function) == {*method, "model"} - {"self"}
     assert set(accessor) == {*method, "model"} - {"ds", "progress"}
-
-
-def test_keep_observed_keeps_every_bit(model, gappy):
-    """Observed values survive `keep_observed` bit for bit, and no other cell is touched."""
-    analysis, kept = model.interpolate(gappy), model.interpolate(gappy, keep_observed=True)
-    observed = gappy.sst.notnull().values
-    assert (kept.sst.values[observed] == gappy.sst.values[observed]).all()
-    np.testing.assert_array_equal(kept.sst.values[~observed], analysis.sst.values[~observed])
-
-
-def test_what_is_not_observed_cannot_matter(model, gappy):
-    """Rule 2: a mask variable hides values as well as NaN does."""
-    hidden = gappy.sst.isnull()
-    masked = gappy.assign(sst=gappy.sst.fillna(1e6), quality=(~hidden).astype("int8"))
-    masked.sst.attrs = gappy.sst.attrs
-    xr.testing.assert_allclose(model.interpolate(masked, mask="quality").sst, model.interpolate(gappy).sst)
-
-
-def test_an_observation_acts_only_within_its_windows(model, gappy):
-    """A value changed on the first day changes nothing a window later."""
-    changed = gappy.copy(deep=True)
-    changed.sst[0, 4, 4] = 25.0
-    before, after = model.interpolate(gappy), model.interpolate(changed)
-    assert not np.allclose(before.sst[:3], after.sst[:3], equal_nan=True)
-    np.testing.assert_allclose(before.sst[6:], after.sst[6:], atol=1e-5)
 
 
 def test_a_window_without_observations_is_flagged_and_counted(model, gappy):
@@ -177,22 +115,6 @@ def test_units_are_converted_with_a_note(model, gappy):
     np.testing.assert_allclose(filled.sst, model.interpolate(gappy).sst, atol=1e-3)
 
 
-def test_a_member_dimension_is_a_batch(model, gappy):
-    """Dimensions that the layout does not name are carried through, each entry by itself."""
-    members = xr.concat([gappy, gappy.where(gappy.lat > -39)], "member").assign_coords(member=["a", "b"])
-    filled = model.interpolate(members)
-    assert list(filled.member.values) == ["a", "b"]
-    assert filled.prior_term.dims[0] == "member"
-    np.testing.assert_allclose(filled.sst.isel(member=0), model.interpolate(gappy).sst, atol=1e-5)
-
-
-def test_a_file_shorter_than_a_window_is_filled(model, gappy):
-    """Four days are enough for a window of six: the other two count as not observed."""
-    filled = model.interpolate(gappy.isel(time=slice(0, 4)))
-    assert filled.sizes["time"] == 4
-    assert filled.sst.notnull().any()
-
-
 def test_one_day_is_enough(model, gappy):
     """A single field without a time step to compare is no mistake."""
     assert model.interpolate(gappy.isel(time=[5])).sst.notnull().any()
@@ -231,31 +153,10 @@ def test_the_accessor_the_function_and_pipe_agree(model, gappy):
     xr.testing.assert_identical(piped, expected)
 
 
-def test_infinite_values_are_refused(model, gappy):
-    """An infinity is a mistake in the data, not a gap."""
-    gappy.sst[2, 4, 4] = np.inf
-    with pytest.raises(DataError, match="1 infinite"):
-        model.interpolate(gappy)
-
-
-def test_nothing_observed_is_refused(model, gappy):
-    """A variable of NaN alone is named."""
-    with pytest.raises(DataError, match="'sst' holds no observation"):
-        model.interpolate(gappy.where(False))
-
-
 def test_an_unfitted_model_says_so(gappy):
     """Interpolating before fitting is a mistake with a mend."""
     with pytest.raises(ModelError, match="call fit"):
         tiny_interpolator().interpolate(gappy)
-
-
-def test_cftime_calendars_pass(model):
-    """A calendar that numpy does not know is no obstacle and comes back."""
-    ds = make_sst(12)
-    ds = ds.assign_coords(time=xr.date_range("2001-03-01", periods=12, calendar="noleap", use_cftime=True))
-    filled = model.interpolate(ds.where(ds.lon > 150.6))
-    assert filled.time.equals(ds.time)
 
 
 def test_a_truth_of_other_cells_is_refused(truth, gappy):

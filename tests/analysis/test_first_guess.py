@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from examples import make_sst
+from examples import gappy_sst, make_sst
 
 import da4dvar
 from da4dvar.analysis.problem import whole_samples
@@ -26,11 +26,6 @@ from da4dvar.workflows.benchmark.figures import pathway
 LAYOUT = da4dvar.Layout(["sst"], axes=["lat", "lon"], channels=["time"], window={"time": 6, "lat": 5})
 
 
-def gappy(days: int = 20) -> xr.Dataset:
-    ds = make_sst(days)
-    return ds.where(np.random.default_rng(0).random(ds.sst.shape) < 0.5)
-
-
 def model(rate: float = 0.1, **arguments: object) -> da4dvar.Interpolator:
     """Gradient descent; with a rate that is next to nothing, it ends where it began."""
     return da4dvar.Interpolator(
@@ -44,7 +39,7 @@ def model(rate: float = 0.1, **arguments: object) -> da4dvar.Interpolator:
 
 def test_a_solver_that_does_nothing_gives_the_first_guess_back() -> None:
     """x̂ = x(0), through windows, scaling and back; land, of which there is no guess, poisons nothing."""
-    ds = gappy()
+    ds = gappy_sst(part=0.5)
     guess = Linear()
     still = model(1e-12, first_guess=guess).prepare(ds)
     found, expected = still.interpolate(ds).sst, guess.interpolate(ds).sst
@@ -53,18 +48,9 @@ def test_a_solver_that_does_nothing_gives_the_first_guess_back() -> None:
     assert found.notnull().all()
 
 
-def test_a_chunked_data_set_gives_the_same() -> None:
-    """The guess is made of all of it, whatever the chunks."""
-    ds = gappy()
-    made = model(first_guess=Linear()).prepare(ds)
-    lazy = made.interpolate(ds.chunk(time=5))
-    assert lazy.sst.chunks is not None
-    np.testing.assert_allclose(lazy.sst.compute(), made.interpolate(ds).sst, atol=1e-4)
-
-
 def test_a_window_without_an_observation_has_the_guess() -> None:
     """A month without any is what the classical method says; nothing of it is lost."""
-    ds = gappy(40)
+    ds = gappy_sst(40, part=0.5)
     ds["sst"][8:30] = np.nan
     made = model(1e-12, first_guess=Linear()).prepare(ds)
     found, expected = made.interpolate(ds).sst, Linear().interpolate(ds).sst
@@ -74,7 +60,7 @@ def test_a_window_without_an_observation_has_the_guess() -> None:
 
 def test_a_cell_that_the_training_never_saw_has_the_guess() -> None:
     """The scaling knows nothing of it, the classical method does: nothing of that is lost."""
-    ds = gappy()
+    ds = gappy_sst(part=0.5)
     unseen = ds.copy(deep=True)
     unseen["sst"][:, 2, 2] = np.nan
     made = model(1e-12, first_guess=Linear()).replaced(scaling=Anomaly(harmonics=0))
@@ -84,7 +70,7 @@ def test_a_cell_that_the_training_never_saw_has_the_guess() -> None:
 
 def test_training_pairs_start_from_the_guess_of_what_is_left() -> None:
     """x(0) is made from the points that were kept, and only the hidden ones are sought."""
-    ds = gappy()
+    ds = gappy_sst(part=0.5)
     made = model(first_guess=Linear()).prepare(ds)
     drawn = samples(made, ds, None, Random(0.7), noise=0.0, draws=2, seed=0)
     assert drawn.observed.sizes["draw"] == 2
@@ -99,7 +85,7 @@ def test_training_pairs_start_from_the_guess_of_what_is_left() -> None:
 
 def test_it_learns_and_comes_back_from_its_file(tmp_path) -> None:
     """The file names the method; what is loaded fills as what was saved."""
-    ds = gappy()
+    ds = gappy_sst(part=0.5)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         made = model(first_guess=Climatology(harmonics=1))

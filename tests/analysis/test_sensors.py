@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from cli.test_verbs import RECIPE
-from examples import WINDOW, make_sst
+from examples import RECIPE, WINDOW, make_sst
 
 import da4dvar
 from da4dvar.errors import DataError, RecipeError

@@ -1,175 +1,105 @@
-"""What every baseline promises, whatever its method."""
+"""The contract of every baseline, and what those of one dimension of time have in common."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
-import dask
 import numpy as np
 import pytest
 import xarray as xr
+from guarantees import classical
 
+from da4dvar.baselines import Baseline
 from da4dvar.baselines.climatology import Climatology
-from da4dvar.baselines.combination import Combination
-from da4dvar.baselines.eof_iteration import EofIteration
-from da4dvar.baselines.linear import Linear
-from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
+from da4dvar.config.registry import KINDS, class_of
 from da4dvar.errors import DataError
+from da4dvar.testing import BaselineContract, labelled_sea
+
+HISTORY = labelled_sea(400)
+METHODS = {**classical.METHODS, "climatology of other years": lambda: Climatology(history=HISTORY)}
+KEEP = ("linear", "EOF iteration", "nearest stations")
+TIMED = ("linear", "climatology", "optimal interpolation", "EOF iteration", "EOF interpolation")
+# A climatology of whole numbers is a real number.
+LEAVES = [name for name in METHODS if "climatology" not in name and name != "combination"]
+timed = pytest.mark.parametrize("name", [*TIMED, "nearest stations"])
 
 
-class Baseline(Protocol):
-    """The face of all of them."""
-
-    def interpolate(self, ds: xr.Dataset) -> xr.Dataset: ...
-
-
-def sea(dates: bool = True, days: int = 400) -> xr.Dataset:
-    """Two gappy variables with everything a file may have: labels, attributes, encoding, land."""
-    generator = np.random.default_rng(0)
-    season = 5 * np.cos(2 * np.pi * np.arange(days) / 365)[:, None, None]
-    values = 15 + season + generator.standard_normal((2, days, 3, 4))
-    values[generator.random(values.shape) < 0.5] = np.nan
-    values[:, :, 0, 0] = np.nan
-    time = xr.date_range("2001-01-01", periods=days) if dates else np.arange(float(days))
-    ds = xr.Dataset(
-        {
-            "sst": (("time", "lat", "lon"), values[0].astype("float32"), {"units": "degC"}),
-            "sss": (("lon", "time", "lat"), values[1].transpose(2, 0, 1), {"units": "1e-3", "comment": "b"}),
-        },
-        coords={
-            "time": ("time", time, {"long_name": "day"}),
-            "lat": ("lat", [2.0, 1.0, 0.0], {"axis": "Y"}),
-            "area": (("lat", "lon"), np.ones((3, 4))),
-            "basin": ("basin", ["a", "b"]),
-        },
-        attrs={"title": "a small sea", "history": "made by hand"},
-    )
-    ds.encoding = {"unlimited_dims": {"time"}}
-    ds.sst.encoding = {"dtype": np.dtype("int16"), "scale_factor": 0.01, "_FillValue": -1}
-    if dates:
-        ds.time.encoding = {"units": "days since 1950-01-01"}
-    return ds
+def test_every_kind_is_tried() -> None:
+    """A kind that a recipe may name is among them."""
+    tried = {type(make()) for make in METHODS.values()}
+    assert tried == {class_of("baseline", kind) for kind in KINDS["baseline"]}
 
 
-BASELINES: dict[str, tuple[Baseline, xr.Dataset]] = {
-    "linear": (Linear(), sea()),
-    "climatology, of dates": (Climatology(), sea()),
-    "climatology, without dates": (Climatology(), sea(dates=False)),
-    "climatology, of other years": (Climatology(history=sea()), sea(days=30)),
-    "optimal interpolation": (OptimalInterpolation(), sea(days=60)),
-    "combination": (Combination([Linear(), Climatology()], [2.0, 1.0]), sea()),
-    "EOF iteration": (EofIteration(most=3), sea(days=60)),
-}
-KEEPS_OBSERVED = ("linear", "EOF iteration")
-every = pytest.mark.parametrize("name", BASELINES)
+class TestEvery(BaselineContract):
+    """Each of them on the small sea."""
+
+    name: str
+
+    @pytest.fixture(autouse=True, params=METHODS)
+    def of_a_kind(self, request: pytest.FixtureRequest) -> None:
+        self.name = request.param
+        self.keeps_observed = self.name in KEEP  # type: ignore[misc]
+
+    def make(self) -> Baseline:
+        return METHODS[self.name]()
+
+    def owed(self, array: xr.DataArray) -> xr.DataArray:
+        if self.name == "climatology of other years":
+            return HISTORY[array.name].notnull().any("time")
+        # LETKS knows the law of the system, whatever was observed.
+        return xr.ones_like(array, bool) if self.name == "LETKS" else classical.estimable(self.name, array)
 
 
-def never(*_: Any, **__: Any) -> Any:
-    """A scheduler that must not be asked."""
-    raise AssertionError("computed too early")
+class TestWithoutDates(BaselineContract):
+    """A climatology of times that are numbers is the mean."""
+
+    def make(self) -> Baseline:
+        return Climatology()
+
+    def data(self) -> xr.Dataset:
+        return labelled_sea(dates=False)
 
 
-@every
-def test_labels_come_back_as_they_went_in(name: str) -> None:
-    """Dimension order, coordinates, attributes, encoding and type, also of the data set."""
-    baseline, ds = BASELINES[name]
-    out = baseline.interpolate(ds)
-    assert [v for v in out.data_vars if not str(v).endswith("_std")] == list(ds.data_vars)
-    assert out.attrs == ds.attrs
-    assert out.encoding == ds.encoding
-    xr.testing.assert_identical(out.coords.to_dataset(), ds.coords.to_dataset())
-    for variable in ds.variables:
-        assert out[variable].dims == ds[variable].dims
-        assert out[variable].dtype == ds[variable].dtype
-        assert out[variable].attrs == ds[variable].attrs
-        assert out[variable].encoding == ds[variable].encoding
-
-
-@every
-def test_every_gap_is_filled_but_where_nothing_was_ever_seen(name: str) -> None:
-    """Land stays NaN; an observed value is kept, or replaced by the analysis if that is the method."""
-    baseline, ds = BASELINES[name]
-    out = baseline.interpolate(ds)
-    for variable in ds.data_vars:
-        seen = ds[variable].notnull()
-        np.testing.assert_array_equal(*xr.broadcast(out[variable].notnull(), seen.any("time")))
-        if name in KEEPS_OBSERVED:
-            xr.testing.assert_equal(out[variable].where(seen), ds[variable])
-
-
-@every
-def test_the_input_is_not_changed(name: str) -> None:
-    """Neither by the call nor through its result."""
-    baseline, ds = BASELINES[name]
-    before, encoding = ds.copy(deep=True), dict(ds.sst.encoding)
-    out = baseline.interpolate(ds)
-    out.sst.values[:] = -1
-    out.sst.attrs["units"] = "other"
-    out.sst.encoding["dtype"] = "other"
-    xr.testing.assert_identical(ds, before)
-    assert ds.sst.encoding == encoding
-
-
-@every
-@pytest.mark.parametrize("chunks", [{"time": 7}, {"lat": 1, "lon": 3}, {"time": (1, 5, -1), "lat": 2}])
-def test_lazy_in_lazy_out(name: str, chunks: dict[str, Any]) -> None:
-    """Whatever the chunks, the answer is that of data in memory, once it is asked for."""
-    baseline, ds = BASELINES[name]
-    if "time" in chunks and not isinstance(chunks["time"], int):
-        chunks = {**chunks, "time": (1, 5, ds.sizes["time"] - 6)}
-    lazy = baseline.interpolate(ds.chunk(chunks))
-    assert all(lazy[v].chunks is not None for v in lazy.data_vars)
-    computed, eager = lazy.compute(), baseline.interpolate(ds)
-    for variable in ds.data_vars:
-        assert computed[variable].dtype == eager[variable].dtype
-        np.testing.assert_allclose(computed[variable].values, eager[variable].values, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", ["linear", "climatology, without dates", "climatology, of other years"])
-def test_nothing_is_computed_before_it_is_asked_for(name: str) -> None:
-    """Building the answer reads nothing of the data that are to be filled."""
-    baseline, ds = BASELINES[name]
-    with dask.config.set(scheduler=never):
-        baseline.interpolate(ds.chunk(time=50))
-
-
-@every
-def test_an_infinite_value_is_a_gap(name: str) -> None:
-    """It spoils nothing: the answer is that of a gap in its place."""
-    baseline, ds = BASELINES[name]
-    broken, gap = (ds.copy(deep=True) for _ in range(2))
-    for value, one in ((np.inf, broken), (np.nan, gap)):
-        one.sst[5:9, 1, 1] = value
-    xr.testing.assert_identical(baseline.interpolate(broken), baseline.interpolate(gap))
-
-
-@every
-def test_a_cell_does_not_depend_on_the_rest_of_the_data_set(name: str) -> None:
-    """A variable alone gives what it gives among others."""
-    baseline, ds = BASELINES[name]
-    xr.testing.assert_identical(baseline.interpolate(ds[["sss"]]).sss, baseline.interpolate(ds).sss)
-
-
-@pytest.mark.parametrize("kind", [Linear, Climatology])
-def test_the_dimension_of_time_may_have_any_name(kind: Any) -> None:
+@timed
+def test_the_dimension_of_time_may_have_any_name(name: str) -> None:
     """It is an argument."""
-    renamed = kind("day").interpolate(sea().rename(time="day"))
-    xr.testing.assert_equal(renamed.rename(day="time"), kind().interpolate(sea()))
+    renamed = classical.METHODS[name](time="day").interpolate(labelled_sea().rename(time="day"))
+    xr.testing.assert_equal(renamed.rename(day="time"), classical.METHODS[name]().interpolate(labelled_sea()))
 
 
-@pytest.mark.parametrize("kind", [Linear, Climatology])
-def test_a_variable_without_time_is_refused(kind: Any) -> None:
-    """The message names the variable, and the dimensions that it has."""
-    ds = sea().assign(depth=(("lat", "lon"), np.ones((3, 4))))
-    with pytest.raises(DataError, match="variable 'depth' has no dimension 'time'; it has lat, lon"):
-        kind().interpolate(ds)
-    with pytest.raises(DataError, match="variable 'sst' has no dimension 'tiem'; it has time, lat, lon"):
-        kind("tiem").interpolate(sea())
+@timed
+def test_a_variable_without_time_is_refused(name: str) -> None:
+    """The message names the variable, the dimension and those that there are."""
+    ds = labelled_sea().assign(depth=(("lat", "lon"), np.ones((3, 4))))
+    with pytest.raises(DataError, match=r"variable 'depth' has no dimension 'time'.* lat, lon"):
+        classical.METHODS[name]().interpolate(ds)
 
 
-@pytest.mark.parametrize("kind", [Linear, Climatology])
-def test_a_data_set_without_any_observation_stays_as_it_is(kind: Any) -> None:
-    """NaN everywhere, and no error: there was nothing to know."""
-    out = kind().interpolate(sea() * np.nan)
-    assert out.sst.isnull().all()
-    assert out.sss.isnull().all()
+@pytest.mark.parametrize("name", LEAVES)
+def test_what_has_no_gaps_is_left(name: str) -> None:
+    """Whole numbers, flags and names cannot be missing, and are not made real numbers."""
+    values = np.arange(160).reshape(40, 4) % 2
+    flags = {dtype: (("time", "lon"), values.astype(dtype)) for dtype in ("int16", "bool", "<U3")}
+    ds = labelled_sea().assign(flags)
+    for given in (ds, ds.chunk(time=9)):
+        out = METHODS[name]().interpolate(given).compute()
+        xr.testing.assert_identical(out[list(flags)], ds[list(flags)])
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_standard_error_says_what_it_is_and_overwrites_nothing(name: str) -> None:
+    """A variable of its name is the user's."""
+    ds = labelled_sea()
+    out = METHODS[name]().interpolate(ds)
+    if "sst_std" in out:
+        assert out.sst_std.attrs == {"long_name": "standard error of sst", "units": "degC"}
+        if name != "climatology of other years":
+            with pytest.raises(DataError, match="a variable 'sst_std' already"):
+                METHODS[name]().interpolate(ds.assign(sst_std=ds.sst))
+
+
+@pytest.mark.parametrize("name", classical.BY_SAMPLE)
+def test_further_dimensions_are_solved_one_by_one(name: str) -> None:
+    """A member gives alone what it gives among others."""
+    ds = labelled_sea().sss.assign_coords(lon=("lon", np.arange(4.0), {"axis": "X"})).to_dataset()
+    both = xr.concat([ds, 20 + 0.5 * ds], "member").transpose("lat", "member", ...)
+    alone = classical.METHODS[name]().interpolate(both.isel(member=1))
+    xr.testing.assert_allclose(classical.METHODS[name]().interpolate(both).isel(member=1), alone, rtol=1e-5)

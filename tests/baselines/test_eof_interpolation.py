@@ -161,28 +161,6 @@ def test_the_order_of_dimensions_does_not_matter(dims: tuple[str, ...]) -> None:
     xr.testing.assert_allclose(out.transpose(*y.sst.dims), expected)
 
 
-def test_labels_come_back_and_the_standard_error_has_its_own() -> None:
-    """Type, attributes, encoding and coordinates; units of the variable."""
-    y = gappy(wave()).astype("float32").assign(flag=("x", np.arange(6)))
-    y.sst.encoding = {"scale_factor": 0.01}
-    out = method().interpolate(y)
-    assert (out.sst.dtype, out.sst.attrs, out.sst.encoding) == (y.sst.dtype, y.sst.attrs, y.sst.encoding)
-    assert out.sst_std.dtype == y.sst.dtype
-    assert out.sst_std.attrs == {"long_name": "standard error of sst", "units": "degC"}
-    xr.testing.assert_identical(out.flag, y.flag)
-    xr.testing.assert_identical(out.coords.to_dataset(), y.coords.to_dataset())
-
-
-@pytest.mark.parametrize("history", [None, wave(phase=1.0)])
-def test_chunks_and_laziness(history: xr.Dataset | None) -> None:
-    """Nothing is computed before it is asked for, and chunks change nothing."""
-    y = gappy(wave())
-    lazy = method(history=history).interpolate(y.chunk(time=50, x=4))
-    assert lazy.sst.chunks is not None
-    assert lazy.sst_std.chunks is not None
-    xr.testing.assert_allclose(lazy.compute(), method(history=history).interpolate(y))
-
-
 def test_nothing_observed_or_nothing_that_varies() -> None:
     """NaN stays; a constant is its own analysis, without an error."""
     assert EofInterpolation().interpolate(wave() * np.nan).sst.isnull().all()
@@ -214,18 +192,3 @@ def test_a_history_that_does_not_fit_is_refused(history: xr.Dataset, message: st
     """The message says where."""
     with pytest.raises(DataError, match=message):
         method(history=history).interpolate(gappy(wave()))
-
-
-def test_data_that_do_not_fit_are_refused() -> None:
-    """Without the dimension of time, or with a standard error already."""
-    with pytest.raises(DataError, match="variable 'sst' has no dimension 'day'; it has time, y, x"):
-        method(time="day").interpolate(wave())
-    with pytest.raises(DataError, match="a variable 'sst_std' already"):
-        method().interpolate(method().interpolate(wave()))
-
-
-@pytest.mark.parametrize("option", ["days", "modes", "error"])
-def test_a_parameter_out_of_range_is_refused(option: str) -> None:
-    """The message names it, and its bound."""
-    with pytest.raises(DataError, match=f"{option} is 0, expected more than 0"):
-        method(**{option: 0})

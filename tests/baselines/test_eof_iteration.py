@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -172,26 +170,6 @@ def test_a_matrix_comes_back_as_the_field() -> None:
     np.testing.assert_array_equal(from_matrix(as_matrix(field, "time"), field, "time"), field)
 
 
-def test_chunks_and_laziness() -> None:
-    """Nothing is computed before it is asked for, and chunks change nothing."""
-    y = gappy(waves(noise=0.3), 0.7)
-    lazy = EofIteration().interpolate(y.chunk(time=7, x=3))
-    assert lazy.sst.chunks is not None
-    xr.testing.assert_identical(lazy.compute(), EofIteration().interpolate(y))
-
-
-def test_stations_flags_and_labels() -> None:
-    """Stations are cells, whole numbers are left, attributes and encoding are kept."""
-    stations = waves(noise=0.2).isel(y=0).rename(x="station").assign_coords(station=list("abcdefghij"))
-    y = gappy(stations, 0.7).assign(height=("station", np.arange(10)))
-    y.sst.encoding = {"dtype": np.dtype("int16"), "scale_factor": 0.01}
-    out = EofIteration().interpolate(y)
-    assert out.sst.notnull().all()
-    assert (out.sst.encoding, out.sst.attrs) == (y.sst.encoding, y.sst.attrs)
-    xr.testing.assert_identical(out.height, y.height)
-    xr.testing.assert_identical(out.coords.to_dataset(), y.coords.to_dataset())
-
-
 def test_nothing_observed_or_nothing_that_varies() -> None:
     """NaN stays, and a constant is filled with itself."""
     assert EofIteration().interpolate(waves().to_dataset() * np.nan).sst.isnull().all()
@@ -212,27 +190,3 @@ def test_too_few_observations_are_refused() -> None:
     with pytest.raises(DataError, match=r"\d+ values are observed, and 30 have to be kept out"):
         EofIteration().interpolate(y)
     assert EofIteration(modes=1).interpolate(y).sst.notnull().all()
-
-
-def test_a_variable_without_time_is_refused() -> None:
-    """The message names it, and the dimensions that it has."""
-    with pytest.raises(DataError, match="variable 'sst' has no dimension 'day'; it has time, y, x"):
-        EofIteration(time="day").interpolate(waves().to_dataset())
-
-
-@pytest.mark.parametrize(
-    ("option", "message"),
-    [
-        ({"modes": 0}, "modes is 0, expected more than 0"),
-        ({"most": 0}, "most is 0, expected more than 0"),
-        ({"tolerance": 0.0}, r"tolerance is 0\.0, expected more than 0"),
-        ({"iterations": 0}, "iterations is 0, expected more than 0"),
-        ({"harmonics": -1}, "harmonics is -1, expected more than -1"),
-        ({"hidden": 0.0}, r"hidden is 0\.0, expected a part"),
-        ({"hidden": 0.6}, r"hidden is 0\.6, expected a part"),
-    ],
-)
-def test_a_parameter_out_of_range_is_refused(option: dict[str, Any], message: str) -> None:
-    """The message names it, and its bound."""
-    with pytest.raises(DataError, match=message):
-        EofIteration(**option)

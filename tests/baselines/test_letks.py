@@ -163,35 +163,6 @@ def test_the_seed_is_all_that_is_drawn() -> None:
     assert not np.allclose(first.x, other.x)
 
 
-@pytest.mark.parametrize("lazy", [False, True])
-def test_labels_come_back_as_they_went_in(lazy: bool) -> None:
-    """Order of dimensions, type, attributes, encoding and coordinates; flags are left; no gap is."""
-    values = gappy(series=6).x.values.reshape(2, 3, 12, 4)
-    ds = xr.Dataset(
-        {
-            "u": (("j", "a", "day", "b"), values.transpose(3, 0, 2, 1).astype("float32"), {"units": "K"}),
-            "flag": (("day", "j"), np.ones((12, 4), "int16")),
-        },
-        coords={"day": ("day", xr.date_range("2001-01-01", periods=12)), "j": [1, 2, 3, 4], "a": ["s", "t"]},
-        attrs={"title": "a wave"},
-    )
-    ds.u.encoding = {"scale_factor": 0.01}
-    before, method = ds.copy(deep=True), smoother(dim="j", time="day")
-    out = method.interpolate(ds.chunk(day=5, a=1, j=2) if lazy else ds)
-    assert (out.u.chunks is not None) is lazy
-    out = out.compute()
-    xr.testing.assert_identical(ds, before)
-    xr.testing.assert_identical(out.flag, ds.flag)
-    xr.testing.assert_identical(out.coords.to_dataset(), ds.coords.to_dataset())
-    assert (out.u.dims, out.u.dtype, out.u.attrs) == (ds.u.dims, ds.u.dtype, ds.u.attrs)
-    assert (out.attrs, out.u.encoding) == (ds.attrs, ds.u.encoding)
-    assert out.u.notnull().all()
-    one = xr.Dataset({"x": (DIMS, values[1, 2][None])})
-    np.testing.assert_allclose(
-        out.u.isel(a=1, b=2).transpose("day", "j"), smoother().interpolate(one).x[0], atol=1e-5
-    )
-
-
 def test_a_single_series_needs_no_other_dimension() -> None:
     """Time and the components are enough."""
     y = gappy(series=1)
@@ -208,34 +179,8 @@ def test_a_variable_without_a_dimension_is_refused(missing: str) -> None:
         smoother().interpolate(y)
 
 
-@pytest.mark.parametrize(
-    ("option", "value", "bound"),
-    [
-        ("step", 0.0, 0),
-        ("observation_error", -1.0, 0),
-        ("radius", NAN, 0),
-        ("inflation", 0.0, 0),
-        ("std", 0.0, 0),
-        ("members", 1, 1),
-        ("lag", -1, -1),
-        ("spin_up", -1, -1),
-    ],
-)
-def test_a_parameter_out_of_range_is_refused(option: str, value: float, bound: int) -> None:
-    """The message names it, and its bound."""
-    with pytest.raises(DataError, match=f"{option} is {value}, expected more than {bound}"):
-        smoother(**{option: value})
-
-
 def test_an_ensemble_that_runs_away_is_refused() -> None:
     """Too long a step is said to be one."""
     method = smoother(dynamics=lambda x: x**2, step=100.0)
     with np.errstate(over="ignore"), pytest.raises(DataError, match=r"step of 100\.0; use a shorter one"):
         method.interpolate(gappy())
-
-
-def test_an_infinite_value_is_a_gap() -> None:
-    """It is as if that component had not been seen."""
-    broken, gap = gappy(), gappy()
-    broken.x[1, 4, 2], gap.x[1, 4, 2] = np.inf, np.nan
-    xr.testing.assert_identical(smoother().interpolate(broken), smoother().interpolate(gap))

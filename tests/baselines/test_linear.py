@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import xarray as xr
 
 from da4dvar.baselines.linear import Linear
@@ -27,12 +26,3 @@ def test_it_is_what_xarray_does_between_observations() -> None:
     ds = xr.Dataset({"t2m": (("time", "x"), values)}, coords={"time": time})
     expected = ds.interpolate_na("time")
     xr.testing.assert_allclose(Linear().interpolate(ds).where(expected.notnull()), expected)
-
-
-@pytest.mark.parametrize("lazy", [False, True])
-@pytest.mark.parametrize("dtype", ["int16", "bool", "<U3"])
-def test_what_has_no_gaps_is_left(dtype: str, lazy: bool) -> None:
-    """Whole numbers, flags and names cannot be missing, and are not made real numbers."""
-    ds = xr.Dataset({"flag": ("time", np.array([0, 1, 1]).astype(dtype))})
-    ds = ds.chunk(time=1) if lazy else ds
-    xr.testing.assert_identical(Linear().interpolate(ds).compute(), ds.compute())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -206,28 +204,6 @@ def test_stations_without_common_times_are_judged_by_their_distance() -> None:
     assert float(lost.std()) < 1e-6
 
 
-@pytest.mark.parametrize("lazy", [False, True])
-def test_labels_come_back_as_they_went_in(lazy: bool) -> None:
-    """Order of dimensions, type, attributes, encoding, chunks; flags and the input are left alone."""
-    ds = with_gaps(network())
-    both = xr.concat([ds.pm10, ds.pm10[::-1]], "height").transpose("station", "height", "time")
-    ds = ds.assign(pm10=both.astype("float32"), flag=("station", np.ones(6, "int16")))
-    ds.pm10.attrs, ds.pm10.encoding = {"units": "ug/m3"}, {"scale_factor": 0.1}
-    before = ds.copy(deep=True)
-    out = NearestStations(station="station").interpolate(ds.chunk(time=70, station=2) if lazy else ds)
-    assert (out.pm10.chunks is not None) is lazy
-    out = out.compute()
-    xr.testing.assert_identical(ds, before)
-    xr.testing.assert_identical(out.flag, ds.flag)
-    xr.testing.assert_identical(out.coords.to_dataset(), ds.coords.to_dataset())
-    assert (out.pm10.dims, out.pm10.dtype, out.pm10.attrs) == (ds.pm10.dims, ds.pm10.dtype, ds.pm10.attrs)
-    assert out.pm10.encoding == ds.pm10.encoding
-    assert (out.pm10_std.dims, out.pm10_std.dtype) == (ds.pm10.dims, ds.pm10.dtype)
-    assert out.pm10_std.attrs == {"long_name": "standard error of pm10", "units": "ug/m3"}
-    level = NearestStations().interpolate(before.isel(height=1).transpose("time", "station"))
-    np.testing.assert_allclose(out.pm10.isel(height=1).T, level.pm10, rtol=1e-5)
-
-
 def test_the_dimensions_may_have_any_name() -> None:
     """The stations are the only dimension besides time, or the one that is named."""
     ds = with_gaps(network())
@@ -256,26 +232,3 @@ def test_dimensions_that_cannot_be_told_are_refused(options: dict[str, str], mes
     grid = xr.Dataset({"pm10": (("time", "y", "x"), np.ones((3, 2, 2)))})
     with pytest.raises(DataError, match=message):
         NearestStations(**options).interpolate(grid)
-
-
-def test_a_standard_error_is_not_overwritten() -> None:
-    """A variable of its name is the user's."""
-    ds = network()
-    with pytest.raises(DataError, match="there is a variable 'pm10_std' already"):
-        NearestStations().interpolate(ds.assign(pm10_std=ds.pm10))
-
-
-@pytest.mark.parametrize("option", ["neighbours", "ridge", "harmonics", "lags"])
-def test_a_parameter_below_zero_is_refused(option: str) -> None:
-    """The message names it."""
-    options: dict[str, Any] = {option: -1}
-    with pytest.raises(DataError, match=f"{option} is -1, expected 0 or more"):
-        NearestStations(**options)
-
-
-def test_an_infinite_value_is_a_gap() -> None:
-    """It spoils neither its own station nor the others."""
-    y = np.random.default_rng(0).standard_normal((60, 4))
-    broken, gap = (xr.Dataset({"x": (("time", "station"), y.copy())}) for _ in range(2))
-    broken.x[10:13, 1], gap.x[10:13, 1] = np.inf, np.nan
-    xr.testing.assert_identical(NearestStations().interpolate(broken), NearestStations().interpolate(gap))

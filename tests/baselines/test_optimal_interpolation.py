@@ -134,29 +134,6 @@ def test_one_observation_is_its_cell_and_nothing_else() -> None:
     assert out.sst_std.isnull().all()
 
 
-def test_the_standard_error_is_labelled() -> None:
-    """Units of the variable, its dimensions and type, and none of its encoding."""
-    ds = sea().astype("float32")
-    ds.sst.encoding = {"dtype": np.dtype("int16"), "scale_factor": 0.01}
-    ds["flag"] = ("time", np.arange(30))
-    out = OptimalInterpolation(**SCALES).interpolate(ds)
-    assert out.sst_std.attrs == {"long_name": "standard error of sst", "units": "degC"}
-    assert (out.sst_std.dims, out.sst_std.dtype, out.sst_std.encoding) == (ds.sst.dims, "float32", {})
-    assert (out.sst.attrs, out.sst.encoding) == (ds.sst.attrs, ds.sst.encoding)
-    xr.testing.assert_identical(out.flag, ds.flag)
-    with pytest.raises(DataError, match="there is a variable 'sst_std' already"):
-        OptimalInterpolation().interpolate(out)
-
-
-def test_lazy_in_lazy_out() -> None:
-    """Whatever the chunks, the answer is that of data in memory."""
-    solve = OptimalInterpolation().interpolate
-    lazy = solve(sea().chunk(time=7, lat=2))
-    assert lazy.sst.chunks is not None
-    assert lazy.sst_std.chunks is not None
-    xr.testing.assert_allclose(lazy.compute(), solve(sea()))
-
-
 def test_other_dimensions_are_solved_one_by_one() -> None:
     """A member alone gives what it gives among others."""
     members = xr.concat([sea(), 3 * sea()], "member")
@@ -223,20 +200,6 @@ def test_a_season_is_the_background() -> None:
     ds = xr.Dataset({"t2m": ("time", noisy)}, coords={"time": time.values})
     out = OptimalInterpolation(duration=3.0, error=0.3).interpolate(ds)
     assert np.abs(out.t2m.values - season)[510:670].max() < 0.5
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"neighbours": 0}, "neighbours is 0, expected more than 0"),
-        ({"length": -1.0}, "length is -1.0, expected more than 0"),
-        ({"error": -0.1}, "error is -0.1, expected 0 or more"),
-    ],
-)
-def test_parameters_out_of_range_are_refused(arguments: dict, message: str) -> None:
-    """Before anything is read."""
-    with pytest.raises(DataError, match=message):
-        OptimalInterpolation(**arguments)
 
 
 def test_what_cannot_be_placed_is_refused() -> None:

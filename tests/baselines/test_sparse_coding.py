@@ -74,17 +74,6 @@ def test_observed_values_are_put_back_where_that_is_wanted() -> None:
     xr.testing.assert_equal(kept.projected(truth), plain.interpolate(truth))
 
 
-def test_labels_come_back_as_they_went_in() -> None:
-    """Dimension order, type, attributes, encoding; variables that are no real numbers are left alone."""
-    y = gappy(images(3)).astype("float32").transpose("x", "sample", "y").assign(label=("sample", [1, 2, 3]))
-    y.v.attrs, y.v.encoding = {"units": "1"}, {"dtype": np.dtype("float32")}
-    for keep in (False, True):
-        out = SparseCoding(images(50), atoms=4, sparsity=2, turns=1, keep_observed=keep).interpolate(y)
-        got, given = ((ds.v.dims, ds.v.dtype, ds.v.attrs, ds.v.encoding) for ds in (out, y))
-        assert got == given
-        xr.testing.assert_identical(out.label, y.label)
-
-
 def test_mistakes_are_refused() -> None:
     """The message says what was got and what was expected."""
     with pytest.raises(RecipeError, match="no coding 'lars'"):

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 import tomllib
 
 import numpy as np
 import pytest
 import xarray as xr
-from cli.test_report import line
+from door import ran
 
 import da4dvar
-from da4dvar.cli import main
 from da4dvar.cli.shell import as_text
 from da4dvar.modelfile import describe as inspection
 from da4dvar.modelfile import shipped
@@ -21,18 +19,9 @@ from da4dvar.modelfile.describe_text import as_toml, text_of
 from da4dvar.modelfile.summary import summaries
 
 
-def said(monkeypatch, capsys, *arguments):
-    """Both streams of a command that must succeed, run in this process."""
-    monkeypatch.setattr(sys, "argv", ["da4dvar", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    assert not stopped.value.code
-    return capsys.readouterr()
-
-
-def test_models_lists_what_ships(monkeypatch, capsys):
+def test_models_lists_what_ships():
     """Each with what it fills, what it was trained on, and its score as the model file has it."""
-    text = said(monkeypatch, capsys, "models").out
+    text = ran("models").out
     for name in shipped.names():
         model = da4dvar.load(name)
         assert f"{name}: {model.provenance['title']}" in text
@@ -41,9 +30,9 @@ def test_models_lists_what_ships(monkeypatch, capsys):
     assert "rmse_tracks 0.379, rmse_clouds 0.201" in text
 
 
-def test_models_as_json_holds_the_scores_of_the_files(monkeypatch, capsys):
+def test_models_as_json_holds_the_scores_of_the_files():
     """To the last digit, with the number of parameters that there are."""
-    found = {model["name"]: model for model in json.loads(said(monkeypatch, capsys, "models", "--json").out)}
+    found = {model["name"]: model for model in json.loads(ran("models", "--json").out)}
     assert sorted(found) == shipped.names()
     for name, model in found.items():
         loaded = da4dvar.load(name)
@@ -61,9 +50,9 @@ def test_a_model_that_was_put_together_names_the_data_of_its_weights():
 
 
 @pytest.mark.parametrize("name", shipped.names())
-def test_inspect_shows_all_that_a_model_knows(name, monkeypatch, capsys):
+def test_inspect_shows_all_that_a_model_knows(name):
     """Title, variables with units, steps, windows, seed, versions and every score; no raw table."""
-    text = said(monkeypatch, capsys, "inspect", name).out
+    text = ran("inspect", name).out
     model = da4dvar.load(name)
     provenance = model.provenance
     for known in ("title", "seed", "finished"):
@@ -126,28 +115,6 @@ def test_toml_has_no_null():
 def test_json_has_no_nan():
     """The score of no cells is null, as every parser of JSON takes it."""
     assert json.loads(as_text({"a": [float("nan"), 1.5], "b": float("inf")})) == {"a": [None, 1.5], "b": None}
-
-
-def test_a_name_that_is_none_is_one_line(monkeypatch, capsys):
-    """With the nearest that there is."""
-    assert "did you mean 'oisst-tasman'" in line(monkeypatch, capsys, ["inspect", "oist-tasman"])
-    assert "no such model file" in line(monkeypatch, capsys, ["inspect", "gone.safetensors"])
-    assert "no such file" in line(monkeypatch, capsys, ["inspect", "gone.nc"])
-
-
-def test_looking_loads_no_torch():
-    """Neither at the models that ship nor at one of them."""
-    import subprocess
-
-    code = (
-        "import sys, da4dvar.cli\n"
-        "for arguments in (['models'], ['inspect', 'lorenz96']):\n"
-        "    sys.argv = ['da4dvar', *arguments]\n"
-        "    try:\n        da4dvar.cli.main()\n"
-        "    except SystemExit as stopped:\n        assert not stopped.code\n"
-        "    assert 'torch' not in sys.modules\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
 def test_a_data_set_is_looked_at_in_parts(monkeypatch, tmp_path):

@@ -49,12 +49,10 @@ def impatient(monkeypatch):
     monkeypatch.setattr(da4dvar.progress, "Timer", AtOnce)
 
 
-@pytest.fixture
-def files(tmp_path, gappy, truth, monkeypatch):
+@pytest.fixture(autouse=True)
+def here(files, monkeypatch):
     """Where gappy.nc and truth.nc are."""
-    gappy.to_netcdf(tmp_path / "gappy.nc")
-    truth.to_netcdf(tmp_path / "truth.nc")
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(files)
 
 
 def run(monkeypatch, *arguments):
@@ -89,7 +87,7 @@ def complete(doing, model_path):
 
 
 @verbs
-def test_a_verb_that_takes_long_says_what_it_does(doing, files, model_path, impatient, monkeypatch, capsys):
+def test_a_verb_that_takes_long_says_what_it_does(doing, model_path, impatient, monkeypatch, capsys):
     """On a terminal; how far it is where it knows; and no word of it on stdout."""
     stderr = terminal(monkeypatch)
     run(monkeypatch, *complete(doing, model_path))
@@ -101,7 +99,7 @@ def test_a_verb_that_takes_long_says_what_it_does(doing, files, model_path, impa
 
 @verbs
 @pytest.mark.parametrize("because", ["quiet", "no terminal"])
-def test_nothing_is_shown_where_it_is_not_wanted(doing, because, files, model_path, impatient, monkeypatch):
+def test_nothing_is_shown_where_it_is_not_wanted(doing, because, model_path, impatient, monkeypatch):
     """--quiet, or a standard error that is a file, even if colours are forced on it."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     stderr = terminal(monkeypatch)
@@ -112,7 +110,7 @@ def test_nothing_is_shown_where_it_is_not_wanted(doing, because, files, model_pa
     assert said == ("wrote out.nc\n" if (doing, because) == ("interpolating", "no terminal") else "")
 
 
-def test_quiet_keeps_the_result(files, monkeypatch, capsys):
+def test_quiet_keeps_the_result(monkeypatch, capsys):
     """Scores are what was asked for."""
     run(monkeypatch, "evaluate", "gappy.nc", "truth.nc", "-q")
     assert "R-score" in capsys.readouterr().out
@@ -155,7 +153,7 @@ def test_a_mistake_leaves_no_bar_behind(seen, monkeypatch):
     assert bool(stderr.getvalue()) == seen
 
 
-def test_a_note_is_not_lost_in_the_bar(files, model_path, impatient, monkeypatch, gappy):
+def test_a_note_is_not_lost_in_the_bar(model_path, impatient, monkeypatch, gappy):
     """What the library has to say is written above the bar."""
     gappy.where(gappy.time < gappy.time[10]).to_netcdf("gappy.nc")
     stderr = terminal(monkeypatch)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from baselines.test_contract import sea
 from hypothesis import strategies as st
 
 from da4dvar.baselines import Baseline
@@ -21,6 +20,7 @@ from da4dvar.baselines.logarithmic import Logarithmic
 from da4dvar.baselines.nearest_stations import NearestStations
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
 from da4dvar.baselines.sparse_coding import SparseCoding
+from da4dvar.testing import labelled_sea
 
 DAYS = 40
 IMAGE = ("lat", "lon")
@@ -28,7 +28,7 @@ IMAGE = ("lat", "lon")
 
 def gappy(seed: int = 0, part: float = 0.7) -> xr.Dataset:
     """The data set of the contract, of forty days, with a further part of its values hidden."""
-    ds = sea(days=DAYS)
+    ds = labelled_sea(DAYS)
     generator = np.random.default_rng(seed)
     for name in ds.data_vars:
         hidden = generator.random(ds[name].shape) >= part
@@ -38,7 +38,7 @@ def gappy(seed: int = 0, part: float = 0.7) -> xr.Dataset:
 
 def complete() -> xr.Dataset:
     """The same without a gap, land neither."""
-    ds = sea(days=DAYS)
+    ds = labelled_sea(DAYS)
     generator = np.random.default_rng(1)
     for name, array in ds.data_vars.items():
         values = 15 + generator.standard_normal(array.shape)
@@ -56,10 +56,10 @@ METHODS: dict[str, Callable[..., Baseline]] = {
     "climatology": Climatology,
     "combination": lambda: Combination([Linear(), Climatology()], [2.0, 1.0]),
     "logarithmic": lambda: Logarithmic(Linear(), offset=1.0),
-    "optimal interpolation": lambda **seed: OptimalInterpolation(neighbours=10, **seed),
-    "EOF iteration": lambda **seed: EofIteration(modes=2, **seed),
-    "EOF interpolation": lambda **seed: EofInterpolation(days=3, modes=3, **seed),
-    "nearest stations": lambda: NearestStations(station="lon", lags=5),
+    "optimal interpolation": lambda **more: OptimalInterpolation(neighbours=10, **more),
+    "EOF iteration": lambda **more: EofIteration(modes=2, **more),
+    "EOF interpolation": lambda **more: EofInterpolation(days=3, modes=3, **more),
+    "nearest stations": lambda **more: NearestStations(station="lon", lags=5, **more),
     "LETKS": lambda **seed: LETKS(still, step=1.0, observation_error=0.5, members=5, dim="lon", **seed),
     "sparse coding": lambda **seed: SparseCoding(complete(), IMAGE, atoms=3, sparsity=1, turns=3, **seed),
 }

@@ -90,19 +90,6 @@ def names(kind: str) -> list[str]:
     return list(model(kind).layout.variables)
 
 
-def assert_bits(one: xr.Dataset, other: xr.Dataset) -> None:
-    """The same variables, and every value of them the same, bit for bit."""
-    assert set(one.variables) == set(other.variables)
-    for name in other.variables:
-        assert one[name].dims == other[name].dims, name
-        assert one[name].dtype == other[name].dtype, name
-        here, there = one[name].values, other[name].values
-        if here.dtype == object:
-            np.testing.assert_array_equal(here, there)
-        else:
-            assert here.tobytes() == there.tobytes(), name
-
-
 def assert_close(one: xr.Dataset, other: xr.Dataset) -> None:
     """The same flags, and every number the same to the rounding of single precision."""
     assert set(one.variables) == set(other.variables)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
-from guarantees.small import assert_bits, assert_close, data, kinds, model, often, parts, seeds, seldom
+from examples import assert_bits
+from guarantees.small import assert_close, data, kinds, model, often, parts, seeds, seldom
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from examples import assert_bits
 from guarantees import classical
-from guarantees.small import assert_bits, data, kinds, model, names, often, parts, seeds, seldom
+from guarantees.small import data, kinds, model, names, often, parts, seeds, seldom
 from hypothesis import given
 from hypothesis import strategies as st
 from streams import opened

@@ -13,7 +13,8 @@ from unittest.mock import patch
 
 import pytest
 import xarray as xr
-from guarantees.small import LOCAL, assert_bits, assert_close, data, model, seeds, seldom
+from examples import assert_bits
+from guarantees.small import LOCAL, assert_close, data, model, seeds, seldom
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams import opened

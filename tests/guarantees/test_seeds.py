@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli.test_verbs import RECIPE
-from examples import make_sst, tiny_interpolator
+from examples import RECIPE, assert_bits, make_sst, tiny_interpolator
 from guarantees import classical
-from guarantees.small import assert_bits, data, kinds, model, often, seeds, seldom
+from guarantees.small import data, kinds, model, often, seeds, seldom
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams import opened

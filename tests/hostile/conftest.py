@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+import door
 import pytest
 import xarray as xr
 from examples import make_sst
@@ -11,13 +10,10 @@ from examples import make_sst
 from da4dvar.workflows.twin import hide
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> Path:
-    """A folder with gappy.nc and truth.nc."""
-    truth = make_sst()
-    truth.to_netcdf(tmp_path / "truth.nc")
-    hide(truth, "random", 0.4, seed=3).to_netcdf(tmp_path / "gappy.nc")
-    return tmp_path
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty seconds for each command, as docs/broken-input.md promises."""
+    monkeypatch.setattr(door, "SECONDS", 20)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import shutil
 import signal
 
 import pytest
-from hostile.door import begun, content, ended
+from door import begun, content, ended
 from hostile.verbs import OUTPUTS, arguments, prepare
 
 pytestmark = pytest.mark.hostile

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from door import begun, content, ended
 from examples import make_sst
-from hostile.door import begun, content, ended
 from hostile.verbs import OUTPUTS, arguments, prepare
 
 import da4dvar

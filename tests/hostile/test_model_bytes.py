@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hostile.door import limits
+from door import limits
 from hostile.models import parts
 
 import da4dvar

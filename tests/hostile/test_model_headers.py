@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import xarray as xr
-from hostile.door import limits
+from door import limits
 from hostile.models import changed, leaves, parts, put, remove, with_header
 
 import da4dvar
@@ -59,7 +59,7 @@ def test_anything_left_out(model_path, tmp_path, small, section):
 
 
 @pytest.mark.parametrize(
-    ("way", "value"),
+    "lie",
     [
         (("prior", "width"), 10**9),
         (("prior", "kernel"), 4),
@@ -70,7 +70,7 @@ def test_anything_left_out(model_path, tmp_path, small, section):
         (("prior", "downsampling"), [10**6, 10**6]),
         (("prior", "kind"), "builtins:eval"),
         (("prior", "kind"), "../unet"),
-        (("solver", "iterations"), 10**9),
+        (("solver", "iterations"), 10**9, "solver.iterations is 1e"),
         (("solver", "iterations"), 0),
         (("solver", "iterations"), -5),
         (("solver", "iterations"), "3"),
@@ -79,21 +79,23 @@ def test_anything_left_out(model_path, tmp_path, small, section):
         (("cost", "prior_weight"), -1.0),
         (("cost", "prior_weight"), math.inf),
         (("layout", "window", "time"), 10**12),
-        (("layout", "window", "time"), 7),
+        (("layout", "window", "time"), 7, "6 channels, the layout 7"),
         (("layout", "window", "lat"), 2.5),
         (("layout", "overlap"), {"time": math.nan}),
-        (("layout", "variables"), ["../../sst"]),
+        (("layout", "variables"), ["../../sst"], "no name of a variable"),
         (("layout", "variables"), ["sst", "sst"]),
         (("layout", "axes"), ["lat", "lat"]),
-        (("signature", "dims", "time", "spacing"), "a day"),
+        (("signature", "dims", "time", "spacing"), "a day", "spacing is 'a day', expected a number"),
         (("signature", "dims", "time", "spacing"), 0),
         (("signature", "dims", "time", "size"), -6),
         (("signature", "variables", "sst", "units"), 5),
         (("signature", "variables"), {}),
+        (("signature", "variables"), {"sss": {}}, "variables of the signature are sss, expected sst"),
         (("signature", "covariates"), {"depth": {}}),
         (("scaling", "harmonics"), 2),
         (("scaling", "time"), "day"),
         (("scaling", "kind"), "none"),
+        (("scaling",), {"kind": "none"}, "values as they are"),
         (("scaling", "kind"), "standard"),
         (("observation_error",), -0.1),
         (("correction",), [math.nan]),
@@ -106,15 +108,24 @@ def test_anything_left_out(model_path, tmp_path, small, section):
         (("first_guess",), {"kind": "eof_iteration", "iterations": 10**9}),
         (("initial",), "guess"),
         (("provenance",), []),
+        (("format",), 99, "format 99"),
+        (("solver",), {}, "solver"),
+        (("solver", "width"), 7, "do not fit"),
+        (("prior", "kind"), "os.system", "unknown kind"),
+        (("prior", "kind"), ["unet"], "unknown kind"),
+        (("prior", "width"), 10**7, "do not fit"),
+        (("layout", "axes"), [], "axes"),
     ],
     ids=str,
 )
-def test_a_lie_is_told_when_the_model_is_loaded(model_path, tmp_path, way, value):
-    """Not when it is used: one line that names the file."""
+def test_a_lie_is_told_when_the_model_is_loaded(model_path, tmp_path, lie):
+    """Not when it is used: one line that names the file and, where it is given here, the lie."""
+    way, value, *said = lie
     path = changed(model_path, tmp_path / "m.safetensors", lambda h: put(h, way, value))
     with limits(), pytest.raises(ModelError, match=r"m\.safetensors: ") as raised:
         da4dvar.load(path)
     assert "\n" not in str(raised.value)
+    assert all(part in str(raised.value) for part in said)
 
 
 def test_a_network_of_a_million_networks(model_path, tmp_path):

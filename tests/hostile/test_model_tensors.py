@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hostile.door import limits
+from door import limits
 from hostile.models import changed, parts
 
 import da4dvar

@@ -9,8 +9,8 @@ import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
+from door import done_or_refused, refused
 from examples import make_sst
-from hostile.door import done_or_refused, refused
 
 from da4dvar.workflows.twin import hide
 

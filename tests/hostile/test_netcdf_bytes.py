@@ -8,8 +8,8 @@ import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
+from door import da4dvar, done_or_refused, refused
 from examples import make_sst
-from hostile.door import da4dvar, done_or_refused, refused
 
 pytestmark = pytest.mark.hostile
 

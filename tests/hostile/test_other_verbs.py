@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from door import da4dvar, done_or_refused, refused
 from examples import make_sst
-from hostile.door import da4dvar, done_or_refused, refused
 
 from da4dvar.fields.files.store import load_dataset
 from da4dvar.workflows.twin import hide
@@ -126,16 +126,6 @@ def test_a_history_in_another_unit(tmp_path):
     assert "cannot be converted" in refused("baseline", "in.nc", "o.nc", *method, "w.nc", cwd=tmp_path)
     history.rename(sst="tos").to_netcdf(tmp_path / "v.nc")
     assert "no variable 'sst'" in refused("baseline", "in.nc", "o.nc", *method, "v.nc", cwd=tmp_path)
-
-
-def test_files_of_two_units_are_not_joined(tmp_path, model_path):
-    """The second would be taken for what the first says."""
-    ds = gappy()
-    ds.isel(time=slice(6)).to_netcdf(tmp_path / "a.nc")
-    rest = ds.isel(time=slice(6, None))
-    rest.assign(sst=(rest.sst + 273.15).assign_attrs(units="K")).to_netcdf(tmp_path / "b.nc")
-    line = refused("interpolate", "a.nc", "b.nc", "out.nc", "--model", model_path, cwd=tmp_path)
-    assert "one unit" in line
 
 
 @pytest.mark.parametrize("kind", ["text", "dates", "another dimension", "NaN"])

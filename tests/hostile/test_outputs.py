@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
+from door import begun, content, da4dvar, ended, refused
 from examples import make_sst
-from hostile.door import begun, content, da4dvar, ended, refused
 from hostile.verbs import OUTPUTS, arguments, prepare
 from unprivileged import NOBODY, open_folder
 

@@ -6,9 +6,8 @@ import os
 
 import numpy as np
 import pytest
-from cli.test_verbs import RECIPE
-from examples import make_sst
-from hostile.door import limits, refused
+from door import limits, refused
+from examples import RECIPE, make_sst
 
 from da4dvar.config.tables import read_recipe
 from da4dvar.errors import RecipeError

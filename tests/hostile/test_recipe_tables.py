@@ -8,9 +8,8 @@ import math
 import tomllib
 
 import pytest
-from cli.test_verbs import RECIPE
-from examples import make_sst
-from hostile.door import limits
+from door import limits
+from examples import RECIPE, make_sst
 from hostile.models import leaves, put, remove
 
 from da4dvar.errors import Da4dvarError, RecipeError

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from door import da4dvar, done_or_refused, refused
 from examples import make_sst
-from hostile.door import da4dvar, done_or_refused, refused
 
 from da4dvar.fields.files.store import load_dataset
 from da4dvar.outofcore.source import Source

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cli.test_verbs import RECIPE
-from examples import make_sst
+from examples import RECIPE, make_sst
 
 from da4dvar.workflows.twin import hide
 

@@ -11,7 +11,6 @@ import da4dvar
 from da4dvar.baselines.linear import Linear
 from da4dvar.baselines.sparse_coding import SparseCoding
 from da4dvar.fields.scores.metrics import r_score, rmse
-from da4dvar.modelfile.shipped import find, names
 from da4dvar.simulate import lorenz96
 from da4dvar.workflows.twin import hide
 
@@ -61,8 +60,3 @@ def test_mnist_inpainting_beats_a_dictionary_of_digits():
     assert rmse(filled.digit, unseen) ** 2 < 0.5 * rmse(coded.digit, unseen) ** 2
     assert filled.digit.dims == ("sample", "y", "x")
     assert filled.digit.notnull().all()
-
-
-def test_models_that_ship_are_small():
-    """Below 5 MB each: they travel with the package."""
-    assert all(find(name).stat().st_size < 5e6 for name in names())

@@ -14,7 +14,7 @@ import pytest
 import torch
 import xarray as xr
 from distributed import Client, LocalCluster
-from examples import make_sst
+from examples import assert_bits, gappy_sst
 from hypothesis import given
 from hypothesis import strategies as st
 from streams import opened
@@ -47,9 +47,7 @@ def files(tmp_path, monkeypatch):
     """A folder with in.nc, whose solution takes so little that a few megabytes are enough for workers."""
     monkeypatch.setattr(stream_plan, "BASE", 0)
     monkeypatch.setattr("da4dvar.outofcore.memory.window_bytes", lambda *_: 10_000)
-    ds = make_sst(100)
-    seen = np.random.default_rng(0).random(ds.sst.shape) < 0.4
-    ds.assign(sst=ds.sst.copy(data=np.where(seen, ds.sst, np.float32(np.nan)))).to_netcdf(tmp_path / "in.nc")
+    gappy_sst(100).to_netcdf(tmp_path / "in.nc")
     return tmp_path
 
 
@@ -78,12 +76,6 @@ def numbers_asked(monkeypatch) -> list[tuple[int, ...]]:
 def die(name: str, number: tuple[int, ...]) -> None:
     """A tile that is too much for any worker."""
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-def assert_bits(one: xr.Dataset, other: xr.Dataset) -> None:
-    """Every value the same, bit for bit."""
-    for name in other.variables:
-        assert one[name].values.tobytes() == other[name].values.tobytes(), name
 
 
 @pytest.fixture
@@ -151,18 +143,6 @@ def test_a_run_of_workers_is_gone_on_with_alone(files, model, expected, two, mon
     assert_bits(fill(files, model, resume=True), expected)
     assert again
     assert not set(again) & set(solved)
-
-
-def test_tiles_in_any_order_give_the_same_bits(files, model, expected, monkeypatch):
-    """Workers end as they will: here the last tile is the first."""
-
-    class Backwards(InProcess):
-        def solved(self, model, job, numbers, tell):
-            return InProcess.solved(self, model, job, numbers[::-1], tell)
-
-    monkeypatch.setattr("da4dvar.outofcore.interpolate_file.scheduler_of", lambda _: Backwards(tiles=16))
-    assert_bits(fill(files, model, scheduler="processes"), expected)
-    assert not list(files.glob(".*"))
 
 
 def test_a_worker_is_sent_the_model_once_and_a_tile_is_a_number(files, model, two, monkeypatch):

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from examples import make_sst
+from examples import assert_bits, gappy_sst
 from streams import opened
 
 import da4dvar
@@ -38,9 +38,7 @@ def files(tmp_path, monkeypatch):
     """A folder with in.nc, whose data are larger than a memory from which Python itself is not counted."""
     monkeypatch.setattr(stream_plan, "BASE", 0)
     monkeypatch.setattr("da4dvar.outofcore.memory.window_bytes", lambda *_: 10_000)
-    ds = make_sst(60)
-    seen = np.random.default_rng(0).random(ds.sst.shape) < 0.4
-    ds = ds.assign(sst=ds.sst.copy(data=np.where(seen, ds.sst, np.float32(np.nan))))
+    ds = gappy_sst(60)
     ds.to_netcdf(tmp_path / "in.nc")
     ds.drop_encoding().to_zarr(tmp_path / "in.zarr", consolidated=False)
     return tmp_path
@@ -50,12 +48,6 @@ def fill(files: Path, model, output: str = "out.zarr", source: str = "in.nc", **
     """The streamed output."""
     da4dvar.interpolate_file(files / source, files / output, model, **{"memory": SMALL} | options)
     return opened(files / output)
-
-
-def assert_bits(one: xr.Dataset, other: xr.Dataset) -> None:
-    """Every value the same, bit for bit."""
-    for name in other.variables:
-        assert one[name].values.tobytes() == other[name].values.tobytes(), name
 
 
 def killed_after(count: int, monkeypatch) -> None:
@@ -102,13 +94,6 @@ def test_a_file_larger_than_memory_is_filled_as_in_memory(files, model, source, 
     assert "sst interpolated by" in filled.attrs["history"]
     assert calls[-1] == (usual.prior_term.size, usual.prior_term.size)
     assert {p.name for p in files.iterdir()} == {"in.nc", "in.zarr", output}
-
-
-def test_a_dimension_that_may_grow_still_may(files, model):
-    """In a file that is filled in regions."""
-    opened(files / "in.nc").to_netcdf(files / "growing.nc", unlimited_dims=["time"])
-    assert fill(files, model, "out.nc", "growing.nc").encoding["unlimited_dims"] == {"time"}
-    assert fill(files, model, "other.nc").encoding["unlimited_dims"] == set()
 
 
 def test_what_fits_is_filled_in_memory(files, model, monkeypatch):
@@ -367,9 +352,7 @@ def kill_and_resume(files: Path, model_path: Path, moments: int, seed: int) -> N
 @pytest.fixture
 def years(tmp_path):
     """A series of some years, so that a run takes a while."""
-    ds = make_sst(400)
-    seen = np.random.default_rng(0).random(ds.sst.shape) < 0.4
-    ds.assign(sst=ds.sst.copy(data=np.where(seen, ds.sst, np.float32(np.nan)))).to_netcdf(tmp_path / "in.nc")
+    gappy_sst(400).to_netcdf(tmp_path / "in.nc")
     return tmp_path
 
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 import xarray as xr
-from examples import make_sst
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from examples import gappy_sst
 from streams import in_regions
 
 import da4dvar
@@ -21,13 +16,6 @@ from da4dvar.fields.scaling.anomaly import Anomaly
 from da4dvar.outofcore import tile as tile_solver
 from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.lstm import ConvLSTM
-
-
-def gappy(days: int = 32, seed: int = 0) -> xr.Dataset:
-    """The small sea with three fifths of it hidden."""
-    ds = make_sst(days)
-    seen = np.random.default_rng(seed).random(ds.sst.shape) < 0.4
-    return ds.assign(sst=ds.sst.copy(data=np.where(seen, ds.sst, np.float32(np.nan))))
 
 
 def assert_same(streamed: xr.Dataset, usual: xr.Dataset) -> None:
@@ -53,22 +41,10 @@ FORMS = {
 @pytest.mark.parametrize("form", FORMS)
 def test_the_field_is_that_of_the_usual_way(model, tmp_path, form):
     """Whatever the order, the direction or further dimensions of the data."""
-    ds = FORMS[form](gappy(18))
+    ds = FORMS[form](gappy_sst(18))
     usual = model.interpolate(ds.compute())
     assert_same(in_regions(model, ds, tmp_path / "out.zarr"), usual)
     assert [p.name for p in tmp_path.iterdir()] == ["out.zarr"]
-
-
-@settings(max_examples=6, deadline=None)
-@given(cells=st.integers(1, 24), batch_size=st.integers(1, 20), days=st.integers(6, 26))
-def test_any_regions_give_the_same_field(model_path, cells, batch_size, days):
-    """Neither regions nor batches change the answer, but by rounding."""
-    model, ds = da4dvar.load(model_path), gappy(days)
-    with tempfile.TemporaryDirectory() as folder:
-        if cells >= days and cells >= 9:
-            return
-        streamed = in_regions(model, ds, Path(folder, "out.zarr"), cells, batch_size)
-    assert_same(streamed, model.interpolate(ds))
 
 
 @pytest.mark.parametrize("periodic", [[], ["lon"]])
@@ -76,7 +52,7 @@ def test_any_regions_give_the_same_field(model_path, cells, batch_size, days):
 def test_covariates_circles_and_short_series(tmp_path, periodic, days):
     """Covariates go with their cells, a circle is in one region, a series may be shorter than a window."""
     generator, boundary, count = np.random.default_rng(1), ("zero", "zero"), 1 + 6 + 2 * 6 + 1
-    ds = gappy(70).assign(
+    ds = gappy_sst(70).assign(
         depth=(("lat", "lon"), generator.random((9, 8))),
         wind=(("time", "lat", "lon"), generator.random((70, 9, 8))),
     )
@@ -96,14 +72,6 @@ def test_covariates_circles_and_short_series(tmp_path, periodic, days):
     assert_same(in_regions(model, part, tmp_path / "out.zarr"), model.interpolate(part))
 
 
-def test_observed_values_are_kept_bit_for_bit(model, tmp_path):
-    """As `keep_observed` of the usual way."""
-    ds = gappy(16)
-    kept = in_regions(model, ds, tmp_path / "out.zarr", keep_observed=True)
-    seen = ds.sst.notnull().values
-    np.testing.assert_array_equal(kept.sst.values[seen], ds.sst.values[seen])
-
-
 def test_each_window_is_solved_once(model, tmp_path, monkeypatch):
     """The windows handed to the solver are as many as the grid has."""
     solved = []
@@ -119,14 +87,14 @@ def test_each_window_is_solved_once(model, tmp_path, monkeypatch):
         return counted
 
     monkeypatch.setattr("da4dvar.analysis.problem.window_solver", counting)
-    ds = gappy(20)
+    ds = gappy_sst(20)
     streamed = in_regions(model, ds, tmp_path / "out.zarr")
     assert len(solved) == len(set(solved)) == streamed.prior_term.size
 
 
 def test_a_gap_that_no_window_reaches_is_told_as_in_memory(model, tmp_path):
     """The note counts over all regions what it counts at once."""
-    ds = gappy(40)
+    ds = gappy_sst(40)
     ds.sst[9:34] = np.nan
     with pytest.warns(Da4dvarWarning) as usual:
         model.interpolate(ds)
@@ -138,13 +106,13 @@ def test_a_gap_that_no_window_reaches_is_told_as_in_memory(model, tmp_path):
 def test_a_data_set_without_any_observation_is_refused(model, tmp_path):
     """As the usual way refuses it, and nothing has the output's name."""
     with pytest.raises(DataError, match="no observation at all"):
-        in_regions(model, gappy().where(False), tmp_path / "out.zarr")
+        in_regions(model, gappy_sst(32).where(False), tmp_path / "out.zarr")
     assert not (tmp_path / "out.zarr").exists()
 
 
 def test_infinite_values_are_refused(model, tmp_path):
     """Wherever they are."""
-    ds = gappy()
+    ds = gappy_sst(32)
     ds.sst[20, 4, 4] = np.inf
     with pytest.raises(DataError, match="infinite values"):
         in_regions(model, ds, tmp_path / "out.zarr")
@@ -159,7 +127,7 @@ def test_a_tile_can_be_solved_elsewhere(model, tmp_path):
     from da4dvar.outofcore.run import tiles_of
     from da4dvar.outofcore.source import Source
 
-    gappy().to_netcdf(tmp_path / "in.nc")
+    gappy_sst(32).to_netcdf(tmp_path / "in.nc")
     with xr.open_dataset(tmp_path / "in.nc") as ds:
         source = Source.of(ds, model.signature)
         plan = small_plan(model, source)

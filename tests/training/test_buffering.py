@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from cli.test_verbs import RECIPE
-from examples import make_sst, tiny_interpolator, train_tiny
+from examples import RECIPE, make_sst, tiny_interpolator, train_tiny
 from numpy.testing import assert_allclose
 
 from da4dvar.config.tables import overlaid

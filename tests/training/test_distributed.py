@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 import torch
-from cli.command import da4dvar, refused
-from cli.test_verbs import RECIPE
-from examples import Exhausted, make_sst, tiny_interpolator
+from cli.test_processes import process as from_the_shell
+from examples import RECIPE, Exhausted, make_sst, tiny_interpolator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
@@ -126,7 +125,7 @@ def test_the_command_trains_on_two(tmp_path: Path) -> None:
     """`--devices 2` writes one model and one log, and nothing on its streams but the name of the file."""
     make_sst(70).to_netcdf(tmp_path / "truth.nc")
     (tmp_path / "recipe.toml").write_text(RECIPE.format(steps=2))
-    done = da4dvar("train", "recipe.toml", "-o", "m.safetensors", "--devices", "2", cwd=tmp_path)
+    done = from_the_shell("train", "recipe.toml", "-o", "m.safetensors", "--devices", "2", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "wrote m.safetensors\n")
     assert sorted(p.name for p in (tmp_path / "m.safetensors.checkpoints").iterdir()) == [
         "best.ckpt", "last.ckpt", "metrics.csv",
@@ -138,6 +137,7 @@ def test_a_mistake_of_a_process_is_one_line(tmp_path: Path) -> None:
     """Met by both processes, told once, with exit code 2."""
     make_sst(70).to_netcdf(tmp_path / "truth.nc")
     (tmp_path / "recipe.toml").write_text(RECIPE.format(steps=2).replace("fraction = 0.4", "fraction = 1e-9"))
-    line = refused("train", "recipe.toml", "-o", "m.safetensors", "--devices", "2", cwd=tmp_path)
-    assert "had nothing to learn from" in line
+    done = from_the_shell("train", "recipe.toml", "-o", "m.safetensors", "--devices", "2", cwd=tmp_path)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "had nothing to learn from" in done.stderr
     assert not (tmp_path / "m.safetensors").exists()

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cli.test_verbs import RECIPE
-from examples import make_sst
+from examples import RECIPE, make_sst
 
 from da4dvar.errors import DataError, RecipeError
 from da4dvar.fields.gaps.patterns import Mixture, Random, Transplanted

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import xarray as xr
-from examples import make_sst
+from examples import gappy_sst, make_sst
 
 from da4dvar.baselines.fill import fill_classically
 from da4dvar.errors import Da4dvarWarning, DataError
 from da4dvar.fields.files.store import write_dataset
-from da4dvar.workflows.twin import hide
-
-
-def gappy() -> xr.Dataset:
-    """A small sea with gaps."""
-    return hide(make_sst(12), "random", 0.4, seed=3)
 
 
 @pytest.mark.parametrize(
@@ -31,12 +24,12 @@ def test_data_that_no_method_can_fill(change, said):
     """In a line, whatever the method."""
     for method in ("linear", "climatology", "eof_iteration"):
         with pytest.raises(DataError, match=said):
-            fill_classically(change(gappy()), method, {}, {})
+            fill_classically(change(gappy_sst(12)), method, {}, {})
 
 
 def test_uneven_times_are_told_where_steps_are_counted():
     """The line between two observations is drawn by steps; a climatology is by dates."""
-    ds = gappy().isel(time=[0, 1, 2, 5, 6, 7])
+    ds = gappy_sst(12).isel(time=[0, 1, 2, 5, 6, 7])
     with pytest.warns(Da4dvarWarning, match="steps of 'time' are uneven, and linear counts steps"):
         fill_classically(ds, "linear", {}, {})
     fill_classically(ds, "climatology", {}, {})
@@ -49,9 +42,9 @@ def test_a_history_is_taken_in_the_units_of_the_data(tmp_path):
     write_dataset(history, tmp_path / "c.nc")
     write_dataset(history.assign(sst=kelvin), tmp_path / "k.nc")
     one, other = (
-        fill_classically(gappy(), "climatology", {}, {}, str(tmp_path / f"{n}.nc")).sst for n in "ck"
+        fill_classically(gappy_sst(12), "climatology", {}, {}, str(tmp_path / f"{n}.nc")).sst for n in "ck"
     )
     np.testing.assert_allclose(one, other, atol=1e-3)
     write_dataset(history.assign(sst=history.sst.assign_attrs(units="kg")), tmp_path / "w.nc")
     with pytest.raises(DataError, match="cannot be converted"):
-        fill_classically(gappy(), "climatology", {}, {}, str(tmp_path / "w.nc"))
+        fill_classically(gappy_sst(12), "climatology", {}, {}, str(tmp_path / "w.nc"))

@@ -11,6 +11,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from da4dvar.config.registry import KINDS, class_of
 from da4dvar.errors import Da4dvarError, DataError, RecipeError
 from da4dvar.fields.gaps.patterns import (
     Blocks,
@@ -22,7 +23,10 @@ from da4dvar.fields.gaps.patterns import (
     Transplanted,
     own_gaps,
 )
+from da4dvar.fields.gaps.runs import Runs
+from da4dvar.fields.gaps.squares import Squares
 from da4dvar.layout import Layout
+from da4dvar.testing import GapPatternContract
 
 SIZES = {"time": 12, "lat": 9, "lon": 10}
 
@@ -39,33 +43,38 @@ PATTERNS: dict[str, GapPattern] = {
     "tracks": Tracks(0.3),
     "network": Network(every=3, number=4, component="lon"),
     "transplanted": Transplanted(masks(time=20, lat=15, lon=14), flip=True, part=0.5),
+    "runs": Runs([3, 5], 0.5),
+    "squares": Squares(2, {"lat": 4, "lon": 3}),
     "mixture": Mixture([Random(0.1), Tracks(0.2)]),
 }
+NEEDS = {
+    "blocks": ("lat", "lon"), "tracks": ("time", "lat", "lon"), "network": ("time", "lon"),
+    "transplanted": ("time",), "runs": ("time",), "squares": ("lat", "lon"),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", PATTERNS)
-def test_a_draw_has_an_axis_for_each_size(name: str) -> None:
-    """Whatever the order in which the dimensions are asked for."""
-    for order in (["time", "lat", "lon"], ["lon", "time", "lat"]):
-        sizes = {d: SIZES[d] for d in order}
-        drawn = PATTERNS[name].draw(np.random.default_rng(0), sizes)
-        assert drawn.dtype == bool
-        assert drawn.shape == tuple(sizes.values())
+class TestEvery(GapPatternContract):
+    """Each kind that a recipe may name, and a mixture."""
+
+    name: str
+
+    @pytest.fixture(autouse=True, params=PATTERNS)
+    def of_a_kind(self, request: pytest.FixtureRequest) -> None:
+        self.name = request.param
+        self.needs = NEEDS.get(self.name, ())  # type: ignore[misc]
+
+    def make(self) -> GapPattern:
+        return PATTERNS[self.name]
 
 
-@pytest.mark.parametrize("name", PATTERNS)
-def test_a_seed_decides_the_draw(name: str) -> None:
-    """The same seed gives the same cells, another seed others, and there is no other state."""
-
-    def draw(seed: int) -> np.ndarray:
-        return PATTERNS[name].draw(np.random.default_rng(seed), SIZES)
-
-    first, other, again = draw(1), draw(2), draw(1)
-    np.testing.assert_array_equal(first, again)
-    assert (first != other).any()
+def test_every_kind_is_tried() -> None:
+    """A kind that a recipe may name is among them."""
+    assert {type(p) for p in PATTERNS.values()} == {class_of("gaps", kind) for kind in KINDS["gaps"]} | {
+        Mixture
+    }
 
 
-@pytest.mark.parametrize("name", ["tracks", "network"])
+@pytest.mark.parametrize("name", ["tracks", "network", "squares"])
 def test_the_order_of_sizes_only_turns_the_axes(name: str) -> None:
     """A pattern knows its dimensions by name, not by place."""
     drawn = PATTERNS[name].draw(np.random.default_rng(0), SIZES)
@@ -252,20 +261,10 @@ def test_settings_that_make_no_sense_are_refused(make: Callable[[], GapPattern],
         make()
 
 
-@pytest.mark.parametrize(
-    ("pattern", "text"),
-    [
-        (Tracks(0.3), "'tracks' need a dimension 'lat'; there are time, y"),
-        (Blocks(0.3, {"lat": 2}), "'blocks' need a dimension 'lat'"),
-        (Network(), "'network' need a dimension 'component'"),
-        (Network(2, 9, component="y"), "9 components are to be seen, but 'y' has 8"),
-        (Transplanted(masks(day=3, y=9), time="day"), "'transplanted' need a dimension 'day'"),
-    ],
-)
-def test_a_field_without_the_dimensions_of_a_pattern_is_refused(pattern: GapPattern, text: str) -> None:
-    """The message names the dimension that is missing and those that are there."""
-    with pytest.raises(RecipeError, match=text):
-        pattern.draw(np.random.default_rng(0), {"time": 5, "y": 8})
+def test_more_components_than_there_are_cannot_be_seen() -> None:
+    """The message has both numbers."""
+    with pytest.raises(RecipeError, match="9 components are to be seen, but 'y' has 8"):
+        Network(2, 9, component="y").draw(np.random.default_rng(0), {"time": 5, "y": 8})
 
 
 def test_own_gaps_are_those_of_the_data() -> None:

@@ -53,9 +53,3 @@ def test_nonsense_is_refused(lengths: list[int], fraction: float) -> None:
     """Lengths and the fraction are named with what was got."""
     with pytest.raises(RecipeError, match=r"lengths of runs|fraction of observed cells"):
         Runs(lengths, fraction)
-
-
-def test_a_pattern_needs_time() -> None:
-    """The dimensions that there are are named."""
-    with pytest.raises(RecipeError, match="need a dimension 'time'; there are lat"):
-        Runs([1], 0.5).draw(np.random.default_rng(0), {"lat": 3})

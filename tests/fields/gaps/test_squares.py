@@ -41,22 +41,12 @@ def test_three_squares_hide_a_quarter_of_a_digit() -> None:
     assert hidden.mean() == pytest.approx(expected.mean(), abs=0.01)
 
 
-def test_dimensions_are_known_by_name() -> None:
-    """Another order of the sizes only turns the axes."""
-    pattern, seeds = Squares(2, {"y": 4, "x": 3}), [np.random.default_rng(3) for _ in range(2)]
-    drawn = pattern.draw(seeds[0], {"a": 2, "y": 8, "x": 9})
-    turned = pattern.draw(seeds[1], {"x": 9, "a": 2, "y": 8})
-    np.testing.assert_array_equal(turned, drawn.transpose(2, 0, 1))
-    assert pattern.draw(seeds[0], {"y": 8, "x": 9}).shape == (8, 9)
-
-
 @pytest.mark.parametrize(
     ("number", "size", "text"),
     [
         (0, {"y": 2}, "number of squares is 0, expected 1 or more"),
         (1, {}, "squares have no size"),
         (1, {"y": 0}, "0 cells along 'y', expected 1 or more"),
-        (1, {"lat": 2}, "need a dimension 'lat'; there are y, x"),
         (1, {"y": 9}, "9 cells along 'y', but there are 8"),
     ],
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import dask
 import numpy as np
 import pytest
 import xarray as xr
@@ -61,18 +60,6 @@ def estimated(ds: xr.Dataset, keep_observed: bool = False, **arguments: Any) -> 
     coords = {d: conformed.data[d] for d in conformed.data.coords}
     estimates = x.assign_coords(variable=["sst"]).to_dataset("variable").assign_coords(coords)
     return labelled(conformed, estimates, weight, terms, grid, LAYOUT, keep_observed), conformed
-
-
-def test_labels_come_back_as_they_went_in() -> None:
-    """Dimension order, coordinates, attributes, encoding and type are those of the user's variable."""
-    ds = sea().transpose("lon", "time", "lat")
-    out, _ = estimated(ds)
-    assert out.sst.dims == ds.sst.dims
-    assert out.sst.dtype == ds.sst.dtype
-    assert out.sst.encoding == ds.sst.encoding
-    assert out.sst.attrs == {"units": "degC", "ancillary_variables": "sst_flag"}
-    assert out.attrs == ds.attrs
-    xr.testing.assert_identical(out.sst.coords.to_dataset(), ds.sst.coords.to_dataset())
 
 
 def test_a_dimension_that_may_grow_still_may() -> None:
@@ -182,36 +169,3 @@ def test_terms_have_the_users_names_and_members() -> None:
     np.testing.assert_array_equal(out.member.values, [7, 8])
     difference = out.observation_term.isel(member=1) - out.observation_term.isel(member=0)
     np.testing.assert_allclose(difference.isel(window_date=[0, 2]), 1, rtol=1e-4)
-
-
-def test_a_turned_field_has_the_same_answer() -> None:
-    """Values and terms follow their coordinates when an axis runs the other way."""
-    straight, _ = estimated(sea())
-    turned, _ = estimated(sea().isel(lat=slice(None, None, -1)))
-    xr.testing.assert_identical(turned.isel(lat=slice(None, None, -1)).sst_flag, straight.sst_flag)
-    xr.testing.assert_allclose(turned.sortby("lat"), straight)
-
-
-@pytest.mark.parametrize("keep_observed", [False, True])
-def test_lazy_data_give_a_lazy_answer(keep_observed: bool) -> None:
-    """Nothing is computed, and once it is, it is that of data in memory."""
-
-    def never(*_: Any, **__: Any) -> Any:
-        raise AssertionError("computed too early")
-
-    with dask.config.set(scheduler=never):
-        lazy, _ = estimated(sea().chunk(time=5), keep_observed)
-    assert all(lazy[n].chunks is not None for n in lazy.data_vars)
-    xr.testing.assert_allclose(lazy.compute(), estimated(sea(), keep_observed)[0])
-
-
-def test_the_input_is_not_changed() -> None:
-    """Neither values nor attributes nor encoding."""
-    ds = sea()
-    out, conformed = estimated(ds, keep_observed=True)
-    out.sst.attrs["units"] = "other"
-    out.sst.encoding["dtype"] = "other"
-    out.sst.values[:] = 0
-    xr.testing.assert_identical(ds, sea())
-    assert ds.sst.encoding == sea().sst.encoding
-    xr.testing.assert_identical(conformed.sources["sst"], sea().sst)

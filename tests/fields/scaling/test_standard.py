@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import dask
 import numpy as np
 import pytest
 import xarray as xr
 
+from da4dvar.config.registry import KINDS, build
 from da4dvar.errors import DataError
 from da4dvar.fields.scaling.anomaly import Anomaly
 from da4dvar.fields.scaling.harmonics import harmonic_regression
 from da4dvar.fields.scaling.standard import Scaling, Standard, Unscaled
+from da4dvar.testing import ScalingContract
 
 SCALINGS: list[Callable[[], Scaling]] = [Unscaled, Standard, Anomaly]
 SIZES = {"time": 800, "lat": 3, "lon": 3}
@@ -39,22 +40,33 @@ def sea(calendar: str = "standard", seen: float = 1.0, seed: int = 0, noise: flo
     )
 
 
+class TestEvery(ScalingContract):
+    """Each kind that a recipe may name, on complete and on gappy data."""
+
+    kind: str
+    seen: float
+
+    @pytest.fixture(
+        autouse=True, params=[(k, seen) for k in KINDS["scaling"] for seen in (1.0, 0.3)], ids=str
+    )
+    def of_a_kind(self, request: pytest.FixtureRequest) -> None:
+        self.kind, self.seen = request.param
+
+    def make(self) -> Scaling:
+        return build("scaling", {"kind": self.kind})
+
+    def data(self) -> xr.Dataset:
+        return sea(seen=self.seen)
+
+
+def test_a_climatology_is_as_lazy_as_its_data() -> None:
+    """Its chunks are those of the times."""
+    assert fitted(Anomaly(), sea()).climatology(sea().chunk(time=100), "sst").chunks is not None
+
+
 def fitted(scaling: Scaling, ds: xr.Dataset) -> Any:
     """A scaling that knows both variables."""
     return scaling.fit(ds, ["sst", "sss"], list(SIZES))
-
-
-@pytest.mark.parametrize("make", SCALINGS)
-@pytest.mark.parametrize("seen", [1.0, 0.3])
-def test_restore_is_the_inverse_of_normalise(make: Callable[[], Scaling], seen: float) -> None:
-    """There and back again gives the data, NaN where they were NaN, in their type."""
-    ds = sea(seen=seen)
-    scaling = fitted(make(), ds)
-    back = scaling.restore(scaling.normalise(ds))
-    for name in ds.data_vars:
-        assert back[name].dims == ds[name].dims
-        assert back[name].dtype == ds[name].dtype
-        np.testing.assert_allclose(back[name].values, ds[name].values, atol=2e-4)
 
 
 @pytest.mark.parametrize("make", SCALINGS[1:])
@@ -167,18 +179,6 @@ def test_another_year_has_the_same_climatology() -> None:
     )
 
 
-@pytest.mark.parametrize("make", SCALINGS)
-@pytest.mark.parametrize("turned", [False, True])
-def test_arrays_hold_all_of_a_scaling(make: Callable[[], Scaling], turned: bool) -> None:
-    """A scaling made of its arrays is the same, in whatever order a file hands them back."""
-    ds = sea().transpose("time", "lon", "lat") if turned else sea()
-    scaling = make().fit(ds, ["sst", "sss"], [str(d) for d in ds.sst.dims])
-    arrays = scaling.arrays()
-    copied = make().load({k: arrays[k] for k in sorted(arrays)})
-    xr.testing.assert_identical(copied.normalise(ds), scaling.normalise(ds))
-    assert all(isinstance(v, np.ndarray) for v in arrays.values())
-
-
 @pytest.mark.parametrize("coordinate", [None, ["b", "c", "a"], [7, 2, 5]])
 def test_cells_need_no_numbers_in_order(coordinate: list | None) -> None:
     """Stations with names, with numbers in any order, or without a coordinate; also a part of them."""
@@ -232,36 +232,6 @@ def test_a_constant_variable_is_refused() -> None:
     """No spread cannot be divided by."""
     with pytest.raises(DataError, match="variable 'sss' has no spread"):
         fitted(Standard(), sea().assign(sss=xr.zeros_like(sea().sss) + 35))
-
-
-@pytest.mark.parametrize("chunks", [{"time": 100}, {"lat": 1, "time": 300}, {"lon": 2}])
-@pytest.mark.parametrize("make", SCALINGS)
-def test_lazy_data_stay_lazy(make: Callable[[], Scaling], chunks: dict[str, int]) -> None:
-    """Nothing is computed, chunks stay as they are, and the values are those of data in memory."""
-
-    def never(*_: Any, **__: Any) -> Any:
-        raise AssertionError("computed too early")
-
-    ds = sea(seen=0.5)
-    scaling = fitted(make(), ds)
-    with dask.config.set(scheduler=never):
-        normalised = scaling.normalise(ds.chunk(chunks))
-        if isinstance(scaling, Anomaly):
-            assert scaling.climatology(ds.chunk(chunks), "sst").chunks is not None
-        restored = scaling.restore(normalised)
-    assert normalised.sst.chunksizes == restored.sst.chunksizes == ds.sst.chunk(chunks).chunksizes
-    np.testing.assert_allclose(normalised.sst.values, scaling.normalise(ds).sst.values, atol=3e-4)
-
-
-@pytest.mark.parametrize("make", SCALINGS[1:])
-def test_a_scaling_is_fitted_to_lazy_data_alike(make: Callable[[], Scaling]) -> None:
-    """Chunks do not change what is learned."""
-    ds = sea(seen=0.5)
-    eager, lazy = fitted(make(), ds).arrays(), fitted(make(), ds.chunk(time=90, lat=2)).arrays()
-    assert eager.keys() == lazy.keys()
-    for name, array in eager.items():
-        if array.dtype.kind == "f":
-            np.testing.assert_allclose(lazy[name], array, rtol=1e-6, atol=1e-6)
 
 
 def test_members_share_one_climatology() -> None:

@@ -110,35 +110,6 @@ def test_windows_of_the_identity_add_up_to_the_field(
 
 
 @quick
-@given(cases(), st.integers(1, 50), st.sampled_from([0.02, 0.3, 1.0]))
-def test_the_batch_size_does_not_change_the_answer(
-    case: tuple[Layout, dict[str, int]], batch_size: int, seen: float
-) -> None:
-    """Estimates, weights and terms are those of windows solved one by one."""
-    layout, sizes = case
-    grid = WindowGrid.of(layout, sizes)
-    y = field(grid, seen=seen)
-    one = overlap_add(y, grid, grid.taper(), uneven, 1)
-    many = overlap_add(y, grid, grid.taper(), uneven, batch_size)
-    np.testing.assert_array_equal(one.mean(), many.mean())
-    np.testing.assert_array_equal(one.weight, many.weight)
-    np.testing.assert_array_equal(one.terms, many.terms)
-
-
-@quick
-@given(cases())
-def test_the_answer_of_a_member_does_not_depend_on_the_others(case: tuple[Layout, dict[str, int]]) -> None:
-    """A member of a batch is solved as if it were alone."""
-    layout, sizes = case
-    grid = WindowGrid.of(layout, sizes)
-    y = field(grid, members=3, seen=0.3)
-    together = overlap_add(y, grid, grid.taper(), uneven, 4)
-    alone = overlap_add(y[:, 1:2], grid, grid.taper(), uneven, 4)
-    np.testing.assert_array_equal(together.mean()[:, 1:2], alone.mean())
-    np.testing.assert_array_equal(together.terms[:, 1:2], alone.terms)
-
-
-@quick
 @given(window=st.integers(1, 8), turns=st.integers(2, 4), shift=st.integers(0, 3))
 def test_a_circle_has_no_beginning(window: int, turns: int, shift: int) -> None:
     """A field turned by whole strides gives the answer turned by as many."""

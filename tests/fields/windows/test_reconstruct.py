@@ -82,15 +82,6 @@ def test_any_chunking_gives_the_same_answer(
 
 
 @pytest.mark.parametrize("name", sorted(LAYOUTS))
-def test_any_number_of_workers_gives_the_same_answer(name: str) -> None:
-    """Threads solve windows in any order, to the same answer."""
-    y, layout = field(), LAYOUTS[name]
-    grid = WindowGrid.of(layout, y.sizes)
-    with dask.config.set(scheduler="threads", num_workers=3):
-        assert_same(reconstruct(y.chunk(time=3), grid, uneven, 2), reconstruct(y, grid, uneven, 2))
-
-
-@pytest.mark.parametrize("name", sorted(LAYOUTS))
 def test_nothing_is_computed_before_it_is_asked_for(name: str) -> None:
     """Neither a window is solved nor a chunk read while the graph is built."""
 

@@ -11,7 +11,8 @@ from torch.testing import assert_close
 from torch.utils.checkpoint import checkpoint
 from variational.problems import domain, double
 
-from da4dvar.testing import Kept, normal, seeded
+from da4dvar.testing import normal, seeded
+from da4dvar.testing.tensors import Kept
 from da4dvar.training.loop import EndToEnd
 from da4dvar.training.plan import Training
 from da4dvar.variational.cost import Cost, VariationalCost

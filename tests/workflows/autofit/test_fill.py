@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import xarray as xr
-from cli.command import da4dvar, refused
+from door import ran, refused
 
 from da4dvar.api import load
 from da4dvar.baselines.linear import Linear
@@ -48,13 +48,12 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("fit")
     network().to_netcdf(path / "gappy.nc")
     sets = [word for setting in QUICK for word in ("--set", setting)]
-    done = da4dvar(
+    said = ran(
         *("interpolate", "gappy.nc", "filled.nc", "--fit", "--save", "m.safetensors"),
         *("--variable", "pm=pm", *sets),
         cwd=path,
     )
-    assert done.returncode == 0, done.stderr
-    (path / "out.json").write_text(json.dumps([done.stdout, done.stderr]))
+    (path / "out.json").write_text(json.dumps([said.out, said.err]))
     return path
 
 
@@ -83,8 +82,7 @@ def test_the_recipe_that_was_used_can_be_run_again(folder) -> None:
     assert tables["prior"]["width"] == 3
     data = Recipe(tables, folder).data("test")
     assert not (data.seen.pm.notnull() & data.truth.pm.notnull()).any()
-    again = da4dvar("interpolate", "gappy.nc", "again.nc", "--model", "m.safetensors", "--quiet", cwd=folder)
-    assert again.returncode == 0, again.stderr
+    ran("interpolate", "gappy.nc", "again.nc", "--model", "m.safetensors", "--quiet", cwd=folder)
     with xr.open_dataset(folder / "again.nc") as other, xr.open_dataset(folder / "filled.nc") as filled:
         np.testing.assert_allclose(other.pm, filled.pm, atol=1e-4)
 
@@ -93,27 +91,6 @@ def test_what_is_there_is_not_replaced_by_accident(folder) -> None:
     """Neither the output nor the recipe beside it, and both before anything is learned."""
     assert "exists" in refused("interpolate", "gappy.nc", "filled.nc", "--fit", cwd=folder)
     assert "filled.recipe.toml" in refused("interpolate", "gappy.nc", "filled.zarr", "--fit", cwd=folder)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ([], "expected either --model NAME or --fit"),
-        (["--fit", "--model", "lorenz96"], "expected either --model NAME or --fit"),
-        (["--fit", "--observation-error", "1"], "--observation-error is for a model that is there"),
-        (["--fit", "--precision", "bfloat16"], "--precision is for a model that is there"),
-        (["--fit", "--minutes", "0"], "--minutes 0: expected above 0"),
-        (["--fit", "--dim", "time=day"], "has no dimension 'day'"),
-        (["--fit", "--variable", "pm=pn"], "did you mean 'pm'"),
-        (["--fit", "--recipe", "none.toml"], "no such recipe"),
-        (["--fit", "--method", "kriging"], "--method 'kriging'"),
-        (["--fit", "--set", "prior.widht=3"], "unknown key 'widht'"),
-    ],
-)
-def test_mistakes_are_one_line(folder, options: list[str], message: str) -> None:
-    """What was got and what was expected, before anything is learned."""
-    assert message in refused("interpolate", "gappy.nc", "other.nc", *options, cwd=folder)
-    assert not (folder / "other.nc").exists()
 
 
 def fill(ds: xr.Dataset, folder, **options: object):

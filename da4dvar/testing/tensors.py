@@ -1,18 +1,4 @@
-"""What every prior and every solver promises, as tests to inherit.
-
-A prior or a solver that is written outside this package is tested by a class of a few lines, in a
-file that pytest collects.
-
-Examples
---------
->>> from da4dvar.testing import PriorContract
->>> from da4dvar.variational.priors.unet import UNet
->>> class TestMyPrior(PriorContract):
-...     shape = (2, 8, 9)
-...
-...     def make(self):
-...         return UNet(channels=2, boundary=("zero", "periodic"), width=3)
-"""
+"""The contracts of what takes tensors: priors and solvers."""
 
 from __future__ import annotations
 

@@ -1,0 +1,31 @@
+"""What every prior, solver, baseline, gap pattern and scaling promises, as tests to inherit.
+
+A part that is written outside this package is tested by a class of a few lines, in a file that pytest
+collects. The contract of a part that takes labelled data is in ``arrays``, of one that takes tensors in
+``tensors``.
+
+Examples
+--------
+>>> from da4dvar.testing import PriorContract
+>>> from da4dvar.variational.priors.unet import UNet
+>>> class TestMyPrior(PriorContract):
+...     shape = (2, 8, 9)
+...
+...     def make(self):
+...         return UNet(channels=2, boundary=("zero", "periodic"), width=3)
+"""
+
+from da4dvar.testing.arrays import BaselineContract, GapPatternContract, ScalingContract, labelled_sea
+from da4dvar.testing.tensors import Neighbour, PriorContract, SolverContract, normal, seeded
+
+__all__ = [
+    "BaselineContract",
+    "GapPatternContract",
+    "Neighbour",
+    "PriorContract",
+    "ScalingContract",
+    "SolverContract",
+    "labelled_sea",
+    "normal",
+    "seeded",
+]

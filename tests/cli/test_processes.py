@@ -1,0 +1,123 @@
+"""What only a process of its own can show: each verb from the shell, and what a start does not load."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from door import content
+from examples import RECIPE, make_sst
+from typer.main import get_command
+
+from da4dvar.cli import app
+
+VERBS = {
+    "interpolate": "gappy.nc out.nc --model MODEL",
+    "baseline": "gappy.nc out.nc",
+    "gaps": "truth.nc out.nc",
+    "evaluate": "gappy.nc truth.nc",
+    "models": "",
+    "inspect": "gappy.nc",
+    "train": "recipe.toml -o out.safetensors",
+    "calibrate": "MODEL gappy.nc truth.nc -o out.safetensors --members 2",
+    "benchmark": "bench",
+    "simulate": "lorenz63 out.nc --series 1 --steps 8",
+}
+SAYS = ("evaluate", "models", "inspect", "benchmark")
+BENCHMARK = """
+title = "small"
+rows = ["linear"]
+[test]
+simulate = { system = "lorenz96", series = 2, steps = 20 }
+truth = { x = "x" }
+observed = { x = "x_observed" }
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, gappy):
+    """What the verbs read."""
+    gappy.to_netcdf(tmp_path / "gappy.nc")
+    make_sst(70).to_netcdf(tmp_path / "truth.nc")
+    (tmp_path / "recipe.toml").write_text(RECIPE.format(steps=2))
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench/benchmark.toml").write_text(BENCHMARK)
+    (tmp_path / "bench/linear.toml").write_text('[row]\nsolver = "linear"\n[baseline]\nkind = "linear"\n')
+    return tmp_path
+
+
+def process(*arguments, cwd):
+    """Run da4dvar as a shell does."""
+    return subprocess.run(
+        [sys.executable, "-m", "da4dvar", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("verb", get_command(app).commands)
+def test_every_verb_from_the_shell(folder, model_path, verb):
+    """Exit code 0; the result on stdout or in the file that was named, and nothing else changed."""
+    before = content(folder)
+    if verb in ("calibrate", "evaluate"):
+        make_sst(30).to_netcdf(folder / "truth.nc")
+        before = content(folder)
+    done = process(verb, *VERBS[verb].replace("MODEL", str(model_path)).split(), cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert bool(done.stdout) == (verb in SAYS)
+    after = content(folder)
+    assert {name: after.get(name) for name in before} == before
+    new = {name.partition("/")[0].partition(".")[0] for name in after.keys() - before.keys()}
+    assert new == {"benchmark": {"bench"}}.get(verb, set() if verb in SAYS else {"out"})
+
+
+def test_a_mistake_from_the_shell(tmp_path):
+    """One line and exit code 2."""
+    done = process("inspect", "gone.nc", cwd=tmp_path)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert done.stderr.startswith("error: gone.nc: no such file")
+
+
+@pytest.mark.slow
+def test_processes_fill_a_file_and_say_nothing_else(folder, model_path):
+    """Neither dask's logs nor its goodbyes reach the terminal."""
+    options = ("--model", str(model_path), "--scheduler", "processes", "--memory", "4GiB")
+    before = content(folder)
+    done = process("interpolate", "gappy.nc", "out.nc", *options, cwd=folder)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "wrote out.nc\n")
+    assert content(folder).keys() - before.keys() == {"out.nc"}
+
+
+HEAVY = {"torch", "pytorch_lightning", "xarray", "dask", "distributed", "matplotlib"}
+ASKED = {"_DA4DVAR_COMPLETE": "complete_bash", "COMP_WORDS": "da4dvar inspect lo", "COMP_CWORD": "2"}
+
+
+@pytest.mark.parametrize(
+    ("command", "asked", "heavy", "said"),
+    [
+        ("--help", {}, HEAVY, "Usage:"),
+        ("", ASKED, HEAVY | {"numpy"}, "lorenz96\nlorenz96-ode\n"),
+        ("models", {}, {"torch"}, "oisst-tasman"),
+        ("inspect lorenz96", {}, {"torch"}, "parameters"),
+    ],
+    ids=["help", "a tab", "models", "inspect"],
+)
+def test_what_is_quick_loads_nothing_that_takes_long(command, asked, heavy, said):
+    """Rule 11: help, completions and a look at a model do without the libraries that compute."""
+    code = (
+        "import sys, da4dvar, da4dvar.cli\n"
+        f"sys.argv = ['da4dvar', *{command.split()}]\n"
+        "try:\n    da4dvar.cli.main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        f"assert not {heavy} & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | asked, capture_output=True, text=True, check=True
+    )
+    assert said in done.stdout
