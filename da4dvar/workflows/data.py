@@ -259,9 +259,10 @@ def observations(ds: xr.Dataset, sources: Mapping[str, str], mask: str | None = 
     >>> observations(ds, {"sst": "SST"}, mask="good").sst.values
     array([10., nan])
     """
-    seen = xr.Dataset(
-        {name: pick(ds, source).rename(name) for name, source in sources.items()}, attrs=ds.attrs
-    )
+    for name, source in sources.items():
+        if name in pick(ds, source).coords:
+            raise DataError(f"variable {source!r} has a coordinate {name!r}; give it another name")
+    seen = xr.Dataset({name: ds[source].rename(name) for name, source in sources.items()}, attrs=ds.attrs)
     if mask is None:
         return seen
     return seen.map(lambda array: array.where(observed_by(ds, mask, array)), keep_attrs=True)
