@@ -24,10 +24,10 @@ HIDDEN: dict[str, Any] = {"hidden": {"test": 0.1, "validation": 0.1}}
 @pytest.fixture
 def ds() -> xr.Dataset:
     """A series with a mask, and a complete variable beside it."""
-    values = np.random.default_rng(0).standard_normal(200)
-    good = np.arange(200) % 5 > 0
+    values = np.random.default_rng(0).standard_normal(400)
+    good = np.arange(400) % 5 > 0
     arrays = {"pm": values, "good": good, "traffic": values**2}
-    return xr.Dataset({n: ("time", v) for n, v in arrays.items()}, {"time": np.arange(200)})
+    return xr.Dataset({n: ("time", v) for n, v in arrays.items()}, {"time": np.arange(400)})
 
 
 @pytest.fixture
@@ -59,6 +59,9 @@ def test_files_are_opened_once_and_points_hidden_once(
     data.tests()
     assert calls == {"_open_one": 1, "hidden_points": 2}
     assert parts[0] is parts[3]
+    data = RecipeData({"path": "pm.nc", **RANGES}, LAYOUT, tmp_path)
+    assert [data.part(name).seen.sizes["time"] for name in ("train", "validation")] == [150, 50]
+    assert calls["_open_one"] == 2
 
 
 @pytest.mark.parametrize("table", [RANGES, HIDDEN], ids=["ranges", "hidden"])
@@ -90,9 +93,9 @@ def test_hidden_points_are_in_one_part_alone(ds: xr.Dataset) -> None:
 def test_parts_of_two_ranges_hide_points_of_their_own(ds: xr.Dataset) -> None:
     """A validation of other times keeps its points there."""
     hidden = {"hidden": {"test": 0.2, "validation": 0.2}}
-    table = hidden | {"train": {"time": [0, 119]}, "validation": {"time": [80, 199]}}
+    table = hidden | {"train": {"time": [0, 239]}, "validation": {"time": [160, 399]}}
     data = RecipeData(table, LAYOUT, given=ds)
-    assert [int(data.part(n).seen.time[0]) for n in ("train", "validation", "test")] == [0, 80, 0]
+    assert [int(data.part(n).seen.time[0]) for n in ("train", "validation", "test")] == [0, 160, 0]
 
 
 def test_a_lazy_data_set_stays_lazy(ds: xr.Dataset) -> None:
@@ -123,8 +126,8 @@ def test_a_table_that_names_no_data_is_refused(
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
-        (("time", ["yes"] * 200), r"mask 'good' holds .*, expected numbers"),
-        ((("time", "depth"), np.ones((200, 2))), "mask 'good' has a dimension 'depth', which 'pm' has not"),
+        (("time", ["yes"] * 400), r"mask 'good' holds .*, expected numbers"),
+        ((("time", "depth"), np.ones((400, 2))), "mask 'good' has a dimension 'depth', which 'pm' has not"),
     ],
 )
 def test_a_mask_that_does_not_fit_is_refused(ds: xr.Dataset, mask: Any, message: str) -> None:
