@@ -177,7 +177,7 @@ class RecipeData:
         if name not in names:
             raise DataError(f"data: unknown part {name!r}; {nearest(name, names)}")
         if name not in self._parts:
-            self._parts[name] = self._of_hidden(name) if "hidden" in self.table else self._of_range(name)
+            self._parts[name] = self._by_hidden(name) if "hidden" in self.table else self._by_range(name)
         return self._parts[name]
 
     def tests(self) -> dict[str, xr.Dataset]:
@@ -189,8 +189,8 @@ class RecipeData:
         """
         return self._held_out("train").tests
 
-    def _of_range(self, name: str) -> Part:
-        ds = self._range(name)
+    def _by_range(self, name: str) -> Part:
+        ds = self._cut(name)
         lazy = self.buffered and name == "train"
         seen = self._seen(ds) if lazy else self._loaded(self._seen(ds))
         if "truth" not in self.table:
@@ -199,7 +199,7 @@ class RecipeData:
         truth = observations(ds, {n: names.get(n, n) for n in self.layout.variables})
         return Part(seen, truth if lazy else self._loaded(truth))
 
-    def _of_hidden(self, name: str) -> Part:
+    def _by_hidden(self, name: str) -> Part:
         held = self._held_out(name)
         if name == "test":
             return Part(held.without_test, held.test)
@@ -207,9 +207,9 @@ class RecipeData:
 
     def _held_out(self, name: str) -> HeldOut:
         # Training and validation are of one range unless the recipe says otherwise: one draw is enough then.
-        ranges = repr(self.table.get(name, self.table["train"]))
+        ranges = repr(self._ranges(name))
         if ranges not in self._held:
-            everything = self._loaded(self._seen(self._range(name)))
+            everything = self._loaded(self._seen(self._cut(name)))
             covariates = everything.drop_vars(self.layout.variables).data_vars
             seen = everything[list(self.layout.variables)]
             tests = self.holdout.tests(seen, self.time)
@@ -220,8 +220,13 @@ class RecipeData:
             )
         return self._held[ranges]
 
-    def _range(self, name: str) -> xr.Dataset:
-        return select(self.dataset, self.table.get(name, self.table["train"]), f"data.{name}")
+    def _cut(self, name: str) -> xr.Dataset:
+        return select(self.dataset, self._ranges(name), f"data.{name}")
+
+    def _ranges(self, name: str) -> Table:
+        # The points of the test are hidden within the range of the training.
+        ranges: Table = self.table["train" if name == "test" else name]
+        return ranges
 
     def _seen(self, ds: xr.Dataset) -> xr.Dataset:
         seen = observations(ds, self.sources, self.table.get("mask"))
