@@ -6,6 +6,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+import xarray as xr
 from examples import make_sst, tiny_interpolator
 from workflows.test_recipe import recipe
 
@@ -18,7 +19,7 @@ from da4dvar.workflows.autofit.fit import fit_to
     [
         lambda folder: tiny_interpolator().fit(make_sst(30)),
         lambda folder: recipe(folder).train(folder),
-        lambda folder: fit_to([str(folder / "none.nc")], {"sst": "sst"}, "time", 1),
+        lambda folder: fit_to(xr.Dataset(), {"sst": "sst"}, "time", 1),
     ],
     ids=["fit", "train", "fit_to"],
 )

@@ -134,11 +134,11 @@ def interpolate(
         with shown("fitting", quiet):
             ds = opened(inputs, output, overwrite)
             done = fill_by_fit(
-                files_of(inputs),
                 ds,
                 variable=names,
                 dim=dims,
                 mask=mask,
+                paths=files_of(inputs),
                 minutes=minutes,
                 method=method,
                 recipe=recipe,

@@ -23,22 +23,23 @@ from da4dvar.analysis.ensemble import Ensemble
 from da4dvar.config.registry import build
 from da4dvar.config.tables import Table, read_recipe
 from da4dvar.evaluation.figures import pretty
-from da4dvar.workflows.autofit.character import character_of
+from da4dvar.workflows.autofit.character import characters_of
 from da4dvar.workflows.autofit.fit import candidates
 from da4dvar.workflows.autofit.scores import LEARNED, Scores, scored, table_of
-from da4dvar.workflows.recipe import Data, Recipe
+from da4dvar.workflows.data import Part
+from da4dvar.workflows.recipe import Recipe
 
 HERE = Path(__file__).parent
 MARKERS = "Dosv^P<>X*"
 
 
-def under_mask(tables: Table) -> Data:
+def under_mask(tables: Table) -> Part:
     """What a recipe's mask leaves, and as the truth what it hides."""
     data = {k: v for k, v in tables["data"].items() if k != "hidden"} | {"train": {}, "validation": {}}
     seen = Recipe(tables | {"data": data}, HERE).data("train").seen
     del data["mask"]
     everything = Recipe(tables | {"data": data}, HERE).data("train").seen
-    return Data(seen, everything.where(seen.isnull()))
+    return Part(seen, everything.where(seen.isnull()))
 
 
 def draw(scores: Scores, units: dict[str, str], title: str, path: Path) -> None:
@@ -84,8 +85,7 @@ def main(
     tables = read_recipe(HERE / f"{name}.toml", [f"data.mask={mask}"] if mask else [])
     recipe = Recipe(tables, HERE)
     data = under_mask(tables) if part == "mask" else recipe.data(part)
-    first = data.seen[recipe.layout.variables[0]]
-    offered = candidates(character_of(first, recipe.time))
+    offered = candidates(characters_of(data.seen[list(recipe.layout.variables)], recipe.time))
     offered |= {"first_guess": tables["first_guess"]} if "first_guess" in tables else {}
     methods = {n: build("baseline", table) for n, table in offered.items() if not only or n in only}
     path = HERE / "models" / f"{name}.safetensors" if model is None else model
@@ -97,7 +97,7 @@ def main(
         methods = {LEARNED: learned, **methods}
     scores, seconds = scored(methods, data, recipe.time, recipe.tests() if part == "test" else None)
     where = f"under {tables['data']['mask']}" if part == "mask" else f"of the {part}"
-    print(f"{name}, points {where}, seed {recipe.holdout.seed}")
+    print(f"{name}, points {where}, seed {recipe.source.holdout.seed}")
     print(table_of(scores))
     print("seconds: " + ", ".join(f"{n} {s:.1f}" for n, s in seconds.items()))
     if figure is not None:

@@ -155,28 +155,27 @@ class Holdout:
         """
         return apart(ds, self.tests(ds, time))
 
-    def parts(self, ds: xr.Dataset, time: str) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset, xr.Dataset]:
-        """Points apart for the test, and then for the validation.
+    def validations(self, ds: xr.Dataset, time: str) -> dict[str, xr.Dataset]:
+        """The points kept for the validation, by what they were hidden as.
 
         Parameters
         ----------
         ds : Dataset
-            NaN in the gaps.
+            What is left without the points of the test.
         time : str
             The dimension of time.
 
         Returns
         -------
-        without_test, test, without_both, validation : Dataset
-            As `ds`, NaN where a point is in another.
+        dict of str to Dataset of bool
+            See :meth:`tests`.
 
         Raises
         ------
         DataError
             If there are too few points to hide some.
         """
-        rest, test = self.taken(ds, time)
-        return rest, test, *apart(rest, self._points(rest, time, self.validation, self.seed + 1))
+        return self._points(ds, time, self.validation, self.seed + 1)
 
     def _points(self, ds: xr.Dataset, time: str, part: float, seed: int) -> dict[str, xr.Dataset]:
         out = {}

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError
+from da4dvar.fields.gaps.holdout import own_lengths
 from da4dvar.fields.gaps.runs import gap_lengths
 from da4dvar.fields.labels.cf import axis_role, is_dates, steps
 from da4dvar.fields.scaling.anomaly import Anomaly
@@ -35,6 +36,8 @@ class Character:
         Whether there are dates, over a year and a half or more.
     dated : bool
         Whether there are dates.
+    lengths : tuple of int
+        Lengths of runs that are spread like those of the gaps.
     offset : float, optional
         What may be added before taking the logarithm, a tenth of the median: for values that are never
         negative and have a long tail (a skewness above 1).
@@ -48,6 +51,7 @@ class Character:
     memory: int
     seasonal: bool
     dated: bool
+    lengths: tuple[int, ...] = (1,)
     offset: float | None = None
 
 
@@ -77,8 +81,20 @@ def character_of(array: xr.DataArray, time: str) -> Character:
         memory_of(array, time, seasonal),
         seasonal,
         dated,
+        tuple(own_lengths(seen, time)),
         offset_of(array),
     )
+
+
+def characters_of(ds: xr.Dataset, time: str) -> dict[str, Character]:
+    """The character of each variable of a data set.
+
+    Raises
+    ------
+    DataError
+        As :func:`character_of`.
+    """
+    return {str(name): character_of(array, time) for name, array in ds.data_vars.items()}
 
 
 def offset_of(array: xr.DataArray) -> float | None:

@@ -1,8 +1,9 @@
-"""From the character of a gappy variable to the recipe of a model for it."""
+"""From the characters of gappy variables to the recipe of a model for them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from da4dvar.workflows.autofit.character import Character
 LARGEST_FOLDED = 512
 
 
-def choose(character: Character, variables: Sequence[str], lengths: Sequence[int]) -> tuple[Table, list[str]]:
+def choose(characters: Mapping[str, Character]) -> tuple[Table, list[str]]:
     """The tables of a recipe, all but its data, and a line of reason for each choice.
 
     A grid is convolved in space, with the times of a window as channels; station series are convolved in
@@ -20,13 +21,12 @@ def choose(character: Character, variables: Sequence[str], lengths: Sequence[int
 
     Parameters
     ----------
-    character : Character
-    variables : sequence of str
-    lengths : sequence of int
-        Of the runs that are hidden to learn from, where series are.
+    characters : mapping of str to Character
+        Of each variable, all of the same dimensions.
     """
+    character = longest(characters.values())
     grid = len(character.space) == 2
-    layout, reasons = (_of_grid if grid else _of_series)(character, variables)
+    layout, reasons = (_of_grid if grid else _of_series)(character, list(characters))
     tables: Table = {"layout": layout}
     if character.seasonal:
         tables["scaling"] = {"kind": "anomaly", "time": character.time}
@@ -38,6 +38,7 @@ def choose(character: Character, variables: Sequence[str], lengths: Sequence[int
         tables["scaling"] = {"kind": "standard"}
         reasons.append("scaling: one mean and standard deviation, for there are no dates")
     if not grid:
+        lengths = character.lengths
         tables["gaps"] = [
             {"kind": "runs", "lengths": list(lengths), "fraction": 0.85, "time": character.time}
         ]
@@ -53,6 +54,17 @@ def choose(character: Character, variables: Sequence[str], lengths: Sequence[int
     tables["cost"] = {"time": character.time}
     tables["train"] = {"batch": 16, "rate": 2e-3, "seed": 0}
     return tables, reasons
+
+
+def longest(characters: Iterable[Character]) -> Character:
+    """One character for variables of the same dimensions: the longest memory and gap, the runs of all."""
+    every = list(characters)
+    return replace(
+        every[0],
+        gap=max(c.gap for c in every),
+        memory=max(c.memory for c in every),
+        lengths=tuple(length for c in every for length in c.lengths),
+    )
 
 
 def _of_grid(character: Character, variables: Sequence[str]) -> tuple[Table, list[str]]:

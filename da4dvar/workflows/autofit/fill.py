@@ -1,4 +1,4 @@
-"""A gappy file learned from and filled: what ``da4dvar interpolate --fit`` does."""
+"""Fill a gappy data set by a model of its own: what ``da4dvar interpolate --fit`` does."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from da4dvar.config.tables import Table, read_recipe
 from da4dvar.errors import DataError, nearest
 from da4dvar.fields.files.store import write_whole
 from da4dvar.fields.labels.cf import dims_by_role, numeric
-from da4dvar.fields.labels.conform import check_finite, observed_by, pick
-from da4dvar.workflows.autofit.character import character_of
+from da4dvar.fields.labels.conform import check_finite
+from da4dvar.workflows.autofit.character import characters_of
 from da4dvar.workflows.autofit.fit import Fitted, candidates, fit_to
 from da4dvar.workflows.autofit.scores import LEARNED
+from da4dvar.workflows.data import observations
 
 AUTO = "auto"
 
 
 @dataclass
 class Filled:
-    """What came of a gappy file.
+    """A data set filled by a model of its own, or by a baseline.
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ class Filled:
     Examples
     --------
     >>> whole = xr.Dataset({"sst": ("time", [10.0, 11.0])})
-    >>> fill_by_fit([], whole, variable={}, dim={}).method
+    >>> fill_by_fit(whole, variable={}, dim={}).method
     'none'
     """
 
@@ -50,12 +51,12 @@ class Filled:
 
 
 def fill_by_fit(
-    inputs: list[str],
     ds: xr.Dataset,
     *,
     variable: Mapping[str, str],
     dim: Mapping[str, str],
     mask: str | None = None,
+    paths: Sequence[str] = (),
     minutes: float = 10.0,
     method: str = LEARNED,
     recipe: str | None = None,
@@ -70,16 +71,16 @@ def fill_by_fit(
 
     Parameters
     ----------
-    inputs : list of str
-        The files of the data set, for the recipe.
     ds : Dataset
-        Those files, opened as one.
+        NaN in the gaps.
     variable : mapping of str to str
         Names of the result and of the variables of `ds`; every variable with gaps if empty.
     dim : mapping of str to str
         The name of the dimension of time, where it is another.
     mask : str, optional
         A variable of `ds`, non-zero or true where there is an observation.
+    paths : sequence of str
+        The files that `ds` was read from, if it was, for the recipe.
     minutes : float
         Of the training.
     method : str
@@ -111,32 +112,31 @@ def fill_by_fit(
     Examples
     --------
     >>> ds = xr.Dataset({"sst": ("time", [10.0, float("nan"), 12.0])})
-    >>> fill_by_fit(["sst.nc"], ds, variable={}, dim={}, method="liner")
+    >>> fill_by_fit(ds, variable={}, dim={}, method="liner")
     Traceback (most recent call last):
     ...
     da4dvar.errors.DataError: --method 'liner': did you mean 'linear'? (there are: auto, ...)
     """
     if minutes <= 0:
         raise DataError(f"--minutes {minutes:g}: expected above 0")
-    sources = dict(variable) or {name: name for name in numeric(ds)}
+    sources = dict(variable) or {name: name for name in numeric(ds) if name != mask}
     if not sources:
         raise DataError("there is no variable of numbers to fill")
-    arrays = {name: pick(ds, source) for name, source in sources.items()}
-    if mask is not None:
-        arrays = {name: a.where(observed_by(ds, mask, a)).transpose(*a.dims) for name, a in arrays.items()}
-    if not variable:
-        arrays = {name: array for name, array in arrays.items() if bool(array.isnull().any())}
-    if not any(bool(array.isnull().any()) for array in arrays.values()):
+    seen = observations(ds, sources, mask)
+    gappy = [name for name in sources if bool(seen[name].isnull().any())]
+    if not gappy:
         say(f"{', '.join(sources)}: no gap; copied as it is")
         return Filled(ds, "none", None)
-    for name, array in arrays.items():
-        check_finite(array, name)
-    first = next(iter(arrays.values()))
-    unlike = [name for name, array in arrays.items() if set(array.dims) != set(first.dims)]
+    if not variable:
+        seen = seen[gappy]
+    for name, array in seen.data_vars.items():
+        check_finite(array, str(name))
+    first = next(iter(seen.values()))
+    unlike = [name for name, array in seen.data_vars.items() if set(array.dims) != set(first.dims)]
     if unlike:
         raise DataError(
             f"variables {first.name!r} and {unlike[0]!r} have other dimensions "
-            f"({', '.join(map(str, first.dims))}; {', '.join(map(str, arrays[unlike[0]].dims))}); "
+            f"({', '.join(map(str, first.dims))}; {', '.join(map(str, seen[unlike[0]].dims))}); "
             "fit them one by one with --variable"
         )
     time = dims_by_role(first, dim).get("time", "time")
@@ -145,7 +145,8 @@ def fill_by_fit(
             f"variable {first.name!r} has no dimension {time!r} (it has {', '.join(map(str, first.dims))}); "
             "say which is time with --dim time=NAME"
         )
-    known = [LEARNED, AUTO, *candidates(character_of(first, time))]
+    characters = characters_of(seen, time)
+    known = [LEARNED, AUTO, *candidates(characters)]
     if method not in known:
         raise DataError(f"--method {method!r}: {nearest(method, known)}")
     wanted(None, members, ())
@@ -155,8 +156,20 @@ def fill_by_fit(
             f"--members, --std and --interval are for the learned model; leave them out with {method!r}"
         )
     tables = read_recipe(Path(recipe)) if recipe else None
-    names = {name: sources[name] for name in arrays}
-    fitted = fit_to(inputs, names, time, minutes, mask, tables, settings or [], seed, say=say)
+    names = {name: sources[name] for name in characters}
+    fitted = fit_to(
+        ds,
+        names,
+        time,
+        minutes,
+        mask=mask,
+        paths=paths,
+        recipe=tables,
+        settings=settings or [],
+        seed=seed,
+        characters=characters,
+        say=say,
+    )
     best = fitted.scores.best()
     chosen = best if method == AUTO else method
     if chosen != best:
@@ -173,10 +186,9 @@ def fill_by_fit(
             seed=seed,
         )
     else:
-        part = xr.Dataset({n: array.rename(n) for n, array in arrays.items()}, attrs=ds.attrs)
-        filled = fitted.baselines[chosen].interpolate(part)
+        filled = fitted.baselines[chosen].interpolate(seen)
         if keep_observed:
-            filled = filled.assign({n: filled[n].copy(data=part[n].fillna(filled[n]).data) for n in names})
+            filled = filled.assign({n: filled[n].copy(data=seen[n].fillna(filled[n]).data) for n in names})
     for name in names:
         filled[name].attrs["rmse_on_hidden_points"] = fitted.scores.of(chosen, name)
     return Filled(filled, chosen, fitted)

@@ -17,7 +17,8 @@ from da4dvar.evaluation.uncertainty import LEVELS, UncertaintyScore, uncertainty
 from da4dvar.evaluation.uncertainty import table_of as error_bars_of
 from da4dvar.fields.gaps.geometry import gap_length
 from da4dvar.interpolator import Interpolator
-from da4dvar.workflows.recipe import Data, Recipe
+from da4dvar.workflows.data import Part
+from da4dvar.workflows.recipe import Recipe
 
 LEARNED = "learned"
 BOTH = "combination"
@@ -91,7 +92,7 @@ class Scores:
 
 
 def scored(
-    methods: Mapping[str, Any], data: Data, time: str, sets: Mapping[str, xr.Dataset] | None = None
+    methods: Mapping[str, Any], data: Part, time: str, sets: Mapping[str, xr.Dataset] | None = None
 ) -> tuple[Scores, dict[str, float]]:
     """Errors of methods at the points of a truth, and the seconds that each took.
 
@@ -100,7 +101,7 @@ def scored(
     Parameters
     ----------
     methods : mapping of str to Interpolator or Baseline
-    data : Data
+    data : Part
         What they see, and the truth.
     time : str
     sets : mapping of str to Dataset of bool, optional

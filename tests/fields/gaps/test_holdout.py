@@ -73,11 +73,13 @@ def test_blocks_are_as_long_as_asked_for() -> None:
 def test_parts_are_disjoint_and_together_everything() -> None:
     """Training, validation and test share no point and lose none."""
     ds = stations()
-    left, test, rest, checked = Holdout(0.1, 0.1, (1, 7)).parts(ds, "time")
+    holdout = Holdout(0.1, 0.1, (1, 7))
+    left, test = apart(ds, holdout.tests(ds, "time"))
+    rest, checked = apart(left, holdout.validations(left, "time"))
     known = [part.pm.notnull() for part in (rest, checked, test)]
     assert (sum(k.astype(int) for k in known) == ds.pm.notnull()).all()
     assert left.pm.notnull().equals(known[0] | known[1])
-    assert set(Holdout(0.1, 0.1, (1, 7)).tests(ds, "time")) == {"blocks of 1", "blocks of 7"}
+    assert set(holdout.tests(ds, "time")) == {"blocks of 1", "blocks of 7"}
 
 
 def test_what_is_taken_apart_keeps_its_labels() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from da4dvar.workflows.autofit.character import Character
@@ -21,7 +23,7 @@ CHARACTERS = {
 def test_what_is_chosen_is_a_recipe(name: str, tmp_path) -> None:
     """Every table is one that a recipe knows, and the model can be built for the sizes."""
     character = CHARACTERS[name]
-    tables, reasons = choose(character, ["x"], [1, 5])
+    tables, reasons = choose({"x": character})
     recipe = Recipe({"data": {"path": "x.nc", "hidden": {}}, **tables}, tmp_path)
     model = recipe.interpolator(character.sizes)
     assert model.time == character.time
@@ -32,16 +34,26 @@ def test_what_is_chosen_is_a_recipe(name: str, tmp_path) -> None:
 
 def test_stations_help_each_other_unless_they_are_too_many() -> None:
     """As channels, or one by one."""
-    layouts = {name: choose(CHARACTERS[name], ["x"], [1])[0]["layout"] for name in CHARACTERS}
+    layouts = {name: choose({"x": CHARACTERS[name]})[0]["layout"] for name in CHARACTERS}
     assert layouts["stations"]["channels"] == ["station"]
     assert layouts["many stations"]["channels"] == []
 
 
 def test_a_short_record_is_seen_whole() -> None:
     """Ten images are ten channels; of years of days a window, longer than memory and gaps."""
-    short, long = (choose(CHARACTERS[n], ["x"], [1])[0]["layout"] for n in ("a few images", "a sea"))
+    short, long = (choose({"x": CHARACTERS[n]})[0]["layout"] for n in ("a few images", "a sea"))
     assert "time" not in short["window"]
     assert long["window"] == {"lon": 32, "time": 15}
+
+
+def test_of_several_variables_the_longest_memory_and_all_gaps_count() -> None:
+    """Rain that forgets at once beside a temperature with a memory of twenty steps."""
+    temperature = replace(CHARACTERS["stations"], memory=20, gap=1, lengths=(1, 2))
+    rain = replace(CHARACTERS["stations"], memory=1, gap=5, lengths=(7,))
+    tables, _ = choose({"rain": rain, "temperature": temperature})
+    assert tables["layout"]["variables"] == ["rain", "temperature"]
+    assert tables["layout"]["window"] == {"day": 128}
+    assert tables["gaps"][0]["lengths"] == [7, 1, 2]
 
 
 @pytest.mark.parametrize(("number", "expected"), [(1, 5), (6, 7), (7, 7), (40, 15)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +12,14 @@ from door import ran, refused
 
 from da4dvar.api import load
 from da4dvar.baselines.linear import Linear
+from da4dvar.baselines.logarithmic import Logarithmic
+from da4dvar.cli import app
 from da4dvar.config.tables import read_recipe
 from da4dvar.errors import Da4dvarWarning, DataError
-from da4dvar.workflows.autofit.fill import fill_by_fit, known_levels
+from da4dvar.fields.files import store
+from da4dvar.fields.gaps import holdout
+from da4dvar.workflows.autofit.character import characters_of
+from da4dvar.workflows.autofit.fill import fill_by_fit, known_levels, write_recipe
 from da4dvar.workflows.autofit.scores import Scores, table_of
 from da4dvar.workflows.recipe import Recipe
 
@@ -93,25 +99,104 @@ def test_what_is_there_is_not_replaced_by_accident(folder) -> None:
     assert "filled.recipe.toml" in refused("interpolate", "gappy.nc", "filled.zarr", "--fit", cwd=folder)
 
 
-def fill(ds: xr.Dataset, folder, **options: object):
-    ds.to_netcdf(folder / "in.nc")
-    return fill_by_fit([str(folder / "in.nc")], ds, variable={}, dim={}, settings=QUICK, **options)
+def fill(ds: xr.Dataset, **options: object):
+    return fill_by_fit(ds, variable={}, dim={}, settings=QUICK, **options)
 
 
-def test_without_gaps_it_is_copied(tmp_path) -> None:
+def test_the_file_is_opened_once_and_points_are_hidden_once(
+    tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the command line on: one draw of the points for the test, and one of those for the validation."""
+    network().to_netcdf(tmp_path / "gappy.nc")
+    calls: list[str] = []
+    for module, name in ((store, "_open_one"), (holdout, "hidden_points")):
+        original = getattr(module, name)
+        monkeypatch.setattr(
+            module, name, lambda *a, name=name, original=original: calls.append(name) or original(*a)
+        )
+    sets = [word for setting in QUICK for word in ("--set", setting)]
+    files = [str(tmp_path / name) for name in ("gappy.nc", "filled.nc")]
+    monkeypatch.setattr("sys.argv", ["da4dvar", "interpolate", *files, "--fit", "--variable", "pm=pm", *sets])
+    app(standalone_mode=False)
+    assert sorted(calls) == ["_open_one", "hidden_points", "hidden_points"]
+
+
+def test_a_data_set_in_memory_needs_no_file() -> None:
+    """Its recipe names none; with the data set it gives the same parts again."""
+    ds = network()[["pm"]]
+    done = fill(ds)
+    assert done.fitted is not None
+    assert "path" not in done.fitted.tables["data"]
+    seen = Recipe(done.fitted.tables, Path(), ds).data("train").seen
+    assert 0 < seen.pm.count() < ds.pm.count()
+
+
+def test_a_recipe_given_back_learns_from_the_new_file(tmp_path) -> None:
+    """The hidden points are chosen as its data say; its path is that of the file before."""
+    ds = network()[["pm"]]
+    tables = {"data": {"path": "gone.nc", "hidden": {"test": 0.1, "validation": 0.05, "seed": 3}}}
+    write_recipe(tables, tmp_path / "before.toml")
+    done = fill(ds, recipe=str(tmp_path / "before.toml"), paths=[str(tmp_path / "new.nc")])
+    assert done.fitted is not None
+    assert done.fitted.tables["data"] == tables["data"] | {"path": [str(tmp_path / "new.nc")]}
+
+
+def unlike_each_other() -> xr.Dataset:
+    """A concentration and rain, with long tails, and temperatures in degrees Celsius, of some stations."""
+    ds = network()[["pm"]]
+    base = ((ds.pm - ds.pm.mean()) / ds.pm.std()).transpose("time", "station")
+    generator = np.random.default_rng(1)
+    rain = 3 * np.exp(1.5 * base) * (generator.random(base.shape) < 0.7)
+    return xr.Dataset({"pm": 40 * np.exp(base), "temperature": 10 * base - 5, "rain": rain})
+
+
+def test_variables_of_different_character_are_filled_together(tmp_path) -> None:
+    """Each has a transformation of its own: the temperature, which is negative, has no logarithm."""
+    ds = unlike_each_other()
+    assert float(ds.temperature.min()) < 0
+    done = fill(ds, method="auto")
+    assert done.fitted is not None
+    scores, baselines = done.fitted.scores, done.fitted.baselines
+    offsets = {}
+    method = baselines["logarithmic"]
+    while isinstance(method, Logarithmic):
+        offsets[method.variables] = method.offset
+        method = method.method
+    assert {name: c.offset for name, c in characters_of(ds, "time").items()} == {
+        "pm": offsets[("pm",)],
+        "temperature": None,
+        "rain": offsets[("rain",)],
+    }
+    # What has no logarithm is filled as by the method without one.
+    assert scores.of("logarithmic", "temperature") == scores.of("nearest_stations", "temperature")
+    assert scores.of("logarithmic", "pm") != scores.of("nearest_stations", "pm")
+    assert all(done.data[name].notnull().all() for name in ds)
+    done.fitted.model.save(tmp_path / "model.safetensors")
+
+
+def test_a_mask_is_not_filled_itself() -> None:
+    """A mask of real numbers is no variable with gaps."""
+    ds = network()[["pm"]].assign(good=("time", (np.arange(240) % 7 > 0).astype("float32")))
+    done = fill(ds, mask="good", method="linear")
+    assert "good_flag" not in done.data
+    assert done.fitted is not None
+    assert done.fitted.model.layout.variables == ("pm",)
+
+
+def test_without_gaps_it_is_copied() -> None:
     """There is nothing to learn, and that is said."""
     said: list[str] = []
     complete = network().fillna(0.0)
-    done = fill(complete, tmp_path, say=said.append)
+    done = fill(complete, say=said.append)
     assert done.method == "none"
     xr.testing.assert_identical(done.data, complete)
     assert said == ["pm, depth: no gap; copied as it is"]
 
 
-def test_auto_takes_the_best(tmp_path) -> None:
+def test_auto_takes_the_best() -> None:
     """Three steps of training lose against the stations around; auto takes those, and keeps what was seen."""
     ds = network()[["pm"]]
-    done = fill(ds, tmp_path, method="auto", keep_observed=True)
+    done = fill(ds, method="auto", keep_observed=True)
     assert done.method == done.fitted.scores.best()
     seen = ds.pm.notnull()
     assert (done.data.pm.where(seen) == ds.pm).where(seen, True).all()
@@ -126,26 +211,26 @@ def test_a_table_names_the_best_first() -> None:
     assert lines[3].split()[0] == "linear"
 
 
-def test_variables_of_other_dimensions_are_fitted_one_by_one(tmp_path) -> None:
+def test_variables_of_other_dimensions_are_fitted_one_by_one() -> None:
     """A model has one layout."""
     ds = network()[["pm"]].assign(mean=network().pm.mean("station").where(np.arange(240) % 3 > 0))
     with pytest.raises(DataError, match=r"other dimensions .* fit them one by one with --variable"):
-        fill(ds, tmp_path)
+        fill(ds)
 
 
 def test_the_choice_may_be_replaced(tmp_path) -> None:
     """A recipe's tables take the place of those that would be chosen."""
     (tmp_path / "mine.toml").write_text('[first_guess]\nkind = "linear"\n[scaling]\nkind = "standard"\n')
-    done = fill(network()[["pm"]], tmp_path, recipe=str(tmp_path / "mine.toml"))
+    done = fill(network()[["pm"]], recipe=str(tmp_path / "mine.toml"))
     assert isinstance(done.fitted.model.first_guess, Linear)
     assert done.fitted.tables["scaling"] == {"kind": "standard"}
 
 
-def test_too_few_points_for_error_bars_cost_no_training(tmp_path) -> None:
+def test_too_few_points_for_error_bars_cost_no_training() -> None:
     """Of 540 observed days 25 are hidden for the validation, and a calibration takes 50: that is said."""
     said: list[str] = []
     with pytest.warns(Da4dvarWarning, match="no error bars: variable 'pm': .* expected 50 or more"):
-        done = fill(network(600, 1).isel(station=0)[["pm"]], tmp_path, interval=[0.9], say=said.append)
+        done = fill(network(600, 1).isel(station=0)[["pm"]], interval=[0.9], say=said.append)
     assert done.method == "learned"
     assert done.data.pm.notnull().all()
     assert any(line.startswith("no intervals: ") for line in said)

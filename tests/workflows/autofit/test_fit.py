@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import torch
 import xarray as xr
 from workflows.test_recipe import recipe
 
+from da4dvar.workflows.autofit.character import Character
+from da4dvar.workflows.autofit.fit import candidates
 from da4dvar.workflows.autofit.scores import scored, steps_in
-from da4dvar.workflows.recipe import Data
+from da4dvar.workflows.data import Part
 
 
 class Silent:
@@ -32,10 +35,22 @@ def test_a_point_left_empty_counts_with_the_mean_of_what_is_seen() -> None:
     seen = truth.where(xr.DataArray(np.arange(40) % 2 == 0, dims="time"), np.nan)
     seen["sst"][0] = 22.0
     missing = truth.where(seen.isnull())
-    scores, _ = scored({"all": Silent(slice(0)), "some": Silent(slice(1, 2))}, Data(seen, missing), "time")
+    scores, _ = scored({"all": Silent(slice(0)), "some": Silent(slice(1, 2))}, Part(seen, missing), "time")
     mean = float(seen.sst.mean())
     assert scores.of("all", "sst") == 0.0
     assert scores.of("some", "sst") == pytest.approx(np.sqrt((mean - 2.0) ** 2 / 20))
+
+
+def test_a_logarithm_is_taken_of_the_variables_that_have_an_offset() -> None:
+    """One after the other, each with its own offset; of one that has none the method is as it is."""
+    plain = Character("time", ("station",), {"time": 99, "station": 3}, 0.5, 1, 1, False, False)
+    offsets = {"pm": 0.4, "temperature": None, "rain": 0.1}
+    found = candidates({name: replace(plain, offset=offset) for name, offset in offsets.items()})
+    rain, pm = found["logarithmic"], found["logarithmic"]["method"]
+    assert (rain["variables"], rain["offset"]) == (["rain"], 0.1)
+    assert (pm["variables"], pm["offset"]) == (["pm"], 0.4)
+    assert pm["method"] == found["nearest_stations"]
+    assert "logarithmic" not in candidates({"temperature": plain})
 
 
 def test_a_step_is_timed_as_it_will_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
