@@ -10,13 +10,12 @@ from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.standard_error import solved_together, with_standard_errors
 from da4dvar.errors import DataError
 from da4dvar.fields.gaps.geometry import EARTH
-from da4dvar.fields.labels.cf import axis_role
+from da4dvar.fields.labels.cf import geographic
 
 # Common times from which on a covariance is that of the data alone.
 ENOUGH = 30
 # Residuals on either side of a gap that carry over into it: more of them add nothing.
 SIDE = 10
-PLACE = {"Y": ("lat", "latitude"), "X": ("lon", "longitude")}
 CHUNK = 4096
 
 
@@ -333,15 +332,11 @@ class _Memory:
 
 def _distances(array: xr.DataArray, station: str) -> np.ndarray:
     """Chords between stations in km; inf where there are no latitudes and longitudes."""
-    found = {}
-    for name, coordinate in array.coords.items():
-        if coordinate.dims == (station,) and coordinate.dtype.kind in "fiu":
-            named = [axis for axis, names in PLACE.items() if str(name).lower() in names]
-            found[axis_role(coordinate) or (named[0] if named else None)] = coordinate.values
-    count = array.sizes[station]
-    if "Y" not in found or "X" not in found:
-        return np.full((count, count), np.inf)
-    lat, lon = np.radians(found["Y"].astype(float)), np.radians(found["X"].astype(float))
+    along = {name: c for name, c in array.coords.items() if c.dims == (station,)}
+    found = [degrees for role in "YX" for degrees in geographic(along, role)[:1]]
+    if len(found) < 2:
+        return np.full((array.sizes[station],) * 2, np.inf)
+    lat, lon = (np.radians(degrees.values.astype(float)) for degrees in found)
     place = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], -1)
     chord = EARTH * np.sqrt(((place[:, None] - place) ** 2).sum(-1))
     return np.where(np.isfinite(chord), chord, np.inf)

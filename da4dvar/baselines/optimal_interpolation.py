@@ -13,10 +13,9 @@ from da4dvar.baselines.covariance import Gaussian, fit_covariance
 from da4dvar.baselines.standard_error import solved_together, with_standard_errors
 from da4dvar.errors import DataError
 from da4dvar.fields.gaps.geometry import EARTH
-from da4dvar.fields.labels.cf import ROLES_BY_NAME, ROLES_BY_UNITS, axis_role, is_dates, steps
+from da4dvar.fields.labels.cf import dim_role, geographic, is_dates, steps
 from da4dvar.fields.scaling.anomaly import Anomaly
 
-NAMES = {"Y": ("lat", "latitude", "y"), "X": ("lon", "longitude", "x")}
 KILOMETRES = {"km": 1.0, "kilometre": 1.0, "m": 1e-3, "metre": 1e-3, "meter": 1e-3}
 CHUNK = 2048  # targets at once: 2048 systems of 40 × 40 are 26 MB
 # Weights of the whole field, in observations of a cell. One year of tracks is a dozen observations a cell
@@ -228,13 +227,12 @@ def analyse(
 
 def spatial(array: xr.DataArray, others: Sequence[str]) -> list[str]:
     """The dimensions of space among `others`: of latitude and longitude, or of CF axes, or all of two."""
-    geographic = [degrees(array, role) for role in "YX"]
-    along = {d for g in geographic if g is not None for d in g.dims}
-    if any(g is None for g in geographic):
-        along |= {d for d in others if d in array.coords and axis_role(array[d]) in ("Y", "X")}
-        along |= {d for d in others if d.lower() in NAMES["Y"] + NAMES["X"]}
+    lat, lon = (geographic(array.coords, role)[:1] for role in "YX")
+    along = {d for degrees in (*lat, *lon) for d in degrees.dims}
+    if not (lat and lon):
+        along |= {d for d in others if dim_role(array, d) in ("Y", "X")}
     found = [d for d in others if d in along]
-    if found or all(g is not None for g in geographic) or len(others) <= 2:
+    if found or (lat and lon) or len(others) <= 2:
         return found if along else list(others)
     raise DataError(
         f"variable {array.name!r} has the dimensions {', '.join(others)} besides time; "
@@ -242,27 +240,13 @@ def spatial(array: xr.DataArray, others: Sequence[str]) -> list[str]:
     )
 
 
-def degrees(array: xr.DataArray, role: str) -> xr.DataArray | None:
-    """The latitude (Y) or longitude (X) of an array, wherever it runs along."""
-    coordinate: xr.DataArray
-    for name, coordinate in array.coords.items():
-        attrs = coordinate.attrs
-        says = {
-            ROLES_BY_NAME.get(str(attrs.get("standard_name"))),
-            ROLES_BY_UNITS.get(str(attrs.get("units"))),
-        }
-        named = str(name).lower() in NAMES[role][:2]
-        if coordinate.dtype.kind in "iuf" and (role in says or (named and says == {None})):
-            return coordinate
-    return None
-
-
 def places(array: xr.DataArray, space: Sequence[str]) -> np.ndarray:
     """Cartesian coordinates of the cells, in km or in cells, of shape (cell, axis)."""
-    lat, lon = degrees(array, "Y"), degrees(array, "X")
+    lat, lon = (geographic(array.coords, role)[:1] for role in "YX")
     frame = xr.DataArray(np.zeros([array.sizes[d] for d in space]), dims=space)
-    if lat is not None and lon is not None and {*lat.dims, *lon.dims} == set(space):
-        phi, theta = (np.radians((frame + g.variable).transpose(*space).values.ravel()) for g in (lat, lon))
+    if lat and lon and {*lat[0].dims, *lon[0].dims} == set(space):
+        degrees = ((frame + g.variable).transpose(*space).values.ravel() for g in (*lat, *lon))
+        phi, theta = map(np.radians, degrees)
         unit = [np.cos(phi) * np.cos(theta), np.cos(phi) * np.sin(theta), np.sin(phi)]
         return EARTH * np.stack(unit, -1)
     units = [str(array[d].attrs.get("units")) if d in array.coords else "" for d in space]

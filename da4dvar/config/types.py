@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,6 @@ from da4dvar.errors import DataError
 
 # torch and numpy count with 64 bits.
 LARGEST = 2**63 - 1
-UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 def check_types(function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
@@ -101,26 +99,35 @@ def words(hint: Any) -> str:
 
 
 def parse_bytes(text: str) -> int:
-    """Bytes, of a text such as ``500MB`` (10⁶) or ``2GiB`` (2³⁰).
+    """Bytes, from a text such as ``500MB`` (10⁶) or ``2GiB`` (2³⁰), as ``dask.utils.parse_bytes`` reads it.
 
     Raises
     ------
     DataError
-        If it is no size.
+        If it is not a size of one byte or more.
 
     Examples
     --------
     >>> parse_bytes("1.5GB"), parse_bytes("2GiB")
     (1500000000, 2147483648)
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([KMGT]?I?)B?\s*", text.upper())
-    if found is None or found[2] not in UNITS or not (size := int(float(found[1]) * UNITS[found[2]])):
+    from dask.utils import parse_bytes as parse
+
+    try:
+        # To dask a unit without a number is one of it.
+        size = parse(text) if text.strip()[:1] in {*"0123456789."} else 0
+    except (ValueError, OverflowError):
+        size = 0
+    if size < 1:
         raise DataError(f"memory is {text!r}, expected a size such as 500MB or 2GiB")
-    return size
+    return int(size)
 
 
 def readable_bytes(size: float) -> str:
     """A size in megabytes, or in bytes if it is less than one, rounded up, as :func:`parse_bytes` reads it.
+
+    Messages advise such sizes. ``dask.utils.format_bytes`` rounds to the nearest, which may be too small, and
+    writes a space, which would have to be quoted on a command line.
 
     Examples
     --------

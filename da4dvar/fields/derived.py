@@ -8,14 +8,10 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError
-from da4dvar.fields.labels.cf import axis_role, is_dates
+from da4dvar.fields.labels.cf import axis_role, geographic, is_dates, standard_name
 
 # Days of a year, where it is not that of the seasons.
 YEARS = {"360_day": 360.0, "noleap": 365.0, "365_day": 365.0, "all_leap": 366.0, "366_day": 366.0}
-NAMES = {
-    "Y": ("latitude", ("lat", "latitude", "nav_lat")),
-    "X": ("longitude", ("lon", "longitude", "nav_lon")),
-}
 
 
 def day_angle(time: xr.DataArray) -> np.ndarray:
@@ -54,12 +50,12 @@ def _on_a_circle(
 
 def latitude(ds: xr.Dataset, time: str) -> dict[str, xr.DataArray]:
     """The latitude of every cell."""
-    return {"latitude": place(ds, "Y")}
+    return {"latitude": place(ds, "Y", "latitude")}
 
 
 def longitude(ds: xr.Dataset, time: str) -> dict[str, xr.DataArray]:
     """Sine and cosine of the longitude: the same whether it runs from 0 or from -180."""
-    where = place(ds, "X")
+    where = place(ds, "X", "longitude")
     angle = np.deg2rad(where.values.astype("float64"))
     return {f"longitude_{f.__name__}": where.copy(data=f(angle)) for f in (np.sin, np.cos)}
 
@@ -108,17 +104,18 @@ def derived(ds: xr.Dataset, names: Sequence[str], time: str) -> xr.Dataset:
     return xr.Dataset({name: array.drop_attrs() for name, array in out.items()})
 
 
-def place(ds: xr.Dataset, role: str) -> xr.DataArray:
-    """The coordinate of a CF role, or of the usual name if none says its role."""
-    wanted, usual = NAMES[role]
-    found = [c for c in ds.coords if axis_role(ds[c]) == role and ds[c].dtype.kind in "fiu"]
-    # Of a rotated grid, the axis is no latitude.
-    named = [c for c in found if ds[c].attrs.get("standard_name", wanted) == wanted]
-    named = named or [c for c in ds.coords if str(c).lower() in usual]
-    if len(named) != 1:
-        said = f"has {len(named)} of them ({', '.join(map(str, named))})" if named else "has none"
+def place(ds: xr.Dataset, role: str, wanted: str) -> xr.DataArray:
+    """The latitude or longitude of a data set, or else the axis of that role if nothing says what it is."""
+    found = geographic(ds.coords, role)
+    if not found:
+        axes = [c for c in ds.coords.values() if axis_role(c) == role and c.dtype.kind in "iuf"]
+        # The axis of a projection or of a rotated grid has a standard name of its own.
+        found = [c for c in axes if standard_name(c) is None]
+    if len(found) != 1:
+        names = ", ".join(str(c.name) for c in found)
+        said = f"has {len(found)} of them ({names})" if found else "has none"
         raise DataError(
             f"derived {wanted!r} needs one coordinate of that standard_name, but the data set {said}; "
             f"set its standard_name to {wanted!r}, or leave it out"
         )
-    return ds[named[0]].reset_coords(drop=True)
+    return found[0].reset_coords(drop=True)

@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from da4dvar.config.types import UNITS
-
-UNITS |= {f"{letter}I": 2 ** (10 * power) for power, letter in enumerate("KMGT", 1)}
 # A chunk of this many cells is a few megabytes: neither many files nor much to read for one cell.
 CHUNK = 2**20
 

@@ -1,25 +1,25 @@
-"""The same work in several processes of one machine that meet in a process group."""
+"""The same work in several processes of one machine that form a process group."""
 
 from __future__ import annotations
 
 import copy
+import logging
 import os
 import socket
-import traceback
 import warnings
 from collections.abc import Callable
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from multiprocessing.queues import SimpleQueue
 from typing import Any
 
 import torch
 from torch import multiprocessing
+from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
 from da4dvar.errors import Da4dvarError, RecipeError
 
 
 def kind_of_device(named: str, devices: int) -> str:
-    """Where `devices` processes are to run, "cpu" or "gpu", for "cpu", "cuda" or "auto".
+    """The kind of device that `devices` processes run on, "cpu" or "gpu", for "cpu", "cuda" or "auto".
 
     Raises
     ------
@@ -66,102 +66,86 @@ def check_shares(batch: int, validation_samples: int, devices: int) -> None:
 def run_on(devices: int, work: Callable[..., object], *arguments: Any) -> None:
     """Run ``work(*arguments)`` in as many fresh processes, and wait for them.
 
-    Each finds its number in the environment, as Lightning and torch look for it (``LOCAL_RANK``), and has
-    copies of the arguments of its own.
+    Each finds its number in the environment, where Lightning and torch look for it (``LOCAL_RANK``), and has
+    its own copies of the arguments. All of them end when one fails, and when this process is interrupted or,
+    on Linux, killed.
 
     Raises
     ------
     Da4dvarError
-        That a process raised: a user's mistake, told once. If a process ends without a word, what that may
-        come from.
+        The error of this kind that a process raised, or the likely causes if a process ended without an
+        exception.
     RuntimeError
         With the traceback of any other error.
     """
-    context = multiprocessing.get_context("spawn")
-    meeting, threads = free_port(), max(1, torch.get_num_threads() // devices)
-    started: list[tuple[BaseProcess, Connection]] = []
+    # torch hands on tracebacks only; errors that a user can fix come through this queue as they are.
+    errors: SimpleQueue[Da4dvarError] = multiprocessing.get_context("spawn").SimpleQueue()
+    setting = (devices, free_port(), max(1, torch.get_num_threads() // devices))
+    log = logging.getLogger("torch.multiprocessing.spawn")
+    level, processes = log.level, []
     try:
-        for number in range(devices):
-            ours, theirs = context.Pipe(duplex=False)
-            place = (number, devices, meeting, threads)
-            process: BaseProcess = context.Process(
-                target=_begin, args=(place, theirs, work, arguments), daemon=True
-            )
-            process.start()
-            theirs.close()
-            started.append((process, ours))
-        _wait(started)
+        log.setLevel(logging.ERROR)  # no line for each process that is ended after another has failed
+        # Daemons: without that an interrupt of this process alone waits for the end of the training.
+        context = multiprocessing.spawn(
+            _begin, (setting, errors, work, arguments), nprocs=devices, join=False, daemon=True
+        )
+        processes = context.processes
+        while not context.join():
+            pass
+    except (ProcessRaisedException, ProcessExitedException) as failure:
+        # Before the failures of other processes that follow from it.
+        if not errors.empty():
+            raise errors.get() from None
+        if isinstance(failure, ProcessRaisedException):
+            raise RuntimeError(f"a process of the training failed: {failure.msg.strip()}") from None
+        raise RecipeError(
+            f"train: a process of the training ended without an error message (code {failure.exit_code}); "
+            "there may be too little memory for so many devices, or a script lacks "
+            '`if __name__ == "__main__":` around what it runs'
+        ) from None
     finally:
-        for process, _ in started:
+        log.setLevel(level)
+        for process in processes:
             if process.is_alive():
                 process.terminate()
             process.join()
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """A free port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def _begin(
-    place: tuple[int, int, int, int], say: Connection, work: Callable[..., object], arguments: tuple[Any, ...]
+    number: int,
+    setting: tuple[int, int, int],
+    errors: SimpleQueue[Da4dvarError],
+    work: Callable[..., object],
+    arguments: tuple[Any, ...],
 ) -> None:
-    """Where a process begins."""
-    number, devices, port, threads = place
-    os.environ |= {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "WORLD_SIZE": str(devices),
-        "NODE_RANK": "0",
-        "LOCAL_RANK": str(number),
-    }
+    """Run the work in a process that was just started."""
+    devices, port, threads = setting
+    os.environ.update(
+        MASTER_ADDR="127.0.0.1",
+        MASTER_PORT=str(port),
+        WORLD_SIZE=str(devices),
+        NODE_RANK="0",
+        LOCAL_RANK=str(number),
+    )
     torch.set_num_threads(threads)
-    # What is to be said of the data was said by the process that began this one.
+    # Warnings about the data were given by the process that started this one.
     warnings.simplefilter("ignore")
     try:
-        # Tensors come here in shared memory: each process needs weights of its own.
+        # Tensors arrive in shared memory, but each process needs its own weights.
         work(*copy.deepcopy(arguments))
     except Da4dvarError as error:
-        say.send(error)
+        errors.put(error)
         raise SystemExit(2) from None
-    except Exception:
-        # A bug: its traceback is shown where the run was begun, not lost in a process that ends.
-        say.send(traceback.format_exc())
-        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        # torch takes an interrupted process for one that has finished.
+        raise SystemExit(130) from None
     finally:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
-
-
-def _wait(started: list[tuple[BaseProcess, Connection]]) -> None:
-    """Until all have ended, or one has failed."""
-    running = {process.sentinel: process for process, _ in started}
-    while running:
-        for sentinel in wait(list(running)):
-            ended = running.pop(int(str(sentinel)))
-            # The sentinel may be there a moment before the exit code.
-            ended.join()
-            if ended.exitcode:
-                _fail(started, ended.exitcode)
-
-
-def _fail(started: list[tuple[BaseProcess, Connection]], code: int) -> None:
-    """Raise what the first process that failed has said; a user's mistake before what followed from it."""
-    said = []
-    for _, ours in started:
-        try:
-            if ours.poll():
-                said.append(ours.recv())
-        except EOFError:
-            continue
-    for error in said:
-        if isinstance(error, Da4dvarError):
-            raise error
-    if said:
-        raise RuntimeError(f"a process of the training failed:\n{said[0]}")
-    raise RecipeError(
-        f"train: a process of the training ended without a word (code {code}); there may be too little "
-        'memory for so many devices, or a script lacks `if __name__ == "__main__":` around what it runs'
-    )

@@ -54,14 +54,23 @@ def test_regions_are_whole_chunks(field, cells: int) -> None:
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("500MB", 500_000_000), ("2GiB", 2**31), ("1.5 gb", 1_500_000_000), ("4096", 4096), ("3K", 3000)],
+    [
+        ("500MB", 500_000_000),
+        ("2GiB", 2**31),
+        ("1.5 gb", 1_500_000_000),
+        ("4096", 4096),
+        ("3K", 3000),
+        ("1e9", 10**9),
+    ],
 )
 def test_sizes_of_memory(text: str, size: int) -> None:
     """MB is 10⁶ bytes, MiB is 2²⁰."""
     assert parse_bytes(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "much", "-1GB", "2 gallons", "GB", "0", "1e9", "nan"])
+@pytest.mark.parametrize(
+    "text", ["", "much", "-1GB", "2 gallons", " ", "GB", "0", "0.5", "1e400", "1e", "nan", "inf"]
+)
 def test_what_is_no_size_is_refused(text: str) -> None:
     """The message shows what was got and what is meant."""
     with pytest.raises(DataError, match="expected a size such as 500MB or 2GiB"):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
+import subprocess
+import sys
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -80,10 +83,40 @@ def test_what_is_no_mistake_comes_with_its_traceback() -> None:
         run_on(1, divmod, 1, 0)
 
 
-def test_a_process_that_ends_without_a_word_is_told() -> None:
+def test_a_process_that_ends_without_an_exception_is_reported() -> None:
     """As one does that the system kills for its memory."""
     with pytest.raises(RecipeError, match=r"code 7.*too little memory"):
         run_on(1, os._exit, 7)
+
+
+def test_an_interrupted_process_has_not_finished() -> None:
+    """An interrupt that reaches a process of the training alone is no success."""
+    with pytest.raises(RecipeError, match="code 130"):
+        run_on(1, signal.raise_signal, signal.SIGINT)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not end them")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_process_outlives_the_one_that_started_it(tmp_path: Path, how: signal.Signals) -> None:
+    """However that one is ended: the output of all of them closes long before their work is done."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import time\n"
+        "from da4dvar.training.distributed import run_on\n"
+        "def work():\n"
+        "    print('started', flush=True)\n"
+        "    time.sleep(300)\n"
+        "if __name__ == '__main__':\n"
+        "    run_on(1, work)\n"
+    )
+    started = subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert started.stdout is not None
+    assert started.stdout.readline() == "started\n"
+    started.send_signal(how)
+    started.communicate(timeout=60)
+    assert started.returncode == -how
 
 
 @pytest.mark.parametrize(

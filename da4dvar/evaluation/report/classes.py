@@ -19,7 +19,7 @@ from da4dvar.fields.gaps.geometry import (
     distance_to_reporting,
     gap_length,
 )
-from da4dvar.fields.labels.cf import is_dates, steps
+from da4dvar.fields.labels.cf import geographic, is_dates, steps
 from da4dvar.fields.scores.metrics import bias, rmse
 from da4dvar.fields.scores.probabilistic import coverage, crps_gaussian, spread_skill
 
@@ -101,7 +101,7 @@ def cell_sizes(array: xr.DataArray, dims: list[str]) -> tuple[dict[str, float], 
         found[d] = size if size > 0 and not is_dates(array[d]) else 1.0
     y, x = dims[0], dims[-1]
     degrees = [str(array[d].attrs.get("units", "degree")).startswith("degree") for d in dims]
-    named = [d.lower().startswith(("lat", "lon")) for d in dims]
+    named = [any(geographic({d: array[d]}, role) for role in "YX") for d in dims]
     if len(dims) == 2 and all(degrees) and (all(named) or all("units" in array[d].attrs for d in dims)):
         km = np.pi * EARTH / 180
         middle = np.radians(float(array[y].mean()))

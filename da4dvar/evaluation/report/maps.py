@@ -13,7 +13,7 @@ from da4dvar.evaluation.figures import ERROR_COLOURS, FIELD_COLOURS, NOTHING, la
 from da4dvar.evaluation.report.example import Example, words_of
 from da4dvar.evaluation.report.part import Part, with_units
 from da4dvar.evaluation.report.shape import Shape
-from da4dvar.fields.labels.cf import is_dates
+from da4dvar.fields.labels.cf import geographic, is_dates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -186,6 +186,6 @@ def _extent(coordinate: xr.DataArray) -> float:
 
 def _shrink(y: xr.DataArray) -> float:
     """cos φ where y is a latitude: a degree of longitude is that much shorter."""
-    if y.dtype.kind not in "iuf" or not str(y.name or "").lower().startswith("lat"):
+    if not geographic({y.name: y}, "Y"):
         return 1.0
     return max(float(np.cos(np.radians(float(y.mean())))), 0.1)

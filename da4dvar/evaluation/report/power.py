@@ -12,7 +12,7 @@ from da4dvar.evaluation.comparison import Comparison
 from da4dvar.evaluation.figures import pretty
 from da4dvar.evaluation.report.part import Part, Table, number
 from da4dvar.evaluation.report.shape import Shape
-from da4dvar.fields.labels.cf import is_dates
+from da4dvar.fields.labels.cf import geographic, is_dates
 from da4dvar.fields.scores.spectra import power_spectrum, resolved_wavelength
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def units_of(one: Comparison, dim: str) -> str:
     if is_dates(coordinate):
         return "days"
     units = str(coordinate.attrs.get("units", ""))
-    if units.startswith("degree") or (not units and dim.lower().startswith(("lat", "lon"))):
+    if units.startswith("degree") or any(geographic({dim: coordinate}, role) for role in "YX"):
         return "°"
     return pretty(units) or f"units of {dim}"
 

@@ -6,13 +6,8 @@ from dataclasses import dataclass
 
 import xarray as xr
 
-from da4dvar.fields.labels.cf import axis_role, is_dates
+from da4dvar.fields.labels.cf import IMAGE, dim_role, geographic, is_dates
 
-NAMES = {
-    "T": ("time", "date", "t"),
-    "Y": ("lat", "latitude", "y", "nlat", "yc", "northing", "row"),
-    "X": ("lon", "longitude", "x", "nlon", "xc", "easting", "column"),
-}
 # Dimensions along which something is repeated, not spread out.
 REPEATED = ("series", "sample", "member", "realization", "ensemble", "batch")
 
@@ -43,26 +38,21 @@ class Shape:
         """By CF roles, then by names; without either, the last dimension that is not time is of places."""
         dims = [str(d) for d in array.dims]
         time = next((d for d in dims if d in array.coords and is_dates(array[d])), None)
-        time = time or next((d for d in dims if role(array, d) == "T"), None)
+        time = time or next((d for d in dims if dim_role(array, d) == "T"), None)
         others = [d for d in dims if d != time]
-        y, x = (next((d for d in others if role(array, d) == r), None) for r in "YX")
+        roles = {d: dim_role(array, d) or IMAGE.get(d.lower()) for d in others}
+        y, x = (next((d for d in others if roles[d] == r), None) for r in "YX")
         lat = lon = None
         if y and x:
             space: tuple[str, ...] = (y, x)
         else:
             spread = [d for d in others if array.sizes[d] > 1 and d.lower() not in REPEATED]
             space = tuple(spread[-1:])
-            along = [str(c) for c in array.coords if space and array[c].dims == space and c not in space]
-            lat, lon = (next((c for c in along if role(array, c) == r), None) for r in "YX")
+            along = {n: c for n, c in array.coords.items() if space and c.dims == space and n not in space}
+            lat, lon = (next((str(c.name) for c in geographic(along, r)), None) for r in "YX")
         return cls(time, space, tuple(d for d in others if d not in space), lat, lon)
 
     @property
     def located(self) -> bool:
         """Whether there are stations whose places are known."""
         return self.lat is not None and self.lon is not None
-
-
-def role(array: xr.DataArray, name: str) -> str | None:
-    """T, Y or X, by the attributes of a coordinate, else by its name."""
-    found = axis_role(array[name]) if name in array.coords else None
-    return found or next((r for r, names in NAMES.items() if name.lower() in names), None)

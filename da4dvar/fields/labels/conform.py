@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError, first_line, nearest
-from da4dvar.fields.labels.cf import axis_role, is_dates, spacing, steps
+from da4dvar.fields.labels.cf import axis_role, is_dates, spacing, standard_name, steps
 from da4dvar.fields.labels.signature import Dimension, Signature
 from da4dvar.fields.labels.units import converted
 
@@ -251,8 +251,8 @@ def match_dims(
 
 def same_axis(coordinate: xr.DataArray, entry: Dimension) -> bool:
     """Whether a coordinate has the standard name or the CF axis of a dimension."""
-    name = coordinate.attrs.get("standard_name")
-    if name is not None and str(name) == entry.standard_name:
+    name = standard_name(coordinate)
+    if name is not None and name == entry.standard_name:
         return True
     return entry.role is not None and axis_role(coordinate) == entry.role
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 import xarray as xr
 
 from da4dvar.errors import DataError, nearest
-from da4dvar.fields.labels.cf import axis_role, is_dates, spacing, uneven
+from da4dvar.fields.labels.cf import axis_role, is_dates, spacing, standard_name, uneven
 
 KEPT_ATTRIBUTES = ("units", "standard_name", "long_name")
 
@@ -70,7 +70,7 @@ class Signature:
             coordinate = ds[dim] if dim in ds.coords else None
             described[dim] = Dimension(
                 role=None if coordinate is None else axis_role(coordinate),
-                standard_name=None if coordinate is None else name_of(coordinate),
+                standard_name=None if coordinate is None else standard_name(coordinate),
                 spacing=None if coordinate is None or uneven(coordinate) else spacing(coordinate),
                 dates=coordinate is not None and is_dates(coordinate),
                 size=ds.sizes[dim] if dim in fixed else None,
@@ -90,9 +90,3 @@ class Signature:
         """The inverse of :meth:`to_dict`."""
         dims = {name: Dimension(**entry) for name, entry in table["dims"].items()}
         return cls(table["variables"], dims, table.get("covariates", {}))
-
-
-def name_of(coordinate: xr.DataArray) -> str | None:
-    """The standard name of a coordinate, if it has one."""
-    name = coordinate.attrs.get("standard_name")
-    return None if name is None else str(name)

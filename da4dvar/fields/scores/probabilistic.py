@@ -45,62 +45,6 @@ def crps_gaussian(
     return spread_out.where(std != 0, abs(error)).mean(dims)
 
 
-def crps_ensemble(
-    members: xr.DataArray, truth: xr.DataArray, member_dim: str, dims: Dims = None, fair: bool = False
-) -> xr.DataArray:
-    """Mean of E abs(X − x) − E abs(X − X′) / 2, over the members X and X′ of an ensemble.
-
-    The CRPS of the members' empirical distribution (Gneiting and Raftery, 2007).
-
-    Parameters
-    ----------
-    members : DataArray
-        With the dimension `member_dim`. Cells where a member or the truth is NaN do not count.
-    truth : DataArray
-        Without it, in the same units.
-    member_dim : str
-    dims : sequence of str, optional
-        Dimensions to average over; all others if not given.
-    fair : bool
-        Whether X and X′ are never the same member, which makes the score of a small ensemble an
-        unbiased estimate of that of a large one (Ferro, 2014).
-
-    Returns
-    -------
-    DataArray
-        In the units of the variable; 0 is perfect. NaN where no cell counts.
-
-    Raises
-    ------
-    DataError
-        If there is no such dimension, or fewer members than the score needs.
-
-    Examples
-    --------
-    >>> ensemble = xr.DataArray([[0.0, 2.0]], dims=("time", "member"))
-    >>> float(crps_ensemble(ensemble, xr.DataArray([1.0], dims="time"), "member"))
-    0.5
-    """
-    if member_dim not in members.dims:
-        raise DataError(f"the members have no dimension {member_dim!r}; they have {_listed(members)}")
-    count = members.sizes[member_dim]
-    if count < 1 + fair:
-        raise DataError(f"{member_dim!r} has {count} members, expected {1 + fair} or more")
-    if members.chunks is not None:
-        members = members.chunk({member_dim: -1})
-    # Σ over pairs of |xᵢ − xⱼ| from the sorted members: memory for them, not for their square.
-    weight = 2.0 * np.arange(1, count + 1) - count - 1
-    spread: xr.DataArray = xr.apply_ufunc(
-        lambda x: np.sort(x, axis=-1) @ weight,
-        members,
-        input_core_dims=[[member_dim]],
-        dask="parallelized",
-        output_dtypes=[float],
-    )
-    score = abs(members - truth).mean(member_dim, skipna=False) - spread / (count * (count - fair))
-    return score.mean(dims)
-
-
 def coverage(
     lower: xr.DataArray, upper: xr.DataArray, truth: xr.DataArray, dims: Dims = None
 ) -> xr.DataArray:
@@ -201,7 +145,3 @@ def reliability(
 
     nominal = xr.DataArray([float(p) for p in levels], dims="level", name="level")
     return xr.concat([inside(level) for level in levels], nominal)
-
-
-def _listed(array: xr.DataArray) -> str:
-    return ", ".join(map(str, array.dims)) or "none"

@@ -14,7 +14,6 @@ from scores.probability import crps_for_ensemble
 from da4dvar.errors import DataError
 from da4dvar.fields.scores.probabilistic import (
     coverage,
-    crps_ensemble,
     crps_gaussian,
     reliability,
     spread_skill,
@@ -30,11 +29,6 @@ def field(seed: int, gaps: float = 0.0) -> xr.DataArray:
     values = generator.standard_normal((7, 5, 4))
     values[generator.random(values.shape) < gaps] = np.nan
     return xr.DataArray(values, dims=DIMS)
-
-
-def ensemble(members: int = 6, gaps: float = 0.0) -> xr.DataArray:
-    """Members along a dimension in the middle."""
-    return xr.concat([field(s, gaps) for s in range(members)], "member").transpose("time", "member", ...)
 
 
 @settings(max_examples=25, deadline=None)
@@ -72,40 +66,6 @@ def test_crps_of_a_gaussian_leaves_gaps_out() -> None:
     each = crps_gaussian(*parts, dims=[]).values
     np.testing.assert_array_equal(np.isfinite(each), known)
     assert float(crps_gaussian(*parts)) == pytest.approx(each[known].mean())
-
-
-@every_dims
-@pytest.mark.parametrize("fair", [False, True])
-def test_crps_of_an_ensemble_is_that_of_the_package_scores(dims: list[str] | None, fair: bool) -> None:
-    """In both versions, with gaps in the truth."""
-    truth = field(9, gaps=0.3)
-    each = crps_for_ensemble(
-        ensemble(), truth, "member", method="fair" if fair else "ecdf", preserve_dims="all"
-    )
-    got = crps_ensemble(ensemble(), truth, "member", dims, fair=fair)
-    xr.testing.assert_allclose(got, each.mean(dims))
-
-
-def test_crps_of_an_ensemble_leaves_gaps_out() -> None:
-    """A cell that one member lacks does not count."""
-    members, truth = ensemble(gaps=0.1), field(9)
-    got = crps_ensemble(members, truth, "member", [])
-    np.testing.assert_array_equal(got.notnull(), members.notnull().all("member"))
-
-
-@pytest.mark.parametrize(("members", "fair"), [(0, False), (1, True)])
-def test_too_small_an_ensemble_is_refused(members: int, fair: bool) -> None:
-    """One is enough for a score, two for a fair one."""
-    short = ensemble().isel(member=slice(members))
-    with pytest.raises(DataError, match=f"'member' has {members} members, expected {1 + fair} or more"):
-        crps_ensemble(short, field(9), "member", fair=fair)
-    assert float(crps_ensemble(ensemble(1), field(0), "member")) == 0
-
-
-def test_an_ensemble_without_members_is_refused() -> None:
-    """The dimensions that there are, are named."""
-    with pytest.raises(DataError, match="no dimension 'members'; they have time, member, lat, lon"):
-        crps_ensemble(ensemble(), field(9), "members")
 
 
 @every_dims
@@ -169,14 +129,10 @@ def test_a_level_that_is_no_probability_is_refused(level: float) -> None:
 
 def test_lazy_in_lazy_out() -> None:
     """The same numbers, once they are asked for, from whatever chunks."""
-    mean, std, truth, members = field(1), abs(field(2)), field(3, 0.1), ensemble()
+    mean, std, truth = field(1), abs(field(2)), field(3, 0.1)
     chunked = [a.chunk(time=2, lat=3) for a in (mean, std, truth)]
     pairs = [
         (crps_gaussian(*chunked), crps_gaussian(mean, std, truth)),
-        (
-            crps_ensemble(members.chunk(member=2), chunked[2], "member"),
-            crps_ensemble(members, truth, "member"),
-        ),
         (spread_skill(chunked[1], chunked[0], chunked[2]), spread_skill(std, mean, truth)),
         (reliability(chunked[1], *chunked[::2], [0.5]), reliability(std, mean, truth, [0.5])),
     ]
