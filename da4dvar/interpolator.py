@@ -18,7 +18,7 @@ from da4dvar.analysis.ensemble import Ensemble
 from da4dvar.analysis.error_bars import calibrate, wanted, with_uncertainty
 from da4dvar.analysis.model import Model
 from da4dvar.analysis.notes import credit, report
-from da4dvar.errors import DataError, ModelError, need
+from da4dvar.errors import DataError, ModelError
 from da4dvar.fields.channels import to_channels
 from da4dvar.fields.files.store import add_history
 from da4dvar.fields.gaps.patterns import GapPattern
@@ -154,7 +154,6 @@ class Interpolator(Model):
         DataError
             If there is nothing to learn from.
         """
-        need("a training", "pytorch_lightning", "train")
         from da4dvar.training.loop import train
         from da4dvar.training.plan import Training
 

@@ -13,8 +13,8 @@ import pytest
 from cli.test_verbs import RECIPE
 from examples import make_sst, tiny_interpolator
 from guarantees import classical
-from guarantees.small import assert_bits, data, kinds, model, often, seeds, seldom
-from hypothesis import given, settings
+from guarantees.small import assert_bits, data, examples, kinds, model, often, seeds, seldom
+from hypothesis import given
 from hypothesis import strategies as st
 from streams import opened
 
@@ -83,7 +83,7 @@ def test_members_are_the_same(kind, seed, lazy):
     assert not np.array_equal(other.sst_std, first.sst_std, equal_nan=True)
 
 
-@settings(deadline=None, max_examples=3)
+@examples(3)
 @given(seed=seeds)
 def test_a_training_is_the_same(seed):
     """Every weight of a model that was trained for three steps."""

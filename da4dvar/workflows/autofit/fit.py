@@ -13,7 +13,6 @@ from da4dvar.analysis.ensemble import MEMBERS
 from da4dvar.baselines import Baseline
 from da4dvar.config.registry import build
 from da4dvar.config.tables import Table, overlaid
-from da4dvar.errors import need
 from da4dvar.fields.files.store import load_dataset
 from da4dvar.fields.gaps.holdout import own_lengths
 from da4dvar.fields.labels.conform import pick
@@ -132,7 +131,6 @@ def fit_to(
     ...
     da4dvar.errors.DataError: ...
     """
-    need("a training", "pytorch_lightning", "train")
     ds = load_dataset(paths)
     array = pick(ds, next(iter(variables.values())))
     if mask is not None:
