@@ -6,7 +6,7 @@ BIN := .venv/bin
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo test slow house guarantees hostile lint docs wheel cf audit oldest newest clean
+.PHONY: help dev demo test check slow house guarantees hostile lint docs wheel cf audit oldest newest clean
 
 help: ## list what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -19,6 +19,11 @@ demo: .venv/installed ## fill real sea-surface temperature with a shipped model:
 
 test: .venv/installed-test ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
+
+check: lint .venv/installed-test .venv/installed-docs ## the rest of CI: style, types, guarantees, broken input, documentation
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "guarantee or hostile" \
+	    --hypothesis-profile=check tests/guarantees tests/hostile
+	$(BIN)/sphinx-build -W -q -D nb_execution_mode=off docs docs/_build/check
 
 slow: .venv/installed-test ## re-run the shipped models on fresh data
 	$(BIN)/python -m pytest -q -m slow tests recipes

@@ -151,29 +151,28 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"did you mean {close[0]!r}? ({listed})" if close else listed
 
 
-def need(what: str, package: str, extra: str) -> None:
-    """Refuse something for which a package is not installed.
+def need(what: str, package: str) -> None:
+    """Refuse what needs an optional package that is not installed.
 
     Parameters
     ----------
     what : str
-        That needs it, for the message.
+        What needs it, for the message.
     package : str
-        As it is imported.
-    extra : str
-        Of this package, which installs it.
+        The name under which it is imported, which is also the name of the extra that installs it.
 
     Raises
     ------
     DataError
+        If the package is not installed.
 
     Examples
     --------
-    >>> need("counting", "math", "train")
-    >>> need("counting", "abacus", "train")
+    >>> need("counting", "math")
+    >>> need("counting", "abacus")
     Traceback (most recent call last):
     ...
-    da4dvar.errors.DataError: counting needs abacus, which is not installed; pip install 'da4dvar[train]'
+    da4dvar.errors.DataError: counting needs abacus, which is not installed; pip install 'da4dvar[abacus]'
     """
     if importlib.util.find_spec(package) is None:
-        raise DataError(f"{what} needs {package}, which is not installed; pip install 'da4dvar[{extra}]'")
+        raise DataError(f"{what} needs {package}, which is not installed; pip install 'da4dvar[{package}]'")

@@ -17,7 +17,7 @@ from da4dvar.analysis.ensemble import Ensemble
 from da4dvar.analysis.error_bars import calibrate, wanted, with_uncertainty
 from da4dvar.analysis.model import Model
 from da4dvar.analysis.notes import credit, report
-from da4dvar.errors import DataError, need
+from da4dvar.errors import DataError
 from da4dvar.fields.files.store import add_history
 from da4dvar.fields.gaps.patterns import GapPattern
 from da4dvar.fields.labels.output import labelled
@@ -151,7 +151,6 @@ class Interpolator(Model):
         DataError
             If there is nothing to learn from.
         """
-        need("a training", "pytorch_lightning", "train")
         from da4dvar.training.loop import train
         from da4dvar.training.plan import Training
 

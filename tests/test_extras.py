@@ -1,33 +1,46 @@
-"""What is said where an extra of the package is not installed."""
+"""Everything that the package imports is installed with it, or by an extra."""
 
 from __future__ import annotations
 
-import importlib.util
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
-import pytest
-import xarray as xr
-from examples import make_sst, tiny_interpolator
-from workflows.test_recipe import recipe
+import da4dvar
 
-from da4dvar.errors import DataError
-from da4dvar.workflows.autofit.fit import fit_to
+PACKAGE = Path(da4dvar.__file__).parent
+PROJECT = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+# xarray brings pandas; the contract tests are for those who have pytest.
+ELSEWHERE = {"pandas", "pytest"}
 
 
-@pytest.mark.parametrize(
-    "learn",
-    [
-        lambda folder: tiny_interpolator().fit(make_sst(30)),
-        lambda folder: recipe(folder).train(folder),
-        lambda folder: fit_to(xr.Dataset(), {"sst": "sst"}, "time", 1),
-    ],
-    ids=["fit", "train", "fit_to"],
-)
-def test_a_training_says_what_it_lacks(learn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What to install, before any data are read."""
-    known = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *_: None if name == "pytorch_lightning" else known(name)
-    )
-    with pytest.raises(DataError, match=r"needs pytorch_lightning, .*; pip install 'da4dvar\[train\]'"):
-        learn(tmp_path)
+def imported(path: Path) -> set[str]:
+    """The top-level packages that a module imports, at its head or within a function."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found - set(sys.stdlib_module_names) - {"da4dvar"}
+
+
+def normal(name: str) -> str:
+    """The name of a distribution as package indices write it."""
+    return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", name).group()).lower()
+
+
+def test_a_plain_installation_has_everything_but_dask_distributed() -> None:
+    """`--fit` works after `pip install da4dvar`; without the extra, `errors.need` names it."""
+    required = {normal(requirement) for requirement in PROJECT["dependencies"]}
+    distributions = packages_distributions()
+    missing = {
+        name
+        for path in PACKAGE.rglob("*.py")
+        for name in imported(path) - ELSEWHERE
+        if not required & {normal(d) for d in distributions[name]}
+    }
+    assert missing == {"distributed"} <= set(PROJECT["optional-dependencies"])

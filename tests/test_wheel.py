@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
+from examples import make_sst
 
 import da4dvar
+from da4dvar.workflows.twin import hide
 
 pytestmark = pytest.mark.slow
 ROOT = Path(da4dvar.__file__).parents[1]
@@ -60,6 +62,23 @@ def test_it_holds_the_package_and_nothing_else(wheel: Path) -> None:
     package |= {p.relative_to(ROOT).as_posix() for p in (ROOT / "da4dvar/pretrained").iterdir()}
     assert {n for n in names if ".dist-info/" not in n} == package | {"da4dvar/py.typed"}
     assert any(n.endswith("licenses/LICENSE") for n in names)
+
+
+def test_it_fits_a_model_to_a_file(scripts: Path, tmp_path: Path) -> None:
+    """Nothing else has to be installed for `--fit`."""
+    hide(make_sst(120), "random", 0.4, seed=3).to_netcdf(tmp_path / "gappy.nc")
+    run(
+        scripts / "da4dvar",
+        "interpolate",
+        "gappy.nc",
+        "filled.nc",
+        "--fit",
+        "--minutes",
+        "0.02",
+        cwd=tmp_path,
+    )
+    with xr.open_dataset(tmp_path / "filled.nc") as filled:
+        assert int((filled.sst_flag == 1).sum()) > 0
 
 
 def test_it_works_outside_the_checkout(scripts: Path, tmp_path: Path) -> None:

@@ -224,7 +224,7 @@ def scheduler_of(name: str | None) -> Scheduler:
             f"scheduler is {name!r}, expected threads, processes or an address such as tcp://10.0.0.1:8786; "
             f"{nearest(name, LOCAL)}"
         )
-    need(f"scheduler {name}", "distributed", "distributed")
+    need(f"scheduler {name}", "distributed")
     if not local:
         return Remote(name)
     from dask.system import cpu_count

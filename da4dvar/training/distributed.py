@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from torch import multiprocessing
-from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, spawn
 
 from da4dvar.errors import Da4dvarError, RecipeError
 
@@ -86,9 +86,7 @@ def run_on(devices: int, work: Callable[..., object], *arguments: Any) -> None:
     try:
         log.setLevel(logging.ERROR)  # no line for each process that is ended after another has failed
         # Daemons: without that an interrupt of this process alone waits for the end of the training.
-        context = multiprocessing.spawn(
-            _begin, (setting, errors, work, arguments), nprocs=devices, join=False, daemon=True
-        )
+        context = spawn(_begin, (setting, errors, work, arguments), nprocs=devices, join=False, daemon=True)
         processes = context.processes
         while not context.join():
             pass

@@ -14,7 +14,7 @@ from da4dvar.analysis.error_bars import calibrated, calibration_pairs
 from da4dvar.api import load
 from da4dvar.config.registry import build, call
 from da4dvar.config.tables import Table, check_keys, check_table
-from da4dvar.errors import DataError, RecipeError, need, warn
+from da4dvar.errors import DataError, RecipeError, warn
 from da4dvar.fields.covariates import Covariates
 from da4dvar.fields.gaps.patterns import GapPattern, Mixture, Transplanted
 from da4dvar.interpolator import Interpolator
@@ -235,7 +235,6 @@ class Recipe:
         """
         import torch
 
-        need("a training", "pytorch_lightning", "train")
         from da4dvar.training.plan import Training
 
         table = dict(self.tables.get("train", {}))

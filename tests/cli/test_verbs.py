@@ -82,13 +82,13 @@ def test_train_inspect_and_resume(files):
 
 
 def test_simulate_baseline_evaluate(tmp_path):
-    """A twin experiment, filled by lines, scored: the R-score of the setting is near 0.38."""
+    """A twin experiment, filled by lines, scored: the error is near 0.54 of the variance."""
     ran("simulate", "lorenz96", "l96.nc", "--series", "8", "--steps", "200", "--seed", "1", cwd=tmp_path)
     ran("baseline", "l96.nc", "out.nc", "--method", "linear", "--variable", "x=x_observed", cwd=tmp_path)
     arguments = ["evaluate", "out.nc", "l96.nc", "--observed", "l96.nc", "--variable", "x=x_observed"]
     scores = json.loads(ran(*arguments, "--json", cwd=tmp_path).out)["x"]
     assert scores["observed"]["cells"] == 8 * 50 * 20
-    assert 0.3 < scores["all"]["r_score"] < 0.45
+    assert 0.45 < scores["all"]["r_score"] < 0.65
     assert "R-score" in ran(*arguments, cwd=tmp_path).out
 
 

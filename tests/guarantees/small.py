@@ -27,8 +27,15 @@ KINDS = (*LOCAL, "first guess")
 kinds = st.sampled_from(KINDS)
 seeds = st.integers(0, 999)
 parts = st.sampled_from([0.02, 0.2, 0.5, 0.9])
-often = settings(deadline=None, max_examples=20)
-seldom = settings(deadline=None, max_examples=8)
+
+
+def examples(most: int) -> settings:
+    """At most this many examples; fewer if the hypothesis profile asks for fewer."""
+    return settings(deadline=None, max_examples=min(most, settings().max_examples))
+
+
+often = examples(20)
+seldom = examples(8)
 
 
 def sea(days: int = 14, seed: int = 0, part: float = 0.4) -> xr.Dataset:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import xarray as xr
 from guarantees.labelled import assert_coordinates, data_sets
-from guarantees.small import model
-from hypothesis import given, settings
+from guarantees.small import examples, model
+from hypothesis import given
 from hypothesis import strategies as st
 from streams import opened
 
@@ -51,7 +51,7 @@ def undecoded(path: Path) -> xr.Dataset:
         return ds.load()
 
 
-@settings(deadline=None, max_examples=50)
+@examples(50)
 @given(
     ds=data_sets(),
     suffixes=st.tuples(*[st.sampled_from([".nc", ".zarr"])] * 2),

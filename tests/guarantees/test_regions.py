@@ -14,8 +14,8 @@ from unittest.mock import patch
 import pytest
 import xarray as xr
 from examples import assert_bits
-from guarantees.small import LOCAL, assert_close, data, model, seeds, seldom
-from hypothesis import given, settings
+from guarantees.small import LOCAL, assert_close, data, examples, model, seeds, seldom
+from hypothesis import given
 from hypothesis import strategies as st
 from streams import opened
 
@@ -64,7 +64,7 @@ def filled(
     return opened(folder / output).drop_attrs(deep=False)
 
 
-@settings(deadline=None, max_examples=4)
+@examples(4)
 @given(kind=local, seed=seeds, order=seeds)
 def test_regions_are_solved_in_any_order(kind, seed, order):
     """Sixteen regions, first to last or as it comes: the same bits; those of all at once but for rounding."""

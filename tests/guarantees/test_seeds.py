@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from examples import RECIPE, assert_bits, make_sst, tiny_interpolator
 from guarantees import classical
-from guarantees.small import data, kinds, model, often, seeds, seldom
-from hypothesis import given, settings
+from guarantees.small import data, examples, kinds, model, often, seeds, seldom
+from hypothesis import given
 from hypothesis import strategies as st
 from streams import opened
 
@@ -82,7 +82,7 @@ def test_members_are_the_same(kind, seed, lazy):
     assert not np.array_equal(other.sst_std, first.sst_std, equal_nan=True)
 
 
-@settings(deadline=None, max_examples=3)
+@examples(3)
 @given(seed=seeds)
 def test_a_training_is_the_same(seed):
     """Every weight of a model that was trained for three steps."""

@@ -167,9 +167,9 @@ def scores_part(scores: Scores, units: Mapping[str, str]) -> Part:
             rows.append([name, part, f"{found['cells']:.0f}", *shown, pretty(units[name])])
     head = ["variable", "cells", "number", *(COLUMNS[k] for k in keys), "units"]
     text = [
-        "RMSE, bias and CRPS are in the units of the variable. R-score: mean square of the error over that "
-        "of the truth. Spread/skill: 1 for honest error bars, less for too narrow ones; “in 90 %”: part of "
-        "the truths in the 90 % interval."
+        "RMSE, bias and CRPS are in the units of the variable. R-score: mean square error over the "
+        "variance of the truth. Spread/skill: 1 for honest error bars, less for too narrow ones; “in 90 %”: "
+        "part of the truths in the 90 % interval."
     ]
     return Part("scores", "Scores by variable", text, [Table(head, rows)])
 

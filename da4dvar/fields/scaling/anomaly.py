@@ -188,7 +188,7 @@ class Anomaly:
                 raise DataError(
                     f"{dim!r} holds {outside[0]}, which the model's climatology does not know "
                     f"(it has {known.size} from {known[0]} to {known[-1]}); "
-                    "select that range, or train a model on this grid"
+                    "select that range, or fit a model to the file (da4dvar interpolate --fit)"
                 )
             coefficients = coefficients.isel({dim: index}).assign_coords({dim: ds[dim]})
         return coefficients

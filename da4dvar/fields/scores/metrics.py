@@ -5,7 +5,8 @@ The normalised errors are those of Fablet, Drumetz and Rousseau (2020), "the pap
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import xarray as xr
 
@@ -60,11 +61,14 @@ def bias(estimate: xr.DataArray, truth: xr.DataArray, dims: Dims = None) -> xr.D
     return (estimate - truth).mean(dims)
 
 
-def r_score(estimate: xr.DataArray, truth: xr.DataArray, dims: Dims = None) -> xr.DataArray:
-    """mean (x − x̂)² / mean x²: the normalised error of the paper's tables, as its authors code it.
+def r_score(
+    estimate: xr.DataArray, truth: xr.DataArray, dims: Dims = None, centred: bool = False
+) -> xr.DataArray:
+    """mean (x − x̂)² / mean (x − x₀)²: the normalised error.
 
-    The mean square of the truth is that of the values as given, not of their departures from the
-    mean.
+    With x₀ = 0 it is the R-score of the paper's tables, as its authors code it. That is meaningful for
+    anomalies. For values whose zero is arbitrary, such as temperatures, use the mean of the truth as x₀: the
+    score is then the error over the variance, and the same in kelvin and in degrees Celsius.
 
     Parameters
     ----------
@@ -72,20 +76,24 @@ def r_score(estimate: xr.DataArray, truth: xr.DataArray, dims: Dims = None) -> x
         x̂ and x, in the same units. Cells where one of them is NaN do not count.
     dims : sequence of str, optional
         Dimensions to average over; all of them if not given.
+    centred : bool, optional
+        Whether x₀ is the mean of the truth over `dims`. The default is x₀ = 0.
 
     Returns
     -------
     DataArray
-        Without unit: 0 is perfect, and 1 is no better than an estimate of 0 everywhere.
+        Dimensionless. 0 is perfect; 1 is no better than an estimate of x₀ everywhere.
 
     Examples
     --------
-    >>> x = xr.DataArray([2.0, 2.0])
-    >>> float(r_score(x + 1, x)), float(r_score(0 * x, x))
-    (0.25, 1.0)
+    >>> x = xr.DataArray([1.0, 3.0])
+    >>> float(r_score(x + 1, x)), float(r_score(x + 1, x, centred=True))
+    (0.2, 1.0)
     """
-    both = truth.notnull() & estimate.notnull()
-    return ((estimate - truth) ** 2).mean(dims) / (truth.where(both) ** 2).mean(dims)
+    x = truth.where(estimate.notnull())
+    if centred:
+        x = x - x.mean(dims)
+    return ((estimate - truth) ** 2).mean(dims) / (x**2).mean(dims)
 
 
 def i_score(
@@ -143,7 +151,12 @@ def correlation(estimate: xr.DataArray, truth: xr.DataArray, dims: Dims = None) 
     return xr.corr(estimate, truth, dim=dims)
 
 
-SCORES = {"rmse": rmse, "bias": bias, "r_score": r_score, "correlation": correlation}
+SCORES: dict[str, Callable[[xr.DataArray, xr.DataArray], xr.DataArray]] = {
+    "rmse": rmse,
+    "bias": bias,
+    "r_score": partial(r_score, centred=True),
+    "correlation": correlation,
+}
 
 
 def scores(
@@ -162,8 +175,8 @@ def scores(
     -------
     dict
         ``all`` and, with `observed`, ``observed`` and ``unobserved``: each a dict of the scores
-        and of ``cells``, the number of cells compared. The ``r_score`` of the unobserved cells is over
-        their own mean square; :func:`i_score` is not.
+        and of ``cells``, the number of cells compared. ``r_score`` is the mean square error over the
+        variance of the truth in the cells compared (:func:`r_score` with ``centred=True``).
 
     Examples
     --------

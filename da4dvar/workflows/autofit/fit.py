@@ -14,7 +14,6 @@ from da4dvar.analysis.ensemble import MEMBERS
 from da4dvar.baselines import Baseline
 from da4dvar.config.registry import build
 from da4dvar.config.tables import Table, check_table, overlaid
-from da4dvar.errors import need
 from da4dvar.interpolator import Interpolator
 from da4dvar.workflows.autofit.character import Character, characters_of
 from da4dvar.workflows.autofit.choose import choose
@@ -143,7 +142,6 @@ def fit_to(
     ...
     da4dvar.errors.DataError: ...
     """
-    need("a training", "pytorch_lightning", "train")
     if characters is None:
         characters = characters_of(observations(ds, variables, mask), time)
     chosen, reasons = choose(characters)

@@ -41,10 +41,11 @@ def test_scores_are_those_of_the_package_scores(ours: Score, theirs: Score, dims
 
 
 def test_r_score_by_hand() -> None:
-    """Mean square of the error over mean square of the truth, not over its variance."""
+    """Mean square of the error over mean square of the truth, or over its variance."""
     truth = xr.DataArray([1.0, 2.0, 3.0, np.nan, 5.0], dims="time")
     estimate = xr.DataArray([1.0, 3.0, 1.0, 4.0, np.nan], dims="time")
     assert float(r_score(estimate, truth)) == pytest.approx((0 + 1 + 4) / (1 + 4 + 9))
+    assert float(r_score(estimate, truth, centred=True)) == pytest.approx((0 + 1 + 4) / (1 + 0 + 1))
 
 
 @pytest.mark.parametrize("dims", [None, ["time"], ["lat", "lon"]])
@@ -63,6 +64,14 @@ def test_a_perfect_estimate() -> None:
     assert perfect == {
         "cells": int(truth.count()), "rmse": 0, "bias": 0, "r_score": 0, "correlation": pytest.approx(1),
     }  # fmt: skip
+
+
+def test_scores_are_the_same_in_kelvin_and_in_degrees() -> None:
+    """The R-score of a table is over the variance: it does not depend on where zero is."""
+    estimate, truth = pair()
+    kelvin, degrees = scores(estimate + 273.15, truth + 273.15)["all"], scores(estimate, truth)["all"]
+    assert kelvin == pytest.approx(degrees)
+    assert 0.3 < degrees["r_score"] < 0.35
 
 
 def test_observed_and_unobserved_cells_are_scored_apart() -> None:
