@@ -74,6 +74,8 @@ class NearestStations:
     True
     """
 
+    suits = (1,)
+
     def __init__(
         self,
         time: str = "time",

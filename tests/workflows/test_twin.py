@@ -7,9 +7,9 @@ import pytest
 import xarray as xr
 from examples import make_sst
 
-from da4dvar.baselines.fill import fill_classically
 from da4dvar.errors import Da4dvarWarning, DataError
 from da4dvar.fields.files.store import write_dataset
+from da4dvar.workflows.fill import fill_classically
 from da4dvar.workflows.twin import hide
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from da4dvar.analysis.ensemble import MEMBERS
 from da4dvar.baselines import Baseline
-from da4dvar.config.registry import build
+from da4dvar.config.kinds import by_name, class_of
+from da4dvar.config.registry import arguments_of, build
 from da4dvar.config.tables import Table, overlaid
 from da4dvar.errors import need
 from da4dvar.fields.files.store import load_dataset
@@ -59,17 +60,14 @@ class Fitted:
 
 
 def candidates(character: Character) -> dict[str, Table]:
-    """The baselines that can fill data of a character, as tables."""
-    time = character.time
-    tables: dict[str, Table] = {
-        "linear": {"kind": "linear", "time": time},
-        "climatology": {"kind": "climatology", "time": time},
-        "optimal_interpolation": {"kind": "optimal_interpolation", "time": time},
-    }
-    if character.space:
-        tables["eof_iteration"] = {"kind": "eof_iteration", "time": time}
-    if len(character.space) == 1:
-        tables["nearest_stations"] = {"kind": "nearest_stations", "time": time}
+    """The baselines that can fill data of a character, as tables: those whose class says that it `suits`."""
+    tables: dict[str, Table] = {}
+    for kind in by_name("baseline"):
+        cls = class_of("baseline", kind)
+        if len(character.space) in getattr(cls, "suits", ()):
+            tables[kind] = {"kind": kind}
+            if "time" in arguments_of(cls):
+                tables[kind]["time"] = character.time
     if character.offset is not None:
         method = tables["nearest_stations" if len(character.space) == 1 else "optimal_interpolation"]
         tables["logarithmic"] = {"kind": "logarithmic", "offset": character.offset, "method": method}
