@@ -121,7 +121,7 @@ def kind_of(section: str, cls: type) -> str:
             known.append(kind)
     if not known:
         raise RecipeError(
-            f"{section}: {cls.__name__} is not a kind that a file can name ({', '.join(names(section))}); "
+            f"{section}: {cls.__name__} is not one that a model file can name ({', '.join(names(section))}); "
             f"register it with da4dvar.register({section!r}, NAME, {cls.__name__})"
         )
     return known[0]

@@ -233,8 +233,8 @@ class Sensors(Observation):
         for operator in operators:
             if not getattr(operator, "keeps_channels", True):
                 raise ValueError(
-                    f"a sensor has a {type(operator).__name__} that changes the number of channels, expected "
-                    "one that keeps it, such as a square matrix"
+                    f"the {type(operator).__name__} of a sensor changes the number of channels, "
+                    "expected a square matrix, or another operator that keeps the number"
                 )
         self.operators, self.states, self.learn_weights = nn.ModuleList(operators), states, learn_weights
         self.log_weights = nn.Parameter(torch.zeros(len(operators)), requires_grad=learn_weights)
