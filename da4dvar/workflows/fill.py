@@ -53,7 +53,7 @@ def fill_classically(
     parameters = inspect.signature(cls).parameters
     missing = [n for n in arguments_of(cls) if n not in GIVEN and parameters[n].default is REQUIRED]
     if missing:
-        raise DataError(f"method {method!r} needs {', '.join(missing)}; give it in the table of a recipe")
+        raise DataError(f"{method} needs {', '.join(missing)}; give it in the table of a recipe")
     if variable:
         ds = xr.Dataset({n: pick(ds, s).rename(n) for n, s in variable.items()}, attrs=ds.attrs)
     names = numeric(ds)
@@ -75,10 +75,10 @@ def fill_classically(
     arguments: dict[str, Any] = {} if timeless else {"time": time}
     if history is not None:
         if "history" not in parameters:
-            raise DataError(f"method {method!r} does not learn from other years; leave --history out")
+            raise DataError(f"{method} does not learn from other years; leave --history out")
         arguments["history"] = alike(load_dataset(history), ds, names)
     elif "history" in parameters and parameters["history"].default is REQUIRED:
-        raise DataError(f"method {method!r} learns from complete images; name a file of them with --history")
+        raise DataError(f"{method} learns from complete images; name a file of them with --history")
     filled = cls(**arguments).interpolate(ds[names])
     for name in (n for n in names if f"{n}_std" in filled):
         packing = filled[name].encoding

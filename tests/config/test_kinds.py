@@ -201,9 +201,8 @@ def test_an_entry_point_is_imported_when_it_is_asked_for(package):
 def test_an_entry_point_may_name_a_class_by_another_module_of_its_package(package, tmp_path):
     """As packages do that gather their names at the top; the class may be registered by that name as well."""
     package("gappytwo", "from gappyinner import Half", "gaps.half = gappytwo:Half")
-    (tmp_path / "gappyinner.py").write_text(
-        GAPPY.replace("class Half:", "class Half:\n    __module__ = 'gappytwo.inner'\n")
-    )
+    inner = GAPPY.replace("class Half:", "class Half:\n    __module__ = 'gappytwo.inner'\n")
+    (tmp_path / "gappyinner.py").write_text(inner)
     cls = class_of("gaps", "half")
     assert cls.__module__ == "gappytwo.inner"
     assert kind_of("gaps", cls) == "half"
