@@ -240,7 +240,12 @@ class Sensors(Observation):
         self.log_weights = nn.Parameter(torch.zeros(len(operators)), requires_grad=learn_weights)
 
     def weigh(self, errors: Sequence[float]) -> None:
-        """Set the w_k by the standard deviations of the errors; see :meth:`Observation.weigh`.
+        """Set the w_k by the standard deviations of the errors.
+
+        Parameters
+        ----------
+        errors : sequence of float
+            One for each sensor, all in the same units.
 
         Raises
         ------

@@ -14,6 +14,7 @@ from da4dvar.baselines.combination import Combination
 from da4dvar.baselines.eof_iteration import EofIteration
 from da4dvar.baselines.linear import Linear
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
+from da4dvar.config.kinds import BY_NAME, class_of
 from da4dvar.errors import DataError
 
 
@@ -59,6 +60,14 @@ BASELINES: dict[str, tuple[Baseline, xr.Dataset]] = {
     "optimal interpolation": (OptimalInterpolation(), sea(days=60)),
     "combination": (Combination([Linear(), Climatology()], [2.0, 1.0]), sea()),
     "EOF iteration": (EofIteration(most=3), sea(days=60)),
+}
+# A kind that needs no settings is tried without an entry above; those that need some have tests of their own.
+APART = ("eof_interpolation", "nearest_stations", "sparse_coding")
+BASELINES |= {
+    kind: (cls(), sea(days=60))
+    for kind in BY_NAME["baseline"]
+    if kind not in APART
+    and (cls := class_of("baseline", kind)) not in {type(b) for b, _ in BASELINES.values()}
 }
 KEEPS_OBSERVED = ("linear", "EOF iteration")
 every = pytest.mark.parametrize("name", BASELINES)
