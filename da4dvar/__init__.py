@@ -17,6 +17,7 @@ _PUBLIC = {
     "interpolate_file": "da4dvar.outofcore.interpolate_file",
     "load": "da4dvar.api",
     "open_dataset": "da4dvar.fields.files.store",
+    "register": "da4dvar.config.kinds",
     "scores": "da4dvar.fields.scores.metrics",
 }
 _MODULES = ("baselines", "fields", "simulate", "testing", "training", "variational")
@@ -25,6 +26,7 @@ __all__ = ["__version__", *_PUBLIC]
 
 if TYPE_CHECKING:
     from da4dvar.api import interpolate as interpolate
+    from da4dvar.config.kinds import register as register
     from da4dvar.errors import Da4dvarError as Da4dvarError
     from da4dvar.fields.files.store import open_dataset as open_dataset
     from da4dvar.fields.scores.metrics import scores as scores

@@ -125,6 +125,31 @@ def first_line(error: BaseException) -> str:
     return lines[0][:300]
 
 
+def check_least(least: float, **arguments: float) -> None:
+    """Refuse a number below a bound.
+
+    Parameters
+    ----------
+    least : float
+        The lowest that is allowed.
+    **arguments : float
+        Numbers by name.
+
+    Raises
+    ------
+    ValueError
+
+    Examples
+    --------
+    >>> check_least(1, width=8, kernel=0)
+    Traceback (most recent call last):
+    ValueError: kernel is 0, expected 1 or more
+    """
+    for name, value in arguments.items():
+        if not value >= least:
+            raise ValueError(f"{name} is {value}, expected {least} or more")
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """The end of a sentence that offers what `name` may have meant.
 

@@ -10,7 +10,7 @@ import xarray as xr
 from scipy.integrate import solve_ivp
 from torch import nn
 
-from da4dvar.errors import DataError
+from da4dvar.errors import DataError, check_least
 from da4dvar.fields.gaps.patterns import Network
 from da4dvar.progress import Progress
 from da4dvar.variational.dynamics.lorenz63 import Lorenz63
@@ -80,6 +80,7 @@ def lorenz96(
     20
     """
     _check(series, steps, components, step)
+    check_least(0, seed=seed)
     generator = np.random.default_rng(seed)
     start = forcing + generator.standard_normal((series, components))
     truth = _trajectories(Lorenz96(forcing, axis=-1), start, steps, step, SPIN_UP_96, progress)
@@ -135,6 +136,7 @@ def lorenz63(
     9
     """
     _check(series, steps, 3, step)
+    check_least(0, seed=seed)
     generator = np.random.default_rng(seed)
     start = np.array([1.0, 1.0, 25.0]) + generator.standard_normal((series, 3))
     truth = _trajectories(Lorenz63(axis=-1), start, steps, step, SPIN_UP_63, progress)
@@ -197,6 +199,7 @@ def lorenz96_published(
         raise DataError(
             f"got pieces of {steps} steps from {first} to {last}, expected room for one from 0 to {LENGTH}"
         )
+    check_least(0, seed=seed)
     dynamics = Lorenz96(axis=-1)
 
     def tendency(time: float, x: np.ndarray) -> np.ndarray:

@@ -12,8 +12,8 @@ import pytest
 import xarray as xr
 
 import da4dvar
-from da4dvar.baselines.fill import fill_classically
 from da4dvar.fields.files.store import write_dataset
+from da4dvar.workflows.fill import fill_classically
 
 ROOT = Path(da4dvar.__file__).parents[1]
 

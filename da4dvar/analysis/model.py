@@ -32,7 +32,7 @@ from da4dvar.layout import Layout
 from da4dvar.variational.checks import check_channels, check_operators, fixed
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.model import VariationalModel
-from da4dvar.variational.observation import Sensors
+from da4dvar.variational.observation import Observation
 from da4dvar.variational.solvers.base import Solver
 
 
@@ -216,7 +216,7 @@ class Model:
         scaling.fit(known, self.layout.variables, self.layout.dims)
         if self.sensors:
             operator = self.model.cost.observation
-            assert isinstance(operator, Sensors)
+            assert isinstance(operator, Observation)  # it was checked to have as many sensors
             operator.weigh(errors(self.sensors, ds, units, scaling.std))
         return Learned(scaling, covariates, signature, observation_error=self._given_error)
 

@@ -21,7 +21,7 @@ from da4dvar.fields.windows.grid import WindowGrid
 from da4dvar.variational.checks import check_space
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.model import VariationalModel
-from da4dvar.variational.solvers.chain import Chain
+from da4dvar.variational.solvers.base import Solver
 
 ATTRIBUTE = "observation_error_std"
 # An error of more standard deviations of the data than this is in another unit, or leaves nothing to learn.
@@ -222,8 +222,6 @@ def reweighted(model: VariationalModel, factor: float) -> VariationalModel:
     """A copy of a model whose λ_o is `factor` times as large, in every cost that its solver minimises."""
     model = copy.deepcopy(model)
     for part in model.modules():
-        if isinstance(part, VariationalCost):
-            part.log_weights.data[0] += math.log(factor)
-        if isinstance(part, Chain) and part.weights is not None:
-            part.weights = (factor * part.weights[0], part.weights[1])
+        if isinstance(part, VariationalCost | Solver):
+            part.reweigh(factor)
     return model

@@ -6,16 +6,30 @@ Each has a method ``interpolate(ds)`` that fills the gaps of a data set. Imports
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import xarray as xr
+if TYPE_CHECKING:
+    # The list of kinds is below this package, and is read at every tab.
+    import xarray as xr
 
 
 class Baseline(Protocol):
     """A classical method, whose settings are those it was made with: any object with this one method.
 
+    A class may have two attributes that say more about it.
+
+    Attributes
+    ----------
+    reads_times : bool, optional
+        Whether the method uses the values of the coordinate of time. A method that does not counts steps,
+        and a warning says so where they are uneven.
+    suits : collection of int, optional
+        The numbers of dimensions of space, of 0, 1 and 2, for which ``da4dvar interpolate --fit`` compares
+        the method with the learned model; not at all if it is missing.
+
     Examples
     --------
+    >>> import xarray as xr
     >>> class Mean:
     ...     def interpolate(self, ds):
     ...         return ds.fillna(ds.mean())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from da4dvar.errors import DataError, nearest
+from da4dvar.errors import DataError, check_least, nearest
 from da4dvar.fields.labels.cf import is_dates, steps
 from da4dvar.fields.scaling.anomaly import Anomaly
 
@@ -34,7 +34,11 @@ class Climatology:
            [2., 6.]])
     """
 
+    reads_times = True
+    suits = (0, 1, 2)
+
     def __init__(self, time: str = "time", harmonics: int = 3, history: xr.Dataset | None = None) -> None:
+        check_least(0, harmonics=harmonics)
         self.time, self.harmonics, self.history = time, harmonics, history
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import xarray as xr
 
@@ -38,6 +39,8 @@ class Combination:
     >>> float(Combination([Linear(), Climatology()], weights=[3, 1]).interpolate(y)["sst"][1])
     1.875
     """
+
+    nested: ClassVar[dict[str, str | list[str]]] = {"methods": ["baseline"]}
 
     def __init__(self, methods: Sequence[Baseline], weights: Sequence[float] = ()) -> None:
         if not methods or (len(weights) not in (0, len(methods))) or not all(w > 0 for w in weights):

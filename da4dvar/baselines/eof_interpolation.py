@@ -14,7 +14,7 @@ from sklearn.utils.extmath import randomized_svd
 from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.eof import as_matrix, check_above, from_matrix, has_gaps_in_time, on_the_whole
 from da4dvar.baselines.eof_iteration import choose_modes, complete, hidden_values
-from da4dvar.errors import DataError, nearest
+from da4dvar.errors import DataError, check_least, nearest
 from da4dvar.fields.labels.intervals import error_attrs
 
 # What `error` is chosen from, in standard deviations of the anomalies.
@@ -154,6 +154,7 @@ class EofInterpolation:
         self.time, self.days, self.modes, self.error = time, days, modes, error
         self.harmonics, self.history, self.seed = harmonics, history, seed
         check_above({"days": 0, "modes": 0, "error": 0, "harmonics": -1}, self)
+        check_least(0, seed=seed)
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
         """Every real variable of `ds` replaced by its analysis, observed cells too, and ``<name>_std``.

@@ -14,7 +14,7 @@ from da4dvar.baselines.eof import (
     has_gaps_in_time,
     on_the_whole,
 )
-from da4dvar.errors import DataError
+from da4dvar.errors import DataError, check_least
 
 # Fewer hidden values say little of the number of modes (Beckers and Rixen, 2003).
 FEWEST_HIDDEN = 30
@@ -67,6 +67,8 @@ class EofIteration:
     True
     """
 
+    suits = (1, 2)
+
     def __init__(
         self,
         time: str = "time",
@@ -83,6 +85,7 @@ class EofIteration:
         self.tolerance, self.iterations, self.clouds = tolerance, iterations, clouds
         self.harmonics, self.seed = harmonics, seed
         check_above({"modes": 0, "most": 0, "tolerance": 0, "iterations": 0, "harmonics": -1}, self)
+        check_least(0, seed=seed)
         _check_part(hidden)
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:

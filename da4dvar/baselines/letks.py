@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass
 import numpy as np
 import xarray as xr
 
-from da4dvar.errors import DataError
+from da4dvar.errors import DataError, check_least
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ class LETKS:
         for name, bound in (more_than | {"lag": -1, "spin_up": -1}).items():
             if not getattr(self, name) > bound:
                 raise DataError(f"{name} is {getattr(self, name)}, expected more than {bound}")
+        check_least(0, seed=self.seed)
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
         """Every real variable of `ds` replaced by its analysis, observed cells too.

@@ -27,6 +27,8 @@ class Linear:
     array([1., 2., 3.])
     """
 
+    suits = (0, 1, 2)
+
     def __init__(self, time: str = "time") -> None:
         self.time = time
 

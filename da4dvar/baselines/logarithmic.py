@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import xarray as xr
@@ -40,6 +41,8 @@ class Logarithmic:
     >>> Logarithmic(Linear(), offset=0.0).interpolate(y)["rain"].values
     array([1., 2., 4.])
     """
+
+    nested: ClassVar[dict[str, str | list[str]]] = {"method": "baseline"}
 
     def __init__(self, method: Baseline, offset: float, variables: Sequence[str] = ()) -> None:
         if not offset >= 0:

@@ -73,6 +73,8 @@ class NearestStations:
     True
     """
 
+    suits = (1,)
+
     def __init__(
         self,
         time: str = "time",

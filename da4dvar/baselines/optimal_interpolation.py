@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from da4dvar.baselines.climatology import has_season
 from da4dvar.baselines.covariance import Gaussian, fit_covariance
 from da4dvar.baselines.standard_error import solved_together, with_standard_errors
-from da4dvar.errors import DataError
+from da4dvar.errors import DataError, check_least
 from da4dvar.fields.gaps.geometry import EARTH
 from da4dvar.fields.labels.cf import dim_role, geographic, is_dates, steps
 from da4dvar.fields.scaling.anomaly import Anomaly
@@ -74,6 +74,9 @@ class OptimalInterpolation:
     True
     """
 
+    reads_times = True
+    suits = (0, 1, 2)
+
     def __init__(
         self,
         time: str = "time",
@@ -90,6 +93,7 @@ class OptimalInterpolation:
                 raise DataError(f"{name} is {value}, expected more than 0")
         if error is not None and not error >= 0:
             raise DataError(f"error is {error}, expected 0 or more")
+        check_least(0, harmonics=harmonics, seed=seed)
         self.time, self.space, self.neighbours = time, space, neighbours
         self.length, self.duration, self.error = length, duration, error
         self.harmonics, self.seed = harmonics, seed

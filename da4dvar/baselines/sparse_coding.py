@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import xarray as xr
 
-from da4dvar.errors import DataError, RecipeError, nearest
+from da4dvar.errors import DataError, RecipeError, check_least, nearest
 
 CODINGS = ("omp", "lasso")
 
@@ -80,6 +80,7 @@ class SparseCoding:
                 f"atoms {atoms}, sparsity {sparsity}, turns {turns}, images {images} and alpha {alpha}: "
                 "expected all above 0, and no more atoms used than there are"
             )
+        check_least(0, seed=seed)
         self.history, self.dims, self.atoms, self.coding = history, tuple(dims), atoms, coding
         self.sparsity, self.alpha, self.keep_observed = sparsity, alpha, keep_observed
         self.turns, self.images, self.seed = turns, images, seed

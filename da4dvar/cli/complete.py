@@ -6,21 +6,12 @@ import glob
 import os
 from collections.abc import Callable, Sequence
 
+from da4dvar.config.kinds import by_name
 from da4dvar.modelfile.shipped import names
 
 DATA = (".nc", ".zarr")
 MODELS = (".safetensors",)
-# Of modules that are too heavy to ask them at every tab; a test compares.
-BASELINES = (
-    "linear",
-    "climatology",
-    "optimal_interpolation",
-    "eof_iteration",
-    "eof_interpolation",
-    "nearest_stations",
-    "sparse_coding",
-)
-GAPS = ("random", "blocks", "squares", "tracks", "transplanted")
+# Of a module that is too heavy to ask it at every tab; a test compares.
 SYSTEMS = ("lorenz96", "lorenz63", "lorenz96_published")
 
 
@@ -39,6 +30,15 @@ def one_of(words: Sequence[str]) -> Callable[[str], list[str]]:
 
     def offer(incomplete: str) -> list[str]:
         return beginning(words, incomplete)
+
+    return offer
+
+
+def kinds_of(section: str, *others: str) -> Callable[[str], list[str]]:
+    """What offers the kinds of a section, those of installed packages too, and other words before them."""
+
+    def offer(incomplete: str) -> list[str]:
+        return beginning([*others, *by_name(section)], incomplete)
 
     return offer
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from da4dvar.cli.complete import BASELINES, models, one_of
+from da4dvar.cli.complete import kinds_of, models, one_of
 from da4dvar.cli.ensemble import Intervals, Members, Std, ensemble_size
 from da4dvar.cli.shell import (
     Dims,
@@ -26,6 +26,7 @@ from da4dvar.cli.shell import (
     split,
 )
 from da4dvar.cli.stream import Memory, Resume, Scheduler, resumable
+from da4dvar.config.kinds import BY_NAME
 from da4dvar.errors import DataError
 from da4dvar.progress import shown
 
@@ -69,7 +70,7 @@ def interpolate(
         str,
         typer.Option(
             help="With --fit: learned, a baseline, or auto for the best of all.",
-            autocompletion=one_of(("learned", "auto", *BASELINES)),
+            autocompletion=kinds_of("baseline", "learned", "auto"),
         ),
     ] = "learned",
     recipe: Annotated[
@@ -192,7 +193,7 @@ def interpolate(
 def baseline(
     files: Inputs,
     method: Annotated[
-        str, typer.Option(help=f"{', '.join(BASELINES)}.", autocompletion=one_of(BASELINES))
+        str, typer.Option(help=f"{', '.join(BY_NAME['baseline'])}.", autocompletion=kinds_of("baseline"))
     ] = "linear",
     history: Annotated[
         str | None, typer.Option(help="Other years, for the climatology and the EOFs, or complete images.")
@@ -206,8 +207,8 @@ def baseline(
 
     Example: da4dvar baseline gappy.nc out.nc --method linear
     """
-    from da4dvar.baselines.fill import fill_classically
     from da4dvar.fields.files.store import add_history, write_dataset
+    from da4dvar.workflows.fill import fill_classically
 
     inputs, output = split(files)
     with shown("filling", quiet):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from da4dvar.cli.complete import GAPS, SYSTEMS, models, one_of
+from da4dvar.cli.complete import SYSTEMS, kinds_of, models, one_of
 from da4dvar.cli.shell import (
     Dims,
     Json,
@@ -21,6 +21,7 @@ from da4dvar.cli.shell import (
     pairs,
     say,
 )
+from da4dvar.config.kinds import BY_NAME, by_name
 from da4dvar.errors import DataError, RecipeError, nearest
 from da4dvar.progress import shown
 
@@ -116,7 +117,9 @@ def simulate(
 def gaps(
     source: Annotated[str, typer.Argument(help="A complete data set.")],
     output: Annotated[str, typer.Argument(help="The gappy data set to write.")],
-    kind: Annotated[str, typer.Option(help=f"{', '.join(GAPS)}.", autocompletion=one_of(GAPS))] = "tracks",
+    kind: Annotated[
+        str, typer.Option(help=f"{', '.join(BY_NAME['gaps'])}.", autocompletion=kinds_of("gaps"))
+    ] = "tracks",
     fraction: Annotated[float, typer.Option(help="Part of the cells that stays.")] = 0.035,
     block: Annotated[
         list[str] | None, typer.Option(help="DIM=CELLS: the size of a block or square. Repeatable.")
@@ -142,8 +145,9 @@ def gaps(
 
     Example: da4dvar gaps complete.nc gappy.nc --kind tracks --fraction 0.035 --seed 1
     """
-    if kind not in GAPS:
-        raise DataError(f"gaps: unknown kind {kind!r}; {nearest(kind, GAPS)}")
+    known = by_name("gaps")
+    if kind not in known:
+        raise DataError(f"gaps: unknown kind {kind!r}; {nearest(kind, known)}")
     from da4dvar.fields.files.store import add_history, write_dataset
     from da4dvar.workflows.twin import hide
 

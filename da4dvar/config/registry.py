@@ -2,88 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from da4dvar.config.kinds import class_of, kind_of, names
 from da4dvar.config.tables import Table, check_keys
-from da4dvar.config.types import check_types
+from da4dvar.config.types import check_types, shown
 from da4dvar.errors import RecipeError, first_line, nearest
 
 Made = TypeVar("Made")
-# A table names a kind, never an import: a file can ask for these classes and no others.
-KINDS: dict[str, dict[str, str]] = {
-    "prior": {
-        "unet": "da4dvar.variational.priors.unet:UNet",
-        "autoencoder": "da4dvar.variational.priors.autoencoder:DenseAutoencoder",
-        "flow": "da4dvar.variational.priors.flow:Flow",
-        "pca": "da4dvar.variational.priors.pca:PCA",
-        "none": "torch.nn.modules.linear:Identity",
-    },
-    "dynamics": {
-        "lorenz63": "da4dvar.variational.dynamics.lorenz63:Lorenz63",
-        "lorenz96": "da4dvar.variational.dynamics.lorenz96:Lorenz96",
-        "bilinear": "da4dvar.variational.dynamics.bilinear:Bilinear",
-    },
-    "observation": {
-        "identity": "da4dvar.variational.observation:Identity",
-        "linear": "da4dvar.variational.observation:LinearOperator",
-        "learned": "da4dvar.variational.observation:LearnedOperator",
-        "sensors": "da4dvar.variational.observation:Sensors",
-    },
-    "cost": {
-        "variational": "da4dvar.variational.cost:VariationalCost",
-    },
-    "solver": {
-        "chain": "da4dvar.variational.solvers.chain:Chain",
-        "conjugate_gradient": "da4dvar.variational.solvers.conjugate_gradient:ConjugateGradient",
-        "direct": "da4dvar.variational.solvers.direct:Direct",
-        "fixed_point": "da4dvar.variational.solvers.fixed_point:FixedPoint",
-        "gradient_descent": "da4dvar.variational.solvers.gradient_descent:GradientDescent",
-        "levenberg_marquardt": "da4dvar.variational.solvers.levenberg_marquardt:LevenbergMarquardt",
-        "lstm": "da4dvar.variational.solvers.lstm:ConvLSTM",
-    },
-    "scaling": {
-        "none": "da4dvar.fields.scaling.standard:Unscaled",
-        "standard": "da4dvar.fields.scaling.standard:Standard",
-        "anomaly": "da4dvar.fields.scaling.anomaly:Anomaly",
-    },
-    "gaps": {
-        "random": "da4dvar.fields.gaps.patterns:Random",
-        "blocks": "da4dvar.fields.gaps.patterns:Blocks",
-        "tracks": "da4dvar.fields.gaps.patterns:Tracks",
-        "network": "da4dvar.fields.gaps.patterns:Network",
-        "transplanted": "da4dvar.fields.gaps.patterns:Transplanted",
-        "runs": "da4dvar.fields.gaps.runs:Runs",
-        "squares": "da4dvar.fields.gaps.squares:Squares",
-    },
-    "baseline": {
-        "climatology": "da4dvar.baselines.climatology:Climatology",
-        "combination": "da4dvar.baselines.combination:Combination",
-        "eof_interpolation": "da4dvar.baselines.eof_interpolation:EofInterpolation",
-        "eof_iteration": "da4dvar.baselines.eof_iteration:EofIteration",
-        "letks": "da4dvar.baselines.letks:LETKS",
-        "linear": "da4dvar.baselines.linear:Linear",
-        "logarithmic": "da4dvar.baselines.logarithmic:Logarithmic",
-        "nearest_stations": "da4dvar.baselines.nearest_stations:NearestStations",
-        "optimal_interpolation": "da4dvar.baselines.optimal_interpolation:OptimalInterpolation",
-        "sparse_coding": "da4dvar.baselines.sparse_coding:SparseCoding",
-    },
-}
-# Arguments that are lists of tables.
-LISTED = {"operators": "observation", "methods": "baseline"}
-# The least that an argument of this name may be, whatever takes it.
-LEAST = {"width": 1, "kernel": 1, "iterations": 0, "harmonics": 0, "seed": 0}
-
-
-def class_of(section: str, kind: str) -> type:
-    """The class that a kind names."""
-    if not isinstance(kind, str) or kind not in KINDS[section]:
-        raise RecipeError(f"{section}: unknown kind {kind!r}; {nearest(str(kind), KINDS[section])}")
-    module, _, name = KINDS[section][kind].partition(":")
-    found: type = getattr(importlib.import_module(module), name)
-    return found
 
 
 def arguments_of(cls: Callable[..., Any]) -> list[str]:
@@ -98,7 +26,7 @@ def build(section: str, table: Mapping[str, Any], offered: Mapping[str, Any] | N
     Parameters
     ----------
     section : str
-        What it is: a key of ``KINDS``.
+        What it is: a key of :data:`da4dvar.config.kinds.KINDS`.
     table : mapping
         ``kind`` and the keyword arguments of its class.
     offered : mapping, optional
@@ -127,17 +55,20 @@ def build(section: str, table: Mapping[str, Any], offered: Mapping[str, Any] | N
     if not isinstance(table, Mapping):
         raise RecipeError(f"{section}: got {table!r}, expected a table with a `kind`")
     if "kind" not in table:
-        raise RecipeError(f"{section}: no `kind`; {nearest('', KINDS[section])}")
+        raise RecipeError(f"{section}: no `kind`; {nearest('', names(section))}")
     cls = class_of(section, table["kind"])
     parameters = arguments_of(cls)
     arguments = {k: v for k, v in table.items() if k != "kind"}
     check_keys(arguments, parameters, f"{section} of kind {table['kind']!r}")
-    for name in NESTED.keys() & arguments.keys():
-        arguments[name] = build(NESTED[name], arguments[name], offered)
-    for name in LISTED.keys() & arguments.keys():
-        if not isinstance(arguments[name], list):
-            raise RecipeError(f"{section}: {name} is {arguments[name]!r}, expected a list of tables")
-        arguments[name] = [build(LISTED[name], each, offered) for each in arguments[name]]
+    nested = nested_in(cls)
+    for name in nested.keys() & arguments.keys():
+        part, given = nested[name], arguments[name]
+        if isinstance(part, str):
+            arguments[name] = build(part, given, offered)
+        elif isinstance(given, list):
+            arguments[name] = [build(part[0], each, offered) for each in given]
+        else:
+            raise RecipeError(f"{section}: {name} is {shown(given)}, expected a list of tables")
     for name, value in (offered or {}).items():
         if name in parameters:
             arguments.setdefault(name, value)
@@ -151,7 +82,6 @@ def call(cls: Callable[..., Made], arguments: Mapping[str, Any], where: str) -> 
     check_keys(arguments, arguments_of(cls), where)
     try:
         check_types(cls, arguments)
-        check_least(arguments)
         return cls(**arguments)
     except RecipeError:
         raise
@@ -160,17 +90,13 @@ def call(cls: Callable[..., Made], arguments: Mapping[str, Any], where: str) -> 
         raise RecipeError(f"{where}: {first_line(error)}") from error
 
 
-def check_least(arguments: Mapping[str, Any]) -> None:
-    """Refuse a number below the least that its name allows.
+def nested_in(cls: type) -> Mapping[str, str | list[str]]:
+    """The arguments of a class that are parts themselves, with their sections: its attribute ``nested``.
 
-    Raises
-    ------
-    ValueError
+    In a table each is a table, or a list of tables where the section is in a list.
     """
-    for name in LEAST.keys() & arguments.keys():
-        value = arguments[name]
-        if isinstance(value, int | float) and value < LEAST[name]:
-            raise ValueError(f"{name} is {value}, expected {LEAST[name]} or more")
+    nested: Mapping[str, str | list[str]] = getattr(cls, "nested", {})
+    return nested
 
 
 def describe(section: str, thing: Any) -> Table:
@@ -179,9 +105,9 @@ def describe(section: str, thing: Any) -> Table:
     Parameters
     ----------
     section : str
-        What it is: a key of ``KINDS``.
+        What it is: a key of :data:`da4dvar.config.kinds.KINDS`.
     thing : object
-        Whose arguments are kept under their own names.
+        Its arguments are attributes of the same names.
 
     Returns
     -------
@@ -191,7 +117,8 @@ def describe(section: str, thing: Any) -> Table:
     Raises
     ------
     RecipeError
-        If the class is not one that a table can name, or an argument is no text, number, list or table.
+        If the class has no kind, does not keep an argument, or an argument is not text, a number, a list, a
+        table or a part that ``nested`` names.
 
     Examples
     --------
@@ -199,20 +126,19 @@ def describe(section: str, thing: Any) -> Table:
     >>> describe("gaps", Random(0.1))
     {'kind': 'random', 'fraction': 0.1}
     """
-    wanted = f"{type(thing).__module__}:{type(thing).__qualname__}"
-    kinds = {path: kind for kind, path in KINDS[section].items()}
-    if wanted not in kinds:
-        raise RecipeError(
-            f"{section}: {type(thing).__name__} is not one that a model file can name "
-            f"({', '.join(KINDS[section])}); keep its weights with torch.save instead"
-        )
-    table: Table = {"kind": kinds[wanted]}
-    for name in arguments_of(type(thing)):
-        value = getattr(thing, name)
-        if name in NESTED and value is not None:
-            value = describe(NESTED[name], value)
-        elif name in LISTED:
-            value = [describe(LISTED[name], each) for each in value]
+    cls = type(thing)
+    table: Table = {"kind": kind_of(section, cls)}
+    nested = nested_in(cls)
+    for name in arguments_of(cls):
+        if not hasattr(thing, name):
+            raise RecipeError(
+                f"{section}: {cls.__name__} does not keep its argument {name}; set self.{name} in __init__"
+            )
+        value, part = getattr(thing, name), nested.get(name)
+        if isinstance(part, str) and value is not None:
+            value = describe(part, value)
+        elif isinstance(part, list):
+            value = [describe(part[0], each) for each in value]
         elif hasattr(value, "tolist"):
             value = value.tolist()
         elif isinstance(value, tuple):
@@ -220,20 +146,8 @@ def describe(section: str, thing: Any) -> Table:
         if not isinstance(value, str | int | float | list | dict | None):
             raise RecipeError(
                 f"{section}: {name} is a {type(value).__name__}, which a model file cannot hold; use a part "
-                "without it"
+                f"without it, or name its section in {cls.__name__}.nested"
             )
         if value is not None:
             table[name] = value
     return table
-
-
-# Arguments that are tables themselves, and what they describe.
-NESTED = {
-    "prior": "prior",
-    "dynamics": "dynamics",
-    "observation": "observation",
-    "cost": "cost",
-    "first": "solver",
-    "second": "solver",
-    "method": "baseline",
-}

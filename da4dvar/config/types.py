@@ -34,7 +34,7 @@ def check_types(function: Callable[..., Any], arguments: Mapping[str, Any]) -> N
     made_by = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]
     try:
         hints = typing.get_type_hints(made_by)
-    except NameError:  # an annotation that is imported for a type checker alone
+    except (NameError, AttributeError):  # an annotation that is imported for a type checker alone
         return
     for name, value in arguments.items():
         if name in hints and not fits(value, hints[name]):

@@ -14,8 +14,7 @@ from da4dvar.analysis.model import Model
 from da4dvar.config.registry import call
 from da4dvar.config.types import fits
 from da4dvar.fields.labels.signature import Dimension, Signature
-from da4dvar.fields.scaling.standard import Unscaled
-from da4dvar.variational.solvers.chain import Chain
+from da4dvar.variational.solvers.base import Solver
 
 Header = dict[str, Any]
 
@@ -128,14 +127,14 @@ def check_whole(model: Model) -> None:
     layout, signature = model.layout, model.signature
     assert signature is not None
     variables, seen = list(layout.variables), [s.variable for s in model.sensors] or list(layout.variables)
-    unscaled = isinstance(model.scaling, Unscaled)
+    learns = getattr(model.scaling, "learns", True)
     derived = {"latitude": ["latitude"], "longitude": ["longitude_sin", "longitude_cos"]}
     scaled = [*model.covariates.names, *(n for d in model.covariates.derived for n in derived.get(d, ()))]
     for what, got, wanted in (
         ("dimensions of the signature", signature.dims, layout.dims),
         ("variables of the signature", signature.variables, seen),
         ("covariates of the signature", signature.covariates, model.covariates.names),
-        ("variables of the scaling", variables if unscaled else model.scaling.std, variables),
+        ("variables of the scaling", model.scaling.std if learns else variables, variables),
         ("covariates of the scaling", model.covariates.scaling.std, scaled),
         ("covariates of the scaling", model.covariates.scaling.mean, scaled),
     ):
@@ -152,9 +151,7 @@ def check_whole(model: Model) -> None:
             raise ValueError(f"the climatology of {name!r} is over other dimensions, or has no labels")
     sizes = {d: layout.window.get(d) or signature.dims[d].size or 0 for d in layout.channels}
     count = layout.channel_count(sizes)
-    solvers = [model.model.solver]
-    while isinstance(solvers[-1], Chain):
-        solvers += [solvers[-1].second, solvers[-1].first]
+    solvers = [part for part in model.model.solver.modules() if isinstance(part, Solver)]
     for part in (model.model.cost.prior, *solvers):
         boundary, channels = getattr(part, "boundary", None), getattr(part, "channels", None)
         if boundary is not None and len(boundary) != len(layout.axes):

@@ -10,6 +10,7 @@ import torch
 
 from da4dvar.analysis.model import Model
 from da4dvar.baselines import Baseline
+from da4dvar.config.kinds import UnknownKindError
 from da4dvar.config.registry import build, call
 from da4dvar.config.tables import Table
 from da4dvar.errors import ModelError, RecipeError, first_line
@@ -59,6 +60,8 @@ def read_model(path: Path, cls: type[Built]) -> Built:
         return _assemble(header, arrays, cls)
     except ModelError:
         raise
+    except UnknownKindError as error:
+        raise ModelError(f"{path}: {error}") from error
     # A header can be wrong in more ways than there are types of exceptions.
     except Exception as error:
         raise ModelError(

@@ -29,7 +29,6 @@ from da4dvar.training.prior import learn_prior
 from da4dvar.training.samples import Samples
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.solvers.base import Solver
-from da4dvar.variational.solvers.chain import Chain
 
 # Steps in a row without a finite gradient, after which there is no hope.
 MOST_SKIPPED = 50
@@ -206,7 +205,7 @@ def train(
     if training.steps == 0:
         learn_prior(model, samples, training)
         return math.nan
-    solver = learned(model.solver)
+    solver = model.solver.learned_part
     if training.checkpoint_iterations and not solver.recomputes:
         raise RecipeError(
             f"train: checkpoint_iterations is set, but a solver of class {type(solver).__name__} cannot run "
@@ -337,13 +336,6 @@ def check_learnable(model: VariationalModel, loss: Tensor) -> None:
             "train: the loss depends on no parameter of the model; set train.steps to 0, or choose a prior "
             "or a solver with parameters to learn"
         )
-
-
-def learned(solver: Solver) -> Solver:
-    """The part of a solver that is trained: the first of a chain."""
-    while isinstance(solver, Chain):
-        solver = solver.first
-    return solver
 
 
 def checkpoint(path: Path) -> dict[str, Any]:

@@ -132,7 +132,10 @@ class Training:
         for name in ("batch", "rate", "clip", "validate_every", "validation_samples", "draws"):
             if not getattr(self, name) > 0:
                 raise RecipeError(f"train: {name} is {getattr(self, name)}, expected above 0")
-        for name in ("steps", "prior_steps", "prior_rate", "observation_rate", "observation_fit", "workers"):
+        for name in ("seed", "steps", "prior_steps", "workers"):
+            if not getattr(self, name) >= 0:
+                raise RecipeError(f"train: {name} is {getattr(self, name)}, expected 0 or more")
+        for name in ("prior_rate", "observation_rate", "observation_fit"):
             if not (getattr(self, name) or 0) >= 0:
                 raise RecipeError(f"train: {name} is {getattr(self, name)}, expected 0 or more")
         for name, most in MOST.items():

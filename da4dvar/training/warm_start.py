@@ -6,11 +6,10 @@ import re
 
 from da4dvar.analysis.model import Model
 from da4dvar.errors import RecipeError
-from da4dvar.variational.solvers.chain import Chain
 
 
 def take_weights(interpolator: Model, start: Model) -> None:
-    """Put the weights of a model into another of the same prior and solver, or into a chain's first.
+    """Start from the weights of a model of the same prior, and of the same solver or its learned part.
 
     Parameters
     ----------
@@ -26,10 +25,11 @@ def take_weights(interpolator: Model, start: Model) -> None:
     """
     weights = start.model.state_dict()
     model = interpolator.model
-    if isinstance(model.solver, Chain) and not isinstance(start.model.solver, Chain):
-        weights = {re.sub("^solver[.]", "solver.first.", name): value for name, value in weights.items()}
-        others = ("solver.cost.", "solver.second.")
-        weights |= {n: v for n, v in model.state_dict().items() if n.startswith(others)}
+    learned = next(n for n, part in model.named_modules() if part is model.solver.learned_part)
+    if learned != "solver" and start.model.solver.learned_part is start.model.solver:
+        weights = {re.sub("^solver[.]", f"{learned}.", name): value for name, value in weights.items()}
+        own = {n: v for n, v in model.state_dict().items() if n.startswith("solver.")}
+        weights |= {n: v for n, v in own.items() if not n.startswith(f"{learned}.")}
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

@@ -10,9 +10,8 @@ from da4dvar.errors import DataError, RecipeError
 from da4dvar.layout import Layout
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.model import VariationalModel
-from da4dvar.variational.observation import Sensors
-from da4dvar.variational.solvers.direct import Direct
-from da4dvar.variational.solvers.fixed_point import FixedPoint
+from da4dvar.variational.observation import Observation
+from da4dvar.variational.solvers.base import Solver
 
 
 def check_channels(model: nn.Module, channels: int) -> None:
@@ -84,7 +83,7 @@ def check_operators(model: VariationalModel, of: Sequence[int]) -> None:
     """
     costs = [m for m in model.modules() if isinstance(m, VariationalCost)]
     for cost in costs:
-        has = cost.observation.of if isinstance(cost.observation, Sensors) else []
+        has = list(cost.observation.of) if isinstance(cost.observation, Observation) else []
         if has != list(of):
             raise RecipeError(
                 f"observations: there are {len(of)} sensors, of the variables {list(of)}, but the "
@@ -92,7 +91,7 @@ def check_operators(model: VariationalModel, of: Sequence[int]) -> None:
                 f"of {has}; give an operator to each"
             )
     for part in model.modules():
-        if of and isinstance(part, Direct | FixedPoint):
+        if of and isinstance(part, Solver) and part.takes_y_as_state:
             raise RecipeError(
                 f"observations: the solver {type(part).__name__} takes observations for a state; "
                 "with several sensors use another, such as kind 'lstm'"

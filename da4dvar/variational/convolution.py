@@ -99,8 +99,8 @@ class Convolution(nn.Module):
         unknown = [b for b in boundary if b not in MODES]
         if unknown:
             raise ValueError(f"boundary {unknown[0]!r} is not one of {', '.join(MODES)}")
-        if kernel % 2 == 0:
-            raise ValueError(f"kernel is {kernel}, expected an odd number")
+        if kernel < 1 or kernel % 2 == 0:
+            raise ValueError(f"kernel is {kernel}, expected an odd number above 0")
         self.boundary = tuple(boundary)
         self.width = kernel // 2
         # Zeros are what the library's own convolution adds, without a copy of the field.

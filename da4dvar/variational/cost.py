@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from da4dvar.variational.observation import Identity, Sensors
+from da4dvar.variational.observation import Identity, Observation
 
 SHAPES: dict[str, Callable[[Tensor], Tensor]] = {"square": torch.square, "absolute": torch.abs}
 
@@ -216,7 +216,8 @@ class VariationalCost(nn.Module):
         Φ, which keeps the shape ``(batch, channel, *space)``; one with a positive number `covariates` is
         called as Φ(x, c).
     observation : nn.Module, optional
-        H; the identity if not given.
+        H; the identity if not given. One that weighs its misfit is an
+        :class:`~da4dvar.variational.observation.Observation`.
     rho : {"square", "absolute"} or callable
         ρ, applied to the norm of each sample, shape (batch,).
     observation_weight, prior_weight : float
@@ -236,6 +237,8 @@ class VariationalCost(nn.Module):
     >>> cost.terms(torch.tensor([[[3.0, 1.0]]]))
     Terms(observation=tensor([9.]), prior=tensor([2.]))
     """
+
+    nested: ClassVar[dict[str, str | list[str]]] = {"prior": "prior", "observation": "observation"}
 
     def __init__(
         self,
@@ -308,7 +311,17 @@ class VariationalCost(nn.Module):
         Tensor, shape of `y`
         """
         misfit = torch.where(mask, self.observation(x) - y, 0.0)
-        return self.observation.weighted(misfit) if isinstance(self.observation, Sensors) else misfit
+        return self.observation.weighted(misfit) if isinstance(self.observation, Observation) else misfit
+
+    def reweigh(self, factor: float) -> None:
+        """Multiply λ_o, because another observation error is stated.
+
+        Parameters
+        ----------
+        factor : float
+            Above 0.
+        """
+        self.log_weights.data[0] += math.log(factor)
 
     def terms(self, x: Tensor, y: Tensor, mask: Tensor, covariates: Tensor | None = None) -> Terms:
         """Both weighted terms at `x`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,66 @@ from torch import Tensor, nn
 from da4dvar.variational.convolution import Convolution
 
 
-class Identity(nn.Module):
+class Observation(nn.Module):
+    """H: from a state to what is observed of it.
+
+    A new operator inherits from this class and defines `forward`. Any other module from a state to an
+    observation works as well: it is taken for one that sees the state as a whole, with one weight.
+
+    Attributes
+    ----------
+    of : sequence of int
+        For an operator of several sensors, the variable of the state that each sees; empty for an operator
+        that sees the state as a whole. An operator with several sensors defines :meth:`weigh` and
+        :meth:`weighted`.
+    keeps_channels : bool
+        Whether H(x) has as many channels as x, so that the operator can be that of one sensor.
+    nested : dict of str to str or list of str
+        Arguments that are parts themselves, with their sections, for recipes and model files; see
+        :func:`da4dvar.config.kinds.register`. Missing if there are none.
+
+    Examples
+    --------
+    >>> class Doubled(Observation):
+    ...     def forward(self, x):
+    ...         return 2 * x
+    >>> Doubled()(torch.ones(1, 1, 2))
+    tensor([[[2., 2.]]])
+    """
+
+    of: Sequence[int] = ()
+    keeps_channels: bool = True
+
+    def weigh(self, errors: Sequence[float]) -> None:
+        """Set the weights of the sensors by the standard deviations of their errors.
+
+        Parameters
+        ----------
+        errors : sequence of float
+            One for each sensor, all in the same units.
+
+        Raises
+        ------
+        NotImplementedError
+            By an operator without sensors.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no sensors to weigh")
+
+    def weighted(self, misfit: Tensor) -> Tensor:
+        """H(x) − y with each sensor's part times the root of its weight; as it is without sensors.
+
+        Parameters
+        ----------
+        misfit : Tensor, shape ``(batch, observed channel, *space)``
+
+        Returns
+        -------
+        Tensor, shape of `misfit`
+        """
+        return misfit
+
+
+class Identity(Observation):
     """H(x) = x: the state itself is seen, on Ω. Paper, eq. (3).
 
     Examples
@@ -36,7 +96,7 @@ class Identity(nn.Module):
         return x
 
 
-class LinearOperator(nn.Module):
+class LinearOperator(Observation):
     """H(x) = A x along the channels: each observed channel is a known mixture of the state's.
 
     Parameters
@@ -56,6 +116,7 @@ class LinearOperator(nn.Module):
     def __init__(self, matrix: Sequence[Sequence[float]] | Tensor) -> None:
         super().__init__()
         self.register_buffer("matrix", torch.as_tensor(matrix, dtype=torch.get_default_dtype()))
+        self.keeps_channels = self.matrix.shape[0] == self.matrix.shape[1]
 
     def forward(self, x: Tensor) -> Tensor:
         """A x in every cell.
@@ -71,7 +132,7 @@ class LinearOperator(nn.Module):
         return torch.einsum("oc,bc...->bo...", self.matrix, x)
 
 
-class LearnedOperator(nn.Module):
+class LearnedOperator(Observation):
     """H(x) = K * x + b, a convolution that is learned with the rest and starts as the identity.
 
     Parameters
@@ -122,7 +183,7 @@ class LearnedOperator(nn.Module):
         return smeared.reshape(x.shape)
 
 
-class Sensors(nn.Module):
+class Sensors(Observation):
     """H(x) = [H₁(x), …, H_K(x)], and U_O = λ_o Σ_k w_k ‖H_k(x) − y_k‖²_{Ω_k}: several observations of x.
 
     Fablet et al. (2021), "trainable observation models": the H_k may be learned with the rest. The weights
@@ -143,7 +204,7 @@ class Sensors(nn.Module):
     Raises
     ------
     ValueError
-        If an operator is of no variable, or a known mixture of channels is no square matrix.
+        If an operator is of no variable, or changes the number of channels.
 
     Examples
     --------
@@ -152,6 +213,8 @@ class Sensors(nn.Module):
     tensor([[[1., 2.],
              [1., 2.]]])
     """
+
+    nested: ClassVar[dict[str, str | list[str]]] = {"operators": ["observation"]}
 
     def __init__(
         self,
@@ -168,9 +231,10 @@ class Sensors(nn.Module):
                 f"expected one from 0 to {states - 1} for each"
             )
         for operator in operators:
-            if isinstance(operator, LinearOperator) and operator.matrix.shape[0] != operator.matrix.shape[1]:
+            if not getattr(operator, "keeps_channels", True):
                 raise ValueError(
-                    f"a matrix of a sensor has the shape {tuple(operator.matrix.shape)}, expected a square"
+                    f"the {type(operator).__name__} of a sensor changes the number of channels, "
+                    "expected a square matrix, or another operator that keeps the number"
                 )
         self.operators, self.states, self.learn_weights = nn.ModuleList(operators), states, learn_weights
         self.log_weights = nn.Parameter(torch.zeros(len(operators)), requires_grad=learn_weights)

@@ -8,7 +8,8 @@ from typing import TypeVar
 import numpy as np
 import xarray as xr
 
-from da4dvar.config.registry import build, call, class_of
+from da4dvar.config.kinds import class_of
+from da4dvar.config.registry import build, call
 from da4dvar.config.tables import Table
 from da4dvar.errors import DataError, nearest
 from da4dvar.fields.files.store import load_dataset
@@ -94,15 +95,11 @@ def pattern_of(
         arguments = {"masks": source.fillna(0) != 0, "time": roles.get("time", "time"), "flip": True}
         pattern: GapPattern = call(class_of("gaps", kind), arguments, f"gaps of kind {kind!r}")
         return pattern
-    sizes = {d: whole(n, f"--block {d}") for d, n in block.items()}
-    table: Table = {"kind": kind, "fraction": fraction}
-    if kind == "squares":
-        table = {"kind": kind, "number": number, "size": sizes}
-    if kind == "tracks":
-        table |= {k: roles.get(d, d) for k, d in (("time", "time"), ("along", "lat"), ("across", "lon"))}
-    if kind == "blocks":
-        table["size"] = sizes
-    drawn: GapPattern = build("gaps", table)
+    # Each kind takes of these what it has arguments for.
+    offered: Table = {k: roles.get(d, d) for k, d in (("time", "time"), ("along", "lat"), ("across", "lon"))}
+    offered |= {"fraction": fraction, "number": number}
+    offered["size"] = {d: whole(n, f"--block {d}") for d, n in block.items()}
+    drawn: GapPattern = build("gaps", {"kind": kind}, offered)
     return drawn
 
 

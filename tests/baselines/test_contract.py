@@ -9,7 +9,7 @@ from guarantees import classical
 
 from da4dvar.baselines import Baseline
 from da4dvar.baselines.climatology import Climatology
-from da4dvar.config.registry import KINDS, class_of
+from da4dvar.config.kinds import KINDS, class_of
 from da4dvar.errors import DataError
 from da4dvar.testing import BaselineContract, labelled_sea
 

@@ -12,9 +12,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from da4dvar.baselines.fill import METHODS
 from da4dvar.cli import app, complete
-from da4dvar.config.registry import KINDS
 from da4dvar.modelfile import shipped
 from da4dvar.simulate import SYSTEMS
 
@@ -105,9 +103,7 @@ def test_a_tab_is_quick():
 
 def test_what_is_offered_is_what_there_is():
     """The words that are kept by themselves, so that a tab is quick, are those of the modules."""
-    assert set(complete.BASELINES) == set(METHODS)
     assert set(complete.SYSTEMS) == set(SYSTEMS)
-    assert set(complete.GAPS) <= set(KINDS["gaps"])
     assert complete.models("")[: len(shipped.names())] == shipped.names()
 
 

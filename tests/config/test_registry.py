@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from da4dvar.config.registry import KINDS, build, call, class_of, describe
+from da4dvar.config.kinds import KINDS, class_of
+from da4dvar.config.registry import build, call, describe
 from da4dvar.config.tables import read_recipe
 from da4dvar.errors import RecipeError
 from da4dvar.variational.cost import VariationalCost

@@ -20,6 +20,7 @@ from da4dvar.baselines.logarithmic import Logarithmic
 from da4dvar.baselines.nearest_stations import NearestStations
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
 from da4dvar.baselines.sparse_coding import SparseCoding
+from da4dvar.config.kinds import BY_NAME, class_of
 from da4dvar.testing import labelled_sea
 
 DAYS = 40
@@ -63,6 +64,9 @@ METHODS: dict[str, Callable[..., Baseline]] = {
     "LETKS": lambda **seed: LETKS(still, step=1.0, observation_error=0.5, members=5, dim="lon", **seed),
     "sparse coding": lambda **seed: SparseCoding(complete(), IMAGE, atoms=3, sparsity=1, turns=3, **seed),
 }
+# A kind that needs no settings is tried without an entry above.
+_tried = {type(make()) for make in METHODS.values()}
+METHODS |= {k: cls for k in BY_NAME["baseline"] if (cls := class_of("baseline", k)) not in _tried}
 SEEDED = ("optimal interpolation", "EOF iteration", "EOF interpolation", "LETKS", "sparse coding")
 # Of these, each position along a further dimension is solved by itself.
 BY_SAMPLE = ("linear", "logarithmic", "optimal interpolation", "nearest stations", "LETKS", "sparse coding")

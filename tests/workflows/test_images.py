@@ -12,7 +12,6 @@ import xarray as xr
 from door import ran
 
 import da4dvar
-from da4dvar.baselines.fill import fill_classically
 from da4dvar.errors import DataError, RecipeError
 from da4dvar.fields.files.store import load_dataset, write_dataset
 from da4dvar.fields.gaps.squares import Squares
@@ -23,6 +22,7 @@ from da4dvar.variational.priors.autoencoder import DenseAutoencoder
 from da4dvar.variational.priors.pca import PCA
 from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.lstm import ConvLSTM
+from da4dvar.workflows.fill import fill_classically
 from da4dvar.workflows.twin import hide
 
 DIGITS = Path(__file__).parents[2] / "datasets" / "mnist" / "mnist_512.nc"

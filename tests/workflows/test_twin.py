@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from examples import gappy_sst, make_sst
 
-from da4dvar.baselines.fill import fill_classically
 from da4dvar.errors import Da4dvarWarning, DataError
 from da4dvar.fields.files.store import write_dataset
+from da4dvar.workflows.fill import fill_classically
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from da4dvar.errors import DataError
+from da4dvar.errors import DataError, check_least
 from da4dvar.fields.gaps.runs import Runs, gap_lengths
 
 if TYPE_CHECKING:
@@ -110,6 +110,9 @@ class Holdout:
     validation: float = 0.05
     lengths: Sequence[int] = ()
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_least(0, seed=self.seed)
 
     def tests(self, ds: xr.Dataset, time: str) -> dict[str, xr.Dataset]:
         """The points kept for the test, by what they were hidden as.

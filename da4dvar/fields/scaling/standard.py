@@ -21,6 +21,9 @@ class Scaling(Protocol):
     ----------
     std : dict of str to float
         What a normalised value of a variable is multiplied by; empty where that is one.
+    learns : bool, optional
+        False, as an attribute of the class, for a scaling that has nothing to learn and an empty `std`. A
+        model file whose scaling should have learned something, but did not, is refused.
 
     Examples
     --------
@@ -119,6 +122,8 @@ class Unscaled:
     >>> Unscaled().fit(ds, ["x"], ["time"]).normalise(ds) is ds
     True
     """
+
+    learns = False
 
     def __init__(self) -> None:
         self.std: dict[str, float] = {}

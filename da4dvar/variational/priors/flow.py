@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -36,6 +38,8 @@ class Flow(nn.Module):
     >>> bool(torch.allclose(prior(x), x))
     True
     """
+
+    nested: ClassVar[dict[str, str | list[str]]] = {"dynamics": "dynamics"}
 
     def __init__(self, dynamics: nn.Module, step: float, substeps: int = 1) -> None:
         super().__init__()

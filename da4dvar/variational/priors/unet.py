@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from da4dvar.errors import check_least
 from da4dvar.variational.convolution import TRANSPOSED, Convolution, cropped, per_axis, whole_blocks
 
 POOLS = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
@@ -95,6 +96,7 @@ class UNet(nn.Module):
         covariates: int = 0,
     ) -> None:
         super().__init__()
+        check_least(1, width=width)
         axes = len(boundary)
         blocks = per_axis(downsampling, axes, "downsampling")
         self.channels, self.boundary = channels, tuple(boundary)

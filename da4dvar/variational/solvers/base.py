@@ -58,8 +58,10 @@ class Solution:
 class Solver(nn.Module, ABC):
     """Γ: from an initial state to a minimiser of U. The answer for a sample is its own alone.
 
-    Learned, it is eq. (8) of the paper. A solver of one's own inherits it, gives `forward`, and is tested by
-    :class:`da4dvar.testing.SolverContract`.
+    Learned, it is eq. (8) of the paper. A new solver inherits from this class, defines `forward`, and is
+    tested by :class:`da4dvar.testing.SolverContract`. What else the package needs to know of a solver is in
+    the attributes below and in :meth:`reweigh`; their defaults are right for a solver that has no other
+    solvers and no weights of U inside it, and that only uses the cost it is given.
 
     Attributes
     ----------
@@ -67,6 +69,12 @@ class Solver(nn.Module, ABC):
     recomputes : bool
         Whether `forward` takes ``recompute=True``: in training the graph of an iteration is not kept but
         made again, so that memory does not grow with their number; the gradients are the same.
+    takes_y_as_state : bool
+        Whether `forward` puts y in the place of the state, so that H must be the identity: a model with
+        several sensors refuses such a solver.
+    nested : dict of str to str
+        Arguments that are parts themselves, with their sections, for recipes and model files; see
+        :func:`da4dvar.config.kinds.register`. Missing if there are none.
 
     Examples
     --------
@@ -83,6 +91,29 @@ class Solver(nn.Module, ABC):
 
     iterations: int
     recomputes: ClassVar[bool] = False
+    takes_y_as_state: ClassVar[bool] = False
+
+    @property
+    def learned_part(self) -> Solver:
+        """The solver that a training runs: this one, unless it has one inside it that is trained alone.
+
+        Returns
+        -------
+        Solver
+            One of :meth:`torch.nn.Module.modules`.
+        """
+        return self
+
+    def reweigh(self, factor: float) -> None:
+        """Multiply every λ_o that the solver itself holds, because another observation error is stated.
+
+        A cost inside the solver is not meant: it is reweighed by itself.
+
+        Parameters
+        ----------
+        factor : float
+            Above 0.
+        """
 
     @abstractmethod
     def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -60,6 +61,8 @@ class Chain(Solver):
     (tensor([[[0.5000, 0.0000]]]), 21)
     """
 
+    nested: ClassVar[dict[str, str | list[str]]] = {"first": "solver", "second": "solver", "cost": "cost"}
+
     def __init__(
         self,
         first: Solver,
@@ -90,6 +93,16 @@ class Chain(Solver):
     def iterations(self) -> int:  # type: ignore[override]
         """Those of both, without restarts."""
         return self.first.iterations + self.second.iterations
+
+    @property
+    def learned_part(self) -> Solver:
+        """That of the first solver; see :attr:`da4dvar.variational.solvers.base.Solver.learned_part`."""
+        return self.first.learned_part
+
+    def reweigh(self, factor: float) -> None:
+        """Multiply λ_o of the second solver; see :meth:`da4dvar.variational.solvers.base.Solver.reweigh`."""
+        if self.weights is not None:
+            self.weights = (factor * self.weights[0], self.weights[1])
 
     def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
         best = self._run(cost, cost, x0, watch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from da4dvar.errors import check_least
 from da4dvar.variational.cost import Cost
 from da4dvar.variational.solvers.base import Solution, Solver, Watch, per_sample, solution
 
@@ -43,8 +44,8 @@ class ConjugateGradient(Solver):
 
     def __init__(self, iterations: int = 100, tolerance: float = 1e-6, halvings: int = 10) -> None:
         super().__init__()
-        if iterations < 1 or halvings < 0:
-            raise ValueError(f"iterations {iterations} and halvings {halvings}: expected 1 and 0 or more")
+        check_least(1, iterations=iterations)
+        check_least(0, halvings=halvings)
         self.iterations, self.tolerance, self.halvings = iterations, tolerance, halvings
 
     def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:

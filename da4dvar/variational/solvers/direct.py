@@ -86,6 +86,8 @@ class Direct(Solver):
     (torch.Size([2, 1, 8]), 3)
     """
 
+    takes_y_as_state = True
+
     def __init__(
         self,
         channels: int,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from da4dvar.errors import check_least
 from da4dvar.variational.cost import Cost
 from da4dvar.variational.solvers.base import Solution, Solver, Watch, per_sample, solution
 
@@ -36,10 +37,11 @@ class FixedPoint(Solver):
     tensor([[[1., 1., 1.]]])
     """
 
+    takes_y_as_state = True
+
     def __init__(self, iterations: int = 20, tolerance: float = 0.0) -> None:
         super().__init__()
-        if iterations < 1:
-            raise ValueError(f"iterations is {iterations}, expected 1 or more")
+        check_least(1, iterations=iterations)
         self.iterations, self.tolerance = iterations, tolerance
 
     def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from da4dvar.errors import check_least
 from da4dvar.variational.cost import Cost
 from da4dvar.variational.solvers.base import Solution, Solver, Watch, per_sample, solution
 
@@ -46,8 +47,7 @@ class GradientDescent(Solver):
         super().__init__()
         if step <= 0:
             raise ValueError(f"step is {step}, expected a number above 0")
-        if iterations < 0:
-            raise ValueError(f"iterations is {iterations}, expected 0 or more")
+        check_least(0, iterations=iterations)
         if keep not in ("last", "best"):
             raise ValueError(f"keep is {keep!r}, expected 'last' or 'best'")
         self.step, self.iterations, self.tolerance, self.keep = step, iterations, tolerance, keep

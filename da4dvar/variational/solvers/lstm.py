@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from da4dvar.errors import check_least
 from da4dvar.variational.convolution import (
     CONVOLUTIONS,
     TRANSPOSED,
@@ -108,8 +109,7 @@ class ConvLSTM(Solver):
         covariates: int = 0,
     ) -> None:
         super().__init__()
-        if iterations < 1:
-            raise ValueError(f"iterations is {iterations}, expected 1 or more")
+        check_least(1, width=width, iterations=iterations)
         if scale not in ("rms", "learned"):
             raise ValueError(f"scale is {scale!r}, expected 'rms' or 'learned'")
         if output not in ("linear", "convolutional"):

@@ -12,7 +12,8 @@ import xarray as xr
 
 from da4dvar.analysis.ensemble import MEMBERS
 from da4dvar.baselines import Baseline
-from da4dvar.config.registry import build
+from da4dvar.config.kinds import by_name, class_of
+from da4dvar.config.registry import arguments_of, build
 from da4dvar.config.tables import Table, check_table, overlaid
 from da4dvar.interpolator import Interpolator
 from da4dvar.workflows.autofit.character import Character, characters_of
@@ -58,7 +59,7 @@ class Fitted:
 
 
 def candidates(characters: Mapping[str, Character]) -> dict[str, Table]:
-    """The baselines that can fill variables of these characters, as tables.
+    """The baselines that can fill variables of these characters, as tables: those whose class `suits` them.
 
     All variables have the same dimensions, so that a method suits all of them or none; the logarithm is
     taken of those variables alone whose character has an offset, each with its own.
@@ -69,10 +70,13 @@ def candidates(characters: Mapping[str, Character]) -> dict[str, Table]:
         Of each variable, under the name that the baseline will find.
     """
     first = next(iter(characters.values()))
-    kinds = ["linear", "climatology", "optimal_interpolation"]
-    kinds += ["eof_iteration"] if first.space else []
-    kinds += ["nearest_stations"] if len(first.space) == 1 else []
-    tables: dict[str, Table] = {kind: {"kind": kind, "time": first.time} for kind in kinds}
+    tables: dict[str, Table] = {}
+    for kind in by_name("baseline"):
+        cls = class_of("baseline", kind)
+        if len(first.space) in getattr(cls, "suits", ()):
+            tables[kind] = {"kind": kind}
+            if "time" in arguments_of(cls):
+                tables[kind]["time"] = first.time
     offsets = {name: c.offset for name, c in characters.items() if c.offset is not None}
     if offsets:
         method = tables["nearest_stations" if len(first.space) == 1 else "optimal_interpolation"]

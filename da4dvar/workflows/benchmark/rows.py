@@ -17,7 +17,8 @@ from da4dvar.analysis.problem import whole_inputs
 from da4dvar.api import load
 from da4dvar.baselines import Baseline
 from da4dvar.baselines.sparse_coding import SparseCoding
-from da4dvar.config.registry import build, call, class_of
+from da4dvar.config.kinds import class_of
+from da4dvar.config.registry import build, call
 from da4dvar.config.tables import Table, check_keys, read_recipe
 from da4dvar.errors import RecipeError, nearest
 from da4dvar.fields.files.store import open_dataset

@@ -11,7 +11,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from da4dvar.config.registry import KINDS, class_of
+from da4dvar.config.kinds import KINDS, class_of
 from da4dvar.errors import Da4dvarError, DataError, RecipeError
 from da4dvar.fields.gaps.patterns import (
     Blocks,

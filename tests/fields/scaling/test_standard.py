@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from da4dvar.config.registry import KINDS, build
+from da4dvar.config.kinds import KINDS
+from da4dvar.config.registry import build
 from da4dvar.errors import DataError
 from da4dvar.fields.scaling.anomaly import Anomaly
 from da4dvar.fields.scaling.harmonics import harmonic_regression

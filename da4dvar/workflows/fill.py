@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import xarray as xr
 
-from da4dvar.baselines import Baseline
-from da4dvar.baselines.climatology import Climatology
-from da4dvar.baselines.eof_interpolation import EofInterpolation
-from da4dvar.baselines.eof_iteration import EofIteration
-from da4dvar.baselines.linear import Linear
-from da4dvar.baselines.nearest_stations import NearestStations
-from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
-from da4dvar.baselines.sparse_coding import SparseCoding
-from da4dvar.errors import DataError, nearest, warn
+from da4dvar.config.kinds import class_of
+from da4dvar.config.registry import arguments_of
+from da4dvar.errors import DataError, warn
 from da4dvar.fields.files.store import load_dataset
 from da4dvar.fields.labels.cf import dims_by_role, numeric, steps, uneven
 from da4dvar.fields.labels.conform import check_finite, pick
 from da4dvar.fields.labels.units import converted
 
-METHODS: dict[str, Callable[..., Baseline]] = {
-    "linear": Linear,
-    "climatology": Climatology,
-    "optimal_interpolation": OptimalInterpolation,
-    "eof_iteration": EofIteration,
-    "eof_interpolation": EofInterpolation,
-    "nearest_stations": NearestStations,
-    "sparse_coding": SparseCoding,
-}
-# Methods that look at the times themselves, where others count steps.
-BY_TIME = ("climatology", "optimal_interpolation")
-WITH_HISTORY = ("climatology", "eof_interpolation", "sparse_coding")
+# What the caller can give; a method with other arguments that have no default needs the table of a recipe.
+GIVEN = ("time", "history")
+REQUIRED = inspect.Parameter.empty
 
 
 def fill_classically(
@@ -49,23 +34,33 @@ def fill_classically(
     ----------
     ds : Dataset
     method : str
-        A baseline: see :mod:`da4dvar.baselines`.
+        The kind of a baseline, whose arguments `time` and `history` are given if it has them.
     variable : mapping of str to str
         Names of the result and of their sources in `ds`; every variable of numbers if empty.
     dim : mapping of str to str
         The name of the dimension time in `ds`, where it is another.
     history : str, optional
         Path of other years, for the climatology and the EOFs, or of complete images.
+
+    Raises
+    ------
+    DataError
+        If the data cannot be filled, or the method needs other arguments.
+    RecipeError
+        If there is no such method.
     """
-    if method not in METHODS:
-        raise DataError(f"there is no method {method!r}: {nearest(method, METHODS)}")
+    cls = class_of("baseline", method)
+    parameters = inspect.signature(cls).parameters
+    missing = [n for n in arguments_of(cls) if n not in GIVEN and parameters[n].default is REQUIRED]
+    if missing:
+        raise DataError(f"{method} needs {', '.join(missing)}; give it in the table of a recipe")
     if variable:
         ds = xr.Dataset({n: pick(ds, s).rename(n) for n, s in variable.items()}, attrs=ds.attrs)
     names = numeric(ds)
     if not names:
         raise DataError("there is no variable of numbers to fill")
     time = dims_by_role(ds[names[0]], dim).get("time", "time")
-    timeless = "time" not in inspect.signature(METHODS[method]).parameters
+    timeless = "time" not in parameters
     for name in names:
         if not ds[name].size:
             raise DataError(f"variable {name!r} has no entries; there is nothing to fill")
@@ -76,15 +71,15 @@ def fill_classically(
                 f"{', '.join(map(str, ds[name].dims))}); say which is time with --dim time=NAME"
             )
     if not timeless:
-        check_times(ds[names[0]], time, method)
+        check_times(ds[names[0]], time, None if getattr(cls, "reads_times", False) else method)
     arguments: dict[str, Any] = {} if timeless else {"time": time}
     if history is not None:
-        if method not in WITH_HISTORY:
-            raise DataError(f"--history is for {' and '.join(WITH_HISTORY)}, not for {method}; leave it out")
+        if "history" not in parameters:
+            raise DataError(f"{method} does not learn from other years; leave --history out")
         arguments["history"] = alike(load_dataset(history), ds, names)
-    elif timeless:
+    elif "history" in parameters and parameters["history"].default is REQUIRED:
         raise DataError(f"{method} learns from complete images; name a file of them with --history")
-    filled = METHODS[method](**arguments).interpolate(ds[names])
+    filled = cls(**arguments).interpolate(ds[names])
     for name in (n for n in names if f"{n}_std" in filled):
         packing = filled[name].encoding
         filled[name] = filled[name].assign_attrs(ancillary_variables=f"{name}_std")
@@ -92,8 +87,15 @@ def fill_classically(
     return ds.assign(filled.data_vars)
 
 
-def check_times(array: xr.DataArray, time: str, method: str) -> None:
-    """Refuse times that are not in order, and say where a method that counts steps has uneven ones.
+def check_times(array: xr.DataArray, time: str, counting: str | None) -> None:
+    """Refuse times that are not in order, and warn where they are uneven for a method that counts steps.
+
+    Parameters
+    ----------
+    array : DataArray
+    time : str
+    counting : str, optional
+        The method, if it counts steps.
 
     Raises
     ------
@@ -107,10 +109,10 @@ def check_times(array: xr.DataArray, time: str, method: str) -> None:
             f"{time!r} is not monotonic or has duplicates; sort it and drop duplicates "
             f"(ds.sortby({time!r}).drop_duplicates({time!r}))"
         )
-    if method not in BY_TIME and uneven(array[time]):
+    if counting is not None and uneven(array[time]):
         warn(
-            f"steps of {time!r} are uneven, and {method} counts steps; reindex the data set so that what is "
-            "missing is NaN"
+            f"steps of {time!r} are uneven, and {counting} counts steps; reindex the data set so that "
+            "what is missing is NaN"
         )
 
 
