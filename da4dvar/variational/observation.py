@@ -1,4 +1,4 @@
-"""Observation operators H: what an instrument would see of a state."""
+"""Observation operators H, from a state to what an instrument would measure of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from da4dvar.variational.convolution import Convolution
 
 
 class Identity(nn.Module):
-    """H(x) = x: the state itself is seen, on Ω. Paper, eq. (3).
+    """H(x) = x: direct observation of the state on Ω. Paper, eq. (3).
 
     Examples
     --------
@@ -27,6 +27,7 @@ class Identity(nn.Module):
         Parameters
         ----------
         x : Tensor, shape ``(batch, channel, *space)``
+            State.
 
         Returns
         -------
@@ -37,12 +38,12 @@ class Identity(nn.Module):
 
 
 class LinearOperator(nn.Module):
-    """H(x) = A x along the channels: each observed channel is a known mixture of the state's.
+    """H(x) = A x along the channels: each observed channel is a known combination of state channels.
 
     Parameters
     ----------
     matrix : array_like, shape (observed channel, channel)
-        A, which is kept in a model file and is not learned.
+        A; it is stored in a model file and not learned.
 
     Examples
     --------
@@ -63,6 +64,7 @@ class LinearOperator(nn.Module):
         Parameters
         ----------
         x : Tensor, shape ``(batch, channel, *space)``
+            State.
 
         Returns
         -------
@@ -72,24 +74,24 @@ class LinearOperator(nn.Module):
 
 
 class LearnedOperator(nn.Module):
-    """H(x) = K * x + b, a convolution that is learned with the rest and starts as the identity.
+    """H(x) = K * x + b, a learned convolution that starts as the identity.
 
     Parameters
     ----------
     channels : int
-        Channels of the state.
+        Number of channels of the state.
     boundary : sequence of {"zero", "reflect", "periodic"}
-        One rule for each space axis.
+        Boundary rule of each space axis.
     kernel : int
-        Odd length of K: how far the instrument smears.
+        Length of K along each axis, odd: the footprint of the instrument.
     shared : bool
-        One K and one b for every channel by itself, where the channels are the times of one variable; or
-        a K from every channel to every other.
+        If true, one K and one b act on each channel separately, as suits channels that are the times of
+        one variable. If false, K connects every channel to every other.
 
     Raises
     ------
     ValueError
-        If the kernel is even, or a rule is unknown.
+        If the kernel is even, or a boundary rule is unknown.
 
     Examples
     --------
@@ -113,6 +115,7 @@ class LearnedOperator(nn.Module):
         Parameters
         ----------
         x : Tensor, shape ``(batch, channel, *space)``
+            State.
 
         Returns
         -------
@@ -125,25 +128,26 @@ class LearnedOperator(nn.Module):
 class Sensors(nn.Module):
     """H(x) = [H₁(x), …, H_K(x)], and U_O = λ_o Σ_k w_k ‖H_k(x) − y_k‖²_{Ω_k}: several observations of x.
 
-    Fablet et al. (2021), "trainable observation models": the H_k may be learned with the rest. The weights
-    w_k are one over the squares of the errors, taken relative to the smallest, so that λ_o is that of the
-    most accurate sensor alone.
+    The H_k may be learned together with the other parameters: the "trainable observation models" of Fablet
+    et al. (2021). The weights w_k are the inverse error variances relative to that of the most accurate
+    sensor, so that λ_o is the weight of this sensor.
 
     Parameters
     ----------
     operators : sequence of nn.Module
-        H_k, each from the channels of one variable of the state to as many.
+        H_k, each of which maps the channels of one state variable to the same number of channels.
     of : sequence of int, optional
-        The variable that each of them sees; the first if not given.
+        Index of the state variable that each sensor observes; by default 0 for all.
     states : int
-        Variables of the state.
+        Number of state variables.
     learn_weights : bool
-        Whether the w_k are learned with the rest; they stay positive.
+        Whether to learn the w_k together with the other parameters; they remain positive.
 
     Raises
     ------
     ValueError
-        If an operator is of no variable, or a known mixture of channels is no square matrix.
+        If there is no operator, the index of a variable is out of range or missing, or the matrix of a
+        linear operator is not square.
 
     Examples
     --------
@@ -164,29 +168,29 @@ class Sensors(nn.Module):
         self.of = [0] * len(operators) if of is None else list(of)
         if not operators or len(self.of) != len(operators) or not all(0 <= k < states for k in self.of):
             raise ValueError(
-                f"{len(operators)} operators are of the variables {self.of}, "
-                f"expected one from 0 to {states - 1} for each"
+                f"got the variables {self.of} for {len(operators)} operators, "
+                f"expected one index from 0 to {states - 1} for each"
             )
         for operator in operators:
             if isinstance(operator, LinearOperator) and operator.matrix.shape[0] != operator.matrix.shape[1]:
                 raise ValueError(
-                    f"a matrix of a sensor has the shape {tuple(operator.matrix.shape)}, expected a square"
+                    f"the matrix of a sensor has shape {tuple(operator.matrix.shape)}, expected a square one"
                 )
         self.operators, self.states, self.learn_weights = nn.ModuleList(operators), states, learn_weights
         self.log_weights = nn.Parameter(torch.zeros(len(operators)), requires_grad=learn_weights)
 
     def weigh(self, errors: Sequence[float]) -> None:
-        """Set the w_k by the standard deviations of the errors.
+        """Set the w_k from the error standard deviations of the sensors.
 
         Parameters
         ----------
         errors : sequence of float
-            One for each sensor, all in the same units.
+            Error standard deviation of each sensor, all in the same units.
 
         Raises
         ------
         ValueError
-            If there are not as many as sensors, or one is not above 0.
+            If there is not one positive, finite number per sensor.
         """
         if len(errors) != len(self.operators) or not all(0 < e < math.inf for e in errors):
             raise ValueError(f"errors are {list(errors)}, expected {len(self.operators)} numbers above 0")
@@ -194,12 +198,12 @@ class Sensors(nn.Module):
         self.log_weights.data = torch.tensor(weights).to(self.log_weights)
 
     def forward(self, x: Tensor) -> Tensor:
-        """What every sensor sees, one after the other along the channels.
+        """H(x): the observations by all sensors, concatenated along the channels.
 
         Parameters
         ----------
         x : Tensor, shape ``(batch, channel, *space)``
-            The variables one after the other along the channels.
+            State, with its variables concatenated along the channels.
 
         Returns
         -------
@@ -209,12 +213,12 @@ class Sensors(nn.Module):
         return torch.cat([h(fields[k]) for h, k in zip(self.operators, self.of, strict=True)], dim=1)
 
     def weighted(self, misfit: Tensor) -> Tensor:
-        """H(x) − y with each sensor's part times the root of its weight.
+        """Multiply the part of each sensor by the square root of its weight.
 
         Parameters
         ----------
         misfit : Tensor, shape ``(batch, observed channel, *space)``
-            H(x) − y, of all sensors.
+            H(x) − y of all sensors.
 
         Returns
         -------

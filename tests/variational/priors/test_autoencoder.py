@@ -48,12 +48,12 @@ def test_a_linear_one_learns_the_principal_components() -> None:
 def test_an_error_that_runs_away_is_refused() -> None:
     """The message says what to do."""
     prior = seeded(lambda: DenseAutoencoder(1, [4], encoder=[2], decoder=[]))
-    with pytest.raises(ValueError, match="not finite; use a lower rate"):
+    with pytest.raises(ValueError, match="not finite; use a lower learning rate"):
         learn_projection(prior, [torch.full((2, 1, 4), 1e30)] * 3, steps=3, rate=0.1)
 
 
 @pytest.mark.parametrize("widths", [((), (3,)), ((0,), (3,)), ((3,), (0,))])
 def test_widths_that_make_no_sense_are_refused(widths: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
     """There must be a code, and no layer is empty."""
-    with pytest.raises(ValueError, match="expected a code, and 1 or more of each"):
+    with pytest.raises(ValueError, match="expected positive widths and a code"):
         DenseAutoencoder(1, [4], *widths)

@@ -65,9 +65,9 @@ def test_nothing_of_it_is_learned_by_descent() -> None:
 
 def test_mistakes_are_refused() -> None:
     """Too many components, too few states, states of another size."""
-    with pytest.raises(ValueError, match="components is 25, expected from 1 to 24"):
+    with pytest.raises(ValueError, match="components is 25, expected 1 to 24"):
         PCA(2, (3, 4), components=25)
-    with pytest.raises(ValueError, match="there are 3 states for 5 components"):
+    with pytest.raises(ValueError, match="got 3 states for 5 components"):
         PCA(2, (3, 4), components=5).fit(states()[:3])
     with pytest.raises(ValueError, match=r"cells \(2, 3, 5\), expected \(2, 3, 4\)"):
         PCA(2, (3, 4), components=5)(torch.zeros(1, 2, 3, 5))

@@ -145,5 +145,5 @@ def test_impossible_settings_are_refused(arguments: dict) -> None:
 
 def test_a_cost_and_weights_are_one_too_many() -> None:
     """Which of them counts would be a guess."""
-    with pytest.raises(ValueError, match="expected one of them"):
+    with pytest.raises(ValueError, match="expected at most one of them"):
         Chain(Stay(), Stay(), cost=VariationalCost(torch.nn.Identity()), weights=(1.0, 1.0))

@@ -169,7 +169,7 @@ def test_a_tight_background_holds_the_first_state() -> None:
 
 @pytest.mark.parametrize(
     ("rho", "background", "message"),
-    [("absolute", None, "needs the square as rho"), ("square", 1.0, "a background needs a flow")],
+    [("absolute", None, "needs rho 'square'"), ("square", 1.0, "a background needs a flow")],
 )
 def test_what_it_cannot_solve_is_refused(rho: str, background: float | None, message: str) -> None:
     """Another rho has no squares, and only a flow has a first time."""
