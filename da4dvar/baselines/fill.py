@@ -43,19 +43,25 @@ def fill_classically(
     dim: Mapping[str, str],
     history: str | None = None,
 ) -> xr.Dataset:
-    """The variables of a data set filled by a baseline.
+    """Fill the variables of a data set with a baseline.
 
     Parameters
     ----------
     ds : Dataset
+        Data with NaN in the gaps.
     method : str
-        A baseline: see :mod:`da4dvar.baselines`.
+        Name of a baseline; see :mod:`da4dvar.baselines`.
     variable : mapping of str to str
-        Names of the result and of their sources in `ds`; every variable of numbers if empty.
+        Maps names in the result to names in `ds`; if empty, every numeric variable is filled.
     dim : mapping of str to str
-        The name of the dimension time in `ds`, where it is another.
+        Maps ``time`` to the name of the time dimension in `ds`, if it is different.
     history : str, optional
-        Path of other years, for the climatology and the EOFs, or of complete images.
+        Path of a file with other years, for the climatology and the EOFs, or with complete images.
+
+    Raises
+    ------
+    DataError
+        If the method is unknown or cannot fill such data, or a history is required or not supported.
     """
     if method not in METHODS:
         raise DataError(f"there is no method {method!r}: {nearest(method, METHODS)}")
@@ -93,11 +99,12 @@ def fill_classically(
 
 
 def check_times(array: xr.DataArray, time: str, method: str) -> None:
-    """Refuse times that are not in order, and say where a method that counts steps has uneven ones.
+    """Check that times are monotonic, and warn about uneven steps if the method counts steps.
 
     Raises
     ------
     DataError
+        If the times are not strictly increasing or decreasing.
     """
     apart = steps(array[time]) if time in array.coords else None
     if apart is None or not apart.size:
@@ -115,11 +122,11 @@ def check_times(array: xr.DataArray, time: str, method: str) -> None:
 
 
 def alike(history: xr.Dataset, ds: xr.Dataset, names: list[str]) -> xr.Dataset:
-    """Other years of some variables, in the units of a data set.
+    """Return the variables `names` of a history, converted to the units of a data set.
 
     Raises
     ------
     DataError
-        If one is missing, or in a unit that cannot be converted.
+        If a variable is missing, or its units cannot be converted.
     """
     return xr.Dataset({n: converted(pick(history, n), ds[n].attrs.get("units"))[0] for n in names})

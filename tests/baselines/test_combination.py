@@ -60,7 +60,7 @@ def test_standard_errors_are_those_of_the_methods_that_state_one() -> None:
 @pytest.mark.parametrize(("number", "weights"), [(0, []), (2, [1.0]), (2, [1.0, 0.0])])
 def test_weights_that_do_not_fit_are_refused(number: int, weights: list[float]) -> None:
     """As many as methods, and above 0."""
-    with pytest.raises(DataError, match="and no weights or one above 0 for each"):
+    with pytest.raises(DataError, match="and either no weights or one above 0 for each"):
         Combination([Linear()] * number, weights)
 
 

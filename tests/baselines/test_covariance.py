@@ -134,5 +134,5 @@ def test_classes_start_below_the_spacing() -> None:
 @pytest.mark.parametrize("y", [np.full((3, 1), np.nan), [[1.0], [np.nan]], np.zeros((3, 1))])
 def test_too_little_is_refused(y: np.ndarray) -> None:
     """Nothing, one value, or nothing that varies."""
-    with pytest.raises(DataError, match="no covariance can be fitted"):
+    with pytest.raises(DataError, match="cannot fit a covariance"):
         fit_covariance(np.asarray(y), np.empty((1, 0)), np.arange(len(y)))

@@ -202,14 +202,14 @@ def test_nothing_observed_or_nothing_that_varies() -> None:
 def test_a_single_cell_is_refused() -> None:
     """With the method that does fill it."""
     y = gappy(waves().isel(x=[0], y=0))
-    with pytest.raises(DataError, match=r"in one cell only.*linear\.Linear"):
+    with pytest.raises(DataError, match=r"only one cell has observations.*linear\.Linear"):
         EofIteration().interpolate(y)
 
 
 def test_too_few_observations_are_refused() -> None:
     """Unless the number of modes is given."""
     y = gappy(waves(times=8).isel(y=0), 0.5)
-    with pytest.raises(DataError, match=r"\d+ values are observed, and 30 have to be kept out"):
+    with pytest.raises(DataError, match=r"got \d+ observed values, expected at least 60"):
         EofIteration().interpolate(y)
     assert EofIteration(modes=1).interpolate(y).sst.notnull().all()
 
@@ -228,8 +228,8 @@ def test_a_variable_without_time_is_refused() -> None:
         ({"tolerance": 0.0}, r"tolerance is 0\.0, expected more than 0"),
         ({"iterations": 0}, "iterations is 0, expected more than 0"),
         ({"harmonics": -1}, "harmonics is -1, expected more than -1"),
-        ({"hidden": 0.0}, r"hidden is 0\.0, expected a part"),
-        ({"hidden": 0.6}, r"hidden is 0\.6, expected a part"),
+        ({"hidden": 0.0}, r"hidden is 0\.0, expected a fraction"),
+        ({"hidden": 0.6}, r"hidden is 0\.6, expected a fraction"),
     ],
 )
 def test_a_parameter_out_of_range_is_refused(option: dict[str, Any], message: str) -> None:

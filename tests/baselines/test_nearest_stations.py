@@ -261,7 +261,7 @@ def test_dimensions_that_cannot_be_told_are_refused(options: dict[str, str], mes
 def test_a_standard_error_is_not_overwritten() -> None:
     """A variable of its name is the user's."""
     ds = network()
-    with pytest.raises(DataError, match="there is a variable 'pm10_std' already"):
+    with pytest.raises(DataError, match="there is already a variable 'pm10_std'"):
         NearestStations().interpolate(ds.assign(pm10_std=ds.pm10))
 
 

@@ -144,7 +144,7 @@ def test_the_standard_error_is_labelled() -> None:
     assert (out.sst_std.dims, out.sst_std.dtype, out.sst_std.encoding) == (ds.sst.dims, "float32", {})
     assert (out.sst.attrs, out.sst.encoding) == (ds.sst.attrs, ds.sst.encoding)
     xr.testing.assert_identical(out.flag, ds.flag)
-    with pytest.raises(DataError, match="there is a variable 'sst_std' already"):
+    with pytest.raises(DataError, match="there is already a variable 'sst_std'"):
         OptimalInterpolation().interpolate(out)
 
 

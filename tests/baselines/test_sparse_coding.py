@@ -89,12 +89,12 @@ def test_mistakes_are_refused() -> None:
     """The message says what was got and what was expected."""
     with pytest.raises(RecipeError, match="no coding 'lars'"):
         SparseCoding(images(9), coding="lars")
-    with pytest.raises(RecipeError, match="no more atoms used than there are"):
+    with pytest.raises(RecipeError, match="a sparsity of at most the number of atoms"):
         SparseCoding(images(9), atoms=3, sparsity=4)
     few = SparseCoding(images(9), atoms=3, sparsity=2)
     with pytest.raises(DataError, match="no dimension 'y'; it has sample, x"):
         few.interpolate(images(2).isel(y=0))
-    with pytest.raises(DataError, match="4 cells along 'y', but its history 5"):
+    with pytest.raises(DataError, match="4 cells along 'y', but its history has 5"):
         few.interpolate(images(2).isel(y=slice(4)))
     with pytest.raises(DataError, match="the history has no variable 'w'"):
         few.interpolate(images(2).rename(v="w"))
