@@ -149,21 +149,21 @@ def test_the_published_series_are_pieces_of_one_trajectory() -> None:
 @pytest.mark.parametrize("change", [{"first": -1}, {"last": 10_001}, {"first": 7000}, {"steps": 8000}])
 def test_pieces_that_do_not_fit_are_refused(change: dict[str, int]) -> None:
     """Before the trajectory is computed."""
-    with pytest.raises(Da4dvarError, match="expected room for one"):
+    with pytest.raises(Da4dvarError, match="expected a range within 0 to 10000"):
         SYSTEMS["lorenz96_published"](**({"series": 1, "steps": 10} | change))
 
 
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"series": 0}, "got 0 series of 5 steps .*expected all of them to be positive"),
+        ({"series": 0}, "got 0 series of 5 steps .*expected all of these to be positive"),
         ({"series": -1}, "got -1 series"),
         ({"steps": 0}, "of 0 steps"),
         ({"step": 0.0}, "steps of 0.0"),
         ({"step": -0.05}, "steps of -0.05"),
         ({"step": float("nan")}, "steps of nan"),
-        ({"step": 2.0}, "runs away at a time step of 2.0; use a shorter one"),
-        ({"noise_variance": -1.0}, "noise variance is -1.0, expected 0 or more"),
+        ({"step": 2.0}, "diverges at a time step of 2.0; use a shorter one"),
+        ({"noise_variance": -1.0}, "noise_variance is -1.0, expected 0 or more"),
         ({"every": 0}, "every is 0"),
     ],
 )
