@@ -1,4 +1,4 @@
-"""What a user can mend: each error is one line that says what was got, expected and to do."""
+"""Errors that a user can fix; each message is one line: what was found, what was expected, what to do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 
 class Da4dvarError(ValueError):
-    """A mistake in the input, not in the program; the command line prints it and exits with 2.
+    """Base class of errors in the input; the command line prints the message and exits with status 2.
 
     Examples
     --------
@@ -63,13 +63,13 @@ class ModelError(Da4dvarError):
 
 
 class Da4dvarWarning(UserWarning):
-    """Something was done, or could not be, that the user may want to know.
+    """Warning issued by this package.
 
     Examples
     --------
     >>> import warnings
     >>> with warnings.catch_warnings():
-    ...     warnings.simplefilter("error", Da4dvarWarning)  # every note stops the run
+    ...     warnings.simplefilter("error", Da4dvarWarning)  # every warning raises an error
     ...     warnings.warn("there is nothing to resume; the run begins", Da4dvarWarning)
     Traceback (most recent call last):
     ...
@@ -78,15 +78,17 @@ class Da4dvarWarning(UserWarning):
 
 
 def warn(message: str) -> None:
-    """Warn at the line that called this package, however deep within it the warning is raised.
+    """Issue a warning at the line that called this package, at whatever depth it is raised.
 
     Parameters
     ----------
     message : str
+        Text of the warning.
 
     Warns
     -----
     Da4dvarWarning
+        With the message.
 
     Examples
     --------
@@ -103,16 +105,17 @@ def warn(message: str) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, for a message of our own.
+    """Return the first line of the message of an error, to be quoted in another message.
 
     Parameters
     ----------
     error : BaseException
+        The error to quote.
 
     Returns
     -------
     str
-        At most 300 characters; the name of its type, where it has no message.
+        The first line, at most 300 characters; the name of the exception type if there is no message.
 
     Examples
     --------
@@ -151,19 +154,19 @@ def check_least(least: float, **arguments: float) -> None:
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """The end of a sentence that offers what `name` may have meant.
+    """Suggest the most similar of the valid names, for the end of an error message.
 
     Parameters
     ----------
     name : str
-        As it was written.
+        Unknown name.
     names : iterable of str
-        What there is.
+        Valid names.
 
     Returns
     -------
     str
-        The one that looks most like `name`, if any does, and all that there are.
+        The name most similar to `name`, if any, and a list of all valid names.
 
     Examples
     --------

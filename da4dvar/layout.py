@@ -1,4 +1,4 @@
-"""How labelled dimensions become tensor axes: the one thing both wings know of."""
+"""The mapping of labelled dimensions to tensor axes, shared by the array and tensor parts of the package."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from da4dvar.errors import RecipeError
 
 @dataclass(frozen=True)
 class Layout:
-    """How the dimensions of a data set become the axes of a tensor.
+    """Mapping of the dimensions of a data set to the axes of a tensor.
 
-    A tensor is ``(batch, channel, *axes)``: one channel for each variable times each
-    position along the folded dimensions. Every dimension that is not named is a batch.
+    A tensor is ``(batch, channel, *axes)``, with one channel for each variable at each position along the
+    folded dimensions. Dimensions that are not named become the batch.
 
     Parameters
     ----------
     variables : sequence of str
-        The variables to estimate.
+        Names of the variables to estimate.
     axes : sequence of str
-        Dimensions that are convolved, in this order.
+        Names of the dimensions to convolve along, in this order.
     channels : sequence of str
-        Dimensions that are folded into the channels, in this order.
+        Names of the dimensions to fold into the channels, in this order.
     periodic : sequence of str
-        Axes whose end joins their beginning.
+        Names of the axes that are periodic, such as longitude around the globe.
     window : mapping of str to int
-        Cells of a window along a dimension; a dimension without one is taken whole.
+        Length of a window along each dimension, in cells; a dimension without one is used whole.
     overlap : mapping of str to float
-        Part of a window shared with the next, from 0 up to (not including) 1; 0.5 if not said.
+        Fraction of a window shared with the next, from 0 up to but excluding 1; 0.5 by default.
 
     Raises
     ------
@@ -80,40 +80,40 @@ class Layout:
                 raise RecipeError(f"layout: window of {dim!r} is {cells}, expected 1 or more")
         for dim, part in self.overlap.items():
             if not 0 <= part < 1:
-                raise RecipeError(f"layout: overlap of {dim!r} is {part}, expected 0 up to below 1")
+                raise RecipeError(f"layout: overlap of {dim!r} is {part}, expected 0 or more and below 1")
 
     @property
     def dims(self) -> tuple[str, ...]:
-        """Folded dimensions, then axes: the order of the data before they become a tensor."""
+        """Folded dimensions, then axes: the order of the dimensions before conversion to a tensor."""
         return (*self.channels, *self.axes)
 
     def stride(self, dim: str) -> int:
-        """Cells from one window to the next along `dim`: the window, less what it shares.
+        """Number of cells from one window to the next along `dim`.
 
         Parameters
         ----------
         dim : str
-            A dimension that has a window.
+            Name of a dimension that has a window.
 
         Returns
         -------
         int
-            1 or more.
+            Length of the window less the overlap; at least 1.
         """
         return max(1, round(self.window[dim] * (1 - self.overlap.get(dim, 0.5))))
 
     @property
     def boundary(self) -> tuple[str, ...]:
-        """The boundary of a network along each axis: a periodic axis that is taken whole wraps."""
+        """Boundary rule of a network along each axis: ``periodic`` for a periodic axis used whole."""
         return tuple("periodic" if a in self.periodic and a not in self.window else "zero" for a in self.axes)
 
     def channel_count(self, sizes: Mapping[str, int]) -> int:
-        """Channels of a tensor: variables times the cells of every folded dimension.
+        """Number of channels of a tensor: variables times the cells of every folded dimension.
 
         Parameters
         ----------
         sizes : mapping of str to int
-            Of the dimensions that are taken whole; one that is missing counts as empty.
+            Sizes of the dimensions that are used whole; a missing one counts as 0.
 
         Returns
         -------

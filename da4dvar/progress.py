@@ -1,4 +1,4 @@
-"""A sign of life for what takes longer than two seconds, on a terminal only."""
+"""Progress display on a terminal for operations that take longer than two seconds."""
 
 from __future__ import annotations
 
@@ -13,10 +13,20 @@ Progress = Callable[[int, int], None]
 
 @contextmanager
 def shown(doing: str, quiet: bool) -> Iterator[Progress | None]:
-    """A spinner while the body runs, and a bar once the body tells how much is done, and of how much.
+    """Show a spinner while the body runs, and a progress bar once the body reports its progress.
 
-    Yields what :meth:`da4dvar.Interpolator.interpolate` and :mod:`da4dvar.simulate` take as
-    `progress`, or nothing where nothing is to be shown.
+    Parameters
+    ----------
+    doing : str
+        Description of the operation.
+    quiet : bool
+        Whether to show nothing.
+
+    Yields
+    ------
+    callable or None
+        The argument `progress` of :meth:`da4dvar.Interpolator.interpolate` and the functions of
+        :mod:`da4dvar.simulate`; None if nothing is shown.
     """
     if quiet or not sys.stderr.isatty():
         yield None
@@ -35,6 +45,6 @@ def shown(doing: str, quiet: bool) -> Iterator[Progress | None]:
     finally:
         timer.cancel()
         timer.join()
-        # A bar that was never seen has nothing to take back, and would still end its line.
+        # Stopping a bar that was never shown would print an empty line.
         if bar.live.is_started:
             bar.stop()

@@ -1,4 +1,4 @@
-"""Twin experiments: a truth from a known system, and noisy observations of a part of it."""
+"""Twin experiments: the truth from a known system, and partial, noisy observations of it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from da4dvar.variational.dynamics.lorenz63 import Lorenz63
 from da4dvar.variational.dynamics.lorenz96 import Lorenz96
 from da4dvar.variational.dynamics.rk4 import rk4
 
-# Time units after which a start has been forgotten: some tens of an error's doubling times.
+# Model time after which the initial state is forgotten: several tens of error doubling times.
 SPIN_UP_96, SPIN_UP_63 = 20.0, 5.0
-# Steps of the published trajectory.
+# Number of steps of the published trajectory.
 LENGTH = 10_000
 J = "component j"
 
@@ -37,41 +37,42 @@ def lorenz96(
     noise_variance: float = 2.0,
     progress: Progress | None = None,
 ) -> xr.Dataset:
-    """Series of the Lorenz-96 system, each from a start of its own on the attractor.
+    """Simulate series of the Lorenz-96 system, each from a different state on the attractor.
 
-    dxⱼ/dt = (xⱼ₊₁ − xⱼ₋₂) xⱼ₋₁ − xⱼ + F, Lorenz (1996), eq. (1). The defaults are the setting of the paper's
-    Table 2. Neither the state nor model time has a unit.
+    dxⱼ/dt = (xⱼ₊₁ − xⱼ₋₂) xⱼ₋₁ − xⱼ + F, Lorenz (1996), eq. (1). The defaults are those of the paper's
+    Table 2. State and model time are dimensionless.
 
     Parameters
     ----------
     series, steps : int
-        Independent series, and times of each.
+        Number of independent series, and number of times in each.
     seed : int
-        Of starts, gaps and noise.
+        Seed of the initial states, the gaps and the noise.
     components : int
-        J, the length of the state.
+        J, the number of components of the state.
     forcing : float
         F.
     step : float
-        Model time between two states; integrated by RK4 at a tenth of it.
+        Model time between consecutive states; RK4 integrates with a tenth of it.
     every, number : int
-        Every how many steps there are observations, the first included, and of how many
-        components, drawn anew each time and for each series.
+        Interval in steps between observations, starting at the first step, and number of components
+        observed, drawn separately for each of these times and each series.
     noise_variance : float
         Variance of the observation error.
     progress : callable, optional
-        Told how many steps of the integration are done, and of how many.
+        Called with the number of integration steps done and their total.
 
     Returns
     -------
     Dataset
-        ``x`` (truth) and ``x_observed`` (NaN where not observed), dims (series, time, component).
+        ``x`` (truth) and ``x_observed`` (NaN where not observed), with the dimensions (series, time,
+        component).
 
     Raises
     ------
     DataError
-        If a number is not positive, more components are to be seen than there are, or the step is so long
-        that the system runs away.
+        If a number is not positive, more components are to be observed than there are, or the step is so
+        long that the system diverges.
 
     Examples
     --------
@@ -99,35 +100,36 @@ def lorenz63(
     noise_variance: float = 2.0,
     progress: Progress | None = None,
 ) -> xr.Dataset:
-    """Series of the Lorenz-63 system; all three components are observed every few steps.
+    """Simulate series of the Lorenz-63 system, with all three components observed every few steps.
 
     dx/dt = σ(y − x), dy/dt = x(ρ − z) − y, dz/dt = xy − βz, Lorenz (1963), eqs. (25)-(27), with σ = 10,
-    ρ = 28 and β = 8/3. Neither the state nor model time has a unit.
+    ρ = 28 and β = 8/3. State and model time are dimensionless.
 
     Parameters
     ----------
     series, steps : int
-        Independent series, and times of each.
+        Number of independent series, and number of times in each.
     seed : int
-        Of starts, gaps and noise.
+        Seed of the initial states, the gaps and the noise.
     step : float
-        Model time between two states; integrated by RK4 at a tenth of it.
+        Model time between consecutive states; RK4 integrates with a tenth of it.
     every : int
-        Every how many steps there are observations, the first included.
+        Interval in steps between observations, starting at the first step.
     noise_variance : float
         Variance of the observation error.
     progress : callable, optional
-        Told how many steps of the integration are done, and of how many.
+        Called with the number of integration steps done and their total.
 
     Returns
     -------
     Dataset
-        ``x`` (truth) and ``x_observed`` (NaN where not observed), dims (series, time, component).
+        ``x`` (truth) and ``x_observed`` (NaN where not observed), with the dimensions (series, time,
+        component).
 
     Raises
     ------
     DataError
-        If a number is not positive, or the step is so long that the system runs away.
+        If a number is not positive, or the step is so long that the system diverges.
 
     Examples
     --------
@@ -156,26 +158,28 @@ def lorenz96_published(
     noise_variance: float = 2.0,
     progress: Progress | None = None,
 ) -> xr.Dataset:
-    """Lorenz-96 as in the published code of Fablet, Drumetz and Rousseau (2020).
+    """Simulate Lorenz-96 as in the published code of Fablet, Drumetz and Rousseau (2020).
 
-    The series are pieces of one trajectory of 10,000 steps of 0.05, by an adaptive scheme of orders 5
-    and 4 with a relative tolerance of 1e-3; they overlap, and the same components are observed in all.
+    The series are pieces of one trajectory of 10,000 steps of 0.05, integrated by an adaptive scheme of
+    orders 5 and 4 with a relative tolerance of 1e-3. The pieces overlap, and the same components are
+    observed in all of them.
 
     Parameters
     ----------
     series, steps : int
-        Pieces, and times of each.
+        Number of pieces, and number of times in each.
     seed : int
-        Of pieces, gaps and noise; the trajectory is always the same.
+        Seed of the choice of pieces, the gaps and the noise; the trajectory is always the same.
     first, last : int
-        The part of the trajectory that pieces are taken from: 0 to 7000 for training, 7500 to 10,000
-        for test.
+        Range of the trajectory from which pieces are taken: 0 to 7000 for training, 7500 to 10,000 for
+        testing.
     every, number : int
-        Every how many steps there are observations, the first included, and of how many components.
+        Interval in steps between observations, starting at the first step, and number of components
+        observed.
     noise_variance : float
         Variance of the observation error.
     progress : callable, optional
-        Told how many steps of the integration are done, and of how many.
+        Called with the number of integration steps done and their total.
 
     Returns
     -------
@@ -192,12 +196,13 @@ def lorenz96_published(
     >>> lorenz96_published(steps=201, first=9900, last=10_000)
     Traceback (most recent call last):
     ...
-    da4dvar.errors.DataError: got pieces of 201 steps from 9900 to 10000, expected room for one ...
+    da4dvar.errors.DataError: got pieces of 201 steps from 9900 to 10000, expected a range ...
     """
     _check(series, steps, 40, 0.05)
     if not 0 <= first < last <= LENGTH or last - first < steps:
         raise DataError(
-            f"got pieces of {steps} steps from {first} to {last}, expected room for one from 0 to {LENGTH}"
+            f"got pieces of {steps} steps from {first} to {last}, expected a range within 0 to {LENGTH} "
+            "that holds a piece"
         )
     check_least(0, seed=seed)
     dynamics = Lorenz96(axis=-1)
@@ -223,7 +228,7 @@ def _check(series: int, steps: int, components: int, step: float) -> None:
     if min(series, steps, components) < 1 or not step > 0:
         raise DataError(
             f"got {series} series of {steps} steps of {step} and {components} components, "
-            "expected all of them to be positive"
+            "expected all of these to be positive"
         )
 
 
@@ -235,7 +240,7 @@ def _trajectories(
     spin_up: float,
     progress: Progress | None,
 ) -> np.ndarray:
-    """States after a spin-up, shape (series, time, component)."""
+    """Integrate states after a spin-up, shape (series, time, component)."""
     x = torch.from_numpy(start)
     fine = step / 10
     before_each = [round(spin_up / fine)] + [10] * (steps - 1)
@@ -249,7 +254,7 @@ def _trajectories(
                     progress(done, total)
             states.append(x)
     if not torch.isfinite(states[-1]).all():
-        raise DataError(f"the system runs away at a time step of {step}; use a shorter one")
+        raise DataError(f"the system diverges at a time step of {step}; use a shorter one")
     return torch.stack(states, dim=1).numpy()
 
 
@@ -264,7 +269,7 @@ def _twin(
     seed: int,
 ) -> xr.Dataset:
     if noise_variance < 0:
-        raise DataError(f"the noise variance is {noise_variance}, expected 0 or more")
+        raise DataError(f"noise_variance is {noise_variance}, expected 0 or more")
     dims = ("series", "time", "component")
     noise = np.sqrt(noise_variance) * generator.standard_normal(truth.shape)
     attrs = {"long_name": f"state of {system}", "units": "1"}

@@ -1,4 +1,4 @@
-"""Layout: what it refuses, and the arithmetic of strides and channels."""
+"""Tests of layouts: what is refused, and the arithmetic of strides and channels."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from da4dvar.layout import Layout
 
 @given(window=st.integers(1, 100), overlap=st.floats(0, 1, exclude_max=True))
 def test_windows_follow_each_other_without_a_gap(window: int, overlap: float) -> None:
-    """A stride is at least one cell and at most a window, whatever the overlap."""
+    """A stride is between one cell and one window for any overlap."""
     layout = Layout(["t"], ["time"], window={"time": window}, overlap={"time": overlap})
     assert 1 <= layout.stride("time") <= window
     assert abs(layout.stride("time") - max(1, window * (1 - overlap))) <= 0.5
 
 
 def test_half_a_window_overlaps_if_nothing_is_said() -> None:
-    """The overlap is 0.5 unless given."""
+    """The overlap is 0.5 by default."""
     layout = Layout(["t"], ["time"], window={"time": 40})
     assert layout.stride("time") == 20
 
 
 def test_folded_dimensions_come_before_the_axes() -> None:
-    """The order of the data is channels, then axes, as they were named."""
+    """The dimensions are ordered as channels, then axes, in the given order."""
     layout = Layout(["sst"], axes=["lon", "lat"], channels=["time", "depth"])
     assert layout.dims == ("time", "depth", "lon", "lat")
 
 
 def test_a_periodic_axis_wraps_only_if_it_is_taken_whole() -> None:
-    """A window cut from a circle has ends, so that a network pads them with zeros."""
+    """A periodic axis with a window is padded with zeros, as the window has ends."""
     whole = Layout(["x"], ["component", "time"], periodic=["component"])
     cut = Layout(["x"], ["component", "time"], periodic=["component"], window={"component": 8})
     assert whole.boundary == ("periodic", "zero")
@@ -51,7 +51,7 @@ def test_a_periodic_axis_wraps_only_if_it_is_taken_whole() -> None:
 def test_the_count_of_channels_is_that_of_a_folded_window(
     variables: int, sizes: tuple[int, int, int], window: int | None
 ) -> None:
-    """One channel for each variable times each position along the folded dimensions."""
+    """There is one channel for each variable at each position along the folded dimensions."""
     named = dict(zip(("time", "depth", "lat"), sizes, strict=True))
     layout = Layout(
         [f"v{k}" for k in range(variables)],
@@ -83,7 +83,7 @@ def test_the_count_of_channels_is_that_of_a_folded_window(
     ],
 )
 def test_a_layout_that_makes_no_sense_is_refused(change: dict[str, Any], text: str) -> None:
-    """The message says which entry was wrong and what was expected."""
+    """The message names the wrong entry and what was expected."""
     good: dict[str, Any] = {"variables": ["sst"], "axes": ["lat", "lon"], "channels": ["time"]}
     with pytest.raises(RecipeError, match=text):
         Layout(**good | change)

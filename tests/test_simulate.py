@@ -1,4 +1,4 @@
-"""Twin experiments: a truth that obeys its equations, and observations as they are said to be."""
+"""Tests of twin experiments: the truth obeys its equations, and the observations are as documented."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def tendency63(_: float, x: np.ndarray) -> np.ndarray:
 
 @cache
 def example(name: str) -> xr.Dataset:
-    """A twin experiment of each system, made once."""
+    """A twin experiment for each system, computed once."""
     return lorenz96(series=4, steps=81, seed=3) if name == "lorenz96" else lorenz63(3, 101, 3, step=0.04)
 
 
@@ -36,7 +36,7 @@ every = pytest.mark.parametrize("name", ["lorenz96", "lorenz63"])
 
 @pytest.mark.parametrize(("name", "tendency"), [("lorenz96", tendency96), ("lorenz63", tendency63)])
 def test_the_truth_obeys_its_equations(name: str, tendency: Callable) -> None:
-    """From each state, scipy's integrator gets to the next one."""
+    """From each state, scipy's integrator reaches the next one."""
     ds = example(name)
     step = float(ds.time[1] - ds.time[0])
     for k in (0, 40, 79):
@@ -47,7 +47,7 @@ def test_the_truth_obeys_its_equations(name: str, tendency: Callable) -> None:
 
 @every
 def test_series_are_on_the_attractor_each_at_a_place_of_its_own(name: str) -> None:
-    """After the spin-up, statistics are those of the system, and no two series are alike."""
+    """After the spin-up, the statistics are those of the attractor, and all series differ."""
     x = example(name).x
     mean, std = {"lorenz96": (2.3, 3.6), "lorenz63": (23.5, 8.6)}[name]
     if name == "lorenz63":
@@ -59,7 +59,7 @@ def test_series_are_on_the_attractor_each_at_a_place_of_its_own(name: str) -> No
 
 
 def test_twenty_components_are_observed_every_four_steps() -> None:
-    """The first step included; other components each time and in each series."""
+    """Observations start at the first step, with different components each time and in each series."""
     ds = example("lorenz96")
     seen = ds.x_observed.notnull()
     count = seen.sum("component")
@@ -70,7 +70,7 @@ def test_twenty_components_are_observed_every_four_steps() -> None:
 
 
 def test_lorenz63_is_observed_whole_every_eight_steps() -> None:
-    """All three components at once."""
+    """All three components are observed every eight steps."""
     seen = example("lorenz63").x_observed.notnull().values
     assert seen[:, ::8].all()
     assert seen.sum() == seen[:, ::8].size
@@ -78,7 +78,7 @@ def test_lorenz63_is_observed_whole_every_eight_steps() -> None:
 
 @every
 def test_noise_is_as_large_as_said(name: str) -> None:
-    """Variance 2 and no bias, to the accuracy of the sample; and the attribute says so."""
+    """The noise has variance 2 and no bias within sampling error, and the attribute states it."""
     ds = example(name)
     errors = (ds.x_observed - ds.x).values
     errors = errors[np.isfinite(errors)].astype("float64")
@@ -88,7 +88,7 @@ def test_noise_is_as_large_as_said(name: str) -> None:
 
 
 def test_observations_without_noise_are_the_truth() -> None:
-    """Where there are any."""
+    """With a noise variance of 0, the observations equal the truth."""
     ds = lorenz96(1, 9, noise_variance=0.0, components=8, number=3)
     xr.testing.assert_equal(ds.x_observed, ds.x.where(ds.x_observed.notnull()).rename("x_observed"))
     assert int(ds.x_observed.count()) == 9
@@ -96,7 +96,7 @@ def test_observations_without_noise_are_the_truth() -> None:
 
 @every
 def test_the_seed_decides_all(name: str) -> None:
-    """The same seed gives the same data to the bit, another seed others, whatever numpy's state."""
+    """Equal seeds give identical data and other seeds different data, regardless of numpy's global state."""
     small: dict[str, Any] = {"series": 1, "steps": 5, "step": 0.05}
     first = SYSTEMS[name](seed=1, **small)
     np.random.seed(7)  # noqa: NPY002
@@ -107,7 +107,7 @@ def test_the_seed_decides_all(name: str) -> None:
 
 @every
 def test_labels(name: str) -> None:
-    """Named dimensions and variables with units, in single precision; times a step apart."""
+    """Dimensions and variables are named, with units, in single precision and with the time step."""
     ds = example(name)
     assert ds.x.dims == ds.x_observed.dims == ("series", "time", "component")
     assert ds.x.dtype == ds.x_observed.dtype == np.float32
@@ -120,7 +120,7 @@ def test_labels(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "spin_up"), [("lorenz96", 4000), ("lorenz63", 1000)])
 def test_progress_is_told_of_every_step(name: str, spin_up: int) -> None:
-    """One by one up to all of them, the spin-up included; the data are the same without it."""
+    """Progress counts every step, the spin-up included, and does not change the data."""
     told: list[tuple[int, int]] = []
     ds = SYSTEMS[name](1, 5, 1, step=0.05, progress=lambda *counts: told.append(counts))
     total = spin_up + 4 * 10
@@ -129,7 +129,7 @@ def test_progress_is_told_of_every_step(name: str, spin_up: int) -> None:
 
 
 def test_the_published_series_are_pieces_of_one_trajectory() -> None:
-    """They overlap, their masks are the same, and progress goes with the scheme's time."""
+    """The pieces overlap and share a mask, and progress follows the time of the integrator."""
     told: list[tuple[int, int]] = []
     ds = SYSTEMS["lorenz96_published"](
         3, 60, 1, first=100, last=170, progress=lambda *counts: told.append(counts)
@@ -148,33 +148,33 @@ def test_the_published_series_are_pieces_of_one_trajectory() -> None:
 
 @pytest.mark.parametrize("change", [{"first": -1}, {"last": 10_001}, {"first": 7000}, {"steps": 8000}])
 def test_pieces_that_do_not_fit_are_refused(change: dict[str, int]) -> None:
-    """Before the trajectory is computed."""
-    with pytest.raises(Da4dvarError, match="expected room for one"):
+    """Pieces that do not fit the trajectory are refused before it is computed."""
+    with pytest.raises(Da4dvarError, match="expected a range within 0 to 10000"):
         SYSTEMS["lorenz96_published"](**({"series": 1, "steps": 10} | change))
 
 
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"series": 0}, "got 0 series of 5 steps .*expected all of them to be positive"),
+        ({"series": 0}, "got 0 series of 5 steps .*expected all of these to be positive"),
         ({"series": -1}, "got -1 series"),
         ({"steps": 0}, "of 0 steps"),
         ({"step": 0.0}, "steps of 0.0"),
         ({"step": -0.05}, "steps of -0.05"),
         ({"step": float("nan")}, "steps of nan"),
-        ({"step": 2.0}, "runs away at a time step of 2.0; use a shorter one"),
-        ({"noise_variance": -1.0}, "noise variance is -1.0, expected 0 or more"),
+        ({"step": 2.0}, "diverges at a time step of 2.0; use a shorter one"),
+        ({"noise_variance": -1.0}, "noise_variance is -1.0, expected 0 or more"),
         ({"every": 0}, "every is 0"),
     ],
 )
 @every
 def test_sizes_that_make_no_sense_are_refused(name: str, change: dict[str, Any], text: str) -> None:
-    """The message says what was got and what was expected."""
+    """The message states what was given and what was expected."""
     with pytest.raises(Da4dvarError, match=text):
         SYSTEMS[name](**{"series": 1, "steps": 5, "step": 0.1} | change)
 
 
 def test_more_observed_components_than_there_are_is_refused() -> None:
-    """Twenty of eight cannot be seen."""
+    """Observing twenty of eight components is refused."""
     with pytest.raises(Da4dvarError, match="20 components are to be seen, but 'component' has 8"):
         lorenz96(1, 5, components=8, step=0.1)

@@ -1,7 +1,7 @@
-"""Classical methods, one a file, with the interface of the learned one.
+"""Classical methods, one per file, with the interface of the learned method.
 
-Each has a method ``interpolate(ds)`` that fills the gaps of a data set. Imports `fields`, `layout` and
-`errors`; no tensors. A new method is a file here and its name in `kinds`.
+Each has a method ``interpolate(ds)`` that fills the gaps of a data set. This package imports `fields`,
+`layout` and `errors`, and uses no tensors. To add a method, add a file here and its name in `kinds`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Baseline(Protocol):
-    """A classical method, whose settings are those it was made with: any object with this one method.
+    """Interface of a classical method: any object with a method `interpolate`, configured when created.
 
     A class may have two attributes that say more about it.
 
@@ -39,18 +39,18 @@ class Baseline(Protocol):
     """
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
-        """Every variable of `ds`, with its gaps filled.
+        """Fill the gaps of every variable.
 
         Parameters
         ----------
         ds : Dataset
-            NaN in the gaps. If it is chunked, so is the result.
+            Data with NaN in the gaps. If it is chunked, so is the result.
 
         Returns
         -------
         Dataset
-            With the dimensions, coordinates, attributes and types of `ds`; beside a variable its standard
-            error ``<name>_std``, in its units, by a method that states one.
+            The filled variables, with the dimensions, coordinates, attributes and types of `ds`. A method
+            that estimates a standard error adds it as ``<name>_std``, in the units of the variable.
 
         Raises
         ------

@@ -11,19 +11,19 @@ from da4dvar.fields.scaling.anomaly import Anomaly
 
 
 class Climatology:
-    """x̂(t) the usual value of the cell on that day of the year, from what was observed.
+    """x̂(t): the typical value of the cell on that day of the year, estimated from the observations.
 
-    The mean of a cell and, for dates that cover a year, a few harmonics of the year: what is
-    called a smoothed day-of-year climatology. A cell that is never observed stays NaN.
+    The estimate is the mean of the cell plus, if the dates cover a year, a few harmonics of the year, also
+    known as a smoothed day-of-year climatology. Cells that are never observed remain NaN.
 
     Parameters
     ----------
     time : str
-        The dimension of time.
+        Name of the time dimension.
     harmonics : int
-        Harmonics of the year.
+        Number of harmonics of the year.
     history : Dataset, optional
-        Other years of the same variables, to take the climatology from; `ds` itself if not given.
+        Other years of the same variables, from which the climatology is estimated; by default `ds` itself.
 
     Examples
     --------
@@ -42,22 +42,22 @@ class Climatology:
         self.time, self.harmonics, self.history = time, harmonics, history
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
-        """Every variable of `ds` replaced by its climatology, observed cells too.
+        """Replace every variable by its climatology, observed values included.
 
         Parameters
         ----------
         ds : Dataset
-            NaN in the gaps.
+            Data with NaN in the gaps.
 
         Returns
         -------
         Dataset
-            With the labels of `ds`.
+            The climatologies, with the labels of `ds`.
 
         Raises
         ------
         DataError
-            If a variable does not have the dimension of time, or there is no history of it.
+            If a variable does not have the time dimension, or is not in the history.
         """
         history = ds if self.history is None else self.history
         for name in ds.data_vars:
@@ -81,7 +81,7 @@ class Climatology:
         return out
 
     def _mean(self, array: xr.DataArray) -> xr.DataArray:
-        # As in a season, what is infinite is a gap.
+        # Infinite values count as gaps, as they do in the seasonal climatology.
         return array.where(np.isfinite(array)).mean(self.time)
 
     def _season(self, ds: xr.Dataset, history: xr.Dataset, name: str) -> xr.DataArray:
@@ -91,7 +91,7 @@ class Climatology:
 
 
 def has_season(ds: xr.Dataset, time: str) -> bool:
-    """Whether a data set has dates, and most of a year of them.
+    """Whether a data set has dates that cover most of a year (over 300 days).
 
     Examples
     --------

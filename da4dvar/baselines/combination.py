@@ -1,4 +1,4 @@
-"""Several methods at once."""
+"""A weighted mean of several methods."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from da4dvar.errors import DataError
 
 
 class Combination:
-    """x̂ = Σₖ wₖ x̂ₖ / Σₖ wₖ over methods k, of which the mean is often better than the best.
+    """x̂ = Σₖ wₖ x̂ₖ / Σₖ wₖ: the weighted mean of methods k, often better than the best of them.
 
-    With two methods of like error whose errors have correlation ρ, the mean has √((1 + ρ)/2) of it: methods
-    that differ in kind, such as one by distances and one by patterns, are worth combining (Bates and
-    Granger, 1969, "The combination of forecasts"). Where a method has no estimate, the mean is that of
-    the others. The standard error, if methods state one, is the mean of theirs: an upper bound.
+    If two methods have equal errors with a correlation ρ, the error of their mean is √((1 + ρ)/2) times
+    theirs. It is therefore worth combining methods of different kinds, such as one based on distances and
+    one based on patterns (Bates and Granger, 1969, "The combination of forecasts"). Where a method has no
+    estimate, the mean is taken over the others. The standard error is the mean of those that the methods
+    provide, which is an upper bound.
 
     Parameters
     ----------
     methods : sequence of Baseline
-        Whose estimates are averaged.
+        Methods to combine.
     weights : sequence of float, optional
-        w, above 0; all alike if not given.
+        w, one positive number per method; equal by default.
 
     Raises
     ------
     DataError
-        If there is no method, or there are not as many weights, or one is not above 0.
+        If there is no method, or the weights are not one positive number per method.
 
     Examples
     --------
@@ -45,28 +46,28 @@ class Combination:
     def __init__(self, methods: Sequence[Baseline], weights: Sequence[float] = ()) -> None:
         if not methods or (len(weights) not in (0, len(methods))) or not all(w > 0 for w in weights):
             raise DataError(
-                f"{len(methods)} methods with weights {list(weights)}: expected one or more methods, "
-                "and no weights or one above 0 for each"
+                f"got {len(methods)} methods and weights {list(weights)}, expected one or more methods, "
+                "and either no weights or one above 0 for each"
             )
         self.methods, self.weights = list(methods), [float(w) for w in weights]
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
-        """Every variable of `ds`, with its gaps filled.
+        """Fill the gaps of every variable.
 
         Parameters
         ----------
         ds : Dataset
-            NaN in the gaps.
+            Data with NaN in the gaps.
 
         Returns
         -------
         Dataset
-            With the labels of `ds`; with ``<name>_std`` if a method states one.
+            The filled variables, with the labels of `ds`, and ``<name>_std`` if a method provides it.
 
         Raises
         ------
         DataError
-            As any of the methods does.
+            If any of the methods raises it.
         """
         found = [method.interpolate(ds) for method in self.methods]
         weights = self.weights or [1.0] * len(found)
@@ -85,7 +86,7 @@ class Combination:
 
 
 def _mean(arrays: Sequence[xr.DataArray], weights: Sequence[float]) -> xr.DataArray:
-    """The weighted mean of those that are there, in the precision of the first."""
+    """Return the weighted mean of the values that are not missing, in the data type of the first array."""
     total = sum(w * a.fillna(0.0) for a, w in zip(arrays, weights, strict=True))
     weight = sum(w * a.notnull() for a, w in zip(arrays, weights, strict=True))
     assert isinstance(total, xr.DataArray)

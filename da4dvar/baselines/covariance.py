@@ -1,4 +1,4 @@
-"""The covariance of a field in space and time, and its scales from a gappy sample."""
+"""The covariance of a field in space and time, and the estimation of its scales from gappy data."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from da4dvar.errors import DataError
 
 @dataclass(frozen=True)
 class Gaussian:
-    """C(d, τ) = s² exp(−½ (d²/L² + τ²/T²)) between values; ε² more for an observation with itself.
+    """C(d, τ) = s² exp(−½ (d²/L² + τ²/T²)), plus ε² for an observation with itself.
 
     Parameters
     ----------
     variance : float
         s², in squared units of the variable.
     length, duration : float
-        L and T, where the covariance has fallen to 0.61 of s²: in the units of d (km, cells) and of τ
-        (days, steps). Infinite where there is no extent in space or in time.
+        L and T, the distance and lag at which the covariance is 0.61 s², in the units of d (km, cells) and
+        of τ (days, steps). Infinite if the data have no extent in space or in time.
     nugget : float
-        ε², in squared units of the variable: the error of observation, and all that varies on scales
-        too short for any neighbour to know.
+        ε², in squared units of the variable: the variance of the observation error, and of all variations on
+        scales shorter than the distance of neighbours.
 
     Examples
     --------
@@ -41,7 +41,7 @@ class Gaussian:
     nugget: float
 
     def __call__(self, distance: np.ndarray | float, lag: np.ndarray | float) -> np.ndarray:
-        """C at distances `distance` and lags `lag`, without the nugget.
+        """Return C at distances `distance` and lags `lag`, without the nugget.
 
         Parameters
         ----------
@@ -51,7 +51,7 @@ class Gaussian:
         Returns
         -------
         array
-            In squared units of the variable.
+            C, in squared units of the variable.
         """
         scaled = np.square(np.divide(distance, self.length)) + np.square(np.divide(lag, self.duration))
         return self.variance * np.exp(-0.5 * scaled)
@@ -68,30 +68,31 @@ def fit_covariance(
     pairs: int = 10_000_000,
     seed: int = 0,
 ) -> Gaussian:
-    """min Σ (Ĉ(d, τ) − C(d, τ))² / γ̂(d, τ)² over s², L, T and ε², with γ̂ = Ĉ(0, 0) − Ĉ the variogram.
+    """min Σ (Ĉ(d, τ) − C(d, τ))² / γ̂(d, τ)² over s², L, T and ε², with the variogram γ̂ = Ĉ(0, 0) − Ĉ.
 
-    Ĉ is the mean product of the pairs in a class of distance and lag; same time and same place are
-    classes of their own. To divide by γ̂ gives the short lags, which an interpolation lives on, the say
-    that their precision deserves (Cressie, 1985).
+    Ĉ is the mean product of the pairs in a class of distance and lag; pairs at the same time and pairs at the
+    same place form separate classes. The division by γ̂ gives the short lags, which matter most for an
+    interpolation, a weight that corresponds to their precision (Cressie, 1985).
 
     Parameters
     ----------
     values : array, shape (time, cell)
         Anomalies of zero mean; NaN where there is no observation.
     position : array, shape (cell, axis)
-        Cartesian coordinates; no axis at all for a series.
+        Cartesian coordinates of the cells; no axes for a series.
     time : array, shape (time,)
-        In the units that T is to have.
+        Times, in the units of T.
     length, duration, nugget : float, optional
-        L, T and ε² where they are known.
+        Prescribed values of L, T and ε²; those not given are estimated.
     pairs : int
-        How many pairs to draw, about.
+        Approximate number of pairs to draw.
     seed : int
-        Of the draw.
+        Seed of the draw.
 
     Returns
     -------
     Gaussian
+        The fitted covariance.
 
     Raises
     ------
@@ -110,8 +111,8 @@ def fit_covariance(
     total = float(np.mean(np.square(values[observed]))) if observed.sum() > 1 else 0.0
     if not total > 0:
         raise DataError(
-            f"no covariance can be fitted to {observed.sum()} observations with a variance of {total}; "
-            "take data with more of them, or another method"
+            f"cannot fit a covariance to {observed.sum()} observations with a variance of {total}; "
+            "give more observations, or use another method"
         )
     instants = np.asarray(time, dtype="float64")[:, None]
     d_edges, t_edges = classes(position[observed.any(0)]), classes(instants[observed.any(1)])
@@ -136,8 +137,8 @@ def fit_covariance(
         pairs,
         seed,
     )
-    # Pairs of one anchor are alike: past a hundred in a class, another tells little. Three of them can have
-    # any product, which is believed only as far as their number says.
+    # Pairs that share an anchor are correlated: beyond a hundred in a class, more add little information. The
+    # mean product of a few pairs is unreliable, and gets a weight according to their number.
     reliable = count / (count + 100)
     weight = np.sqrt(reliable) / np.maximum(1 - reliable * sample, 0.05)
 
@@ -158,16 +159,17 @@ def fit_covariance(
 
 
 def classes(points: np.ndarray) -> np.ndarray:
-    """Edges of classes of distance: from half of the usual spacing to half of the extent, by √2.
+    """Return edges of distance classes, from half the median spacing to half the extent, by factors of √2.
 
     Parameters
     ----------
     points : array, shape (point, axis)
+        Coordinates of the points.
 
     Returns
     -------
     array, shape (edge,)
-        Empty if all points are at one place.
+        Upper edges of the classes; empty if all points coincide.
     """
     extent = float(np.linalg.norm(np.ptp(points, axis=0))) if points.size else 0.0
     if not extent > 0:
@@ -189,22 +191,25 @@ def correlogram(
     pairs: int,
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Ĉ = Σ yᵢ yⱼ / N over the pairs of a class.
+    """Ĉ = Σ yᵢ yⱼ / N over the N pairs of each class.
 
     Parameters
     ----------
     values, observed : array, shape (time, cell)
+        Anomalies, and whether each was observed.
     position : array, shape (cell, axis)
+        Cartesian coordinates of the cells.
     time : array, shape (time, 1)
+        Times.
     d_edges, t_edges : array
-        Upper edges of the classes of distance and lag; what lies beyond the last is left out.
+        Upper edges of the classes of distance and lag; pairs beyond the last are omitted.
     pairs, seed : int
+        Approximate number of pairs to draw, and seed of the draw.
 
     Returns
     -------
     distance, lag, product, count : array, shape (class,)
-        Root mean square of the distances and of the lags, mean product, and number of pairs; classes
-        without pairs are left out.
+        Root mean square distance and lag, mean product and number of pairs of each class that has pairs.
     """
     shape = (d_edges.size + 1, t_edges.size + 1)
     sums = np.zeros((4, *shape))
@@ -232,13 +237,13 @@ def correlogram(
 def draws(
     observed: np.ndarray, time: np.ndarray, pairs: int, seed: int
 ) -> Iterator[tuple[int, np.ndarray, int, np.ndarray]]:
-    """Times and cells of pairs: some anchors of a time, and all that is seen at growing lags from it."""
+    """Yield time and cells of random anchors, and time and cells of all observations at increasing lags."""
     generator = np.random.default_rng(seed)
     seen = np.flatnonzero(observed.any(1))
     seen = seen[np.argsort(time[seen], kind="stable")]
     lags = np.unique(np.append(0, np.sqrt(2) ** np.arange(2 * np.log2(max(2, seen.size)))).astype(int))
     usual = observed[seen].sum(1).mean()
-    # Where few are seen at a time, from more times: 30,000 anchors, but for what that takes in Python.
+    # Times for about 30,000 anchors, but 1000 at most, as the loop over them is slow.
     starts = generator.permutation(seen.size)[: int(np.clip(30_000 / usual, 300, 1000))]
     each = max(1, round(pairs / (starts.size * lags.size * usual)))
     for start, lag in itertools.product(starts, lags):

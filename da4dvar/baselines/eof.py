@@ -15,29 +15,30 @@ from da4dvar.errors import DataError
 def fillings(
     matrix: np.ndarray, most: int, tolerance: float = 1e-3, iterations: int = 300, seed: int = 0
 ) -> Iterator[np.ndarray]:
-    """X ← M ∘ X + (1 − M) ∘ U Uᵀ X until the change is small, with 1, 2, … columns in U.
+    """X ← M ∘ X + (1 − M) ∘ U Uᵀ X until the change is small, for 1, 2, … columns in U.
 
-    M is 1 where X is observed. Gaps start at 0, and with each further mode at what they were filled
-    with before it (Beckers and Rixen, 2003). U, the leading left singular vectors, follows X by one
-    step of orthogonal iteration each time: X changes little, so a whole decomposition would be waste.
+    M is 1 where X is observed. The gaps start at 0, and for each further mode at the values of the previous
+    fill (Beckers and Rixen, 2003). U holds the leading left singular vectors of X, updated in each step by
+    one orthogonal iteration: X changes too little to require a full decomposition.
 
     Parameters
     ----------
     matrix : array, shape (time, cell)
-        Anomalies, NaN in the gaps.
+        Anomalies, with NaN in the gaps.
     most : int
-        Modes to go to, up to the smaller side of the matrix.
+        Maximum number of modes; limited by the smaller dimension of the matrix.
     tolerance : float
-        Where a step is small: root mean square of the change, in those of the observed anomalies.
+        The iteration ends once the root mean square change, relative to that of the observed anomalies, is
+        below this.
     iterations : int
-        Most steps with each number of modes.
+        Maximum number of steps for each number of modes.
     seed : int
-        Of the randomised decomposition that each number of modes starts from.
+        Seed of the randomised decomposition with which each number of modes starts.
 
     Yields
     ------
     array, shape (time, cell)
-        `matrix`, with its gaps filled by 1 mode, by 2, and so on; in its units.
+        `matrix`, with its gaps filled by 1, 2, … modes.
 
     Examples
     --------
@@ -64,9 +65,10 @@ def fillings(
 
 
 def as_matrix(array: xr.DataArray, time: str) -> np.ndarray:
-    """All but time as cells, shape (time, cell), float64; NaN is a gap, and so is what is not finite.
+    """Return an array as a float64 matrix, shape (time, cell), with NaN for values that are not finite.
 
-    Cells come in the order of the dimensions' names, so that the array's own order plays no part.
+    The cells are ordered by the names of their dimensions, so that the result does not depend on the order of
+    the dimensions in the array.
 
     Examples
     --------
@@ -82,7 +84,7 @@ def as_matrix(array: xr.DataArray, time: str) -> np.ndarray:
 
 
 def from_matrix(matrix: np.ndarray, like: xr.DataArray, time: str) -> np.ndarray:
-    """The inverse of `as_matrix`: shape, order of dimensions and type of `like`."""
+    """Invert :func:`as_matrix`, with the shape, order of dimensions and data type of `like`."""
     cells = sorted((d for d in like.dims if d != time), key=str)
     shape = [like.sizes[d] for d in (time, *cells)]
     back = xr.DataArray(matrix.reshape(shape), dims=(time, *cells)).transpose(*like.dims)
@@ -90,12 +92,12 @@ def from_matrix(matrix: np.ndarray, like: xr.DataArray, time: str) -> np.ndarray
 
 
 def has_gaps_in_time(array: xr.DataArray, time: str) -> bool:
-    """Whether a variable is one to fill: real numbers along `time`.
+    """Whether a variable can be filled: real numbers along `time`.
 
     Raises
     ------
     DataError
-        If it holds real numbers, but does not have that dimension.
+        If the variable holds real numbers but does not have that dimension.
     """
     if array.dtype.kind != "f":
         return False
@@ -106,15 +108,17 @@ def has_gaps_in_time(array: xr.DataArray, time: str) -> bool:
 
 
 def on_the_whole(function: Callable[[xr.DataArray], Any], array: xr.DataArray, outputs: int = 1) -> Any:
-    """`function` of all of an array at once, whatever its chunks; lazy if it is.
+    """Apply a function to a whole array regardless of its chunks; lazily if the array is lazy.
 
     Parameters
     ----------
     function : callable
-        From a DataArray in memory, with the dimensions of `array` and their coordinates, to as many
-        arrays of the same shape and type as `outputs` says.
+        Maps a DataArray in memory, with the dimensions of `array` and their coordinates, to `outputs`
+        arrays of the same shape and data type.
     array : DataArray
+        Argument of the function.
     outputs : int
+        Number of arrays that the function returns.
 
     Returns
     -------
@@ -136,7 +140,7 @@ def on_the_whole(function: Callable[[xr.DataArray], Any], array: xr.DataArray, o
 
 
 def check_above(bounds: dict[str, float], of: object) -> None:
-    """Raise a `DataError` for each attribute of `of` that is not above its bound; None is let through."""
+    """Raise a `DataError` if an attribute of `of` is neither None nor above its bound."""
     for name, bound in bounds.items():
         value = getattr(of, name)
         if value is not None and not value > bound:

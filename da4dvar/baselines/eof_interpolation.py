@@ -17,26 +17,26 @@ from da4dvar.baselines.eof_iteration import choose_modes, complete, hidden_value
 from da4dvar.errors import DataError, check_least, nearest
 from da4dvar.fields.labels.intervals import error_attrs
 
-# What `error` is chosen from, in standard deviations of the anomalies.
+# Candidates for `error`, in standard deviations of the anomalies.
 ERRORS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
-# Of the observed values, kept out to choose it.
+# Fraction of the observed values withheld to choose `error`.
 HIDDEN = 0.03
 
 
 @dataclass(frozen=True)
 class PieceEofs:
-    """a = E z + e for pieces of a few steps: z ~ N(0, Λ), e ~ N(0, diag(left)).
+    """a = E z + e for pieces of a few steps, with z ~ N(0, Λ) and e ~ N(0, diag(left)).
 
     Attributes
     ----------
     eofs : array, shape (step * cell, mode)
-        E, of orthonormal columns.
+        E, with orthonormal columns.
     variances : array, shape (mode,)
         The diagonal of Λ.
     left : array, shape (step * cell,)
-        The variance that the modes leave in each cell.
+        Variance not explained by the modes at each step and cell.
     steps : int
-        Times of a piece.
+        Number of times in a piece.
     """
 
     eofs: np.ndarray
@@ -46,35 +46,36 @@ class PieceEofs:
 
     @classmethod
     def fit(cls, anomalies: np.ndarray, steps: int, modes: int, seed: int = 0) -> Self:
-        """The EOFs of all pieces of `anomalies`, shape (time, cell), without gaps.
+        """Compute the EOFs of pieces of complete `anomalies`, shape (time, cell).
 
-        Pieces start at every third of their length, or closer where that gives less than four for
-        each mode.
+        Consecutive pieces start a third of their length apart, or closer if there would be fewer than four
+        pieces per mode.
         """
         last = len(anomalies) - steps
         every = max(1, min(steps // 3, last // (4 * modes)))
         pieces = np.stack([anomalies[s : s + steps].ravel() for s in range(0, last + 1, every)])
         _, singular, vectors = randomized_svd(pieces, min(modes, *pieces.shape), random_state=seed)
         variances = singular.astype("float64") ** 2 / len(pieces)
-        # A mode of no variance tells nothing, and cannot be divided by.
+        # Modes without variance carry no information, and Λ must be inverted.
         some = variances > 1e-12 * max(variances[0], 1e-300)
         eofs, variances = vectors[some].T.astype("float64"), variances[some]
         left = np.mean(pieces**2, axis=0) - eofs**2 @ variances
         return cls(eofs, variances, np.maximum(left, 0.0), steps)
 
     def estimate(self, observed: np.ndarray, error: float) -> tuple[np.ndarray, np.ndarray]:
-        """E[E z | y] at each time, from the piece around it, and the variance of a about that.
+        """Return the mean of E z given y, at each time from the piece around it, and the variance about it.
 
         Parameters
         ----------
         observed : array, shape (time, cell)
-            Anomalies, NaN in the gaps.
+            Anomalies, with NaN in the gaps.
         error : float
-            Standard deviation of the observation error, in their units.
+            Standard deviation of the observation error, in the units of the anomalies.
 
         Returns
         -------
         mean, variance : array, shape (time, cell)
+            The mean, and the variance of a about it.
         """
         half, cells = self.steps // 2, observed.shape[1]
         padded = np.pad(observed, ((half, self.steps - 1 - half), (0, 0)), constant_values=np.nan)
@@ -85,7 +86,7 @@ class PieceEofs:
             y = padded[time : time + self.steps].ravel()
             at = np.isfinite(y)
             weighted = self.eofs[at] / noise[at, None]
-            # The information form: its matrix is mode × mode, however much is observed.
+            # In the information form the matrix is mode × mode for any number of observations.
             root = cholesky(weighted.T @ self.eofs[at] + np.diag(1 / self.variances), lower=True)
             towards = solve_triangular(root, self.eofs[middle].T, lower=True)
             mean[time] = solve_triangular(root, weighted.T @ y[at], lower=True) @ towards
@@ -96,41 +97,43 @@ class PieceEofs:
 class EofInterpolation:
     """â = E (Λ⁻¹ + EᵀR⁻¹E)⁻¹ EᵀR⁻¹ y with R = diag(left) + σ² I: the mean of E z given y = E z + e + ε.
 
-    y is what was observed of the anomalies to a climatology in a piece of `days` steps, E the leading
-    EOFs of such pieces, Λ their variances, `left` the variance that they leave, and the estimate is
-    kept in the middle of the piece. That is optimal interpolation (Gandin, 1965) with a covariance of
-    reduced rank (Kaplan et al., 1997, doi:10.1029/97JC01734), of space and time.
+    y holds the observed anomalies from a climatology in a piece of `days` steps, E the leading EOFs of such
+    pieces, Λ their variances and `left` the unexplained variance. The estimate is used for the middle step
+    of the piece. This is optimal interpolation (Gandin, 1965) with a space-time covariance of reduced rank
+    (Kaplan et al., 1997, doi:10.1029/97JC01734).
 
     Parameters
     ----------
     time : str
-        The dimension of time, evenly spaced.
+        Name of the time dimension, which must be evenly spaced.
     days : int
-        Steps of a piece.
+        Number of steps in a piece.
     modes : int
-        EOFs that are kept.
+        Number of EOFs.
     error : float, optional
-        σ, in standard deviations of the anomalies; if not given, what is best at hidden values.
+        σ, in standard deviations of the anomalies; if None, the value with the least error at withheld
+        observations.
     harmonics : int
-        Of the year in the climatology, for dates that cover one; otherwise the mean of each cell.
+        Number of harmonics of the year in the climatology. If the dates do not cover a year, the
+        climatology is the mean of each cell.
     history : Dataset, optional
-        Other times of the same variables in the same cells, to take climatology and EOFs from; `ds`
-        itself if not given. Its gaps are filled by EOF iteration first.
+        Other times of the same variables in the same cells, from which climatology and EOFs are estimated;
+        by default `ds` itself. Its gaps are first filled by EOF iteration.
     seed : int
-        Of the randomised decompositions and the hidden values.
+        Seed of the randomised decompositions and of the choice of withheld values.
 
     Raises
     ------
     DataError
-        If a number is out of its range.
+        If a number is out of range.
 
     Notes
     -----
-    Without a history, or with a gappy one, EOFs and variances are those of a filled field, which varies
-    less than the true one: what a cell lacks, by the error of EOF iteration at hidden values and the
-    part that was missing, is added to `left`. In a short file, with few more pieces than modes, little
-    variance seems to be left and the standard error is too small; take fewer modes. The standard error
-    is that of a value which was not observed; where one was, the true error is smaller.
+    Without a history, or if the history has gaps, the EOFs and variances are those of a filled field, which
+    varies less than the true one. The missing variance of each cell is estimated from the error of EOF
+    iteration at withheld values and the fraction of gaps, and is added to `left`. If the file is short, with
+    few more pieces than modes, the unexplained variance and hence the standard error are too small; use fewer
+    modes. The standard error refers to values that were not observed; the error of observed ones is smaller.
 
     Examples
     --------
@@ -157,33 +160,33 @@ class EofInterpolation:
         check_least(0, seed=seed)
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
-        """Every real variable of `ds` replaced by its analysis, observed cells too, and ``<name>_std``.
+        """Replace every real variable by its analysis, observed values included, and add ``<name>_std``.
 
-        A cell that neither the data nor the history has observed stays NaN; one that only the data
-        have, if there is a history, stays as it is.
+        Cells observed neither in the data nor in the history remain NaN. If there is a history, cells that
+        are observed only in the data are left unchanged.
 
         Parameters
         ----------
         ds : Dataset
-            NaN in the gaps.
+            Data with NaN in the gaps.
 
         Returns
         -------
         Dataset
-            With the labels of `ds`; ``<name>_std`` in the units of the variable.
+            The analyses, with the labels of `ds`, and ``<name>_std`` in the units of each variable.
 
         Raises
         ------
         DataError
-            If a variable does not have the dimension of time, there is no history of it in these
-            cells, or too little of it.
+            If a variable does not have the time dimension, is not in the history on the same cells, or has
+            too few times.
         """
         out = ds.copy()
         for name, array in ds.data_vars.items():
             if not has_gaps_in_time(array, self.time):
                 continue
             if f"{name}_std" in ds:
-                raise DataError(f"the data have a variable '{name}_std' already; drop or rename it")
+                raise DataError(f"there is already a variable '{name}_std'; drop or rename it")
             history = None if self.history is None else self._history(array)
             analysis, std = on_the_whole(partial(self._analyse, history), array, outputs=2)
             out[name] = array.copy(data=analysis.data)
@@ -199,15 +202,15 @@ class EofInterpolation:
         if set(past.dims) != set(array.dims):
             has, wants = ", ".join(map(str, past.dims)), ", ".join(map(str, array.dims))
             raise DataError(
-                f"the history of {array.name!r} has dimensions {has}, the data {wants}; use the same"
+                f"the history of {array.name!r} has dimensions {has}, expected {wants} as in the data"
             )
         for dim in set(array.dims) - {self.time}:
             if not _same_cells(past, array, dim):
                 raise DataError(
-                    f"the history of {array.name!r} and the data are not in the same cells along {dim!r}; "
-                    "select these from both, or interpolate one to the grid of the other"
+                    f"the history of {array.name!r} and the data have different cells along {dim!r}; "
+                    "select the common cells of both, or interpolate one to the grid of the other"
                 )
-            # Equal but for rounding is equal: labels are not to be matched again.
+            # Use the labels of the data: xarray would not align labels that differ by rounding.
             past = past.drop_vars([dim], errors="ignore").assign_coords(
                 {dim: array[dim].variable} if dim in array.coords else {}
             )
@@ -239,7 +242,7 @@ class EofInterpolation:
             return eofs.estimate(y, self.error)
         out = hidden_values(np.isfinite(y), HIDDEN, seed=self.seed)
         kept = np.where(out, np.nan, y)
-        # Without a history, EOFs that have not seen the hidden values either.
+        # Without a history, the EOFs must not be computed from the withheld values either.
         trial = self._eofs(kept) if history is None else eofs
         misses = [np.mean((trial.estimate(kept, error)[0] - y)[out] ** 2) for error in ERRORS]
         return eofs.estimate(y, ERRORS[int(np.argmin(misses))])
@@ -247,14 +250,15 @@ class EofInterpolation:
     def _eofs(self, anomalies: np.ndarray) -> PieceEofs:
         if len(anomalies) < self.days:
             raise DataError(
-                f"{len(anomalies)} times hold no piece of {self.days} days; take fewer days or more history"
+                f"got {len(anomalies)} times, expected at least {self.days}, the days of a piece; "
+                "use fewer days or a longer history"
             )
         gaps = np.isnan(anomalies)
         unsure = np.zeros(anomalies.shape[1])
         if gaps.any():
             modes, errors = choose_modes(anomalies, seed=self.seed)
             anomalies = complete(anomalies, modes, seed=self.seed)
-            # A filled value varies less than the true one, by the variance of its error.
+            # The variance of filled values is lower than the true one by the variance of their error.
             unsure = gaps.mean(0) * errors[modes - 1] ** 2
         eofs = PieceEofs.fit(anomalies.astype("float32"), self.days, self.modes, self.seed)
         return replace(eofs, left=eofs.left + np.tile(unsure, self.days))

@@ -16,47 +16,48 @@ from da4dvar.baselines.eof import (
 )
 from da4dvar.errors import DataError, check_least
 
-# Fewer hidden values say little of the number of modes (Beckers and Rixen, 2003).
+# With fewer withheld values the choice of the number of modes is unreliable (Beckers and Rixen, 2003).
 FEWEST_HIDDEN = 30
-# Modes beyond the best so far: an error that has risen may yet fall.
+# Modes to try beyond the best so far, as the error may decrease again.
 PATIENCE = 3
 
 
 class EofIteration:
-    """x̂ = m + Uₙ Uₙᵀ (x̂ − m) in the gaps, at rest: Uₙ holds the n leading EOFs of the filled x̂ − m.
+    """x̂ = m + Uₙ Uₙᵀ (x̂ − m) in the gaps, where Uₙ holds the n leading EOFs of the filled x̂ − m.
 
-    n has the least error at observed values that are kept out, like gaps that clouds make; after
-    Beckers and Rixen (2003, doi:10.1175/1520-0426(2003)020<1839:ECADFF>2.0.CO;2) and Alvera-Azcárate
-    et al. (2005, doi:10.1016/j.ocemod.2004.08.001). Each variable by itself, all dimensions but
-    time together as cells. Observed values are kept; a cell that is never observed stays NaN; a time
-    without any observation gets m.
+    The equation is solved by iteration. n is the number of modes with the least error at observed values
+    withheld in the shape of gaps, such as those due to clouds. The method follows Beckers and Rixen (2003,
+    doi:10.1175/1520-0426(2003)020<1839:ECADFF>2.0.CO;2) and Alvera-Azcárate et al. (2005,
+    doi:10.1016/j.ocemod.2004.08.001). Each variable is filled separately, with all dimensions except time as
+    cells. Observed values are kept, cells that are never observed remain NaN, and times without any
+    observation are filled with m.
 
     Parameters
     ----------
     time : str
-        The dimension of time; its steps need not be even, their order plays no part.
+        Name of the time dimension. Its steps may be uneven, and their order has no effect.
     modes : int, optional
-        n; chosen if not given.
+        n; by default chosen at withheld values.
     most : int
-        Modes to choose from.
+        Maximum number of modes to choose from.
     hidden : float
-        Part of the observed values that is kept out to choose, at least 30 of them.
+        Fraction of the observed values withheld to choose n; at least 30 values.
     tolerance : float
-        The iteration rests once the gaps change by less, in standard deviations of the anomalies.
+        The iteration ends once the gaps change by less than this, in standard deviations of the anomalies.
     iterations : int
-        Most steps with each number of modes.
+        Maximum number of steps for each number of modes.
     clouds : bool
-        Whether values are kept out in the shape of other times' gaps, or one by one.
+        Whether to withhold values in the shape of gaps at other times, rather than one by one.
     harmonics : int
-        Of the year in m, for dates that cover one; 0 for the mean of all that was observed, one
-        number. With harmonics m has the mean of each cell.
+        Number of harmonics of the year in m, for dates that cover a year, in addition to the mean of each
+        cell. If 0, m is the mean of all observed values.
     seed : int
-        Of the values that are kept out and of the randomised decompositions.
+        Seed of the choice of withheld values and of the randomised decompositions.
 
     Raises
     ------
     DataError
-        If a number is out of its range.
+        If a number is out of range.
 
     Examples
     --------
@@ -89,23 +90,23 @@ class EofIteration:
         _check_part(hidden)
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
-        """Every real variable of `ds`, with its gaps filled.
+        """Fill the gaps of every real variable.
 
         Parameters
         ----------
         ds : Dataset
-            NaN in the gaps.
+            Data with NaN in the gaps.
 
         Returns
         -------
         Dataset
-            With the labels of `ds`.
+            The filled variables, with the labels of `ds`.
 
         Raises
         ------
         DataError
-            If a variable does not have the dimension of time, is observed in one cell only, or in too
-            few values to choose the modes by.
+            If a variable does not have the time dimension, is observed in one cell only, or has too few
+            observed values to choose the number of modes.
         """
         out = ds.copy()
         for name, array in ds.data_vars.items():
@@ -131,7 +132,7 @@ class EofIteration:
             seed=self.seed,
         )
         values[:, cells] = filled + usual
-        # The observed as they were, without the rounding of the mean.
+        # Restore the observed values, which subtracting and adding the mean has rounded.
         return np.where(np.isfinite(array), array, from_matrix(values, array, self.time))
 
     def _usual(self, array: xr.DataArray) -> np.ndarray:
@@ -150,16 +151,16 @@ def complete(
     clouds: bool = True,
     seed: int = 0,
 ) -> np.ndarray:
-    """`anomalies`, shape (time, cell), NaN in the gaps, filled; parameters as of `EofIteration`.
+    """Fill `anomalies`, shape (time, cell), with NaN in the gaps; see `EofIteration` for the parameters.
 
     Raises
     ------
     DataError
-        If there is one cell only, or too little to choose the modes by.
+        If there is only one cell, or there are too few values to choose the number of modes.
     """
     if anomalies.shape[1] == 1:
         raise DataError(
-            "observations are in one cell only, and EOF iteration needs more than one; "
+            "only one cell has observations, but EOF iteration needs more than one; "
             "fill a single series with da4dvar.baselines.linear.Linear"
         )
     if modes is None:
@@ -177,25 +178,27 @@ def choose_modes(
     clouds: bool = True,
     seed: int = 0,
 ) -> tuple[int, np.ndarray]:
-    """The number of modes with the least error at values that were kept out.
+    """Choose the number of modes with the least error at withheld values.
 
     Parameters
     ----------
     matrix : array, shape (time, cell)
-        Anomalies, NaN in the gaps.
+        Anomalies, with NaN in the gaps.
     most, hidden, tolerance, iterations, clouds, seed
-        As of `EofIteration`.
+        See `EofIteration`.
 
     Returns
     -------
     modes : int
+        Number of modes.
     errors : array
-        Root mean square error with 1, 2, … modes, until it has not fallen for three; units of `matrix`.
+        Root mean square error for 1, 2, … modes, in the units of `matrix`, until three further modes have not
+        lowered it.
 
     Raises
     ------
     DataError
-        If less than twice 30 values are observed, or the part to hide is none.
+        If fewer than 60 values are observed, or `hidden` is out of range.
 
     Examples
     --------
@@ -208,7 +211,7 @@ def choose_modes(
     out = hidden_values(np.isfinite(matrix), hidden, clouds, seed)
     kept, known = np.where(out, np.nan, matrix), matrix[out]
     errors: list[float] = []
-    # As many modes as the smaller side give back whatever they are given.
+    # With as many modes as the smaller dimension, any fill would be reproduced unchanged.
     for filled in fillings(kept, min(most, max(1, min(matrix.shape) - 1)), tolerance, iterations, seed):
         errors.append(float(np.sqrt(np.mean((filled[out] - known) ** 2))))
         if len(errors) - 1 - np.argmin(errors) >= PATIENCE:
@@ -217,30 +220,38 @@ def choose_modes(
 
 
 def hidden_values(seen: np.ndarray, part: float, clouds: bool = True, seed: int = 0) -> np.ndarray:
-    """Observed values to keep out, true in the result: the gaps of other times laid over, or at random.
+    """Choose observed values to withhold, by laying over the gaps of other times or at random.
 
-    A gap is cut where it would hide more than a tenth of what is asked for, so that no single time
-    decides; no time loses all that it has. What clouds do not give is drawn one by one.
+    A gap is cropped to a tenth of the wanted number of values, so that no single time dominates, and no time
+    loses all its observations. If the gaps do not yield enough values, the rest are drawn one by one.
 
     Parameters
     ----------
     seen : array of bool, shape (time, cell)
+        Whether each value is observed.
     part : float
-        Part of the observed values, at least 30 of them.
+        Fraction of the observed values to withhold; at least 30 values.
     clouds : bool
+        Whether to use the gaps of other times, rather than only values drawn one by one.
     seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    array of bool, shape (time, cell)
+        Whether each value is withheld.
 
     Raises
     ------
     DataError
-        If `part` is none, or less than twice 30 values are observed.
+        If `part` is out of range, or fewer than 60 values are observed.
     """
     _check_part(part)
     number = int(seen.sum())
     if number < 2 * FEWEST_HIDDEN:
         raise DataError(
-            f"{number} values are observed, and {FEWEST_HIDDEN} have to be kept out to choose the method's "
-            f"parameters; give them, or at least {2 * FEWEST_HIDDEN} values"
+            f"got {number} observed values, expected at least {2 * FEWEST_HIDDEN}, as {FEWEST_HIDDEN} are "
+            "withheld to choose the parameters of the method; give more data, or set the parameters"
         )
     generator = np.random.default_rng(seed)
     wanted = max(FEWEST_HIDDEN, round(part * number))
@@ -261,4 +272,4 @@ def hidden_values(seen: np.ndarray, part: float, clouds: bool = True, seed: int 
 
 def _check_part(hidden: float) -> None:
     if not 0 < hidden <= 0.5:
-        raise DataError(f"hidden is {hidden}, expected a part above 0 and up to 0.5")
+        raise DataError(f"hidden is {hidden}, expected a fraction above 0 and up to 0.5")

@@ -13,41 +13,45 @@ from da4dvar.errors import DataError, check_least
 
 @dataclass(frozen=True)
 class LETKS:
-    """x̂ₛ the mean of Xₛ, with Xₛ ← Xₛ (T + w 1ᵀ) for t − lag ≤ s ≤ t at each time t with observations.
+    """x̂ₛ = mean of Xₛ, with Xₛ ← Xₛ (T + w 1ᵀ) for t − lag ≤ s ≤ t at each time t with observations.
 
     T = (I + SᵀS)^(−½), w = Sᵀ(I + SSᵀ)⁻¹d, where S = √(ρ/(m−1)) X′ₜ/σ and d = √(ρ/(m−1)) (y − x̄ₜ)/σ
     at the observed components, tapered by ρ around each component (Hunt et al., 2007; Gaspari and Cohn,
-    1999). Each real variable is a state of its own, with all gaps filled; whole numbers have none. The
-    defaults were tuned on ``da4dvar.simulate.lorenz96(series=16, steps=200, seed=5555)``.
+    1999). Each real variable is treated as a separate state, and all its gaps are filled. The defaults were
+    tuned on ``da4dvar.simulate.lorenz96(series=16, steps=200, seed=5555)``.
 
     Parameters
     ----------
     dynamics : callable
-        φ of dx/dt = φ(x), on float64 arrays (series, members, component). For a torch module:
-        ``lambda x: module(torch.from_numpy(x)).numpy()``.
+        φ of dx/dt = φ(x), a function of float64 arrays of shape (series, members, component). For a torch
+        module, use ``lambda x: module(torch.from_numpy(x)).numpy()``.
     step : float
-        Model time from one time of the data to the next: one step of RK4.
+        Model time between consecutive times of the data, integrated by one step of RK4.
     observation_error : float
         σ, the standard deviation of the observation error, in the units of the state.
     members : int
         m, the size of the ensemble.
     inflation : float
-        What the spread X′ is multiplied by before an analysis; no unit.
+        Dimensionless factor applied to the spread X′ before an analysis.
     radius : float
-        Half-width of ρ, in components on a circle: it is 0 from twice as far; ``inf`` for ρ = 1.
+        Half-width of ρ, in components on a circle: ρ is 0 at distances of twice the radius or more. For
+        ``inf``, ρ = 1 everywhere.
     lag : int
-        Steps that an observation is carried back; 0 is the filter.
+        Number of steps over which an observation acts on previous states; 0 for the filter.
     dim, time : str
-        The dimensions of the components and of time; all others are independent series.
+        Names of the dimensions of the components and of time; all others are independent series.
     mean, std : float
-        Of the normal draws that the ensemble starts from, in the units of the state.
-    spin_up, seed : int
-        Steps from the draws to the first time, 0 if they would collapse; the seed of all series' draws.
+        Mean and standard deviation of the normal draws with which the ensemble starts, in the units of the
+        state.
+    spin_up : int
+        Number of steps from these draws to the first time; 0 if the ensemble would collapse.
+    seed : int
+        Seed of the draws, which are the same for all series.
 
     Raises
     ------
     DataError
-        If a number is out of its range.
+        If a number is out of range.
 
     Examples
     --------
@@ -79,22 +83,22 @@ class LETKS:
         check_least(0, seed=self.seed)
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
-        """Every real variable of `ds` replaced by its analysis, observed cells too.
+        """Replace every real variable by its analysis, observed values included.
 
         Parameters
         ----------
         ds : Dataset
-            NaN in the gaps.
+            Data with NaN in the gaps.
 
         Returns
         -------
         Dataset
-            With the labels of `ds`.
+            The analyses, with the labels of `ds`.
 
         Raises
         ------
         DataError
-            If a variable lacks the dimension of time or of the components, or the ensemble runs away.
+            If a variable lacks the dimension of time or of the components, or the ensemble diverges.
         """
         out = ds.copy()
         for name, array in ds.data_vars.items():
@@ -115,7 +119,7 @@ class LETKS:
         series, times, n = y.shape
         draws = np.random.default_rng(self.seed).standard_normal((1, n, self.members))
         x = self._forecast(self.mean + self.std * draws, self.spin_up)
-        # Time t is kept at t % (lag + 1): to an analysis the order of the past does not matter.
+        # Time t is stored at t % (lag + 1), as an analysis does not depend on the order of past times.
         window = np.zeros((series, n, self.lag + 1, self.members))
         out, taper = np.empty(y.shape), _taper(n, self.radius)
         for t in range(times):
@@ -134,7 +138,7 @@ class LETKS:
         centre = window[:, :, now].mean(-1)
         spread = self.inflation * (window[:, :, now] - centre[..., None])
         window[:, :, now] = centre[..., None] + spread
-        # Only the p observations with a weight: SSᵀ, p × p, is mostly smaller than SᵀS, m × m.
+        # Use only the p observations with a weight: SSᵀ, p × p, is usually smaller than SᵀS, m × m.
         near = np.argsort(-weight)[..., : (weight > 0).sum(-1).max()]
         scale = np.sqrt(np.take_along_axis(weight, near, -1) / (self.members - 1)) / self.observation_error
         series = np.arange(len(y))[:, None, None]
@@ -143,7 +147,7 @@ class LETKS:
         eigenvalues, v = np.linalg.eigh(s @ s.swapaxes(-1, -2))
         r = np.sqrt(1 + eigenvalues.clip(0))[..., None]
         b = v.swapaxes(-1, -2) @ s
-        # With b = Vᵀ S and r² = 1 + λ, T = I − bᵀ (r + r²)⁻¹ b: nothing is divided by a λ that may be 0.
+        # With b = Vᵀ S and r² = 1 + λ, T = I − bᵀ (r + r²)⁻¹ b, without a division by λ, which may be 0.
         gain = b / (r + r**2) - (v.swapaxes(-1, -2) @ d[..., None]) / r**2
         analysed: np.ndarray = window @ (np.eye(self.members) - b.swapaxes(-1, -2) @ gain)
         return analysed
@@ -156,7 +160,7 @@ class LETKS:
             k3 = f(x + h / 2 * k2)
             x = x + h / 6 * (k1 + 2 * k2 + 2 * k3 + f(x + h * k3))
         if not np.isfinite(x).all():
-            raise DataError(f"the ensemble runs away at a time step of {h}; use a shorter one")
+            raise DataError(f"the ensemble diverges at a time step of {h}; use a shorter one")
         return x.swapaxes(1, 2)
 
 

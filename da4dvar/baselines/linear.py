@@ -9,15 +9,15 @@ from da4dvar.fields.initial import linear_in_time
 
 
 class Linear:
-    """x̂(t) on the line between the observations before and after t, cell by cell.
+    """x̂(t) on the straight line between the observations before and after t, in each cell.
 
-    Before the first and after the last observation of a cell the nearest one is kept; a cell that
-    is never observed stays NaN.
+    Before the first and after the last observation of a cell, the estimate is the nearest observation. Cells
+    that are never observed remain NaN.
 
     Parameters
     ----------
     time : str
-        The dimension of time, evenly spaced.
+        Name of the time dimension, which must be evenly spaced.
 
     Examples
     --------
@@ -33,22 +33,22 @@ class Linear:
         self.time = time
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
-        """Every variable of `ds`, with its gaps filled.
+        """Fill the gaps of every variable.
 
         Parameters
         ----------
         ds : Dataset
-            NaN in the gaps.
+            Data with NaN in the gaps.
 
         Returns
         -------
         Dataset
-            With the labels of `ds`.
+            The filled variables, with the labels of `ds`.
 
         Raises
         ------
         DataError
-            If a variable does not have the dimension of time.
+            If a variable does not have the time dimension.
         """
         out = ds.copy()
         for name in ds.data_vars:
@@ -62,7 +62,7 @@ class Linear:
                 f"it has {', '.join(map(str, array.dims))}"
             )
         if array.dtype.kind != "f":
-            return array  # nothing else has gaps
+            return array  # only floating-point variables have gaps
         if array.chunks is not None:
             array = array.chunk({self.time: -1})
         axis = array.get_axis_num(self.time)

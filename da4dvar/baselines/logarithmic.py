@@ -1,4 +1,4 @@
-"""Another method on the logarithm of a variable."""
+"""A method applied to the logarithm of a variable."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from da4dvar.errors import DataError
 
 
 class Logarithmic:
-    """x̂ = exp(m + s²/2) − c, where m ± s is a method's estimate of log(x + c).
+    """x̂ = exp(m + s²/2) − c, where m ± s is the estimate of log(x + c) by a method.
 
-    For what cannot be negative and has a long tail, such as particulate matter, chlorophyll or rain: there
-    errors grow with the value, and are alike on the logarithm. The mean of a log-normal variable is
-    exp(m + s²/2), and its standard deviation the mean times √(exp(s²) − 1); with a method that does not give
-    s, x̂ is the median, exp(m) − c. Cressie (1993), Statistics for Spatial Data.
+    The logarithm suits variables that are not negative and have a long tail, such as particulate matter,
+    chlorophyll or rain: their errors grow with the value, but are uniform in the logarithm. The mean of a
+    log-normal variable is exp(m + s²/2), and its standard deviation is √(exp(s²) − 1) times the mean. If the
+    method does not provide s, x̂ is the median, exp(m) − c. Cressie (1993), Statistics for Spatial Data.
 
     Parameters
     ----------
     method : Baseline
-        What is used on the logarithm.
+        Method applied to the logarithm.
     offset : float
-        c, in the units of the variable: about the size of the values that are small.
+        c, in the units of the variable; about the magnitude of small values.
     variables : sequence of str, optional
-        Those to take the logarithm of; the method fills the others as they are. All if not given.
+        Variables whose logarithm is taken; the method is applied directly to the others. By default all.
 
     Raises
     ------
@@ -50,22 +50,23 @@ class Logarithmic:
         self.method, self.offset, self.variables = method, float(offset), tuple(variables)
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
-        """Every variable of `ds`, with its gaps filled.
+        """Fill the gaps of every variable.
 
         Parameters
         ----------
         ds : Dataset
-            NaN in the gaps.
+            Data with NaN in the gaps.
 
         Returns
         -------
         Dataset
-            With the labels of `ds`; with ``<name>_std``, in its units, if the method states one.
+            The filled variables, with the labels of `ds`, and ``<name>_std``, in the units of the variable,
+            if the method provides it.
 
         Raises
         ------
         DataError
-            If a variable has values for which there is no logarithm, or as the method does.
+            If a value plus the offset is not positive, or if the method raises it.
         """
         chosen = self.variables or ds.data_vars
         names = [str(n) for n in ds.data_vars if ds[n].dtype.kind == "f" and n in chosen]
@@ -85,7 +86,7 @@ class Logarithmic:
     def _logarithm(self, array: xr.DataArray) -> xr.DataArray:
         if array.chunks is None and (low := float(array.min())) + self.offset <= 0:
             raise DataError(
-                f"variable {array.name!r} has the value {low:g}, of which with offset {self.offset:g} "
-                "there is no logarithm; take a larger offset, or the method without the logarithm"
+                f"variable {array.name!r} has the value {low:g}, which has no logarithm with the offset "
+                f"{self.offset:g}; use a larger offset, or the method without the logarithm"
             )
         return array.copy(data=np.log(array + self.offset).data)

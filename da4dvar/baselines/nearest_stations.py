@@ -1,4 +1,4 @@
-"""Regression on the stations that report."""
+"""Regression on the stations that report at the same time."""
 
 from __future__ import annotations
 
@@ -22,46 +22,46 @@ CHUNK = 4096
 class NearestStations:
     """x̂ᵢ(t) = bᵢ(t) + Σⱼ βⱼ (xⱼ(t) − bⱼ(t) − mⱼ) + r̂ᵢ(t), β = (C + α/n I)⁻¹ c.
 
-    A ridge regression on the k stations j that report at t and are best correlated with i, its
-    residual r carried over from the times before and after the gap: regression kriging in time
-    (Hengl et al., 2007). The background b is the climatology where dates cover a year, else the
-    mean of each station. With all stations complete but i, β is that of a ridge regression on
-    standardised anomalies, the n times of i being its sample.
+    The method is a ridge regression on the k stations j that report at t and have the highest correlation
+    with i, plus its residual r interpolated from the times before and after the gap: regression kriging in
+    time (Hengl et al., 2007). The background b is the climatology if the dates cover a year, and otherwise
+    the mean of each station. If all stations except i are complete, β is that of a ridge regression on
+    standardised anomalies with the n times of i as the sample.
 
-    C and c are taken pairwise over the times of i: from the times at which i, j and k all report.
-    With fewer than 30 of these, a part is that of all common times of j and k, and with fewer than
-    30 of those, of a correlation that falls exponentially with distance, if there are latitudes
-    and longitudes, else of 0. Pairs need not agree with one another: negative eigenvalues of the
-    correlations are set to 0, and the diagonal is scaled back to 1. The mean mⱼ over the times that j shares
-    with i is regressed to all times of i (Little and Rubin, 2002, section 7.2).
+    C and c are estimated pairwise from the times at which i, j and k all report. If there are fewer than 30
+    of these, the estimate is a weighted mean with that from all common times of j and k. If there are fewer
+    than 30 of those as well, it is a weighted mean with a correlation that decays exponentially with
+    distance, or with 0 if there are no latitudes and longitudes. As pairwise correlations may be mutually
+    inconsistent, negative eigenvalues are set to 0 and the diagonal is scaled back to 1. The mean mⱼ over
+    the common times of j and i is adjusted to all times of i by regression (Little and Rubin, 2002,
+    section 7.2).
 
-    r̂ is the kriging of the ten residuals nearest on either side. Their correlation in time is a
-    sum of exponentials with weights not below 0, fitted to the residuals of all stations. At
-    times when no station reports, it is the anomaly itself that is carried over, and decays to the
-    climatology.
+    r̂ is the kriging estimate from the ten nearest residuals on each side. Their correlation in time is a sum
+    of exponentials with non-negative weights, fitted to the residuals of all stations. At times when no
+    station reports, the anomaly itself is interpolated, and decays to the climatology.
 
-    Observed values are kept; a station that was never observed stays NaN. Other dimensions
-    are independent.
+    Observed values are kept, and stations that are never observed remain NaN. Series along other dimensions
+    are filled independently.
 
     Parameters
     ----------
     time : str
-        The dimension of time, evenly spaced.
+        Name of the time dimension, which must be evenly spaced.
     station : str, optional
-        The dimension of the stations; if not given ``station``, or the only one besides time.
+        Name of the station dimension; by default ``station``, or the only dimension besides time.
     neighbours : int
-        k; 0 for the station's own values alone.
+        k; 0 to use only the values of the station itself.
     ridge : float
-        α, in observations: the penalty of a ridge regression on standardised anomalies.
+        α, the penalty of a ridge regression on standardised anomalies, as a number of observations.
     harmonics : int
-        Harmonics of the year in the climatology.
+        Number of harmonics of the year in the climatology.
     lags : int
-        Steps that a residual is carried over at most; 0 for the regression alone.
+        Maximum number of steps over which residuals are interpolated; 0 for the regression alone.
 
     Raises
     ------
     DataError
-        If a parameter is below 0.
+        If a parameter is negative.
 
     Examples
     --------
@@ -96,23 +96,24 @@ class NearestStations:
         self.ridge, self.harmonics, self.lags = ridge, harmonics, lags
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
-        """Every real variable of `ds`, with its gaps filled, and its standard error beside it.
+        """Fill the gaps of every real variable, and add its standard error.
 
         Parameters
         ----------
         ds : Dataset
-            NaN in the gaps.
+            Data with NaN in the gaps.
 
         Returns
         -------
         Dataset
-            With ``<name>_std``, in the units of the variable; 0 where it was observed.
+            The filled variables, with the labels of `ds`, and ``<name>_std``, in the units of the variable
+            and 0 where it was observed.
 
         Raises
         ------
         DataError
-            If a real variable does not have the dimension of time or of the stations, it cannot be
-            told which that is, or the name of a standard error is taken.
+            If a real variable does not have the dimension of time or of the stations, the station dimension
+            is ambiguous, or a variable ``<name>_std`` already exists.
         """
         return with_standard_errors(ds, self._fill)
 
@@ -177,7 +178,7 @@ class NearestStations:
 
 
 def _standardised(anomaly: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The standard deviation of each station, that of all for one of few values; what is left by it."""
+    """Scale of each station, shrunk towards that of all if it has few values, and scaled anomalies."""
     seen = np.isfinite(anomaly)
     count = seen.sum(0)
     squares = np.where(seen, anomaly, 0) ** 2
@@ -189,7 +190,7 @@ def _standardised(anomaly: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _pairwise(z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Covariance, mean and number over common times: those of j and k at jk, and the mean of j."""
+    """Covariance of j and k, mean of j, and count, each over the common times of j and k, at index jk."""
     seen = np.isfinite(z).astype(float)
     values = np.where(seen > 0, z, 0)
     count = seen.T @ seen
@@ -205,7 +206,7 @@ def _mixed(own: np.ndarray, count: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _correlations(z: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """Of every pair of stations, drawn to that of pairs as far apart if it has few common times."""
+    """Correlation of each pair of stations, shrunk towards that at equal distance if data are few."""
     covariance, _, count = _pairwise(z)
     seen = np.isfinite(z).astype(float)
     squares = np.where(seen > 0, z, 0) ** 2
@@ -232,7 +233,7 @@ def _correlations(z: np.ndarray, distance: np.ndarray) -> np.ndarray:
 def _regression(
     z: np.ndarray, i: int, correlation: np.ndarray, neighbours: int, ridge: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The estimate of station i at all times, its variance, and whether anyone reported."""
+    """The estimate of station i at all times, its variance, and whether any other station reported."""
     times = len(z)
     ranked = np.argsort(-np.abs(correlation[i]), kind="stable")
     ranked = ranked[(ranked != i) & np.isfinite(z).any(0)[ranked]]
@@ -274,7 +275,7 @@ def _regression(
 
 
 def _variance_of(sample: np.ndarray, last: int) -> np.ndarray:
-    """The variance of the last column over the times that it shares with each other one."""
+    """The variance of the last column over its common times with each other column."""
     seen = np.isfinite(sample[:, :last]).astype(float)
     y, count = sample[:, last], np.maximum(1, seen.sum(0))
     variance: np.ndarray = y**2 @ seen / count - (y @ seen / count) ** 2
@@ -282,7 +283,7 @@ def _variance_of(sample: np.ndarray, last: int) -> np.ndarray:
 
 
 def _positive(covariance: np.ndarray) -> np.ndarray:
-    """Without negative eigenvalues of the correlation, the variances being kept."""
+    """Set negative eigenvalues of the correlation to 0 and keep the variances."""
     spread = np.sqrt(np.diag(covariance).clip(1e-12))
     values, vectors = np.linalg.eigh(covariance / np.outer(spread, spread))
     if values[0] > -1e-9:
@@ -293,7 +294,7 @@ def _positive(covariance: np.ndarray) -> np.ndarray:
 
 
 class _Memory:
-    """ρ(τ) = Σ wₖ exp(−τ/Tₖ), wₖ ≥ 0: the correlation in time of series of variance 1."""
+    """ρ(τ) = Σ wₖ exp(−τ/Tₖ), wₖ ≥ 0: the correlation in time of series of unit variance."""
 
     def __init__(self, series: np.ndarray, lags: int) -> None:
         self.lags = lags
@@ -317,7 +318,7 @@ class _Memory:
         self.rho = np.exp(-np.arange(2 * lags + 1)[:, None] / scales) @ weights
 
     def carry(self, series: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Simple kriging at steps `at` from the nearest values, and the part of the variance it leaves."""
+        """Simple kriging at steps `at` from the nearest values, and the unexplained fraction of variance."""
         known = np.flatnonzero(np.isfinite(series))
         around = np.searchsorted(known, at)[:, None] + np.arange(-SIDE, SIDE)
         step = known[around.clip(0, len(known) - 1)]

@@ -27,42 +27,44 @@ SHRINKAGE_OF_MEAN = 1.0
 class OptimalInterpolation:
     """x̂ = b + cᵀ (C + ε² I)⁻¹ (y − b), with the standard error √(s² − cᵀ (C + ε² I)⁻¹ c).
 
-    C holds the covariances s² exp(−½ (d²/L² + τ²/T²)) of the nearest observations of a cell, in d/L and
-    τ/T, with one another, c those with the cell (Gandin, 1965; Bretherton et al., 1976). The background
-    b is the climatology of the cell, or its mean without a season, drawn to that of the field and taken
-    from the gappy data themselves, as s², L, T and ε² are where they are not given. Observed cells get
-    the analysis as well, which is smoother than they are. Cells that are never observed stay NaN.
+    C holds the covariances s² exp(−½ (d²/L² + τ²/T²)) between the observations nearest to a cell, as measured
+    in d/L and τ/T, and c those between these observations and the cell (Gandin, 1965; Bretherton et al.,
+    1976). The background b is the climatology of the cell, or its mean if there is no season, shrunk towards
+    that of the whole field. The background and those of s², L, T and ε² that are not given are estimated
+    from the gappy data themselves. Observed values are replaced by the analysis as well, which is smoother.
+    Cells that are never observed remain NaN.
 
-    The standard error knows neither the error of b nor that fields are rougher than a Gaussian C: on
-    real data it came out three to five times too small.
+    The standard error accounts neither for the error of b nor for the fact that real fields are rougher than
+    a Gaussian C implies: on real data it was three to five times too small.
 
-    Degrees of latitude and longitude, of a grid or of stations, become places on a sphere: d is the
-    chord in km, short of the great circle by 0.1 % at 1000 km. Other coordinates are taken in km if
-    they say so in m or km, else d counts cells. τ is in days, or in the units of a coordinate without
-    dates, or in steps.
+    Latitudes and longitudes in degrees, of a grid or of stations, are converted to points on a sphere, and d
+    is the chord in km, which is 0.1 % shorter than the great circle at 1000 km. Other coordinates are used in
+    km if their units are m or km; otherwise d counts cells. τ is in days for dates, in the units of any other
+    time coordinate, and in steps without one.
 
     Parameters
     ----------
     time : str
-        The dimension of time; it need not be evenly spaced.
+        Name of the time dimension, which may be unevenly spaced.
     space : sequence of str, optional
-        The dimensions of d, ``()`` for none. If not given, those of latitude and longitude; without
-        these, up to two dimensions besides time. Each position along other dimensions is solved alone.
+        Names of the space dimensions, which define d; ``()`` for none. By default the dimensions of latitude
+        and longitude or, without these, up to two dimensions besides time. Each position along any other
+        dimension is solved separately.
     neighbours : int
-        Observations to estimate a cell from.
+        Number of observations from which a cell is estimated.
     length, duration : float, optional
-        L in km or cells, T in days or steps.
+        L in km or cells, and T in days or steps; estimated by default.
     error : float, optional
-        ε, in units of the variable.
+        ε, in the units of the variable; estimated by default.
     harmonics : int
-        Harmonics of the year of the background, where dates cover a year.
+        Number of harmonics of the year in the background, if the dates cover a year.
     seed : int
-        Of the pairs that the scales are estimated from.
+        Seed of the draw of pairs from which the scales are estimated.
 
     Raises
     ------
     DataError
-        If a parameter is out of its range.
+        If a parameter is out of range.
 
     Examples
     --------
@@ -99,23 +101,23 @@ class OptimalInterpolation:
         self.harmonics, self.seed = harmonics, seed
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
-        """Every real variable of `ds` replaced by its analysis, and its standard error beside it.
+        """Replace every real variable by its analysis, and add its standard error.
 
         Parameters
         ----------
         ds : Dataset
-            NaN in the gaps.
+            Data with NaN in the gaps.
 
         Returns
         -------
         Dataset
-            With the labels of `ds`; ``<name>_std`` in the units of the variable.
+            The analyses, with the labels of `ds`, and ``<name>_std`` in the units of each variable.
 
         Raises
         ------
         DataError
-            If a real variable does not have the dimension of time, the dimensions of space cannot be
-            told, or the name of a standard error is taken.
+            If a real variable does not have the time dimension, its space dimensions are ambiguous, or a
+            variable ``<name>_std`` already exists.
         """
         return with_standard_errors(ds, self._fill)
 
@@ -191,15 +193,20 @@ def analyse(
     Parameters
     ----------
     anomaly : array, shape (time, cell)
-        NaN where there is no observation; there must be one.
+        Anomalies, with NaN in the gaps and at least one observation.
     place : array, shape (cell, axis)
+        Cartesian coordinates of the cells, in the units of the length of the covariance.
     clock : array, shape (time,)
+        Times, in the units of the duration of the covariance.
     covariance : Gaussian
+        C and ε².
     neighbours : int
+        Number of observations from which a cell is estimated.
 
     Returns
     -------
     estimate, standard_error : array, shape (time, cell)
+        Both in the units of the anomalies.
     """
     when, where = np.divmod(np.arange(anomaly.size), len(place))
     points = np.column_stack([place[where] / covariance.length, clock[when] / covariance.duration])
@@ -263,7 +270,7 @@ def places(array: xr.DataArray, space: Sequence[str]) -> np.ndarray:
 
 
 def instants(array: xr.DataArray, time: str) -> np.ndarray:
-    """Time as numbers: days from the first date, the units of a coordinate, or steps."""
+    """Return times as numbers: days since the first date, units of the coordinate, or steps."""
     apart = steps(array[time]) if time in array.coords else None
     if apart is None:
         return np.arange(float(array.sizes[time]))

@@ -1,4 +1,4 @@
-"""Sparse coding over a dictionary that is learned from complete images."""
+"""Sparse coding with a dictionary learned from complete images."""
 
 from __future__ import annotations
 
@@ -15,40 +15,42 @@ CODINGS = ("omp", "lasso")
 
 
 class SparseCoding:
-    """x̂ = μ + D z, z sparse, such that x̂ ≈ y on Ω: the paper's rows DICT (Table 1).
+    """x̂ = μ + D z with a sparse z, such that x̂ ≈ y on Ω: DICT in the paper's Table 1.
 
-    Coded and decoded in turn: the gaps hold what was decoded last, the whole image is coded, and decoded
-    again. With the Lasso each turn lowers ‖y − μ − D z‖²_Ω / 2 + α ‖z‖₁, and the turns end where coding the
-    observed pixels alone does; with orthogonal matching pursuit there is no such cost. μ is the mean of the
-    complete images and D is learned from them by online dictionary learning (Mairal et al., 2009).
+    Each turn fills the gaps with the last decoded image, codes the whole image and decodes it. With the
+    Lasso, each turn lowers ‖y − μ − D z‖²_Ω / 2 + α ‖z‖₁, and the turns converge to the code of the
+    observed pixels alone; with orthogonal matching pursuit there is no such cost. μ is the mean of the
+    complete images, and D is learned from them by online dictionary learning (Mairal et al., 2009).
 
     Parameters
     ----------
     history : Dataset
         Complete images of the same variables, on the same cells.
     dims : sequence of str
-        Of an image; every other dimension is a sample.
+        Dimensions of an image; all other dimensions are samples.
     atoms : int
-        Columns of D, each of norm 1.
+        Number of columns of D, each of norm 1.
     coding : {"omp", "lasso"}
-        How z is found: at most `sparsity` atoms, or a weight `alpha` on their absolute values.
+        Constraint on z: at most `sparsity` atoms (orthogonal matching pursuit), or a penalty `alpha` on the
+        absolute values (Lasso).
     sparsity : int
-        For "omp".
+        Number of atoms per image, for "omp".
     alpha : float
-        For "lasso", in the units of the data; and of the codes that D is learned with, by either.
+        Penalty, in the units of the data, for "lasso"; with both codings, also the penalty used to learn D.
     keep_observed : bool
-        Put the observed values back, with their noise: what the numbers of the paper's Table 1 agree with.
+        Whether to restore the observed values, including their noise. The numbers of the paper's Table 1 are
+        consistent with this.
     turns : int
-        Codings, each followed by a decoding; one codes the image with μ in the gaps.
+        Number of turns of coding and decoding. In the first, the gaps hold μ.
     images : int
-        Of the history, the most that D is learned from, drawn at random.
+        Maximum number of images, drawn at random from the history, from which D is learned.
     seed : int
-        Of the choice of images and of the learning.
+        Seed of the choice of images and of the learning.
 
     Raises
     ------
     RecipeError
-        If the coding is unknown or a number makes no sense.
+        If the coding is unknown or a number is out of range.
 
     Examples
     --------
@@ -78,7 +80,7 @@ class SparseCoding:
         if min(atoms, sparsity, turns, images) < 1 or not alpha > 0 or (coding == "omp" and sparsity > atoms):
             raise RecipeError(
                 f"atoms {atoms}, sparsity {sparsity}, turns {turns}, images {images} and alpha {alpha}: "
-                "expected all above 0, and no more atoms used than there are"
+                "expected all above 0, and a sparsity of at most the number of atoms"
             )
         check_least(0, seed=seed)
         self.history, self.dims, self.atoms, self.coding = history, tuple(dims), atoms, coding
@@ -87,7 +89,7 @@ class SparseCoding:
 
     @cached_property
     def dictionaries(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """μ, shape (cell,), and D transposed, shape (atom, cell), of each variable of the history."""
+        """μ, shape (cell,), and Dᵀ, shape (atom, cell), for each variable of the history."""
         return {str(name): self._learned(array) for name, array in self.history.data_vars.items()}
 
     def _learned(self, array: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
@@ -112,7 +114,7 @@ class SparseCoding:
             random_state=self.seed,
         )
         with warnings.catch_warnings():
-            # Codes on the way to a dictionary need not be exact; whether it serves, the scores say.
+            # The codes need not be exact while the dictionary is learned.
             warnings.simplefilter("ignore", ConvergenceWarning)
             return mean, learner.fit(chosen - mean).components_
 
@@ -123,22 +125,22 @@ class SparseCoding:
                 raise DataError(f"variable {array.name!r} has no dimension {dim!r}; it has {has}")
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
-        """Every variable of `ds` as decoded; an image without observation stays NaN.
+        """Replace every variable by decoded images; images without any observation remain NaN.
 
         Parameters
         ----------
         ds : Dataset
-            NaN in the gaps.
+            Data with NaN in the gaps.
 
         Returns
         -------
         Dataset
-            With the labels of `ds`.
+            The filled variables, with the labels of `ds`.
 
         Raises
         ------
         DataError
-            If there is no history of a variable, or it has other cells.
+            If a variable is not in the history, or its images have another size there.
         """
         decoded = self.projected(ds)
         if self.keep_observed:
@@ -147,22 +149,22 @@ class SparseCoding:
         return decoded
 
     def projected(self, ds: xr.Dataset) -> xr.Dataset:
-        """The same, and decoded where it was observed as well: of complete images Φ(x) = μ + D z(x).
+        """Return the decoded images, whatever `keep_observed`; for complete images, Φ(x) = μ + D z(x).
 
         Parameters
         ----------
         ds : Dataset
-            NaN in the gaps, or complete.
+            Complete data, or data with NaN in the gaps.
 
         Returns
         -------
         Dataset
-            With the labels of `ds`.
+            The filled variables, with the labels of `ds`.
 
         Raises
         ------
         DataError
-            If there is no history of a variable, or it has other cells.
+            If a variable is not in the history, or its images have another size there.
         """
         out = ds.copy()
         for name, array in ds.data_vars.items():
@@ -176,8 +178,8 @@ class SparseCoding:
             for dim in self.dims:
                 if array.sizes[dim] != self.history[name].sizes[dim]:
                     raise DataError(
-                        f"variable {name!r} has {array.sizes[dim]} cells along {dim!r}, but its history "
-                        f"{self.history[name].sizes[dim]}; give images of one size"
+                        f"variable {name!r} has {array.sizes[dim]} cells along {dim!r}, but its history has "
+                        f"{self.history[name].sizes[dim]}; give images of the same size"
                     )
             core = list(self.dims)
             lazy = array if array.chunks is None else array.chunk(dict.fromkeys(core, -1))
@@ -194,7 +196,7 @@ class SparseCoding:
         return out
 
     def _decoded(self, values: np.ndarray, name: str) -> np.ndarray:
-        """Images, shape ``(..., *dims)``, coded and decoded in turn."""
+        """Code and decode images of shape ``(..., *dims)`` repeatedly."""
         mean, dictionary = self.dictionaries[name]
         y = values.reshape(-1, mean.size).astype("float64") - mean
         seen = np.isfinite(y)
@@ -218,7 +220,7 @@ class SparseCoding:
             codes = sparse_encode(x, dictionary, algorithm="omp", n_nonzero_coefs=self.sparsity)
             return codes
         with warnings.catch_warnings():
-            # The next turn goes on from here.
+            # The next turn continues from these codes.
             warnings.simplefilter("ignore", ConvergenceWarning)
             codes = sparse_encode(
                 x, dictionary, algorithm="lasso_cd", alpha=self.alpha, init=before, max_iter=200

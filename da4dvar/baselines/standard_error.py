@@ -1,4 +1,4 @@
-"""What a method with an error variance adds to a data set: ``<name>_std`` beside each variable."""
+"""Standard errors as variables ``<name>_std``, for the methods that estimate an error variance."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ Fill = Callable[[xr.DataArray], tuple[xr.DataArray, xr.DataArray]]
 
 
 def with_standard_errors(ds: xr.Dataset, fill: Fill) -> xr.Dataset:
-    """Every real variable of a data set as `fill` makes it, and its standard error beside it.
+    """Replace every real variable of a data set by the result of `fill`, and add its standard error.
 
     Raises
     ------
     DataError
-        If the name of a standard error is taken.
+        If a variable ``<name>_std`` already exists.
     """
     out = ds.copy()
     for name, array in ds.data_vars.items():
         if array.dtype.kind != "f":
             continue
         if f"{name}_std" in ds:
-            raise DataError(f"there is a variable '{name}_std' already; drop it or give it another name")
+            raise DataError(f"there is already a variable '{name}_std'; drop or rename it")
         out[name], out[f"{name}_std"] = fill(array)
     return out
 
@@ -34,20 +34,21 @@ def with_standard_errors(ds: xr.Dataset, fill: Fill) -> xr.Dataset:
 def solved_together(
     fill: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]], array: xr.DataArray, core: list[str]
 ) -> tuple[xr.DataArray, xr.DataArray]:
-    """A variable and its standard error by a method that sees all of some dimensions at once; lazy if it is.
+    """Apply a method that needs whole dimensions; return the estimate and its standard error, lazily if lazy.
 
     Parameters
     ----------
     fill : callable
-        From values, shape ``(..., *core)``, to the estimate and its standard error, each like them.
+        Maps values of shape ``(..., *core)`` to the estimate and its standard error, of the same shape.
     array : DataArray
+        Variable to fill.
     core : list of str
-        What `fill` sees whole.
+        Dimensions that `fill` needs whole.
 
     Returns
     -------
     estimate, error : DataArray
-        With the dimensions, coordinates and units of `array`.
+        Estimate and standard error, with the dimensions, coordinates and units of `array`.
     """
     lazy = array if array.chunks is None else array.chunk(dict.fromkeys(core, -1))
     x, std = xr.apply_ufunc(

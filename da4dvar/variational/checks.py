@@ -1,4 +1,4 @@
-"""Whether the parts of a model take what they are given: covariates, and several observations."""
+"""Checks that the parts of a model support the given covariates, window sizes and sensors."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ from da4dvar.variational.solvers.base import Solver
 
 
 def check_channels(model: nn.Module, channels: int) -> None:
-    """Refuse covariates that no network reads, and networks made for another number of them.
+    """Check that the networks of a model read as many channels of covariates as the data have.
 
     Parameters
     ----------
     model : nn.Module
-        Every part of it that reads covariates says how many channels of them in an attribute `covariates`.
+        The model. Each part that reads covariates holds their number of channels in an attribute
+        `covariates`.
     channels : int
-        Channels of the covariates that there are.
+        Number of channels of the covariates in the data.
 
     Raises
     ------
     RecipeError
+        If there are covariates but no network reads any, or if a network expects a different number of
+        channels.
 
     Examples
     --------
@@ -48,16 +51,26 @@ def check_channels(model: nn.Module, channels: int) -> None:
 
 
 def fixed(model: VariationalModel, layout: Layout) -> list[str]:
-    """The dimensions that must be as long as in training: those folded, and all for a prior of one size."""
+    """Dimensions whose length must be as in training: the folded ones, or all for a fixed-size prior."""
     return list(layout.dims if hasattr(model.cost.prior, "space") else layout.channels)
 
 
 def check_space(model: VariationalModel, layout: Layout, windows: Sequence[int]) -> None:
-    """Refuse windows, cells along each dimension of the layout, that a prior of one size cannot see.
+    """Check that a prior of fixed size fits the windows.
+
+    Parameters
+    ----------
+    model : VariationalModel
+        The model whose prior is checked.
+    layout : Layout
+        The layout of the tensors.
+    windows : sequence of int
+        Number of cells of a window along each dimension of the layout.
 
     Raises
     ------
     DataError
+        If the prior was made for windows of a different size.
     """
     space = getattr(model.cost.prior, "space", None)
     got = list(windows[len(layout.channels) :])
@@ -69,17 +82,20 @@ def check_space(model: VariationalModel, layout: Layout, windows: Sequence[int])
 
 
 def check_operators(model: VariationalModel, of: Sequence[int]) -> None:
-    """Refuse an H that is not of the sensors that there are, and solvers that take y for a state.
+    """Check that the observation operators and the solvers of a model fit the sensors.
 
     Parameters
     ----------
     model : VariationalModel
+        The model to check.
     of : sequence of int
-        The variable of the state that each sensor sees; empty without sensors.
+        Index of the state variable that each sensor observes; empty without sensors.
 
     Raises
     ------
     RecipeError
+        If an observation operator is for other sensors, or if there are sensors and a solver requires
+        observations of the state itself.
     """
     costs = [m for m in model.modules() if isinstance(m, VariationalCost)]
     for cost in costs:

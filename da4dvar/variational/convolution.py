@@ -1,4 +1,4 @@
-"""How a field goes on past its edges, one rule for each axis."""
+"""Convolutions and padding with one boundary rule per axis."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ TRANSPOSED: dict[int, Any] = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: n
 
 
 def pad(x: Tensor, width: int, boundary: Sequence[str]) -> Tensor:
-    """Extend every space axis of `x` by `width` cells on both sides.
+    """Pad every space axis of `x` by `width` cells on both sides.
 
     Parameters
     ----------
     x : Tensor, shape ``(batch, channel, *space)``
+        Field to pad.
     width : int
-        Cells to add at each end.
+        Number of cells to add at each end.
     boundary : sequence of {"zero", "reflect", "periodic"}
-        One rule for each space axis.
+        Boundary rule of each space axis.
 
     Returns
     -------
     Tensor, shape ``(batch, channel, *space)``
-        Longer by 2 `width` along every axis.
+        The field, longer by 2 `width` along every space axis.
 
     Raises
     ------
@@ -47,7 +48,7 @@ def pad(x: Tensor, width: int, boundary: Sequence[str]) -> Tensor:
             size = x.shape[2 + axis]
             if here and ((rule == "reflect" and here >= size) or (rule == "periodic" and here > size)):
                 raise ValueError(
-                    f"an axis of {size} cells cannot be continued by {width} cells ({rule}); "
+                    f"cannot pad an axis of {size} cells by {width} cells ({rule}); "
                     "use a smaller kernel or a longer axis"
                 )
             widths += [here, here]
@@ -56,15 +57,15 @@ def pad(x: Tensor, width: int, boundary: Sequence[str]) -> Tensor:
 
 
 def per_axis(cells: int | Sequence[int], axes: int, name: str) -> list[int]:
-    """A number of cells for every axis, from one number for all of them or one for each."""
+    """Return one number of cells per axis, given a single number or a sequence."""
     given = [cells] * axes if isinstance(cells, int) else list(cells)
     if len(given) != axes or min(given) < 1:
-        raise ValueError(f"{name} is {cells!r}, expected a number from 1 on for each of the {axes} axes")
+        raise ValueError(f"{name} is {cells!r}, expected 1 or more for each of the {axes} axes")
     return given
 
 
 def whole_blocks(x: Tensor, blocks: Sequence[int]) -> Tensor:
-    """`x` with zeros behind its end, so that every space axis is a multiple of its block."""
+    """Append zeros to `x` so that the length of every space axis is a multiple of its block."""
     widths: list[int] = []
     for size, block in zip(reversed(x.shape[2:]), reversed(blocks), strict=True):
         widths += [0, -size % block]
@@ -72,24 +73,30 @@ def whole_blocks(x: Tensor, blocks: Sequence[int]) -> Tensor:
 
 
 def cropped(x: Tensor, sizes: Sequence[int]) -> Tensor:
-    """The first cells of `x` along every space axis, `sizes` of them."""
+    """Return the first `sizes` cells of `x` along every space axis."""
     for axis, size in enumerate(sizes, start=2):
         x = x.narrow(axis, 0, size)
     return x
 
 
 class Convolution(nn.Module):
-    """A convolution that keeps the shape of a field, with a boundary rule for each axis.
+    """Convolution that preserves the shape of a field, with one boundary rule per axis.
 
     Parameters
     ----------
     inputs, outputs : int
-        Channels.
+        Number of input and output channels.
     kernel : int
-        Odd length of the kernel along every axis.
+        Length of the kernel along every axis; odd.
     boundary : sequence of {"zero", "reflect", "periodic"}
-        One rule for each space axis; their number says how many there are.
+        Boundary rule of each space axis; its length is the number of axes.
     bias : bool
+        Whether to add a learned bias.
+
+    Raises
+    ------
+    ValueError
+        If a boundary rule is unknown or the kernel is even.
     """
 
     def __init__(
@@ -103,14 +110,14 @@ class Convolution(nn.Module):
             raise ValueError(f"kernel is {kernel}, expected an odd number above 0")
         self.boundary = tuple(boundary)
         self.width = kernel // 2
-        # Zeros are what the library's own convolution adds, without a copy of the field.
+        # torch pads with zeros inside the convolution, without a copy of the field.
         self.zeros = all(b == "zero" for b in boundary)
         self.convolution = CONVOLUTIONS[len(boundary)](
             inputs, outputs, kernel, padding=self.width if self.zeros else 0, bias=bias
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """From ``(batch, input, *space)`` to ``(batch, output, *space)``."""
+        """Map ``(batch, input, *space)`` to ``(batch, output, *space)``."""
         if self.width and not self.zeros:
             x = pad(x, self.width, self.boundary)
         convolved: Tensor = self.convolution(x)

@@ -1,4 +1,4 @@
-"""The variational cost, eqs. (1), (3) and (4), and the only place where it is differentiated."""
+"""The variational cost, eqs. (1), (3) and (4), and its gradient."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHAPES: dict[str, Callable[[Tensor], Tensor]] = {"square": torch.square, "absolu
 
 
 def refuse_inference_mode() -> None:
-    """Raise where no derivative exists.
+    """Raise an error in inference mode, where torch computes no derivatives.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def refuse_inference_mode() -> None:
 
 
 class Terms(NamedTuple):
-    """The two terms of U, weighted, one value for each sample: eq. (1) of the paper.
+    """The two weighted terms of U, one value per sample: eq. (1) of the paper.
 
     Parameters
     ----------
@@ -62,20 +62,20 @@ class Terms(NamedTuple):
 
 
 class Cost:
-    """U(x) for an observation y and a domain Ω that are given.
+    """U(x) for a given observation y on the domain Ω.
 
-    Made by :meth:`VariationalCost.given`; this is what a solver minimises.
+    A solver minimises this object, which :meth:`VariationalCost.given` creates.
 
     Parameters
     ----------
     model : VariationalCost
-        Φ, H, ρ and both weights.
+        The model of the cost: Φ, H, ρ and both weights.
     y : Tensor, shape ``(batch, channel, *space)``
-        Set to zero outside Ω; channels as H(x) has them.
+        Observations, with the channels of H(x). Values outside Ω are replaced by zero.
     mask : Tensor of bool, same shape
-        Ω: where there is an observation.
+        Ω: true where there is an observation.
     covariates : Tensor, shape ``(batch, covariate, *space)``, optional
-        c: complete fields that are given and not estimated.
+        c: complete fields that are given, not estimated.
 
     Examples
     --------
@@ -97,6 +97,7 @@ class Cost:
         Parameters
         ----------
         x : Tensor, shape ``(batch, channel, *space)``
+            State.
 
         Returns
         -------
@@ -105,12 +106,12 @@ class Cost:
         return self.model.projected(x, self.covariates)
 
     def part(self, samples: Tensor) -> Cost:
-        """U of some of the samples.
+        """Return the cost of a subset of the samples.
 
         Parameters
         ----------
         samples : Tensor of int or bool
-            Their numbers, or which they are.
+            Indices of the samples, or a mask of them.
 
         Returns
         -------
@@ -120,16 +121,17 @@ class Cost:
         return Cost(self.model, self.y[samples], self.mask[samples], covariates)
 
     def terms(self, x: Tensor) -> Terms:
-        """Both terms of U at `x`.
+        """Both weighted terms of U at `x`.
 
         Parameters
         ----------
         x : Tensor, shape ``(batch, channel, *space)``
+            State.
 
         Returns
         -------
         Terms
-            Of shape (batch,) each.
+            Both terms, each of shape (batch,).
         """
         return self.model.terms(x, self.y, self.mask, self.covariates)
 
@@ -140,18 +142,20 @@ class Cost:
     def gradient(self, x: Tensor) -> tuple[Tensor, Terms]:
         """∇U at `x`, and both terms of U there.
 
-        Under ``torch.no_grad()`` nothing is kept of the graph; otherwise the gradient itself can
-        be differentiated, which is what training a solver needs.
+        Under ``torch.no_grad()`` the graph is discarded. Otherwise the gradient can itself be
+        differentiated, as training a solver requires.
 
         Parameters
         ----------
         x : Tensor, shape ``(batch, channel, *space)``
+            State.
 
         Returns
         -------
         gradient : Tensor, shape of `x`
-            Of each sample's own U.
+            Gradient of the U of each sample.
         terms : Terms
+            Both weighted terms of U at `x`.
 
         Raises
         ------
@@ -162,22 +166,24 @@ class Cost:
         return gradient, terms
 
     def gradients(self, x: Tensor) -> tuple[Terms, Terms]:
-        """The gradients of both terms of U at `x`, each by itself, and both terms there.
+        """The separate gradients of both terms of U at `x`, and both terms there.
 
         Parameters
         ----------
         x : Tensor, shape ``(batch, channel, *space)``
+            State.
 
         Returns
         -------
         gradients : Terms
-            Each of the shape of `x`.
+            Gradient of each term, of the shape of `x`.
         terms : Terms
+            Both weighted terms of U at `x`.
 
         Raises
         ------
         RuntimeError
-            As :meth:`gradient`.
+            Under ``torch.inference_mode()``, where no gradient exists.
         """
         gradients, terms = self._differentiated(x, lambda terms: terms)
         return Terms(*gradients), terms
@@ -207,23 +213,23 @@ class Cost:
 class VariationalCost(nn.Module):
     """U(x, y, Ω) = λ_o ‖H(x) − y‖²_Ω + λ_p ρ(‖x − Φ(x)‖). Paper, eqs. (1), (3), (4).
 
-    The paper is Fablet, Drumetz and Rousseau (2020), arXiv:2006.03653. Sums run over the cells of a sample,
-    so that the gradient in one cell does not depend on the size of the window.
+    The paper is Fablet, Drumetz and Rousseau (2020), arXiv:2006.03653. The norms are sums, not means, over
+    the cells of a sample, so that the gradient in a cell does not depend on the size of the window.
 
     Parameters
     ----------
     prior : nn.Module
-        Φ, which keeps the shape ``(batch, channel, *space)``; one with a positive number `covariates` is
-        called as Φ(x, c).
+        Φ, which preserves the shape ``(batch, channel, *space)``. A prior whose attribute `covariates` is
+        positive is called as Φ(x, c).
     observation : nn.Module, optional
         H; the identity if not given. One that weighs its misfit is an
         :class:`~da4dvar.variational.observation.Observation`.
     rho : {"square", "absolute"} or callable
         ρ, applied to the norm of each sample, shape (batch,).
     observation_weight, prior_weight : float
-        λ_o and λ_p, positive.
+        λ_o and λ_p, both positive.
     learn_weights : bool
-        Whether both weights are learned with the rest; they stay positive.
+        Whether to learn both weights together with the other parameters; they remain positive.
 
     Raises
     ------
@@ -263,15 +269,16 @@ class VariationalCost(nn.Module):
         )
 
     def given(self, y: Tensor, mask: Tensor, covariates: Tensor | None = None) -> Cost:
-        """The cost for an observation `y` on the domain `mask`; NaN in `y` outside it is harmless.
+        """Return the cost for an observation `y` on the domain `mask`.
 
         Parameters
         ----------
         y : Tensor, shape ``(batch, channel, *space)``
+            Observations; may be NaN outside Ω.
         mask : Tensor of bool, same shape
-            Ω.
+            Ω: true where there is an observation.
         covariates : Tensor, shape ``(batch, covariate, *space)``, optional
-            c.
+            c, for a prior that uses covariates.
 
         Returns
         -------
@@ -280,13 +287,14 @@ class VariationalCost(nn.Module):
         return Cost(self, y, mask, covariates)
 
     def projected(self, x: Tensor, covariates: Tensor | None = None) -> Tensor:
-        """Φ(x), or Φ(x, c) by a prior that takes covariates.
+        """Φ(x), or Φ(x, c) for a prior that uses covariates.
 
         Parameters
         ----------
         x : Tensor, shape ``(batch, channel, *space)``
+            State.
         covariates : Tensor, shape ``(batch, covariate, *space)``, optional
-            c.
+            c; ignored by a prior that does not use covariates.
 
         Returns
         -------
@@ -297,14 +305,16 @@ class VariationalCost(nn.Module):
         return self.prior(x, covariates)
 
     def misfit(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
-        """H(x) − y on Ω and zero elsewhere; of several sensors, each by the root of its weight.
+        """H(x) − y on Ω, zero elsewhere; with several sensors, each times the square root of its weight.
 
         Parameters
         ----------
         x : Tensor, shape ``(batch, channel, *space)``
+            State.
         y : Tensor, shape of H(x)
+            Observations; not used outside Ω.
         mask : Tensor of bool, shape of `y`
-            Ω.
+            Ω: true where there is an observation.
 
         Returns
         -------
@@ -324,22 +334,23 @@ class VariationalCost(nn.Module):
         self.log_weights.data[0] += math.log(factor)
 
     def terms(self, x: Tensor, y: Tensor, mask: Tensor, covariates: Tensor | None = None) -> Terms:
-        """Both weighted terms at `x`.
+        """Both weighted terms of U at `x`.
 
         Parameters
         ----------
         x : Tensor, shape ``(batch, channel, *space)``
+            State.
         y : Tensor, shape of H(x)
-            Not used outside Ω.
+            Observations; not used outside Ω.
         mask : Tensor of bool, shape of `y`
-            Ω.
+            Ω: true where there is an observation.
         covariates : Tensor, shape ``(batch, covariate, *space)``, optional
-            c.
+            c, for a prior that uses covariates.
 
         Returns
         -------
         Terms
-            Of shape (batch,) each.
+            Both terms, each of shape (batch,).
         """
         weights = self.log_weights.to(x.dtype).exp()
         misfit = self.misfit(x, y, mask)

@@ -9,14 +9,14 @@ from da4dvar.variational.solvers.base import Solution, Solver, Watch
 
 
 class VariationalModel(nn.Module):
-    """x̂ = Ψ(x(0), y, Ω): the solver Γ run on U(·, y, Ω). Paper, sections 3.2 and 3.3.
+    """x̂ = Ψ(x(0), y, Ω): the solver Γ applied to U(·, y, Ω). Paper, sections 3.2 and 3.3.
 
     Parameters
     ----------
     cost : VariationalCost
-        U: the prior, the observation operator and the weights.
+        U, with the prior, the observation operator and the weights.
     solver : Solver
-        Γ, which minimises it.
+        Γ, which minimises U.
 
     Examples
     --------
@@ -25,7 +25,7 @@ class VariationalModel(nn.Module):
     >>> model = VariationalModel(VariationalCost(torch.zeros_like), GradientDescent(step=0.1, iterations=50))
     >>> y = torch.tensor([[[2.0, torch.nan]]])
     >>> with torch.no_grad():
-    ...     model(y, y.isfinite(), torch.ones(1, 1, 2)).x.round(decimals=2)  # half of y, and the prior's zero
+    ...     model(y, y.isfinite(), torch.ones(1, 1, 2)).x.round(decimals=2)  # y / 2, and the prior's 0
     tensor([[[1., 0.]]])
     """
 
@@ -42,28 +42,29 @@ class VariationalModel(nn.Module):
         covariates: Tensor | None = None,
         recompute: bool = False,
     ) -> Solution:
-        """The estimate from an observation `y` on `mask`, started at `x0`.
+        """Estimate the state from the observations, starting at `x0`.
 
         Parameters
         ----------
         y : Tensor, shape ``(batch, channel, *space)``
-            NaN or anything else outside Ω.
+            Observations; any value, NaN included, outside Ω.
         mask : Tensor of bool, shape of `y`
-            Ω.
+            Ω: true where there is an observation.
         x0 : Tensor, shape ``(batch, channel, *space)``
-            x(0).
+            x(0), the initial state.
         watch : callable, optional
-            Told every iterate, x(0) first.
+            Called with each iterate, starting with x(0).
         covariates : Tensor, shape ``(batch, covariate, *space)``, optional
-            c.
+            c, for a prior or solver that uses covariates.
         recompute : bool
-            Make the graph of an iteration again where it is needed, by a solver that can.
+            Whether to recompute the graph of an iteration in the backward pass rather than store it; only
+            for a solver whose attribute `recomputes` is true.
 
         Returns
         -------
         Solution
         """
         cost = self.cost.given(y, mask, covariates)
-        told = {"recompute": True} if recompute else {}
-        found: Solution = self.solver(cost, x0, watch, **told)
+        options = {"recompute": True} if recompute else {}
+        found: Solution = self.solver(cost, x0, watch, **options)
         return found

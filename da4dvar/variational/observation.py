@@ -1,4 +1,4 @@
-"""Observation operators H: what an instrument would see of a state."""
+"""Observation operators H, from a state to what an instrument would measure of it."""
 
 from __future__ import annotations
 
@@ -87,6 +87,7 @@ class Identity(Observation):
         Parameters
         ----------
         x : Tensor, shape ``(batch, channel, *space)``
+            State.
 
         Returns
         -------
@@ -102,7 +103,7 @@ class LinearOperator(Observation):
     Parameters
     ----------
     matrix : array_like, shape (observed channel, channel)
-        A, which is kept in a model file and is not learned.
+        A; it is stored in a model file and not learned.
 
     Examples
     --------
@@ -124,6 +125,7 @@ class LinearOperator(Observation):
         Parameters
         ----------
         x : Tensor, shape ``(batch, channel, *space)``
+            State.
 
         Returns
         -------
@@ -138,19 +140,19 @@ class LearnedOperator(Observation):
     Parameters
     ----------
     channels : int
-        Channels of the state.
+        Number of channels of the state.
     boundary : sequence of {"zero", "reflect", "periodic"}
-        One rule for each space axis.
+        Boundary rule of each space axis.
     kernel : int
-        Odd length of K: how far the instrument smears.
+        Length of K along each axis, odd: the footprint of the instrument.
     shared : bool
-        One K and one b for every channel by itself, where the channels are the times of one variable; or
-        a K from every channel to every other.
+        If true, one K and one b act on each channel separately, as suits channels that are the times of
+        one variable. If false, K connects every channel to every other.
 
     Raises
     ------
     ValueError
-        If the kernel is even, or a rule is unknown.
+        If the kernel is even, or a boundary rule is unknown.
 
     Examples
     --------
@@ -174,6 +176,7 @@ class LearnedOperator(Observation):
         Parameters
         ----------
         x : Tensor, shape ``(batch, channel, *space)``
+            State.
 
         Returns
         -------
@@ -186,20 +189,20 @@ class LearnedOperator(Observation):
 class Sensors(Observation):
     """H(x) = [H₁(x), …, H_K(x)], and U_O = λ_o Σ_k w_k ‖H_k(x) − y_k‖²_{Ω_k}: several observations of x.
 
-    Fablet et al. (2021), "trainable observation models": the H_k may be learned with the rest. The weights
-    w_k are one over the squares of the errors, taken relative to the smallest, so that λ_o is that of the
-    most accurate sensor alone.
+    The H_k may be learned together with the other parameters: the "trainable observation models" of Fablet
+    et al. (2021). The weights w_k are the inverse error variances relative to that of the most accurate
+    sensor, so that λ_o is the weight of this sensor.
 
     Parameters
     ----------
     operators : sequence of nn.Module
-        H_k, each from the channels of one variable of the state to as many.
+        H_k, each of which maps the channels of one state variable to the same number of channels.
     of : sequence of int, optional
-        The variable that each of them sees; the first if not given.
+        Index of the state variable that each sensor observes; by default 0 for all.
     states : int
-        Variables of the state.
+        Number of state variables.
     learn_weights : bool
-        Whether the w_k are learned with the rest; they stay positive.
+        Whether to learn the w_k together with the other parameters; they remain positive.
 
     Raises
     ------
@@ -227,8 +230,8 @@ class Sensors(Observation):
         self.of = [0] * len(operators) if of is None else list(of)
         if not operators or len(self.of) != len(operators) or not all(0 <= k < states for k in self.of):
             raise ValueError(
-                f"{len(operators)} operators are of the variables {self.of}, "
-                f"expected one from 0 to {states - 1} for each"
+                f"got the variables {self.of} for {len(operators)} operators, "
+                f"expected one index from 0 to {states - 1} for each"
             )
         for operator in operators:
             if not getattr(operator, "keeps_channels", True):
@@ -240,17 +243,17 @@ class Sensors(Observation):
         self.log_weights = nn.Parameter(torch.zeros(len(operators)), requires_grad=learn_weights)
 
     def weigh(self, errors: Sequence[float]) -> None:
-        """Set the w_k by the standard deviations of the errors.
+        """Set the w_k from the error standard deviations of the sensors.
 
         Parameters
         ----------
         errors : sequence of float
-            One for each sensor, all in the same units.
+            Error standard deviation of each sensor, all in the same units.
 
         Raises
         ------
         ValueError
-            If there are not as many as sensors, or one is not above 0.
+            If there is not one positive, finite number per sensor.
         """
         if len(errors) != len(self.operators) or not all(0 < e < math.inf for e in errors):
             raise ValueError(f"errors are {list(errors)}, expected {len(self.operators)} numbers above 0")
@@ -258,12 +261,12 @@ class Sensors(Observation):
         self.log_weights.data = torch.tensor(weights).to(self.log_weights)
 
     def forward(self, x: Tensor) -> Tensor:
-        """What every sensor sees, one after the other along the channels.
+        """H(x): the observations by all sensors, concatenated along the channels.
 
         Parameters
         ----------
         x : Tensor, shape ``(batch, channel, *space)``
-            The variables one after the other along the channels.
+            State, with its variables concatenated along the channels.
 
         Returns
         -------
@@ -273,12 +276,12 @@ class Sensors(Observation):
         return torch.cat([h(fields[k]) for h, k in zip(self.operators, self.of, strict=True)], dim=1)
 
     def weighted(self, misfit: Tensor) -> Tensor:
-        """H(x) − y with each sensor's part times the root of its weight.
+        """Multiply the part of each sensor by the square root of its weight.
 
         Parameters
         ----------
         misfit : Tensor, shape ``(batch, observed channel, *space)``
-            H(x) − y, of all sensors.
+            H(x) − y of all sensors.
 
         Returns
         -------

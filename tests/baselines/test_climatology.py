@@ -1,4 +1,4 @@
-"""The climatology of each cell."""
+"""Tests of the climatology of each cell."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from da4dvar.errors import DataError
 
 
 def sea(days: int = 1461, start: str = "2001-01-01", noise: float = 0.0, seen: float = 1.0) -> xr.Dataset:
-    """A season of 5 degrees around another mean in each cell."""
+    """A season of 5 degrees about a different mean in each cell."""
     generator = np.random.default_rng(0)
     time = xr.DataArray(xr.date_range(start, periods=days), dims="time")
     angle = 2 * np.pi * (time.dt.dayofyear.values - 1) / 365.2425
@@ -22,13 +22,13 @@ def sea(days: int = 1461, start: str = "2001-01-01", noise: float = 0.0, seen: f
 
 
 def test_a_season_is_given_back() -> None:
-    """A season without noise is its own climatology, gaps or none."""
+    """A season without noise is its own climatology, with or without gaps."""
     np.testing.assert_allclose(Climatology().interpolate(sea()).sst, sea().sst, atol=1e-3)
     np.testing.assert_allclose(Climatology().interpolate(sea(seen=0.3)).sst, sea().sst, atol=0.02)
 
 
 def test_it_is_smoother_than_the_mean_of_each_day() -> None:
-    """Four noisy years give the season to a fraction of the noise."""
+    """Four noisy years recover the season to a fraction of the noise."""
     noisy = sea(noise=1.0)
     error = float((Climatology().interpolate(noisy).sst - sea().sst).std())
     daily = noisy.groupby("time.dayofyear").mean()
@@ -37,47 +37,47 @@ def test_it_is_smoother_than_the_mean_of_each_day() -> None:
 
 
 def test_without_dates_it_is_the_mean() -> None:
-    """The mean over time of what was observed of a cell."""
+    """Without dates, the climatology is the mean of the observations of each cell."""
     ds = sea(noise=1.0, seen=0.5).drop_vars("time")
     expected = np.nanmean(ds.sst.values, axis=0)
     np.testing.assert_allclose(Climatology().interpolate(ds).sst, np.broadcast_to(expected, (1461, 3)))
 
 
 def test_dates_of_less_than_a_year_have_no_season() -> None:
-    """Three months tell nothing of the others: the mean again."""
+    """Dates that cover three months give the mean of each cell."""
     ds = sea(days=90)
     expected = np.broadcast_to(ds.sst.values.mean(0), (90, 3))
     np.testing.assert_allclose(Climatology().interpolate(ds).sst, expected)
 
 
 def test_other_years_may_give_the_climatology() -> None:
-    """A month without a single observation has the season of the history."""
+    """A month without observations gets the season of the history."""
     ds = sea(days=30, start="2007-07-01")
     out = Climatology(history=sea()).interpolate(ds * np.nan)
     np.testing.assert_allclose(out.sst, ds.sst, atol=1e-2)
 
 
 def test_no_harmonics_are_the_mean() -> None:
-    """The number of harmonics says how much of a season there is."""
+    """With 0 harmonics, the climatology is the mean of each cell."""
     out = Climatology(harmonics=0).interpolate(sea())
     np.testing.assert_allclose(out.sst, np.broadcast_to(sea().sst.mean("time"), (1461, 3)), atol=1e-4)
 
 
 def test_a_constant_has_a_climatology() -> None:
-    """A variable that never varies, such as ice in summer, is no error."""
+    """A constant variable, such as ice in summer, is accepted."""
     for value in (0.0, 0.1):
         constant = xr.full_like(sea(), value)
         np.testing.assert_allclose(Climatology().interpolate(constant).sst, value, atol=1e-6)
 
 
 def test_a_history_without_the_variable_is_refused() -> None:
-    """The nearest name is offered."""
+    """The message suggests the most similar name."""
     with pytest.raises(DataError, match="the history has no variable 'sst': did you mean 'sts'"):
         Climatology(history=sea().rename(sst="sts")).interpolate(sea())
 
 
 def test_a_history_of_other_cells_is_refused() -> None:
-    """Cells are matched by their coordinates, and one that is not known has no climatology."""
+    """A history that lacks cells of the data, by their coordinates, is refused."""
     history = sea().assign_coords(x=[0.0, 1.0, 2.0])
     with pytest.raises(DataError, match=r"'x' holds 5\.0, which the model's climatology does not know"):
         Climatology(history=history).interpolate(sea().assign_coords(x=[0.0, 1.0, 5.0]))
@@ -85,7 +85,7 @@ def test_a_history_of_other_cells_is_refused() -> None:
 
 @pytest.mark.parametrize("dates", [True, False])
 def test_whole_numbers_have_a_real_climatology(dates: bool) -> None:
-    """The usual value of counts is not cut to a whole number."""
+    """The climatology of integers is not rounded to integers."""
     ds = sea(noise=1.0).round().astype("int16")
     ds = ds if dates else ds.drop_vars("time")
     out = Climatology().interpolate(ds).sst

@@ -1,4 +1,4 @@
-"""The covariance in space and time, and its estimation."""
+"""Tests of the covariance in space and time, and of its estimation."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from da4dvar.errors import DataError
 
 
 def root(n: int, scale: float) -> np.ndarray:
-    """A with A Aᵀ the Gaussian correlation of n steps."""
+    """A, where A Aᵀ is the Gaussian correlation of n steps."""
     steps = np.arange(n)
     eigenvalues, v = np.linalg.eigh(np.exp(-0.5 * (np.subtract.outer(steps, steps) / scale) ** 2))
     return v * np.sqrt(eigenvalues.clip(0))
 
 
 def simulated(seen: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A field with s² = 4, L = 3, T = 5 and ε² = 0.49, a part of it seen; places and times."""
+    """A partly observed field with s² = 4, L = 3, T = 5 and ε² = 0.49, and its positions and times."""
     generator = np.random.default_rng(seed)
     noise = generator.standard_normal((200, 24, 24))
     a, b = root(200, 5.0), root(24, 3.0)
@@ -31,12 +31,12 @@ def simulated(seen: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.nd
 
 
 def fit(y: np.ndarray, place: np.ndarray, time: np.ndarray, **known: float) -> Gaussian:
-    """From fewer pairs than usual: this is a small field."""
+    """Fit with fewer pairs than the default, as the field is small."""
     return fit_covariance(y, place, time, pairs=2_000_000, **known)  # type: ignore[arg-type]
 
 
 def test_a_class_of_three_pairs_does_not_decide(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twice the variance at one lag, by chance: the scales stay what the other classes say."""
+    """An outlier in a class of three pairs does not change the scales."""
     y, place, time = simulated(0.3)
     expected = fit(y, place, time)
 
@@ -51,7 +51,7 @@ def test_a_class_of_three_pairs_does_not_decide(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_covariance_is_its_formula() -> None:
-    """By hand; the nugget is not in it, and what is infinite does not matter."""
+    """The covariance follows its formula, without the nugget and with infinite scales ignored."""
     covariance = Gaussian(variance=2.0, length=3.0, duration=4.0, nugget=9.0)
     np.testing.assert_allclose(covariance(3.0, np.array([0.0, 8.0])), 2 * np.exp([-0.5, -2.5]))
     assert Gaussian(2.0, np.inf, 4.0, 0.0)(1e6, 4.0) == pytest.approx(2 * np.exp(-0.5))
@@ -59,7 +59,7 @@ def test_the_covariance_is_its_formula() -> None:
 
 @pytest.mark.parametrize("seen", [0.5, 0.05])
 def test_the_scales_of_a_simulated_field_are_recovered(seen: float) -> None:
-    """Within a quarter, also where no cell is seen twice within T."""
+    """The scales are recovered to a quarter, even if no cell is observed twice within T."""
     fitted = fit(*simulated(seen))
     assert fitted.variance == pytest.approx(4, rel=0.25)
     assert fitted.length == pytest.approx(3, rel=0.25)
@@ -68,7 +68,7 @@ def test_the_scales_of_a_simulated_field_are_recovered(seen: float) -> None:
 
 
 def test_the_nugget_of_a_field_is_told_from_its_variance() -> None:
-    """Half noise: both halves come back."""
+    """If half the variance is noise, variance and nugget are both recovered."""
     y, place, time = simulated(1.0)
     y = y + np.random.default_rng(9).normal(0, np.sqrt(3.51), y.shape)
     fitted = fit(y, place, time)
@@ -77,7 +77,7 @@ def test_the_nugget_of_a_field_is_told_from_its_variance() -> None:
 
 
 def test_what_is_known_is_kept() -> None:
-    """A parameter that is given is not fitted, and the others are fitted to it."""
+    """Given parameters are kept, and the others are fitted to them."""
     y, place, time = simulated(0.2)
     fitted = fit(y, place, time, length=2.5, nugget=0.25)
     assert (fitted.length, fitted.nugget) == (2.5, pytest.approx(0.25))
@@ -86,7 +86,7 @@ def test_what_is_known_is_kept() -> None:
 
 
 def test_the_scales_follow_the_units() -> None:
-    """Twice the values, ten times the distances: nothing but the units changes."""
+    """The scales follow a change of the units of values and distances."""
     y, place, time = simulated(0.1)
     one, other = fit(y, place, time), fit(2 * y, 10 * place, 24 * time)
     assert other.variance == pytest.approx(4 * one.variance, rel=1e-3)
@@ -95,20 +95,20 @@ def test_the_scales_follow_the_units() -> None:
 
 
 def test_no_extent_is_no_scale() -> None:
-    """A series has no length, one map no duration."""
+    """A single series has an infinite length, and a single map an infinite duration."""
     y, place, time = simulated(1.0)
     assert fit(y[:, :1], np.empty((1, 0)), time).length == np.inf
     assert fit(y[:1], place, time[:1]).duration == np.inf
 
 
 def test_the_draw_is_that_of_the_seed() -> None:
-    """Twice the same seed, twice the same scales."""
+    """Equal seeds give equal scales."""
     data = simulated(0.3)
     assert fit(*data) == fit(*data)
 
 
 def test_the_correlogram_is_the_mean_product() -> None:
-    """All pairs of three times and two cells, by hand; no pair of an observation with itself."""
+    """The correlogram equals that computed by hand, without pairs of an observation with itself."""
     y = np.array([[1.0, 2.0], [3.0, 5.0], [7.0, 11.0]])
     place, time = np.array([[0.0], [1.0]]), np.arange(3.0)[:, None]
     distance, lag, product, count = correlogram(
@@ -124,7 +124,7 @@ def test_the_correlogram_is_the_mean_product() -> None:
 
 
 def test_classes_start_below_the_spacing() -> None:
-    """The nearest neighbours of a grid are a class of distance, the same place another."""
+    """Nearest neighbours and coincident points are in different distance classes."""
     edges = classes(np.arange(10.0)[:, None] * 25)
     assert edges[0] == 12.5
     assert 112 < edges[-1] < 225
@@ -133,6 +133,6 @@ def test_classes_start_below_the_spacing() -> None:
 
 @pytest.mark.parametrize("y", [np.full((3, 1), np.nan), [[1.0], [np.nan]], np.zeros((3, 1))])
 def test_too_little_is_refused(y: np.ndarray) -> None:
-    """Nothing, one value, or nothing that varies."""
-    with pytest.raises(DataError, match="no covariance can be fitted"):
+    """No observation, a single one, or constant data are refused."""
+    with pytest.raises(DataError, match="cannot fit a covariance"):
         fit_covariance(np.asarray(y), np.empty((1, 0)), np.arange(len(y)))

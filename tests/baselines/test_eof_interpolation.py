@@ -1,4 +1,4 @@
-"""Optimal interpolation in the space of EOFs."""
+"""Tests of optimal interpolation in the space of EOFs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from da4dvar.errors import DataError
 
 
 def wave(times: int = 240, phase: float = 0.0, noise: float = 0.1, seed: int = 0) -> xr.Dataset:
-    """Two waves that travel, (time, y, x) with labels, about a mean that differs between cells."""
+    """Two travelling waves, (time, y, x) with labels, about a different mean in each cell."""
     generator = np.random.default_rng(seed)
     t, y, x = np.ogrid[:times, :3, :6]
     field = np.sin(t / 4 + x + phase) + 0.5 * np.cos(t / 7 - y + phase) + 10 + x
@@ -29,17 +29,17 @@ def wave(times: int = 240, phase: float = 0.0, noise: float = 0.1, seed: int = 0
 
 
 def gappy(ds: xr.Dataset, seen: float = 0.5, seed: int = 1) -> xr.Dataset:
-    """What is left of a field, cell by cell."""
+    """A field with cells missing at random."""
     return ds.where(np.random.default_rng(seed).random(ds.sst.shape) < seen)
 
 
 def method(**options: Any) -> EofInterpolation:
-    """A small one, of other times."""
+    """A small method with a history of other times."""
     return EofInterpolation(**({"days": 5, "modes": 8, "error": 0.2, "history": wave(phase=1.0)} | options))
 
 
 def test_it_is_the_conditional_mean_of_its_covariance() -> None:
-    """With C = E Λ Eᵀ and R = diag(left) + σ², dense: mean C Hᵀ(H C Hᵀ + R)⁻¹ y, and its covariance."""
+    """The estimate is the dense C Hᵀ(H C Hᵀ + R)⁻¹ y with C = E Λ Eᵀ and R = diag(left) + σ²."""
     generator = np.random.default_rng(0)
     eofs = PieceEofs.fit(generator.standard_normal((40, 4)).cumsum(0), steps=3, modes=5)
     y = np.where(generator.random((3, 4)) < 0.6, generator.standard_normal((3, 4)), np.nan)
@@ -54,7 +54,7 @@ def test_it_is_the_conditional_mean_of_its_covariance() -> None:
 
 
 def test_modes_and_what_they_leave_are_the_variance() -> None:
-    """The diagonal of E Λ Eᵀ + diag(left) is the mean square of the pieces; all modes leave nothing."""
+    """The diagonal of E Λ Eᵀ + diag(left) is the mean square of the pieces; all modes leave no variance."""
     x = np.random.default_rng(0).standard_normal((60, 3))
     pieces = np.stack([x[s : s + 4].ravel() for s in range(57)])
     some, every = (PieceEofs.fit(x, steps=4, modes=n) for n in (5, 12))
@@ -65,7 +65,7 @@ def test_modes_and_what_they_leave_are_the_variance() -> None:
 
 
 def test_gaps_are_filled_far_better_than_by_the_mean() -> None:
-    """Of other times, and of the file itself."""
+    """The error is far below that of the mean, with a history and without."""
     truth = wave()
     y = gappy(truth)
     hidden = y.sst.isnull()
@@ -76,24 +76,24 @@ def test_gaps_are_filled_far_better_than_by_the_mean() -> None:
 
 
 def test_a_field_without_gaps_comes_back() -> None:
-    """Near to it: the analysis of all that is observed, with a small error."""
+    """The analysis of a complete field is close to it if the observation error is small."""
     ds = wave(noise=0.01)
     out = method(history=ds, error=0.05).interpolate(ds)
     np.testing.assert_allclose(out.sst, ds.sst, atol=0.1)
 
 
 def test_more_observations_shrink_the_standard_error() -> None:
-    """Everywhere: what is observed besides can only add to what is known."""
+    """Additional observations reduce the standard error everywhere."""
     few, many = (method().interpolate(gappy(wave(), seen)).sst_std for seen in (0.1, 0.6))
     none = method().interpolate(wave() * np.nan).sst_std
-    # The same draws: what few hold, many hold too.
+    # The same draws, so that the larger set of observations includes the smaller.
     assert (many <= few + 1e-12).all()
     assert (few <= none + 1e-12).all()
     assert float(many.mean()) < 0.8 * float(none.mean())
 
 
 def test_the_standard_error_is_the_error() -> None:
-    """At hidden values, in the data's units, whatever they are."""
+    """The standard error matches the error at hidden values, in any units."""
     truth = wave(times=1000, noise=0.3)
     for scale in (1.0, 50.0):
         out = method(history=wave(1000, 1.0, noise=0.3, seed=5) * scale, error=0.01).interpolate(
@@ -104,7 +104,7 @@ def test_the_standard_error_is_the_error() -> None:
 
 
 def test_a_time_far_from_any_observation_gets_the_climatology() -> None:
-    """The mean of each cell, with the standard deviation that the field has."""
+    """Far from observations, the estimate is the climatology, with the standard deviation of the field."""
     y = gappy(wave())
     y.sst[100:140] = np.nan
     out = method().interpolate(y)
@@ -114,7 +114,7 @@ def test_a_time_far_from_any_observation_gets_the_climatology() -> None:
 
 
 def test_land_stays() -> None:
-    """A cell that was never observed is NaN, and its standard error too."""
+    """Cells that are never observed, and their standard errors, are NaN."""
     y, past = gappy(wave()), wave(phase=1.0)
     y.sst[:, 0, 0], past.sst[:, 0, 0] = np.nan, np.nan
     for history in (None, past):
@@ -125,7 +125,7 @@ def test_land_stays() -> None:
 
 
 def test_a_cell_that_the_history_does_not_know_stays_as_it_is() -> None:
-    """What was observed there is not lost."""
+    """Cells without a history keep their observed values."""
     y, past = gappy(wave()), wave(phase=1.0)
     past.sst[:, 0, 0] = np.nan
     out = method(history=past).interpolate(y)
@@ -133,7 +133,7 @@ def test_a_cell_that_the_history_does_not_know_stays_as_it_is() -> None:
 
 
 def test_a_gappy_history_is_filled_first() -> None:
-    """With a fifth missing the analysis is nearly that of the complete one."""
+    """A history with a fifth missing gives nearly the analysis of the complete one."""
     y, past = gappy(wave()), wave(phase=1.0)
     full, part = (method(history=h).interpolate(y).sst for h in (past, gappy(past, 0.8)))
     assert float(np.sqrt(((full - part) ** 2).mean())) < 0.05
@@ -143,7 +143,7 @@ def test_a_gappy_history_is_filled_first() -> None:
     ("history", "noise", "expected"), [(wave(phase=1.0, seed=5), 1.5, ERRORS[2:]), (None, 0.3, ERRORS)]
 )
 def test_the_error_may_be_chosen(history: Any, noise: float, expected: tuple[float, ...]) -> None:
-    """The answer is that of one that may be given, and not of a small one if the noise is large."""
+    """The chosen error is one of the candidates, and not a small one if the noise is large."""
     y = gappy(wave(times=100, noise=noise))
     options = {"days": 1, "modes": 12, "history": history}
     chosen = method(error=None, **options).interpolate(y).sst
@@ -153,7 +153,7 @@ def test_the_error_may_be_chosen(history: Any, noise: float, expected: tuple[flo
 
 @pytest.mark.parametrize("dims", [("x", "time", "y"), ("y", "x", "time")])
 def test_the_order_of_dimensions_does_not_matter(dims: tuple[str, ...]) -> None:
-    """Of the data nor of the history."""
+    """The result does not depend on the order of dimensions in the data or the history."""
     y, past = gappy(wave()), wave(phase=1.0)
     expected = method(history=past).interpolate(y)
     out = method(history=past.transpose("x", "y", "time")).interpolate(y.transpose(*dims))
@@ -162,7 +162,7 @@ def test_the_order_of_dimensions_does_not_matter(dims: tuple[str, ...]) -> None:
 
 
 def test_nothing_observed_or_nothing_that_varies() -> None:
-    """NaN stays; a constant is its own analysis, without an error."""
+    """Data without observations remain NaN, and a constant is reproduced with a zero error."""
     assert EofInterpolation().interpolate(wave() * np.nan).sst.isnull().all()
     out = method(history=None).interpolate(gappy(xr.full_like(wave(), 3.0)))
     np.testing.assert_allclose(out.sst, 3.0, rtol=1e-5)
@@ -170,7 +170,7 @@ def test_nothing_observed_or_nothing_that_varies() -> None:
 
 
 def test_labels_that_differ_by_rounding_are_the_same_cells() -> None:
-    """A grid in single precision is that in double."""
+    """Coordinates that differ by rounding to single precision are accepted as equal."""
     past = wave(phase=1.0)
     near = past.assign_coords(x=past.x + 1e-7)
     xr.testing.assert_allclose(
@@ -182,13 +182,13 @@ def test_labels_that_differ_by_rounding_are_the_same_cells() -> None:
     ("history", "message"),
     [
         (wave().rename(sst="sts"), "no variable 'sst': did you mean 'sts'"),
-        (wave().isel(x=0), "dimensions time, y, the data time, y, x"),
-        (wave().isel(x=slice(4)), "not in the same cells along 'x'"),
-        (wave().assign_coords(y=[1.0, 2.0, 4.0]), "not in the same cells along 'y'"),
-        (wave(times=4), "4 times hold no piece of 5 days"),
+        (wave().isel(x=0), "dimensions time, y, expected time, y, x"),
+        (wave().isel(x=slice(4)), "have different cells along 'x'"),
+        (wave().assign_coords(y=[1.0, 2.0, 4.0]), "have different cells along 'y'"),
+        (wave(times=4), "got 4 times, expected at least 5"),
     ],
 )
 def test_a_history_that_does_not_fit_is_refused(history: xr.Dataset, message: str) -> None:
-    """The message says where."""
+    """The message states how the history differs from the data."""
     with pytest.raises(DataError, match=message):
         method(history=history).interpolate(gappy(wave()))

@@ -1,4 +1,4 @@
-"""EOF iteration."""
+"""Tests of EOF iteration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from da4dvar.errors import DataError
 
 
 def waves(modes: int = 2, noise: float = 0.0, times: int = 60, seed: int = 0) -> xr.DataArray:
-    """A field (time, y, x) of so many modes, of unit variance each, about a mean of 10."""
+    """A field (time, y, x) of `modes` modes of unit variance about a mean of 10."""
     generator = np.random.default_rng(seed)
     patterns = generator.standard_normal((modes, 8, 10))
     field = np.einsum("tm,myx->tyx", generator.standard_normal((times, modes)), patterns)
@@ -23,27 +23,27 @@ def waves(modes: int = 2, noise: float = 0.0, times: int = 60, seed: int = 0) ->
 
 
 def gappy(field: xr.DataArray, seen: float = 0.5, seed: int = 1) -> xr.Dataset:
-    """What is left of a field, cell by cell."""
+    """A field with cells missing at random."""
     return field.where(np.random.default_rng(seed).random(field.shape) < seen).to_dataset()
 
 
 def anomalies(ds: xr.Dataset) -> np.ndarray:
-    """The matrix of a file, without its mean."""
+    """The anomalies of a data set as a matrix."""
     matrix = as_matrix(ds["sst"], "time")
     return matrix - np.nanmean(matrix)
 
 
 def test_a_field_of_two_modes_is_recovered() -> None:
-    """Half of it missing, exactly but for the tolerance."""
+    """A field of two modes with half the values missing is recovered up to the tolerance."""
     truth = waves() - float(waves().mean())
     observed = gappy(truth)
-    # The mean of what was observed is not quite that of the field: a third mode.
+    # The mean of the observations differs from that of the field, which adds a third mode.
     out = EofIteration(modes=3, tolerance=1e-7, iterations=5000).interpolate(observed)
     np.testing.assert_allclose(out.sst, truth, atol=1e-3)
 
 
 def test_without_gaps_the_modes_are_those_of_a_singular_value_decomposition() -> None:
-    """With some, the filled matrix is that of the leading singular vectors in its gaps, at rest."""
+    """The modes are the leading singular vectors of the filled matrix, of which the fill is a fixed point."""
     x = anomalies(gappy(waves(4, noise=0.3), seen=0.8))
     *_, filled = fillings(x, 2, tolerance=1e-9, iterations=5000)
     u, s, vt = np.linalg.svd(filled, full_matrices=False)
@@ -54,7 +54,7 @@ def test_without_gaps_the_modes_are_those_of_a_singular_value_decomposition() ->
 
 @pytest.mark.parametrize("clouds", [True, False])
 def test_the_number_of_modes_is_found(clouds: bool) -> None:
-    """Three modes under noise, give or take one."""
+    """The number of modes of a noisy field is found to within one."""
     modes, errors = choose_modes(anomalies(gappy(waves(3, noise=0.3, times=150), 0.7)), clouds=clouds)
     assert abs(modes - 3) <= 1
     assert modes == errors.argmin() + 1
@@ -62,7 +62,7 @@ def test_the_number_of_modes_is_found(clouds: bool) -> None:
 
 
 def test_the_choice_ends_where_the_error_has_risen() -> None:
-    """Three modes past the best, and at most as far as asked."""
+    """The search ends three modes after the best, or at the maximum."""
     x = anomalies(gappy(waves(2, noise=0.5), 0.7))
     modes, errors = choose_modes(x, most=20)
     assert errors.size == modes + 3
@@ -70,14 +70,14 @@ def test_the_choice_ends_where_the_error_has_risen() -> None:
 
 
 def test_the_number_may_be_given() -> None:
-    """One mode is worse than the two that the field has."""
+    """A given number of modes is used: one is worse than the two of the field."""
     truth = waves()
     one, two = (EofIteration(modes=n).interpolate(gappy(truth, 0.8)).sst for n in (1, 3))
     assert float(abs(two - truth).max()) < 0.1 < float(abs(one - truth).max())
 
 
 def test_observed_values_are_kept_to_the_bit() -> None:
-    """Neither the mean nor the type rounds them."""
+    """Observed values are unchanged to the bit."""
     y = gappy(waves(noise=0.3).astype("float32"), 0.7)
     xr.testing.assert_identical(EofIteration().interpolate(y).sst.where(y.sst.notnull()), y.sst)
     complete = waves(noise=0.3).to_dataset()
@@ -85,7 +85,7 @@ def test_observed_values_are_kept_to_the_bit() -> None:
 
 
 def test_land_stays_and_the_rest_does_not_depend_on_it() -> None:
-    """A cell that is never observed is NaN; without it the others are the same."""
+    """Cells that are never observed remain NaN and do not affect the others."""
     y = gappy(waves(noise=0.3), 0.7)
     y.sst[:, :, 0] = np.nan
     out = EofIteration().interpolate(y)
@@ -97,7 +97,7 @@ def test_land_stays_and_the_rest_does_not_depend_on_it() -> None:
 
 
 def test_a_time_without_any_observation_gets_the_mean() -> None:
-    """Of all that was observed, as no mode tells of it; of each cell, with harmonics."""
+    """A time without observations gets the overall mean or, with harmonics, that of each cell."""
     y = gappy(waves(noise=0.3), 0.7)
     y.sst[17] = np.nan
     out = EofIteration().interpolate(y).sst[17]
@@ -107,7 +107,7 @@ def test_a_time_without_any_observation_gets_the_mean() -> None:
 
 
 def test_harmonics_carry_the_season() -> None:
-    """In a month without observations, of which a mean knows nothing."""
+    """With harmonics, a month without observations gets the season."""
     time = xr.date_range("2001-01-01", periods=730)
     season = 10 * np.cos(2 * np.pi * (time.day_of_year.values - 1) / 365.2425)
     truth = (waves(times=730) * 0.1 + xr.DataArray(season, dims="time")).assign_coords(time=time)
@@ -119,7 +119,7 @@ def test_harmonics_carry_the_season() -> None:
 
 @pytest.mark.parametrize("dims", [("x", "time", "y"), ("y", "x", "time")])
 def test_the_order_of_dimensions_does_not_matter(dims: tuple[str, ...]) -> None:
-    """Neither of the field's, nor of the observed values that are kept out."""
+    """The result and the withheld values do not depend on the order of dimensions."""
     y = gappy(waves(noise=0.3), 0.7)
     out = EofIteration().interpolate(y.transpose(*dims))
     assert out.sst.dims == dims
@@ -127,7 +127,7 @@ def test_the_order_of_dimensions_does_not_matter(dims: tuple[str, ...]) -> None:
 
 
 def test_times_may_be_shuffled() -> None:
-    """Their order plays no part, once the number of modes is given."""
+    """For a given number of modes, the order of times has no effect."""
     y = gappy(waves(3, noise=0.3), 0.7)
     order = np.random.default_rng(3).permutation(60)
     method = EofIteration(modes=3, tolerance=1e-7, iterations=3000)
@@ -139,7 +139,7 @@ def test_times_may_be_shuffled() -> None:
 @given(shift=st.floats(-100, 100), scale=st.floats(0.01, 100))
 @settings(max_examples=4, deadline=None)
 def test_units_do_not_matter(shift: float, scale: float) -> None:
-    """Degrees of Celsius or of Fahrenheit: the same field."""
+    """The result does not depend on the units, such as degrees Celsius or Fahrenheit."""
     y = gappy(waves(noise=0.3, times=30), 0.7)
     out = EofIteration().interpolate(y * scale + shift)
     xr.testing.assert_allclose(out, EofIteration().interpolate(y) * scale + shift, atol=1e-4 * scale)
@@ -148,7 +148,7 @@ def test_units_do_not_matter(shift: float, scale: float) -> None:
 @given(st.integers(0, 1000), st.booleans(), st.sampled_from([0.02, 0.1, 0.3]))
 @settings(max_examples=20, deadline=None)
 def test_hidden_values_are_observed_and_as_many_as_asked(seed: int, clouds: bool, part: float) -> None:
-    """At least thirty, whatever the gaps."""
+    """The withheld values are observed, and as many as requested but at least thirty."""
     seen = np.random.default_rng(seed).random((20, 40)) < 0.5
     out = hidden_values(seen, part, clouds, seed)
     assert not (out & ~seen).any()
@@ -156,7 +156,7 @@ def test_hidden_values_are_observed_and_as_many_as_asked(seed: int, clouds: bool
 
 
 def test_hidden_values_have_the_shape_of_gaps() -> None:
-    """Where gaps are halves of the field, so is what is hidden at a time: on one side."""
+    """If the gaps are halves of the field, the withheld values of a time are on one side."""
     seen = np.ones((40, 100), dtype=bool)
     seen[::2, :50], seen[1::2, 50:] = False, False
     out = hidden_values(seen, 0.05)
@@ -165,28 +165,28 @@ def test_hidden_values_have_the_shape_of_gaps() -> None:
 
 
 def test_a_matrix_comes_back_as_the_field() -> None:
-    """Order and type of the array that it is like."""
+    """The array from a matrix has the dimensions and data type of the original."""
     field = waves().astype("float32").transpose("x", "time", "y")
     np.testing.assert_array_equal(from_matrix(as_matrix(field, "time"), field, "time"), field)
 
 
 def test_nothing_observed_or_nothing_that_varies() -> None:
-    """NaN stays, and a constant is filled with itself."""
+    """Data without observations remain NaN, and a constant is filled with its value."""
     assert EofIteration().interpolate(waves().to_dataset() * np.nan).sst.isnull().all()
     constant = gappy(xr.full_like(waves(), 3.0))
     np.testing.assert_allclose(EofIteration().interpolate(constant).sst, 3.0)
 
 
 def test_a_single_cell_is_refused() -> None:
-    """With the method that does fill it."""
+    """A single cell is refused with a suggestion of linear interpolation."""
     y = gappy(waves().isel(x=[0], y=0))
-    with pytest.raises(DataError, match=r"in one cell only.*linear\.Linear"):
+    with pytest.raises(DataError, match=r"only one cell has observations.*linear\.Linear"):
         EofIteration().interpolate(y)
 
 
 def test_too_few_observations_are_refused() -> None:
-    """Unless the number of modes is given."""
+    """Too few observations are refused unless the number of modes is given."""
     y = gappy(waves(times=8).isel(y=0), 0.5)
-    with pytest.raises(DataError, match=r"\d+ values are observed, and 30 have to be kept out"):
+    with pytest.raises(DataError, match=r"got \d+ observed values, expected at least 60"):
         EofIteration().interpolate(y)
     assert EofIteration(modes=1).interpolate(y).sst.notnull().all()

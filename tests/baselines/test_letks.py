@@ -1,4 +1,4 @@
-"""The local ensemble transform Kalman smoother."""
+"""Tests of the local ensemble transform Kalman smoother."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from da4dvar.variational.dynamics.rk4 import rk4
 NAN = np.nan
 DIMS = ("series", "time", "component")
 ERROR = 0.5
-# A wave that travels round the circle and fades a little.
+# A wave that travels around the circle with slight damping.
 LINEAR = 0.5 * np.roll(np.eye(4), 1, 0) - 0.6 * np.eye(4)
 
 
 def on_arrays(module: torch.nn.Module) -> Any:
-    """A right-hand side of tensors, as one of arrays."""
+    """Wrap a right-hand side of tensors as a function of arrays."""
     return lambda x: module(torch.from_numpy(x)).numpy()
 
 
 def still(x: np.ndarray) -> np.ndarray:
-    """Nothing moves."""
+    """A right-hand side of zero."""
     return 0 * x
 
 
@@ -40,14 +40,14 @@ def wave(x: np.ndarray) -> np.ndarray:
 
 
 def smoother(**options: Any) -> LETKS:
-    """Without what would make it differ from Kalman's."""
+    """A smoother without inflation and localisation, for comparison with Kalman's."""
     exact: dict[str, Any] = {"inflation": 1.0, "radius": np.inf, "spin_up": 0, "lag": 30}
     exact |= {"dynamics": wave, "step": 0.3, "observation_error": ERROR}
     return LETKS(**(exact | options))
 
 
 def gappy(series: int = 2, times: int = 12, components: int = 4, seed: int = 0) -> xr.Dataset:
-    """Noise of which two thirds are missing, and the first time altogether."""
+    """Noise with two thirds of the values missing, and all of the first time."""
     generator = np.random.default_rng(seed)
     y = generator.normal(size=(series, times, components))
     y[generator.random(y.shape) < 0.66] = NAN
@@ -56,7 +56,7 @@ def gappy(series: int = 2, times: int = 12, components: int = 4, seed: int = 0) 
 
 
 def ensemble(method: LETKS, y: xr.Dataset) -> np.ndarray:
-    """What the dynamics is first given: the initial ensemble, (members, component)."""
+    """The initial ensemble, (members, component), as first passed to the dynamics."""
     given: list[np.ndarray] = []
 
     def spy(x: np.ndarray) -> np.ndarray:
@@ -68,7 +68,7 @@ def ensemble(method: LETKS, y: xr.Dataset) -> np.ndarray:
 
 
 def least_squares(y: np.ndarray, mean: np.ndarray, covariance: np.ndarray, lag: int) -> np.ndarray:
-    """E[x(t) | y(0), ..., y(t + lag)] of the wave, by one regression on the initial state for each t."""
+    """E[x(t) | y(0), ..., y(t + lag)] of the wave, by a regression on the initial state for each t."""
     a = LINEAR * 0.3
     step = np.eye(4) + a + a @ a / 2 + a @ a @ a / 6 + a @ a @ a @ a / 24
     to = [np.linalg.matrix_power(step, t) for t in range(len(y))]
@@ -84,7 +84,7 @@ def least_squares(y: np.ndarray, mean: np.ndarray, covariance: np.ndarray, lag: 
 
 @pytest.mark.parametrize("lag", [0, 3, 30])
 def test_of_a_linear_system_it_is_the_kalman_smoother(lag: int) -> None:
-    """Exactly, if that starts from the mean and the covariance of the ensemble's draws."""
+    """For a linear system, the result is that of a Kalman smoother with the ensemble's initial statistics."""
     y, method = gappy(), smoother(lag=lag, members=9)
     draws = ensemble(method, y)
     out = method.interpolate(y).x.values
@@ -94,21 +94,21 @@ def test_of_a_linear_system_it_is_the_kalman_smoother(lag: int) -> None:
 
 
 def test_many_members_know_the_covariance() -> None:
-    """With 1000 of them, what Kalman's smoother makes of the mean and std that were asked for."""
+    """With 1000 members, the result is close to a Kalman smoother with the given mean and std."""
     y, method = gappy(series=1), smoother(members=1000, mean=1.0, std=2.0)
     expected = least_squares(y.x.values[0], np.ones(4), 4 * np.eye(4), 30)
     np.testing.assert_allclose(method.interpolate(y).x[0], expected, atol=4 * 2.0 / np.sqrt(1000))
 
 
 def test_the_draws_have_the_mean_and_the_std() -> None:
-    """To within five of the errors of 1000 draws."""
+    """1000 draws have the given mean and std to within five standard errors."""
     draws = ensemble(smoother(members=1000, mean=10.0, std=2.0), gappy(series=1, times=2))
     np.testing.assert_allclose(draws.mean(0), 10, atol=5 * 2 / np.sqrt(1000))
     np.testing.assert_allclose(draws.std(0), 2, atol=5 * 2 / np.sqrt(2 * 1000))
 
 
 def test_the_forecast_is_a_step_of_runge_and_kutta() -> None:
-    """Without observations, the mean of what the package's rk4 makes of each member."""
+    """Without observations, the estimate is the mean of the members integrated by `rk4`."""
     nothing = xr.Dataset({"x": (DIMS, np.full((1, 3, 8), NAN))})
     method = smoother(dynamics=on_arrays(Lorenz96(axis=-1)), step=0.05)
     x = torch.from_numpy(ensemble(method, nothing))
@@ -119,27 +119,27 @@ def test_the_forecast_is_a_step_of_runge_and_kutta() -> None:
 
 
 def test_an_observation_reaches_less_than_two_radii_round_the_circle() -> None:
-    """At twice the radius its weight is 0, and at the radius 5/24 of the full one."""
+    """The weight of an observation is 0 at twice the radius, and 5/24 of the full weight at the radius."""
     seen = xr.Dataset({"x": (DIMS, np.full((1, 1, 12), NAN))})
     seen.x[0, 0, 1] = 5.0
     method = smoother(dynamics=still, radius=2.0, members=200)
     change = (method.interpolate(seen) - method.interpolate(seen * NAN)).x.values[0, 0]
     assert np.flatnonzero(np.abs(change) > 1e-9).tolist() == [0, 1, 2, 3, 4, 10, 11]
-    # For the radius of itself alone a weight of 5/24 is a variance of the error 24/5 times as large.
+    # For a single observation, a weight of 5/24 is equivalent to an error variance 24/5 times as large.
     doubtful = smoother(dynamics=still, members=200, observation_error=ERROR * np.sqrt(24 / 5))
     far = (doubtful.interpolate(seen) - doubtful.interpolate(seen * NAN)).x.values[0, 0]
     np.testing.assert_allclose(change[[3, 11]], far[[3, 11]])
 
 
 def test_inflation_trusts_the_observations_more() -> None:
-    """A spread twice as wide is an error of the observations half as large."""
+    """Doubling the inflation is equivalent to halving the observation error."""
     y = gappy(times=2)
     wide = smoother(inflation=2.0, lag=0).interpolate(y)
     xr.testing.assert_allclose(wide, smoother(observation_error=ERROR / 2, lag=0).interpolate(y))
 
 
 def test_it_beats_linear_interpolation() -> None:
-    """On a chaotic system, by far."""
+    """The smoother is far better than linear interpolation on a chaotic system."""
     ds = lorenz96(series=2, steps=60, seed=7)
     method = LETKS(on_arrays(Lorenz96(axis=-1)), step=0.05, observation_error=2**0.5)
     smoothed, line = (m.interpolate(ds[["x_observed"]]).x_observed for m in (method, Linear()))
@@ -147,7 +147,7 @@ def test_it_beats_linear_interpolation() -> None:
 
 
 def test_a_series_does_not_depend_on_the_others() -> None:
-    """Alone, among others, and among others that are observed at times when it is not."""
+    """The result for a series is the same alone and with others, even if their observation times differ."""
     y = gappy(series=5)
     y.x[2, ::2] = NAN
     method = smoother(inflation=1.1, radius=1.0, spin_up=2)
@@ -157,14 +157,14 @@ def test_a_series_does_not_depend_on_the_others() -> None:
 
 
 def test_the_seed_is_all_that_is_drawn() -> None:
-    """The same seed gives the same answer, another one another."""
+    """Equal seeds give equal results, and different seeds different ones."""
     first, again, other = (smoother(seed=s, members=5).interpolate(gappy()) for s in (1, 1, 2))
     xr.testing.assert_identical(first, again)
     assert not np.allclose(first.x, other.x)
 
 
 def test_a_single_series_needs_no_other_dimension() -> None:
-    """Time and the components are enough."""
+    """The dimensions of time and components are sufficient."""
     y = gappy(series=1)
     xr.testing.assert_allclose(
         smoother().interpolate(y.isel(series=0)), smoother().interpolate(y).isel(series=0)
@@ -173,14 +173,14 @@ def test_a_single_series_needs_no_other_dimension() -> None:
 
 @pytest.mark.parametrize("missing", ["time", "component"])
 def test_a_variable_without_a_dimension_is_refused(missing: str) -> None:
-    """The message names the variable, and the dimensions that it has."""
+    """The message names the variable and its dimensions."""
     y = gappy().isel({missing: 0})
     with pytest.raises(DataError, match=f"variable 'x' has no dimension '{missing}'; it has series, "):
         smoother().interpolate(y)
 
 
 def test_an_ensemble_that_runs_away_is_refused() -> None:
-    """Too long a step is said to be one."""
+    """If the ensemble diverges, the message suggests a shorter step."""
     method = smoother(dynamics=lambda x: x**2, step=100.0)
     with np.errstate(over="ignore"), pytest.raises(DataError, match=r"step of 100\.0; use a shorter one"):
         method.interpolate(gappy())

@@ -1,4 +1,4 @@
-"""A method on the logarithm: its mean, its spread, and what has no logarithm."""
+"""Tests of a method on the logarithm: mean, spread, and values without a logarithm."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from da4dvar.errors import DataError
 
 
 class Normal:
-    """A method that knows the mean and the spread, and looks at nothing."""
+    """A method with a given mean and spread, independent of the data."""
 
     def __init__(self, mean: float, std: float) -> None:
         self.mean, self.std = mean, std
@@ -26,7 +26,7 @@ class Normal:
 
 
 def test_mean_and_spread_are_those_of_a_log_normal_variable() -> None:
-    """Against scipy, less the offset; units go with both."""
+    """Mean and spread are those of scipy's log-normal distribution less the offset, with units."""
     ds = xr.Dataset({"x": ("time", [1.0, np.nan], {"units": "ug/m3"})})
     out = Logarithmic(Normal(0.7, 0.5), offset=2.0).interpolate(ds)
     oracle = lognorm(0.5, scale=np.exp(0.7))
@@ -36,7 +36,7 @@ def test_mean_and_spread_are_those_of_a_log_normal_variable() -> None:
 
 
 def test_observed_values_survive_a_method_that_keeps_them() -> None:
-    """exp(log(x + c)) − c, and labels and encoding as they came."""
+    """Observed values, labels and encoding survive the transformation."""
     ds = xr.Dataset(
         {"x": (("time", "s"), np.array([[1.0, 0.0], [np.nan, 5.0]], dtype="float32"))},
         coords={"s": ["a", "b"], "n": ("s", [1, 2])},
@@ -50,7 +50,7 @@ def test_observed_values_survive_a_method_that_keeps_them() -> None:
 
 
 def test_it_wins_where_errors_grow_with_the_value() -> None:
-    """Stations that follow a signal with powers of their own, a fifth of the values hidden."""
+    """The logarithm reduces the error if errors grow with the value, for stations with a common signal."""
     generator = np.random.default_rng(0)
     log = generator.standard_normal((900, 1)) + 0.2 * generator.standard_normal((900, 8))
     log = log * generator.uniform(0.5, 1.5, 8)
@@ -65,17 +65,15 @@ def test_it_wins_where_errors_grow_with_the_value() -> None:
 
 
 def test_a_value_without_a_logarithm_is_refused() -> None:
-    """The value and the offset are named."""
-    with pytest.raises(
-        DataError, match=r"'x' has the value -3, of which with offset 2 there is no logarithm"
-    ):
+    """The message states the value and the offset."""
+    with pytest.raises(DataError, match=r"'x' has the value -3, which has no logarithm with the offset 2"):
         Logarithmic(Linear(), 2.0).interpolate(xr.Dataset({"x": ("time", [1.0, -3.0])}))
     with pytest.raises(ValueError, match="offset is -1"):
         Logarithmic(Linear(), -1.0)
 
 
 def test_a_table_names_the_method_within() -> None:
-    """A recipe and a model file can ask for it."""
+    """A table names the method and the one it wraps."""
     table = {"kind": "logarithmic", "offset": 2.0, "method": {"kind": "nearest_stations", "neighbours": 7}}
     made = build("baseline", table)
     assert isinstance(made.method, NearestStations)
@@ -84,7 +82,7 @@ def test_a_table_names_the_method_within() -> None:
 
 
 def test_only_the_variables_that_are_named() -> None:
-    """A temperature below zero beside a rain: the one by the method itself, the other on the logarithm."""
+    """Only the named variables are transformed: a temperature below zero is filled directly."""
     rain, cold = [1.0, np.nan, 4.0], [-1.0, np.nan, -4.0]
     ds = xr.Dataset({"rain": ("time", rain), "cold": ("time", cold)})
     made = Logarithmic(Linear(), offset=0.0, variables=["rain"])

@@ -1,4 +1,4 @@
-"""Regression on the stations that report, with scikit-learn and dense solves as oracles."""
+"""Tests of regression on reporting stations, against scikit-learn and dense solvers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAN = np.nan
 
 
 def red(times: int, series: int, memory: float, generator: np.random.Generator) -> np.ndarray:
-    """Autoregressive noise of variance 1."""
+    """Autoregressive noise of unit variance."""
     noise = generator.standard_normal((times, series))
     for t in range(1, times):
         noise[t] = memory * noise[t - 1] + np.sqrt(1 - memory**2) * noise[t]
@@ -28,7 +28,7 @@ def red(times: int, series: int, memory: float, generator: np.random.Generator) 
 def network(
     times: int = 300, stations: int = 6, own: float = 0.5, memory: float = 0.0, seed: int = 0
 ) -> xr.Dataset:
-    """Stations on a line that share two signals, each with noise of its own."""
+    """Stations on a line that share two signals, with independent noise."""
     generator = np.random.default_rng(seed)
     lon = np.linspace(5, 15, stations)
     shared = generator.standard_normal((times, 2))
@@ -45,14 +45,14 @@ def with_gaps(ds: xr.Dataset, part: float = 0.3, seed: int = 1) -> xr.Dataset:
 
 
 def hidden(ds: xr.Dataset, at: slice, station: int = 2) -> xr.Dataset:
-    """Without some times of one station."""
+    """The data without some times of one station."""
     ds = ds.copy(deep=True)
     ds.pm10[at, station] = NAN
     return ds
 
 
 def test_a_linear_combination_of_two_others_is_exact() -> None:
-    """Without noise and without a penalty, whatever the level and the sign."""
+    """Without noise and penalty, a linear combination of two stations is recovered exactly."""
     ds = network()
     ds.pm10[:, 2] = 3 + 2 * ds.pm10[:, 0] - 0.5 * ds.pm10[:, 4]
     out = NearestStations(ridge=0).interpolate(hidden(ds, slice(50, 150)))
@@ -62,7 +62,7 @@ def test_a_linear_combination_of_two_others_is_exact() -> None:
 
 @pytest.mark.parametrize("neighbours", [2, 3, 5])
 def test_without_a_penalty_it_is_least_squares(neighbours: int) -> None:
-    """On the best correlated of complete stations, over the times that are left of the hidden one."""
+    """Without a penalty, the regression is least squares on the best correlated of complete stations."""
     ds = hidden(network(), slice(100, 160))
     out = NearestStations(neighbours=neighbours, ridge=0, lags=0).interpolate(ds)
     y, left = ds.pm10.values, np.isfinite(ds.pm10.values[:, 2])
@@ -77,7 +77,7 @@ def test_without_a_penalty_it_is_least_squares(neighbours: int) -> None:
 
 @pytest.mark.parametrize("ridge", [1.0, 30.0])
 def test_the_penalty_is_that_of_a_ridge_regression(ridge: float) -> None:
-    """On predictors that are divided by their standard deviations."""
+    """The penalty is that of a ridge regression on standardised predictors."""
     ds = hidden(network(), slice(100, 160))
     out = NearestStations(neighbours=5, ridge=ridge, lags=0).interpolate(ds)
     y, left, others = ds.pm10.values, np.isfinite(ds.pm10.values[:, 2]), [0, 1, 3, 4, 5]
@@ -87,7 +87,7 @@ def test_the_penalty_is_that_of_a_ridge_regression(ridge: float) -> None:
 
 
 def test_each_time_has_a_regression_of_its_own() -> None:
-    """On those that report then, and only on them."""
+    """The regression at each time uses exactly the stations that report."""
     ds = hidden(network(), slice(100, 104))
     ds.pm10[102:104, [1, 3]] = NAN
     out = NearestStations(ridge=0, lags=0).interpolate(ds).pm10
@@ -97,7 +97,7 @@ def test_each_time_has_a_regression_of_its_own() -> None:
 
 
 def test_a_residual_that_lasts_is_carried_over() -> None:
-    """Noise with a memory is known at the edges of a gap, and its error bar is narrower there."""
+    """For autocorrelated noise, the residual near the edges of a gap is estimated with a smaller error."""
     truth = network(2000, memory=0.95)
     gaps = truth
     for start in range(100, 1900, 100):
@@ -113,7 +113,7 @@ def test_a_residual_that_lasts_is_carried_over() -> None:
 
 
 def test_without_neighbours_it_is_kriging_in_time() -> None:
-    """One series with the correlation exp(−τ/T): its kriging is that of the two edges of the gap."""
+    """Without neighbours, the estimate is the kriging from both edges of the gap for exp(−τ/T)."""
     generator = np.random.default_rng(0)
     rho = np.exp(-1 / 8)
     values = red(20000, 1, rho, generator)
@@ -129,7 +129,7 @@ def test_without_neighbours_it_is_kriging_in_time() -> None:
 
 
 def test_when_nobody_reports_it_decays_to_the_climatology() -> None:
-    """Near the edges of the gap the anomaly lasts, further off nothing is known."""
+    """If no station reports, the anomaly decays from the edges of the gap to the climatology."""
     time = xr.date_range("2001-01-01", periods=1500)
     ds = network(1500, own=0.3).assign_coords(time=time)
     ds["pm10"] = ds.pm10.copy(data=10 + red(1500, 1, 0.9, np.random.default_rng(3)) + 0.1 * ds.pm10)
@@ -145,7 +145,7 @@ def test_when_nobody_reports_it_decays_to_the_climatology() -> None:
 
 @pytest.mark.parametrize("neighbours", [0, 5])
 def test_what_was_never_observed_stays_unknown(neighbours: int) -> None:
-    """A silent station is NaN, does not disturb the others, and a data set of them is no error."""
+    """Stations that are never observed remain NaN and do not affect the others."""
     ds = with_gaps(network())
     ds.pm10[:, 3] = NAN
     method = NearestStations(neighbours=neighbours)
@@ -169,7 +169,7 @@ def test_what_was_never_observed_stays_unknown(neighbours: int) -> None:
 def test_nan_never_spreads(
     times: int, stations: int, part: float, seed: int, ridge: float, same: bool
 ) -> None:
-    """Every gap of a station that was ever seen is filled, observed values are kept, σ is a number."""
+    """All gaps of observed stations are filled with finite σ, and observed values are kept."""
     ds = with_gaps(network(times, stations, own=0.0 if same else 0.5, seed=seed), part, seed)
     out = NearestStations(ridge=ridge).interpolate(ds)
     seen = ds.pm10.notnull()
@@ -178,12 +178,12 @@ def test_nan_never_spreads(
     xr.testing.assert_equal(out.pm10.where(seen), ds.pm10)
     assert (out.pm10_std.where(seen, 0) == 0).all()
     assert (out.pm10_std.fillna(0) >= 0).all()
-    # No further off than the data, so that an indefinite system would show.
+    # A bound on the departure from the mean, which an indefinite system would violate.
     assert float(abs(out.pm10 - 10).max().fillna(0)) < 40
 
 
 def test_error_bars_are_honest() -> None:
-    """On values that were hidden, with a third of all missing."""
+    """The error bars match the errors at hidden values with a third of the data missing."""
     truth = network(1500)
     gaps = with_gaps(truth)
     out = NearestStations().interpolate(gaps)
@@ -193,7 +193,7 @@ def test_error_bars_are_honest() -> None:
 
 
 def test_stations_without_common_times_are_judged_by_their_distance() -> None:
-    """A station that came when its neighbour was gone is filled from the nearest, not from any."""
+    """Without common times, a station is filled from the nearest one or, without positions, from none."""
     ds = network(400, 8, own=0.2)
     ds.pm10[:200, 0] = ds.pm10[200:, 1] = NAN
     near = NearestStations(neighbours=1, lags=0)
@@ -205,7 +205,7 @@ def test_stations_without_common_times_are_judged_by_their_distance() -> None:
 
 
 def test_the_dimensions_may_have_any_name() -> None:
-    """The stations are the only dimension besides time, or the one that is named."""
+    """The station dimension is the only one besides time, or the named one."""
     ds = with_gaps(network())
     renamed = ds.rename(time="day", station="site")
     out = NearestStations("day").interpolate(renamed)
@@ -214,7 +214,7 @@ def test_the_dimensions_may_have_any_name() -> None:
 
 
 def test_without_stations_linear_is_offered() -> None:
-    """A single series has no neighbours."""
+    """For a single series, the message suggests linear interpolation."""
     with pytest.raises(DataError, match=r"'pm10' has no stations, only 'time'; .* linear interpolation"):
         NearestStations().interpolate(network().isel(station=0))
 
@@ -228,7 +228,7 @@ def test_without_stations_linear_is_offered() -> None:
     ],
 )
 def test_dimensions_that_cannot_be_told_are_refused(options: dict[str, str], message: str) -> None:
-    """The message names those that there are."""
+    """If the station dimension is ambiguous or missing, the message lists the dimensions."""
     grid = xr.Dataset({"pm10": (("time", "y", "x"), np.ones((3, 2, 2)))})
     with pytest.raises(DataError, match=message):
         NearestStations(**options).interpolate(grid)

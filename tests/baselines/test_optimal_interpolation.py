@@ -1,4 +1,4 @@
-"""Optimal interpolation in space and time."""
+"""Tests of optimal interpolation in space and time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCALES = {"length": 60.0, "duration": 4.0, "error": 0.2}
 
 
 def sea(days: int = 30, seen: float = 0.4) -> xr.Dataset:
-    """A smooth field on degrees, with gaps, and land in a corner."""
+    """A smooth field on a latitude-longitude grid, with gaps and land in a corner."""
     generator = np.random.default_rng(1)
     t, y, x = np.arange(days)[:, None, None], np.arange(5)[:, None], np.arange(6)
     values = 15 + np.sin(t / 5 + x / 3) + np.cos(y / 2 + t / 7)
@@ -33,7 +33,7 @@ def sea(days: int = 30, seen: float = 0.4) -> xr.Dataset:
 def dense(
     anomaly: np.ndarray, place: np.ndarray, clock: np.ndarray, c: Gaussian
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The closed form, from all observations at once."""
+    """The closed form from all observations."""
     when, where = np.divmod(np.arange(anomaly.size), len(place))
     distance = np.linalg.norm(place[where][:, None] - place[where], axis=-1)
     full = c(distance, clock[when][:, None] - clock[when])
@@ -44,7 +44,7 @@ def dense(
 
 
 def test_with_all_neighbours_it_is_the_dense_solve() -> None:
-    """To 1e-8, the estimate and its standard error."""
+    """With all neighbours, estimate and standard error are those of the dense solution."""
     generator = np.random.default_rng(0)
     anomaly = generator.standard_normal((8, 12))
     anomaly[generator.random(anomaly.shape) < 0.5] = np.nan
@@ -59,7 +59,7 @@ def test_with_all_neighbours_it_is_the_dense_solve() -> None:
 
 
 def test_forty_neighbours_are_nearly_all() -> None:
-    """Of 200 observations, those that are left out hardly matter."""
+    """With 40 of 200 observations as neighbours, the result is close to that from all."""
     generator = np.random.default_rng(0)
     anomaly, place = generator.standard_normal((20, 10)), generator.uniform(0, 300, (10, 2))
     covariance = Gaussian(variance=1.0, length=80.0, duration=1.0, nugget=0.5)
@@ -68,7 +68,7 @@ def test_forty_neighbours_are_nearly_all() -> None:
 
 
 def test_far_from_all_the_error_is_that_of_the_background() -> None:
-    """s and no anomaly at a time that nothing reaches; never more than s, least where it is seen."""
+    """Far from observations, the anomaly is 0 and the standard error s, its maximum."""
     anomaly = np.full((3, 2), np.nan)
     anomaly[0] = [1.0, 1.5]
     covariance = Gaussian(variance=4.0, length=1.0, duration=2.0, nugget=0.1)
@@ -81,7 +81,7 @@ def test_far_from_all_the_error_is_that_of_the_background() -> None:
 
 
 def test_it_beats_the_mean_on_hidden_cells_by_far() -> None:
-    """With scales of its own: a smooth field comes back to a seventh of its spread."""
+    """With estimated scales, the error on hidden cells is below 0.15 of the spread."""
     hidden = sea().sst.isnull() & sea(seen=1.0).sst.notnull()
     out = OptimalInterpolation().interpolate(sea())
     error = (out.sst - sea(seen=1.0).sst).where(hidden)
@@ -89,7 +89,7 @@ def test_it_beats_the_mean_on_hidden_cells_by_far() -> None:
 
 
 def test_the_order_of_dimensions_and_of_latitudes_does_not_matter() -> None:
-    """Also where several observations are the fortieth nearest."""
+    """The order of dimensions and latitudes has no effect, even if neighbours are equidistant."""
     solve = OptimalInterpolation(**SCALES).interpolate
     expected = solve(sea())
     turned = solve(sea().transpose("lon", "time", "lat"))
@@ -99,7 +99,7 @@ def test_the_order_of_dimensions_and_of_latitudes_does_not_matter() -> None:
 
 
 def test_the_order_of_dimensions_without_places_does_not_matter() -> None:
-    """Where distances are counted in cells, ties of neighbours are many."""
+    """The order of dimensions has no effect without coordinates, when many neighbours are equidistant."""
     ds = sea().drop_vars(["lat", "lon"])
     solve = OptimalInterpolation(neighbours=5).interpolate
     turned = solve(ds.transpose("lon", "time", "lat")).transpose(*ds.sst.dims)
@@ -107,14 +107,14 @@ def test_the_order_of_dimensions_without_places_does_not_matter() -> None:
 
 
 def test_longitudes_may_be_counted_from_anywhere() -> None:
-    """The places of 5 and of 365 degrees east are one."""
+    """Longitudes of 5 and 365 degrees east are equivalent."""
     east = sea().assign_coords(lon=("lon", sea().lon.values + 360, sea().lon.attrs))
     both = (places(ds.sst, ["lat", "lon"]) for ds in (sea(), east))
     np.testing.assert_allclose(*both, atol=1e-6)
 
 
 def test_nan_never_spreads() -> None:
-    """A step without observation and land: the one is filled, the other stays NaN."""
+    """A time without observations is filled, and land remains NaN."""
     ds = sea()
     ds.sst[10] = np.nan
     out = OptimalInterpolation().interpolate(ds)
@@ -124,7 +124,7 @@ def test_nan_never_spreads() -> None:
 
 
 def test_one_observation_is_its_cell_and_nothing_else() -> None:
-    """Of which the error cannot be told; none at all leave NaN."""
+    """A single observation fills its cell at all times, with an unknown error; without any, all is NaN."""
     ds = sea() * np.nan
     assert OptimalInterpolation().interpolate(ds).sst.isnull().all()
     ds.sst[3, 2, 2] = 17.0
@@ -135,7 +135,7 @@ def test_one_observation_is_its_cell_and_nothing_else() -> None:
 
 
 def test_other_dimensions_are_solved_one_by_one() -> None:
-    """A member alone gives what it gives among others."""
+    """Positions along other dimensions are solved independently."""
     members = xr.concat([sea(), 3 * sea()], "member")
     out = OptimalInterpolation().interpolate(members)
     alone = OptimalInterpolation().interpolate(members.isel(member=1))
@@ -143,7 +143,7 @@ def test_other_dimensions_are_solved_one_by_one() -> None:
 
 
 def test_stations_are_as_far_apart_as_on_the_globe() -> None:
-    """A degree of latitude is 111 km, one of longitude half of that at 60 degrees north; no date line."""
+    """Distances are those on the sphere: at 60 degrees north, across the date line too."""
     y = xr.DataArray(np.zeros((2, 4)), dims=("time", "station")).assign_coords(
         lat=("station", [60.0, 61.0, 60.0, 60.0]), lon=("station", [179.5, 179.5, -179.5, 179.5])
     )
@@ -153,7 +153,7 @@ def test_stations_are_as_far_apart_as_on_the_globe() -> None:
 
 
 def test_the_unit_of_distance_is_that_of_the_coordinates() -> None:
-    """Metres become km; without any coordinate, cells are counted."""
+    """Distances are in km for coordinates in metres, and in cells without coordinates."""
     y = xr.DataArray(np.zeros((2, 3, 2)), dims=("time", "y", "x"))
     np.testing.assert_array_equal(places(y, ["y", "x"])[:3], [[0, 0], [0, 1], [1, 0]])
     metres = y.assign_coords({d: (d, 500.0 * np.arange(y.sizes[d]), {"units": "m"}) for d in ("y", "x")})
@@ -162,7 +162,7 @@ def test_the_unit_of_distance_is_that_of_the_coordinates() -> None:
 
 @pytest.mark.parametrize("calendar", [None, "noleap"])
 def test_time_is_in_days(calendar: str | None) -> None:
-    """Also with seasonal holes; numbers count as they are, and steps without a coordinate."""
+    """Time is in days for dates, in its own units for numbers, and in steps without a coordinate."""
     y = xr.DataArray(np.zeros(3), dims="time")
     np.testing.assert_array_equal(instants(y, "time"), [0, 1, 2])
     np.testing.assert_array_equal(instants(y.assign_coords(time=[1.0, 2.5, 9.0]), "time"), [0, 1.5, 8])
@@ -171,7 +171,7 @@ def test_time_is_in_days(calendar: str | None) -> None:
 
 
 def test_a_plain_series_is_filled() -> None:
-    """No space at all: the closed form around the mean, from its neighbours in time."""
+    """A series without space dimensions is filled from its neighbours in time, about its mean."""
     y = np.array([1.0, np.nan, 3.0, 2.0, np.nan, 0.5])
     out = OptimalInterpolation(duration=1.5, error=0.3).interpolate(xr.Dataset({"x": ("time", y)}))
     assert 1.0 < float(out.x[1]) < 3.0
@@ -179,7 +179,7 @@ def test_a_plain_series_is_filled() -> None:
 
 
 def test_space_is_found_or_asked_for() -> None:
-    """Two dimensions without a role are space, three are not told apart; `()` is none."""
+    """Up to two other dimensions are space by default, three are ambiguous, and `()` means none."""
     ds = sea().drop_vars(["lat", "lon"]).rename(lat="row", lon="column")
     by_cells = {"length": 2.0, "duration": 4.0, "error": 0.2}
     alone = OptimalInterpolation(space=(), duration=4.0, error=0.2).interpolate(ds).sst
@@ -192,7 +192,7 @@ def test_space_is_found_or_asked_for() -> None:
 
 
 def test_a_season_is_the_background() -> None:
-    """Half a year without observation has the season of the other years."""
+    """Half a year without observations gets the season of the other years."""
     time = xr.DataArray(xr.date_range("2001-01-01", periods=1461), dims="time")
     season = 10 + 5 * np.cos(2 * np.pi * (time.dt.dayofyear.values - 1) / 365.2425)
     noisy = season + np.random.default_rng(0).normal(0, 0.3, season.size)
@@ -203,7 +203,7 @@ def test_a_season_is_the_background() -> None:
 
 
 def test_what_cannot_be_placed_is_refused() -> None:
-    """No time, an unknown dimension, or a station without a position."""
+    """Missing time, unknown dimensions and stations without a position are refused."""
     with pytest.raises(DataError, match="variable 'sst' has no dimension 'day'; it has time, lat, lon"):
         OptimalInterpolation("day").interpolate(sea())
     with pytest.raises(DataError, match="variable 'sst' has no dimension 'x'"):

@@ -1,4 +1,4 @@
-"""Sparse coding: the problem that it solves, and what it refuses."""
+"""Tests of sparse coding: the problem that it solves, and what it refuses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from da4dvar.errors import DataError, RecipeError
 
 
 def images(number: int, seed: int = 0) -> xr.Dataset:
-    """Sums of two of six patterns on 5 × 4 cells."""
+    """Images of 5 × 4 cells that are sums of two of six patterns."""
     patterns = np.random.default_rng(9).standard_normal((6, 20))
     generator = np.random.default_rng(seed)
     weights = generator.standard_normal((number, 6)) * (generator.random((number, 6)).argsort(1) < 2)
@@ -20,12 +20,12 @@ def images(number: int, seed: int = 0) -> xr.Dataset:
 
 
 def gappy(ds: xr.Dataset, seed: int = 1) -> xr.Dataset:
-    """Three in ten cells hidden."""
+    """Images with three in ten cells missing."""
     return ds.where(xr.DataArray(np.random.default_rng(seed).random(ds.v.shape) < 0.7, dims=ds.v.dims))
 
 
 def test_lasso_in_turns_ends_where_coding_the_observed_pixels_alone_does() -> None:
-    """Oracle: scikit-learn's Lasso on the observed rows of D, image by image."""
+    """The turns converge to scikit-learn's Lasso on the observed rows of D, for each image."""
     baseline = SparseCoding(images(300), atoms=8, coding="lasso", alpha=0.2, turns=400)
     y = gappy(images(4, seed=2))
     found = baseline.interpolate(y).v.values.reshape(4, 20)
@@ -38,7 +38,7 @@ def test_lasso_in_turns_ends_where_coding_the_observed_pixels_alone_does() -> No
 
 
 def test_pursuit_uses_no_more_atoms_than_it_may() -> None:
-    """The decoded image is a sum of `sparsity` atoms at most, and gaps are filled better than by the mean."""
+    """Decoded images have at most `sparsity` atoms, and fill gaps better than the mean."""
     baseline = SparseCoding(images(300), atoms=8, sparsity=2, turns=20)
     truth = images(40, seed=3)
     found = baseline.interpolate(gappy(truth)).v
@@ -50,7 +50,7 @@ def test_pursuit_uses_no_more_atoms_than_it_may() -> None:
 
 
 def test_an_image_does_not_depend_on_its_neighbours() -> None:
-    """Alone, among others and in chunks: the same; without an observation it stays NaN."""
+    """The result for an image does not depend on others or on chunks; without observations, it is NaN."""
     baseline = SparseCoding(images(100), atoms=6, sparsity=2, turns=3)
     y = gappy(images(5, seed=4))
     y.v[3] = np.nan
@@ -63,7 +63,7 @@ def test_an_image_does_not_depend_on_its_neighbours() -> None:
 
 
 def test_observed_values_are_put_back_where_that_is_wanted() -> None:
-    """The gaps are filled as without, and the projection of the truth is not the truth."""
+    """`keep_observed` restores the observed values and does not change the gaps."""
     y, truth = gappy(images(4)), images(4)
     plain, kept = (
         SparseCoding(images(100), atoms=6, sparsity=2, turns=3, keep_observed=keep) for keep in (False, True)
@@ -75,15 +75,15 @@ def test_observed_values_are_put_back_where_that_is_wanted() -> None:
 
 
 def test_mistakes_are_refused() -> None:
-    """The message says what was got and what was expected."""
+    """The message states what was given and what was expected."""
     with pytest.raises(RecipeError, match="no coding 'lars'"):
         SparseCoding(images(9), coding="lars")
-    with pytest.raises(RecipeError, match="no more atoms used than there are"):
+    with pytest.raises(RecipeError, match="a sparsity of at most the number of atoms"):
         SparseCoding(images(9), atoms=3, sparsity=4)
     few = SparseCoding(images(9), atoms=3, sparsity=2)
     with pytest.raises(DataError, match="no dimension 'y'; it has sample, x"):
         few.interpolate(images(2).isel(y=0))
-    with pytest.raises(DataError, match="4 cells along 'y', but its history 5"):
+    with pytest.raises(DataError, match="4 cells along 'y', but its history has 5"):
         few.interpolate(images(2).isel(y=slice(4)))
     with pytest.raises(DataError, match="the history has no variable 'w'"):
         few.interpolate(images(2).rename(v="w"))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from da4dvar.testing import normal
 
-# One rule an axis: every rule in one dimension, then mixed.
+# One rule per axis: every rule in one dimension, then mixed.
 BOUNDARIES = [
     ("zero",),
     ("reflect",),
@@ -23,17 +23,17 @@ BOUNDARIES = [
 
 
 def double(*shape: int, seed: int = 0) -> Tensor:
-    """Standard normal numbers in float64, the same every time."""
+    """Standard normal numbers in float64, identical in every call."""
     return normal(*shape, seed=seed).double()
 
 
 def domain(*shape: int, seed: int = 1) -> Tensor:
-    """A domain Ω of about half of the cells."""
+    """A domain Ω of about half the cells."""
     return normal(*shape, seed=seed) > 0
 
 
 class Linear(nn.Module):
-    """Φ(x) = P x, on all the cells of a sample."""
+    """Φ(x) = P x on all cells of a sample."""
 
     def __init__(self, matrix: np.ndarray) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Linear(nn.Module):
 
 
 def central_differences(f: Callable[[Tensor], Tensor], x: Tensor, step: float = 1e-6) -> Tensor:
-    """The gradient of each sample's f(x), shape (batch,), from values of f alone."""
+    """Gradient of f(x), shape (batch,), for each sample, by central differences."""
     gradient = torch.zeros_like(x)
     for cell in np.ndindex(x.shape[1:]):
         at = (slice(None), *cell)
@@ -56,7 +56,7 @@ def central_differences(f: Callable[[Tensor], Tensor], x: Tensor, step: float = 
 
 
 def trajectory(dynamics: nn.Module, start: Tensor, times: np.ndarray) -> Tensor:
-    """The solution of dx/dt = φ(x), shape (component, time), by an adaptive scheme of order 8."""
+    """Solution of dx/dt = φ(x), shape (component, time), by an adaptive scheme of order 8."""
 
     def tendency(_: float, state: np.ndarray) -> np.ndarray:
         return dynamics(torch.as_tensor(state)[:, None])[:, 0].detach().numpy()

@@ -1,4 +1,4 @@
-"""The variational cost against its equations, and its gradient against differences of its values."""
+"""Tests of the variational cost against its equations, and of its gradient against central differences."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SQUASH = lambda x: torch.tanh(torch.roll(x, 1, -1)) + 0.1 * x  # noqa: E731  a p
 
 
 def given_cost(shape: tuple[int, ...] = (2, 6), batch: int = 3, **options: object) -> Cost:
-    """A cost in float64 for observations of about half of the cells, NaN elsewhere."""
+    """A cost in float64 for observations of about half the cells, with NaN elsewhere."""
     model = VariationalCost(SQUASH, observation_weight=0.7, prior_weight=1.9, **options).double()
     mask = domain(batch, *shape)
     return model.given(torch.where(mask, double(batch, *shape), torch.nan), mask)
@@ -33,7 +33,7 @@ def given_cost(shape: tuple[int, ...] = (2, 6), batch: int = 3, **options: objec
     ("rho", "of_norm"), [("square", np.square), ("absolute", np.abs), (torch.log1p, np.log1p)]
 )
 def test_terms_are_those_of_the_paper(shape: tuple[int, ...], rho: str | Callable, of_norm: Callable) -> None:
-    """λ_o ‖x − y‖²_Ω and λ_p ρ(‖x − Φ(x)‖), summed over the cells of each sample by itself."""
+    """The terms are λ_o ‖x − y‖²_Ω and λ_p ρ(‖x − Φ(x)‖), summed over the cells of each sample."""
     cost, x = given_cost(shape, rho=rho), double(3, *shape, seed=2)
     for k, (observation, prior) in enumerate(zip(*cost.terms(x), strict=True)):
         seen = cost.mask[k].numpy()
@@ -57,7 +57,7 @@ def test_gradient_is_that_of_the_cost(shape: tuple[int, ...], rho: str | Callabl
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("rho", RHOS)
 def test_gradients_are_those_of_the_terms(shape: tuple[int, ...], rho: str | Callable) -> None:
-    """Each agrees with central differences of its own term, and both together are ∇U."""
+    """Each gradient agrees with central differences of its term, and their sum is ∇U."""
     cost, x = given_cost(shape, rho=rho), double(3, *shape, seed=2)
     gradients, terms = cost.gradients(x)
     for gradient, term in zip(gradients, ("observation", "prior"), strict=True):
@@ -69,7 +69,7 @@ def test_gradients_are_those_of_the_terms(shape: tuple[int, ...], rho: str | Cal
 
 @pytest.mark.parametrize("rho", RHOS)
 def test_gradient_is_finite_where_the_prior_is_met(rho: str | Callable) -> None:
-    """A norm has no gradient at zero; where x = Φ(x), the gradient is that of the observations."""
+    """Where x = Φ(x), the norm has no gradient, and ∇U is that of the observation term."""
     mask = domain(2, 1, 6)
     y, x = normal(2, 1, 6), normal(2, 1, 6, seed=2)
     gradient, _ = VariationalCost(nn.Identity(), rho=rho).given(y, mask).gradient(x)
@@ -79,7 +79,7 @@ def test_gradient_is_finite_where_the_prior_is_met(rho: str | Callable) -> None:
 @pytest.mark.parametrize("rho", RHOS)
 @pytest.mark.parametrize("training", [False, True])
 def test_nan_outside_the_domain_does_not_leak(rho: str | Callable, training: bool) -> None:
-    """0 · NaN enters neither the terms nor the gradient, however the cost is reached."""
+    """NaN outside Ω affects neither the terms nor the gradient."""
     cost, x = given_cost(rho=rho), double(3, 2, 6, seed=2)
     y = torch.where(cost.mask, cost.y, torch.nan)
     with torch.set_grad_enabled(training):
@@ -96,7 +96,7 @@ def test_nan_outside_the_domain_does_not_leak(rho: str | Callable, training: boo
 @settings(max_examples=20, deadline=None)
 @given(st.permutations(range(4)), st.integers(1, 4))
 def test_a_sample_does_not_depend_on_its_neighbours(order: list[int], count: int) -> None:
-    """The terms and the gradient of a sample are the same in any company."""
+    """The terms and the gradient of a sample are the same in any batch."""
     cost, x, chosen = given_cost(batch=4), double(4, 2, 6, seed=2), order[:count]
     gradient, terms = cost.gradient(x)
     fewer, fewer_terms = cost.model.given(cost.y[chosen], cost.mask[chosen]).gradient(x[chosen])
@@ -105,7 +105,7 @@ def test_a_sample_does_not_depend_on_its_neighbours(order: list[int], count: int
 
 
 def test_gradient_in_a_cell_does_not_depend_on_the_window() -> None:
-    """What an observation says to a cell is the same in a window of 8 and in one of 16 cells."""
+    """The gradient in a cell is the same in windows of 8 and of 16 cells."""
     y, x, mask = normal(1, 1, 16), normal(1, 1, 16, seed=2), domain(1, 1, 16)
     model = VariationalCost(nn.Identity())
     wide, _ = model.given(y, mask).gradient(x)
@@ -114,7 +114,7 @@ def test_gradient_in_a_cell_does_not_depend_on_the_window() -> None:
 
 
 def test_nothing_observed_leaves_the_prior() -> None:
-    """A sample without observation has no observation term, and the prior's gradient."""
+    """A sample without observations has a zero observation term and the gradient of the prior."""
     cost, x = given_cost(), double(3, 2, 6, seed=2)
     blind = cost.model.given(torch.full_like(x, torch.nan), torch.zeros_like(cost.mask))
     gradient, terms = blind.gradient(x)
@@ -123,7 +123,7 @@ def test_nothing_observed_leaves_the_prior() -> None:
 
 
 def test_an_operator_may_see_other_channels_than_the_state() -> None:
-    """∇U = 2 Aᵀ(A x − y) on Ω, for observations of one mixture of two channels."""
+    """∇U = 2 Aᵀ(A x − y) on Ω for an operator that combines two channels into one."""
     a = np.array([[0.5, -2.0]])
     operator = nn.Linear(2, 1, bias=False).double()
     operator.weight.data = torch.as_tensor(a)
@@ -135,7 +135,7 @@ def test_an_operator_may_see_other_channels_than_the_state() -> None:
 
 
 def test_weights_are_learned_when_asked_and_stay_positive() -> None:
-    """However far a training step goes, neither weight becomes negative."""
+    """Learned weights remain positive after a large training step."""
     model = VariationalCost(SQUASH, learn_weights=True)
     y, mask, x = normal(2, 1, 6), domain(2, 1, 6), normal(2, 1, 6, seed=2)
     model.given(y, mask)(x).sum().backward()
@@ -148,7 +148,7 @@ def test_weights_are_learned_when_asked_and_stay_positive() -> None:
 
 
 def test_gradient_can_be_differentiated_while_training() -> None:
-    """∂(∇U)/∂ log λ is the part of ∇U that λ weighs: what learning a solver through ∇U needs."""
+    """∂(∇U)/∂ log λ is the part of ∇U with the weight λ, as training a solver requires."""
     model = VariationalCost(nn.Identity(), observation_weight=3.0, learn_weights=True)
     y, mask, x = normal(2, 1, 6), domain(2, 1, 6), normal(2, 1, 6, seed=2)
     gradient, _ = model.given(y, mask).gradient(x)
@@ -157,7 +157,7 @@ def test_gradient_can_be_differentiated_while_training() -> None:
 
 
 def test_gradients_can_be_differentiated_while_training() -> None:
-    """Each gradient grows with its own λ and with no other; it leads back to x and into the prior."""
+    """Each gradient depends on its own λ only, and can be differentiated in x and in the prior."""
     prior = nn.Conv1d(2, 2, 3, padding=1)
     model = VariationalCost(prior, observation_weight=3.0, learn_weights=True)
     y, mask, x = normal(2, 2, 6), domain(2, 2, 6), normal(2, 2, 6, seed=2).requires_grad_()
@@ -174,7 +174,7 @@ def test_gradients_can_be_differentiated_while_training() -> None:
 
 @pytest.mark.parametrize("name", ["gradient", "gradients"])
 def test_no_graph_is_kept_at_inference(name: str) -> None:
-    """Under no_grad the gradient exists, and neither it nor the terms hold a graph."""
+    """Under no_grad, the gradient exists and neither the gradient nor the terms hold a graph."""
     cost, x = given_cost(learn_weights=True), double(3, 2, 6, seed=2)
     trained = getattr(cost, name)(x)
     with torch.no_grad():
@@ -187,14 +187,14 @@ def test_no_graph_is_kept_at_inference(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["gradient", "gradients"])
 def test_inference_mode_is_refused_with_what_to_do(name: str) -> None:
-    """Where nothing can be differentiated, the message names no_grad."""
+    """In inference mode, the message suggests no_grad."""
     cost, x = given_cost(), double(3, 2, 6)
     with pytest.raises(RuntimeError, match="no_grad"), torch.inference_mode():
         getattr(cost, name)(x)
 
 
 def test_gradient_vanishes_at_the_minimum() -> None:
-    """For a linear prior, ∇U is zero where the normal equations say that the minimum is."""
+    """For a linear prior, ∇U is zero at the solution of the normal equations."""
     n, p = 8, 0.1 * double(8, 8, seed=3).numpy()
     y, mask = double(1, 1, n), domain(1, 1, n)
     model = VariationalCost(Linear(p), prior_weight=2.0).double()
@@ -207,12 +207,12 @@ def test_gradient_vanishes_at_the_minimum() -> None:
 
 @pytest.mark.parametrize("weights", [(0.0, 1.0), (1.0, -1.0)])
 def test_weights_that_are_not_positive_are_refused(weights: tuple[float, float]) -> None:
-    """The message says what was given and what is expected."""
+    """The message states the expected range."""
     with pytest.raises(ValueError, match="expected both above 0"):
         VariationalCost(SQUASH, observation_weight=weights[0], prior_weight=weights[1])
 
 
 def test_an_unknown_rho_is_refused() -> None:
-    """The message lists those that there are."""
+    """The message lists the known shapes."""
     with pytest.raises(ValueError, match="'cube', expected square or absolute"):
         VariationalCost(SQUASH, rho="cube")

@@ -1,4 +1,4 @@
-"""The end-to-end model: a cost and a solver, learned together."""
+"""Tests of the end-to-end model of a cost and a solver."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BOUNDARY = ("zero", "periodic")
 
 
 def make_model() -> VariationalModel:
-    """A small model in which everything is learned."""
+    """A small model in which all parts are learned."""
     cost = VariationalCost(
         UNet(2, BOUNDARY, width=3), LearnedOperator(2, BOUNDARY), "absolute", learn_weights=True
     )
@@ -27,21 +27,21 @@ def make_model() -> VariationalModel:
 
 
 def problem() -> tuple[Tensor, Tensor, Tensor]:
-    """y with NaN outside Ω, Ω and x(0)."""
+    """Return y with NaN outside Ω, Ω and x(0)."""
     mask = domain(3, 2, 4, 6)
     return torch.where(mask, normal(3, 2, 4, 6), torch.nan), mask, torch.zeros(3, 2, 4, 6)
 
 
 def test_model_is_the_solver_run_on_the_cost() -> None:
-    """Ψ(x(0), y, Ω) is Γ on U(·, y, Ω)."""
+    """The model Ψ(x(0), y, Ω) equals Γ applied to U(·, y, Ω)."""
     model, (y, mask, x0) = seeded(make_model), problem()
     with torch.no_grad():
         solution, by_hand = model(y, mask, x0), model.solver(model.cost.given(y, mask), x0)
     assert_close((solution.x, solution.cost), (by_hand.x, by_hand.cost))
 
 
-def test_a_prior_and_a_solver_meet_for_the_first_time() -> None:
-    """Any solver takes any cost: a learned prior under plain descent comes down."""
+def test_a_solver_lowers_a_cost_it_was_not_trained_with() -> None:
+    """A solver lowers a cost that it was not trained with: gradient descent with a learned prior."""
     model, (y, mask, x0) = seeded(make_model), problem()
     descent = VariationalModel(model.cost, GradientDescent(0.01, iterations=10))
     with torch.no_grad():
@@ -49,8 +49,8 @@ def test_a_prior_and_a_solver_meet_for_the_first_time() -> None:
     assert (solution.cost[-1] < solution.cost[0]).all()
 
 
-def test_model_comes_back_from_its_state_dict() -> None:
-    """Prior, operator, weights of U and solver are all in it."""
+def test_model_is_restored_from_its_state_dict() -> None:
+    """The state dict holds the prior, the operator, the weights of U and the solver."""
     model, other = seeded(make_model), seeded(make_model, seed=1)
     other.load_state_dict(model.state_dict())
     with torch.no_grad():
@@ -58,7 +58,7 @@ def test_model_comes_back_from_its_state_dict() -> None:
 
 
 def test_model_works_in_double_precision() -> None:
-    """In float64 the estimate is float64, and agrees with float32."""
+    """In float64, the estimate is float64 and agrees with float32."""
     y, mask, x0 = problem()
     with torch.no_grad():
         single = seeded(make_model)(y, mask, x0).x
@@ -68,7 +68,7 @@ def test_model_works_in_double_precision() -> None:
 
 
 def test_every_part_is_learned() -> None:
-    """The error of the estimate has a gradient in every weight of the prior, of H, of U and of Γ."""
+    """The error of the estimate has a gradient in every weight of the prior, H, U and Γ."""
     model = seeded(make_model)
     model(*problem()).x.square().sum().backward()
     without = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
@@ -76,8 +76,8 @@ def test_every_part_is_learned() -> None:
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.requires_grad)
 
 
-def test_a_short_training_tells() -> None:
-    """Sixty updates on waves of which half is hidden bring the error well below the start's."""
+def test_a_short_training_reduces_the_error() -> None:
+    """Sixty updates on half-hidden waves reduce the error well below that of the initial state."""
     model = seeded(
         lambda: VariationalModel(
             VariationalCost(UNet(1, ("periodic",), width=4), learn_weights=True),

@@ -1,4 +1,4 @@
-"""Observation operators against numpy."""
+"""Tests of the observation operators against numpy."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def test_linear_operator_mixes_the_channels(space: tuple[int, ...]) -> None:
 
 
 def test_linear_operator_works_in_double_precision() -> None:
-    """In a model in float64 it gives float64."""
+    """In a float64 model, the result is float64."""
     assert LinearOperator(MIXTURE).double()(normal(2, 3, 4).double()).dtype == torch.float64
 
 
 def test_linear_operator_travels_in_the_state_dict() -> None:
-    """Its matrix is kept with the weights, and is not learned."""
+    """The matrix is stored with the weights but not learned."""
     kept = LinearOperator(MIXTURE)
     other = LinearOperator(torch.zeros(2, 3))
     other.load_state_dict(kept.state_dict())
@@ -45,13 +45,13 @@ def test_linear_operator_travels_in_the_state_dict() -> None:
 
 @pytest.mark.parametrize("boundary", BOUNDARIES, ids=str)
 def test_learned_operator_starts_as_the_identity(boundary: tuple[str, ...]) -> None:
-    """Before any training, H(x) = x up to every edge."""
+    """Before training, H(x) = x, including the edges."""
     x = normal(2, 3, *[5, 6, 4][: len(boundary)])
     assert_close(LearnedOperator(3, boundary, kernel=5)(x), x)
 
 
 def test_learned_operator_is_learned() -> None:
-    """From a smeared observation of known states, H comes to smear as the instrument does."""
+    """From smoothed observations of known states, H learns the kernel of the instrument."""
     states = normal(16, 1, 12)
     seen = (torch.roll(states, 1, -1) + states + torch.roll(states, -1, -1)) / 3
     cost = VariationalCost(torch.nn.Identity(), LearnedOperator(1, ("periodic",)))

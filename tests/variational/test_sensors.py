@@ -1,4 +1,4 @@
-"""Several observations of one state, against closed forms."""
+"""Tests of several observations of one state, against closed forms."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CELLS = 12
 
 
 def minimum(p: np.ndarray, weights: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The x of least Σ weights (x − y)² + ‖x − P x‖²."""
+    """Minimiser of Σ weights (x − y)² + ‖x − P x‖²."""
     residual = np.eye(len(p)) - p
     return np.linalg.solve(np.diag(weights) + residual.T @ residual, weights * y)
 
@@ -31,7 +31,7 @@ def two(errors: tuple[float, float]) -> Sensors:
 
 @pytest.mark.parametrize("errors", [(0.1, 0.1), (0.1, 0.3), (2.0, 0.5)])
 def test_two_identities_are_one_sensor_of_their_weighted_mean(errors: tuple[float, float]) -> None:
-    """The minimum of U is that of one observation, the mean by weight, with the sum of the weights."""
+    """U has the minimum of one sensor that observes the weighted mean, with the sum of the weights."""
     p = 0.2 * np.random.default_rng(0).normal(size=(CELLS, CELLS))
     y, masks = double(3, 2, CELLS), domain(3, 2, CELLS)
     cost = VariationalCost(Linear(p), two(errors)).double()
@@ -47,7 +47,7 @@ def test_two_identities_are_one_sensor_of_their_weighted_mean(errors: tuple[floa
 
 
 def test_the_most_accurate_sensor_has_the_weight_of_one_alone() -> None:
-    """A sensor without observations leaves U as it is without that sensor."""
+    """A sensor without observations does not change U."""
     y, mask, x = double(2, 1, CELLS), domain(2, 1, CELLS), double(2, 1, CELLS, seed=3)
     alone = VariationalCost(torch.nn.Identity()).double().given(y, mask)(x)
     empty = torch.zeros_like(mask)
@@ -57,14 +57,14 @@ def test_the_most_accurate_sensor_has_the_weight_of_one_alone() -> None:
 
 
 def test_each_sees_its_own_variable() -> None:
-    """H(x) has the channels of the variable that a sensor is of, in the order of the sensors."""
+    """H(x) holds, in the order of the sensors, the channels of the variable that each observes."""
     x = normal(2, 6, 5)
     sensors = Sensors([Identity(), LinearOperator(2 * np.eye(3)), Identity()], of=[1, 0, 0], states=2)
     assert_close(sensors(x), torch.cat([x[:, 3:], 2 * x[:, :3], x[:, :3]], dim=1))
 
 
 def test_the_gradient_is_that_of_differences() -> None:
-    """∇U of two sensors, one learned, against central differences."""
+    """∇U of two sensors, one of them learned, agrees with central differences."""
     operator = LearnedOperator(2, ("zero",), shared=True)
     torch.nn.init.constant_(operator.smear.convolution.weight, 0.3)
     sensors = Sensors([Identity(), operator])
@@ -77,7 +77,7 @@ def test_the_gradient_is_that_of_differences() -> None:
 
 @pytest.mark.parametrize("boundary", BOUNDARIES, ids=str)
 def test_a_shared_operator_treats_every_time_alike(boundary: tuple[str, ...]) -> None:
-    """It starts as the identity; one kernel and one bias whatever the number of channels."""
+    """A shared operator starts as the identity, with one kernel and one bias for any number of channels."""
     x = normal(2, 3, *[5, 6, 4][: len(boundary)])
     operator = LearnedOperator(3, boundary, kernel=3, shared=True)
     assert_close(operator(x), x)
@@ -87,7 +87,7 @@ def test_a_shared_operator_treats_every_time_alike(boundary: tuple[str, ...]) ->
 
 
 def test_a_bias_and_a_smoothing_are_recovered() -> None:
-    """From the tracks of a few and a smoothed, biased view of all, H₂ comes to smooth and to be biased so."""
+    """H₂ learns its smoothing and bias from a smoothed, biased sensor and sparse exact observations."""
     states = normal(32, 2, 16)
     smoothed = (torch.roll(states, 1, -1) + 2 * states + torch.roll(states, -1, -1)) / 4 + 0.5
     mask = torch.cat([normal(32, 2, 16, seed=1) > 1.5, normal(32, 2, 16, seed=2) > -1], dim=1)
@@ -106,7 +106,7 @@ def test_a_bias_and_a_smoothing_are_recovered() -> None:
 
 
 def test_weights_are_learned_and_travel_in_the_state_dict() -> None:
-    """They get a gradient, and another module has them after loading."""
+    """The weights have a gradient, and are restored from the state dict."""
     sensors, other = (Sensors([Identity(), Identity()]) for _ in range(2))
     sensors.weigh([0.1, 0.2])
     x = normal(1, 1, 4)
@@ -123,14 +123,14 @@ def test_weights_are_learned_and_travel_in_the_state_dict() -> None:
     ("make", "message"),
     [
         (lambda: Sensors([]), "0 operators"),
-        (lambda: Sensors([Identity()], of=[1]), "expected one from 0 to 0"),
+        (lambda: Sensors([Identity()], of=[1]), "expected one index from 0 to 0"),
         (lambda: Sensors([Identity()], of=[0, 0]), "1 operators"),
         (lambda: Sensors([LinearOperator([[1.0, 0.0]])]), "expected a square"),
         (lambda: Sensors([Identity()]).weigh([0.0]), "numbers above 0"),
         (lambda: Sensors([Identity()]).weigh([1.0, 1.0]), "expected 1 numbers"),
     ],
 )
-def test_what_makes_no_sense_is_refused(make, message: str) -> None:
-    """The message says what was got and expected."""
+def test_invalid_arguments_are_refused(make, message: str) -> None:
+    """The message states what was given and what was expected."""
     with pytest.raises(ValueError, match=message):
         make()

@@ -1,1 +1,1 @@
-"""Right-hand sides of ODEs, and one step of Runge and Kutta."""
+"""Right-hand sides of ODEs, and the Runge-Kutta step that integrates them."""

@@ -1,4 +1,4 @@
-"""A right-hand side that is learned: every product of two components, and nothing else known."""
+"""A learned right-hand side that is quadratic in the components of the state."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from torch import Tensor, nn
 
 
 class Bilinear(nn.Module):
-    """φᵢ(x) = bᵢ + Σⱼ Aᵢⱼ xⱼ + Σⱼₖ Qᵢⱼₖ xⱼ xₖ, all learned: the neural ODE of eqs. (6)-(7).
+    """φᵢ(x) = bᵢ + Σⱼ Aᵢⱼ xⱼ + Σⱼₖ Qᵢⱼₖ xⱼ xₖ with learned b, A and Q: the neural ODE of eqs. (6)-(7).
 
-    On a periodic system every component obeys the same law, so that j and k run over the
-    neighbours within `reach` and b, A and Q are the same for all i.
+    In a periodic system all components obey the same law: j and k run over the neighbours within
+    `reach`, and b, A and Q are the same for all i.
 
     Parameters
     ----------
     components : int
-        Length of the state along `axis`.
+        Number of components of the state, its length along `axis`.
     reach : int, optional
-        Neighbours on either side that act on a component of a periodic system; without it the
-        system is not periodic and every component acts on every other.
+        Number of neighbours on each side that act on a component of a periodic system. By default the
+        system is not periodic, and every component acts on every other.
     axis : int
-        The axis of the components, counted from the end.
+        Axis of the components; a negative number counts from the end.
 
     Examples
     --------
@@ -48,6 +48,7 @@ class Bilinear(nn.Module):
         Parameters
         ----------
         x : Tensor, shape ``(..., component, time)``, or with the components along another `axis`
+            States.
 
         Returns
         -------
@@ -56,7 +57,7 @@ class Bilinear(nn.Module):
         Raises
         ------
         ValueError
-            If the state has another number of components.
+            If the number of components of the state is not `components`.
         """
         if x.shape[self.axis] != self.components:
             raise ValueError(f"the state has {x.shape[self.axis]} components, expected {self.components}")
@@ -69,8 +70,8 @@ class Bilinear(nn.Module):
         return tendency.movedim(-1, self.axis)
 
     def _periodic(self, x: Tensor, reach: int) -> Tensor:
-        # b + Σⱼ xⱼ (Aⱼ + Σₖ≥ⱼ Qⱼₖ xₖ), each product one pass over the state: a stack of all products is
-        # six times slower, and matrix products would be made in bfloat16 under mixed precision.
+        # b + Σⱼ xⱼ (Aⱼ + Σₖ≥ⱼ Qⱼₖ xₖ), with one pass over the state per product: stacking all products is
+        # six times slower, and matrix products would run in bfloat16 under mixed precision.
         near = [torch.roll(x, shift, self.axis) if shift else x for shift in range(reach, -reach - 1, -1)]
         quadratic = iter(self.quadratic[0].unbind())
         tendency: Tensor = self.constant

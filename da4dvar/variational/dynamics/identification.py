@@ -1,4 +1,4 @@
-"""Dynamics found from complete series, before anything is observed in part."""
+"""Identification of dynamics from complete series."""
 
 from __future__ import annotations
 
@@ -10,35 +10,36 @@ from torch import Tensor
 
 from da4dvar.variational.priors.flow import Flow
 
-# Pairs that L-BFGS keeps: with its usual ten, products of unequal size take several times the iterations.
+# Number of pairs that L-BFGS stores. With the usual ten, products of different magnitudes take several times
+# as many iterations.
 HISTORY = 100
 
 
 def learn_dynamics(flow: Flow, series: Tensor, steps: int) -> float:
-    """min over the parameters of φ of mean (x(t + Δ) − Φ(x(t)))²: the best forecast over one Δ.
+    """min over the parameters of φ of mean (x(t + Δ) − Φ(x(t)))²: the best forecast over one interval Δ.
 
-    By L-BFGS (Liu and Nocedal, 1989) with a strong Wolfe line search, on all of the series at once and in
-    double precision. It ends after `steps` iterations, or where no step lowers the error.
+    The minimiser is L-BFGS (Liu and Nocedal, 1989) with a strong Wolfe line search, on all series at once and
+    in double precision. It ends after `steps` iterations, or when no step lowers the error.
 
     Parameters
     ----------
     flow : Flow
         Φ, whose learned parameters are changed in place.
     series : Tensor, shape ``(batch, channel, *space, time)``
-        Complete states, Δ apart.
+        Complete states at intervals of Δ.
     steps : int
-        Iterations at most.
+        Maximum number of iterations.
 
     Returns
     -------
     float
-        The root mean square of the forecast error that was reached.
+        Root mean square of the forecast error at the end.
 
     Raises
     ------
     ValueError
-        If there is nothing to learn, a series holds a value that is not finite or less than two times, or
-        the forecast runs away; the flow is then left as it was.
+        If the dynamics have no learned parameters, the series have fewer than two times or a value that is
+        not finite, or the forecast diverges. The flow is then unchanged.
 
     Examples
     --------
@@ -52,11 +53,11 @@ def learn_dynamics(flow: Flow, series: Tensor, steps: int) -> float:
     if not any(p.requires_grad for p in flow.parameters()):
         raise ValueError(f"there is nothing to learn in {type(flow.dynamics).__name__}")
     if series.shape[-1] < 2 or not series.isfinite().all():
-        raise ValueError("expected series of two times or more, complete and finite")
+        raise ValueError("expected complete, finite series of two or more times")
     found = copy.deepcopy(flow).double()
     learned = [p for p in found.parameters() if p.requires_grad]
     x = series.to(learned[0])
-    # L-BFGS learns nothing from a curvature below 1e-10, which small errors in natural units come to.
+    # L-BFGS ignores a curvature below 1e-10, which small errors in their natural units can reach.
     unit = torch.finfo(torch.float32).eps * x.square().mean().sqrt()
     optimiser = torch.optim.LBFGS(
         learned,
@@ -76,6 +77,6 @@ def learn_dynamics(flow: Flow, series: Tensor, steps: int) -> float:
     optimiser.step(misfit)
     reached = float(unit) * math.sqrt(misfit().item())
     if not math.isfinite(reached):
-        raise ValueError("the forecast runs away from the series; use a shorter step or more substeps")
+        raise ValueError("the forecast diverges; use a shorter step or more substeps")
     flow.load_state_dict(found.state_dict())
     return reached

@@ -12,9 +12,9 @@ class Lorenz63(nn.Module):
     Parameters
     ----------
     sigma, rho, beta : float
-        σ, ρ and β of the equations.
+        σ, ρ and β.
     axis : int
-        The axis of the three components, counted from the end.
+        Axis of the three components; a negative number counts from the end.
 
     Examples
     --------
@@ -32,6 +32,7 @@ class Lorenz63(nn.Module):
         Parameters
         ----------
         x : Tensor, shape ``(..., 3, time)``, or with the components along another `axis`
+            States.
 
         Returns
         -------

@@ -7,18 +7,18 @@ from torch import Tensor, nn
 
 
 class Lorenz96(nn.Module):
-    """dxⱼ/dt = (xⱼ₊₁ − xⱼ₋₂) xⱼ₋₁ − xⱼ + F, j on a circle. Lorenz (1996), eq. (1).
+    """dxⱼ/dt = (xⱼ₊₁ − xⱼ₋₂) xⱼ₋₁ − xⱼ + F with periodic j. Lorenz (1996), eq. (1).
 
     Parameters
     ----------
     forcing : float
-        F; 8 is chaotic, with errors that double in 0.42 time units.
+        F; the system is chaotic for 8, where errors double in 0.42 time units.
     axis : int
-        The axis of the components j, counted from the end.
+        Axis of the components j; a negative number counts from the end.
 
     Examples
     --------
-    >>> Lorenz96(axis=-1)(torch.full((40,), 8.0)).abs().max()  # at rest where all components are F
+    >>> Lorenz96(axis=-1)(torch.full((40,), 8.0)).abs().max()  # xⱼ = F is a fixed point
     tensor(0.)
     """
 
@@ -32,6 +32,7 @@ class Lorenz96(nn.Module):
         Parameters
         ----------
         x : Tensor, shape ``(..., component, time)``, or with the components along another `axis`
+            States.
 
         Returns
         -------

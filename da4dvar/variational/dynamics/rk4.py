@@ -8,16 +8,16 @@ from torch import Tensor
 
 
 def rk4(dynamics: Callable[[Tensor], Tensor], x: Tensor, step: float) -> Tensor:
-    """x(t + Δ) for dx/dt = φ(x), with a local error of order Δ⁵: Kutta (1901); the paper, eq. (7).
+    """x(t + Δ) for dx/dt = φ(x), with a local error of order Δ⁵. Kutta (1901); the paper, eq. (7).
 
     Parameters
     ----------
     dynamics : callable
-        φ, which keeps the shape of the state.
+        φ, which preserves the shape of the state.
     x : Tensor
-        x(t).
+        x(t), the state.
     step : float
-        Δ, in the units of φ.
+        Δ, in the time units of φ.
 
     Returns
     -------

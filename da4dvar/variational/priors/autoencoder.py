@@ -1,4 +1,4 @@
-"""A dense auto-encoder as a prior."""
+"""A dense autoencoder as a prior."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from da4dvar.variational.priors.pca import as_vectors
 
 
 class DenseAutoencoder(nn.Module):
-    """Φ(x) = D(E(x)), both of dense layers with ReLU between, x taken as one vector.
+    """Φ(x) = D(E(x)), where E and D are dense layers with ReLU between them, and x is one vector.
 
-    With the widths that are the default and 28 × 28 cells, the auto-encoder of the paper's MNIST
-    experiment (section 4.1): 784-120-40-20-200-400-784, some 500,000 parameters.
+    With the default widths and 28 × 28 cells, this is the autoencoder of the paper's MNIST experiment
+    (section 4.1): 784-120-40-20-200-400-784, about 500,000 parameters.
 
     Parameters
     ----------
     channels : int
-        Channels of the state.
+        Number of channels of the state.
     space : sequence of int
-        Cells along each space axis: it sees states of this size alone.
+        Number of cells along each space axis; the prior accepts only states of this size.
     encoder : sequence of int
-        Widths of the layers of E; the last is that of the code, which is linear.
+        Widths of the layers of E; the last is the width of the code, which is linear.
     decoder : sequence of int
         Widths of the hidden layers of D.
 
     Raises
     ------
     ValueError
-        If there is no code, or a width is not positive.
+        If the encoder has no layers, or a width is not positive.
 
     Examples
     --------
@@ -49,7 +49,9 @@ class DenseAutoencoder(nn.Module):
     ) -> None:
         super().__init__()
         if not encoder or min(*encoder, *decoder, 1) < 1:
-            raise ValueError(f"widths are {encoder} and {decoder}, expected a code, and 1 or more of each")
+            raise ValueError(
+                f"encoder is {encoder} and decoder {decoder}, expected positive widths and a code"
+            )
         self.channels, self.space = channels, list(space)
         self.encoder, self.decoder = list(encoder), list(decoder)
         size = channels * math.prod(space)
@@ -62,6 +64,7 @@ class DenseAutoencoder(nn.Module):
         Parameters
         ----------
         x : Tensor, shape ``(batch, channel, *space)``
+            State.
 
         Returns
         -------
@@ -70,14 +73,14 @@ class DenseAutoencoder(nn.Module):
         Raises
         ------
         ValueError
-            If states have another size than the prior was made for.
+            If the size of the states is not the one that the prior was made for.
         """
         decoded: Tensor = self.decode(self.encode(as_vectors(x, self.channels, self.space)))
         return decoded.reshape(x.shape)
 
 
 def dense(widths: Sequence[int]) -> nn.Sequential:
-    """Linear layers from each width to the next, with ReLU between them."""
+    """Return linear layers from each width to the next, with ReLU between them."""
     layers: list[nn.Module] = []
     for inputs, outputs in itertools.pairwise(widths):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]

@@ -13,22 +13,22 @@ from da4dvar.variational.dynamics.rk4 import rk4
 class Flow(nn.Module):
     """Φ(x)(t) = x(t − Δ) + ∫ φ(x(u)) du from t − Δ to t, by fourth-order Runge-Kutta.
 
-    Paper, eqs. (6) and (7). Time is the last axis. The first time has nothing before it and is
-    kept, so that it adds nothing to the prior term.
+    Paper, eqs. (6) and (7). Time is the last axis. The first time has no predecessor and is returned
+    unchanged, so that it does not contribute to the prior term.
 
     Parameters
     ----------
     dynamics : nn.Module
-        φ, the right-hand side; it acts on a state with the time axis still there.
+        φ, the right-hand side; it receives states with the time axis.
     step : float
-        Δ, the time from one column of the state to the next, in the units of φ.
+        Δ, the time between consecutive columns of the state, in the time units of φ.
     substeps : int
-        Runge-Kutta steps to an interval Δ.
+        Number of Runge-Kutta steps per interval Δ.
 
     Raises
     ------
     ValueError
-        If the step or the number of them is not positive.
+        If the step or the number of substeps is not positive.
 
     Examples
     --------
@@ -48,25 +48,27 @@ class Flow(nn.Module):
         self.dynamics, self.step, self.substeps = dynamics, step, substeps
 
     def forward(self, x: Tensor) -> Tensor:
-        """Φ(x): each time as forecast from the one before.
+        """Φ(x): the forecast of each time from the previous one.
 
         Parameters
         ----------
         x : Tensor, shape ``(batch, channel, *space, time)``
+            State.
 
         Returns
         -------
         Tensor, shape of `x`
-            The first time is that of `x`.
+            Forecasts; the first time is that of `x`.
         """
         return torch.cat([x[..., :1], self.forecast(x[..., :-1])], dim=-1)
 
     def forecast(self, x: Tensor) -> Tensor:
-        """Each state a time Δ later.
+        """Forecast every state by one interval Δ.
 
         Parameters
         ----------
         x : Tensor, shape ``(batch, channel, *space, time)``
+            States.
 
         Returns
         -------

@@ -10,25 +10,25 @@ from torch import Tensor, nn
 
 
 class PCA(nn.Module):
-    """Φ(x) = μ + V Vᵀ (x − μ), V the leading principal components of complete states.
+    """Φ(x) = μ + V Vᵀ (x − μ), where V holds the leading principal components of complete states.
 
-    Hotelling (1933); the projection of the paper's MNIST experiment (section 4.1). μ and V are fitted, not
-    learned by descent: they are buffers, which a model file keeps beside the weights. Until :meth:`fit`, Φ
-    is zero.
+    Hotelling (1933). This is the projection of the paper's MNIST experiment (section 4.1). μ and V are not
+    learned by gradient descent but fitted by :meth:`fit`, before which Φ is zero. They are buffers, which a
+    model file stores together with the weights.
 
     Parameters
     ----------
     channels : int
-        Channels of the state.
+        Number of channels of the state.
     space : sequence of int
-        Cells along each space axis: it sees states of this size alone.
+        Number of cells along each space axis; the prior accepts only states of this size.
     components : int
-        Columns of V.
+        Number of principal components, the columns of V.
 
     Raises
     ------
     ValueError
-        If there are more components than numbers in a state, or none.
+        If the number of components is not between 1 and the size of a state.
 
     Examples
     --------
@@ -45,40 +45,43 @@ class PCA(nn.Module):
         super().__init__()
         size = channels * math.prod(space)
         if not 1 <= components <= size:
-            raise ValueError(f"components is {components}, expected from 1 to {size}, the size of a state")
+            raise ValueError(f"components is {components}, expected 1 to {size}, the size of a state")
         self.channels, self.space, self.components = channels, list(space), components
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("vectors", torch.zeros(components, size))
 
     @property
     def fitted(self) -> bool:
-        """Whether there are components yet."""
+        """Whether the components have been fitted."""
         return bool(self.vectors.any())
 
     def fit(self, states: Tensor, seed: int = 0) -> PCA:
-        """Find μ and V in complete states.
+        """Fit μ and V to complete states.
 
         Parameters
         ----------
         states : Tensor, shape ``(batch, channel, *space)``
+            Complete states.
         seed : int
-            Of the random projection that scikit-learn takes where states are many and large.
+            Seed of the random projection that scikit-learn uses if the states are many and large.
 
         Returns
         -------
         PCA
-            Itself.
+            The prior itself.
 
         Raises
         ------
         ValueError
-            If there are fewer states than components, or they are incomplete.
+            If there are fewer states than components, or the states have gaps.
         """
         from sklearn.decomposition import PCA as Components
 
         vectors = as_vectors(states, self.channels, self.space).numpy()
         if len(vectors) < self.components:
-            raise ValueError(f"there are {len(vectors)} states for {self.components} components; give more")
+            raise ValueError(
+                f"got {len(vectors)} states for {self.components} components; give at least as many states"
+            )
         found = Components(self.components, random_state=seed).fit(vectors)
         self.mean.copy_(torch.from_numpy(found.mean_))
         self.vectors.copy_(torch.from_numpy(found.components_))
@@ -90,6 +93,7 @@ class PCA(nn.Module):
         Parameters
         ----------
         x : Tensor, shape ``(batch, channel, *space)``
+            State.
 
         Returns
         -------
@@ -98,20 +102,20 @@ class PCA(nn.Module):
         Raises
         ------
         ValueError
-            If states have another size than the prior was made for.
+            If the size of the states is not the one that the prior was made for.
         """
         departure = as_vectors(x, self.channels, self.space) - self.mean
         return (self.mean + departure @ self.vectors.T @ self.vectors).reshape(x.shape)
 
 
 def as_vectors(x: Tensor, channels: int, space: Sequence[int]) -> Tensor:
-    """States ``(batch, channel, *space)`` as vectors (batch, cell).
+    """Flatten states ``(batch, channel, *space)`` to vectors (batch, cell).
 
     Raises
     ------
     ValueError
-        If the states have another size than the prior was made for.
+        If the states do not have the given channels and space.
     """
     if tuple(x.shape[1:]) != (channels, *space):
-        raise ValueError(f"states have cells {tuple(x.shape[1:])}, expected {(channels, *space)}")
+        raise ValueError(f"states have shape {tuple(x.shape[1:])}, expected {(channels, *space)}")
     return x.flatten(1)

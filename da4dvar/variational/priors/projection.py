@@ -1,4 +1,4 @@
-"""A prior learned by itself, as a projection of complete states onto themselves."""
+"""Training of a prior alone, as a projection of complete states onto themselves."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from torch import Tensor, nn
 
 
 def learn_projection(prior: nn.Module, batches: Iterable[Tensor], steps: int, rate: float) -> float:
-    """min over the parameters of Φ of mean (x − Φ(x))², by Adam with a cosine to zero.
+    """min over the parameters of Φ of mean (x − Φ(x))², by Adam with cosine decay to zero.
 
-    What the paper's rows without joint learning begin with (Table 1); Adam is that of Kingma and Ba (2015).
-    A prior with room for all of x, such as a U-Net, ends near the identity: its projection error says
-    nothing of how well it fills a gap.
+    This is the first stage of the paper's results without joint learning (Table 1). Adam: Kingma and Ba
+    (2015). A prior that can represent all of x, such as a U-Net, ends near the identity: its projection
+    error does not measure how well it fills gaps.
 
     Parameters
     ----------
     prior : nn.Module
-        Φ, changed in place.
+        Φ, whose parameters are changed in place.
     batches : iterable of Tensor, shape ``(batch, channel, *space)``
-        Complete states, one batch a step.
+        Complete states, one batch per step.
     steps : int
-        As many as there are batches, for the cosine.
+        Number of batches, which sets the length of the cosine decay.
     rate : float
-        The learning rate to begin with.
+        Initial learning rate.
 
     Returns
     -------
     float
-        The root of the mean of (x − Φ(x))² over the last tenth of the steps.
+        Root mean square of x − Φ(x) over the last tenth of the steps.
 
     Raises
     ------
     ValueError
-        If there is nothing to learn, or the error is not finite.
+        If the prior has no learned parameters, or the projection error is not finite.
 
     Examples
     --------
@@ -63,5 +63,5 @@ def learn_projection(prior: nn.Module, batches: Iterable[Tensor], steps: int, ra
     last = squares[-max(1, len(squares) // 10) :]
     reached = math.sqrt(sum(last) / len(last))
     if not math.isfinite(reached):
-        raise ValueError("the projection error is not finite; use a lower rate")
+        raise ValueError("the projection error is not finite; use a lower learning rate")
     return reached

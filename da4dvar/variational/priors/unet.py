@@ -18,19 +18,19 @@ POOLS = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 class Branch(nn.Module):
     """One scale of the U-Net: Φᵢ(x) = P [A r, (B r) ∘ (C r)] with r = ReLU(K * x).
 
-    The product of two linear maps lets a branch hold the bilinear terms of a flow. Covariates are further
-    channels of what K reads.
+    With the product of two linear maps a branch can represent the bilinear terms of a flow. Covariates are
+    additional input channels of K.
 
     Parameters
     ----------
     channels, width : int
-        Channels of the state, and of r.
+        Number of channels of the state and of r.
     kernel : int
-        Odd length of K.
+        Length of K along each axis; odd.
     boundary : sequence of {"zero", "reflect", "periodic"}
-        One rule for each space axis.
+        Boundary rule of each space axis.
     covariates : int
-        Channels that are read beside those of the state.
+        Number of channels of the covariates.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Branch(nn.Module):
         self.project = Convolution(2 * width, channels, 1, boundary)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Φᵢ, ``(batch, channel, *space)``, of states and covariates beside each other in the channels."""
+        """Φᵢ, ``(batch, channel, *space)``, from states and covariates concatenated along the channels."""
         linear, left, right = self.maps(torch.relu(self.lift(x))).chunk(3, dim=1)
         projected: Tensor = self.project(torch.cat([linear, left * right], dim=1))
         return projected
@@ -51,32 +51,32 @@ class Branch(nn.Module):
 class UNet(nn.Module):
     """Φ(x) = Up(Φ₁(Dw(x))) + Φ₂(x). Paper, eq. (5).
 
-    Dw is an average over blocks, Up a transposed convolution, and Φ₁ and Φ₂ are branches of one
-    convolution, ReLU and a bilinear layer. An axis whose length is not a multiple of the block is
-    averaged over what is left at its end.
+    Dw is an average over blocks of cells, Up a transposed convolution, and Φ₁ and Φ₂ are branches of a
+    convolution, ReLU and a bilinear layer. If the length of an axis is not a multiple of the block, the last
+    block is smaller.
 
     Parameters
     ----------
     channels : int
-        Channels of the state.
+        Number of channels of the state.
     boundary : sequence of {"zero", "reflect", "periodic"}
-        One rule for each of the 1, 2 or 3 space axes.
+        Boundary rule of each of the 1, 2 or 3 space axes.
     width : int
-        Channels inside a branch.
+        Number of channels inside a branch.
     kernel : int
-        Odd length of the first convolution of a branch.
+        Length of the first convolution of a branch along each axis; odd.
     downsampling : int or sequence of int
-        Cells averaged by Dw along each axis.
+        Number of cells that Dw averages along each axis.
     fold : int or sequence of int
-        Blocks of this many cells along each axis are folded into channels first and unfolded last:
-        the same reach with smaller kernels, at a fraction of the work.
+        Number of cells along each axis of the blocks that are folded into channels before the network and
+        unfolded after it: the same receptive field with smaller kernels, at a fraction of the cost.
     covariates : int
-        Channels of c, for Φ(x, c): both branches read them beside x.
+        Number of channels of c, for Φ(x, c); both branches read them together with x.
 
     Raises
     ------
     ValueError
-        If the kernel is even, a rule is unknown, or a number of cells is not positive.
+        If the kernel is even, a boundary rule is unknown, or a number of cells is not positive.
 
     Examples
     --------
@@ -114,8 +114,9 @@ class UNet(nn.Module):
         Parameters
         ----------
         x : Tensor, shape ``(batch, channel, *space)``
+            State.
         covariates : Tensor, shape ``(batch, covariate, *space)``, optional
-            c, where the prior was made for some.
+            c, if the prior was made with covariates.
 
         Returns
         -------
@@ -129,7 +130,7 @@ class UNet(nn.Module):
         return cropped(unfold(self._scales(folded), self.fold), x.shape[2:])
 
     def _scales(self, x: Tensor) -> Tensor:
-        # In three dimensions the library refuses a block that is longer than the axis.
+        # avg_pool3d rejects a block that is longer than the axis.
         blocks = [min(block, size) for block, size in zip(self.downsampling, x.shape[2:], strict=True)]
         down = POOLS[len(blocks)](x, blocks, ceil_mode=True, count_include_pad=False)
         fine: Tensor = self.fine(x)
@@ -137,7 +138,7 @@ class UNet(nn.Module):
 
 
 def fold(x: Tensor, blocks: Sequence[int]) -> Tensor:
-    """``(batch, channel, *space)`` with the cells of each block as channels of their own.
+    """Move the cells of each block of ``(batch, channel, *space)`` into separate channels.
 
     Examples
     --------

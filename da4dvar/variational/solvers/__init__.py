@@ -1,1 +1,1 @@
-"""Minimisers of U: from a cost and x(0) to a `Solution`."""
+"""Minimisers of U, which compute a `Solution` from a cost and x(0)."""

@@ -1,4 +1,4 @@
-"""What every solver takes and gives back."""
+"""The interface of the solvers, and the solution that they return."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from torch import Tensor, nn
 
 from da4dvar.variational.cost import Cost, Terms
 
-# Is told every iterate, x(0) first.
+# Called with each iterate, starting with x(0).
 Watch = Callable[[Tensor], None]
 
 
 @dataclass
 class Solution:
-    """A minimiser of U, and the way to it.
+    """A minimiser of U, and the terms of U along the iterations.
 
     Parameters
     ----------
     x : Tensor, shape ``(batch, channel, *space)``
-        The estimate: the last iterate, unless the solver says otherwise.
+        The estimate: the last iterate, unless the documentation of the solver states otherwise.
     observation, prior : Tensor, shape (iteration + 1, batch)
         Both weighted terms of U, from x(0) to the last iterate.
     iterations : int
-        Updates made.
+        Number of updates.
     converged : Tensor of bool, shape (batch,)
-        Whether the solver's own test of convergence was met; never for a fixed number of learned
-        updates, which has no such test.
+        Whether each sample met the convergence criterion of the solver; false for a solver with a fixed
+        number of learned updates, which has no such criterion.
 
     Examples
     --------
@@ -39,7 +39,7 @@ class Solution:
     >>> cost = VariationalCost(torch.zeros_like).given(torch.ones(1, 1, 1), torch.ones(1, 1, 1) > 0)
     >>> with torch.no_grad():
     ...     found = GradientDescent(step=0.25)(cost, torch.zeros(1, 1, 1))
-    >>> found.x, found.cost[:, 0]  # U is lowest, 1/2, halfway between y and the prior's zero
+    >>> found.x, found.cost[:, 0]  # the minimum is halfway between y and the prior's 0
     (tensor([[[0.5000]]]), tensor([1.0000, 0.5000]))
     """
 
@@ -56,7 +56,7 @@ class Solution:
 
 
 class Solver(nn.Module, ABC):
-    """Γ: from an initial state to a minimiser of U. The answer for a sample is its own alone.
+    """Γ: the map from an initial state to a minimiser of U, applied to each sample independently.
 
     Learned, it is eq. (8) of the paper. A new solver inherits from this class, defines `forward`, and is
     tested by :class:`da4dvar.testing.SolverContract`. What else the package needs to know of a solver is in
@@ -66,6 +66,7 @@ class Solver(nn.Module, ABC):
     Attributes
     ----------
     iterations : int
+        Maximum number of updates.
     recomputes : bool
         Whether `forward` takes ``recompute=True``: in training the graph of an iteration is not kept but
         made again, so that memory does not grow with their number; the gradients are the same.
@@ -122,11 +123,11 @@ class Solver(nn.Module, ABC):
         Parameters
         ----------
         cost : Cost
-            U, for the observations that are given.
+            U, for the given observations.
         x0 : Tensor, shape ``(batch, channel, *space)``
-            x(0).
+            x(0), the initial state.
         watch : callable, optional
-            Told every iterate, x(0) first.
+            Called with each iterate, starting with x(0).
 
         Returns
         -------
@@ -135,16 +136,16 @@ class Solver(nn.Module, ABC):
 
 
 def solution(x: Tensor, path: Sequence[Terms], converged: Tensor | None = None) -> Solution:
-    """A `Solution` from the terms met on the way, in their order.
+    """Return a `Solution` from an estimate and the terms of U along the iterations.
 
     Parameters
     ----------
     x : Tensor, shape ``(batch, channel, *space)``
         The estimate.
     path : sequence of Terms
-        From x(0) to the last iterate.
+        Terms of U, in order from x(0) to the last iterate.
     converged : Tensor of bool, shape (batch,), optional
-        None if not given.
+        Whether each sample has converged; by default none has.
 
     Returns
     -------
@@ -165,12 +166,14 @@ def solution(x: Tensor, path: Sequence[Terms], converged: Tensor | None = None) 
 
 
 def per_sample(values: Tensor, like: Tensor) -> Tensor:
-    """Values of shape (batch,) shaped to multiply a field of shape ``(batch, channel, *space)``.
+    """Reshape one value per sample to multiply a field of shape ``(batch, channel, *space)``.
 
     Parameters
     ----------
     values : Tensor, shape (batch,)
+        One value per sample.
     like : Tensor, shape ``(batch, channel, *space)``
+        A field with the number of axes to match.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Symmetric block-tridiagonal systems: what a Gauss-Newton step on a flow prior comes down to."""
+"""Symmetric block-tridiagonal systems, the form of a Gauss-Newton step on a flow prior."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from torch import Tensor
 
 
 def solve_block_tridiagonal(diagonal: Tensor, tangent: Tensor, weight: float, right: Tensor) -> Tensor:
-    """Solve M z = r, M with blocks diag(dₜ) + w Aₜᵀ Aₜ on the diagonal and −w Aₜ below it.
+    """Solve M z = r, where M has blocks diag(dₜ) + w Aₜᵀ Aₜ on the diagonal and −w Aₜ below it.
 
-    A block Cholesky factorisation: Lₜ Lₜᵀ = diag(dₜ) + w Aₜᵀ Aₜ − Wₜ₋₁ᵀ Wₜ₋₁ with Wₜ = −w Lₜ⁻¹ Aₜᵀ,
-    then one sweep forward and one back. The work grows with the number of blocks, not with its cube, and
-    each block of M is formed where it is used, so that it stays in the processor's cache.
+    The method is a block Cholesky factorisation, Lₜ Lₜᵀ = diag(dₜ) + w Aₜᵀ Aₜ − Wₜ₋₁ᵀ Wₜ₋₁ with
+    Wₜ = −w Lₜ⁻¹ Aₜᵀ, followed by a forward and a backward sweep. Its cost grows linearly, not cubically,
+    with the number of blocks. Each block of M is formed where it is used, so that it stays in the cache of
+    the processor.
 
     Parameters
     ----------
     diagonal : Tensor, shape (batch, time, n)
         d.
     tangent : Tensor, shape (batch, time - 1, n, n)
-        A, which carries a time to the next; the last block of M has none.
+        A, from each time to the next; the last block of M has no such term.
     weight : float
         w.
     right : Tensor, shape (batch, time, n)
@@ -27,7 +28,7 @@ def solve_block_tridiagonal(diagonal: Tensor, tangent: Tensor, weight: float, ri
     Returns
     -------
     Tensor, shape (batch, time, n)
-        NaN for a sample whose M is not positive definite to the precision of its numbers.
+        z; NaN for a sample whose M is not positive definite in the precision of the data type.
 
     Examples
     --------
@@ -38,7 +39,7 @@ def solve_block_tridiagonal(diagonal: Tensor, tangent: Tensor, weight: float, ri
              [0.5000, 0.5000]]])
     """
     times, n = diagonal.shape[1:]
-    # A and r share their triangular solves: the last column is r's.
+    # The triangular solves of A and r are combined: the last column belongs to r.
     inner = torch.zeros_like(right[:, 0, :, None]).expand(-1, -1, n + 1)
     factors, solved, failed = [], [], torch.zeros_like(diagonal[:, 0, 0], dtype=torch.bool)
     for t in range(times):

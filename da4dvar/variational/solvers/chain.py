@@ -1,4 +1,4 @@
-"""One solver after another, and again from other starts where that fails."""
+"""Two solvers in sequence, with restarts of the samples that fail."""
 
 from __future__ import annotations
 
@@ -13,41 +13,44 @@ from da4dvar.variational.solvers.base import Solution, Solver, Watch
 
 
 class Chain(Solver):
-    """Start the second solver from the solution of the first, on another cost if one is given.
+    """Start a second solver from the solution of the first, optionally on a different cost.
 
-    A learned solver followed by Levenberg-Marquardt on the true dynamics is
-    ``Chain(ConvLSTM(...), LevenbergMarquardt(), VariationalCost(Flow(...), prior_weight=1e5))``.
+    For example, ``Chain(ConvLSTM(...), LevenbergMarquardt(), VariationalCost(Flow(...), prior_weight=1e5))``
+    is a learned solver followed by Levenberg-Marquardt on the true dynamics.
 
-    A cost with several minima may be left in a wrong one, and tells: with λ_o one over the variance of
-    the observation error, U is near the number of observations where the minimum is right. Samples
-    above `accept` times that number are solved again, from what the first solver makes of a part of the
-    observations and of perturbed observations, in turns, and the lowest cost is kept.
+    If U has several minima, a solver may end in the wrong one. The value of U shows this: if λ_o is the
+    inverse variance of the observation error, U is close to the number of observations at the right minimum.
+    Samples whose U exceeds `accept` times that number are solved again. In each restart the first solver is
+    given, alternately, a part of the observations or perturbed observations, and the second solver
+    continues from its result on all observations. The solution of lowest U is kept.
 
     Parameters
     ----------
     first, second : Solver
+        The solvers, in order.
     cost : VariationalCost, optional
-        What the second minimises; the same as the first if not given.
+        Cost that the second solver minimises; by default that of the first.
     weights : (float, float), optional
-        λ_o and λ_p of what the second minimises, in place of `cost`: the same prior and H.
+        λ_o and λ_p of the cost that the second solver minimises, with the prior and H of the first; an
+        alternative to `cost`.
     restarts : int
-        How often a sample that is not accepted is started again.
+        Maximum number of restarts of a sample that is not accepted.
     accept : float
-        The highest U an observation that is accepted.
+        Highest accepted value of U per observation.
     withheld : float
-        Part of the observations that the first solver does not see in the first restart, the third, …
+        Fraction of the observations withheld from the first solver in the first, third, … restart.
     perturbation : float
-        Standard deviation of what is added to the observations in the second restart, the fourth, …
+        Standard deviation of the noise added to y in the second, fourth, … restart, in the units of y.
 
     Raises
     ------
     ValueError
-        If there are a cost and weights, or a number makes no sense.
+        If both `cost` and `weights` are given, or a number is out of range.
 
     Notes
     -----
-    The terms along the iterations are those of the cost that each solver minimised. Of a restart only the
-    last terms are kept, and it is not watched. A chain is trained by training its first solver.
+    The terms along the iterations are those of the cost that each solver minimised. Only the last terms of
+    a restart are kept, and `watch` is not called for its iterates. To train a chain, train its first solver.
 
     Examples
     --------
@@ -57,7 +60,7 @@ class Chain(Solver):
     >>> cost = VariationalCost(torch.zeros_like).given(y, y.isfinite())
     >>> with torch.no_grad():
     ...     found = Chain(FixedPoint(1), GradientDescent(step=0.1, iterations=20))(cost, torch.zeros(1, 1, 2))
-    >>> found.x.round(decimals=2), found.iterations  # from y, on to the minimum of U
+    >>> found.x.round(decimals=2), found.iterations  # from y to the minimum of U
     (tensor([[[0.5000, 0.0000]]]), 21)
     """
 
@@ -76,13 +79,15 @@ class Chain(Solver):
     ) -> None:
         super().__init__()
         if cost is not None and weights is not None:
-            raise ValueError("got a cost and weights for the second solver, expected one of them")
+            raise ValueError(
+                "got both a cost and weights for the second solver, expected at most one of them"
+            )
         if weights is not None and (len(weights) != 2 or min(weights) <= 0):
-            raise ValueError(f"weights are {weights}, expected two numbers above 0")
+            raise ValueError(f"weights is {weights}, expected two numbers above 0")
         if restarts < 0 or min(accept, withheld, perturbation) <= 0 or withheld >= 1:
             raise ValueError(
                 f"restarts {restarts}, accept {accept}, withheld {withheld}, perturbation {perturbation}: "
-                "expected restarts from 0 on, the others above 0, withheld below 1"
+                "expected restarts 0 or more, the others above 0, and withheld below 1"
             )
         self.first, self.second, self.cost = first, second, cost
         self.weights = None if weights is None else (float(weights[0]), float(weights[1]))
@@ -91,7 +96,7 @@ class Chain(Solver):
 
     @property
     def iterations(self) -> int:  # type: ignore[override]
-        """Those of both, without restarts."""
+        """Updates of both solvers, without restarts."""
         return self.first.iterations + self.second.iterations
 
     @property
@@ -118,8 +123,8 @@ class Chain(Solver):
         return best
 
     def _changed(self, cost: Cost, restart: int) -> Cost:
-        """The cost of what the first solver is shown for a restart."""
-        # Drawn once for all samples, so that an answer does not depend on which others failed.
+        """The cost that the first solver minimises in a restart."""
+        # One draw for all samples, so that a solution does not depend on which other samples failed.
         generator = torch.Generator().manual_seed(restart)
         shape = cost.y.shape[1:]
         if restart % 2 == 0:
@@ -129,7 +134,7 @@ class Chain(Solver):
         return cost.model.given(cost.y + self.perturbation * noise, cost.mask, cost.covariates)
 
     def _run(self, seen: Cost, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
-        """The first solver on the cost of what is `seen`, then the second on the true cost."""
+        """Run the first solver on the cost `seen`, then the second on its own cost with all observations."""
         begun = self.first(seen, x0, watch)
         rest = None if watch is None else skipping_first(watch)
         ended = self.second(self._second_cost(cost), begun.x, rest)
@@ -150,13 +155,13 @@ class Chain(Solver):
 
 
 def skipping_first(watch: Watch) -> Watch:
-    """A watch that does not hear of the first iterate: it was the last of the solver before."""
+    """Return a `watch` that skips the first iterate, which is the last of the previous solver."""
     calls = count()
     return lambda x: watch(x) if next(calls) else None
 
 
 def replace(best: Solution, at: Tensor, other: Solution, rows: Tensor) -> None:
-    """Put some samples of another solution in the place of those at `at`, all but the way to them."""
+    """Replace the samples `at` by the samples `rows` of another solution, with its last terms only."""
     best.x[at] = other.x[rows]
     best.observation[-1, at] = other.observation[-1, rows]
     best.prior[-1, at] = other.prior[-1, rows]

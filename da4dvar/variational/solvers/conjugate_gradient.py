@@ -11,25 +11,25 @@ from da4dvar.variational.solvers.base import Solution, Solver, Watch, per_sample
 
 
 class ConjugateGradient(Solver):
-    """d(k) = −g(k) + β d(k−1), x(k+1) = x(k) + s d(k), with β of Polak and Ribière, and β ≥ 0.
+    """d(k) = −g(k) + β d(k−1), x(k+1) = x(k) + s d(k), with the β of Polak and Ribière, β ≥ 0.
 
-    The step s is that of the parabola through U and its slope at x(k) and the slope a little further
-    along d(k), which is exact where U is quadratic; it is halved until U falls enough (Armijo's rule).
+    The step s minimises the parabola given by U and its slope at x(k) and by the slope at a nearby point
+    along d(k), which is exact for a quadratic U. It is halved until U decreases sufficiently (Armijo's rule).
     Nocedal and Wright (2006), algorithm 5.4 and eq. (5.45).
 
     Parameters
     ----------
     iterations : int
-        Updates made at most.
+        Maximum number of updates.
     tolerance : float
-        A sample has converged once its gradient norm has fallen to this part of the first.
+        A sample has converged once its gradient norm is at most this fraction of the initial one.
     halvings : int
-        Halvings of a step at most; a sample whose U does not fall then stays where it is.
+        Maximum number of halvings of a step; a sample whose U still does not decrease is left unchanged.
 
     Raises
     ------
     ValueError
-        If there is no iteration.
+        If `iterations` is below 1 or `halvings` below 0.
 
     Examples
     --------
@@ -58,7 +58,7 @@ class ConjugateGradient(Solver):
         converged = first == 0
         for _ in range(self.iterations):
             slope = _dot(gradient, direction)
-            # A direction that does not descend is replaced by the steepest.
+            # A direction that is not a descent direction is replaced by steepest descent.
             direction = torch.where(per_sample(slope < 0, x), direction, -gradient)
             slope = _dot(gradient, direction)
             x = x + self._step(cost, x, gradient, direction, slope, path[-1].total, converged)
@@ -84,7 +84,7 @@ class ConjugateGradient(Solver):
         value: Tensor,
         converged: Tensor,
     ) -> Tensor:
-        """s d for each sample; zero for one that has converged or cannot descend."""
+        """s d for each sample; zero for a sample that has converged or whose U does not decrease."""
         probe = 1e-3 * (1 + _norm(x)) / _norm(direction).clamp_min(_TINY)
         ahead, _ = cost.gradient(x + per_sample(probe, x) * direction)
         curvature = (_dot(ahead, direction) - slope) / probe

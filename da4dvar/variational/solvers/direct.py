@@ -1,4 +1,4 @@
-"""Regression from the same input as a solver's, without a cost: what the gradient is worth."""
+"""Regression without a cost from the inputs of a solver, to measure the value of the gradient."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from da4dvar.variational.cost import Cost
 from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.base import Solution, Solver, Watch, solution
 
-# Each is a network of its own.
+# Maximum number of iterations, each of which has its own network.
 MOST = 1000
 
 
 class Step(UNet):
-    """Ψₖ: a U-Net that reads further channels behind those of the state, and makes those of the state alone.
+    """Ψₖ: a U-Net that reads the state and further channels, and returns the channels of the state only.
 
     Parameters
     ----------
     channels, further : int
-        Channels of the state, and those that are read behind them.
+        Number of channels of the state, and of the further input channels after them.
     boundary, width, kernel, downsampling, fold
         See :class:`da4dvar.variational.priors.unet.UNet`.
     """
@@ -46,35 +46,35 @@ class Step(UNet):
 
 
 class Direct(Solver):
-    """x(k+1) = x(k) + Ψₖ(x(k), y, Ω): U-Nets in a row, each with weights of its own.
+    """x(k+1) = x(k) + Ψₖ(x(k), y, Ω): a sequence of U-Nets, each with its own weights.
 
-    U is looked at only to report it; one iteration is a plain U-Net.
+    U is evaluated only for the report. With one iteration the solver is a plain U-Net.
 
     Parameters
     ----------
     channels : int
-        Channels of the state.
+        Number of channels of the state.
     boundary : sequence of {"zero", "reflect", "periodic"}
-        One rule for each space axis.
+        Boundary rule of each space axis.
     width, kernel : int
-        Of every Ψₖ; see :class:`da4dvar.variational.priors.unet.UNet`.
+        Width and kernel of every Ψₖ; see :class:`da4dvar.variational.priors.unet.UNet`.
     downsampling, fold : int or sequence of int
-        The same.
+        Downsampling and folding of every Ψₖ; see :class:`da4dvar.variational.priors.unet.UNet`.
     iterations : int
-        How many Ψₖ there are.
+        Number of networks Ψₖ, at most 1000.
     state_scale : float
-        The usual size of the state, by which what goes in and out is divided and multiplied.
+        Typical magnitude of the state, by which the inputs are divided and the outputs multiplied.
     covariates : int
-        Channels of the cost's covariates, which every Ψₖ is fed as well.
+        Number of channels of the covariates of the cost, which every Ψₖ reads as well.
 
     Raises
     ------
     ValueError
-        If a number makes no sense.
+        If a number is out of range.
 
     Notes
     -----
-    Observations have the shape of the state here: H is the identity.
+    H must be the identity: the observations have the shape of the state.
 
     Examples
     --------
@@ -103,8 +103,8 @@ class Direct(Solver):
         super().__init__()
         if not 1 <= iterations <= MOST or not state_scale > 0:
             raise ValueError(
-                f"iterations is {iterations} and state_scale {state_scale}, expected from 1 to {MOST}, "
-                "and above 0"
+                f"iterations is {iterations} and state_scale {state_scale}, "
+                f"expected 1 to {MOST} iterations and a scale above 0"
             )
         self.channels, self.boundary = channels, tuple(boundary)
         self.width, self.kernel, self.downsampling, self.fold = width, kernel, downsampling, fold

@@ -11,22 +11,22 @@ from da4dvar.variational.solvers.base import Solution, Solver, Watch, per_sample
 
 
 class FixedPoint(Solver):
-    """x(k+1) = y on Ω, Φ(x(k)) elsewhere: projections by turns on the data and on the prior.
+    """x(k+1) = y on Ω, Φ(x(k)) elsewhere: alternating projections on the data and the prior.
 
-    Fablet et al. (2019), the paper's reference [21]. It takes the observations as exact and looks at
-    U only to report it.
+    Fablet et al. (2019), the paper's reference [21]. The observations are taken as exact, and U is evaluated
+    only for the report.
 
     Parameters
     ----------
     iterations : int
-        Updates made at most.
+        Maximum number of updates.
     tolerance : float
-        A sample has converged once an iteration changes it by less than this part of its norm.
+        A sample has converged once an iteration changes it by less than this fraction of its norm.
 
     Raises
     ------
     ValueError
-        If there is no iteration.
+        If `iterations` is below 1.
 
     Examples
     --------
@@ -52,7 +52,7 @@ class FixedPoint(Solver):
         for _ in range(self.iterations):
             projected = torch.where(cost.mask, cost.y, cost.prior(x))
             change = (projected - x).flatten(1).norm(dim=1)
-            # A sample that has converged stands still: how long it runs is not its neighbours' say.
+            # A converged sample is not updated, so that its result does not depend on other samples.
             x = torch.where(per_sample(converged, x), x, projected)
             converged = converged | (change < self.tolerance * x.flatten(1).norm(dim=1))
             path.append(cost.terms(x))

@@ -16,19 +16,19 @@ class GradientDescent(Solver):
     Parameters
     ----------
     step : float
-        s. U is a sum over cells: a step of 100 on the mean over 8000 cells is 0.0125 here.
+        s. As U is a sum over cells, a step of 100 for a mean over 8000 cells corresponds to 0.0125 here.
     iterations : int
-        Updates made at most.
+        Maximum number of updates.
     tolerance : float
-        A sample has converged once its gradient norm has fallen to this part of the first.
+        A sample has converged once its gradient norm is at most this fraction of the initial one.
     keep : {"last", "best"}
-        Which iterate is the estimate: the last, or the one of lowest U, which survives a step so
-        long that the descent leaves for infinity.
+        Which iterate is the estimate: the last, or the one of lowest U, which is finite even if the step is
+        so long that the descent diverges.
 
     Raises
     ------
     ValueError
-        If the step is not positive, or `keep` is unknown.
+        If the step is not positive, `iterations` is negative, or `keep` is unknown.
 
     Examples
     --------
@@ -37,7 +37,7 @@ class GradientDescent(Solver):
     >>> cost = VariationalCost(torch.zeros_like, prior_weight=3.0).given(y, y.isfinite())
     >>> with torch.no_grad():
     ...     found = GradientDescent(step=0.1, iterations=50)(cost, torch.ones(1, 1, 2))
-    >>> found.x.round(decimals=3)  # 2 / (1 + 3), and where nothing was seen the prior's zero
+    >>> found.x.round(decimals=3)  # 2 / (1 + 3) where observed, else the prior's 0
     tensor([[[0.5000, 0.0000]]])
     """
 
@@ -75,6 +75,6 @@ class GradientDescent(Solver):
             converged = converged | (norm <= self.tolerance * first)
             if bool(converged.all()):
                 break
-            # A sample that has converged stands still: how long it runs is not its neighbours' say.
+            # A converged sample is not updated, so that its result does not depend on other samples.
             x = torch.where(per_sample(converged, x), x, x - self.step * gradient)
         return solution(x if self.keep == "last" else best, path, converged)

@@ -1,4 +1,4 @@
-"""Levenberg-Marquardt up a ladder of prior weights."""
+"""Levenberg-Marquardt with increasing prior weights."""
 
 from __future__ import annotations
 
@@ -16,40 +16,42 @@ from da4dvar.variational.solvers.normal_equations import BlockTridiagonal, Matri
 
 
 class LevenbergMarquardt(Solver):
-    """(JᵀJ + μ I) δ = −Jᵀ r, x ← x + δ where U falls: Gauss-Newton steps, damped per sample.
+    """(JᵀJ + μ I) δ = −Jᵀ r, x ← x + δ if U decreases: Gauss-Newton steps, damped per sample.
 
-    The residuals r are those of U: H(x) − y on Ω, and x − Φ(x). For a flow and observations of the
-    state itself, JᵀJ is block-tridiagonal in time and solved directly; for any other prior the step
-    comes from conjugate gradients, without a matrix. Levenberg (1944); Marquardt (1963).
+    The residuals r are those of U: H(x) − y on Ω, and x − Φ(x). For a flow prior and observations of the
+    state itself, JᵀJ is block-tridiagonal in time and the system is solved directly. For any other prior
+    the step is computed by conjugate gradients, without forming the matrix. Levenberg (1944); Marquardt
+    (1963).
 
-    With its full weight the prior of a chaotic system leaves U with many local minima; with a small
-    one it says little. The ladder climbs from the second to the first: U is minimised with λ_p times
-    each factor in turn, and the last factor should be one. What is found is never worse in U than
-    x(0). Computed without gradients: it is not trained through.
+    With the full weight of the prior, U has many local minima for a chaotic system; with a small weight, the
+    prior has little influence. The solver therefore increases the weight in stages, the rungs of the ladder:
+    it minimises U with λ_p times each factor in turn, and the last factor should be 1. The U of the solution
+    is never higher than that of x(0). The computation is not differentiable, so that nothing can be trained
+    through this solver.
 
     Parameters
     ----------
     iterations : int
-        Most steps in all, shared out evenly among the rungs.
+        Maximum number of steps in total, divided evenly among the rungs.
     ladder : sequence of float
-        Factors of the weight of the prior.
+        Factors of the prior weight.
     damping : float
-        μ at the start of a rung; it falls tenfold with a step that is taken and
-        grows tenfold with one that is not.
+        μ at the start of each rung; divided by ten after an accepted step and multiplied by ten after a
+        rejected one.
     tolerance : float
-        A sample leaves a rung once a step that is taken lowers U by less than this part.
+        A sample leaves a rung once an accepted step lowers U by less than this fraction.
     inner : int
-        Most iterations of conjugate gradients for a step, with a prior that is no flow.
+        Maximum number of conjugate-gradient iterations per step, for a prior that is not a flow.
     background : float, optional
-        With a flow: the standard deviation of the error of x(0) at the first time, for a term
-        ‖x − x(0)‖² / std² of that time beside U, where nothing comes before to say what is likely. The
-        terms along the iterations count it as observed, but for the last, which is U alone.
+        For a flow prior: standard deviation of the error of x(0) at the first time. It adds a term
+        ‖x − x(0)‖² / std² at that time to U, where the prior has no previous state to forecast from. This
+        term is counted in the observation term along the iterations, except in the last, which is U alone.
 
     Raises
     ------
     ValueError
-        If a number makes no sense; from `forward`, if ρ is not the square, or for a background without a
-        flow.
+        If a number is out of range; from `forward`, if ρ is not the square, or if there is a background but
+        the prior is not a flow or H not the identity.
     RuntimeError
         From `forward`, under ``torch.inference_mode()``.
 
@@ -82,13 +84,13 @@ class LevenbergMarquardt(Solver):
         super().__init__()
         if iterations < len(ladder) or not ladder or min(ladder) <= 0 or damping <= 0:
             raise ValueError(
-                f"{iterations} iterations on a ladder of {len(ladder)} with damping {damping}: expected "
-                "at least an iteration a rung, and factors and damping above 0"
+                f"got {iterations} iterations, {len(ladder)} rungs of the ladder and damping {damping}, "
+                "expected at least one iteration per rung, and factors and damping above 0"
             )
         if inner < 1 or (background is not None and not background > 0):
             raise ValueError(
-                f"inner {inner} and background {background}: expected an inner iteration at least, and a "
-                "standard deviation above 0"
+                f"inner is {inner} and background {background}, expected at least one inner iteration and "
+                "a standard deviation above 0"
             )
         self.iterations, self.ladder, self.damping = iterations, tuple(ladder), damping
         self.tolerance, self.inner = tolerance, inner
@@ -96,7 +98,7 @@ class LevenbergMarquardt(Solver):
 
     def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
         refuse_inference_mode()
-        # Its systems are too ill-conditioned for the eight bits of mixed precision.
+        # The systems are too ill-conditioned for the eight significant bits of mixed precision.
         with torch.no_grad(), torch.autocast(x0.device.type, enabled=False):
             equations = self._equations(cost, x0)
             x, path = x0, [cost.terms(x0)]
@@ -107,7 +109,7 @@ class LevenbergMarquardt(Solver):
                 steps = (self.iterations * (rung + 1)) // len(self.ladder)
                 steps -= (self.iterations * rung) // len(self.ladder)
                 x, converged = self._climbed(equations, x, factor, steps, path, watch)
-            # The lower rungs are a way, not an aim: a start that was better is better.
+            # The lower rungs minimise another cost, so that the result can have a higher U than x(0).
             begun, ended = path[0], cost.terms(x)
             better = (begun.total < ended.total) | ~ended.total.isfinite()
             x = torch.where(per_sample(better, x), x0, x)
@@ -119,15 +121,15 @@ class LevenbergMarquardt(Solver):
         model = cost.model
         if model.rho != "square":
             raise ValueError(
-                f"Levenberg-Marquardt needs the square as rho, got {model.rho!r}; use gradient descent or "
-                "a learned solver for another"
+                f"Levenberg-Marquardt needs rho 'square', got {model.rho!r}; use gradient descent or "
+                "a learned solver for other shapes"
             )
         if isinstance(model.prior, Flow) and isinstance(model.observation, Identity):
             std = math.inf if self.background is None else self.background
             return BlockTridiagonal(cost, model.prior, x0[..., 0], std)
         if self.background is not None:
             raise ValueError(
-                "a background needs a flow as prior and observations of the state itself; leave it out"
+                "a background needs a flow prior and observations of the state itself; leave it out"
             )
         return MatrixFree(cost, self.inner)
 
@@ -140,7 +142,7 @@ class LevenbergMarquardt(Solver):
         path: list[Terms],
         watch: Watch | None,
     ) -> tuple[Tensor, Tensor]:
-        """The minimiser on one rung, and which samples have converged; the path grows by `steps`."""
+        """Return the minimiser on one rung and which samples converged; append `steps` terms to `path`."""
         x = x.clone()
         observation, prior = equations.terms(x)
         value = finite(observation + factor * prior)
@@ -168,5 +170,5 @@ class LevenbergMarquardt(Solver):
 
 
 def finite(value: Tensor) -> Tensor:
-    """Infinity for what is no number, so that it is never lower than anything."""
+    """Replace values that are not finite by infinity, so that they compare as higher than any other."""
     return torch.where(value.isfinite(), value, torch.inf)

@@ -1,4 +1,4 @@
-"""The learned solver: a convolutional LSTM that is fed the gradient of U, eq. (8)."""
+"""The learned solver: a convolutional LSTM whose input is the gradient of U, eq. (8)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from da4dvar.variational.cost import Cost, Terms
 from da4dvar.variational.solvers.base import Solution, Solver, Watch, per_sample, solution
 from da4dvar.variational.solvers.recompute import Step, recomputed
 
-# Below this mean square a first gradient is no scale to go by: nothing was observed.
+# Added to the mean square of the first gradient, which is near zero if nothing was observed.
 SMALLEST_SQUARE = 1e-6
 
 
@@ -31,11 +31,11 @@ class ConvLSTMCell(nn.Module):
     Parameters
     ----------
     inputs, width : int
-        Channels of what is fed, and of h and c.
+        Number of channels of the input, and of h and c.
     kernel : int
-        Odd length of the kernel of the gates.
+        Length of the kernel of the gates along each axis; odd.
     boundary : sequence of {"zero", "reflect", "periodic"}
-        One rule for each space axis.
+        Boundary rule of each space axis.
     """
 
     def __init__(self, inputs: int, width: int, kernel: int, boundary: Sequence[str]) -> None:
@@ -43,7 +43,7 @@ class ConvLSTMCell(nn.Module):
         self.gates = Convolution(inputs + width, 4 * width, kernel, boundary)
 
     def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """The next h and c, shape ``(batch, width, *space)``, from x, shape ``(batch, input, *space)``."""
+        """Return the next h and c, ``(batch, width, *space)``, given x, ``(batch, input, *space)``."""
         enter, forget, leave, value = self.gates(torch.cat([x, h], dim=1)).chunk(4, dim=1)
         c = torch.sigmoid(forget) * c + torch.sigmoid(enter) * torch.tanh(value)
         return torch.sigmoid(leave) * torch.tanh(c), c
@@ -55,33 +55,33 @@ class ConvLSTM(Solver):
     Parameters
     ----------
     channels : int
-        Channels of the state.
+        Number of channels of the state.
     boundary : sequence of {"zero", "reflect", "periodic"}
-        One rule for each space axis.
+        Boundary rule of each space axis.
     width : int
-        Channels of h and c.
+        Number of channels of h and c.
     kernel : int
-        Odd length of the kernel of the gates.
+        Length of the kernel of the gates along each axis; odd.
     iterations : int
-        Updates made.
+        Number of updates.
     scale : {"rms", "learned"}
-        α: one over the root mean square of each sample's first gradient, or one learned number.
+        α: the inverse root mean square of the first gradient of each sample, or one learned number.
     output : {"linear", "convolutional"}
-        The kernel of H: one cell, or as wide as the gates'.
+        Kernel of H: a single cell, or the size of the kernel of the gates.
     state_scale : float, optional
-        If given, the LSTM is also fed x(k) divided by this, the usual size of the state.
+        Typical magnitude of the state. If given, the LSTM also reads x(k) divided by it.
     feed : {"gradient", "terms"}
-        What the LSTM is fed: α ∇U, or the gradients of both terms of U side by side, both times α.
+        Input of the LSTM: α ∇U, or α times the gradient of each term of U, as separate channels.
     downsampling : int or sequence of int
-        The LSTM runs on blocks of this many cells along each axis, read and written by strided
-        convolutions: cheaper, and with a longer reach.
+        Number of cells along each axis of the blocks on which the LSTM runs; strided convolutions convert
+        to and from blocks. Blocks reduce the cost and enlarge the receptive field.
     covariates : int
-        Channels of the cost's covariates, which the LSTM is fed as they are.
+        Number of channels of the covariates of the cost, which the LSTM reads without scaling.
 
     Raises
     ------
     ValueError
-        If a choice is unknown, or a number makes no sense.
+        If an option is unknown, or a number is out of range.
 
     Examples
     --------
@@ -139,18 +139,18 @@ class ConvLSTM(Solver):
     def forward(
         self, cost: Cost, x0: Tensor, watch: Watch | None = None, recompute: bool = False
     ) -> Solution:
-        """Minimise U from x(0), by a fixed number of learned updates.
+        """Minimise U from x(0) with a fixed number of learned updates.
 
         Parameters
         ----------
         cost : Cost
-            U, for the observations that are given.
+            U, for the given observations.
         x0 : Tensor, shape ``(batch, channel, *space)``
-            x(0).
+            x(0), the initial state.
         watch : callable, optional
-            Told every iterate, x(0) first.
+            Called with each iterate, starting with x(0).
         recompute : bool
-            In training, make the graph of an iteration again where it is needed, in place of keeping it.
+            Whether to recompute the graph of an iteration in the backward pass rather than store it.
 
         Returns
         -------
@@ -177,7 +177,7 @@ class ConvLSTM(Solver):
     def _iteration(
         self, cost: Cost, x: Tensor, h: Tensor, c: Tensor, alpha: Tensor | None
     ) -> tuple[Tensor, ...]:
-        """x(k+1), h(k+1), c(k+1) and α, which the first iteration finds, and both terms of U at x(k)."""
+        """x(k+1), h(k+1), c(k+1), α (set by the first iteration), and both terms of U at x(k)."""
         gradients, terms = self._gradients(cost, x)
         if alpha is None:
             alpha = self._normaliser(sum(gradients[1:], gradients[0]))

@@ -1,4 +1,4 @@
-"""Gauss-Newton steps on U: block-tridiagonal in time for a flow, matrix-free for any other prior."""
+"""Gauss-Newton steps on U: block-tridiagonal in time for a flow, matrix-free for other priors."""
 
 from __future__ import annotations
 
@@ -16,30 +16,31 @@ from da4dvar.variational.solvers.tangent import Tangent
 
 
 class NormalEquations(Protocol):
-    """(JᵀJ + μ I) δ = −Jᵀ r for the residuals r of U, their prior part weighted by a factor."""
+    """(JᵀJ + μ I) δ = −Jᵀ r for the residuals r of U, with the prior weight multiplied by a factor."""
 
     def of(self, samples: Tensor) -> Self:
-        """The same for some of the samples."""
+        """Return the equations of a subset of the samples."""
 
     def terms(self, x: Tensor) -> Terms:
         """Both weighted terms of U at `x`, shape (batch,) each."""
 
     def step(self, x: Tensor, factor: float, mu: Tensor) -> Tensor:
-        """δ; NaN for a sample where the equations cannot be solved."""
+        """δ; NaN for a sample whose equations cannot be solved."""
 
 
 class BlockTridiagonal:
-    """The normal equations of a flow prior and observations of the state itself.
+    """The normal equations for a flow prior and observations of the state itself.
 
     Parameters
     ----------
     cost : Cost
+        U, for the given observations.
     flow : Flow
-        Its prior.
+        Prior of the cost.
     first : Tensor, shape ``(batch, channel, *space)``
-        The background of the first time.
+        Background state at the first time.
     std : float
-        Standard deviation of the error of that; infinity for none.
+        Standard deviation of the error of the background; infinity for no background.
     """
 
     def __init__(self, cost: Cost, flow: Flow, first: Tensor, std: float) -> None:
@@ -87,18 +88,19 @@ class BlockTridiagonal:
 
 
 class MatrixFree:
-    """The normal equations of any prior and observation operator, by conjugate gradients.
+    """The normal equations for any prior and observation operator, solved by conjugate gradients.
 
-    JᵀJ is never formed: products with J and Jᵀ are forward and reverse derivatives. Hestenes and
-    Stiefel (1952).
+    JᵀJ is never formed: products with J and Jᵀ are computed by forward and reverse differentiation.
+    Hestenes and Stiefel (1952).
 
     Parameters
     ----------
     cost : Cost
+        U, for the given observations.
     inner : int
-        Most iterations for a step.
+        Maximum number of iterations per step.
     tolerance : float
-        They end where the residual of every sample has fallen to this part of the gradient.
+        The iterations end once the residual of every sample is at most this fraction of the gradient.
     """
 
     def __init__(self, cost: Cost, inner: int, tolerance: float = 1e-3) -> None:
@@ -140,7 +142,7 @@ class MatrixFree:
             if not going.any():
                 break
             curved = transposed(torch.func.jvp(residuals, (x,), (direction,))[1]) + damping * direction
-            # A sample that is done stands still: how long it runs is not its neighbours' say.
+            # A finished sample is not updated, so that its result does not depend on other samples.
             length = torch.where(going, square / inner_product(direction, curved), 0.0)
             delta = delta + per_sample(length, x) * direction
             rest = rest - per_sample(length, x) * curved

@@ -1,4 +1,4 @@
-"""Recomputation: an iteration that keeps what goes in to it, and is run again when it is differentiated."""
+"""Recomputation: an iteration stores its inputs only and is run again in the backward pass."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-# An iteration: from the tensors that are passed along, None where there is none yet, to the next ones.
+# An iteration, from the tensors of one state (None for those not yet computed) to those of the next.
 Step = Callable[..., tuple[Tensor, ...]]
 
 
 def recomputed(step: Step, parameters: Sequence[Tensor], *state: Tensor | None) -> tuple[Tensor, ...]:
-    """s(k+1) = F(s(k), θ) with the same gradients in s(k) and θ, and no graph of F between the two passes.
+    """s(k+1) = F(s(k), θ) with unchanged gradients, but without storing the graph of F.
 
-    A solver of K iterations then holds K states and the graph of one iteration, for the price of running F
-    twice. Griewank and Walther (2000), with a checkpoint at every iteration.
+    A solver with K iterations then stores K states and the graph of one iteration, at the cost of running F
+    twice: the method of Griewank and Walther (2000) with a checkpoint at every iteration.
 
     Parameters
     ----------
     step : callable
-        F: takes the tensors of `state`, and gives tensors back. Deterministic; it may differentiate within
-        itself, as the gradient of U does.
+        F, a deterministic function from the tensors of `state` to tensors. It may itself compute derivatives,
+        such as the gradient of U.
     parameters : sequence of Tensor
-        θ: all that F depends on beside the state and that is learned. Others are held constant.
+        θ: all learned tensors that F depends on, other than the state. Other tensors are treated as constant.
     *state : Tensor or None
         s(k).
 
@@ -49,8 +49,8 @@ def recomputed(step: Step, parameters: Sequence[Tensor], *state: Tensor | None) 
 class _Recomputed(torch.autograd.Function):
     """F without its graph.
 
-    ``torch.utils.checkpoint`` would do, but where F differentiates within itself it runs F's inner forward
-    pass once more in the first pass, whose graph is not needed there at all: two thirds slower here.
+    ``torch.utils.checkpoint`` would also work. But if F itself computes derivatives, it runs the inner
+    forward pass of F a second time in the first pass, where its graph is not needed: two thirds slower here.
     """
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The tangent linear model of a flow at every time, with as few directions as its sparsity allows."""
+"""The tangent linear model of a flow at every time, computed along few directions by its sparsity."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ class Tangent:
     """Forecasts Φ(x)(t) and their Jacobians A(t) = ∂Φ/∂x(t).
 
     The derivatives k′ of the four Runge-Kutta stages follow from those of φ by the chain rule,
-    k₂′ = φ′(x + Δ k₁ / 2) (I + Δ k₁′ / 2) and so on. Components that act on no component in common
-    share a direction: for its 40 components, Lorenz-96 needs 4 directions for φ′ and 14 for A.
-    Curtis, Powell and Reid (1974). Which act on which is seen from φ′ at states drawn at random, once.
+    k₂′ = φ′(x + Δ k₁ / 2) (I + Δ k₁′ / 2) and so on. Components that do not act on a common component
+    share a direction (Curtis, Powell and Reid, 1974): with 40 components, Lorenz-96 needs 4 directions for
+    φ′ and 14 for A. The sparsity pattern is found once, from φ′ at random states.
 
     Parameters
     ----------
     flow : Flow
+        Φ.
     like : Tensor, shape ``(batch, channel, *space, time)``
-        Says the shape, data type and device of the states.
+        A tensor with the shape, data type and device of the states.
     """
 
     def __init__(self, flow: Flow, like: Tensor) -> None:
@@ -32,24 +33,25 @@ class Tangent:
         acts = (self._along(states, identity) != 0).any(-1).any(1).T
         self.group_of_tendency = groups(acts)
         self.directions_of_tendency = directions(self.group_of_tendency, like)
-        # For each row of φ′ the columns that are not zero; rows with fewer repeat others, times zero.
+        # The non-zero columns of each row of φ′; rows with fewer are filled up with others, times zero.
         columns = acts.to(torch.int8).argsort(dim=1, descending=True, stable=True)
         self.columns = columns[:, : max(1, int(acts.sum(1).max()))].T
         self.present = acts.gather(1, self.columns.T).T[..., None, None].to(like.dtype)
-        # Each of the four stages of a step carries an influence one neighbour further.
+        # Each of the four stages of a step extends the influence of a component by one application of φ′.
         stage = (acts | (identity != 0)).float()
         self.pattern = torch.linalg.matrix_power(stage, 4 * flow.substeps) > 0
         self.group = groups(self.pattern)
         self.directions = directions(self.group, like)
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Forecasts and Jacobians from the states `x`, shape ``(batch, channel, *space, time)``.
+        """Return the forecasts and Jacobians for states `x` of shape ``(batch, channel, *space, time)``.
 
         Returns
         -------
-        forecast : Tensor
-            Of the shape of `x`.
+        forecast : Tensor, shape of `x`
+            Φ(x)(t).
         jacobian : Tensor, shape (batch, time, n, n)
+            A(t), for the n components of a state.
         """
         step, phi = self.flow.step / self.flow.substeps, self.flow.dynamics
         v = self.directions.T[..., None, None].expand(-1, -1, x.shape[0], x.shape[-1])
@@ -63,7 +65,7 @@ class Tangent:
             k4, v4 = phi(at), self._pushed(at, v + step * v3)
             x = x + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
             v = v + step / 6 * (v1 + 2 * v2 + 2 * v3 + v4)
-        # What a direction brings of the other columns of its group is zero where a column acts.
+        # Where a column of the Jacobian is non-zero, the other columns of its group are zero.
         jacobian = v.permute(2, 3, 0, 1).contiguous()[..., self.group]
         return x, jacobian.mul_(self.pattern)
 
@@ -81,7 +83,7 @@ class Tangent:
         """φ′(x) d for each direction d, shape (direction, batch, n, time)."""
 
         def along(direction: Tensor) -> Tensor:
-            # Times do not act on each other: one direction serves all of them.
+            # Times do not interact, so that one direction serves all of them.
             tangent = direction.reshape(1, *self.shape, 1).expand_as(x)
             pushed: Tensor = torch.func.jvp(self.flow.dynamics, (x,), (tangent,))[1]
             return pushed
@@ -90,7 +92,7 @@ class Tangent:
 
 
 def groups(pattern: Tensor) -> Tensor:
-    """A group for each column of a pattern of non-zeros, so that no two of a group meet in a row."""
+    """Assign each column of a sparsity pattern to a group without two non-zeros in a row."""
     meet = ((pattern.T.float() @ pattern.float()) > 0).cpu()
     found: list[int] = []
     for column in range(pattern.shape[1]):
@@ -100,7 +102,7 @@ def groups(pattern: Tensor) -> Tensor:
 
 
 def directions(group: Tensor, like: Tensor) -> Tensor:
-    """One direction for each group: the sum of its unit vectors."""
+    """One direction per group: the sum of the unit vectors of its columns."""
     each = torch.zeros(int(group.max()) + 1, len(group)).to(like)
     each[group, torch.arange(len(group), device=group.device)] = 1.0
     return each

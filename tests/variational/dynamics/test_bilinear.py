@@ -1,4 +1,4 @@
-"""The learned bilinear system: with the right coefficients it is Lorenz's systems."""
+"""Tests of the learned bilinear system, which includes those of Lorenz."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def with_coefficients(
     linear: dict[tuple[int, int], float],
     quadratic: dict[tuple[int, int, int], float],
 ) -> Bilinear:
-    """`dynamics` with bᵢ, Aᵢⱼ and Qᵢⱼₖ (j ≤ k) as given, and zero elsewhere."""
+    """Set the given bᵢ, Aᵢⱼ and Qᵢⱼₖ (j ≤ k) of `dynamics`, and all others to zero."""
     for parameter in dynamics.parameters():
         nn.init.zeros_(parameter)
     for i, value in constant.items():
@@ -33,8 +33,8 @@ def with_coefficients(
     return dynamics
 
 
-def test_lorenz96_is_one_of_them() -> None:
-    """Neighbours −2 to 2 are numbered 0 to 4: x₊₁ x₋₁ − x₋₂ x₋₁ − x + 8."""
+def test_lorenz96_is_a_special_case() -> None:
+    """With suitable coefficients, it is Lorenz-96, x₊₁ x₋₁ − x₋₂ x₋₁ − x + 8, neighbours being 0 to 4."""
     dynamics = with_coefficients(
         Bilinear(8, reach=2).double(), {0: 8.0}, {(0, 2): -1.0}, {(0, 1, 3): 1.0, (0, 0, 1): -1.0}
     )
@@ -42,8 +42,8 @@ def test_lorenz96_is_one_of_them() -> None:
     assert_close(dynamics(x), Lorenz96()(x))
 
 
-def test_lorenz63_is_one_of_them() -> None:
-    """Every component has a law of its own: 10 (y − x), x (28 − z) − y, xy − 8/3 z."""
+def test_lorenz63_is_a_special_case() -> None:
+    """With suitable coefficients, it is Lorenz-63: 10 (y − x), x (28 − z) − y, xy − 8/3 z."""
     dynamics = with_coefficients(
         Bilinear(3).double(),
         {},
@@ -57,7 +57,7 @@ def test_lorenz63_is_one_of_them() -> None:
 @pytest.mark.parametrize("reach", [None, 2])
 @pytest.mark.parametrize("axis", [-1, -2, -3])
 def test_components_may_be_any_axis(reach: int | None, axis: int) -> None:
-    """The same system along another axis gives the same tendency there."""
+    """The tendency does not depend on the axis of the components."""
     dynamics = seeded(lambda: Bilinear(6, reach, axis=axis)).double()
     last = seeded(lambda: Bilinear(6, reach, axis=-1)).double()
     x = double(2, 3, 4, 6)
@@ -65,14 +65,14 @@ def test_components_may_be_any_axis(reach: int | None, axis: int) -> None:
 
 
 def test_periodic_system_obeys_one_law() -> None:
-    """A turn of the circle turns the tendency, whatever was learned."""
+    """A shift of the state shifts the tendency, whatever the coefficients."""
     dynamics, x = seeded(lambda: Bilinear(7, reach=1)), double(2, 1, 7, 3).float()
     assert_close(dynamics(torch.roll(x, 2, -2)), torch.roll(dynamics(x), 2, -2))
 
 
 @pytest.mark.parametrize("reach", [0, 1, 2, 4])
 def test_periodic_tendency_is_the_sum_of_all_products(reach: int) -> None:
-    """Written out component by component; a reach may go around the circle and meet a component again."""
+    """The tendency is the explicit sum for each component, even if the reach exceeds the circle."""
     dynamics = seeded(lambda: Bilinear(7, reach, axis=-1)).double()
     x = double(7)
     expected = dynamics.constant.detach().expand(7).clone()
@@ -86,7 +86,7 @@ def test_periodic_tendency_is_the_sum_of_all_products(reach: int) -> None:
 
 
 def test_periodic_tendency_has_derivatives_of_two_orders() -> None:
-    """In the state and in all that is learned, against differences: training needs both."""
+    """First and second derivatives in state and coefficients, as training needs, agree with differences."""
     dynamics = seeded(lambda: Bilinear(5, reach=2)).double()
     names = [name for name, _ in dynamics.named_parameters()]
 
@@ -99,7 +99,7 @@ def test_periodic_tendency_has_derivatives_of_two_orders() -> None:
 
 
 def test_periodic_tendency_has_a_tangent() -> None:
-    """Forward derivatives along many directions at once give torch's own Jacobian."""
+    """Forward derivatives along many directions give the Jacobian of torch."""
     dynamics, x = seeded(lambda: Bilinear(7, reach=2)).double(), double(1, 1, 7, 1)
     directions = torch.eye(7).double().reshape(7, *x.shape)
     along = torch.func.vmap(lambda direction: torch.func.jvp(dynamics, (x,), (direction,))[1])
@@ -108,7 +108,7 @@ def test_periodic_tendency_has_a_tangent() -> None:
 
 
 def test_mixed_precision_does_not_round_a_periodic_tendency() -> None:
-    """A trajectory is lost in the three digits of bfloat16."""
+    """Under mixed precision, the tendency is not rounded to bfloat16, which would ruin a trajectory."""
     dynamics, x = seeded(lambda: Bilinear(7, reach=2)), double(2, 1, 7, 3).float()
     with torch.autocast("cpu", torch.bfloat16):
         mixed = dynamics(x)
@@ -116,7 +116,7 @@ def test_mixed_precision_does_not_round_a_periodic_tendency() -> None:
 
 
 def test_coefficients_are_learned_from_tendencies() -> None:
-    """Least squares on states and tendencies of Lorenz-63 finds its equations again."""
+    """Least squares on states and tendencies of Lorenz-63 recovers its equations."""
     dynamics, x = Bilinear(3, axis=-1).double(), double(60, 3)
     optimiser = torch.optim.LBFGS(dynamics.parameters(), max_iter=200, line_search_fn="strong_wolfe")
 
@@ -132,6 +132,6 @@ def test_coefficients_are_learned_from_tendencies() -> None:
 
 
 def test_another_number_of_components_is_refused() -> None:
-    """The message says how many there are and how many are expected."""
+    """The message states the number of components and the expected number."""
     with pytest.raises(ValueError, match="the state has 5 components, expected 4"):
         Bilinear(4)(double(1, 5, 3))

@@ -1,4 +1,4 @@
-"""Dynamics learned from complete series: Lorenz's equations are found again."""
+"""Tests of dynamics learned from complete series, which recover the equations of Lorenz."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from da4dvar.variational.priors.flow import Flow
 
 
 def series_of_lorenz96(series: int = 4, steps: int = 60) -> Tensor:
-    """Noise-free, shape (series, 1, component, time)."""
+    """Noise-free series of shape (series, 1, component, time)."""
     x = lorenz96(series=series, steps=steps, seed=5).x.transpose("series", "component", "time")
     return torch.from_numpy(x.values)[:, None]
 
 
 def products(dynamics: Bilinear, expected: dict[tuple[int, int, int], float]) -> Tensor:
-    """Qᵢⱼₖ with the values that are expected, and zero elsewhere."""
+    """Qᵢⱼₖ with the expected values, and zero elsewhere."""
     quadratic = torch.zeros_like(dynamics.quadratic)
     pairs = [tuple(pair) for pair in dynamics.pairs.T.tolist()]
     for (i, j, k), value in expected.items():
@@ -33,7 +33,7 @@ def products(dynamics: Bilinear, expected: dict[tuple[int, int, int], float]) ->
 
 
 def test_lorenz96_is_found_again() -> None:
-    """Neighbours −2 to 2 are numbered 0 to 4: x₊₁ x₋₁ − x₋₂ x₋₁ − x + 8, and no other product."""
+    """The products x₊₁ x₋₁ and −x₋₂ x₋₁ are found, and no others; neighbours −2 to 2 are numbered 0 to 4."""
     dynamics = seeded(lambda: Bilinear(40, reach=2))
     error = learn_dynamics(Flow(dynamics, 0.05), series_of_lorenz96(), steps=150)
     assert error < 1e-3
@@ -47,7 +47,7 @@ def test_lorenz96_is_found_again() -> None:
 
 
 def test_lorenz63_is_found_again() -> None:
-    """Every component has a law of its own: 10 (y − x), x (28 − z) − y, xy − 8/3 z."""
+    """The equations 10 (y − x), x (28 − z) − y and xy − 8/3 z are recovered."""
     x = lorenz63(series=8, steps=100, seed=5).x.transpose("series", "component", "time")
     dynamics = seeded(lambda: Bilinear(3))
     error = learn_dynamics(Flow(dynamics, 0.01), torch.from_numpy(x.values), steps=300)
@@ -62,7 +62,7 @@ def test_lorenz63_is_found_again() -> None:
 
 
 def test_what_is_returned_is_the_error_of_the_forecast() -> None:
-    """In the units of the series, of the flow as it is left: single precision, where it was."""
+    """The returned value is the forecast error of the learned flow, in the units of the series."""
     x, flow = series_of_lorenz96(series=2, steps=20), seeded(lambda: Flow(Bilinear(40, reach=1), 0.05))
     error = learn_dynamics(flow, x, steps=10)
     assert {p.dtype for p in flow.parameters()} == {torch.float32}
@@ -71,8 +71,8 @@ def test_what_is_returned_is_the_error_of_the_forecast() -> None:
     assert error == pytest.approx(float(left), rel=1e-4)
 
 
-def test_what_is_not_to_be_learned_stays() -> None:
-    """A coefficient that asks for no gradient is as it was, whatever the others do."""
+def test_fixed_parameters_are_unchanged() -> None:
+    """Parameters that do not require a gradient are unchanged."""
     flow = seeded(lambda: Flow(Bilinear(40, reach=1), 0.05))
     before = copy.deepcopy(flow)
     flow.dynamics.constant.requires_grad_(False)
@@ -82,24 +82,24 @@ def test_what_is_not_to_be_learned_stays() -> None:
 
 
 def test_dynamics_that_are_known_are_refused() -> None:
-    """Lorenz's own equations have nothing to learn."""
+    """Dynamics without learned parameters are refused."""
     with pytest.raises(ValueError, match="nothing to learn in Lorenz96"):
         learn_dynamics(Flow(Lorenz96(), 0.05), series_of_lorenz96(series=1, steps=5), steps=1)
 
 
 @pytest.mark.parametrize("flaw", ["a gap", "a single time"])
-def test_series_that_say_nothing_are_refused(flaw: str) -> None:
-    """The message says what is expected of a series."""
+def test_short_or_incomplete_series_are_refused(flaw: str) -> None:
+    """The message states what is expected of the series."""
     x = series_of_lorenz96(series=1, steps=5)
     x = torch.where(x == x[0, 0, 0, 2], torch.nan, x) if flaw == "a gap" else x[..., :1]
-    with pytest.raises(ValueError, match="two times or more, complete and finite"):
+    with pytest.raises(ValueError, match="complete, finite series of two or more"):
         learn_dynamics(Flow(Bilinear(40, reach=1), 0.05), x, steps=1)
 
 
 def test_a_forecast_that_runs_away_changes_nothing() -> None:
-    """A step far too long for the states ends in infinity, which is no place to learn from."""
+    """If the step is so long that the forecast diverges, the flow is unchanged."""
     flow = seeded(lambda: Flow(Bilinear(40, reach=2), step=1e60))
     before = copy.deepcopy(flow.state_dict())
-    with pytest.raises(ValueError, match="runs away"):
+    with pytest.raises(ValueError, match="diverges"):
         learn_dynamics(flow, series_of_lorenz96(series=1, steps=5), steps=5)
     assert_close(flow.state_dict(), before, rtol=0, atol=0)

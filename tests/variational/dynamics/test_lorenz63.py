@@ -1,4 +1,4 @@
-"""Lorenz-63 against its equations and its fixed points."""
+"""Tests of Lorenz-63 against its equations and fixed points."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NUMBERS = st.floats(-50, 50)
 def test_tendency_is_that_of_the_equations(
     x: float, y: float, z: float, sigma: float, rho: float, beta: float
 ) -> None:
-    """dx/dt = σ(y − x), dy/dt = x(ρ − z) − y, dz/dt = xy − βz."""
+    """The tendency is σ(y − x), x(ρ − z) − y, xy − βz."""
     expected = torch.tensor([sigma * (y - x), x * (rho - z) - y, x * y - beta * z], dtype=torch.float64)
     state = torch.tensor([x, y, z], dtype=torch.float64)
     assert_close(Lorenz63(sigma, rho, beta, axis=-1)(state), expected)
@@ -29,14 +29,14 @@ def test_tendency_is_that_of_the_equations(
 
 @pytest.mark.parametrize("side", [-1, 0, 1])
 def test_fixed_points_stand_still(side: int) -> None:
-    """The origin, and the middles of both wings of the butterfly."""
+    """The tendency is zero at the origin and at the centres of both wings of the attractor."""
     x = side * math.sqrt(8 / 3 * 27)
     point = torch.tensor([x, x, 27.0 * abs(side)], dtype=torch.float64)
     assert_close(Lorenz63(axis=-1)(point), torch.zeros(3).double(), rtol=0, atol=1e-12)
 
 
-def test_every_time_and_sample_is_its_own() -> None:
-    """The components are the last axis but one, unless said otherwise; others are not mixed."""
+def test_times_and_samples_are_independent() -> None:
+    """Components are along the second-last axis by default; other axes are independent."""
     x = double(2, 3, 4)
     tendency = Lorenz63()(x)
     for sample in range(2):

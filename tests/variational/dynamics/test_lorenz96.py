@@ -1,4 +1,4 @@
-"""Lorenz-96 against its equation, cell by cell, and what the equation conserves."""
+"""Tests of Lorenz-96 against its equation and its conserved quantities."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ NUMBERS = st.floats(-20, 20)
 @settings(deadline=None)
 @given(st.lists(NUMBERS, min_size=4, max_size=12), NUMBERS)
 def test_tendency_is_that_of_the_equation(x: list[float], forcing: float) -> None:
-    """dxⱼ/dt = (xⱼ₊₁ − xⱼ₋₂) xⱼ₋₁ − xⱼ + F, indices modulo J."""
+    """The tendency is (xⱼ₊₁ − xⱼ₋₂) xⱼ₋₁ − xⱼ + F, with indices modulo J."""
     n = len(x)
     expected = [(x[(j + 1) % n] - x[j - 2]) * x[j - 1] - x[j] + forcing for j in range(n)]
     tendency = Lorenz96(forcing, axis=-1)(torch.tensor(x, dtype=torch.float64))
     assert_close(tendency, torch.tensor(expected, dtype=torch.float64))
 
 
-def test_every_time_and_sample_is_its_own() -> None:
-    """The components are the last axis but one, unless said otherwise; others are not mixed."""
+def test_times_and_samples_are_independent() -> None:
+    """Components are along the second-last axis by default; other axes are independent."""
     x = double(2, 1, 6, 4)
     tendency = Lorenz96()(x)
     for sample in range(2):
@@ -34,13 +34,13 @@ def test_every_time_and_sample_is_its_own() -> None:
 
 
 def test_advection_conserves_energy() -> None:
-    """Σ xⱼ dxⱼ/dt holds only what friction takes and the forcing gives."""
+    """The advection does not contribute to Σ xⱼ dxⱼ/dt."""
     x = double(3, 40)
     given = (x * Lorenz96(8.0, axis=-1)(x)).sum(-1)
     assert_close(given, (8.0 * x - x.square()).sum(-1))
 
 
 def test_all_components_obey_one_law() -> None:
-    """A turn of the circle turns the tendency."""
+    """A shift of the state shifts the tendency."""
     x, dynamics = double(2, 9), Lorenz96(axis=-1)
     assert_close(dynamics(torch.roll(x, 4, -1)), torch.roll(dynamics(x), 4, -1))

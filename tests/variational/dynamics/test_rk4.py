@@ -1,4 +1,4 @@
-"""The Runge-Kutta step: its order, and what it is for a linear system."""
+"""Tests of the Runge-Kutta step: its order, and its closed form for a linear system."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from da4dvar.variational.dynamics.rk4 import rk4
 
 
 def test_linear_system_gives_the_taylor_polynomial() -> None:
-    """For dx/dt = A x a step is 1 + hA + ... + (hA)⁴/24, to rounding."""
+    """For dx/dt = A x, a step is 1 + hA + ... + (hA)⁴/24 up to rounding."""
     a, x, h = double(4, 4), double(4, 1, seed=1), 0.3
     polynomial, term = x.clone(), x
     for n in range(1, 5):
@@ -23,7 +23,7 @@ def test_linear_system_gives_the_taylor_polynomial() -> None:
 
 
 def test_error_falls_with_the_fourth_power_of_the_step() -> None:
-    """Half the step, a sixteenth of the error, on Lorenz-63 against DOP853."""
+    """Halving the step reduces the error on Lorenz-63 sixteenfold, compared with DOP853."""
     start = torch.tensor([1.0, 2.0, 20.0]).double()
     exact = trajectory(Lorenz63(), start, np.array([0.0, 0.4]))[:, -1]
     errors = []
@@ -38,7 +38,7 @@ def test_error_falls_with_the_fourth_power_of_the_step() -> None:
 
 
 def test_a_step_and_back_is_nearly_nothing() -> None:
-    """A negative step integrates backwards."""
+    """A step followed by a negative step returns almost exactly to the start."""
     x = double(3, seed=2)
     there = rk4(Lorenz63(axis=-1), x, 1e-3)
     assert_close(rk4(Lorenz63(axis=-1), there, -1e-3), x, rtol=0, atol=1e-9)

@@ -1,4 +1,4 @@
-"""The dense auto-encoder: its contract, its code, and learning it by itself."""
+"""Tests of the dense autoencoder: its contract, its code, and its training alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from da4dvar.variational.priors.projection import learn_projection
 
 
 class TestPlane(PriorContract):
-    """Two channels on a plane."""
+    """Contract with two channels on a plane."""
 
     shape = (2, 3, 4)
 
@@ -20,7 +20,7 @@ class TestPlane(PriorContract):
 
 
 class TestLine(PriorContract):
-    """A line, with a code and nothing hidden."""
+    """Contract on a line, with a code and no hidden layers."""
 
     shape = (1, 7)
 
@@ -29,7 +29,7 @@ class TestLine(PriorContract):
 
 
 def test_all_passes_through_the_code() -> None:
-    """The Jacobian of Φ has no higher rank than the code has numbers, and its code is linear."""
+    """The rank of the Jacobian of Φ is at most the size of the code, and the code is linear."""
     prior = seeded(lambda: DenseAutoencoder(1, [30], encoder=(20, 4), decoder=(15,))).double()
     jacobian = torch.func.jacrev(prior)(normal(1, 1, 30).double())
     assert torch.linalg.matrix_rank(jacobian.reshape(30, 30), rtol=1e-10) == 4
@@ -37,7 +37,7 @@ def test_all_passes_through_the_code() -> None:
 
 
 def test_a_linear_one_learns_the_principal_components() -> None:
-    """Without hidden layers the least error is that of PCA, which Adam comes near to."""
+    """Without hidden layers, training approaches the error of PCA, which is the minimum."""
     x = normal(64, 1, 10) * torch.logspace(0.5, -1.5, 10)
     prior = seeded(lambda: DenseAutoencoder(1, [10], encoder=[3], decoder=[]))
     reached = learn_projection(prior, [x] * 800, steps=800, rate=0.03)
@@ -46,14 +46,14 @@ def test_a_linear_one_learns_the_principal_components() -> None:
 
 
 def test_an_error_that_runs_away_is_refused() -> None:
-    """The message says what to do."""
+    """The message suggests a lower rate."""
     prior = seeded(lambda: DenseAutoencoder(1, [4], encoder=[2], decoder=[]))
-    with pytest.raises(ValueError, match="not finite; use a lower rate"):
+    with pytest.raises(ValueError, match="not finite; use a lower learning rate"):
         learn_projection(prior, [torch.full((2, 1, 4), 1e30)] * 3, steps=3, rate=0.1)
 
 
 @pytest.mark.parametrize("widths", [((), (3,)), ((0,), (3,)), ((3,), (0,))])
 def test_widths_that_make_no_sense_are_refused(widths: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
-    """There must be a code, and no layer is empty."""
-    with pytest.raises(ValueError, match="expected a code, and 1 or more of each"):
+    """An encoder without layers and widths below 1 are refused."""
+    with pytest.raises(ValueError, match="expected positive widths and a code"):
         DenseAutoencoder(1, [4], *widths)

@@ -1,4 +1,4 @@
-"""The flow of an ODE as a prior, against adaptive integrators of high order."""
+"""Tests of the flow of an ODE as a prior, against adaptive integrators of high order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STEP = 0.05
 
 
 class TestLorenz96(PriorContract):
-    """Components and time as two axes."""
+    """Contract with components and time as two axes."""
 
     shape = (1, 6, 5)
 
@@ -30,19 +30,19 @@ class TestLorenz96(PriorContract):
 
 
 class TestComponentsAsChannels(TestLorenz96):
-    """Time as the only axis."""
+    """Contract with time as the only axis."""
 
     shape = (6, 5)
 
 
 class TestThreeAxes(TestLorenz96):
-    """A further axis, along which systems do not meet."""
+    """Contract with a third axis of independent systems."""
 
     shape = (1, 2, 6, 5)
 
 
 class TestLorenz63(PriorContract):
-    """Three components, in two steps an interval."""
+    """Contract with three components and two substeps per interval."""
 
     shape = (3, 5)
 
@@ -51,7 +51,7 @@ class TestLorenz63(PriorContract):
 
 
 class TestBilinear(PriorContract):
-    """Dynamics that are learned."""
+    """Contract with learned dynamics."""
 
     shape = (4, 5)
 
@@ -60,7 +60,7 @@ class TestBilinear(PriorContract):
 
 
 class TestPeriodicBilinear(PriorContract):
-    """Dynamics that are learned and the same for all components."""
+    """Contract with learned dynamics that are the same for all components."""
 
     shape = (1, 6, 5)
 
@@ -76,7 +76,7 @@ def attractor(times: int = 20) -> Tensor:
 
 
 def test_an_exact_trajectory_is_a_fixed_point() -> None:
-    """Φ(x) = x for a true trajectory, up to the error of the scheme, which falls as Δ⁴."""
+    """Φ(x) = x for an exact trajectory, up to the scheme error, which decreases as Δ⁴."""
     x = attractor()
     errors = [float((Flow(Lorenz96(), STEP, substeps=n)(x) - x).abs().max()) for n in (1, 2, 4)]
     assert errors[0] < 2e-3
@@ -85,7 +85,7 @@ def test_an_exact_trajectory_is_a_fixed_point() -> None:
 
 
 def test_each_time_is_forecast_from_the_one_before() -> None:
-    """Φ(x)(t) is the solution from x(t − Δ), for any x; learned dynamics as well. Oracle: dopri8."""
+    """Φ(x)(t) is the solution of dopri8 from x(t − Δ), for any x and for learned dynamics as well."""
     dynamics = seeded(lambda: Bilinear(4)).double()
     x = normal(2, 4, 6).double()
     between = torch.tensor([0.0, STEP]).double()
@@ -94,7 +94,7 @@ def test_each_time_is_forecast_from_the_one_before() -> None:
 
 
 def test_a_change_acts_on_the_next_time_alone() -> None:
-    """Nothing flows backwards in time, nor further than one interval."""
+    """A change of the state at one time changes Φ(x) only at the next time."""
     prior, x = Flow(Lorenz96(), STEP), normal(1, 1, 6, 5)
     changed = x.clone()
     changed[..., 2] += 1
@@ -103,7 +103,7 @@ def test_a_change_acts_on_the_next_time_alone() -> None:
 
 
 def test_the_first_time_is_kept() -> None:
-    """It has nothing before it, and adds nothing to the prior term."""
+    """The first time is unchanged and does not contribute to the prior term."""
     prior, x = Flow(Lorenz96(), STEP), normal(1, 1, 6, 5)
     assert torch.equal(prior(x)[..., 0], x[..., 0])
     lonely = x[..., :1]
@@ -113,6 +113,6 @@ def test_the_first_time_is_kept() -> None:
 
 @pytest.mark.parametrize(("step", "substeps"), [(0.0, 1), (-0.1, 1), (0.1, 0)])
 def test_steps_that_are_not_positive_are_refused(step: float, substeps: int) -> None:
-    """The message says what was given and what is expected."""
+    """The message states what was given and what was expected."""
     with pytest.raises(ValueError, match="expected both above 0"):
         Flow(Lorenz96(), step, substeps)

@@ -1,4 +1,4 @@
-"""Principal components as a prior: a projection, and the best one of its rank."""
+"""Tests of principal components as a prior, the best projection of its rank."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from da4dvar.variational.priors.pca import PCA
 
 
 def states(seed: int = 0) -> torch.Tensor:
-    """Forty states of 2 channels on 3 × 4 cells, of unequal spread."""
+    """Forty states of 2 channels on 3 × 4 cells, with unequal variances."""
     return normal(40, 2, 3, 4, seed=seed) * torch.arange(1.0, 25).reshape(2, 3, 4) + 5
 
 
 class TestFitted(PriorContract):
-    """Five components."""
+    """Contract with five fitted components."""
 
     shape = (2, 3, 4)
 
@@ -26,14 +26,14 @@ class TestFitted(PriorContract):
 
 
 class TestNotFitted(TestFitted):
-    """Before it has seen a state."""
+    """Contract before fitting."""
 
     def make(self) -> PCA:
         return PCA(2, (3, 4), components=5)
 
 
 def test_it_is_the_projection_on_the_leading_singular_vectors() -> None:
-    """What it leaves is what a singular value decomposition leaves, and a second turn changes nothing."""
+    """The residual is that of a singular value decomposition, and Φ is idempotent."""
     x = states()
     prior = PCA(2, (3, 4), components=5).fit(x)
     values = np.linalg.svd((x - x.mean(0)).flatten(1).double().numpy(), compute_uv=False)
@@ -43,13 +43,13 @@ def test_it_is_the_projection_on_the_leading_singular_vectors() -> None:
 
 
 def test_all_components_leave_nothing() -> None:
-    """With as many as there are numbers in a state, Φ is the identity."""
+    """With as many components as the size of a state, Φ is the identity."""
     x = states()
     assert_close(PCA(2, (3, 4), components=24).fit(x)(x), x, rtol=1e-4, atol=1e-3)
 
 
 def test_it_knows_whether_it_was_fitted() -> None:
-    """Also after it came back from a file."""
+    """`fitted` is correct, also after the state dict is loaded."""
     prior, other = PCA(2, (3, 4), components=2), PCA(2, (3, 4), components=2)
     assert not prior.fitted
     other.load_state_dict(prior.fit(states()).state_dict())
@@ -57,17 +57,17 @@ def test_it_knows_whether_it_was_fitted() -> None:
 
 
 def test_nothing_of_it_is_learned_by_descent() -> None:
-    """It has buffers, which a model file keeps, and no parameters."""
+    """The prior has buffers, which a model file stores, and no parameters."""
     prior = PCA(1, [4], components=2)
     assert not list(prior.parameters())
     assert set(prior.state_dict()) == {"mean", "vectors"}
 
 
 def test_mistakes_are_refused() -> None:
-    """Too many components, too few states, states of another size."""
-    with pytest.raises(ValueError, match="components is 25, expected from 1 to 24"):
+    """Too many components, too few states and states of another size are refused."""
+    with pytest.raises(ValueError, match="components is 25, expected 1 to 24"):
         PCA(2, (3, 4), components=25)
-    with pytest.raises(ValueError, match="there are 3 states for 5 components"):
+    with pytest.raises(ValueError, match="got 3 states for 5 components"):
         PCA(2, (3, 4), components=5).fit(states()[:3])
-    with pytest.raises(ValueError, match=r"cells \(2, 3, 5\), expected \(2, 3, 4\)"):
+    with pytest.raises(ValueError, match=r"shape \(2, 3, 5\), expected \(2, 3, 4\)"):
         PCA(2, (3, 4), components=5)(torch.zeros(1, 2, 3, 5))

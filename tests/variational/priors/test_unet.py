@@ -1,4 +1,4 @@
-"""The two-scale U-Net: its contract, its scales and its symmetry."""
+"""Tests of the two-scale U-Net: its contract, scales and symmetry."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BLOCKS = st.lists(st.tuples(st.integers(1, 5), st.integers(1, 3)), min_size=1, m
 
 
 class TestZero(PriorContract):
-    """A line that ends in zeros."""
+    """Contract on a line with zero padding."""
 
     shape = (2, 9)
     boundary: tuple[str, ...] = ("zero",)
@@ -29,33 +29,33 @@ class TestZero(PriorContract):
 
 
 class TestReflect(TestZero):
-    """A line that is mirrored at its ends."""
+    """Contract on a line with reflecting boundaries."""
 
     boundary = ("reflect",)
 
 
 class TestPeriodic(TestZero):
-    """A circle."""
+    """Contract on a circle."""
 
     boundary = ("periodic",)
 
 
 class TestPlane(TestZero):
-    """A plane that is periodic one way."""
+    """Contract on a plane that is periodic along one axis."""
 
     shape = (2, 5, 6)
     boundary = ("zero", "periodic")
 
 
 class TestVolume(TestZero):
-    """Three dimensions, with a boundary of each kind, of sizes that are no multiples of the block."""
+    """Contract in three dimensions, with each boundary rule and sizes that are not multiples of the block."""
 
     shape = (1, 4, 5, 3)
     boundary = ("periodic", "reflect", "zero")
 
 
 class TestCovariates(TestPlane):
-    """Φ(x, c), with two covariates beside the state."""
+    """Contract of Φ(x, c) with two covariates."""
 
     covariates = 2
 
@@ -64,21 +64,21 @@ class TestCovariates(TestPlane):
 
 
 class TestFoldedCovariates(TestCovariates):
-    """The same on folded blocks, of sizes that are no multiples."""
+    """Contract with covariates and folding, with sizes that are not multiples of the block."""
 
     def make(self) -> UNet:
         return UNet(self.shape[0], self.boundary, width=3, fold=[2, 3], covariates=2)
 
 
 class TestUnequalBlocks(TestPlane):
-    """A plane that is averaged along one axis alone."""
+    """Contract on a plane that is averaged along one axis only."""
 
     def make(self) -> UNet:
         return UNet(2, self.boundary, width=3, kernel=5, downsampling=(1, 2))
 
 
 class TestFolded(TestPlane):
-    """A plane with blocks folded along one axis, of a size that is no multiple of them."""
+    """Contract on a plane folded along one axis, with a size that is not a multiple of the block."""
 
     def make(self) -> UNet:
         return UNet(2, self.boundary, width=3, fold=(1, 4))
@@ -103,7 +103,7 @@ def test_periodic_axes_commute_with_a_shift(
     folded: int | Sequence[int],
     shift: tuple[int, ...],
 ) -> None:
-    """On a circle no cell is special: a shift by whole blocks, averaged or folded, shifts the answer."""
+    """On a circle, a shift of x by whole blocks shifts Φ(x)."""
     axes = len(boundary)
     prior = seeded(lambda: UNet(2, boundary, width=3, downsampling=downsampling, fold=folded))
     x, dims = normal(2, 2, *[8] * axes), tuple(range(2, 2 + axes))
@@ -114,7 +114,7 @@ def test_periodic_axes_commute_with_a_shift(
 @example([1, 3, 5], 2)
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=3), st.integers(1, 4))
 def test_coarse_branch_sees_the_means_of_blocks(sizes: list[int], block: int) -> None:
-    """With nothing but Dw and Up, each cell is the mean of its block, or of what is left of one."""
+    """With Dw and Up alone, each cell is the mean of its block, which may be cut at the end."""
     prior = UNet(1, ("zero",) * len(sizes), downsampling=block)
     prior.coarse, prior.fine = nn.Identity(), nn.Identity()
     nn.init.ones_(prior.up.weight)
@@ -129,8 +129,8 @@ def test_coarse_branch_sees_the_means_of_blocks(sizes: list[int], block: int) ->
 
 @settings(max_examples=50, deadline=None)
 @given(BLOCKS)
-def test_fold_takes_every_so_many_cells_and_unfold_undoes_it(axes: list[tuple[int, int]]) -> None:
-    """Each folded channel holds the cells at one place of their blocks; nothing is lost on the way."""
+def test_unfold_inverts_fold(axes: list[tuple[int, int]]) -> None:
+    """Each folded channel holds one cell of each block, and unfolding restores the field."""
     counts, blocks = [n for n, _ in axes], [b for _, b in axes]
     x = normal(2, 2, *(n * b for n, b in axes))
     folded = fold(x, blocks)
@@ -147,7 +147,7 @@ def test_fold_takes_every_so_many_cells_and_unfold_undoes_it(axes: list[tuple[in
 @example([(1, 3), (5, 2)])
 @given(BLOCKS)
 def test_folding_leaves_each_cell_in_its_place(axes: list[tuple[int, int]]) -> None:
-    """With Φ₂ = 1 and Φ₁ = 0 nothing moves, be the sizes multiples of the blocks or not."""
+    """If the network is the identity, folding leaves every cell in place for any size."""
     prior = UNet(2, ("zero",) * len(axes), fold=[b for _, b in axes])
     prior.coarse, prior.fine = nn.Identity(), nn.Identity()
     nn.init.zeros_(prior.up.weight)
@@ -156,15 +156,15 @@ def test_folding_leaves_each_cell_in_its_place(axes: list[tuple[int, int]]) -> N
     assert torch.equal(prior(x), x)
 
 
-def test_what_lacks_of_the_last_folded_block_is_zero() -> None:
-    """Six cells in blocks of four are as eight of which the last two are zero."""
+def test_the_last_folded_block_is_padded_with_zeros() -> None:
+    """Six cells in blocks of four are treated as eight with two trailing zeros."""
     prior, x = seeded(lambda: UNet(2, ("periodic", "zero"), width=3, fold=(1, 4))), normal(2, 2, 4, 8)
     x[..., 6:] = 0
     assert_close(prior(x[..., :6]), prior(x)[..., :6])
 
 
 def test_a_folded_cell_is_seen_from_its_whole_block() -> None:
-    """With kernels of one cell and no coarse branch, a cell depends on its block and on nothing else."""
+    """With kernels of one cell and no coarse branch, a cell depends only on its block."""
     prior, x = seeded(lambda: UNet(1, ("zero",), width=8, kernel=1, fold=4)), normal(1, 1, 12)
     nn.init.zeros_(prior.up.weight)
     reach = torch.autograd.functional.jacobian(prior, x).squeeze() != 0
@@ -172,7 +172,7 @@ def test_a_folded_cell_is_seen_from_its_whole_block() -> None:
 
 
 def test_a_branch_can_hold_a_product() -> None:
-    """A r ∘ B r is bilinear: with weights set by hand, Φ(x) = x² exactly, as a flow needs."""
+    """With suitable weights, Φ(x) = x² exactly, so that a branch can represent a flow."""
     branch = Branch(1, 2, 1, ("zero",))
     for parameter in branch.parameters():
         nn.init.zeros_(parameter)
@@ -185,12 +185,12 @@ def test_a_branch_can_hold_a_product() -> None:
 
 @pytest.mark.parametrize("name", ["downsampling", "fold"])
 def test_blocks_for_other_axes_are_refused(name: str) -> None:
-    """The message says which numbers were given, and for how many axes."""
+    """The message states the given numbers and the number of axes."""
     with pytest.raises(ValueError, match=rf"^{name} is \(2, 2, 2\), expected .* each of the 2 axes$"):
         UNet(1, ("zero", "zero"), **{name: (2, 2, 2)})
 
 
 def test_an_axis_that_is_too_short_for_the_kernel_is_refused() -> None:
-    """The coarse branch cannot mirror three cells out of two; the message says what to do."""
+    """The message suggests a smaller kernel or a longer axis."""
     with pytest.raises(ValueError, match="use a smaller kernel or a longer axis"):
         UNet(1, ("reflect",), kernel=7)(normal(1, 1, 5))

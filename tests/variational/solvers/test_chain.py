@@ -1,4 +1,4 @@
-"""A chain: the contract, never worse than its first solver, and restarts where the cost says so."""
+"""Tests of chains: the contract, results never worse than the first solver, and restarts."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from da4dvar.variational.solvers.levenberg_marquardt import LevenbergMarquardt
 
 
 class TestChain(SolverContract):
-    """Descent, then Levenberg-Marquardt, twice again where that is not accepted."""
+    """Contract of gradient descent followed by Levenberg-Marquardt, with two restarts."""
 
     shape = (3, 12)
-    # Levenberg-Marquardt is not trained through; a chain's iterations are those of its solvers.
+    # Levenberg-Marquardt is not differentiable; the iterations of a chain are those of its solvers.
     test_gradients_reach_all_that_is_learned = None
     test_memory_of_inference_does_not_grow_with_iterations = None
 
@@ -37,7 +37,7 @@ class TestChain(SolverContract):
 
 
 def test_its_iterations_are_those_of_its_solvers_at_any_time() -> None:
-    """Also after one of them was given another number, as a training does."""
+    """The number of iterations follows changes of a solver, as in training."""
     chain = TestChain().make()
     chain.first.iterations = 7
     assert chain.iterations == 10
@@ -45,7 +45,7 @@ def test_its_iterations_are_those_of_its_solvers_at_any_time() -> None:
 
 @pytest.fixture
 def problem() -> tuple[Cost, Tensor]:
-    """Short Lorenz-96 series of eight components, and a start beside their truth."""
+    """Short Lorenz-96 series of eight components, and a start close to the truth."""
     ds = lorenz96(3, 9, seed=5, components=8, every=2, number=4)
     x, y = (torch.tensor(ds[n].values).double().movedim(1, 2)[:, None] for n in ("x", "x_observed"))
     model = VariationalCost(Flow(Lorenz96(), 0.05), observation_weight=0.5, prior_weight=50.0).double()
@@ -53,7 +53,7 @@ def problem() -> tuple[Cost, Tensor]:
 
 
 def test_is_never_worse_than_its_first_solver(problem: tuple[Cost, Tensor]) -> None:
-    """Levenberg-Marquardt after gradient descent, on the same cost."""
+    """Levenberg-Marquardt after gradient descent lowers the same cost."""
     cost, start = problem
     first, second = GradientDescent(1e-3, iterations=20), LevenbergMarquardt(iterations=10, ladder=(0.1, 1.0))
     with torch.no_grad():
@@ -65,7 +65,7 @@ def test_is_never_worse_than_its_first_solver(problem: tuple[Cost, Tensor]) -> N
 
 @pytest.mark.parametrize("given", ["cost", "weights"])
 def test_may_end_on_another_cost(problem: tuple[Cost, Tensor], given: str) -> None:
-    """The second solver minimises the cost that the chain was given, or the same with other weights."""
+    """The second solver minimises the `cost` of the chain, or the given cost with other weights."""
     cost, start = problem
     strict = VariationalCost(Flow(Lorenz96(), 0.05), observation_weight=0.5, prior_weight=1e5).double()
     arguments = {"cost": strict} if given == "cost" else {"weights": (0.5, 1e5)}
@@ -78,7 +78,7 @@ def test_may_end_on_another_cost(problem: tuple[Cost, Tensor], given: str) -> No
 
 
 class Lucky(Solver):
-    """Finds the minimum of U where the observations are not those it failed on before."""
+    """A solver that fails on given observations and finds the minimum for any others."""
 
     iterations = 1
 
@@ -94,7 +94,7 @@ class Lucky(Solver):
 
 
 class Stay(Solver):
-    """Leaves x(0) as it is."""
+    """A solver that returns x(0)."""
 
     iterations = 1
 
@@ -103,7 +103,7 @@ class Stay(Solver):
 
 
 def test_restarts_only_what_is_not_accepted() -> None:
-    """A sample whose U an observation is too high starts again from perturbed observations."""
+    """Only samples whose U per observation is too high are restarted."""
     y, mask = torch.zeros(3, 1, 4), torch.ones(3, 1, 4) > 0
     y[1] = 1.0
     cost = VariationalCost(torch.nn.Identity()).given(y, mask)
@@ -117,7 +117,7 @@ def test_restarts_only_what_is_not_accepted() -> None:
 
 
 def test_keeps_the_lowest_cost_of_all_starts(problem: tuple[Cost, Tensor]) -> None:
-    """With nothing ever accepted, more restarts are never worse."""
+    """If no sample is accepted, more restarts never give a higher cost."""
     cost, start = problem
     first, second = GradientDescent(1e-3, iterations=5), LevenbergMarquardt(iterations=4, ladder=(1.0,))
     with torch.no_grad():
@@ -138,12 +138,12 @@ def test_keeps_the_lowest_cost_of_all_starts(problem: tuple[Cost, Tensor]) -> No
     ],
 )
 def test_impossible_settings_are_refused(arguments: dict) -> None:
-    """In one line, with what was expected."""
+    """The message states what was expected."""
     with pytest.raises(ValueError, match="expected"):
         Chain(Stay(), Stay(), **arguments)
 
 
-def test_a_cost_and_weights_are_one_too_many() -> None:
-    """Which of them counts would be a guess."""
-    with pytest.raises(ValueError, match="expected one of them"):
+def test_a_cost_and_weights_together_are_refused() -> None:
+    """A cost and weights together are ambiguous and refused."""
+    with pytest.raises(ValueError, match="expected at most one of them"):
         Chain(Stay(), Stay(), cost=VariationalCost(torch.nn.Identity()), weights=(1.0, 1.0))

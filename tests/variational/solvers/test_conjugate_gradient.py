@@ -1,4 +1,4 @@
-"""Non-linear conjugate gradients: the contract, and the linear method where U is quadratic."""
+"""Tests of non-linear conjugate gradients: the contract, and the linear method for a quadratic U."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from da4dvar.variational.solvers.conjugate_gradient import ConjugateGradient
 
 
 class TestLine(SolverContract):
-    """A few iterations in one dimension."""
+    """Contract with a few iterations in one dimension."""
 
     shape = (2, 6)
 
@@ -24,7 +24,7 @@ class TestLine(SolverContract):
 
 
 class TestPlaneWithTolerance(SolverContract):
-    """Samples that converge after different numbers of iterations, in two dimensions."""
+    """Contract in two dimensions, with samples that converge at different iterations."""
 
     shape = (1, 4, 5)
 
@@ -33,7 +33,7 @@ class TestPlaneWithTolerance(SolverContract):
 
 
 def test_reaches_the_minimum_of_a_quadratic_in_as_many_steps_as_cells() -> None:
-    """For a linear prior, eight cells take eight iterations, up to rounding."""
+    """For a linear prior, eight cells need eight iterations, up to rounding."""
     cost, minimum, _ = quadratic()
     with torch.no_grad():
         found = ConjugateGradient(iterations=8, tolerance=0.0)(cost, torch.zeros(3, 1, 8).double())
@@ -41,7 +41,7 @@ def test_reaches_the_minimum_of_a_quadratic_in_as_many_steps_as_cells() -> None:
 
 
 def test_on_a_quadratic_it_is_the_linear_method() -> None:
-    """Every iterate is scipy's."""
+    """For a quadratic U, every iterate is that of scipy's linear method."""
     p = np.eye(8, k=1) * 0.9
     cost = VariationalCost(Linear(p)).double().given(double(1, 1, 8), domain(1, 1, 8))
     zero = torch.zeros(1, 1, 8).double()
@@ -61,7 +61,7 @@ def test_on_a_quadratic_it_is_the_linear_method() -> None:
 
 
 def test_the_cost_never_rises() -> None:
-    """Also where U is not quadratic."""
+    """U does not increase, even if it is not quadratic."""
     model = VariationalCost(lambda x: torch.sin(2 * x) + 0.1 * x**2).double()
     cost = model.given(double(4, 1, 9), domain(4, 1, 9))
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Direct regression: U-Nets in a row that make a change of the state, and nothing else."""
+"""Tests of direct regression by a sequence of U-Nets."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from da4dvar.variational.solvers.direct import Direct
 
 
 class TestPlane(SolverContract):
-    """Two networks in two dimensions, with covariates."""
+    """Contract with two networks in two dimensions and covariates."""
 
     shape = (2, 6, 7)
     covariates: ClassVar[int] = 1
-    # U is only reported: its gradient is of no use to the networks, and its weights are not learned.
+    # U is only reported: the networks do not use its gradient, and its weights are not learned.
     test_inference_mode_is_refused = None
     test_gradients_reach_all_that_is_learned = None
 
@@ -30,7 +30,7 @@ class TestPlane(SolverContract):
 
 @pytest.mark.parametrize("fold", [1, 2])
 def test_nothing_that_a_network_makes_is_thrown_away(fold: int) -> None:
-    """Every channel of both last layers acts on the estimate, and there are as many as those of the state."""
+    """The last layers have as many channels as the state, and each affects the estimate."""
     solver = Direct(2, ("zero",), width=8, iterations=2, fold=fold).double()
     y, mask = double(3, 2, 8), domain(3, 2, 8)
     cost = VariationalCost(UNet(2, ("zero",), width=2)).double().given(y, mask)
@@ -41,7 +41,7 @@ def test_nothing_that_a_network_makes_is_thrown_away(fold: int) -> None:
             assert (last.bias.grad != 0).all()
 
 
-def test_only_covariates_are_asked_of_the_data() -> None:
-    """That a network reads y and Ω as well makes them no covariates."""
+def test_further_inputs_are_not_covariates() -> None:
+    """y and Ω are inputs of the networks but do not count as covariates."""
     check_channels(Direct(2, ("zero",), width=4, covariates=3), 3)
     check_channels(Direct(2, ("zero",), width=4), 0)

@@ -1,4 +1,4 @@
-"""Fixed-point iterations: the contract, and what a projection leads to."""
+"""Tests of fixed-point iterations: the contract, and the limit for a projection."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from da4dvar.variational.solvers.fixed_point import FixedPoint
 
 
 class TestLine(SolverContract):
-    """A few iterations in one dimension."""
+    """Contract with a few iterations in one dimension."""
 
     shape = (2, 6)
-    # It needs no derivative and looks at no weight of U.
+    # The solver uses neither derivatives nor the weights of U.
     test_inference_mode_is_refused = None
     test_gradients_reach_all_that_is_learned = None
 
@@ -25,7 +25,7 @@ class TestLine(SolverContract):
 
 
 def test_finds_the_member_of_a_subspace_that_was_observed() -> None:
-    """For the projection on a subspace, observations of one of its members lead back to that member."""
+    """If Φ projects on a subspace, partial observations of one of its elements recover that element."""
     basis = np.linalg.qr(np.random.default_rng(0).standard_normal((12, 3)))[0]
     truth = torch.as_tensor(basis @ np.array([1.0, -2.0, 0.5])).reshape(1, 1, 12)
     mask = domain(1, 1, 12)
@@ -36,7 +36,7 @@ def test_finds_the_member_of_a_subspace_that_was_observed() -> None:
 
 
 def test_observations_are_kept() -> None:
-    """On Ω the estimate is the observation."""
+    """On Ω, the estimate equals the observations."""
     y, mask = double(2, 1, 7), domain(2, 1, 7)
     cost = VariationalCost(Linear(0.5 * np.eye(7))).double().given(y, mask)
     found = FixedPoint(iterations=2)(cost, torch.zeros_like(y))

@@ -1,4 +1,4 @@
-"""Gradient descent: its contract, and the minimum that the normal equations give."""
+"""Tests of gradient descent: the contract, and the minimum given by the normal equations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from da4dvar.variational.solvers.gradient_descent import GradientDescent
 
 
 class TestLine(SolverContract):
-    """The last of a few iterates, in one dimension."""
+    """Contract in one dimension, keeping the last iterate."""
 
     shape = (2, 6)
 
@@ -24,7 +24,7 @@ class TestLine(SolverContract):
 
 
 class TestPlaneKeepsBest(SolverContract):
-    """The best of the iterates, in two dimensions."""
+    """Contract in two dimensions, keeping the best iterate."""
 
     shape = (1, 4, 5)
 
@@ -33,7 +33,7 @@ class TestPlaneKeepsBest(SolverContract):
 
 
 class TestVolumeWithTolerance(SolverContract):
-    """Samples that converge after different numbers of iterations, in three dimensions."""
+    """Contract in three dimensions, with samples that converge at different iterations."""
 
     shape = (1, 3, 2, 4)
 
@@ -42,7 +42,7 @@ class TestVolumeWithTolerance(SolverContract):
 
 
 def quadratic(batch: int = 3, cells: int = 8) -> tuple[Cost, np.ndarray, float]:
-    """A cost with Φ(x) = P x, its minimum, shape (batch, cells), and a step that is short enough."""
+    """A cost with Φ(x) = P x, its minimum, shape (batch, cells), and a sufficiently short step."""
     p = np.eye(cells, k=1) * 0.9
     model = VariationalCost(Linear(p), prior_weight=2.0).double()
     y, mask = double(batch, 1, cells), domain(batch, 1, cells)
@@ -57,7 +57,7 @@ def quadratic(batch: int = 3, cells: int = 8) -> tuple[Cost, np.ndarray, float]:
 
 @pytest.mark.parametrize("keep", ["last", "best"])
 def test_converges_to_the_minimum(keep: str) -> None:
-    """For a linear prior, every sample reaches the solution of its normal equations."""
+    """For a linear prior, every sample converges to the solution of its normal equations."""
     cost, minimum, step = quadratic()
     with torch.no_grad():
         solution = GradientDescent(step, iterations=3000, keep=keep)(cost, torch.zeros(3, 1, 8).double())
@@ -66,7 +66,7 @@ def test_converges_to_the_minimum(keep: str) -> None:
 
 
 def test_a_step_is_along_the_gradient() -> None:
-    """x(1) = x(0) − s ∇U(x(0)), and the terms are those of x(0) and of x(1)."""
+    """x(1) = x(0) − s ∇U(x(0)), and the terms are those at x(0) and x(1)."""
     cost, _, _ = quadratic()
     x0 = double(3, 1, 8, seed=2)
     solution = GradientDescent(0.03, iterations=1)(cost, x0)
@@ -78,7 +78,7 @@ def test_a_step_is_along_the_gradient() -> None:
 
 
 def test_best_survives_a_step_that_is_too_long() -> None:
-    """Where the last iterate has left for infinity, the best is finite and better than the start."""
+    """If the descent diverges, the best iterate is finite and better than the start."""
     cost, _, step = quadratic()
     x0 = double(3, 1, 8, seed=2)
     with torch.no_grad():
@@ -92,7 +92,7 @@ def test_best_survives_a_step_that_is_too_long() -> None:
 
 
 def test_each_sample_keeps_its_own_best() -> None:
-    """One that diverges keeps its start, while another, less steep, keeps its last iterate."""
+    """A sample that diverges keeps its start, while one that converges keeps its last iterate."""
     model = VariationalCost(Linear(np.zeros((4, 4), dtype="float32")))
     mask = torch.tensor([True, False]).reshape(2, 1, 1).expand(2, 1, 4)
     x0 = normal(2, 1, 4)
@@ -103,7 +103,7 @@ def test_each_sample_keeps_its_own_best() -> None:
 
 
 def test_each_sample_stops_when_it_has_converged() -> None:
-    """A sample stands still once its gradient is small enough, and the others go on."""
+    """A sample whose gradient is small enough is not updated further, while the others are."""
     mask = torch.ones(2, 1, 4, dtype=torch.bool)
     cost = VariationalCost(nn.Identity()).given(double(2, 1, 4), mask)
     start = torch.stack([cost.y[0], double(1, 4, seed=2)])  # the first is at its minimum
@@ -115,7 +115,7 @@ def test_each_sample_stops_when_it_has_converged() -> None:
 
 
 def test_tolerance_bounds_the_gradient() -> None:
-    """Converged means that the gradient's norm is at most this part of the first, for each sample."""
+    """A sample is converged if its gradient norm is at most `tolerance` times the first."""
     cost, _, step = quadratic()
     x0 = double(3, 1, 8, seed=2) * torch.tensor([1e-3, 1.0, 1e3]).double().reshape(3, 1, 1)
     with torch.no_grad():
@@ -128,7 +128,7 @@ def test_tolerance_bounds_the_gradient() -> None:
 
 
 def test_counts_the_updates_that_were_made() -> None:
-    """A start at the minimum needs none; its terms are the only ones."""
+    """A start at the minimum needs no update, and only its terms are returned."""
     cost = VariationalCost(nn.Identity()).given(normal(2, 1, 4), torch.ones(2, 1, 4, dtype=torch.bool))
     with torch.no_grad():
         solution = GradientDescent(0.1, iterations=5)(cost, cost.y)
@@ -138,7 +138,7 @@ def test_counts_the_updates_that_were_made() -> None:
 
 
 def test_a_sample_without_observation_is_finite() -> None:
-    """From zero, nothing observed leaves the state at the prior's own minimum."""
+    """Without observations, a start at the minimum of the prior remains there."""
     y, mask = torch.full((1, 1, 8), torch.nan), torch.zeros(1, 1, 8, dtype=torch.bool)
     model = VariationalCost(Linear(0.5 * np.eye(8, dtype="float32")))
     with torch.no_grad():
@@ -147,7 +147,7 @@ def test_a_sample_without_observation_is_finite() -> None:
 
 
 def test_wrong_settings_are_refused() -> None:
-    """The message says what was given and what is expected."""
+    """The message states what was given and what was expected."""
     with pytest.raises(ValueError, match="step is 0, expected a number above 0"):
         GradientDescent(0)
     with pytest.raises(ValueError, match="keep is 'first', expected 'last' or 'best'"):

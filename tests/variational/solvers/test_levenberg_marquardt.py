@@ -1,4 +1,4 @@
-"""Levenberg-Marquardt: the contract, dense oracles, and the ladder out of local minima."""
+"""Tests of Levenberg-Marquardt: the contract, and comparisons with dense solvers."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from da4dvar.variational.solvers.levenberg_marquardt import LevenbergMarquardt
 
 
 class TestLorenz63(SolverContract):
-    """Three components, as channels."""
+    """Contract for Lorenz-63 with the components as channels."""
 
     shape = (3, 12)
-    # It is not trained through.
+    # The solver is not differentiable.
     test_gradients_reach_all_that_is_learned = None
 
     def make(self) -> LevenbergMarquardt:
@@ -36,10 +36,10 @@ class TestLorenz63(SolverContract):
 
 
 class TestAnyPrior(SolverContract):
-    """A U-Net, where there is nothing but products with the Jacobian."""
+    """Contract for a U-Net prior, with the matrix-free step."""
 
     shape = (2, 12)
-    # It is not trained through.
+    # The solver is not differentiable.
     test_gradients_reach_all_that_is_learned = None
 
     def make(self) -> LevenbergMarquardt:
@@ -50,7 +50,7 @@ class TestAnyPrior(SolverContract):
 
 
 def test_block_tridiagonal_agrees_with_a_dense_solve() -> None:
-    """The same system as one large matrix, for each sample: JᵀJ of x(t + 1) − A(t) x(t), and a diagonal."""
+    """For each sample, the solution is that of the dense matrix, a diagonal + JᵀJ of x(t + 1) − A(t) x(t)."""
     batch, times, n, weight = 3, 6, 4, 0.7
     diagonal, tangent = 1 + double(batch, times, n).square(), double(batch, times - 1, n, n, seed=1)
     jacobian = torch.zeros(batch, (times - 1) * n, times * n).double()
@@ -58,7 +58,7 @@ def test_block_tridiagonal_agrees_with_a_dense_solve() -> None:
         rows = slice(t * n, (t + 1) * n)
         jacobian[:, rows, (t + 1) * n : (t + 2) * n] = torch.eye(n)
         jacobian[:, rows, rows] = -tangent[:, t]
-    # The identity of each time but the first is part of the diagonal that is given.
+    # The identity at each time except the first is part of the given diagonal.
     dense = weight * jacobian.mT @ jacobian + torch.diag_embed(diagonal.flatten(1))
     given = diagonal.clone()
     given[:, 1:] += weight
@@ -68,7 +68,7 @@ def test_block_tridiagonal_agrees_with_a_dense_solve() -> None:
 
 
 def test_block_tridiagonal_is_nan_where_it_is_not_positive_definite() -> None:
-    """A matrix that Cholesky refuses spoils its own sample only."""
+    """A matrix that is not positive definite gives NaN for its own sample only."""
     diagonal = torch.ones(2, 3, 2)
     diagonal[0, 1] = -1.0
     found = solve_block_tridiagonal(diagonal, torch.zeros(2, 2, 2, 2), 1.0, torch.ones(2, 3, 2))
@@ -77,7 +77,7 @@ def test_block_tridiagonal_is_nan_where_it_is_not_positive_definite() -> None:
 
 
 def short_window(series: int = 2, steps: int = 9, prior_weight: float = 50.0) -> tuple[Cost, Tensor]:
-    """The cost of short Lorenz-96 series of eight components, and their truth."""
+    """The cost for short Lorenz-96 series of eight components, and their truth."""
     ds = lorenz96(series, steps, seed=5, components=8, every=2, number=4)
     x, y = (torch.tensor(ds[n].values).double().movedim(1, 2)[:, None] for n in ("x", "x_observed"))
     model = VariationalCost(Flow(Lorenz96(), 0.05), observation_weight=0.5, prior_weight=prior_weight)
@@ -85,7 +85,7 @@ def short_window(series: int = 2, steps: int = 9, prior_weight: float = 50.0) ->
 
 
 def test_agrees_with_a_dense_solve_on_a_short_window() -> None:
-    """scipy's dense least squares in float64 finds the same minimum from the same start."""
+    """The minimum is that of scipy's dense least squares in float64 from the same start."""
     cost, truth = short_window()
     start = truth + 0.3 * double(*truth.shape)
     found = LevenbergMarquardt(iterations=30, ladder=(1.0,), tolerance=0)(cost, start)
@@ -103,7 +103,7 @@ def test_agrees_with_a_dense_solve_on_a_short_window() -> None:
 
 
 def test_reaches_the_closed_form_minimum_of_a_linear_gaussian_cost() -> None:
-    """For linear dynamics one undamped step is the solution of the normal equations."""
+    """For linear dynamics, one undamped step solves the normal equations."""
 
     class Decay(torch.nn.Module):
         def forward(self, x: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ def test_reaches_the_closed_form_minimum_of_a_linear_gaussian_cost() -> None:
 
 @pytest.mark.parametrize("spread", [0.1, 2.0, 30.0])
 def test_is_never_worse_than_its_start(spread: float) -> None:
-    """However bad the start and however far the ladder leads astray, U does not rise."""
+    """U is never higher than at the start, however poor the start."""
     cost, truth = short_window(prior_weight=1e4)
     start = truth + spread * double(*truth.shape)
     found = LevenbergMarquardt(iterations=6, ladder=(1e-3, 1e-1, 1.0))(cost, start)
@@ -126,7 +126,7 @@ def test_is_never_worse_than_its_start(spread: float) -> None:
 
 
 def test_matrix_free_steps_are_those_of_the_blocks() -> None:
-    """A flow that hides what it is comes to the same minimum, from products with its Jacobian alone."""
+    """For a flow, the matrix-free step reaches the same minimum as the block-tridiagonal step."""
     cost, truth = short_window()
 
     class Hidden(torch.nn.Module):
@@ -146,7 +146,7 @@ def test_matrix_free_steps_are_those_of_the_blocks() -> None:
 
 
 def test_a_background_is_a_term_of_the_first_time() -> None:
-    """Without observations the first state stays that of the start, however loosely it is held."""
+    """Without observations, the first state remains that of x(0) for any background error."""
     cost, truth = short_window()
     start = truth + 0.3 * double(*truth.shape)
     empty = cost.model.given(cost.y, torch.zeros_like(cost.mask))
@@ -156,7 +156,7 @@ def test_a_background_is_a_term_of_the_first_time() -> None:
 
 
 def test_a_tight_background_holds_the_first_state() -> None:
-    """The smaller its error, the nearer the first state stays to the start; the estimate's U is reported."""
+    """A smaller background error keeps the first state closer to x(0); the last cost is U alone."""
     cost, truth = short_window()
     start = truth + 0.3 * double(*truth.shape)
     moved = []
@@ -169,10 +169,10 @@ def test_a_tight_background_holds_the_first_state() -> None:
 
 @pytest.mark.parametrize(
     ("rho", "background", "message"),
-    [("absolute", None, "needs the square as rho"), ("square", 1.0, "a background needs a flow")],
+    [("absolute", None, "needs rho 'square'"), ("square", 1.0, "a background needs a flow")],
 )
 def test_what_it_cannot_solve_is_refused(rho: str, background: float | None, message: str) -> None:
-    """Another rho has no squares, and only a flow has a first time."""
+    """A rho other than the square, and a background without a flow, are refused."""
     cost = VariationalCost(torch.nn.Identity(), rho=rho)
     with pytest.raises(ValueError, match=message):
         LevenbergMarquardt(background=background)(
@@ -185,13 +185,13 @@ def test_what_it_cannot_solve_is_refused(rho: str, background: float | None, mes
     [{"iterations": 2}, {"ladder": (0.0, 1.0)}, {"damping": 0}, {"inner": 0}, {"background": 0.0}],
 )
 def test_impossible_settings_are_refused(arguments: dict) -> None:
-    """In one line, with what was got."""
+    """The message states what was expected."""
     with pytest.raises(ValueError, match="expected"):
         LevenbergMarquardt(**arguments)
 
 
 def test_mixed_precision_leaves_it_as_it_is() -> None:
-    """Its systems are solved in single precision, whatever surrounds it."""
+    """The result is the same under autocast, as the systems are solved in single precision."""
     truth = lorenz96(1, 16, seed=1, components=8, number=4).x.transpose("series", "component", "time")
     y = torch.from_numpy(truth.values).float()[:, None]
     cost = VariationalCost(Flow(Lorenz96(), 0.05), prior_weight=10.0).given(y, y > 2)

@@ -1,4 +1,4 @@
-"""The learned solver: its contract, its cell against torch's, and how it is scaled."""
+"""Tests of the learned solver: the contract, its cell against torch, and its scaling."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from da4dvar.variational.solvers.lstm import ConvLSTM, ConvLSTMCell
 
 
 class TestZero(SolverContract):
-    """A line that ends in zeros."""
+    """Contract on a line with zero padding."""
 
     shape = (2, 7)
     boundary: tuple[str, ...] = ("zero",)
@@ -27,20 +27,20 @@ class TestZero(SolverContract):
 
 
 class TestReflect(TestZero):
-    """A line that is mirrored at its ends."""
+    """Contract on a line with reflecting boundaries."""
 
     boundary = ("reflect",)
 
 
 class TestPeriodic(TestZero):
-    """A circle, with an α that is learned."""
+    """Contract on a circle with a learned α."""
 
     boundary = ("periodic",)
     options: ClassVar = {"scale": "learned"}
 
 
 class TestPlane(TestZero):
-    """A plane that is periodic one way; the state is seen as well, and H is as wide as the gates."""
+    """Contract on a plane that is periodic along one axis, with the state as input and a convolutional H."""
 
     shape = (2, 5, 6)
     boundary = ("periodic", "zero")
@@ -48,21 +48,21 @@ class TestPlane(TestZero):
 
 
 class TestVolume(TestZero):
-    """Three dimensions, with a boundary of each kind."""
+    """Contract in three dimensions with each boundary rule."""
 
     shape = (1, 4, 5, 3)
     boundary = ("periodic", "reflect", "zero")
 
 
 class TestCovariates(TestPlane):
-    """Three covariates are fed beside the gradient and the state."""
+    """Contract with three covariates as further inputs."""
 
     covariates = 3
     options: ClassVar = {"state_scale": 2.0, "covariates": 3, "downsampling": 2}
 
 
 class TestCoarsePlane(TestZero):
-    """On blocks of two, of sizes that are no multiples."""
+    """Contract on blocks of two cells, with sizes that are not multiples."""
 
     shape = (2, 5, 7)
     boundary = ("zero", "periodic")
@@ -70,31 +70,31 @@ class TestCoarsePlane(TestZero):
 
 
 class TestUnequalBlocks(TestCoarsePlane):
-    """On blocks of one cell along the one axis and of three along the other."""
+    """Contract on blocks of one and of three cells along the two axes."""
 
     options: ClassVar = {"downsampling": (1, 3)}
 
 
 class TestTerms(TestZero):
-    """Both gradients are seen, each by itself."""
+    """Contract with the separate gradients of both terms as inputs."""
 
     options: ClassVar = {"feed": "terms"}
 
 
 class TestTermsOnACoarsePlane(TestCoarsePlane):
-    """Both gradients and the state, on blocks, with an α that is learned."""
+    """Contract on blocks, with both gradients and the state as inputs and a learned α."""
 
     options: ClassVar = {"feed": "terms", "downsampling": (2, 1), "state_scale": 2.0, "scale": "learned"}
 
 
 def problem(*shape: int, weight: float = 1.0, prior: nn.Module | None = None) -> Cost:
-    """A cost for observations of about half of the cells, both terms times `weight`."""
+    """A cost for observations of about half the cells, with both terms multiplied by `weight`."""
     model = VariationalCost(prior or Neighbour(), None, "square", weight, weight)
     return model.given(normal(*shape), domain(*shape))
 
 
 def test_cell_is_that_of_torch() -> None:
-    """With a kernel of one cell, each cell is an LSTM of its own: the library's, gate by gate."""
+    """With a kernel of one cell, each cell is an independent LSTM equal to that of torch."""
     cell, oracle = seeded(lambda: ConvLSTMCell(2, 3, 1, ("zero",))), nn.LSTMCell(2, 3)
     enter, forget, leave, value = cell.gates.convolution.weight.detach()[..., 0].chunk(4)
     weight = torch.cat([enter, forget, value, leave])
@@ -108,7 +108,7 @@ def test_cell_is_that_of_torch() -> None:
 
 
 def test_rms_scale_does_not_see_the_units_of_the_cost() -> None:
-    """α is one over the size of the first gradient: a hundred times U gives the same estimate."""
+    """With the rms scale, multiplying U by a hundred does not change the estimate."""
     solver, x0 = seeded(lambda: ConvLSTM(1, ("zero",), width=3, iterations=4)), normal(2, 1, 8, seed=2)
     with torch.no_grad():
         one = solver(problem(2, 1, 8), x0)
@@ -118,7 +118,7 @@ def test_rms_scale_does_not_see_the_units_of_the_cost() -> None:
 
 
 def test_learned_scale_is_one_number() -> None:
-    """α = 1 to begin with, positive, and only then is it learned."""
+    """α is positive, starts at 1, and is learned only with the scale 'learned'."""
     make = lambda scale: seeded(lambda: ConvLSTM(1, ("zero",), width=3, scale=scale))  # noqa: E731
     learned, x0 = make("learned"), normal(2, 1, 8, seed=2)
     with torch.no_grad():
@@ -133,7 +133,7 @@ def test_learned_scale_is_one_number() -> None:
 
 @pytest.mark.parametrize("scale", ["rms", "learned"])
 def test_a_sample_without_observation_is_finite(scale: str) -> None:
-    """Even where the first gradient is zero everywhere, in inference and in training."""
+    """If the first gradient is zero everywhere, estimate and gradients are finite."""
     solver = seeded(lambda: ConvLSTM(1, ("zero",), width=3, iterations=4, scale=scale))
     y, mask = torch.full((2, 1, 8), torch.nan), torch.zeros(2, 1, 8, dtype=torch.bool)
     model = VariationalCost(Neighbour(), learn_weights=True)
@@ -146,7 +146,7 @@ def test_a_sample_without_observation_is_finite(scale: str) -> None:
 @pytest.mark.parametrize("sizes", [(8,), (7,), (5,), (4, 6), (5, 7), (3, 4, 5)])
 @pytest.mark.parametrize("downsampling", [2, 3])
 def test_blocks_need_not_divide_the_field(sizes: tuple[int, ...], downsampling: int) -> None:
-    """Sizes that are no multiple come back as they were, and every cell is updated."""
+    """Sizes that are not multiples of the block are preserved, and every cell is updated."""
     boundary = ("zero",) * len(sizes)
     solver = seeded(lambda: ConvLSTM(2, boundary, width=3, iterations=2, downsampling=downsampling))
     x0 = normal(2, 2, *sizes, seed=2)
@@ -156,8 +156,8 @@ def test_blocks_need_not_divide_the_field(sizes: tuple[int, ...], downsampling: 
     assert (solution.x != x0).all()
 
 
-def test_what_lacks_of_the_last_block_is_zero() -> None:
-    """Seven cells are as eight of which the last has neither gradient nor state."""
+def test_the_last_block_is_padded_with_zeros() -> None:
+    """Seven cells are treated as eight of which the last has zero gradient and state."""
     solver = seeded(lambda: ConvLSTM(1, ("zero",), width=3, scale="learned", downsampling=2))
     eight, x0 = problem(2, 1, 8, prior=nn.Identity()), normal(2, 1, 8, seed=2)
     eight.mask[..., 7] = False
@@ -168,7 +168,7 @@ def test_what_lacks_of_the_last_block_is_zero() -> None:
 
 @pytest.mark.parametrize(("downsampling", "shift"), [(1, 2), (2, 2), ((2, 1), 3), ((1, 4), -4)])
 def test_periodic_axes_commute_with_a_shift(downsampling: int | tuple[int, ...], shift: int) -> None:
-    """On a circle no cell is special: observations shifted by whole blocks shift the estimate."""
+    """On a circle, a shift of the observations by whole blocks shifts the estimate."""
     boundary = ("zero", "periodic")
     solver = seeded(lambda: ConvLSTM(1, boundary, width=3, iterations=3, downsampling=downsampling))
     cost, x0 = problem(2, 1, 4, 8), normal(2, 1, 4, 8, seed=2)
@@ -178,7 +178,7 @@ def test_periodic_axes_commute_with_a_shift(downsampling: int | tuple[int, ...],
 
 
 def test_one_block_for_all_axes_is_the_same_for_each() -> None:
-    """2 is short for (2, 2)."""
+    """A downsampling of 2 is equivalent to (2, 2)."""
     cost, x0, made = problem(2, 1, 4, 5), normal(2, 1, 4, 5, seed=2), []
     for downsampling in (2, (2, 2)):
         solver = seeded(lambda d=downsampling: ConvLSTM(1, ("zero",) * 2, 3, iterations=2, downsampling=d))
@@ -191,8 +191,10 @@ def test_one_block_for_all_axes_is_the_same_for_each() -> None:
     ("downsampling", "reader"), [(1, "cell.gates.convolution.weight"), (2, "down.weight")]
 )
 @pytest.mark.parametrize("scale", ["rms", "learned"])
-def test_terms_that_are_read_alike_are_the_gradient(scale: str, downsampling: int, reader: str) -> None:
-    """With the same weights for both, a solver that is fed the terms is one that is fed their sum."""
+def test_terms_with_equal_weights_are_equivalent_to_the_gradient(
+    scale: str, downsampling: int, reader: str
+) -> None:
+    """With equal weights for both terms, feeding the terms is equivalent to feeding their sum."""
     options: dict[str, Any] = {"width": 3, "iterations": 3, "scale": scale, "downsampling": downsampling}
     of_sum = seeded(lambda: ConvLSTM(2, ("zero",), **options))
     of_terms = ConvLSTM(2, ("zero",), feed="terms", **options)
@@ -206,7 +208,7 @@ def test_terms_that_are_read_alike_are_the_gradient(scale: str, downsampling: in
 
 @pytest.mark.parametrize(("blind_to", "sees_y"), [(0, False), (1, True)])
 def test_observations_are_fed_before_the_prior(blind_to: int, sees_y: bool) -> None:
-    """Blind to the first of both terms, a solver does not know what was observed; else not what Φ is."""
+    """The first input is the gradient of the observation term, the second that of the prior term."""
     solver = seeded(lambda: ConvLSTM(1, ("zero",), width=3, scale="learned", feed="terms"))
     solver.cell.gates.convolution.weight.data[:, blind_to] = 0
     cost, x0 = problem(2, 1, 8), normal(2, 1, 8, seed=2)
@@ -219,7 +221,7 @@ def test_observations_are_fed_before_the_prior(blind_to: int, sees_y: bool) -> N
 
 
 def test_the_state_is_seen_when_asked() -> None:
-    """With a state scale, the update depends on where x is and not only on the gradient."""
+    """With a state scale, the update depends on x and not only on the gradient."""
     everywhere = torch.ones(1, 1, 6, dtype=torch.bool)
     model = VariationalCost(nn.Identity())
     updates = {}
@@ -232,8 +234,8 @@ def test_the_state_is_seen_when_asked() -> None:
     assert not torch.allclose(*updates[1.0], atol=1e-3)
 
 
-def test_it_makes_the_updates_it_is_told_to() -> None:
-    """The number of iterations may be changed, as training does; the way is the same so far."""
+def test_the_number_of_iterations_can_be_changed() -> None:
+    """The number of iterations can be changed, as in training, without changing the earlier iterates."""
     solver, x0 = seeded(lambda: ConvLSTM(1, ("zero",), width=3, iterations=2)), normal(2, 1, 8, seed=2)
     with torch.no_grad():
         few = solver(problem(2, 1, 8), x0)
@@ -248,6 +250,6 @@ def test_it_makes_the_updates_it_is_told_to() -> None:
     "wrong", [{"scale": "std"}, {"output": "dense"}, {"feed": "both"}, {"downsampling": 0}]
 )
 def test_unknown_settings_are_refused(wrong: dict[str, Any]) -> None:
-    """The message says what was given and what is expected."""
+    """The message states what was expected."""
     with pytest.raises(ValueError, match="expected"):
         ConvLSTM(1, ("zero",), **wrong)

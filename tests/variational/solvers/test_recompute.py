@@ -1,4 +1,4 @@
-"""Iterations that are run again: the gradients of torch's own checkpoint, and the memory of one iteration."""
+"""Tests of recomputed iterations: the gradients of torch's checkpoint, and the memory of one iteration."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ SHAPE = (2, 1, 12)
 
 
 def prior() -> UNet:
-    """Φ with a bilinear branch: its gradient can be differentiated and is not constant."""
+    """A prior with a bilinear branch, whose gradient is differentiable and not constant."""
     return seeded(lambda: UNet(1, ("zero",), width=3)).double()
 
 
 def descended(cost: Cost, x: Tensor) -> tuple[Tensor, ...]:
-    """A step down the gradient of U, and the terms there: a region with a differentiation of its own."""
+    """A gradient step on U and the terms there: a function that itself computes derivatives."""
     gradient, terms = cost.gradient(x)
     return x - 0.1 * gradient, *terms
 
 
 def test_a_gradient_within_is_differentiated_as_by_torch() -> None:
-    """∇U within the region, by torch's checkpoint and by ours: the same gradients of all parameters."""
+    """For a function that computes ∇U, all gradients equal those of torch's checkpoint."""
     found = []
     for by_torch in (True, False):
         model = VariationalCost(prior(), learn_weights=True).double()
@@ -54,7 +54,7 @@ def test_a_gradient_within_is_differentiated_as_by_torch() -> None:
 
 
 def held(iterations: int, recompute: bool) -> int:
-    """Bytes that autograd keeps for the backward pass of a solve, each tensor counted once."""
+    """Bytes that autograd stores for the backward pass of a solve, counting each tensor once."""
     solver = seeded(lambda: ConvLSTM(1, ("zero",), width=6, iterations=iterations)).double()
     model = VariationalCost(prior()).double()
     alive: weakref.WeakSet[Kept] = weakref.WeakSet()
@@ -73,14 +73,14 @@ def held(iterations: int, recompute: bool) -> int:
 
 
 def test_an_iteration_adds_its_states_to_the_memory() -> None:
-    """What is kept of an iteration is x, h and c, to the byte, where it was its graph."""
+    """With recomputation, an iteration adds exactly x, h and c to the memory instead of its graph."""
     states = 8 * 12 * SHAPE[0] * (1 + 2 * 6)
     assert held(12, True) - held(2, True) == 10 * states
     assert held(12, False) - held(2, False) > 80 * states
 
 
 def test_a_training_step_has_the_same_gradients() -> None:
-    """`checkpoint_iterations` of the training reaches the solver and changes nothing but memory."""
+    """`checkpoint_iterations` of the training reaches the solver and does not change the gradients."""
     target = double(*SHAPE)
     sample = {"y": target, "mask": domain(*SHAPE), "target": target, "sought": target > -9}
     found = []
@@ -95,7 +95,7 @@ def test_a_training_step_has_the_same_gradients() -> None:
 
 
 def test_mixed_precision_is_the_same_the_second_time() -> None:
-    """Under autocast the second pass computes in the precision of the first."""
+    """Under autocast, the backward pass recomputes in the precision of the forward pass."""
     weight, seen = torch.nn.Parameter(normal(4, 4)), []
 
     def step(x: Tensor) -> tuple[Tensor, ...]:

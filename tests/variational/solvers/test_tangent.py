@@ -1,4 +1,4 @@
-"""The Jacobian of a flow, from as few directions as will do."""
+"""Tests of the Jacobian of a flow, computed along few directions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FLOWS = {
 
 @pytest.mark.parametrize("name", FLOWS)
 def test_agrees_with_the_dense_jacobian(name: str) -> None:
-    """Each time and sample: torch's own Jacobian of one state, and no more directions than needed."""
+    """For each time and sample, the Jacobian is that of torch, with no more directions than needed."""
     flow, shape, directions = FLOWS[name]
     flow = flow.double()
     x = 3 * double(2, *shape, 5)
