@@ -1,4 +1,4 @@
-"""Which dimensions of a variable are time, places, and repetitions."""
+"""Roles of the dimensions of a variable: time, space and repetitions."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ REPEATED = ("series", "sample", "member", "realization", "ensemble", "batch")
 
 @dataclass(frozen=True)
 class Shape:
-    """The dimensions of a variable by what they are.
+    """Dimensions of a variable by their role.
 
     Attributes
     ----------
     time : str, optional
+        Name of the time dimension.
     space : tuple of str
-        (y, x) of a grid, one dimension of stations or of a line, or none.
+        (y, x) of a grid, the dimension of stations or of a line, or empty.
     batch : tuple of str
-        All others.
+        All other dimensions.
     lat, lon : str, optional
-        The coordinates of stations that are their places.
+        Names of the coordinates that hold the positions of stations.
     """
 
     time: str | None
@@ -40,7 +41,7 @@ class Shape:
 
     @classmethod
     def of(cls, array: xr.DataArray) -> Shape:
-        """By CF roles, then by names; without either, the last dimension that is not time is of places."""
+        """Find the roles by CF attributes, then by names; otherwise the last dimension but time is space."""
         dims = [str(d) for d in array.dims]
         time = next((d for d in dims if d in array.coords and is_dates(array[d])), None)
         time = time or next((d for d in dims if role(array, d) == "T"), None)
@@ -58,11 +59,11 @@ class Shape:
 
     @property
     def located(self) -> bool:
-        """Whether there are stations whose places are known."""
+        """Whether the variable has stations with known positions."""
         return self.lat is not None and self.lon is not None
 
 
 def role(array: xr.DataArray, name: str) -> str | None:
-    """T, Y or X, by the attributes of a coordinate, else by its name."""
+    """Role of a coordinate, T, Y or X, by its attributes or else by its name; None if unknown."""
     found = axis_role(array[name]) if name in array.coords else None
     return found or next((r for r, names in NAMES.items() if name.lower() in names), None)
