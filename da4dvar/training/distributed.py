@@ -1,4 +1,4 @@
-"""The same work in several processes of one machine that meet in a process group."""
+"""Work shared by several processes of one machine in a torch process group."""
 
 from __future__ import annotations
 
@@ -19,12 +19,19 @@ from da4dvar.errors import Da4dvarError, RecipeError
 
 
 def kind_of_device(named: str, devices: int) -> str:
-    """Where `devices` processes are to run, "cpu" or "gpu", for "cpu", "cuda" or "auto".
+    """Return the type of device, "cpu" or "gpu", on which `devices` processes run.
+
+    Parameters
+    ----------
+    named : {"auto", "cpu", "cuda"}
+        Type of device in the training plan.
+    devices : int
+        Number of processes.
 
     Raises
     ------
     RecipeError
-        If there are fewer GPUs than that.
+        If there are fewer GPUs than processes.
 
     Examples
     --------
@@ -43,7 +50,7 @@ def kind_of_device(named: str, devices: int) -> str:
 
 
 def check_shares(batch: int, validation_samples: int, devices: int) -> None:
-    """Refuse a number of devices that a batch cannot be shared among.
+    """Check that batches and validation samples can be shared among a number of devices.
 
     Raises
     ------
@@ -64,18 +71,18 @@ def check_shares(batch: int, validation_samples: int, devices: int) -> None:
 
 
 def run_on(devices: int, work: Callable[..., object], *arguments: Any) -> None:
-    """Run ``work(*arguments)`` in as many fresh processes, and wait for them.
+    """Run ``work(*arguments)`` in `devices` new processes, and wait for them.
 
-    Each finds its number in the environment, as Lightning and torch look for it (``LOCAL_RANK``), and has
-    copies of the arguments of its own.
+    Each process finds its number in the environment variable ``LOCAL_RANK``, as Lightning and torch expect,
+    and gets its own copies of the arguments.
 
     Raises
     ------
     Da4dvarError
-        That a process raised: a user's mistake, told once. If a process ends without a word, what that may
-        come from.
+        An error of that type raised by a process, reported once; or, if a process ends without an error
+        message, one with possible causes.
     RuntimeError
-        With the traceback of any other error.
+        If a process raises any other error, with its traceback.
     """
     context = multiprocessing.get_context("spawn")
     meeting, threads = free_port(), max(1, torch.get_num_threads() // devices)
@@ -99,7 +106,7 @@ def run_on(devices: int, work: Callable[..., object], *arguments: Any) -> None:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """Return a free port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -108,7 +115,7 @@ def free_port() -> int:
 def _begin(
     place: tuple[int, int, int, int], say: Connection, work: Callable[..., object], arguments: tuple[Any, ...]
 ) -> None:
-    """Where a process begins."""
+    """Entry point of a process."""
     number, devices, port, threads = place
     os.environ |= {
         "MASTER_ADDR": "127.0.0.1",
@@ -136,7 +143,7 @@ def _begin(
 
 
 def _wait(started: list[tuple[BaseProcess, Connection]]) -> None:
-    """Until all have ended, or one has failed."""
+    """Wait until all processes have ended or one has failed."""
     running = {process.sentinel: process for process, _ in started}
     while running:
         for sentinel in wait(list(running)):
@@ -148,7 +155,7 @@ def _wait(started: list[tuple[BaseProcess, Connection]]) -> None:
 
 
 def _fail(started: list[tuple[BaseProcess, Connection]], code: int) -> None:
-    """Raise what the first process that failed has said; a user's mistake before what followed from it."""
+    """Raise the error of the first failed process; user errors take precedence over their consequences."""
     said = []
     for _, ours in started:
         try:
