@@ -1,4 +1,4 @@
-"""Region by region: the field that the usual way gives, each window solved once."""
+"""Solving region by region gives the field of the computation in memory, with each window solved once."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from da4dvar.variational.solvers.lstm import ConvLSTM
 
 
 def gappy(days: int = 32, seed: int = 0) -> xr.Dataset:
-    """The small sea with three fifths of it hidden."""
+    """Return the small example with three fifths of it hidden."""
     ds = make_sst(days)
     seen = np.random.default_rng(seed).random(ds.sst.shape) < 0.4
     return ds.assign(sst=ds.sst.copy(data=np.where(seen, ds.sst, np.float32(np.nan))))
 
 
 def assert_same(streamed: xr.Dataset, usual: xr.Dataset) -> None:
-    """Values to rounding, and all labels but the history."""
+    """Check values up to rounding, and all labels except the history."""
     xr.testing.assert_allclose(streamed, usual, rtol=1e-4, atol=1e-4)
     for name in usual.data_vars:
         assert streamed[name].dims == usual[name].dims, name
@@ -52,7 +52,7 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_field_is_that_of_the_usual_way(model, tmp_path, form):
-    """Whatever the order, the direction or further dimensions of the data."""
+    """The field is the same for any order, direction and additional dimensions of the data."""
     ds = FORMS[form](gappy(18))
     usual = model.interpolate(ds.compute())
     assert_same(in_regions(model, ds, tmp_path / "out.zarr"), usual)
@@ -62,7 +62,7 @@ def test_the_field_is_that_of_the_usual_way(model, tmp_path, form):
 @settings(max_examples=6, deadline=None)
 @given(cells=st.integers(1, 24), batch_size=st.integers(1, 20), days=st.integers(6, 26))
 def test_any_regions_give_the_same_field(model_path, cells, batch_size, days):
-    """Neither regions nor batches change the answer, but by rounding."""
+    """Regions and batch sizes change the result by rounding only."""
     model, ds = da4dvar.load(model_path), gappy(days)
     with tempfile.TemporaryDirectory() as folder:
         if cells >= days and cells >= 9:
@@ -74,7 +74,7 @@ def test_any_regions_give_the_same_field(model_path, cells, batch_size, days):
 @pytest.mark.parametrize("periodic", [[], ["lon"]])
 @pytest.mark.parametrize("days", [4, 20])
 def test_covariates_circles_and_short_series(tmp_path, periodic, days):
-    """Covariates go with their cells, a circle is in one region, a series may be shorter than a window."""
+    """Covariates, periodic dimensions and series shorter than a window are supported."""
     generator, boundary, count = np.random.default_rng(1), ("zero", "zero"), 1 + 6 + 2 * 6 + 1
     ds = gappy(70).assign(
         depth=(("lat", "lon"), generator.random((9, 8))),
@@ -97,7 +97,7 @@ def test_covariates_circles_and_short_series(tmp_path, periodic, days):
 
 
 def test_observed_values_are_kept_bit_for_bit(model, tmp_path):
-    """As `keep_observed` of the usual way."""
+    """`keep_observed` works as in memory."""
     ds = gappy(16)
     kept = in_regions(model, ds, tmp_path / "out.zarr", keep_observed=True)
     seen = ds.sst.notnull().values
@@ -105,7 +105,7 @@ def test_observed_values_are_kept_bit_for_bit(model, tmp_path):
 
 
 def test_each_window_is_solved_once(model, tmp_path, monkeypatch):
-    """The windows handed to the solver are as many as the grid has."""
+    """The solver gets as many windows as the grid has."""
     solved = []
     original = window_solver.window_solver
 
@@ -125,7 +125,7 @@ def test_each_window_is_solved_once(model, tmp_path, monkeypatch):
 
 
 def test_a_gap_that_no_window_reaches_is_told_as_in_memory(model, tmp_path):
-    """The note counts over all regions what it counts at once."""
+    """The warning about windows without observations is that of the computation in memory."""
     ds = gappy(40)
     ds.sst[9:34] = np.nan
     with pytest.warns(Da4dvarWarning) as usual:
@@ -136,14 +136,14 @@ def test_a_gap_that_no_window_reaches_is_told_as_in_memory(model, tmp_path):
 
 
 def test_a_data_set_without_any_observation_is_refused(model, tmp_path):
-    """As the usual way refuses it, and nothing has the output's name."""
+    """Data without observations are refused, and no output is written."""
     with pytest.raises(DataError, match="no observation at all"):
         in_regions(model, gappy().where(False), tmp_path / "out.zarr")
     assert not (tmp_path / "out.zarr").exists()
 
 
 def test_infinite_values_are_refused(model, tmp_path):
-    """Wherever they are."""
+    """Infinite values are refused anywhere in the data."""
     ds = gappy()
     ds.sst[20, 4, 4] = np.inf
     with pytest.raises(DataError, match="infinite values"):
@@ -151,7 +151,7 @@ def test_infinite_values_are_refused(model, tmp_path):
 
 
 def test_a_tile_can_be_solved_elsewhere(model, tmp_path):
-    """Model, job and sums can be pickled: a worker needs nothing else."""
+    """Model, job and sums can be pickled, which is all that a worker needs."""
     import pickle
 
     from streams import small_plan
