@@ -142,7 +142,7 @@ def test_markdown_shows_a_dash_where_there_is_nothing() -> None:
         (("{folder}", "--rows", "liner"), "there is no row 'liner'"),
         (("{folder}", "--rows", "trained"), "train it first: da4dvar train"),
         (("{folder}", "--variant", "quiet"), "no variant 'quiet'"),
-        (("{folder}/models",), "no benchmark.toml there"),
+        (("{folder}/models",), "no benchmark.toml in this folder"),
     ],
 )
 def test_mistakes_are_one_line(folder: Path, arguments: tuple[str, ...], message: str) -> None:
