@@ -1,4 +1,4 @@
-"""Tiles on a cluster of two processes give the same bits, survive lost workers and report errors in one line."""
+"""Tiles on a cluster give the same bits, survive lost workers and report errors in one line."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def two() -> Iterator[LocalCluster]:
 
 @pytest.fixture
 def files(tmp_path, monkeypatch):
-    """Return a folder with in.nc, whose solution needs so little memory that a few megabytes suffice for workers."""
+    """Return a folder with in.nc, for whose solution a few megabytes suffice."""
     monkeypatch.setattr(stream_plan, "BASE", 0)
     monkeypatch.setattr("da4dvar.outofcore.memory.window_bytes", lambda *_: 10_000)
     ds = make_sst(100)
