@@ -1,5 +1,5 @@
 """Scores, figures and the report that compare an estimate with a truth.
 
-Imports `api` and what lies below it. A measure of error itself belongs to `fields.scores`; a section of the
-report is a file in `report`, a figure a function in `figures`.
+This package imports `api` and the packages below it. Measures of error are in `fields.scores`; each section
+of the report is a module in `report`, each figure a function in `figures`.
 """

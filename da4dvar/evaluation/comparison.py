@@ -1,4 +1,4 @@
-"""What is compared: the estimate of one variable, its error bars, the truth and the observations."""
+"""Estimate, error bars, truth and observations of one variable, matched for a comparison."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ class Comparison:
     Attributes
     ----------
     name : str
+        Name of the variable.
     estimate, truth : DataArray
-        x̂ and x, in the same units; NaN where there is none.
+        x̂ and x, in the same units; NaN where unknown.
     seen : DataArray, optional
-        The observations, NaN in the gaps.
+        Observations, NaN in the gaps.
     std : DataArray, optional
         σ, in the units of the variable.
     bounds : mapping of float to (DataArray, DataArray)
-        The ends of the interval of each level, a number between 0 and 1, that the file holds.
+        Ends of the intervals that the file holds, keyed by their level between 0 and 1.
     """
 
     name: str
@@ -44,14 +45,15 @@ class Comparison:
 
     @property
     def observed(self) -> xr.DataArray | None:
-        """True where there was an observation."""
+        """Mask that is true where there is an observation; None without observations."""
         return None if self.seen is None else self.seen.notnull()
 
     @property
     def scored(self) -> xr.DataArray:
-        """True where the estimate counts: it and the truth are known, and nothing was observed.
+        """Mask of the scored cells: unobserved cells with an estimate and a truth.
 
-        Without observations, or where all that has a truth was observed: every cell with both.
+        Without observations, or if every cell with a truth was observed, all cells with an estimate and a
+        truth are scored.
         """
         both = self.estimate.notnull() & self.truth.notnull()
         if self.observed is None:
@@ -61,11 +63,23 @@ class Comparison:
 
     @property
     def units(self) -> str:
-        """Of the variable, as the estimate or the truth says; empty if neither does."""
-        return str(self.estimate.attrs.get("units", self.truth.attrs.get("units", "")))
+        """Units of the variable from the estimate, otherwise from the truth; empty if neither has any."""
+        return self._attribute("units")
+
+    @property
+    def title(self) -> str:
+        """Long name of the variable followed by its name, or the name alone if it has no long name."""
+        long_name = self._attribute("long_name")
+        return f"{long_name} ({self.name})" if long_name not in ("", self.name) else self.name
+
+    def _attribute(self, key: str) -> str:
+        return str(self.estimate.attrs.get(key, self.truth.attrs.get(key, "")))
 
     def interval(self, level: float) -> tuple[xr.DataArray, xr.DataArray] | None:
-        """The ends of an interval: the file's own, else x̂ ± Φ⁻¹((1 + p)/2) σ; nothing without either."""
+        """Ends of the interval of level p: those of the file, otherwise x̂ ± Φ⁻¹((1 + p)/2) σ.
+
+        None if the file has neither that interval nor a standard deviation.
+        """
         if level in self.bounds:
             return self.bounds[level]
         if self.std is None:
@@ -74,7 +88,7 @@ class Comparison:
         return self.estimate - half, self.estimate + half
 
     def cells(self) -> Comparison:
-        """The scored cells alone, in one row along ``cell``."""
+        """Return the scored cells alone, in one row along the dimension ``cell``."""
         where = self.scored.values
 
         def row(array: xr.DataArray) -> xr.DataArray:
@@ -93,7 +107,7 @@ class Comparison:
 def compare_files(
     estimate: str, truth: str, observed: str | None = None, variable: Mapping[str, str] | None = None
 ) -> Iterator[Comparison]:
-    """Every variable that both files have, one after the other; none stays in memory after its turn.
+    """Iterate over the variables that both files have; only one is in memory at a time.
 
     Parameters
     ----------
@@ -102,12 +116,17 @@ def compare_files(
     observed : str, optional
         Path of the data set with gaps.
     variable : mapping of str to str, optional
-        The name of a variable in `observed`, where it is another.
+        Name of a variable in `observed`, where it differs.
+
+    Yields
+    ------
+    Comparison
+        The data of one variable.
 
     Raises
     ------
     DataError
-        If the files have no variable, or no coordinates, in common.
+        If the files have no variables or no coordinates in common.
     """
     with ExitStack() as stack:
         guess, true = (stack.enter_context(open_dataset(path)) for path in (estimate, truth))
@@ -118,12 +137,12 @@ def compare_files(
         if not common:
             raise DataError(
                 f"{estimate} and {truth} have no variable in common "
-                f"({', '.join(map(str, guess.data_vars))} against {', '.join(map(str, true.data_vars))}); "
-                "rename one of them"
+                f"({', '.join(map(str, guess.data_vars))} and {', '.join(map(str, true.data_vars))}); "
+                "rename the variables of one file"
             )
         for name in variable or {}:
             if name not in common:
-                raise DataError(f"--variable {name}: no such variable to score; {nearest(name, common)}")
+                raise DataError(f"--variable {name}: no such variable in both files; {nearest(name, common)}")
         for name in common:
             parts = {"estimate": read(guess[name], estimate), "truth": read(true[name], truth)}
             if gappy is not None:
@@ -133,29 +152,29 @@ def compare_files(
             for other in error_bars(name, guess):
                 parts[other] = read(guess[other], estimate)
             yield comparison(name, parts)
-            del parts  # before the next are read
+            del parts  # release the memory before the next variable is read
 
 
 def in_units_of(array: xr.DataArray, like: xr.DataArray) -> xr.DataArray:
-    """An array in the units of another, with a note if its values changed, or if they could not."""
+    """Convert an array to the units of another; warn if values were converted or could not be."""
     got, wanted = array.attrs.get("units"), like.attrs.get("units")
     try:
         result, note = converted(array, wanted)
     except DataError:
         result = array
-        note = f"{array.name}: {got} and {wanted} are not told apart; scored as if they were one"
+        note = f"{array.name}: {got} cannot be converted to {wanted}; scored as if the units were equal"
     if note:
         warn(note)
     return result
 
 
 def read(array: xr.DataArray, path: str) -> xr.DataArray:
-    """An array in memory.
+    """Load an array into memory.
 
     Raises
     ------
     DataError
-        If the file is cut short, which only reading shows, or holds infinite values.
+        If the file is truncated, which only reading reveals, or holds infinite values.
     """
     whole = loaded(array, path)
     check_finite(whole, str(array.name))
@@ -163,7 +182,7 @@ def read(array: xr.DataArray, path: str) -> xr.DataArray:
 
 
 def comparison(name: str, parts: Mapping[str, xr.DataArray]) -> Comparison:
-    """From ``estimate``, ``truth``, ``seen`` and error bars by name, on the coordinates that they share."""
+    """Combine ``estimate``, ``truth``, ``seen`` and error bars on their common coordinates."""
     names = list(parts)
     joined = dict(zip(names, aligned([parts[n] for n in names]), strict=True))
     ends: dict[float, dict[str, xr.DataArray]] = {}
@@ -178,13 +197,20 @@ def comparison(name: str, parts: Mapping[str, xr.DataArray]) -> Comparison:
 
 
 def aligned(arrays: list[xr.DataArray]) -> list[xr.DataArray]:
-    """All of them on the coordinates that they share, with the dimension order of the first."""
+    """Align arrays on their common coordinates, with the dimension order of the first.
+
+    Raises
+    ------
+    DataError
+        If their dimensions differ, or they have no coordinates in common.
+    """
     first, *others = arrays
     for other in others:
         if set(other.dims) != set(first.dims):
             raise DataError(
                 f"variable {first.name!r} has dimensions {', '.join(map(str, first.dims))} in "
-                f"one file and {', '.join(map(str, other.dims))} in another; rename them alike"
+                f"one file and {', '.join(map(str, other.dims))} in another; "
+                "rename the dimensions of one file"
             )
     try:
         joined = xr.align(first, *others, join="inner")
@@ -199,7 +225,7 @@ def aligned(arrays: list[xr.DataArray]) -> list[xr.DataArray]:
 
 
 def companions(ds: xr.Dataset) -> set[str]:
-    """The variables that say something about another one, or one of windows: not to be scored.
+    """Names of variables that describe another variable or the windows, and are not scored.
 
     Examples
     --------
@@ -214,7 +240,7 @@ def companions(ds: xr.Dataset) -> set[str]:
 
 
 def error_bars(name: str, names: Iterable[object]) -> list[str]:
-    """The standard deviation and the interval ends of a variable, of those there are."""
+    """Names of the standard deviation and the interval ends of a variable among given names."""
     out = []
     for other in map(str, names):
         match = BOUND.fullmatch(other)

@@ -1,4 +1,4 @@
-"""The figures people look at before they believe a number."""
+"""Figures of fields, errors, space-time images, energy pathways and samples."""
 
 from __future__ import annotations
 
@@ -17,25 +17,27 @@ ERROR_COLOURS = "RdBu_r"
 NOTHING = "0.85"
 RAISED = str.maketrans("-123456789", "⁻¹²³⁴⁵⁶⁷⁸⁹")
 LINE_STYLES = ("-", "--", "-.", ":")
+# Inches around panels with a colour bar between them: its label must not touch the next panel.
+BESIDE_A_BAR = 0.12
 
 
 def maps(fields: Mapping[str, xr.DataArray], errors: Mapping[str, xr.DataArray], title: str) -> Figure:
-    """Fields on one colour scale, and errors below them on another.
+    """Draw fields on one colour scale, and errors below them on another.
 
     Parameters
     ----------
     fields : mapping of str to DataArray
-        Two-dimensional fields by the title of their panel; NaN is grey.
+        Two-dimensional fields, keyed by the title of their panel; NaN is grey.
     errors : mapping of str to DataArray
-        Differences by the title of their panel, on a scale that is even about zero; the last one
-        stands below the last field.
+        Differences, keyed by the title of their panel, on a colour scale symmetric about zero. The last one
+        is drawn below the last field.
     title : str
-        Above all of them.
+        Title of the figure.
 
     Returns
     -------
     Figure
-        To be written with its ``savefig``.
+        Matplotlib figure; write it to a file with its ``savefig``.
 
     Examples
     --------
@@ -58,17 +60,17 @@ def maps(fields: Mapping[str, xr.DataArray], errors: Mapping[str, xr.DataArray],
 
 
 def shared_range(arrays: list[xr.DataArray]) -> tuple[float, float]:
-    """The range that holds all but the outermost hundredth of the values at either end.
+    """Return the range from the 1st to the 99th percentile of all values.
 
     Parameters
     ----------
     arrays : list of DataArray
-        NaN and infinite values do not count.
+        Arrays that share the range; NaN and infinite values are ignored.
 
     Returns
     -------
     low, high : float
-        0 and 1 if there is no value.
+        Ends of the range; 0 and 1 if there are no finite values.
 
     Examples
     --------
@@ -106,17 +108,19 @@ def _row(axes: np.ndarray, panels: Mapping[str, xr.DataArray], colours: str, low
 
 
 def labelled(coordinate: xr.DataArray, name: object) -> str:
-    """The name of an axis with its units.
+    """Return the label of an axis: its name and units.
 
     Parameters
     ----------
     coordinate : DataArray
-        Its attribute ``units`` counts.
+        Coordinate whose attribute ``units`` is used.
     name : str
+        Name of the axis.
 
     Returns
     -------
     str
+        The label; the name alone if the coordinate has no units.
 
     Examples
     --------
@@ -128,16 +132,17 @@ def labelled(coordinate: xr.DataArray, name: object) -> str:
 
 
 def pretty(units: str) -> str:
-    """Units as they are printed.
+    """Return units in the form in which they are printed.
 
     Parameters
     ----------
     units : str
-        As an attribute says them.
+        Units as written in the attribute ``units``.
 
     Returns
     -------
     str
+        The same units with symbols and superscripts; empty for a dimensionless "1".
 
     Examples
     --------
@@ -154,21 +159,21 @@ def pretty(units: str) -> str:
 def columns_of_images(
     fields: Mapping[str, xr.DataArray], errors: Mapping[str, xr.DataArray], title: str
 ) -> Figure:
-    """Space-time images below each other, each with its error on its right where there is one.
+    """Draw space-time images one below the other, each with its error to the right if one is given.
 
     Parameters
     ----------
     fields : mapping of str to DataArray, dims (y, time)
-        By the title of their image, with coordinates along both.
+        Images, keyed by their title, with coordinates along both dimensions.
     errors : mapping of str to DataArray
-        By the name of their field; on one scale, even about zero.
+        Errors, keyed by the title of their image, on one colour scale symmetric about zero.
     title : str
-        Above all of them.
+        Title of the figure.
 
     Returns
     -------
     Figure
-        To be written with its ``savefig``.
+        Matplotlib figure; write it to a file with its ``savefig``.
 
     Examples
     --------
@@ -179,8 +184,10 @@ def columns_of_images(
     """
     from matplotlib import colormaps
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(11, 1.7 * len(fields) + 0.6), layout="constrained")
+    layout = ConstrainedLayoutEngine(w_pad=BESIDE_A_BAR)
+    figure = Figure(figsize=(11, 1.7 * len(fields) + 0.6), layout=layout)
     figure.suptitle(title)
     axes = figure.subplots(len(fields), 2, sharex=True, squeeze=False)
     low, high = shared_range(list(fields.values()))
@@ -206,20 +213,20 @@ def columns_of_images(
 
 
 def pathways(lines: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str) -> Figure:
-    """The cost U against the error of the reconstruction, along the iterations of solvers.
+    """Plot the cost U against the error of the reconstruction along the iterations of solvers.
 
     Parameters
     ----------
     lines : mapping of str to (array, array)
-        U and R-score of the iterates by the name of a solver; the first is marked by a circle, the last
-        by a square.
+        U and R-score of the iterates, keyed by the name of the solver. A circle marks the first iterate, a
+        square the last.
     title : str
-        Above the axes.
+        Title of the figure.
 
     Returns
     -------
     Figure
-        To be written with its ``savefig``.
+        Matplotlib figure; write it to a file with its ``savefig``.
 
     Examples
     --------
@@ -246,19 +253,19 @@ def pathways(lines: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str) -> 
 
 
 def gallery(fields: Mapping[str, xr.DataArray], title: str) -> Figure:
-    """Images of several samples, each row on the colours of the first; the gaps are grey.
+    """Draw images of several samples, all on the colour scale of the first row; gaps are grey.
 
     Parameters
     ----------
     fields : mapping of str to DataArray, dims (sample, y, x)
-        By the name of their row; y counts downwards.
+        Images, keyed by the label of their row; y increases downwards.
     title : str
-        Above all of them.
+        Title of the figure.
 
     Returns
     -------
     Figure
-        To be written with its ``savefig``.
+        Matplotlib figure; write it to a file with its ``savefig``.
 
     Examples
     --------

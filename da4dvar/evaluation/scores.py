@@ -13,28 +13,28 @@ from da4dvar.fields.scores.probabilistic import coverage, crps_gaussian, spread_
 def evaluate_files(
     estimate: str, truth: str, observed: str | None = None, variable: Mapping[str, str] | None = None
 ) -> Scores:
-    """Scores of every variable that both files have.
+    """Score every variable that both files have.
 
-    A flag, a standard deviation, the ends of an interval and the terms of windows are no variables.
+    Flags, standard deviations, the ends of intervals and the cost terms of windows are not scored.
 
     Parameters
     ----------
     estimate, truth : str
         Paths of data sets on the same coordinates.
     observed : str, optional
-        Path of the data set with gaps, for scores of observed and unobserved cells apart.
+        Path of the data set with gaps; observed and unobserved cells are then scored separately.
     variable : mapping of str to str, optional
-        The name of a variable in `observed`, where it is another.
+        Name of a variable in `observed`, where it differs.
 
     Returns
     -------
     dict
-        By variable, as :func:`scores_of`.
+        Scores of each variable, as returned by :func:`scores_of`, keyed by its name.
 
     Raises
     ------
     DataError
-        If the files have no variable, or no coordinates, in common.
+        If the files have no variables or no coordinates in common.
 
     Examples
     --------
@@ -52,18 +52,19 @@ def evaluate_files(
 
 
 def scores_of(one: Comparison) -> dict[str, dict[str, float]]:
-    """The scores of one variable by kind of cell, with those of its error bars where it has some.
+    """Score one variable by kind of cell, including its error bars if it has any.
 
     Parameters
     ----------
     one : Comparison
-        Its estimate, truth, observations and error bars.
+        Estimate, truth, observations and error bars of the variable.
 
     Returns
     -------
     dict
-        As :func:`da4dvar.fields.scores.metrics.scores`; with a standard deviation also ``crps`` and
-        ``spread_skill``; with that or intervals ``coverage_50`` and ``coverage_90``, where they are known.
+        The scores of :func:`da4dvar.fields.scores.metrics.scores`; with a standard deviation also ``crps``
+        and ``spread_skill``; with a standard deviation or intervals also ``coverage_50`` and
+        ``coverage_90``, where the interval is known.
 
     Examples
     --------

@@ -16,16 +16,17 @@ COLUMNS = {
 
 
 def table_of(table: Scores) -> str:
-    """A table for reading: a line for each variable and kind of cell.
+    """Format scores as a text table with one line for each variable and kind of cell.
 
     Parameters
     ----------
     table : dict
-        As of :func:`evaluate_files`.
+        Scores as returned by :func:`evaluate_files`.
 
     Returns
     -------
     str
+        The table; a score that no variable has gets no column.
 
     Examples
     --------
@@ -48,7 +49,7 @@ def _any_has(table: Scores, key: str) -> bool:
 
 
 def as_columns(rows: list[list[str]]) -> str:
-    """Rows of text with their columns lined up."""
+    """Align the columns of rows of text: the first two to the left, the others to the right."""
     widths = [max(len(r[k]) for r in rows) for k in range(len(rows[0]))]
     lines = []
     for row in rows:

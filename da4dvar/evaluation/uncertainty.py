@@ -1,4 +1,4 @@
-"""Scores of methods that say how far they may be off, on points hidden from all of them."""
+"""Scores of the error bars of several methods on points hidden from all of them."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ LEVELS = (0.5, 0.9)
 
 @dataclass(frozen=True)
 class UncertaintyScore:
-    """What error bars are worth on some points.
+    """Scores of error bars on a set of points.
 
     Parameters
     ----------
     points : int
-        Those where there is an estimate and a standard error.
+        Number of points with a truth, an estimate and a standard error.
     crps : float
-        Of N(x̂, σ²), in the units of the variable; 0 is perfect.
+        Continuous ranked probability score of N(x̂, σ²), in the units of the variable; 0 is perfect.
     covered : dict of float to float
-        The part of the truths in the interval of each level: the method's own interval, or that of N(x̂, σ²).
+        Fraction of true values in the interval of each level: the interval of the method if it gives one,
+        otherwise that of N(x̂, σ²).
     spread_skill : float
-        √ mean σ² / RMSE; 1 for honest error bars.
+        √ mean σ² / RMSE; 1 for reliable error bars.
 
     Examples
     --------
@@ -46,24 +47,26 @@ class UncertaintyScore:
 def uncertainty_score(
     filled: xr.Dataset, name: str, truth: xr.DataArray, here: np.ndarray, levels: Sequence[float] = LEVELS
 ) -> UncertaintyScore | None:
-    """The score of a variable's ``<name>_std`` and intervals; none if it has no standard error.
+    """Score the standard error ``<name>_std`` and the intervals of a variable.
 
     Parameters
     ----------
     filled : Dataset
-        Of :meth:`da4dvar.Interpolator.interpolate` with an ensemble, or of a baseline with an error variance.
+        Result of :meth:`da4dvar.Interpolator.interpolate` with an ensemble, or of a baseline with an error
+        variance.
     name : str
-        The variable.
+        Name of the variable.
     truth : DataArray
-        On the same cells, in the same units.
+        True values on the same cells, in the same units.
     here : array of bool
-        The points to count, with the dimensions of `truth`.
+        Points to score, with the dimensions of `truth`.
     levels : sequence of float
-        Of the intervals to look at, each between 0 and 1.
+        Levels of the intervals to score, each between 0 and 1.
 
     Returns
     -------
     UncertaintyScore or None
+        None if the variable has no standard error.
 
     Examples
     --------
@@ -92,9 +95,9 @@ def uncertainty_score(
 
 
 def table_of(scores: Mapping[str, Mapping[str, UncertaintyScore]]) -> str:
-    """For reading: a line for each method and each class of points, the lowest CRPS of all points first."""
+    """Format scores as a text table: a line for each method and class of points, the lowest CRPS first."""
     inside = [f"in {100 * p:g} %" for p in LEVELS]
-    rows = [["error bars", "points hidden", "number", "CRPS", *inside, "spread/skill"]]
+    rows = [["error bars", "hidden points", "number", "CRPS", *inside, "spread/skill"]]
     for method, parts in sorted(scores.items(), key=lambda row: next(iter(row[1].values())).crps):
         for part, score in parts.items():
             inside = [f"{100 * score.covered[p]:.1f} %" for p in LEVELS]

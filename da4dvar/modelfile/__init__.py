@@ -1,6 +1,6 @@
-"""A model as a file: safetensors with a JSON header.
+"""Model files: safetensors with a JSON header.
 
-`write` and `read` are inverse to each other; `header` and `checks` refuse what is broken; `shipped` finds the
-models of the package; `summary` and `describe` show what a file holds without loading torch. Imports
-`analysis`, `config` and what lies below.
+`write` and `read` are inverse to each other; `header` and `checks` refuse broken files; `shipped` finds the
+models of the package; `summary` and `describe` show the content of a file without loading torch. This package
+imports `analysis`, `config` and the packages below them.
 """

@@ -1,4 +1,4 @@
-"""What a model or a data set is, as a table."""
+"""Descriptions of a model or a data set, as a table."""
 
 from __future__ import annotations
 
@@ -14,12 +14,31 @@ from da4dvar.modelfile.header import read_shapes
 from da4dvar.modelfile.shipped import find
 from da4dvar.modelfile.summary import parameters
 
-# Values in memory at once.
+# Largest number of values in memory at once.
 PART = 2**24
 
 
 def describe(file: str) -> dict[str, Any]:
-    """A model file or shipped model, or else a data set."""
+    """Describe a model file, a shipped model or a data set.
+
+    Parameters
+    ----------
+    file : str
+        Path of a model file or data set, or name of a shipped model.
+
+    Returns
+    -------
+    dict
+        The header, size and number of parameters of a model, or the dimensions, variables and attributes of
+        a data set.
+
+    Raises
+    ------
+    ModelError
+        If the model does not exist or is broken.
+    DataError
+        If the data set cannot be read.
+    """
     if Path(file).suffix in (".nc", ".zarr") or "*" in file:
         with open_dataset(file) as ds:
             return of_dataset(ds, file)
@@ -35,7 +54,7 @@ def describe(file: str) -> dict[str, Any]:
 
 
 def of_dataset(ds: xr.Dataset, path: str) -> dict[str, Any]:
-    """Dimensions with their ranges, and variables with their gaps; errors name `path`."""
+    """Describe dimensions with their ranges, and variables with their gaps; errors name `path`."""
     dims = {}
     for dim, size in ds.sizes.items():
         entry: dict[str, Any] = {"size": size}
@@ -63,7 +82,7 @@ def of_dataset(ds: xr.Dataset, path: str) -> dict[str, Any]:
 
 
 def extent(array: xr.DataArray, path: str) -> tuple[float, float, float]:
-    """The share of finite values, the lowest and the highest; a part of the array is in memory at a time."""
+    """Return the fraction of finite values, the minimum and the maximum, reading the array in parts."""
     count, low, high = 0, np.inf, -np.inf
     first = next(iter(array.dims), None)
     length = array.sizes[first] if first is not None else 1

@@ -1,4 +1,4 @@
-"""What a model or a data set is, for reading."""
+"""Descriptions of a model or a data set, as text."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import tomli_w
 from da4dvar.modelfile.summary import in_words, trained_on
 
 Table = Mapping[str, Any]
-# A list of numbers or names over several lines.
+# A TOML list of numbers or names over several lines.
 LIST = re.compile(r"\[\n\s+([^\[\]]+),\n\s*\]")
 PARTS = ("scaling", "prior", "observation", "solver", "cost", "first_guess", "sensors")
 
 
 def text_of(described: Table) -> str:
-    """The text of what :func:`da4dvar.modelfile.describe.describe` gives."""
+    """Format the table returned by :func:`da4dvar.modelfile.describe.describe` as text."""
     sections = of_model(described) if "model" in described else of_dataset(described)
     return "\n\n".join(sections)
 
 
 def of_model(model: Table) -> list[str]:
-    """What it is for and where it comes from, then scores, parts and recipes."""
+    """Return the sections about a model: purpose and origin, scores, components and recipes."""
     provenance, signature = model["provenance"], model["signature"]
     fills = [of_variable(name, attrs) for name, attrs in signature["variables"].items()]
     given = [of_variable(name, attrs) for name, attrs in signature.get("covariates", {}).items()]
@@ -50,14 +50,14 @@ def of_model(model: Table) -> list[str]:
 
 
 def of_training(provenance: Table) -> dict[str, list[str]]:
-    """Seed, date and versions of a training."""
+    """Return the seed, the date and the versions of a training."""
     versions = ", ".join(f"{name} {number}" for name, number in provenance.get("versions", {}).items())
     found = {"seed": provenance.get("seed"), "finished": provenance.get("finished"), "versions": versions}
     return {name: [str(value)] for name, value in found.items() if value not in (None, "")}
 
 
 def ancestors(provenance: Table) -> list[str]:
-    """The models that a model has started from, the nearest first; of their recipes what is other."""
+    """Return a section for each model that a model started from, latest first, with changes of the recipe."""
     sections = []
     while earlier := provenance.get("started_from"):
         recipe, later = earlier.get("recipe", {}), provenance.get("recipe", {})
@@ -65,23 +65,23 @@ def ancestors(provenance: Table) -> list[str]:
         facts = {"trained on": [trained_on(earlier)], **of_training(earlier)}
         lines = [f"started from: {earlier.get('title') or 'a model without a title'}", in_columns(facts, 2)]
         if other:
-            lines += ["  recipe, where it is another", as_toml(other, 4)]
+            lines += ["  recipe, where it differs", as_toml(other, 4)]
         sections.append("\n".join(lines))
         provenance = earlier
     return sections
 
 
 def of_variable(name: str, attrs: Table) -> str:
-    """A variable with its units, and what it is."""
+    """Format a variable with its units and its long or standard name."""
     meaning = attrs.get("long_name") or attrs.get("standard_name")
     return f"{name} [{attrs.get('units', 'no units')}]" + (f", {meaning}" if meaning else "")
 
 
 def of_dimension(name: str, dim: Table, layout: Table) -> str:
-    """The step of a dimension and how it is cut into windows."""
+    """Format the step of a dimension and its windows."""
     said = [f"steps of {in_words(dim['spacing'], dim['dates'])}" if dim["spacing"] else "any steps"]
     window = layout["window"].get(name)
-    said.append("taken whole" if window is None else f"windows of {window}")
+    said.append("not cut into windows" if window is None else f"windows of {window}")
     if window is not None and name in layout["overlap"]:
         said.append(f"overlap {layout['overlap'][name]:g}")
     said += ["periodic"] if name in layout["periodic"] else []
@@ -91,9 +91,9 @@ def of_dimension(name: str, dim: Table, layout: Table) -> str:
 
 
 def of_calibration(calibration: Table | None) -> list[str]:
-    """What error bars a model has."""
+    """Describe the calibration of the error bars of a model."""
     if calibration is None:
-        return ["not calibrated: --interval needs da4dvar calibrate"]
+        return ["not calibrated; run da4dvar calibrate before using --interval"]
     members = calibration["ensemble"]["members"]
     return [
         f"{name}: {members} members, calibrated on {entry['points']:,} hidden points"
@@ -102,12 +102,12 @@ def of_calibration(calibration: Table | None) -> list[str]:
 
 
 def of_score(score: Any) -> str:
-    """A score to four digits, or what was tested."""
+    """Format a score to four digits, or the description of a test."""
     return f"{score:.4g}" if isinstance(score, int | float) else str(score)
 
 
 def of_dataset(table: Table) -> list[str]:
-    """Dimensions, variables and attributes."""
+    """Return the sections about a data set: dimensions, variables and attributes."""
     dims = {name: [of_range(entry)] for name, entry in table["dimensions"].items()}
     variables = {
         f"{name}({', '.join(entry['dims'])})": [of_values(entry)]
@@ -119,7 +119,7 @@ def of_dataset(table: Table) -> list[str]:
 
 
 def of_range(dim: Table) -> str:
-    """The size of a dimension, and where it begins and ends."""
+    """Format the size of a dimension, its first and last value and its step."""
     if "first" not in dim:
         return f"{dim['size']}, without a coordinate"
     step = "" if dim["step"] is None else f", in steps of {in_words(dim['step'], dim['dates'])}"
@@ -128,7 +128,7 @@ def of_range(dim: Table) -> str:
 
 
 def of_values(variable: Table) -> str:
-    """The type, units, gaps and range of a variable."""
+    """Format the type, units, gaps and range of a variable."""
     said = [variable["dtype"]]
     said += [f"in {variable['units']}"] if "units" in variable else []
     said += [f"missing: {variable['missing']}"] if "missing" in variable else []
@@ -137,7 +137,7 @@ def of_values(variable: Table) -> str:
 
 
 def in_columns(facts: Mapping[str, Iterable[str]], depth: int = 0) -> str:
-    """Names, and what belongs to each of them beside it, a line for each."""
+    """Align names and their texts in two columns, with one line for each text."""
     width = max(map(len, facts), default=0) + 2
     lines = []
     for name, texts in facts.items():
@@ -147,14 +147,14 @@ def in_columns(facts: Mapping[str, Iterable[str]], depth: int = 0) -> str:
 
 
 def as_toml(table: Table, depth: int = 2) -> str:
-    """A table as it would stand in a recipe, its short lists on one line."""
+    """Format a table as in a recipe, with short lists on one line."""
     text = tomli_w.dumps(without_empty(table)).strip()
     text = LIST.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
     return indent(text, " " * depth)
 
 
 def without_empty(value: Any) -> Any:
-    """The same without what is none, which TOML does not know, and without empty lists."""
+    """Remove None, which TOML cannot represent, and empty lists from a table."""
     if isinstance(value, Mapping):
         return {k: without_empty(v) for k, v in value.items() if v is not None and v != []}
     return [without_empty(v) for v in value] if isinstance(value, list) else value

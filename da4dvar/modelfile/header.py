@@ -1,4 +1,4 @@
-"""What a model file holds, read without torch and without running anything in it."""
+"""Content of a model file, read without torch and without executing any code in it."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ COST_KEYS = ("rho", "observation_weight", "prior_weight", "learn_weights")
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The header and the arrays of a model file; nothing in it is ever executed.
+    """Read the header and the arrays of a model file; no code in the file is ever executed.
 
     Raises
     ------
     ModelError
-        If there is no such file, or it is not a whole model file.
+        If the file does not exist, or is not a complete model file.
     """
     header, arrays = _read(path, lambda opened, key: opened.get_tensor(key))
     check_undamaged(header, arrays, path)
@@ -43,7 +43,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 
 def read_shapes(path: Path) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
-    """The header, and the shapes of the arrays, which stay on the disk.
+    """Read the header and the shapes of the arrays, which stay on disk.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def read_shapes(path: Path) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]
 
 
 def _read(path: Path, take: Callable[[Any, str], Taken]) -> tuple[dict[str, Any], dict[str, Taken]]:
-    """The header, and what `take` takes of each array."""
+    """Read the header and call `take` for each array."""
     if not os.path.isfile(path):
         raise ModelError(f"{path}: no such model file")
     try:
@@ -67,24 +67,25 @@ def _read(path: Path, take: Callable[[Any, str], Taken]) -> tuple[dict[str, Any]
                 "expected a safetensors file written by da4dvar"
             )
         if len(start) < 8 or struct.unpack("<Q", start)[0] > LARGEST_HEADER:
-            raise ModelError(f"{path}: not a model file, or cut short; train or copy it anew")
+            raise ModelError(f"{path}: not a model file, or truncated; train or copy it again")
         if path.stat().st_size > LARGEST_FILE:
             raise ModelError(
-                f"{path}: a model file of over {LARGEST_FILE} bytes; da4dvar writes none so large"
+                f"{path}: larger than {LARGEST_FILE} bytes, the limit of da4dvar; expected a model file that "
+                "it wrote"
             )
         with safetensors.safe_open(path, framework="numpy") as opened:
             text = (opened.metadata() or {}).get(KEY)
             taken = {k: take(opened, k) for k in opened.keys()}  # noqa: SIM118
         if text is None:
-            raise ModelError(f"{path}: a safetensors file, but not one written by da4dvar")
+            raise ModelError(f"{path}: a safetensors file, but not written by da4dvar; use a model file")
         header = parsed(text)
     except ModelError:
         raise
     except PermissionError as error:
-        raise ModelError(f"{path}: not permitted to read it") from error
-    except Exception as error:  # the libraries beneath raise whatever a broken file provokes
+        raise ModelError(f"{path}: no permission to read it; change its permissions") from error
+    except Exception as error:  # libraries raise various types of errors for a broken file
         raise ModelError(
-            f"{path}: a broken model file ({first_line(error)}); train or copy it anew"
+            f"{path}: a broken model file ({first_line(error)}); train or copy it again"
         ) from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         found = header.get("format") if isinstance(header, dict) else type(header).__name__
@@ -95,25 +96,26 @@ def _read(path: Path, take: Callable[[Any, str], Taken]) -> tuple[dict[str, Any]
 
 
 def parsed(text: str) -> Any:
-    """JSON, in which no table names a key twice: which of the two was meant, nobody knows.
+    """Parse JSON in which no table may hold the same key twice, since it would be ambiguous.
 
     Raises
     ------
     ValueError
+        If the text is not JSON, or a table holds a key twice.
     """
 
     def once(pairs: list[tuple[str, Any]]) -> Header:
         table = dict(pairs)
         if len(table) < len(pairs):
             names = [name for name, _ in pairs]
-            raise ValueError(f"the header names {next(n for n in names if names.count(n) > 1)!r} twice")
+            raise ValueError(f"the header holds {next(n for n in names if names.count(n) > 1)!r} twice")
         return table
 
     return json.loads(text, object_pairs_hook=once)
 
 
 def checksum(header: Header, arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 of a header, as JSON gives it back, and of the names, types, shapes and bytes of tensors."""
+    """Return the SHA-256 of a header as read from JSON and the names, types, shapes and bytes of tensors."""
     found = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name, array in sorted(arrays.items()):
         found.update(f"{name} {array.dtype.str} {array.shape}".encode())
@@ -122,15 +124,16 @@ def checksum(header: Header, arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def check_undamaged(header: Header, arrays: Mapping[str, np.ndarray], path: Path) -> None:
-    """Refuse what is not as it was written, if the file says how that was.
+    """Compare the content of a file with its checksum, if it has one.
 
     Raises
     ------
     ModelError
+        If the checksum differs.
     """
     if CHECKSUM in header:
         rest = {key: value for key, value in header.items() if key != CHECKSUM}
         if checksum(rest, arrays) != header[CHECKSUM]:
             raise ModelError(
-                f"{path}: damaged (its checksum is not that of its content); train or copy it anew"
+                f"{path}: damaged (its checksum does not match its content); train or copy it again"
             )

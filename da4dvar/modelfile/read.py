@@ -1,4 +1,4 @@
-"""Read a model file: safetensors, with a JSON header that describes the model."""
+"""Reading of model files: safetensors with a JSON header that describes the model."""
 
 from __future__ import annotations
 
@@ -23,37 +23,44 @@ Built = TypeVar("Built", bound=Model)
 
 
 def first_guess_of(table: Table | None) -> Baseline | None:
-    """The first guess that a table describes.
+    """Build the first guess that a table describes; None without a table.
 
     Raises
     ------
     RecipeError
-        If it cannot be made, or a model file could not hold it.
+        If it cannot be built, or a model file cannot store it.
     """
     if table is None:
         return None
     for key in ("history", "dynamics"):
         if key in table:
             raise RecipeError(
-                f"first_guess: {key!r} is for a row of a benchmark; a model file cannot hold it"
+                f"first_guess: {key!r} is allowed in rows of a benchmark only, since a model file cannot "
+                "store it; leave it out"
             )
     made: Baseline = build("baseline", table)
     return made
 
 
 def read_model(path: Path, cls: type[Built]) -> Built:
-    """The model that a file holds, as an object of a class.
+    """Read a model file and return the model as an instance of a class.
 
     Parameters
     ----------
     path : Path
+        Path of the model file.
     cls : type
-        `Model` or a subclass of it with the same arguments.
+        `Model`, or a subclass with the same arguments.
+
+    Returns
+    -------
+    Model
+        Instance of `cls`.
 
     Raises
     ------
     ModelError
-        If there is no such file, or it is broken or inconsistent.
+        If the file does not exist, or is broken or inconsistent.
     """
     header, arrays = read(path)
     try:
@@ -65,17 +72,17 @@ def read_model(path: Path, cls: type[Built]) -> Built:
     # A header can be wrong in more ways than there are types of exceptions.
     except Exception as error:
         raise ModelError(
-            f"{path}: header and tensors do not fit together ({first_line(error)}); train or copy it anew"
+            f"{path}: header and tensors are inconsistent ({first_line(error)}); train or copy it again"
         ) from error
 
 
 def parts_of(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """The arrays whose names begin with a prefix, without it."""
+    """Return the arrays whose names begin with a prefix, with the prefix removed."""
     return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
 
 def check_known(interpolator: Model, arrays: dict[str, np.ndarray]) -> None:
-    """Refuse a tensor of the scaling, or of the covariates, that neither would write.
+    """Check that the file holds no unknown tensors of the scaling or the covariates.
 
     Raises
     ------
@@ -83,14 +90,14 @@ def check_known(interpolator: Model, arrays: dict[str, np.ndarray]) -> None:
     """
     for prefix, part in (("scaling.", interpolator.scaling), ("covariates.", interpolator.covariates)):
         if strange := parts_of(arrays, prefix).keys() - part.arrays().keys():
-            raise ValueError(f"no part of a model has a tensor {prefix + min(strange)!r}")
+            raise ValueError(f"unknown tensor {prefix + min(strange)!r}")
 
 
 def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray], cls: type[Built]) -> Built:
     check_tables(header)
     for key, array in arrays.items():
         if not key.startswith(("model.", "scaling.", "covariates.")):
-            raise ValueError(f"no part of a model has a tensor {key!r}")
+            raise ValueError(f"unknown tensor {key!r}")
         if key.startswith("model.") and not np.isfinite(array).all():
             raise ValueError(f"weights {key.removeprefix('model.')!r} are not finite")
     weights = {
@@ -98,7 +105,7 @@ def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray], cls: type[B
         for k, v in arrays.items()
         if k.startswith("model.")
     }
-    # Sizes come from the file: built without memory, then compared with the tensors that are there.
+    # Sizes come from the file, so the model is built without memory and then compared with the tensors.
     with torch.device("meta"):
         arguments = {
             "prior": build("prior", header["prior"]),
@@ -118,7 +125,7 @@ def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray], cls: type[B
         interpolator = call(cls, arguments | cost, "model")
     for name, tensor in interpolator.model.state_dict().items():
         if name in weights and weights[name].dtype != tensor.dtype:
-            raise ValueError(f"weights {name!r} are of {weights[name].dtype}, expected {tensor.dtype}")
+            raise ValueError(f"weights {name!r} have type {weights[name].dtype}, expected {tensor.dtype}")
     interpolator.model.load_state_dict(weights, assign=True)
     interpolator.scaling.load(
         parts_of(arrays, "scaling.") | {k: np.array(v) for k, v in header["labels"].items()}

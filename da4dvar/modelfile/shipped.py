@@ -1,4 +1,4 @@
-"""The models that ship with the package, by name."""
+"""Models that ship with the package, by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PRETRAINED = Path(__file__).parents[1] / "pretrained"
 
 
 def names() -> list[str]:
-    """The names of all of them.
+    """Return the names of the shipped models.
 
     Examples
     --------
@@ -22,12 +22,14 @@ def names() -> list[str]:
 
 
 def find(name: str | Path) -> Path:
-    """The path of a model file, or of a shipped model of that name.
+    """Return the path of a model file, or of the shipped model of that name.
+
+    A path whose file does not exist is returned unchanged, and refused when it is read.
 
     Raises
     ------
     ModelError
-        If it is neither; a path that leads nowhere is for the reader to refuse.
+        If `name` is neither a path nor the name of a shipped model.
     """
     path = Path(name)
     if os.path.isfile(path) or path.suffix or path.parent != Path("."):

@@ -1,4 +1,4 @@
-"""A model in a few words: what it fills, what it has learned from, how good it is."""
+"""Short summaries of models: what they fill, their training data and their scores."""
 
 from __future__ import annotations
 
@@ -14,12 +14,27 @@ SECONDS = {"day": 86400.0, "hour": 3600.0, "minute": 60.0, "second": 1.0}
 
 
 def summaries() -> list[dict[str, Any]]:
-    """A summary of each model that ships."""
+    """Return the summary of each shipped model."""
     return [summary(name, *read_shapes(shipped.find(name))) for name in shipped.names()]
 
 
 def summary(name: str, header: Table, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-    """What a person who chooses a model wants to know."""
+    """Summarise a model for users who choose one.
+
+    Parameters
+    ----------
+    name : str
+        Name of the model.
+    header : mapping
+        Header of the model file.
+    shapes : mapping of str to tuple of int
+        Shapes of the arrays of the model file.
+
+    Returns
+    -------
+    dict
+        Name, title, variables with units, steps of the dimensions, training data, scores and size.
+    """
     signature, provenance = header["signature"], header["provenance"]
     return {
         "name": name,
@@ -33,12 +48,12 @@ def summary(name: str, header: Table, shapes: Mapping[str, tuple[int, ...]]) -> 
 
 
 def parameters(shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """How many numbers were learned."""
+    """Return the number of learned parameters."""
     return sum(prod(shape) for name, shape in shapes.items() if name.startswith("model."))
 
 
 def trained_on(provenance: Table) -> str:
-    """The data that the weights come from.
+    """Describe the data that the weights were trained on.
 
     Examples
     --------
@@ -46,7 +61,7 @@ def trained_on(provenance: Table) -> str:
     >>> trained_on({"data": {"title": "a sea"}, "recipe": recipe})
     'a sea, time 1990 to 2009'
     """
-    # A model that was put together without a step of training has the weights of another.
+    # A model that was assembled without training has the weights of the model it started from.
     while "started_from" in provenance and provenance["recipe"].get("train", {}).get("steps") == 0:
         provenance = provenance["started_from"]
     recipe = provenance.get("recipe", {}).get("data", {})
@@ -56,7 +71,7 @@ def trained_on(provenance: Table) -> str:
 
 
 def in_words(step: float | None, dates: bool) -> str:
-    """A step of a coordinate; in seconds for dates.
+    """Format the step of a coordinate, which is in seconds for dates.
 
     Examples
     --------
@@ -73,7 +88,7 @@ def in_words(step: float | None, dates: bool) -> str:
 
 
 def text_of(models: list[dict[str, Any]]) -> str:
-    """Summaries for reading, a few lines each."""
+    """Format summaries as text, a few lines each."""
     blocks = []
     for model in models:
         fills = ", ".join(f"{n} [{units or 'no units'}]" for n, units in model["variables"].items())
@@ -90,7 +105,7 @@ def text_of(models: list[dict[str, Any]]) -> str:
 
 
 def scores_of(scores: Table) -> str:
-    """Scores in a line, those of a test if there are any, with what was tested."""
+    """Format scores in one line; test scores, with a description of the test, take precedence."""
     numbers = {n: s for n, s in scores.items() if isinstance(s, int | float)}
     tested = {n.removeprefix("test_"): s for n, s in numbers.items() if n.startswith("test_")}
     line = ", ".join(f"{name} {score:.4g}" for name, score in (tested or numbers).items())

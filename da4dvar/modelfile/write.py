@@ -1,4 +1,4 @@
-"""Write a model file: safetensors, with a JSON header that describes the model."""
+"""Writing of model files: safetensors with a JSON header that describes the model."""
 
 from __future__ import annotations
 
@@ -22,15 +22,23 @@ from da4dvar.modelfile.header import CHECKSUM, COST_KEYS, FORMAT, KEY, LARGEST_F
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a model depends on."""
+    """Return the versions of Python and the packages that a model depends on."""
     names = ("da4dvar", "torch", "numpy", "xarray")
     return {"python": platform.python_version(), **{n: version(n) for n in names}}
 
 
 def header_of(interpolator: Model) -> dict[str, Any]:
-    """Everything about an interpolator but its numbers."""
+    """Return the header of a model: everything except its tensors.
+
+    Raises
+    ------
+    ModelError
+        If the model has not been fitted.
+    RecipeError
+        If it has a component that a file cannot represent.
+    """
     if interpolator.signature is None:
-        raise ModelError("the interpolator has not been fitted; there is nothing to save")
+        raise ModelError("the interpolator has not been fitted; call fit before save")
     cost = interpolator.model.cost
     return {
         "format": FORMAT,
@@ -56,17 +64,25 @@ def header_of(interpolator: Model) -> dict[str, Any]:
 
 
 def described(first_guess: Baseline | None) -> Table | None:
-    """The table of a first guess, if there is one."""
+    """Return the table that describes a first guess, or None without one."""
     return None if first_guess is None else describe("baseline", first_guess)
 
 
 def save(interpolator: Model, path: Path) -> None:
-    """Write a model file, whole or not at all.
+    """Write a model file; if this fails, no incomplete file is left.
+
+    Parameters
+    ----------
+    interpolator : Model
+        Fitted model.
+    path : Path
+        Path of the file.
 
     Raises
     ------
     ModelError
-        If the model is not fitted or has a part that a file cannot name.
+        If the model has not been fitted, has a component that a file cannot represent, has weights that are
+        not finite, or is too large.
     """
     try:
         header = header_of(interpolator)
@@ -77,7 +93,7 @@ def save(interpolator: Model, path: Path) -> None:
     }
     for name, array in tensors.items():
         if not np.isfinite(array).all():
-            raise ModelError(f"{path}: weights {name!r} are not finite; train with a lower rate")
+            raise ModelError(f"{path}: weights {name!r} are not finite; train again with a lower rate")
     tensors |= {f"covariates.{k}": np.array(v) for k, v in interpolator.covariates.arrays().items()}
     labels = {}
     for key, value in interpolator.scaling.arrays().items():
@@ -85,12 +101,12 @@ def save(interpolator: Model, path: Path) -> None:
             tensors[f"scaling.{key}"] = np.array(value, order="C")
         else:
             labels[key] = value.tolist()
-    # As reading will find it: lists for tuples, texts for what JSON has not.
+    # The checksum is that of the header as read back: lists for tuples, strings for types unknown to JSON.
     whole = json.loads(json.dumps(header | {"labels": labels}, default=str))
     metadata = {KEY: json.dumps(whole | {CHECKSUM: checksum(whole, tensors)})}
     content = safetensors.numpy.save(tensors, metadata)
     if len(content) > LARGEST_FILE:
         raise ModelError(
-            f"{path}: the model has over {LARGEST_FILE} bytes, more than is ever read; make it smaller"
+            f"{path}: the model has more than {LARGEST_FILE} bytes, which cannot be read; make it smaller"
         )
     write_whole(path, lambda beside: beside.write_bytes(content))

@@ -1,6 +1,6 @@
-"""Data sets larger than memory: region by region, in parallel, to be resumed.
+"""Data sets larger than memory, solved region by region, in parallel if wanted, in runs that can be resumed.
 
-`interpolate_file` is the entry; `plan` decides regions, `tile` solves them, `run` puts them together,
-`journal` and `store` keep what is finished, `schedulers` and `cluster` share the work. Imports `interpolator`
-and what lies below it.
+`interpolate_file` is the entry point; `plan` chooses the regions, `tile` solves them, `run` combines the
+results, `journal` and `store` keep finished regions, `schedulers` and `cluster` distribute the work. This
+package imports `interpolator` and the packages below it.
 """

@@ -1,8 +1,8 @@
-"""Tiles solved by the workers of a cluster: each is sent the model once, and may be lost.
+"""Tiles solved by the workers of a Dask cluster.
 
-A worker holds model and job as a plugin, which the scheduler sends to whoever joins; a tile is asked of it
-by its number alone. A tile of a worker that was lost is solved by another. Results come back here, to the one
-process that writes.
+Each worker holds the model and the job in a plugin, which the scheduler sends once to every worker that
+joins; a task is only the number of a tile. If a worker is lost, another one solves its tiles. Results return
+to this process, the only one that writes.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator
     from da4dvar.outofcore.tile import Results, Tell
 
-# Tiles asked of a worker at once: one at work, and one so that it need not wait for the next.
+# Tiles submitted per worker: the one in progress, and one more so that the worker does not wait.
 AHEAD = 2
-# Of a worker's process, unless the user has set another.
+# Environment of worker processes, unless the user has set these variables.
 ENVIRONMENT = {
-    # Threads of OpenMP that wait must not spin: every core has a worker of its own.
+    # Waiting OpenMP threads must not spin, because every core has its own worker.
     "OMP_WAIT_POLICY": "PASSIVE",
-    # Memory that is freed is kept for the next iteration. What dask sets gives it back to the system each
-    # time, and a solution then waits for pages longer than it computes: three times slower, measured.
+    # Keep freed memory for the next iteration. The settings of dask return it to the system each time, and
+    # waiting for new pages then takes longer than computing (three times slower, measured).
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
 }
@@ -55,14 +55,16 @@ BEFORE = "distributed.nanny.pre-spawn-environ"
 
 
 class Solving(WorkerPlugin):
-    """What a worker keeps for as long as a run lasts.
+    """Worker plugin that holds the model and the job for the duration of a run.
 
     Parameters
     ----------
     name : str
-        Of the run.
+        Name of the run.
     model : Interpolator
+        Model that solves the tiles.
     job : Job
+        Settings shared by all tiles.
     """
 
     def __init__(self, name: str, model: Interpolator, job: Job) -> None:
@@ -70,28 +72,34 @@ class Solving(WorkerPlugin):
         self.version, self.process = da4dvar.__version__, os.getpid()
 
     def setup(self, worker: Worker) -> None:
-        """Get a worker ready, if it has the version of this process."""
+        """Prepare a worker.
+
+        Raises
+        ------
+        DataError
+            If the worker has another version of da4dvar than this process.
+        """
         if self.version != da4dvar.__version__:
             raise DataError(
-                f"worker {worker.address} has da4dvar {da4dvar.__version__}, expected {self.version} as "
-                "here; install the same"
+                f"worker {worker.address} has da4dvar {da4dvar.__version__}, expected {self.version} as on "
+                "this machine; install the same version"
             )
         if self.process != os.getpid() and threading.current_thread() is threading.main_thread():
-            # A terminal's Ctrl-C reaches all of its processes; the one that began the others ends them.
+            # Ctrl-C in a terminal reaches all its processes; the parent process ends the workers.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-        # One tile at a time, on all cores that the worker was given.
+        # Solve one tile at a time, on all cores of the worker.
         self.threads, self.turn = worker.state.nthreads, threading.Lock()
 
     def solve(self, number: Number) -> Sums:
-        """One tile."""
+        """Solve one tile."""
         with self.turn:
-            # In this thread: that which set the plugin up is another.
+            # Set the number here, since the plugin was set up in another thread.
             torch.set_num_threads(self.threads)
             return solve_tile(self.model, self.job, number)
 
 
 def solve_there(name: str, number: Number) -> Sums:
-    """A tile of a run, on a worker."""
+    """Solve a tile of the run `name`; called on a worker."""
     plugin = get_worker().plugins[name]
     assert isinstance(plugin, Solving)
     return plugin.solve(number)
@@ -100,23 +108,36 @@ def solve_there(name: str, number: Number) -> Sums:
 def solved_by(
     client: Client, model: Interpolator, job: Job, numbers: Sequence[Number], tell: Tell, named: bool = False
 ) -> Results:
-    """Every tile once, as workers solve it; few are asked for ahead, so that results do not pile up.
+    """Yield every tile once, in the order in which workers finish.
+
+    Only a few tiles are submitted ahead, so that results do not accumulate in memory.
 
     Parameters
     ----------
     client : Client
+        Client of the cluster.
     model : Interpolator
+        Model that solves the tiles.
     job : Job
+        Settings shared by all tiles.
     numbers : sequence of tuple of int
+        Numbers of the tiles to solve.
     tell : callable
-        Told the number of windows solved.
+        Function called with the number of windows of each finished tile.
     named : bool
-        Say of an error that a worker met it: it may see other files than this process.
+        Mention in errors that a worker raised them, since it may see other files than this process.
+
+    Yields
+    ------
+    number : tuple of int
+        Number of a tile.
+    sums : Sums
+        Its contribution to the field.
 
     Raises
     ------
     DataError
-        That a worker raised. If workers died of a tile, or the cluster is lost.
+        If a worker raises it, a tile kills several workers, or the cluster is lost.
     """
     if not numbers:
         return
@@ -127,7 +148,7 @@ def solved_by(
     try:
 
         def ask() -> None:
-            # Workers may join and leave.
+            # The number of workers may change during a run.
             most = AHEAD * max(1, len(client.nthreads()))
             while len(asked) < most and (number := next(waiting, None)) is not None:
                 future = client.submit(solve_there, name, number, key=f"{name}-{number}", pure=False)
@@ -143,46 +164,57 @@ def solved_by(
             yield number, sums
             tell(math.prod(w.stop - w.start for w in job.tiles.windows(number)))
     finally:
-        # A cluster that is lost has nothing to be told.
+        # If the cluster is lost, there is nothing to cancel.
         with suppress(Exception):
             client.cancel(list(asked))
             client.unregister_worker_plugin(name)
 
 
 def _result(future: Future[Sums], number: Number, named: bool) -> Sums:
-    """What a worker found, or a line that says why it did not."""
-    kept = "what is finished is kept"
+    """Return the result of a worker.
+
+    Raises
+    ------
+    DataError
+        If there is no result; the message is one line.
+    """
+    kept = "finished regions are kept"
     try:
         return future.result()
     except DataError as error:
-        said = " (so a worker says; it must see the same files)" if named else ""
+        said = " (reported by a worker, which must see the same files)" if named else ""
         raise DataError(f"{error}{said}") from error
     except KilledWorker as error:
         raise DataError(
-            f"tile {number} was lost with {error.allowed_failures + 1} workers, one after another; {kept}: "
-            "give workers more memory, or begin anew with less --memory"
+            f"{error.allowed_failures + 1} workers died while solving tile {number}; {kept}; give workers "
+            "more memory and continue with --resume, or start over with less --memory"
         ) from error
     except (CancelledError, OSError) as error:
         raise DataError(
-            f"the cluster was lost ({type(error).__name__}); {kept}, go on with --resume"
+            f"the cluster was lost ({type(error).__name__}); {kept}, continue with --resume"
         ) from error
 
 
 @contextmanager
 def local_cluster(processes: bool, workers: int, threads: int) -> Iterator[Client]:
-    """A client of workers that end with the body.
+    """Start workers on this machine for the duration of a ``with`` block.
 
     Parameters
     ----------
     processes : bool
-        Each a process, or else a thread of this one.
+        Whether each worker is a process, or a thread of this process.
     workers, threads : int
-        How many, and of how many cores each.
+        Number of workers, and of cores for each.
+
+    Yields
+    ------
+    Client
+        Client of the workers.
 
     Raises
     ------
     DataError
-        If they do not start.
+        If the workers cannot be started.
     """
     before = torch.get_num_threads()
     try:
@@ -191,21 +223,21 @@ def local_cluster(processes: bool, workers: int, threads: int) -> Iterator[Clien
                 n_workers=workers,
                 threads_per_worker=threads,
                 processes=processes,
-                # No page to look at; its server is there nevertheless, on a port that is free.
+                # Without a dashboard its server starts nevertheless, so let it choose a free port.
                 dashboard_address="127.0.0.1:0",
                 scheduler_kwargs={"dashboard": False},
-                # The plan keeps to the memory; dask's limit would end what goes a little beyond it.
+                # The plan respects the memory; dask's limit would kill workers that exceed it slightly.
                 memory_limit=0,
                 silence_logs=logging.CRITICAL,
             )
     except RuntimeError as error:
         raise DataError(
-            f"workers do not start ({first_line(error)}); a script needs "
-            '`if __name__ == "__main__":` around what it runs, or give --scheduler threads'
+            f"workers cannot be started ({first_line(error)}); put the code of a script under "
+            '`if __name__ == "__main__":`, or use --scheduler threads'
         ) from error
     try:
         with cluster, Client(cluster, set_as_default=False) as client:
             yield client
     finally:
-        # Threads of this process have set it for all of them.
+        # Worker threads change the number for the whole process.
         torch.set_num_threads(before)

@@ -1,4 +1,4 @@
-"""What tells whether a source is still the one that a run began with: sizes, times and coordinates."""
+"""Fingerprint of a source, to detect whether it changed since a run began."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from da4dvar.errors import DataError
 
 
 def fingerprint(ds: xr.Dataset, files: Sequence[str]) -> dict[str, Any]:
-    """Sizes and times of files, shapes of variables and values of coordinates; no data are read.
+    """Return sizes and times of files, shapes of variables and hashes of coordinates, without reading data.
 
     Parameters
     ----------
     ds : Dataset
-        As opened.
+        Data set as opened.
     files : sequence of str
-        NetCDF files or Zarr stores.
+        Paths of the NetCDF files or Zarr stores.
 
     Returns
     -------
     dict
-        Of what JSON can hold.
+        Fingerprint of values that JSON can hold.
     """
     return {
         "files": {str(Path(f).resolve()): _stat(f) for f in files},
@@ -40,29 +40,29 @@ def fingerprint(ds: xr.Dataset, files: Sequence[str]) -> dict[str, Any]:
 
 
 def check_unchanged(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Refuse a source that is not the one of the fingerprint.
+    """Check that two fingerprints are equal.
 
     Raises
     ------
     DataError
-        It says what changed.
+        If they differ; the message names what changed.
     """
     for what, said in (
         ("coordinates", "has other coordinates"),
         ("variables", "has other sizes or types"),
-        ("files", "was written to, or is another file,"),
+        ("files", "was modified or replaced"),
     ):
         if then.get(what) != now[what]:
             keys = then.get(what, {}).keys() | now[what].keys()
             changed = sorted(k for k in keys if then.get(what, {}).get(k) != now[what].get(k))
             raise DataError(
                 f"the source {said} since the interrupted run began ({', '.join(changed[:3])}); "
-                "begin anew with --overwrite, or restore it"
+                "start over with --overwrite, or restore it"
             )
 
 
 def _stat(path: str) -> list[int]:
-    """Bytes, the latest time of writing in nanoseconds, and the number of files."""
+    """Return the size in bytes, the latest modification time in nanoseconds, and the number of files."""
     if not os.path.isdir(path):
         found = [os.stat(path)] if os.path.exists(path) else []
     else:

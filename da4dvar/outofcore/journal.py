@@ -1,10 +1,10 @@
-"""What an interrupted run leaves for the next: its plan, the parts of sums, and which regions are finished.
+"""Journal from which an interrupted run is resumed: its plan, partial sums and the finished regions.
 
-The folder ``.<name>.da4dvar`` beside an output holds ``plan.json``, ``store.zarr`` (the output so far),
-``terms.npy`` (both terms of every window), ``part-<region>-<tile>.npy`` (what a tile adds to a later region)
-and an empty file ``done-<region>`` for each finished one. A tile whose part of its own region is there was
-solved before those that its region waits for. Whatever has its name is whole: it was written
-under another, flushed to the disk and renamed.
+The folder ``.<name>.da4dvar`` next to an output holds ``plan.json``, ``store.zarr`` (the output so far),
+``terms.npy`` (both terms of every window), ``part-<region>-<tile>.npy`` (the contribution of a tile to a
+region that is not finished) and an empty file ``done-<region>`` for each finished region. If the part of a
+tile for its own region exists, the tile was solved before the other tiles that its region needs. Every file
+under its final name is complete: it was written under another name, flushed to disk and renamed.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from da4dvar.outofcore.tiles import Cells, Number
 
 
 class Journal:
-    """The folder beside an output.
+    """Journal of a run, in a folder next to its output.
 
     Parameters
     ----------
     output : path
+        Path of the output.
 
     Examples
     --------
@@ -44,25 +45,25 @@ class Journal:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Alone with the folder; the system takes the lock back from a killed run.
+        """Hold an exclusive lock on the folder; the system releases the lock of a killed run.
 
         Raises
         ------
         DataError
-            If another run has it, or the system has no such locks.
+            If another run holds the lock, or the system has no such locks.
         """
         try:
             import fcntl
         except ImportError as error:
             raise DataError(
-                f"{self.output}: running larger than memory, or by --scheduler, needs a POSIX system "
-                "(fcntl is missing here); run it on Linux or macOS, or give --memory enough for all the data"
+                f"{self.output}: running larger than memory or with --scheduler needs a POSIX system (fcntl "
+                "is missing here); run it on Linux or macOS, or give enough --memory for all data"
             ) from error
         self.folder.mkdir(exist_ok=True)
         with (self.folder / "lock").open("a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # Another run may have ended, and taken the folder away, since the file was opened.
+                # Another run may have ended and removed the folder since the file was opened.
                 held = os.path.samestat(os.fstat(file.fileno()), os.stat(self.folder / "lock"))
             except OSError as error:
                 if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.ENOENT):
@@ -70,7 +71,7 @@ class Journal:
                 held = False
             if not held:
                 raise DataError(
-                    f"{self.output}: another run is writing it; wait for its end, or name another output"
+                    f"{self.output}: another run is writing it; wait until it ends, or name another output"
                 )
             try:
                 yield
@@ -79,12 +80,12 @@ class Journal:
                     shutil.rmtree(self.folder, ignore_errors=True)
 
     def begun(self) -> bool:
-        """Whether there is something to go on with."""
+        """Whether there is a run to resume."""
         return (self.folder / "plan.json").is_file()
 
     def reset(self) -> None:
-        """Forget an earlier run."""
-        # The plan first: without it, what is left is nothing to go on with.
+        """Remove the files of an earlier run."""
+        # Remove the plan first: without it, the rest cannot be taken for a run to resume.
         (self.folder / "plan.json").unlink(missing_ok=True)
         for entry in self.folder.iterdir():
             if entry.is_dir():
@@ -93,21 +94,21 @@ class Journal:
                 entry.unlink()
 
     def begin(self, plan: Mapping[str, Any], windows: Sequence[int]) -> None:
-        """Record a plan, once the store has its labels.
+        """Record a plan, after the store has been created.
 
         Parameters
         ----------
         plan : mapping
-            What JSON can hold.
+            Plan of values that JSON can hold.
         windows : sequence of int
-            Of the whole grid, along each dimension.
+            Number of windows of the whole grid along each dimension.
         """
         np.lib.format.open_memmap(self.folder / "terms.npy", "w+", "float32", (2, *windows)).flush()
         text = json.dumps(plan, indent=1)
         self._whole("plan.json", lambda path: path.write_text(text, encoding="utf-8"))
 
     def plan(self) -> dict[str, Any]:
-        """The plan that was recorded.
+        """Return the recorded plan.
 
         Raises
         ------
@@ -118,45 +119,45 @@ class Journal:
             return dict(json.loads((self.folder / "plan.json").read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
             raise DataError(
-                f"{self.folder}: broken (plan.json cannot be read); begin anew with --overwrite"
+                f"{self.folder}: broken (plan.json cannot be read); start over with --overwrite"
             ) from error
 
     def finished(self, number: Number) -> bool:
-        """Whether a region is written."""
+        """Whether a region has been written."""
         return (self.folder / f"done-{_text(number)}").exists()
 
     def solved(self, number: Number) -> bool:
-        """Whether a tile need not be solved again."""
+        """Whether a tile has been solved and stored."""
         return self.finished(number) or (self.folder / self._part(number, number)).exists()
 
     def finish(self, number: Number) -> None:
-        """Record that a region is written, and forget its parts."""
+        """Record that a region has been written, and remove its parts."""
         self._whole(f"done-{_text(number)}", lambda path: path.touch())
         for part in self.folder.glob(f"part-{_text(number)}-*.npy"):
             part.unlink()
 
     def put(self, region: Number, tile: Number, total: np.ndarray) -> None:
-        """Keep what a tile adds to a region."""
+        """Store the contribution of a tile to a region."""
         self._whole(self._part(region, tile), lambda path: np.save(path, total, allow_pickle=False))
 
     def take(self, region: Number, tile: Number) -> np.ndarray:
-        """What a tile adds to a region."""
+        """Return the stored contribution of a tile to a region."""
         kept: np.ndarray = np.load(self.folder / self._part(region, tile), allow_pickle=False)
         return kept
 
     def put_terms(self, windows: Cells, terms: np.ndarray) -> None:
-        """Keep both terms of some windows."""
+        """Store both terms of windows."""
         kept = np.load(self.folder / "terms.npy", mmap_mode="r+")
         kept[(slice(None), *windows)] = terms
         kept.flush()
 
     def take_terms(self, windows: Cells) -> np.ndarray:
-        """Both terms of some windows, shape ``(2, *windows)``."""
+        """Return both terms of windows, shape ``(2, *windows)``."""
         kept = np.load(self.folder / "terms.npy", mmap_mode="r")
         return np.array(kept[(slice(None), *windows)])
 
     def publish(self) -> None:
-        """Give the store the name of the output."""
+        """Move the store to the path of the output."""
         for left in self.store.rglob("*.partial"):
             left.unlink()
         if self.output.exists():
@@ -164,7 +165,7 @@ class Journal:
         os.replace(self.store, self.output)
 
     def end(self) -> None:
-        """Take the folder away."""
+        """Remove the folder."""
         (self.folder / "plan.json").unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -180,7 +181,7 @@ class Journal:
 
 
 def flush(path: Path) -> None:
-    """Wait until a file or a folder's list of names is on the disk."""
+    """Wait until a file or the entries of a folder are on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""peak = max over time of the bytes of all tensors that live: what the solution of a window takes."""
+"""Memory of the solution of a window: peak = max over time of the bytes of all live tensors."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
 
 class Living(TorchDispatchMode):
-    """Counts the storages that operations make, while they live.
+    """Dispatch mode that counts the bytes of live tensor storages.
 
-    The process's resident memory says the same with noise; a plan that two runs must share takes none.
+    The resident memory of the process would measure the same with noise, but a plan must be reproducible in
+    a resumed run.
 
     Attributes
     ----------
     bytes, peak : int
+        Bytes of live storages now, and at their maximum.
     """
 
     def __init__(self) -> None:
@@ -33,7 +35,7 @@ class Living(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        # Otherwise the library loads its compiler, which takes over two seconds and is not used.
+        # Otherwise torch loads its compiler, which takes over two seconds and is not used.
         return False
 
     def __torch_dispatch__(
@@ -64,16 +66,21 @@ class Living(TorchDispatchMode):
 
 
 def window_bytes(solve: Solve, variables: int, shape: Sequence[int]) -> int:
-    """Bytes that the solution of one window takes at its peak, by solving one that is observed everywhere.
+    """Measure the peak memory of the solution of one window, by solving one that is observed everywhere.
 
     Parameters
     ----------
     solve : callable
         See :func:`da4dvar.fields.windows.grid.overlap_add`.
     variables : int
-        Those that are not sought among them.
+        Number of entries of a window, including first guess and covariates.
     shape : sequence of int
-        Of a window.
+        Cells of a window along each dimension.
+
+    Returns
+    -------
+    int
+        Bytes.
     """
     window = np.zeros((1, variables, *shape), dtype="float32")
     living = Living()

@@ -1,4 +1,4 @@
-"""memory ≥ BASE + batch · window + cells of a tile · bytes of a cell: how a field is cut so that it fits."""
+"""Cut a field to fit in memory: memory ≥ BASE + batch · window + cells of a tile · bytes per cell."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from da4dvar.outofcore.source import Source
 if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator
 
-# What Python, its libraries and a first solution take, without any data (measured: 440 MB).
+# Bytes of Python, its libraries and a first solution without data (measured: 440 MB).
 BASE = 480 * 10**6
-# Of every cell and variable beside its source: it is normalised, summed, restored and labelled.
+# Bytes per cell and variable in addition to its source, for normalising, summing, restoring and labelling.
 CELL = 64
-# A window's solution takes some hundred times its values; more than this has not been seen.
+# The solution of a window takes some hundred times the bytes of its values, and never more than this so far.
 LARGEST_SOLUTION = 1000
-# Libraries beneath torch have working space that is not in a tensor.
+# The libraries used by torch have working memory that is not in tensors.
 MARGIN = 1.5
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a field is cut.
+    """Division of a field into regions.
 
     Attributes
     ----------
     dims : tuple of str
-        The model's dimensions, those of a batch first.
+        Dimensions, batch dimensions first and then those of the model.
     grid : WindowGrid
-        Over all of them.
+        Windows over all dimensions.
     regions, chunks : tuple of int
-        Cells along each of them.
+        Cells of a region and of a chunk of the output along each dimension.
     batch_size : int
-        Windows solved at once.
+        Number of windows solved at once.
     """
 
     dims: tuple[str, ...]
@@ -54,19 +54,19 @@ class Plan:
 
 
 def cell_bytes(source: Source) -> int:
-    """What a cell takes at the most, over all variables."""
+    """Return the largest number of bytes that a cell takes, over all variables."""
     itemsizes = [a.dtype.itemsize for a in source.whole.sources.values()]
     others = len(source.signature.covariates) + (source.mask is not None)
     return sum(CELL + 3 * size for size in itemsizes) + 16 * others
 
 
 def surely_fits(source: Source, problem_bytes: int, batch_size: int, memory: int) -> bool:
-    """Whether a data set needs no streaming, without a trial of the solver."""
+    """Whether a data set fits in memory even if the solver needs as much as ever; runs no solver."""
     return in_memory_bytes(source) + batch_size * problem_bytes * LARGEST_SOLUTION <= memory
 
 
 def in_memory_bytes(source: Source) -> int:
-    """What the usual way takes for a data set, but for the solver."""
+    """Return the bytes needed to interpolate a data set in memory, without those of the solver."""
     cells = max(int(np.prod(a.shape, dtype=np.int64)) for a in source.whole.sources.values())
     return BASE + cells * cell_bytes(source)
 
@@ -74,7 +74,7 @@ def in_memory_bytes(source: Source) -> int:
 def full_grid(
     model: Interpolator, y: xr.DataArray, windows: WindowGrid
 ) -> tuple[tuple[str, ...], WindowGrid]:
-    """The windows over every dimension: those of a batch are of one cell."""
+    """Return all dimensions and the windows over them; windows have one cell along batch dimensions."""
     dims = tuple(str(d) for d in y.dims[1:])
     batch = [y.sizes[d] for d in dims[: len(dims) - len(model.layout.dims)]]
     grid = WindowGrid(
@@ -87,17 +87,18 @@ def full_grid(
 
 @dataclass(frozen=True)
 class Needs:
-    """What a solution takes, however the field is cut.
+    """Memory requirements of a solution, from which a plan is made.
 
     Attributes
     ----------
     dims : tuple of str
+        See :class:`Plan`.
     grid : WindowGrid
         See :class:`Plan`.
     cut : list of bool
-        Dimensions that may be cut in regions.
+        Dimensions that may be cut into regions.
     window, cell : int
-        Bytes of a window's solution, and of a cell.
+        Bytes of the solution of a window, and of a cell.
     """
 
     dims: tuple[str, ...]
@@ -108,7 +109,7 @@ class Needs:
 
     @classmethod
     def of(cls, model: Interpolator, source: Source, observation_error: float | None = None) -> Self:
-        """Those of a model, without a first guess, on a data set."""
+        """Measure the requirements of a model without a first guess on a data set."""
         from da4dvar.outofcore.memory import window_bytes
 
         problem = pose_part(model, source.whole, observation_error)
@@ -117,27 +118,34 @@ class Needs:
         return cls(dims, grid, may_be_cut(model, dims, grid), int(MARGIN * one), cell_bytes(source))
 
     def bytes(self, regions: Sequence[int] | None = None, batch_size: int = 1) -> int:
-        """Bytes of a process that solves so many windows at once in regions of a size, or the smallest."""
+        """Return the bytes of a process that solves `batch_size` windows at once.
+
+        `regions` are the cells of a region along each dimension, by default those of the smallest regions.
+        """
         sizes, windows = self.grid.sizes, self.grid.windows
         cells = tile_cells(sizes, windows, regions or least_regions(sizes, windows, self.cut))
         return BASE + cells * self.cell + batch_size * self.window
 
     def plan(self, memory: int, batch_size: int = 16, tiles: int = 1) -> Plan:
-        """The largest regions, and chunks, whose solution fits in memory.
+        """Return the largest regions, and their chunks, whose solution fits in memory.
 
         Parameters
         ----------
         memory : int
-            Bytes of a process.
+            Memory of a process in bytes.
         batch_size : int
-            Windows solved at once; fewer if so many do not fit.
+            Number of windows solved at once; reduced if they do not fit.
         tiles : int
-            At least so many, where a field has as many windows.
+            Smallest number of regions, if the field has as many windows.
+
+        Returns
+        -------
+        Plan
 
         Raises
         ------
         DataError
-            If the memory is less than the smallest regions need.
+            If the memory is too small for the smallest regions.
         """
         least = self.bytes()
         if least > memory:
@@ -160,7 +168,7 @@ class Needs:
 
 
 def may_be_cut(model: Interpolator, dims: Sequence[str], grid: WindowGrid) -> list[bool]:
-    """Dimensions that need not be in one region: a window that wraps round needs both ends."""
+    """Return which dimensions may be cut; periodic ones may not, since a window may need both ends."""
     return [
         (window < size and dim not in model.layout.periodic) or dim not in model.layout.dims
         for dim, window, size in zip(dims, grid.windows, grid.sizes, strict=True)
@@ -168,5 +176,5 @@ def may_be_cut(model: Interpolator, dims: Sequence[str], grid: WindowGrid) -> li
 
 
 def window_of(model: Interpolator, problem: Problem) -> tuple[int, ...]:
-    """The cells of a window along each of the layout's dimensions."""
+    """Return the cells of a window along each dimension of the layout."""
     return problem.grid(model).windows

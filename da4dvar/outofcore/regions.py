@@ -1,4 +1,4 @@
-"""How large regions may be: bytes = rest + cells of a tile · bytes of a cell ≤ memory."""
+"""Sizes of regions that fit in memory: bytes = constant + cells of a tile · bytes per cell ≤ memory."""
 
 from __future__ import annotations
 
@@ -10,33 +10,35 @@ CHUNK = 2**20
 
 
 def tile_cells(sizes: Sequence[int], windows: Sequence[int], regions: Sequence[int]) -> int:
-    """Cells that the largest tile of regions of these sizes covers."""
+    """Return the number of cells that the largest tile covers, given the sizes of the regions."""
     reach = (min(n, r + w - 1) for n, w, r in zip(sizes, windows, regions, strict=True))
     return math.prod(reach)
 
 
 def least_regions(sizes: Sequence[int], windows: Sequence[int], cut: Sequence[bool]) -> tuple[int, ...]:
-    """The smallest regions that there can be: one window along what may be cut, all of the rest."""
+    """Return the smallest possible regions: one window along dimensions that may be cut, else all cells."""
     return tuple(w if c else n for n, w, c in zip(sizes, windows, cut, strict=True))
 
 
 def largest_regions(
     sizes: Sequence[int], windows: Sequence[int], cut: Sequence[bool], cells: int
 ) -> tuple[int, ...] | None:
-    """The largest regions whose tiles have no more than so many cells.
+    """Return the largest regions whose tiles have at most a given number of cells.
 
     Parameters
     ----------
     sizes, windows : sequence of int
-        Of each dimension. The last are made whole first, for they lie together in a file.
+        Cells of the field and of a window along each dimension. The last dimensions, which are contiguous in
+        a file, are enlarged first.
     cut : sequence of bool
-        Dimensions that may be cut in regions.
+        Dimensions that may be cut into regions.
     cells : int
+        Largest number of cells of a tile.
 
     Returns
     -------
     tuple of int or None
-        Nothing if the smallest have more.
+        Cells of a region along each dimension; None if even the smallest regions are too large.
 
     Examples
     --------
@@ -58,7 +60,7 @@ def largest_regions(
 def chunked(
     sizes: Sequence[int], windows: Sequence[int], regions: Sequence[int]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Regions, some a little smaller, and the chunks that each of them is a whole number of.
+    """Return regions that are a whole number of chunks, some slightly reduced, and these chunks.
 
     Examples
     --------
@@ -72,7 +74,7 @@ def chunked(
 
     while math.prod(now := chunk()) > CHUNK:
         free = [a for a, r in enumerate(regions) if r // (2 * pieces[a]) * 2 * pieces[a] >= windows[a]]
-        # A dimension that has one region need not be a whole number of chunks.
+        # Along a dimension with a single region, the region need not be a whole number of chunks.
         axis = max(free, key=lambda a: now[a], default=None)
         if axis is None or now[axis] < 2:
             break

@@ -1,4 +1,4 @@
-"""x̂ region by region: a tile is solved, its sums kept, and the regions that they complete are written."""
+"""x̂ region by region: tiles are solved, their sums are kept, and completed regions are written."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 
 def tiles_of(source: Source, plan: Plan) -> Tiles:
-    """The tiles of a plan; regions are whole chunks of the output, which may run the other way."""
+    """Return the tiles of a plan, with regions that are whole chunks of the output in its own direction."""
     turned = [d in source.whole.flipped for d in plan.dims]
     return Tiles.of(plan.grid, plan.regions, turned)
 
 
 def template_of(model: Interpolator, source: Source, plan: Plan, keep_observed: bool) -> xr.Dataset:
-    """The output, with lazy zeros for its values: nothing is read or computed."""
+    """Return the output with lazy zeros for its values, without reading or computing anything."""
     whole, variables = source.whole, len(model.layout.variables)
     sizes = [whole.data.sizes[d] for d in plan.dims]
     x = xr.DataArray(zeros((variables, *sizes), "float32"), dims=("variable", *plan.dims))
@@ -42,22 +42,22 @@ def template_of(model: Interpolator, source: Source, plan: Plan, keep_observed: 
     names = [d if k < batch else f"window_{d}" for k, d in enumerate(plan.dims)]
     terms = xr.DataArray(zeros((2, *plan.grid.shape), "float32"), dims=("term", *names))
     estimates = physical(model, whole, x)
-    # The windows of a batch are its cells: the grid has them not.
+    # Windows have one cell along batch dimensions, which the grid of the labels does not include.
     inner = type(plan.grid)(plan.grid.sizes[batch:], plan.grid.windows[batch:], plan.grid.starts[batch:])
     out = labelled(whole, estimates, weight, terms, inner, model.layout, keep_observed)
-    # Of how it came about, nothing need be kept.
+    # Placeholders drop the task graph that led to the labels.
     return out.assign({n: placeholder(a) for n, a in out.data_vars.items()})
 
 
 def output_chunks(source: Source, plan: Plan) -> dict[str, int]:
-    """Cells of a chunk along each of the output's dimensions; terms are in slabs along their first."""
+    """Return the chunk size along each dimension of the output; terms are chunked along the first."""
     chunks = {source.whole.dims.get(d, d): c for d, c in zip(plan.dims, plan.chunks, strict=True)}
     first, steps = terms_slabs(source, plan)
     return {**chunks, first: steps} if first.startswith("window_") else chunks
 
 
 def terms_slabs(source: Source, plan: Plan) -> tuple[str, int]:
-    """The output's first dimension of the terms, and how much of it to write at once."""
+    """Return the first dimension of the terms in the output, and the number of entries to write at once."""
     dim = source.whole.dims.get(plan.dims[0])
     rest = math.prod(plan.grid.shape[1:])
     if dim is None:
@@ -73,21 +73,24 @@ def stream(
     progress: Progress | None = None,
     scheduler: Scheduler | None = None,
 ) -> None:
-    """Solve what is not finished of a journal's plan, and write it to the journal's store.
+    """Solve the unfinished part of a plan and write it to the store of the journal.
 
-    Every window is solved once; only the tiles at work when a run was killed are solved again.
+    Every window is solved once; if a run was killed, only the tiles in progress are solved again.
 
     Parameters
     ----------
     model : Interpolator
+        Model that solves the tiles.
     job : Job
+        Settings shared by all tiles.
     plan : Plan
+        Division of the field.
     journal : Journal
-        Begun.
+        Journal in which the plan has been recorded.
     progress : callable, optional
-        Told how many windows are done, and of how many.
+        Function called with the number of finished windows and their total.
     scheduler : Scheduler, optional
-        Who solves the tiles; this process if not given.
+        Scheduler that solves the tiles; this process by default.
 
     Raises
     ------
@@ -96,7 +99,7 @@ def stream(
     """
     windows, done = math.prod(plan.grid.shape), 0
     solved = {number for number in job.tiles if journal.solved(number)}
-    # Not finished, though all that adds to it has been solved: waiting for its own tile, or just killed.
+    # A region may be solved but not finished if it waits for other tiles, or the run was killed just then.
     finished = {number for number in solved if journal.finished(number)}
 
     def tell(count: int) -> None:
@@ -127,14 +130,14 @@ def stream(
             if ready(number):
                 finish(number, own)
             else:
-                # The last thing that is kept of a tile: where it is, all is.
+                # The part of its own region is stored last: where it exists, the tile is stored completely.
                 journal.put(number, number, own)
             for later in filter(ready, job.tiles.reached(number)):
                 finish(later, journal.take(later, later))
 
 
 def share(job: Job, tile: Number, region: Number, sums: Sums) -> np.ndarray:
-    """What a tile adds to a region."""
+    """Return the contribution of a tile to a region."""
     begin = [cells.start for cells in job.tiles.extent(tile)]
     shared = job.tiles.shared(tile, region)
     at = tuple(slice(c.start - b, c.stop - b) for c, b in zip(shared, begin, strict=True))
@@ -142,7 +145,7 @@ def share(job: Job, tile: Number, region: Number, sums: Sums) -> np.ndarray:
 
 
 def keep(job: Job, journal: Journal, number: Number, sums: Sums) -> None:
-    """Put what a tile adds to later regions, and its terms, in the journal."""
+    """Store the contributions of a tile to later regions, and its terms, in the journal."""
     for region in job.tiles.reached(number):
         if region != number:
             journal.put(region, number, share(job, number, region, sums))
@@ -151,7 +154,7 @@ def keep(job: Job, journal: Journal, number: Number, sums: Sums) -> None:
 
 
 def complete(job: Job, journal: Journal, number: Number, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The sum of a region over all tiles that add to it, in their order, and which windows were solved."""
+    """Sum the contributions to a region in a fixed order; return the sum and which windows were solved."""
     tiles = job.tiles
     begin = [cells.start for cells in tiles.region(number)]
     total = np.zeros((len(own), *(c.stop - c.start for c in tiles.region(number))), dtype="float32")
@@ -163,13 +166,13 @@ def complete(job: Job, journal: Journal, number: Number, own: np.ndarray) -> tup
 
 
 def clipped(job: Job, number: Number) -> dict[str, slice]:
-    """The cells of a region that the data set has: a dimension may have been lengthened to a window."""
+    """Return the cells of a region within the data set, whose grid may extend past its end to a window."""
     sizes = job.source.whole.data.sizes
     return {d: slice(c.start, min(c.stop, sizes[d])) for d, c in job.named(job.tiles.region(number)).items()}
 
 
 def write_terms(job: Job, plan: Plan, journal: Journal, template: xr.Dataset) -> int:
-    """Write the terms of all windows to the store; the number of windows without an observation."""
+    """Write the terms of all windows to the store; return the number of windows without observations."""
     name, steps = terms_slabs(job.source, plan)
     dims, empty = template["observation_term"].dims, 0
     for first in range(0, plan.grid.shape[0], steps):
@@ -182,7 +185,13 @@ def write_terms(job: Job, plan: Plan, journal: Journal, template: xr.Dataset) ->
 
 
 def warn_of_gaps(job: Job, plan: Plan, store: str, time: str, empty: int) -> None:
-    """The note of `analysis.notes.report`, from flags that are read a column of regions at a time."""
+    """Warn of windows without observations as `analysis.notes.report` does, reading flags by region.
+
+    Raises
+    ------
+    DataError
+        If no window has an observation.
+    """
     windows = math.prod(plan.grid.shape)
     if not empty:
         return

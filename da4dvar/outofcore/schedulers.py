@@ -1,6 +1,7 @@
-"""Who solves the tiles of a field: this process, workers of this machine, or those of a cluster.
+"""Schedulers that solve the tiles of a field: this process, local workers, or the workers of a cluster.
 
-However many, whichever ends first: the tiles' sums are added in one order, to the same bits.
+The sums of the tiles are added in a fixed order, so that the result has the same bits whatever the number of
+workers and the order in which they finish.
 """
 
 from __future__ import annotations
@@ -22,47 +23,56 @@ if TYPE_CHECKING:
 
 LOCAL = ("threads", "processes")
 ADDRESSES = ("tcp://", "tls://")
-# Seconds that a cluster may take to answer.
+# Seconds to wait for the answer of a cluster.
 PATIENCE = 10
-# Tiles for each worker, so that the last to end does not keep the others waiting.
+# Tiles per worker, so that workers do not wait long for the last one.
 SHARE = 4
-# As many for a few workers as for one: their regions, and so their bits, are the same.
+# Smallest number of tiles: up to four workers get the same regions, and so give the same bits.
 FEWEST = 16
 
 
 class Scheduler(Protocol):
-    """Solves tiles, in any order."""
+    """Protocol of objects that solve tiles, in any order."""
 
     @property
     def share(self) -> int:
-        """Bytes of the memory of one that solves."""
+        """Memory of each worker in bytes."""
 
     @property
     def tiles(self) -> int:
-        """How many regions there should at least be."""
+        """Smallest number of regions into which the field should be cut."""
 
     def within(self, memory: int, need: int) -> Self:
-        """The same, as many as a memory is enough for.
+        """Return the scheduler with as many workers as fit in memory.
 
         Parameters
         ----------
         memory : int
-            As the user gave it.
+            Memory given by the user, in bytes.
         need : int
-            The least that one takes.
+            Least memory of a worker, in bytes.
         """
 
     def solved(self, model: Interpolator, job: Job, numbers: Sequence[Number], tell: Tell) -> Results:
-        """Every tile once, as it is solved.
+        """Yield every tile once, as it is solved.
 
         Parameters
         ----------
         model : Interpolator
+            Model that solves the tiles.
         job : Job
+            Settings shared by all tiles.
         numbers : sequence of tuple of int
-            Of the tiles.
+            Numbers of the tiles.
         tell : callable
-            Told the number of windows solved.
+            Function called with the number of windows that were solved.
+
+        Yields
+        ------
+        number : tuple of int
+            Number of a tile.
+        sums : Sums
+            Its contribution to the field.
 
         Raises
         ------
@@ -73,7 +83,7 @@ class Scheduler(Protocol):
 
 @dataclass(frozen=True)
 class InProcess:
-    """One tile after another, here.
+    """Scheduler that solves one tile after another in this process.
 
     Examples
     --------
@@ -85,29 +95,33 @@ class InProcess:
     tiles: int = 1
 
     def within(self, memory: int, need: int) -> Self:
-        """The memory is its own; see :meth:`Scheduler.within`."""
+        """Use all memory for this process; see :meth:`Scheduler.within`."""
         return replace(self, share=memory)
 
     def solved(self, model: Interpolator, job: Job, numbers: Sequence[Number], tell: Tell) -> Results:
-        """Every tile, in order; see :meth:`Scheduler.solved`."""
+        """Yield every tile in order; see :meth:`Scheduler.solved`."""
         for number in numbers:
             yield number, solve_tile(model, job, number, tell)
 
 
 @dataclass(frozen=True)
 class Local:
-    """Workers of this machine: one on each core, or as many as the memory of all is enough for.
+    """Workers on this machine: one per core, or as many as fit in memory.
 
     Attributes
     ----------
     kind : {"threads", "processes"}
+        Type of the workers.
     cores : int
+        Number of cores of this machine.
     workers : int
+        Number of workers.
     share : int
+        Memory of each worker in bytes.
 
     Examples
     --------
-    One share is of the process that began the others, which restores and writes.
+    One share of the memory is kept for this process, which restores units and writes.
 
     >>> Local("processes", 4).within(5 * 10**9, 6 * 10**8)
     Local(kind='processes', cores=4, workers=4, share=1000000000)
@@ -120,25 +134,25 @@ class Local:
 
     @property
     def tiles(self) -> int:
-        """A few for each worker, so that none waits long for the last."""
+        """A few regions per worker, so that workers do not wait long for the last one."""
         return max(FEWEST, SHARE * self.workers)
 
     def within(self, memory: int, need: int) -> Self:
-        """Shares for the workers and for this process; see :meth:`Scheduler.within`."""
-        # Libraries are loaded once by a process, whatever its threads.
+        """Divide the memory among the workers and this process; see :meth:`Scheduler.within`."""
+        # A process loads libraries only once, whatever its number of threads.
         common = min(stream_plan.BASE, need - 1) if self.kind == "threads" else 0
         fit = (memory - common) // (need - common) - 1
         workers = max(1, min(self.cores, fit))
         if workers < self.cores:
             enough = common + (self.cores + 1) * (need - common)
             warn(
-                f"memory of {readable_bytes(memory)} is enough for {workers} of {self.cores} workers; "
+                f"memory of {readable_bytes(memory)} suffices for {workers} of {self.cores} workers; "
                 f"give --memory {readable_bytes(enough)} for all"
             )
         return replace(self, workers=workers, share=common + (memory - common) // (workers + 1))
 
     def solved(self, model: Interpolator, job: Job, numbers: Sequence[Number], tell: Tell) -> Results:
-        """Every tile, by workers that end with the run; see :meth:`Scheduler.solved`."""
+        """Yield every tile, solved by workers that end with the run; see :meth:`Scheduler.solved`."""
         from da4dvar.outofcore.cluster import local_cluster, solved_by
 
         if not numbers:
@@ -149,15 +163,16 @@ class Local:
 
 @dataclass(frozen=True)
 class Remote:
-    """The workers of a cluster that is there, however many they are or become.
+    """Workers of an existing cluster, whose number may change during a run.
 
     Attributes
     ----------
     address : str
-        Of the scheduler.
+        Address of the Dask scheduler.
     workers : int
-        When the field was cut.
+        Number of workers when the field was cut.
     share : int
+        Memory of each worker in bytes.
     """
 
     address: str
@@ -166,19 +181,19 @@ class Remote:
 
     @property
     def tiles(self) -> int:
-        """A few for each worker, so that none waits long for the last."""
+        """A few regions per worker, so that workers do not wait long for the last one."""
         return max(FEWEST, SHARE * self.workers)
 
     def within(self, memory: int, need: int) -> Self:
-        """The memory is that of each worker; see :meth:`Scheduler.within`."""
+        """Use the given memory for each worker; see :meth:`Scheduler.within`."""
         with self._client() as client:
             workers = len(client.nthreads())
         if not workers:
-            warn(f"no worker has come to {self.address} yet; the run waits for the first")
+            warn(f"no worker has joined {self.address} yet; the run waits for the first one")
         return replace(self, workers=workers, share=memory)
 
     def solved(self, model: Interpolator, job: Job, numbers: Sequence[Number], tell: Tell) -> Results:
-        """Every tile, by whoever is there; see :meth:`Scheduler.solved`."""
+        """Yield every tile, solved by the present workers; see :meth:`Scheduler.solved`."""
         from da4dvar.outofcore.cluster import solved_by
 
         with self._client() as client:
@@ -191,23 +206,27 @@ class Remote:
             return Client(self.address, timeout=PATIENCE, set_as_default=False)
         except (OSError, ValueError) as error:
             raise DataError(
-                f"scheduler {self.address} does not answer within {PATIENCE} s; check the address "
-                "and that it runs"
+                f"scheduler {self.address} does not answer within {PATIENCE} s; check the address and "
+                "whether it is running"
             ) from error
 
 
 def scheduler_of(name: str | None) -> Scheduler:
-    """The scheduler of a name.
+    """Return the scheduler of a given name.
 
     Parameters
     ----------
     name : {"threads", "processes"} or str, optional
-        Or the address of one of dask; this process alone if not given.
+        Type of local workers, or the address of a Dask scheduler; by default, this process alone.
+
+    Returns
+    -------
+    Scheduler
 
     Raises
     ------
     DataError
-        If the name is of none, or `distributed` is not installed.
+        If the name is unknown, or `distributed` is not installed.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A part of a data set under a model's names: cells of the model's dimensions in, the user's cells out."""
+"""Parts of a data set under the names, dimensions and units of a model."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from da4dvar.fields.labels.signature import Signature
 
 @dataclass(frozen=True)
 class Source:
-    """A data set that is opened but not read, and how it comes under a model's names.
+    """A data set that is opened but not read, and its correspondence with the names of a model.
 
     Attributes
     ----------
     ds : Dataset
-        As it was opened; it can be pickled.
+        Data set as opened; it can be pickled.
     signature : Signature
-        Of the data that the model was trained on.
+        Labels of the data that the model was trained on.
     variable : mapping of str to str
-        The user's name of a model's variable or covariate, where it is another.
+        Name in `ds` of a variable or covariate of the model, where it differs.
     mask : str, optional
+        Name of the mask variable in `ds`.
     whole : Conformed
-        All of it, with nothing but zeros for values: what labels, dimensions and units say.
+        The whole data set with zeros for values, which holds its labels, dimensions and units.
     """
 
     ds: xr.Dataset
@@ -46,12 +47,14 @@ class Source:
         mask: str | None = None,
         dim: Mapping[str, str] | None = None,
     ) -> Source:
-        """Match a data set with a model's signature by its labels alone; no value is read.
+        """Match a data set with the signature of a model by its labels, without reading values.
+
+        Parameters are those of :func:`da4dvar.fields.labels.conform.conform`.
 
         Raises
         ------
         DataError
-            As of :func:`da4dvar.fields.labels.conform.conform`.
+            See :func:`da4dvar.fields.labels.conform.conform`.
         """
         given = dict(variable or {})
         whole = conform(unread(ds), signature, given, mask, dim)
@@ -60,24 +63,28 @@ class Source:
         return cls(ds[[n for n in kept if n in ds.variables]], signature, given, mask, whole)
 
     def part(self, cells: Mapping[str, slice]) -> Conformed:
-        """Read some cells, and put them under the model's names.
+        """Read cells and return them under the names of the model.
 
         Parameters
         ----------
         cells : mapping of str to slice
-            Along the model's dimensions, and those of a batch, in the model's direction.
+            Cells along the dimensions of the model and the batch dimensions, in the direction of the model.
+
+        Returns
+        -------
+        Conformed
 
         Raises
         ------
         DataError
-            If they cannot be read.
+            If the source cannot be read.
         """
         whole = self.whole
         ds = self.ds.isel(self.users(cells), missing_dims="ignore")
         try:
             ds = ds.load(scheduler="synchronous")
-        except Exception as error:  # the libraries beneath raise whatever a broken file provokes
-            raise DataError(f"the source is broken or cut short ({first_line(error)}); restore it") from error
+        except Exception as error:  # libraries raise various types of errors for a broken file
+            raise DataError(f"the source is broken or truncated ({first_line(error)}); restore it") from error
         sources, arrays = {}, {}
         for name in self.signature.variables:
             sources[name] = pick(ds, self.variable.get(name, name))
@@ -91,7 +98,7 @@ class Source:
         return Conformed(data, sources, whole.dims, whole.attrs, whole.flipped)
 
     def users(self, cells: Mapping[str, slice]) -> dict[str, slice]:
-        """The same cells along the user's dimensions, in the user's direction."""
+        """Return the same cells along the dimensions of the source, in its direction."""
         out = {}
         for dim, some in cells.items():
             size = self.whole.data.sizes[dim]
@@ -101,18 +108,18 @@ class Source:
 
 
 def unread(ds: xr.Dataset) -> xr.Dataset:
-    """A data set of lazy zeros with the labels of another, whose values are not read."""
+    """Return a data set of lazy zeros with the labels of another, whose values are not read."""
     return ds.assign({n: placeholder(a) for n, a in ds.data_vars.items()})
 
 
 def placeholder(array: xr.DataArray) -> xr.DataArray:
-    """Lazy zeros in one chunk, with the labels of an array."""
+    """Return lazy zeros in one chunk with the labels of an array."""
     copied = array.copy(data=zeros(array.shape, array.dtype))
     copied.encoding = dict(array.encoding)
     return copied
 
 
 def zeros(shape: Sequence[int], dtype: np.dtype | str) -> dask.array.Array:
-    """Lazy zeros in one chunk, which are there for their shape."""
+    """Return lazy zeros in one chunk, as placeholders with a shape."""
     empty: dask.array.Array = dask.array.zeros(tuple(shape), dtype=dtype, chunks=tuple(shape))
     return empty

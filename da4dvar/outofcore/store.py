@@ -1,4 +1,4 @@
-"""An output that is written region by region: a Zarr store with its labels first."""
+"""Zarr store to which labels are written first, and then values region by region."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from da4dvar.outofcore.journal import flush
 
 
 def create(template: xr.Dataset, store: Path, chunks: Mapping[str, int]) -> None:
-    """Write labels, coordinates and the shape of every variable; a lazy variable's values are not computed.
+    """Create a store with labels, coordinates and the shape of every variable, without computing values.
 
     Parameters
     ----------
     template : Dataset
-        The output, of lazy zeros.
+        Output with lazy zeros for its values.
     store : path
+        Path of the store.
     chunks : mapping of str to int
-        Cells of a chunk along each of the output's dimensions.
+        Cells of a chunk along each dimension of the output.
     """
     encoding = {}
     plain = template.copy()
@@ -38,7 +39,7 @@ def create(template: xr.Dataset, store: Path, chunks: Mapping[str, int]) -> None
 
 
 def write(part: xr.Dataset, store: Path, region: Mapping[str, slice]) -> None:
-    """Write a region of the output, and wait until it is on the disk."""
+    """Write a region of the output, and wait until it is on disk."""
     bare = part.drop_vars([n for n, v in part.variables.items() if n not in part.data_vars])
     for name in bare.variables:
         bare[name].encoding = {}
@@ -52,13 +53,13 @@ def write(part: xr.Dataset, store: Path, region: Mapping[str, slice]) -> None:
             some = region.get(str(d), slice(0, n))
             ranges.append(range(some.start // c, -(-some.stop // c)))
         for index in product(*ranges):
-            # A chunk of nothing but the fill value is not written.
+            # A chunk that holds only the fill value is not written.
             if (file := store / str(name) / "c" / "/".join(map(str, index))).exists():
                 flush(file)
 
 
 def check(template: xr.Dataset, store: Path, chunks: Mapping[str, int]) -> None:
-    """Refuse a store that is not the one that the template would make.
+    """Check that a store is the one that would be created from a template.
 
     Raises
     ------
@@ -66,7 +67,9 @@ def check(template: xr.Dataset, store: Path, chunks: Mapping[str, int]) -> None:
     """
 
     def refuse(what: str) -> DataError:
-        return DataError(f"{store}: its {what} is not what this run would write; begin anew with --overwrite")
+        return DataError(
+            f"{store}: its {what} differs from what this run writes; start over with --overwrite"
+        )
 
     try:
         group = zarr.open_group(store, mode="r")
@@ -78,15 +81,15 @@ def check(template: xr.Dataset, store: Path, chunks: Mapping[str, int]) -> None:
                     if not kept[name].variable.equals(template[name].variable):
                         raise refuse(f"coordinate {name!r}")
                 elif (had := kept[name].encoding["chunks"]) != chunks_of(template[name], chunks):
-                    raise refuse(f"chunks of {name!r}, {had},")
+                    raise refuse(f"chunk size of {name!r}, {had},")
     except (OSError, KeyError, ValueError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{store}: cannot be read; begin anew with --overwrite") from error
+        raise DataError(f"{store}: cannot be read; start over with --overwrite") from error
 
 
 def chunks_of(array: xr.DataArray, chunks: Mapping[str, int]) -> tuple[int, ...]:
-    """The chunks of a variable: as given for its dimensions, whole along others, of a useful size at most."""
+    """Return the chunks of a variable: as given by dimension, and whole along other dimensions."""
     return tuple(max(1, min(n, chunks.get(str(d), n))) for d, n in array.sizes.items())
 
 
@@ -98,12 +101,12 @@ def to_netcdf(store: Path, template: xr.Dataset, output: Path, chunks: Mapping[s
     for name in map(str, template.variables):
         encoding[name] = encoding_for(template[name], ".nc")
         opened[name].encoding = {}
-        # Zarr keeps attributes as JSON, which has one kind of whole number: flags must be of their own.
+        # Zarr stores attributes as JSON, which loses the integer type that flag values must have.
         opened[name].attrs = dict(template[name].attrs)
         if template[name].chunks is not None and template[name].ndim:
             encoding[name]["chunksizes"] = chunks_of(template[name], chunks)
 
-    # Beside the store: what a full disk leaves of it goes with the journal.
+    # Written next to the store, so that an incomplete file on a full disk is removed with the journal.
     beside = store.with_name(f"new-{output.name}")
     with dask.config.set(scheduler="synchronous"):
         unlimited = template.encoding.get("unlimited_dims", ())

@@ -1,4 +1,4 @@
-"""One tile solved, one region finished: functions of their arguments alone, for any worker to run."""
+"""Solution of one tile and completion of one region, as pure functions that any worker can run."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ Tell = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Sums:
-    """What a tile adds to the field: Σ_w taper_w x_w, and both terms of each of its windows.
+    """Contribution of a tile to the field: Σ_w taper_w x_w, and both cost terms of each of its windows.
 
     Attributes
     ----------
     total : array of float32, shape ``(variable, *cells of the tile)``
-        Normalised.
+        Weighted sum of the normalised estimates of the windows.
     terms : array of float32, shape ``(2, *windows of the tile)``
-        NaN for a window of which nothing was known.
+        Observation and prior terms; NaN for a window without observations.
     """
 
     total: np.ndarray
@@ -40,19 +40,24 @@ class Sums:
 
 @dataclass(frozen=True)
 class Job:
-    """All that is the same for every tile.
+    """Settings shared by all tiles.
 
     Attributes
     ----------
     source : Source
+        Data set that the tiles are read from.
     tiles : Tiles
+        Division of the field.
     dims : tuple of str
-        The model's name of each dimension of the tiles.
+        Name of each dimension of the tiles in the model.
     batch_size : int
-        Windows solved at once.
+        Number of windows solved at once.
     observation_error : float, optional
+        Standard deviation of the observation errors; see :meth:`da4dvar.Interpolator.interpolate`.
     keep_observed : bool
+        Whether the output keeps the observed values.
     precision : str
+        Precision of convolutions and matrix products, "float32" or "bfloat16".
     """
 
     source: Source
@@ -64,7 +69,7 @@ class Job:
     precision: str = "float32"
 
     def named(self, cells: Cells) -> Mapping[str, slice]:
-        """Cells by the names of their dimensions."""
+        """Return cells keyed by the names of their dimensions."""
         return dict(zip(self.dims, cells, strict=True))
 
 
@@ -76,16 +81,22 @@ def solve_tile(
     Parameters
     ----------
     model : Interpolator
+        Model that solves the windows.
     job : Job
+        Settings shared by all tiles.
     number : tuple of int
-        Of the tile, along each dimension.
+        Number of the tile along each dimension.
     done : callable, optional
-        Told the number of windows solved or passed over.
+        Function called with the number of windows that were solved or skipped.
+
+    Returns
+    -------
+    Sums
 
     Raises
     ------
     DataError
-        If the values cannot be used.
+        If the values cannot be read or used.
     """
     tiles = job.tiles
     extent, windows = tiles.extent(number), tiles.windows(number)
@@ -102,7 +113,7 @@ def solve_tile(
     overlap = overlap_add(
         flat,
         tiles.subgrid(number, axes),
-        # Of the whole field: a tile of one window is not a field that is taken whole.
+        # The taper of the whole field: a tile of one window is not a field without windows.
         tiles.grid.taper().reshape(tiles.grid.windows[-axes:]),
         problem.solve,
         job.batch_size,
@@ -115,17 +126,30 @@ def solve_tile(
 def finish_region(
     model: Interpolator, job: Job, number: Number, total: np.ndarray, solved: np.ndarray
 ) -> xr.Dataset:
-    """The estimates of a region with their labels.
+    """Return the estimates of a region with their labels.
 
     Parameters
     ----------
     model : Interpolator
+        Model that solved the tiles.
     job : Job
+        Settings shared by all tiles.
     number : tuple of int
+        Number of the region along each dimension.
     total : array of float32, shape ``(variable, *cells of the region)``
-        Summed over all tiles that add to it.
+        Sum over all tiles that contribute to the region.
     solved : array of bool
-        See :meth:`da4dvar.outofcore.tiles.Tiles.weight`.
+        Windows that were solved; see :meth:`da4dvar.outofcore.tiles.Tiles.weight`.
+
+    Returns
+    -------
+    Dataset
+        Estimates and flags of the region.
+
+    Raises
+    ------
+    DataError
+        If the source holds infinite values.
     """
     cells = job.tiles.region(number)
     conformed = job.source.part(job.named(cells))
@@ -138,7 +162,7 @@ def finish_region(
     weight = job.tiles.weight(number, solved)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(weight > 0, total / weight, np.float32(np.nan))
-    # Cells past the end of a dimension that was lengthened to a window.
+    # Drop the cells past the end of a dimension that was extended to the length of a window.
     real = {d: slice(0, conformed.data.sizes[d]) for d in job.dims}
     x = xr.DataArray(mean, dims=("variable", *job.dims)).isel(real)
     known = xr.DataArray(weight, dims=job.dims).isel(real)

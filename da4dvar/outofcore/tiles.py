@@ -1,8 +1,9 @@
 """A field in disjoint regions: x̂(c) = Σ_w taper_w(c) x_w(c) / Σ_w taper_w(c), summed tile by tile.
 
-Region k of an axis is the cells [b_k, b_{k+1}); tile k is the windows that start there. A region is no
-shorter than a window, so that a tile adds to its own region and to the next one only. The sum of a region
-is that of its few tiles in a fixed order: the same bits in whatever order the tiles are solved.
+Region k of an axis consists of the cells [b_k, b_{k+1}), tile k of the windows that start in them. A region
+is at least as long as a window, so that a tile contributes only to its own region and the next. The
+contributions to a region are added in a fixed order, which gives the same bits in whatever order the tiles
+are solved.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ Cells = tuple[slice, ...]
 
 @dataclass(frozen=True)
 class Tiles:
-    """Which cells and windows belong together.
+    """Division of a field into regions of cells and tiles of windows.
 
     Parameters
     ----------
     grid : WindowGrid
-        Over every dimension, those of a batch included: their windows are of one cell.
+        Windows over all dimensions, with one cell along batch dimensions.
     bounds : tuple of tuple of int
-        b of each dimension, from 0 to its size. A dimension that wraps round or is not cut in windows
-        has one region.
+        b of each dimension, from 0 to its size. A dimension that is periodic or not cut into windows has a
+        single region.
 
     Raises
     ------
@@ -60,15 +61,16 @@ class Tiles:
 
     @classmethod
     def of(cls, grid: WindowGrid, regions: Sequence[int], turned: Sequence[bool] | None = None) -> Self:
-        """Regions of given sizes.
+        """Divide a field into regions of given sizes.
 
         Parameters
         ----------
         grid : WindowGrid
+            Windows over all dimensions.
         regions : sequence of int
             Cells of a region along each dimension.
         turned : sequence of bool, optional
-            Dimensions whose regions are counted from their end, because the output runs the other way.
+            Dimensions whose regions are counted from the end, because the output has the other direction.
         """
         bounds = []
         for n, region, other in zip(grid.sizes, regions, turned or [False] * len(regions), strict=True):
@@ -80,7 +82,7 @@ class Tiles:
 
     @property
     def shape(self) -> Number:
-        """Regions along each dimension."""
+        """Number of regions along each dimension."""
         return tuple(len(edges) - 1 for edges in self.bounds)
 
     def __len__(self) -> int:
@@ -90,29 +92,29 @@ class Tiles:
         return itertools.product(*(range(n) for n in self.shape))
 
     def region(self, number: Number) -> Cells:
-        """The cells of a region."""
+        """Return the cells of a region."""
         return tuple(slice(edges[k], edges[k + 1]) for k, edges in zip(number, self.bounds, strict=True))
 
     def windows(self, number: Number) -> Cells:
-        """The windows of a tile: those that start in its region."""
+        """Return the windows of a tile, which are those that start in its region."""
         return tuple(
             slice(int(np.searchsorted(starts, cells.start)), int(np.searchsorted(starts, cells.stop)))
             for starts, cells in zip(self.grid.starts, self.region(number), strict=True)
         )
 
     def extent(self, number: Number) -> Cells:
-        """The cells that a tile's windows cover, from the beginning of its region on."""
+        """Return the cells from the start of a region to the end of the windows of its tile."""
         out = []
         for axis, (windows, cells) in enumerate(zip(self.windows(number), self.region(number), strict=True)):
             size, stop = self.grid.sizes[axis], cells.start
             if windows.start < windows.stop:
                 stop = self.grid.starts[axis][windows.stop - 1] + self.grid.windows[axis]
-            # What wraps round is in one region, which is all of it.
+            # A periodic dimension has a single region, which is all of it.
             out.append(slice(cells.start, min(stop, size)))
         return tuple(out)
 
     def subgrid(self, number: Number, axes: int) -> WindowGrid:
-        """The windows of a tile along the last `axes` dimensions, counted from the tile's beginning."""
+        """Return the windows of a tile along the last `axes` dimensions, relative to the tile's start."""
         extent, windows = self.extent(number)[-axes:], self.windows(number)[-axes:]
         return WindowGrid(
             tuple(cells.stop - cells.start for cells in extent),
@@ -124,14 +126,14 @@ class Tiles:
         )
 
     def shared(self, tile: Number, region: Number) -> Cells:
-        """The cells of a region that a tile adds to; an empty slice where it does not reach."""
+        """Return the cells of a region to which a tile contributes; slices are empty if there are none."""
         return tuple(
             slice(max(a.start, b.start), max(min(a.stop, b.stop), max(a.start, b.start)))
             for a, b in zip(self.extent(tile), self.region(region), strict=True)
         )
 
     def _neighbours(self, number: Number, step: int) -> Iterator[Number]:
-        """A region and those next to it on one side, in order."""
+        """Iterate over a region and its neighbours on one side, in order."""
         steps = sorted(itertools.product((0, step), repeat=len(number)))
         for offset in steps:
             near = tuple(k + o for k, o in zip(number, offset, strict=True))
@@ -139,17 +141,17 @@ class Tiles:
                 yield near
 
     def reached(self, tile: Number) -> list[Number]:
-        """The regions that a tile adds to, its own among them if it has windows."""
+        """Return the regions to which a tile contributes, including its own if it has windows."""
         near = self._neighbours(tile, 1)
         return [r for r in near if all(c.start < c.stop for c in self.shared(tile, r))]
 
     def contributors(self, region: Number) -> list[Number]:
-        """The tiles that add to a region, in the order in which they are summed."""
+        """Return the tiles that contribute to a region, in the order of summation."""
         near = self._neighbours(region, -1)
         return [t for t in near if all(c.start < c.stop for c in self.shared(t, region))]
 
     def reaching(self, region: Number) -> Cells:
-        """The windows that reach into a region, whatever their tile."""
+        """Return the windows of any tile that overlap a region."""
         out = []
         for axis, cells in enumerate(self.region(region)):
             starts, window = self.grid.starts[axis], self.grid.windows[axis]
@@ -159,13 +161,14 @@ class Tiles:
         return tuple(out)
 
     def weight(self, region: Number, solved: np.ndarray) -> np.ndarray:
-        """Σ_w taper_w of a region, recomputed from the index.
+        """Return Σ_w taper_w of a region, recomputed from the windows that were solved.
 
         Parameters
         ----------
         region : tuple of int
+            Number of the region along each dimension.
         solved : array of bool, shape that of `reaching(region)`
-            Windows of which something was known.
+            Windows that had observations and were solved.
 
         Returns
         -------

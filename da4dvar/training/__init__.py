@@ -1,5 +1,5 @@
-"""Learning a model: samples, loss, plan and the training loop.
+"""Training of a model: samples, loss, plan and the training loop.
 
-Imports `analysis` and what lies below it. `loop` is the only module of the package that imports Lightning. A
-new way to make samples goes to `dataset`, a new term of the loss to `loss`.
+This package imports `analysis` and the packages below it. `loop` is its only module that imports Lightning.
+A new way to make samples belongs in `dataset`, a new term of the loss in `loss`.
 """

@@ -1,4 +1,4 @@
-"""Batches of samples by number: step k takes samples k B to (k + 1) B − 1, shared by N processes."""
+"""Batches of numbered samples: step k uses samples k B to (k + 1) B − 1, shared among N processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from da4dvar.training.samples import Samples
 
 @dataclass
 class Drawn(Dataset[dict[str, np.ndarray]]):
-    """Samples by number: the same number and seed give the same sample, on any worker."""
+    """Samples by number: the same number and seed give the same sample in any process."""
 
     samples: Samples | BufferedSamples
     count: int
@@ -32,14 +32,14 @@ class Drawn(Dataset[dict[str, np.ndarray]]):
 
 
 class Share(Sampler[list[int]]):
-    """The numbers r, r + N, r + 2 N, … of each batch: what process r of N takes of it.
+    """Share of process r of N in each batch: its samples r, r + N, r + 2 N and so on.
 
     Parameters
     ----------
     count : int
-        Samples in all.
+        Total number of samples.
     batch : int
-        Samples to a batch of all processes together.
+        Number of samples in a batch, over all processes.
     process, processes : int
         r and N.
 

@@ -1,4 +1,4 @@
-"""Samples of a data set that stays on the disk: blocks of times are read whole, and shuffled in a buffer."""
+"""Training samples of data on disk: blocks of times are read into a buffer, from which samples are drawn."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ import numpy as np
 from da4dvar.errors import DataError, RecipeError
 from da4dvar.training.samples import Sample, Samples
 
-# Blocks to a buffer: more are a better shuffle, fewer are longer reads.
+# Blocks in a buffer: more blocks shuffle better, fewer blocks make longer reads.
 BLOCKS = 8
 
 
 @dataclass
 class BufferedSamples:
-    """Windows drawn from n blocks of consecutive times at once, another n for every round of samples.
+    """Windows drawn from a buffer of n blocks of consecutive times, which changes after n s samples.
 
-    Block b has the windows that begin at times b s to (b + 1) s − 1, and the times that they reach into the
-    next block: every window is in one block. The blocks of an epoch come in an order drawn anew, and a sample
-    is drawn anywhere in the n blocks of its round. What a sample is follows from its number and the seed
-    alone: a training that is resumed, or shared among processes, reads the same.
+    Block b holds the windows that begin at times b s to (b + 1) s − 1, including the times of these windows
+    in the next block, so that every window lies in one block. Each epoch visits the blocks in a new random
+    order, and a sample is drawn anywhere in the n blocks of the buffer. A sample depends only on its number
+    and the seed: a resumed training, or one shared among processes, reads the same samples.
 
     Parameters
     ----------
     read : callable
-        From a slice of times to the samples in it.
+        Function that reads a slice of times and returns its samples.
     times : int
-        In all.
+        Total number of times.
     window : int
-        Times of a window.
+        Number of times in a window.
     starts : int
-        s: the windows that begin in a block.
+        s, the number of windows that begin in a block.
     blocks : int
-        n: blocks to a buffer.
+        n, the number of blocks in the buffer.
     seed : int
-        Of the order of the blocks.
+        Seed of the order of the blocks.
 
     Examples
     --------
@@ -44,7 +44,7 @@ class BufferedSamples:
     >>> from da4dvar.layout import Layout
     >>> x = xr.DataArray(np.arange(100.0)[None], dims=("variable", "time"))
     >>> layout = Layout(["x"], axes=["time"], window={"time": 5})
-    >>> def read(times):  # from a file, in earnest
+    >>> def read(times):  # in practice, from a file
     ...     part = x.isel(time=times)
     ...     return Samples(part, part, None, layout)
     >>> samples = BufferedSamples(read, times=100, window=5, starts=20, blocks=2, seed=0)
@@ -61,27 +61,28 @@ class BufferedSamples:
     _held: tuple[tuple[int, ...], list[Samples]] = field(default=((), []), init=False, repr=False)
 
     def draw(self, number: int, generator: np.random.Generator) -> Sample:
-        """The sample of a number; see :meth:`da4dvar.training.samples.Samples.draw`.
+        """Draw the sample of a given number; see :meth:`da4dvar.training.samples.Samples.draw`.
 
         Parameters
         ----------
         number : int
-            Of the sample, in the training.
+            Number of the sample in the training.
         generator : numpy.random.Generator
-            What chance is taken from.
+            Random number generator.
 
         Returns
         -------
         dict of str to array
+            Arrays of the sample.
 
         Raises
         ------
         DataError
-            If there is nothing to learn from in any block of the buffer.
+            If no block of the buffer yields a sample.
         """
         chosen = self.blocks_at(number)
         if self._held[0] != chosen:
-            # The old blocks go before the new ones come.
+            # Release the old blocks before reading the new ones.
             self._held = ((), [])
             self._held = (chosen, [self.read(self.slice_of(block)) for block in chosen])
         weights = np.array([len(range(*self.slice_of(b).indices(self.times))) for b in chosen], "float64")
@@ -96,16 +97,17 @@ class BufferedSamples:
         return self._held[1][order[-1]].draw(generator)
 
     def blocks_at(self, number: int) -> tuple[int, ...]:
-        """The blocks in the buffer from which a sample is drawn, in their order on the disk.
+        """Return the blocks in the buffer from which a sample is drawn, in their order on disk.
 
         Parameters
         ----------
         number : int
-            Of the sample.
+            Number of the sample in the training.
 
         Returns
         -------
         tuple of int
+            Numbers of the blocks.
         """
         count = -(-(self.times - self.window + 1) // self.starts)
         epoch, part = divmod(number // (self.blocks * self.starts), -(-count // self.blocks))
@@ -113,32 +115,33 @@ class BufferedSamples:
         return tuple(sorted(map(int, order[part * self.blocks : (part + 1) * self.blocks])))
 
     def slice_of(self, block: int) -> slice:
-        """The times of a block.
+        """Return the times of a block.
 
         Parameters
         ----------
         block : int
+            Number of the block.
 
         Returns
         -------
         slice
-            With those that its windows reach into of the next.
+            Times of all windows of the block, including those that extend into the next block.
         """
         first = block * self.starts
         return slice(first, min(first + self.starts + self.window - 1, self.times))
 
 
 def block_sizes(buffer: int, of_a_time: int, window: int) -> tuple[int, int]:
-    """s and n: windows that begin in a block, and blocks to a buffer of so many bytes.
+    """Return s and n, the number of windows that begin in a block and of blocks in a buffer.
 
     Parameters
     ----------
     buffer : int
-        Bytes.
+        Size of the buffer in bytes.
     of_a_time : int
-        Bytes that a time takes in the buffer.
+        Bytes that one time takes in the buffer.
     window : int
-        Times of a window.
+        Number of times in a window.
 
     Returns
     -------
@@ -148,7 +151,7 @@ def block_sizes(buffer: int, of_a_time: int, window: int) -> tuple[int, int]:
     Raises
     ------
     RecipeError
-        If the buffer holds too few windows.
+        If the buffer holds fewer than two windows.
 
     Examples
     --------
@@ -157,11 +160,11 @@ def block_sizes(buffer: int, of_a_time: int, window: int) -> tuple[int, int]:
     >>> block_sizes(1000, 10, 15)
     (19, 3)
     """
-    # A block of less than two windows would read more than half of it for the windows of the next.
+    # More than half of a block shorter than two windows would be read for windows of the next block.
     blocks = min(BLOCKS, buffer // (of_a_time * (2 * window - 1)))
     if blocks < 1:
         raise RecipeError(
-            f"train: a buffer of {buffer} bytes holds less than two windows of {window} times at {of_a_time} "
-            "bytes a time; give a larger buffer, or use a smaller window"
+            f"train: a buffer of {buffer} bytes holds fewer than two windows of {window} times with "
+            f"{of_a_time} bytes each; use a larger buffer or a smaller window"
         )
     return buffer // of_a_time // blocks - (window - 1), blocks

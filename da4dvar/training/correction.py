@@ -1,4 +1,4 @@
-"""How far to go from a first guess towards what a model makes of it."""
+"""Correction α, which scales the difference between a model's estimate and its first guess."""
 
 from __future__ import annotations
 
@@ -12,25 +12,27 @@ BATCH = 16
 
 
 def correction_of(model: VariationalModel, samples: Samples, count: int, seed: int) -> tuple[float, ...]:
-    """α = ⟨x̂ − x(0), x − x(0)⟩ / ‖x̂ − x(0)‖², between 0 and 1, of each variable, at points that are sought.
+    """α = ⟨x̂ − x(0), x − x(0)⟩ / ‖x̂ − x(0)‖² of each variable at the sought points, clipped to [0, 1].
 
-    The estimate x(0) + α (x̂ − x(0)) has the least square error of all on the way from the first guess to
-    the model's estimate: on the samples, it is never worse than either. It is the regression on one
+    Among all points between the first guess and the model's estimate, x(0) + α (x̂ − x(0)) has the least
+    square error: on the samples, it is never worse than either of them. This is the regression on one
     variable that shrinks a forecast towards a reference (Murphy and Epstein, 1989).
 
     Parameters
     ----------
     model : VariationalModel
+        Trained model.
     samples : Samples
-        With a first guess; not those that the model has learned from.
+        Samples with a first guess, from which the model has not been trained.
     count : int
-        Windows to draw.
+        Number of windows to draw.
     seed : int
+        Seed of the windows.
 
     Returns
     -------
     tuple of float
-        One for each variable; 1 where the model changes nothing.
+        α of each variable; 1 where the model changes nothing.
     """
     variables = len(samples.layout.variables)
     along, moved = np.zeros(variables), np.zeros(variables)

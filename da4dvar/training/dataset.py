@@ -1,4 +1,4 @@
-"""What a model learns from: data sets turned into pairs of what is seen and what is sought."""
+"""Training samples of a model, made from labelled data sets."""
 
 from __future__ import annotations
 
@@ -27,30 +27,46 @@ Gaps = GapPattern | Sequence[GapPattern | None] | None
 
 
 def split(model: Model, ds: xr.Dataset, truth: xr.Dataset | None) -> Parts:
-    """The last tenth of the time for validation, or of the samples: what is seen and true of both parts.
+    """Split data into a training part and a validation part, the last tenth of the times.
 
-    Where there is no time, samples are along the first dimension of the observed variable that the layout
+    Data without a time dimension are split along the first dimension of the observed variable that the layout
     does not name.
+
+    Parameters
+    ----------
+    model : Model
+        Model whose layout and time dimension are used.
+    ds : Dataset
+        Observations.
+    truth : Dataset or None
+        Truth, split like `ds`.
+
+    Returns
+    -------
+    tuple of Dataset or None
+        Observations and truth for training, then observations and truth for validation.
 
     Raises
     ------
     DataError
-        If there is no such variable, nothing to split, or too little time for a window in both.
+        If the variable does not exist, there is no dimension to split, or a part is shorter than a window.
     """
     layout, time = model.layout, model.time
     if time not in ds.dims:
         variable = model.sensors[0].variable if model.sensors else layout.variables[0]
         samples = [str(d) for d in pick(ds, variable).dims if d not in layout.dims]
         if not samples:
-            raise DataError(f"there is no dimension {time!r} and no other one to split; give `validation`")
+            raise DataError(
+                f"there is no dimension {time!r} and no other dimension to split; pass `validation`"
+            )
         time = samples[0]
     window = layout.window.get(time, 1)
     steps = ds.sizes[time]
     last = max(steps // 10, window)
     if last >= steps:
         raise DataError(
-            f"{steps} steps of {time!r} are too few to train and to validate on; "
-            "use a smaller window, or give `validation`"
+            f"{steps} steps of {time!r} are too few for training and validation; "
+            "use a smaller window, or pass `validation`"
         )
     before, after = {time: slice(0, steps - last)}, {time: slice(steps - last, None)}
     if truth is None:
@@ -67,23 +83,28 @@ def samples(
     draws: int,
     seed: int,
 ) -> Samples:
-    """Training samples of a model that knows its scaling.
+    """Return training samples for a model whose scaling is known.
 
     Parameters
     ----------
     model : Model
+        Model to train; its scaling is known.
     seen, truth : Dataset
-        Without a truth, a part of what is seen is hidden and sought.
+        Observations and truth. Without a truth, some observations are hidden and serve as the target.
     gaps : GapPattern or sequence of GapPattern, optional
-        What is hidden, or what of each variable or sensor; without it and without a truth, the gaps of
-        other times.
+        Gap pattern of the hidden points, or one for each variable or sensor. Without a pattern and without a
+        truth, the data's own gaps at other times are used.
     noise : float
-        Standard deviation of the noise added to what is seen, in the units of the data.
+        Standard deviation of the noise added to the observations, in the units of the data.
     draws : int
-        How often the gaps are drawn where there is a first guess: it sees the whole data set, and is made
-        for each draw before the training.
+        Number of times that gaps are drawn for a model with a first guess, which is computed from the whole
+        data set for each draw before training.
     seed : int
-        Of those draws.
+        Seed of these draws.
+
+    Returns
+    -------
+    Samples
     """
     check_same_cells(seen, truth)
     y = model.observations(seen)
@@ -118,7 +139,7 @@ def samples(
             part = part.map(noisy, args=(noise, generator))
         drawn.append(model.states(part))
         guesses.append(model.states(model.first_guess.interpolate(part)))
-    # As many as there are draws, without a copy.
+    # Repeat for each draw without a copy.
     sought = (y if target is None else target).expand_dims(draw=len(drawn))
     return Samples(
         xr.concat(drawn, "draw"),
@@ -133,10 +154,18 @@ def samples(
 
 
 def unit_of_noise(model: Model) -> float:
-    """The standard deviation that a noise in the units of the data is divided by."""
+    """Return the standard deviation that converts noise to normalised units.
+
+    Raises
+    ------
+    DataError
+        If the variables have different standard deviations.
+    """
     stds = set(model.scaling.std.values()) or {1.0}
     if len(stds) > 1:
-        raise DataError("noise in the units of the data is for one variable only")
+        raise DataError(
+            f"noise is in the units of the data, but the variables have {len(stds)} scales; set noise to 0"
+        )
     return float(stds.pop())
 
 
@@ -148,29 +177,30 @@ def training_samples(
     noise: float,
     training: Training,
 ) -> Samples | BufferedSamples:
-    """Training samples of a model that knows its scaling, read block by block if that is asked for.
+    """Return training samples for a model whose scaling is known, read in blocks if there is a buffer.
 
     Parameters
     ----------
     model : Model
-        Which knows its scaling.
+        Model to train; its scaling is known.
     seen, truth : Dataset
-        Lazy, for a buffer to be of use.
+        Observations and truth; a buffer saves memory only if they are lazy.
     gaps : GapPattern, optional
-        See :func:`samples`. Where the gaps of other times are transplanted, these are those of the block.
+        See :func:`samples`. With a buffer, the data's own gaps are taken from the times of the block.
     noise : float
-        Standard deviation of the noise added to what is seen, in the units of the data.
+        Standard deviation of the noise added to the observations, in the units of the data.
     training : Training
-        Says how large the buffer is.
+        Training plan, which holds the size of the buffer.
 
     Returns
     -------
     Samples or BufferedSamples
+        Samples in memory, or read in blocks if the data are larger than the buffer.
 
     Raises
     ------
     RecipeError
-        If the buffer is too small for its windows, or the model has a first guess, which sees the whole data.
+        If the buffer is too small for the windows, or the model has a first guess, which needs all data.
 
     Examples
     --------
@@ -184,7 +214,7 @@ def training_samples(
     check_same_cells(seen, truth)
     time, datasets = model.time, [ds for ds in (seen, truth) if ds is not None]
     moving = [v for ds in datasets for v in ds.data_vars.values() if time in v.dims]
-    # As read, and as normalised.
+    # The data as read and as normalised are in memory together.
     of_a_time = 2 * sum(v.size * max(4, v.dtype.itemsize) for v in moving) // max(1, seen.sizes.get(time, 1))
     buffer = training.buffer_bytes
     if not buffer or of_a_time * seen.sizes.get(time, 1) <= buffer:
@@ -193,12 +223,13 @@ def training_samples(
         return samples(model, whole[0], whole[1], gaps, noise, training.draws, training.seed)
     if model.first_guess is not None:
         raise RecipeError(
-            "train: a first guess sees the whole data set at once; leave buffer out, or first_guess"
+            "train: buffer is set, but a first guess needs the whole data set at once; "
+            "leave out buffer or first_guess"
         )
     window = model.layout.window.get(time)
     if window is None:
         raise RecipeError(
-            f"train: a buffer holds windows along {time!r}, but the layout has none; leave buffer out"
+            f"train: buffer is set, but the layout has no window along {time!r}; leave out buffer"
         )
     starts, blocks = block_sizes(buffer, of_a_time, window)
     read = partial(block_samples, model, seen, truth, gaps, noise, training.seed)
@@ -214,13 +245,13 @@ def block_samples(
     seed: int,
     times: slice,
 ) -> Samples:
-    """The samples of some consecutive times, which are read here."""
+    """Read consecutive times and return their samples."""
     part = loaded(seen.isel({model.time: times}))
     true = None if truth is None else loaded(truth.isel({model.time: times}))
     return samples(model, part, true, gaps, noise, 1, seed)
 
 
 def loaded(ds: xr.Dataset) -> xr.Dataset:
-    """A data set in memory, a new one; the one that was given stays lazy. NetCDF is read by one thread."""
+    """Load a copy of a data set into memory with one thread, as NetCDF needs; the original stays lazy."""
     with dask.config.set(scheduler="synchronous"):
         return ds.compute()

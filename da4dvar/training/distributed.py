@@ -24,7 +24,7 @@ def kind_of_device(named: str, devices: int) -> str:
     Raises
     ------
     RecipeError
-        If there are fewer GPUs than that.
+        If there are fewer GPUs than processes.
 
     Examples
     --------
@@ -43,7 +43,7 @@ def kind_of_device(named: str, devices: int) -> str:
 
 
 def check_shares(batch: int, validation_samples: int, devices: int) -> None:
-    """Refuse a number of devices that a batch cannot be shared among.
+    """Check that batches and validation samples can be shared among a number of devices.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def check_shares(batch: int, validation_samples: int, devices: int) -> None:
 
 
 def run_on(devices: int, work: Callable[..., object], *arguments: Any) -> None:
-    """Run ``work(*arguments)`` in as many fresh processes, and wait for them.
+    """Run ``work(*arguments)`` in `devices` new processes, and wait for them.
 
     Each finds its number in the environment, where Lightning and torch look for it (``LOCAL_RANK``), and has
     its own copies of the arguments. All of them end when one fails, and when this process is interrupted or,
@@ -76,7 +76,7 @@ def run_on(devices: int, work: Callable[..., object], *arguments: Any) -> None:
         The error of this kind that a process raised, or the likely causes if a process ended without an
         exception.
     RuntimeError
-        With the traceback of any other error.
+        If a process raises any other error, with its traceback.
     """
     # torch hands on tracebacks only; errors that a user can fix come through this queue as they are.
     errors: SimpleQueue[Da4dvarError] = multiprocessing.get_context("spawn").SimpleQueue()

@@ -1,4 +1,4 @@
-"""End-to-end learning of the prior, the weights of U and the solver, eq. (9)."""
+"""End-to-end training of the prior, the weights of U and the solver, eq. (9)."""
 
 from __future__ import annotations
 
@@ -30,17 +30,19 @@ from da4dvar.training.samples import Samples
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.solvers.base import Solver
 
-# Steps in a row without a finite gradient, after which there is no hope.
+# Number of consecutive steps without a finite gradient after which the training is stopped.
 MOST_SKIPPED = 50
 
 
 class EndToEnd(lightning.LightningModule):
-    """The training loop's view of a model: loss, score, rate and number of iterations.
+    """Lightning module of a model: loss, validation score, learning rate and number of iterations.
 
     Parameters
     ----------
     model : VariationalModel
+        Model to train.
     training : Training
+        Training plan.
     """
 
     def __init__(self, model: VariationalModel, training: Training) -> None:
@@ -52,11 +54,11 @@ class EndToEnd(lightning.LightningModule):
 
     @property
     def solver(self) -> Solver:
-        """The solver, whose number of iterations is set anew before every step."""
+        """The solver, whose number of iterations is set before every step."""
         return self.model.solver
 
     def iterations_at(self, step: int) -> int:
-        """Iterations of the solver at a step of the training."""
+        """Return the number of solver iterations at a training step."""
         plan = self.training_plan
         if not plan.iterations:
             return self.final_iterations
@@ -64,7 +66,7 @@ class EndToEnd(lightning.LightningModule):
         return plan.iterations[part]
 
     def training_step(self, sample: dict[str, Tensor], _: int) -> Tensor:
-        """The loss of eq. (9) for a batch, logged."""
+        """Compute and log the loss of eq. (9) for a batch."""
         self.solver.iterations = self.iterations_at(self.global_step)
         plan = self.training_plan
         loss, error = reconstruction_loss(
@@ -76,12 +78,12 @@ class EndToEnd(lightning.LightningModule):
         return loss
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Leave a step out whose gradient is not finite: one odd batch is not to end a training.
+        """Skip a step whose gradient is not finite, so that a single batch does not end the training.
 
         Raises
         ------
         RecipeError
-            If none has been for some time.
+            If `MOST_SKIPPED` steps in a row had no finite gradient.
         """
         norms = [p.grad.norm() for p in self.parameters() if p.grad is not None]
         if torch.stack(norms).isfinite().all():
@@ -90,36 +92,36 @@ class EndToEnd(lightning.LightningModule):
         self.skipped += 1
         if self.skipped == MOST_SKIPPED:
             raise RecipeError(
-                f"train: no gradient was finite in {MOST_SKIPPED} steps, up to step {self.global_step}; "
-                "lower train.rate, and train anew"
+                f"train: no finite gradient in the last {MOST_SKIPPED} steps, up to step {self.global_step}; "
+                "lower train.rate and train again"
             )
-        optimizer.zero_grad()  # none at all, so that no momentum moves a weight either
+        optimizer.zero_grad()  # to None rather than 0, so that momentum does not move the weights either
 
     def over_all(self, values: Tensor, how: str) -> Tensor:
-        """The "mean" or "sum" of values over all processes; as they are in the only one."""
+        """Reduce values over all processes by "mean" or "sum"; unchanged with a single process."""
         alone = self._trainer is None or self.trainer.world_size == 1
         # Lightning reduces in place.
         return values if alone else self.trainer.strategy.reduce(values.clone(), reduce_op=how)
 
     def validation_step(self, sample: dict[str, Tensor], _: int) -> None:
-        """The squares of the errors of a batch, kept."""
+        """Store the mean square error of each sample of a batch."""
         self.solver.iterations = self.final_iterations
-        # Lightning turns gradients off here; the solver turns on the one it needs.
+        # Lightning disables gradients here; the solver enables the one it needs.
         error = reconstruction_loss(self.model, sample, (1.0, 0.0, 0.0))[1]
         self.squares.append(error)
 
     def on_validation_epoch_end(self) -> None:
-        """The score that the best checkpoint is chosen by, over all processes."""
+        """Log the validation score over all processes, by which the best checkpoint is chosen."""
         squares = torch.cat(self.squares)
         self.squares.clear()
-        # Processes may have seen different numbers of samples: not the mean of their means.
+        # Processes may have different numbers of samples, so that the mean of their means would be wrong.
         count = torch.full_like(squares[0], len(squares))
         share = self.over_all(count, "sum") / count
         score = (self.over_all(squares.mean() / share, "sum")).sqrt()
         self.log("validation_rmse", score, prog_bar=True)
 
     def configure_optimizers(self) -> Any:
-        """AdamW, with rates of their own for the prior and H, warmed up and lowered as a cosine."""
+        """Set up AdamW with separate rates for the prior and H, linear warm-up and cosine decay."""
         plan = self.training_plan
         named = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
         own = {"cost.prior.": plan.prior_rate, "cost.observation.": plan.observation_rate}
@@ -149,36 +151,40 @@ def train(
     progress: bool = False,
     devices: int = 1,
 ) -> float:
-    """Train a model in place and leave it with the weights of the best validation.
+    """Train a model in place and give it the weights with the best validation score.
 
     Parameters
     ----------
     model : VariationalModel
+        Model to train, changed in place.
     samples : Samples or BufferedSamples
+        Training samples.
     validation : Samples
+        Validation samples.
     training : Training
+        Training plan.
     folder : Path
-        Where checkpoints and the log (``metrics.csv``) are kept.
+        Folder for checkpoints and the log (``metrics.csv``).
     resume : bool
-        Go on from the last checkpoint in `folder`, if there is one.
+        Continue from the last checkpoint in `folder`, if there is one.
     progress : bool
         Show a progress bar.
     devices : int
-        Processes, each with a GPU or a part of the processor, that share every batch; the result is that of
-        one to rounding, and a checkpoint of some may be resumed on others.
+        Number of processes that share every batch, each with a GPU or a part of the processor. The result is
+        that of a single process up to rounding, and a checkpoint can be resumed with another number.
 
     Returns
     -------
     float
-        The best root mean square error on the validation samples, in normalised units.
+        Best root mean square error on the validation samples, in normalised units.
 
     Raises
     ------
     RecipeError
-        If the solver, the prior or the number of devices do not go with the training, or no parameter of
-        the model can be learned.
+        If the solver, the prior or the number of devices is incompatible with the training plan, or the
+        model has no parameter to learn.
     DataError
-        If the checkpoint to go on from cannot be read.
+        If the checkpoint to continue from cannot be read.
 
     Examples
     --------
@@ -208,8 +214,8 @@ def train(
     solver = model.solver.learned_part
     if training.checkpoint_iterations and not solver.recomputes:
         raise RecipeError(
-            f"train: checkpoint_iterations is set, but a solver of class {type(solver).__name__} cannot run "
-            "its iterations again; leave it out, or take a solver of kind 'lstm'"
+            f"train: checkpoint_iterations is set, but a solver of class {type(solver).__name__} cannot "
+            "recompute its iterations; leave it out, or use a solver of kind 'lstm'"
         )
     module = EndToEnd(VariationalModel(model.cost, solver), training)
     last = folder / "last.ckpt"
@@ -225,7 +231,7 @@ def train(
         kept_still = [p for p in of_prior if p.requires_grad and training.prior_rate == 0]
         try:
             for parameter in kept_still:
-                parameter.requires_grad_(False)  # no work for derivatives that would be multiplied by zero
+                parameter.requires_grad_(False)  # their gradient would be multiplied by a rate of zero
             unused = devices > 1 and leaves_unused(module.model, samples, training)
             task = (module.model, samples, validation, training, folder, done, progress, kind, devices)
             if devices == 1:
@@ -233,15 +239,15 @@ def train(
             else:
                 run_on(devices, fit, *task, unused)
         except SystemExit as stop:
-            # So Lightning ends when it is interrupted; its caller is to hear of it.
+            # Lightning exits this way when it is interrupted; the caller should see the interrupt.
             raise KeyboardInterrupt from stop
         except OSError as error:
             raise DataError(
-                f"{folder}: checkpoints and the log could not be written ({error}); check the space on the "
-                "disk and the permissions, then go on with --resume"
+                f"{folder}: checkpoints and the log cannot be written ({error}); check disk space and "
+                "permissions, then continue with --resume"
             ) from error
         finally:
-            # The caller may go on with the model after an interrupt or an error.
+            # The caller may continue to use the model after an interrupt or an error.
             for parameter in kept_still:
                 parameter.requires_grad_(True)
             module.solver.iterations = module.final_iterations
@@ -262,17 +268,18 @@ def fit(
     devices: int,
     unused: bool,
 ) -> None:
-    """The part of one of `devices` processes in a training of which some steps are `done`.
+    """Run the training loop of one of `devices` processes, starting after `done` steps.
 
-    `unused` says whether a parameter has no part in the loss, which the processes must know of.
+    `unused` says whether the loss does not depend on some parameter, which distributed training must know.
+    The other parameters are those of :func:`train`.
     """
-    # Evened out, so that the last validation falls on the last steps.
+    # Adjusted to divide the steps evenly, so that the last validation is at the last steps.
     interval = training.steps // max(1, round(training.steps / training.validate_every))
     best = ModelCheckpoint(folder, "best", monitor="validation_rmse", enable_version_counter=False)
     latest = ModelCheckpoint(folder, "last", enable_version_counter=False)
     shown = [TQDMProgressBar(refresh_rate=10)] if progress else []
     together = DDPStrategy(cluster_environment=LightningEnvironment(), find_unused_parameters=unused)
-    # A resumed loop counts the batches it had before, but reads from the first: the samples move on.
+    # A resumed loop counts the earlier batches but reads from the first one, so the samples are shifted.
     count = training.steps * training.batch
     drawn = Drawn(samples, count, training.seed, first=done * training.batch)
     checked = Drawn(validation, training.validation_samples, training.seed + 1)
@@ -289,7 +296,7 @@ def fit(
             inference_mode=False,
             num_sanity_val_steps=0,
             callbacks=[best, latest, *shown],
-            # A log of its own for what follows a restart: the logger would delete the earlier one.
+            # A separate log after a restart: the logger would delete the earlier one.
             logger=CSVLogger(folder, "", f"from-step-{done}" if done else "", flush_logs_every_n_steps=10),
             log_every_n_steps=10,
             enable_progress_bar=progress,
@@ -315,7 +322,7 @@ def fit(
 
 
 def leaves_unused(model: VariationalModel, samples: Samples | BufferedSamples, training: Training) -> bool:
-    """Whether a parameter has no part in the loss, as a weight of U that the solver does not minimise."""
+    """Whether the loss does not depend on some parameter, such as a weight of U if the solver ignores U."""
     sample = default_collate([Drawn(samples, 1, training.seed)[0]])
     loss, _ = reconstruction_loss(model, sample, training.nu, training.observation_fit)
     check_learnable(model, loss)
@@ -324,7 +331,7 @@ def leaves_unused(model: VariationalModel, samples: Samples | BufferedSamples, t
 
 
 def check_learnable(model: VariationalModel, loss: Tensor) -> None:
-    """Refuse a training in which no parameter would change.
+    """Check that training would change at least one parameter.
 
     Raises
     ------
@@ -333,13 +340,13 @@ def check_learnable(model: VariationalModel, loss: Tensor) -> None:
     # The gradient within a solver can make the loss differentiable without any parameter.
     if not loss.requires_grad or not any(p.requires_grad for p in model.parameters()):
         raise RecipeError(
-            "train: the loss depends on no parameter of the model; set train.steps to 0, or choose a prior "
-            "or a solver with parameters to learn"
+            "train: the loss does not depend on any parameter of the model; set train.steps to 0, or choose "
+            "a prior or a solver with parameters to learn"
         )
 
 
 def checkpoint(path: Path) -> dict[str, Any]:
-    """What a checkpoint holds; nothing in it is ever executed.
+    """Load the content of a checkpoint without executing any code in it.
 
     Raises
     ------
@@ -348,32 +355,34 @@ def checkpoint(path: Path) -> dict[str, Any]:
     """
     try:
         return dict(torch.load(path, weights_only=True, map_location="cpu"))
-    except Exception as error:  # the library raises whatever a broken file provokes
+    except Exception as error:  # torch raises various types of errors for a broken file
         raise DataError(
-            f"{path}: a checkpoint that cannot be read; remove {path.parent} and train anew"
+            f"{path}: the checkpoint cannot be read; remove {path.parent} and train again"
         ) from error
 
 
 def check_shapes(kept: Mapping[str, Tensor], weights: Mapping[str, Tensor], folder: Path) -> None:
-    """Refuse the weights of a checkpoint that are not those of a model.
+    """Check that the weights of a checkpoint have the names and shapes of those of the model.
 
     Raises
     ------
     RecipeError
     """
     if {n: t.shape for n, t in kept.items()} != {n: t.shape for n, t in weights.items()}:
-        raise RecipeError(f"{folder}: checkpoints of another model; give its recipe, or remove the folder")
+        raise RecipeError(
+            f"{folder}: holds checkpoints of another model; use its recipe, or remove the folder"
+        )
 
 
 def score_of(checkpoint: Mapping[str, Any]) -> float:
-    """The validation score that a checkpoint was kept for."""
+    """Return the best validation score recorded in a checkpoint; NaN if there is none."""
     scores = [state.get("best_model_score") for state in checkpoint["callbacks"].values()]
     return next((float(s) for s in scores if s is not None), math.nan)
 
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Lightning without its advice about the machine, for as long as it is needed."""
+    """Silence the log messages and warnings of Lightning inside a ``with`` block."""
     loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
     before = [logger.level for logger in loggers]
     for logger in loggers:

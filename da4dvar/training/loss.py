@@ -1,4 +1,4 @@
-"""The loss of the end-to-end learning, eq. (9)."""
+"""Loss of the end-to-end training, eq. (9)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from da4dvar.variational.model import VariationalModel
 
 
 def mean_over(values: Tensor, where: Tensor) -> Tensor:
-    """Mean of `values` over the cells of `where`, each sample by itself.
+    """Return the mean of `values` over the cells in `where` for each sample.
 
     Parameters
     ----------
     values : Tensor, shape (batch, ...)
-        NaN or anything else outside `where`.
+        Values; those outside `where` are ignored, even if they are NaN.
     where : Tensor of bool, same shape
+        Cells to average over.
 
     Returns
     -------
     Tensor, shape (batch,)
-        0 for a sample without such a cell.
+        Mean of each sample; 0 for a sample without cells in `where`.
 
     Examples
     --------
@@ -43,27 +44,28 @@ def reconstruction_loss(
 ) -> tuple[Tensor, Tensor]:
     """ν₁ ‖x − x̂‖² + ν₂ ‖x − Φ(x)‖² + ν₃ ‖x̂ − Φ(x̂)‖², as means over cells. Paper, eq. (9).
 
-    The truth x counts where it is sought. The second term needs a truth that is known nearly
-    everywhere; a sample of which less than nine tenths are known does without. So does ‖H(x) − y‖² on Ω,
-    which `observation_fit` adds.
+    The first two terms are means over the cells where the truth x is sought. The second term needs a truth
+    that is known nearly everywhere, and is zero for samples with less than 90 % of the truth. So is
+    ‖H(x) − y‖² on Ω, which `observation_fit` adds.
 
     Parameters
     ----------
     model : VariationalModel
+        Model that reconstructs the samples.
     sample : mapping of str to Tensor, shape ``(batch, channel, *space)``
-        ``y``, ``mask`` (Ω), ``x0``, ``target`` (x) and ``sought`` (where x counts); ``covariates``, if the
-        model takes some.
+        ``y``, ``mask`` (Ω), ``x0``, ``target`` (x) and ``sought`` (where x enters the loss); ``covariates``
+        if the model takes any.
     nu : (float, float, float)
         ν₁, ν₂ and ν₃.
     observation_fit : float
-        Weight of the observation operator's own misfit at the truth.
+        Weight of the misfit of the observation operator at the truth.
     recompute : bool
-        Run the solver's iterations again for their gradients, in place of keeping their graph.
+        Recompute the solver iterations for their gradients instead of storing their graph.
 
     Returns
     -------
     loss : Tensor, scalar
-        Mean over the samples, in squared normalised units.
+        Mean loss of the samples, in squared normalised units.
     error : Tensor, shape (batch,)
         Mean square error of each sample.
 
@@ -75,7 +77,7 @@ def reconstruction_loss(
     >>> seen = torch.tensor([[[True, False, True, False]]])
     >>> sample = {"y": x, "mask": seen, "x0": x, "target": x, "sought": seen | True}
     >>> model = VariationalModel(VariationalCost(torch.zeros_like), FixedPoint())
-    >>> reconstruction_loss(model, sample, (1.0, 0.0, 0.0))  # half of the cells are given back, half are 0
+    >>> reconstruction_loss(model, sample, (1.0, 0.0, 0.0))  # the observed half is exact, the other half 0
     (tensor(0.5000), tensor([0.5000]))
     """
     covariates = sample.get("covariates")
@@ -83,7 +85,7 @@ def reconstruction_loss(
     sought, target = sample["sought"], sample["target"]
     error = mean_over((solution.x - target).square(), sought)
     complete = (sought.flatten(1).float().mean(1) >= 0.9).to(error.dtype)
-    # A term without weight is left out: Φ takes time, and 0 times an infinite term is NaN.
+    # A term with zero weight is not computed: Φ takes time, and 0 times an infinite term is NaN.
     loss = nu[0] * error if nu[0] else torch.zeros_like(error)
     if nu[1]:
         residual = target - model.cost.projected(target, covariates)

@@ -1,4 +1,4 @@
-"""How a model is trained: the numbers of a training, checked before it begins."""
+"""Training plan: the settings of a training, checked before it starts."""
 
 from __future__ import annotations
 
@@ -39,54 +39,53 @@ PRECISIONS = (
 
 @dataclass(frozen=True)
 class Training:
-    """How a model is trained.
+    """Settings of a training.
 
     Parameters
     ----------
     steps : int
-        Updates of the parameters; with none nothing but the prior's own steps is learned.
+        Number of updates of the parameters; with 0, only the prior is trained, as `prior_steps` says.
     batch : int
-        Samples to an update.
+        Number of samples per update.
     rate : float
-        The highest learning rate; it rises over `warmup` steps and falls as a cosine.
+        Highest learning rate; it rises over `warmup` steps and then decays as a cosine.
     warmup : int
-        Updates over which the rate rises.
+        Number of updates over which the rate rises.
     weight_decay : float
-        Of AdamW (Loshchilov and Hutter, 2019).
+        Weight decay of AdamW (Loshchilov and Hutter, 2019).
     clip : float
-        Largest norm of the gradient of the loss.
+        Largest norm of the gradient of the loss; larger gradients are scaled down.
     nu : (float, float, float)
         ν₁, ν₂ and ν₃ of eq. (9).
     prior_steps : int
-        Updates of the prior alone on complete windows of the truth before the joint training; principal
-        components are fitted without any. See :func:`da4dvar.training.prior.learn_prior`.
+        Number of updates of the prior alone on complete windows of the truth before the joint training;
+        principal components are fitted without any. See :func:`da4dvar.training.prior.learn_prior`.
     prior_rate : float, optional
-        The highest learning rate of the prior's own parameters in the joint training, 0 to keep them;
-        the same as `rate` if not given.
+        Highest learning rate of the prior in the joint training, 0 to keep its parameters; `rate` by default.
     observation_rate : float, optional
-        The same for the observation operator: a kernel and a bias that start as the identity have further to
-        go than the weights of a network.
+        Highest learning rate of the observation operator; `rate` by default. Its kernel and bias start as the
+        identity and have further to go than the weights of a network.
     observation_fit : float
-        Weight of ‖H(x) − y‖² at the truth, added to eq. (9): the error of the reconstruction alone leaves the
-        amplitude of a learned H free.
+        Weight of ‖H(x) − y‖² at the truth, added to eq. (9). The reconstruction error alone does not
+        determine the amplitude of a learned H.
     iterations : sequence of int
-        Iterations of the solver, one entry for each equal part of the training; the solver's own
-        number throughout if not given. The paper: "gradually increase the number of iterations".
+        Number of solver iterations in each of as many equal parts of the training; the solver's own number
+        by default. The paper: "gradually increase the number of iterations".
     validate_every : int
-        Updates between two scores on the validation samples; the best is kept.
+        Number of updates between two validations; the weights with the best score are kept.
     validation_samples : int
-        Samples of a validation, the same every time.
+        Number of validation samples, which are always the same.
     draws : int
-        How often the gaps are drawn for the whole data set, where a model has a first guess.
+        Number of times that gaps are drawn for the whole data set if the model has a first guess.
     seed : int
-        Of samples, gaps and noise.
+        Seed of samples, gaps and noise.
     devices : {"auto", "cpu", "cuda"}
-        Where to train.
+        Type of device to train on.
     precision : str
-        As Lightning names it: "32-true", "bf16-mixed".
+        Precision as named by Lightning, such as "32-true" or "bf16-mixed".
     checkpoint_iterations : bool
-        Keep the states between the solver's iterations but not what is within one, which is run again for
-        its gradients: the same gradients, the memory of one iteration, and about 1.4 times the time.
+        Store only the states between solver iterations, and recompute each iteration for its gradients. This
+        gives the same gradients with the memory of one iteration in about 1.4 times the time.
     buffer : str or int, optional
         Memory for training data, as "2GiB": lazy data that are larger are read in blocks of consecutive
         times, from which samples are drawn, a buffer of blocks after the other. Everything is read if not
@@ -98,7 +97,7 @@ class Training:
     Raises
     ------
     RecipeError
-        If a number makes no sense.
+        If a value is out of range.
 
     Examples
     --------
@@ -144,17 +143,17 @@ class Training:
         if len(self.nu) != 3:
             raise RecipeError(f"train: nu has {len(self.nu)} numbers, expected 3")
         if not all(0 <= weight < math.inf for weight in self.nu):
-            raise RecipeError(f"train: nu is {self.nu}, expected numbers from 0 on")
+            raise RecipeError(f"train: nu is {self.nu}, expected finite numbers of 0 or more")
         if not all(count > 0 for count in self.iterations):
             raise RecipeError(f"train: iterations are {self.iterations}, expected numbers above 0")
         for name, known in (("devices", DEVICES), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
                 raise RecipeError(f"train: {name} is {getattr(self, name)!r}; {nearest('', map(str, known))}")
-        _ = self.buffer_bytes  # which refuses what is no size
+        _ = self.buffer_bytes  # raises if the size cannot be parsed
 
     @property
     def buffer_bytes(self) -> int:
-        """The buffer in bytes, 0 if there is none."""
+        """Size of the buffer in bytes, 0 without a buffer."""
         if self.buffer is None:
             return 0
         try:

@@ -1,4 +1,4 @@
-"""A prior by itself, before the joint training: fitted to, or learned from, windows of the truth."""
+"""Training of the prior alone on windows of the truth, before the joint training."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ from da4dvar.variational.priors.projection import learn_projection
 if TYPE_CHECKING:
     from da4dvar.training.plan import Training
 
-# Windows that dynamics are learned from: each step of that goes through all of them.
+# Number of windows from which dynamics are learned; each step processes all of them.
 FLOW_WINDOWS = 64
-# Windows that components are found in, and the numbers that all of them may have together.
+# Largest number of windows, and of values in them, to which principal components are fitted.
 PCA_WINDOWS, PCA_NUMBERS = 20_000, 2**27
 
 
 def learn_prior(
     model: VariationalModel, samples: Samples | BufferedSamples, training: Training
 ) -> float | None:
-    """Learn a model's prior by itself: min ‖x − Φ(x)‖² over windows of the truth, Paper, Table 1, "no" joint.
+    """Learn a model's prior alone: min ‖x − Φ(x)‖² over windows of the truth, Paper, Table 1, "no" joint.
 
-    Principal components are fitted whenever there are none yet. The dynamics of a flow, and the weights of
-    any other prior, are learned in `prior_steps`, if there are some: of a flow as the best forecast, with
-    L-BFGS; of a network as a projection, at the `rate` and `batch` of the training.
+    Principal components are fitted unless they have been fitted before. Other priors are learned in
+    `prior_steps` steps, if any: the dynamics of a flow by minimising its forecast error with L-BFGS, a
+    network as a projection, with the `rate` and `batch` of the training.
 
     Parameters
     ----------
     model : VariationalModel
-        Whose prior is changed in place.
+        Model whose prior is changed in place.
     samples : Samples or BufferedSamples
-        With a complete truth.
+        Samples with a complete truth.
     training : Training
-        How many steps, and of what.
+        Training plan.
 
     Returns
     -------
     float or None
-        The root mean square of x − Φ(x) that was reached, in normalised units; none if nothing was learned.
+        Root mean square of x − Φ(x) after the training, in normalised units; None if nothing was learned.
 
     Raises
     ------
@@ -79,31 +79,37 @@ def learn_prior(
         if isinstance(prior, Flow):
             return learn_dynamics(prior, windows(samples, FLOW_WINDOWS, training.seed), training.prior_steps)
         if getattr(prior, "covariates", 0):
-            raise ValueError("it takes covariates; leave prior_steps out")
+            raise ValueError("it takes covariates; leave out prior_steps")
         return learn_projection(prior, batches(samples, training), training.prior_steps, training.rate)
     except (ValueError, DataError) as error:
-        raise RecipeError(f"train: the prior cannot be learned by itself: {error}") from error
+        raise RecipeError(f"train: the prior cannot be trained alone: {error}") from error
 
 
 def fit_components(prior: PCA, samples: Samples | BufferedSamples, training: Training) -> float:
-    """Principal components of windows of the truth; the root mean square of what they leave is returned."""
+    """Fit principal components to windows of the truth; return the root mean square of the residual."""
     states = windows(samples, min(PCA_WINDOWS, PCA_NUMBERS // prior.mean.numel()), training.seed)
     prior.fit(states, training.seed)
     return float((states - prior(states)).square().mean().sqrt())
 
 
 def windows(samples: Samples | BufferedSamples, most: int, seed: int, step: int = 0) -> Tensor:
-    """Complete windows of the truth, normalised, ``(window, channel, *axes)``, for a step of a training."""
+    """Draw complete normalised windows of the truth for a training step, ``(window, channel, *axes)``.
+
+    Raises
+    ------
+    DataError
+        If a window has gaps.
+    """
     if isinstance(samples, BufferedSamples):
         drawn = Drawn(samples, most, seed + 2, first=step * most)
         found = [drawn[k] for k in range(most)]
         if not all(sample["sought"].all() for sample in found):
-            raise DataError("the truth has gaps; leave prior_steps out, or give a truth that is complete")
+            raise DataError("the truth has gaps; leave out prior_steps, or use a complete truth")
         return torch.from_numpy(np.stack([sample["target"] for sample in found]))
     return torch.from_numpy(samples.complete(np.random.default_rng([seed, 2, step]), most))
 
 
 def batches(samples: Samples | BufferedSamples, training: Training) -> Iterator[Tensor]:
-    """As many batches of windows as there are steps of the prior."""
+    """Yield a batch of windows for each of the `prior_steps` steps."""
     for step in range(training.prior_steps):
         yield windows(samples, training.batch, training.seed, step)

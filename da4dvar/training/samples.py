@@ -1,4 +1,4 @@
-"""Training samples: windows of a data set, with what is seen of them and what is to be found."""
+"""Training samples: windows of a data set with their observations and their target."""
 
 from __future__ import annotations
 
@@ -22,44 +22,45 @@ Sample = dict[str, np.ndarray]
 class Samples:
     """Windows drawn at random from normalised data.
 
-    There are four ways to learn, and all come down to a pair (seen, sought):
+    A sample is a pair of observations and a target. There are four ways to obtain it:
 
-    - observations and truth: seen are the observations, sought is the truth;
-    - a complete truth and gap patterns: seen is the truth under a pattern drawn anew;
-    - observations alone: seen are those left by a pattern drawn anew, sought are the others;
-    - a first guess: as many pairs as were drawn beforehand, for which it was made.
+    - observations and truth: the target is the truth;
+    - a complete truth and gap patterns: the observations are the truth at the points that a new random
+      pattern leaves;
+    - observations alone: a new random pattern hides some of them, which are the target;
+    - a first guess: pairs that were drawn beforehand, for which the first guess was computed.
 
     Parameters
     ----------
     observed : DataArray, dims ``(variable, *batch, *layout.dims)``
-        Normalised, NaN in the gaps.
+        Normalised observations, NaN in the gaps.
     truth : DataArray, optional
-        The same, complete but for cells that have no truth.
+        Normalised truth on the same cells, NaN where it is unknown.
     gaps : GapPattern or sequence of GapPattern, optional
-        What hides a part of `observed`; or one for each of its entries, None where nothing is hidden.
+        Pattern that hides a part of `observed`, or one for each of its entries, None to hide nothing.
     layout : Layout
-        Of a sample, a window.
+        Layout of a sample, which is a window.
     noise : float
-        Standard deviation of the noise added to what is seen, in normalised units.
+        Standard deviation of the noise added to the observations, in normalised units.
     initial : {"zero", "observed", "linear"}
-        The initial state; see :func:`da4dvar.fields.initial.start`.
+        Initial state; see :func:`da4dvar.fields.initial.start`.
     time : str
-        The dimension of time.
+        Name of the time dimension.
     first_guess : DataArray, optional
-        Like `observed`: the initial state, NaN where there is none.
+        Initial state on the cells of `observed`, NaN where it is unknown.
     hidden : bool
-        Whether the truth is sought only where it is not seen.
+        Whether the target is restricted to unobserved cells if there is a truth.
     covariates : Dataset, optional
-        Normalised and complete, each over some of the dimensions of `observed`.
+        Covariates, normalised and complete, each over some of the dimensions of `observed`.
     first : sequence of int, optional
-        Where the entries of `observed` are sensors, the first one of each variable of the state: x(0) is made
-        of it, and it is the truth if there is none.
+        If the entries of `observed` are sensors, the index of the first sensor of each state variable. The
+        initial state is made from it, and it serves as truth if none is given.
 
     Raises
     ------
     DataError
-        If there is nothing to learn from, a window is longer than the data, the truth has other cells, or
-        there are more or fewer patterns than entries.
+        If there is neither a truth nor a pattern, a window is longer than the data, the truth has other
+        cells, or the number of patterns is not that of the entries.
 
     Examples
     --------
@@ -85,7 +86,7 @@ class Samples:
 
     def __post_init__(self) -> None:
         if self.truth is None and self.gaps is None:
-            raise DataError("there is nothing to learn from: give a truth, or gaps to hide points with")
+            raise DataError("there is nothing to learn from; pass a truth, or gaps to hide points with")
         self._patterns = None if self.gaps is None else one_each(self.gaps, self.observed.sizes["variable"])
         for dim, cells in self.layout.window.items():
             if self.observed.sizes[dim] < cells:
@@ -115,24 +116,25 @@ class Samples:
         cell = xr.Variable(order[1:], np.empty(self._observed.shape[1:]))
         given = {} if self.covariates is None else self.covariates.variables
         self._own = {str(n): [str(d) for d in given[n].dims] for n in self.covariates or ()}
-        # Views: a topography is kept once, not once a day.
+        # Views: a topography is kept once, not once for each day.
         self._covariates = [
             given[n].set_dims(cell.sizes).transpose(*order[1:]).values for n in self.covariates or ()
         ]
 
     def complete(self, generator: np.random.Generator, most: int) -> np.ndarray:
-        """Windows of the truth, each another one.
+        """Draw complete windows of the truth without replacement.
 
         Parameters
         ----------
         generator : numpy.random.Generator
-            What chance is taken from.
+            Random number generator.
         most : int
-            How many, if there are as many.
+            Largest number of windows.
 
         Returns
         -------
         array, shape ``(window, channel, *axes)``
+            Normalised truth.
 
         Raises
         ------
@@ -151,30 +153,30 @@ class Samples:
             cut = [slice(int(s), int(s) + w) for s, w in zip(starts, wanted, strict=True)]
             window = truth[(slice(None), *place[: len(self._batch)], *cut)]
             if not np.isfinite(window).all():
-                raise DataError("the truth has gaps; leave prior_steps out, or give a truth that is complete")
+                raise DataError("the truth has gaps; leave out prior_steps, or use a complete truth")
             found.append(to_channels(window, self.layout))
         return np.stack(found)
 
     def draw(self, generator: np.random.Generator, tries: int = 200) -> Sample:
-        """One sample; arrays have the shape of a tensor without its batch axis.
+        """Draw one sample, whose arrays have no batch axis.
 
         Parameters
         ----------
         generator : numpy.random.Generator
-            What chance is taken from.
+            Random number generator.
         tries : int
-            Windows to look at.
+            Largest number of windows to try.
 
         Returns
         -------
         dict
-            ``y`` and ``mask`` (what is seen), ``x0``, ``target`` and ``sought`` (where the target
-            counts); ``covariates`` if there are some.
+            ``y`` and ``mask`` (observations and where they are), ``x0``, ``target`` and ``sought`` (where the
+            target enters the loss); ``covariates`` if there are any.
 
         Raises
         ------
         DataError
-            If no window with something seen and something sought is met in `tries`.
+            If none of the windows has both an observation and a target.
         """
         for _ in range(tries):
             at = self._anywhere(generator)
@@ -197,8 +199,8 @@ class Samples:
                 covariates = [c[at[1:]] for c in self._covariates]
                 return self._arrays(seen, truth, sought, first, covariates, generator)
         raise DataError(
-            f"{tries} windows drawn at random had nothing to learn from; "
-            "use larger windows, or gaps that hide another part of the points"
+            f"none of {tries} random windows has both an observation and a target; "
+            "use larger windows, or gaps that hide another fraction of the points"
         )
 
     def _anywhere(self, generator: np.random.Generator) -> tuple[int | slice, ...]:
@@ -231,17 +233,17 @@ class Samples:
 
 
 def one_each(gaps: GapPattern | Sequence[GapPattern | None], count: int) -> list[GapPattern | None]:
-    """A gap pattern for each of `count` variables or sensors.
+    """Return a list of `count` gap patterns, one for each variable or sensor.
 
     Raises
     ------
     DataError
-        If there are more or fewer of them.
+        If a sequence of another length is given.
     """
     patterns: list[GapPattern | None] = list(gaps) if isinstance(gaps, Sequence) else [gaps] * count
     if len(patterns) != count:
         raise DataError(
-            f"got {len(patterns)} gap patterns, expected {count}: one for each variable or sensor; "
-            "give as many, or one pattern for all"
+            f"got {len(patterns)} gap patterns, expected {count}, one for each variable or sensor; "
+            "pass that number, or one pattern for all"
         )
     return patterns

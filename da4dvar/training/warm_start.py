@@ -1,4 +1,4 @@
-"""The weights of one model in another, to start from."""
+"""Warm start: copy the weights of one model into another."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def take_weights(interpolator: Model, start: Model) -> None:
     Parameters
     ----------
     interpolator : Model
-        Changed in place.
+        Model to change in place.
     start : Model
-        Whose weights to start from.
+        Model whose weights are copied.
 
     Raises
     ------
     RecipeError
-        If they do not fit.
+        If the prior or the solver differ.
     """
     weights = start.model.state_dict()
     model = interpolator.model
@@ -34,6 +34,6 @@ def take_weights(interpolator: Model, start: Model) -> None:
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise RecipeError(
-            "the model to start from has another prior or solver than the recipe; "
+            "the prior or the solver of the model to start from differs from that of the recipe; "
             "compare them with da4dvar inspect"
         ) from error

@@ -35,32 +35,20 @@ def fill_classically(
     ds : Dataset
         Data with NaN in the gaps.
     method : str
-<<<<<<< HEAD:da4dvar/workflows/fill.py
         The kind of a baseline, whose arguments `time` and `history` are given if it has them.
-=======
-        Name of a baseline; see :mod:`da4dvar.baselines`.
->>>>>>> e1:da4dvar/baselines/fill.py
     variable : mapping of str to str
         Maps names in the result to names in `ds`; if empty, every numeric variable is filled.
     dim : mapping of str to str
         Maps ``time`` to the name of the time dimension in `ds`, if it is different.
     history : str, optional
-<<<<<<< HEAD:da4dvar/workflows/fill.py
         Path of other years, for the climatology and the EOFs, or of complete images.
-=======
-        Path of a file with other years, for the climatology and the EOFs, or with complete images.
->>>>>>> e1:da4dvar/baselines/fill.py
 
     Raises
     ------
     DataError
-<<<<<<< HEAD:da4dvar/workflows/fill.py
         If the data cannot be filled, or the method needs other arguments.
     RecipeError
         If there is no such method.
-=======
-        If the method is unknown or cannot fill such data, or a history is required or not supported.
->>>>>>> e1:da4dvar/baselines/fill.py
     """
     cls = class_of("baseline", method)
     parameters = inspect.signature(cls).parameters
@@ -100,7 +88,6 @@ def fill_classically(
     return ds.assign(filled.data_vars)
 
 
-<<<<<<< HEAD:da4dvar/workflows/fill.py
 def check_times(array: xr.DataArray, time: str, counting: str | None) -> None:
     """Refuse times that are not in order, and warn where they are uneven for a method that counts steps.
 
@@ -110,10 +97,6 @@ def check_times(array: xr.DataArray, time: str, counting: str | None) -> None:
     time : str
     counting : str, optional
         The method, if it counts steps.
-=======
-def check_times(array: xr.DataArray, time: str, method: str) -> None:
-    """Check that times are monotonic, and warn about uneven steps if the method counts steps.
->>>>>>> e1:da4dvar/baselines/fill.py
 
     Raises
     ------

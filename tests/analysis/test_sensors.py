@@ -128,7 +128,7 @@ def test_gaps_may_hide_a_part_of_one_sensor():
     model = untrained().prepare(ds)
     drawn = samples(model, ds, None, [Random(0.5), None], 0.0, 1, 0)
     everything = samples(model, ds, None, [None, None], 0.0, 1, 0)
-    with pytest.raises(DataError, match="nothing to learn from"):
+    with pytest.raises(DataError, match="both an observation and a target"):
         everything.draw(np.random.default_rng(0))
     sample = drawn.draw(np.random.default_rng(0))
     assert not (sample["mask"][:WINDOW] & sample["sought"]).any()
@@ -141,7 +141,7 @@ def test_labels_of_one_sensor_alone_are_refused(saved, seen):
         saved[0].interpolate(seen[["tracks"]])
     with pytest.raises(DataError, match="no one observed value to keep"):
         saved[0].interpolate(seen, keep_observed=True)
-    with pytest.raises(DataError, match="no descent of a model with several sensors"):
+    with pytest.raises(DataError, match="energy descent of a model with several sensors"):
         descent(saved[0], seen, make_sst())
 
 

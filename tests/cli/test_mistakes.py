@@ -48,7 +48,7 @@ COMMANDS = {
     "gaps gappy.nc out.nc --select time=yesterday:today": "expected labels like 2001-03-01",
     "gaps gappy.nc out.nc --select lat=south:north": "got 'south', expected a number",
     "calibrate x gappy.nc gappy.nc -o no/m.safetensors": "there is no folder no; create it first",
-    "benchmark bench --rows linear -o gappy.nc": "no folder for the results",
+    "benchmark bench --rows linear -o gappy.nc": "folder for the results cannot be created",
     "models oisst-tasman": "unexpected extra argument",
     "fill gappy.nc": "No such command",
     "inspect oist-tasman": "did you mean 'oisst-tasman'",

@@ -1,4 +1,4 @@
-"""What is compared: error bars found by their names, levels, and the cells that count."""
+"""Comparisons find error bars by name, and score the right cells."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from da4dvar.fields.labels.intervals import ends
 
 
 def arrays(seed: int = 0, size: int = 400) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
-    """An estimate with an honest standard deviation, and the truth."""
+    """Return an estimate, its reliable standard deviation and the truth."""
     generator = np.random.default_rng(seed)
     std = generator.uniform(0.5, 2, size)
     estimate = generator.standard_normal(size)
@@ -29,7 +29,7 @@ def arrays(seed: int = 0, size: int = 400) -> tuple[xr.DataArray, xr.DataArray, 
 
 @pytest.mark.parametrize("level", [0.9, 0.975, 0.999])
 def test_an_interval_is_found_under_the_name_that_it_is_written_by(level: float) -> None:
-    """Also one of a part of a per cent; it is no variable to score."""
+    """An interval of any level is found by its written name and not scored as a variable."""
     low, high = ends("t", level)
     estimate, std, truth = arrays(size=20)
     ds = xr.Dataset({"t": estimate, low: estimate - std, high: estimate + std})
@@ -40,31 +40,31 @@ def test_an_interval_is_found_under_the_name_that_it_is_written_by(level: float)
 
 @pytest.fixture
 def files(tmp_path):
-    """est.nc with error bars, flags and terms of windows; truth.nc; seen.nc."""
+    """Write est.nc with error bars, flags and cost terms, truth.nc and seen.nc; return their folder."""
     estimate, std, truth = arrays()
     ds = xr.Dataset({"t": estimate, "t_std": std, "t_flag": (estimate > 0).astype("int8")})
     ds["t_lower_90"], ds["t_upper_90"] = estimate - 3, estimate + 3
     ds["prior_term"] = ("window_time", [1.0, 2.0])
     ds.to_netcdf(tmp_path / "est.nc")
-    # The truth's file has all of it too, as a filled file that is taken for the truth would.
+    # The truth has the same variables, like a filled file that serves as truth.
     ds.assign(t=truth).to_netcdf(tmp_path / "truth.nc")
     truth.where(truth.time % 4 == 0).to_dataset(name="t").to_netcdf(tmp_path / "seen.nc")
     return tmp_path
 
 
 def test_error_bars_flags_and_terms_are_no_variables(files):
-    """The table has one variable, though both files have six."""
+    """One variable is scored, although both files have six."""
     assert list(evaluate_files(str(files / "est.nc"), str(files / "truth.nc"))) == ["t"]
 
 
 def test_a_name_that_only_looks_like_error_bars_is_scored():
-    """A standard deviation of nothing, or of another level of name, is a variable of its own."""
+    """A variable with a name like error bars, but without the variable it would describe, is scored."""
     ds = xr.Dataset(dict.fromkeys(("wind_std", "a_lower_bound", "t", "t_std_old", "t_lower_97.5"), 0.0))
     assert companions(ds) == {"t_lower_97.5"}
 
 
 def test_the_crps_of_the_table_is_that_of_a_large_ensemble(files):
-    """Gaussian CRPS against the score of members drawn from the same Gaussian."""
+    """The Gaussian CRPS agrees with that of a large ensemble from the same Gaussian."""
     estimate, std, truth = arrays()
     quantiles = xr.DataArray(norm.ppf((np.arange(2000) + 0.5) / 2000), dims="member")
     expected = float(crps_for_ensemble(estimate + std * quantiles, truth, "member", method="ecdf"))
@@ -74,7 +74,7 @@ def test_the_crps_of_the_table_is_that_of_a_large_ensemble(files):
 
 
 def test_an_interval_of_the_file_goes_before_the_gaussian(files):
-    """±3 of the file for 90 %, ±0.674 σ for 50 %."""
+    """The 90 % interval is that of the file (±3), the 50 % interval is Gaussian (±0.674 σ)."""
     estimate, std, truth = arrays()
     found = evaluate_files(str(files / "est.nc"), str(files / "truth.nc"), str(files / "seen.nc"))["t"]
     error = np.abs(estimate - truth)
@@ -85,7 +85,7 @@ def test_an_interval_of_the_file_goes_before_the_gaussian(files):
 
 
 def test_without_error_bars_the_table_is_as_before():
-    """No column without a score in it."""
+    """A table has no column without scores."""
     estimate, _, truth = arrays()
     table = table_of({"t": scores_of(Comparison("t", estimate, truth))})
     assert table.splitlines()[0].split() == [
@@ -100,7 +100,7 @@ def test_without_error_bars_the_table_is_as_before():
 
 
 def test_cells_that_count_are_hidden_and_known():
-    """With observations the others; where all with a truth were observed, all."""
+    """Unobserved cells are scored; if every cell with a truth was observed, all are."""
     estimate, std, truth = arrays()
     seen = truth.where(truth.time < 100)
     one = Comparison("t", estimate, truth.where(truth.time < 300), seen, std)
@@ -111,7 +111,7 @@ def test_cells_that_count_are_hidden_and_known():
 
 
 def test_all_are_cut_to_what_they_share():
-    """In the order of the estimate's dimensions."""
+    """Arrays are cut to their common coordinates in the dimension order of the estimate."""
     estimate, std, truth = arrays(size=12)
     pair = estimate.expand_dims(place=[0, 1])
     parts = {"estimate": pair, "truth": truth[2:].expand_dims(place=[1, 0], axis=1), "t_std": pair * 0 + std}
@@ -121,7 +121,7 @@ def test_all_are_cut_to_what_they_share():
 
 
 def test_a_file_cut_short_is_named(files):
-    """What only reading shows is one line with the path."""
+    """A truncated file is refused with its path."""
     content = (files / "est.nc").read_bytes()
     (files / "cut.nc").write_bytes(content[: len(content) // 2])
     with pytest.raises(DataError, match=r"cut\.nc"):
@@ -129,7 +129,7 @@ def test_a_file_cut_short_is_named(files):
 
 
 def test_a_variable_does_not_stay_in_memory(tmp_path, monkeypatch):
-    """Files of many variables need the memory of few: what was compared is not kept with the open file."""
+    """A variable that was compared does not stay in memory with the open file."""
     field = xr.DataArray([1.0, 2.0, 4.0], dims="t")
     xr.Dataset({"a": field, "b": field, "b_std": field}).to_netcdf(tmp_path / "all.nc")
     opened = []
@@ -146,10 +146,10 @@ def test_a_variable_does_not_stay_in_memory(tmp_path, monkeypatch):
 
 
 def test_a_truth_in_another_unit_is_converted(tmp_path):
-    """To that of the estimate, with a note; what cannot be compared is scored as it is, with another."""
+    """A truth in other units is converted with a warning, or scored unchanged with another warning."""
     field = xr.DataArray([1.0, 2.0, 4.0], dims="t", attrs={"units": "degC"})
     xr.Dataset({"sst": field}).to_netcdf(tmp_path / "estimate.nc")
-    for units, shift, note in (("K", 273.15, "converted from K to degC"), ("kg", 0.0, "not told apart")):
+    for units, shift, note in (("K", 273.15, "converted from K to degC"), ("kg", 0.0, "cannot be converted")):
         xr.Dataset({"sst": (field + shift).assign_attrs(units=units)}).to_netcdf(tmp_path / "truth.nc")
         with pytest.warns(Da4dvarWarning, match=note):
             (found,) = compare_files(str(tmp_path / "estimate.nc"), str(tmp_path / "truth.nc"))

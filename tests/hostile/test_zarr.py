@@ -81,7 +81,7 @@ def test_a_chunk_that_is_broken_where_memory_is_small(tmp_path, model_path, monk
     options = ("out.zarr", "--model", model_path, "--memory", "400KB")
     said = da4dvar("interpolate", "in.zarr", *options, cwd=tmp_path)
     assert said.code == 2
-    assert "broken or cut short" in said.err
+    assert "broken or truncated" in said.err
     assert not (tmp_path / "out.zarr").exists()
 
 

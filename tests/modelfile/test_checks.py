@@ -1,4 +1,4 @@
-"""The header of a model file: what it must hold, and its checksum."""
+"""The header of a model file is complete and consistent, and protected by a checksum."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from da4dvar.modelfile.header import KEY, checksum, parsed
 
 
 def test_a_file_without_a_checksum_is_read(model_path, tmp_path):
-    """Files of before have none."""
+    """Older files without a checksum are read."""
     header, arrays = parts(model_path)
     safetensors.numpy.save_file(arrays, tmp_path / "m.safetensors", {KEY: json.dumps(header)})
     assert da4dvar.load(tmp_path / "m.safetensors").signature is not None
 
 
 def test_the_checksum_is_of_names_types_shapes_and_values():
-    """And of the header; not of the order of either."""
+    """The checksum depends on header, names, types, shapes and values, but not on their order."""
     arrays = {"a": np.zeros((2, 3), "f4"), "b": np.ones(1, "f4")}
     known = checksum({"x": 1, "y": 2}, arrays)
     assert checksum({"y": 2, "x": 1}, dict(reversed(arrays.items()))) == known
@@ -38,20 +38,20 @@ def test_the_checksum_is_of_names_types_shapes_and_values():
 
 
 def test_a_key_twice_is_no_header():
-    """Also deep inside."""
+    """A duplicate key is refused at any depth."""
     assert parsed('{"a": {"b": 1}}') == {"a": {"b": 1}}
-    with pytest.raises(ValueError, match="names 'b' twice"):
+    with pytest.raises(ValueError, match="holds 'b' twice"):
         parsed('{"a": [{"b": 1, "b": 2}]}')
 
 
 def test_numbers_are_found_wherever_they_are():
-    """In tables and lists; a truth value is none."""
+    """Numbers are found in nested tables and lists; Booleans are not numbers."""
     table = {"a": 1, "b": [2.5, {"c": 3}], "d": True, "e": "4"}
     assert list(numbers(table, "x")) == [("x.a", 1), ("x.b", 2.5), ("x.b.c", 3)]
 
 
 def test_a_scaling_that_is_not_there_is_missed(model_path, tmp_path):
-    """Values would be taken for normalised ones."""
+    """A file without the tensors of its scaling is refused."""
 
     def without(arrays):
         for name in [n for n in arrays if n.startswith("scaling.")]:

@@ -1,4 +1,4 @@
-"""The models that ship do what they are for, on data that they never saw."""
+"""The shipped models work on data that they were not trained on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DIGITS = DATASETS / "mnist/mnist_512.nc"
 
 
 def test_oisst_tasman_beats_linear_interpolation_in_autumn_2011():
-    """Six weeks under tracks: less than two thirds of the error of lines in time."""
+    """The error is below two thirds of that of linear interpolation for six weeks under tracks."""
     with xr.open_dataset(SST) as ds:
         truth = ds.sel(time=slice("2011-03-01", "2011-04-15")).load()
     gappy = hide(truth, "tracks", 0.035, seed=100)
@@ -32,7 +32,7 @@ def test_oisst_tasman_beats_linear_interpolation_in_autumn_2011():
 
 @pytest.mark.parametrize(("name", "highest"), [("lorenz96", 0.03), ("lorenz96-ode", 0.02)])
 def test_lorenz96_finds_what_lines_cannot(name, highest):
-    """Four series: an R-score far below the 0.38 of lines in time."""
+    """The R-score of four series is far below 0.38, that of linear interpolation."""
     ds = lorenz96(series=4, steps=200, seed=9001)
     filled = da4dvar.interpolate(ds, name, variable={"x": "x_observed"})
     assert r_score(filled.x, ds.x) < highest
@@ -41,7 +41,7 @@ def test_lorenz96_finds_what_lines_cannot(name, highest):
 @pytest.mark.parametrize("name", ["lorenz96", "lorenz96-ode"])
 @pytest.mark.parametrize(("steps", "components"), [(40, 40), (97, 11)])
 def test_lorenz96_takes_any_length_and_number_of_components(name, steps, components):
-    """A series need not be as long, nor a state as large, as those of the training."""
+    """Series and states may have another size than in training."""
     ds = lorenz96(series=2, steps=steps, seed=9002, components=components, number=5)
     filled = da4dvar.interpolate(ds, name, variable={"x": "x_observed"})
     assert filled.x.shape == ds.x.shape
@@ -49,7 +49,7 @@ def test_lorenz96_takes_any_length_and_number_of_components(name, steps, compone
 
 
 def test_mnist_inpainting_beats_a_dictionary_of_digits():
-    """Three squares of 64 test digits: less than half the square error of coding them with atoms."""
+    """The square error is below half that of sparse coding for 64 test digits with three squares hidden."""
     with xr.open_dataset(DIGITS) as ds:
         truth = ds[["digit"]].isel(sample=slice(64)).load()
         history = ds[["digit"]].isel(sample=slice(64, None)).load()

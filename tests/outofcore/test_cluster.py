@@ -1,4 +1,4 @@
-"""Tiles on a real cluster of two processes: the same bits, sent once, whoever is lost; mistakes in a line."""
+"""Tiles on a cluster give the same bits, survive lost workers and report errors in one line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from da4dvar.training.distributed import free_port
 
 @pytest.fixture(scope="module")
 def two() -> Iterator[LocalCluster]:
-    """A cluster of two processes."""
+    """Start a cluster of two processes."""
     with LocalCluster(
         n_workers=2,
         threads_per_worker=1,
@@ -44,7 +44,7 @@ def two() -> Iterator[LocalCluster]:
 
 @pytest.fixture
 def files(tmp_path, monkeypatch):
-    """A folder with in.nc, whose solution takes so little that a few megabytes are enough for workers."""
+    """Return a folder with in.nc, for whose solution a few megabytes suffice."""
     monkeypatch.setattr(stream_plan, "BASE", 0)
     monkeypatch.setattr("da4dvar.outofcore.memory.window_bytes", lambda *_: 10_000)
     gappy_sst(100).to_netcdf(tmp_path / "in.nc")
@@ -52,17 +52,17 @@ def files(tmp_path, monkeypatch):
 
 
 def fill(files: Path, model, output: str = "out.zarr", **options) -> xr.Dataset:
-    """The output."""
+    """Fill a file and return the output."""
     da4dvar.interpolate_file(files / "in.nc", files / output, model, **{"memory": "2MB"} | options)
     return opened(files / output)
 
 
 class Stopped(BaseException):
-    """A stand-in for Ctrl-C."""
+    """Stand-in for Ctrl-C."""
 
 
 def numbers_asked(monkeypatch) -> list[tuple[int, ...]]:
-    """The tiles that are asked of workers from now on."""
+    """Record the tiles that are submitted to workers from now on."""
     asked, submit = [], Client.submit
 
     def noting(client, function, name, number, **named):
@@ -74,13 +74,13 @@ def numbers_asked(monkeypatch) -> list[tuple[int, ...]]:
 
 
 def die(name: str, number: tuple[int, ...]) -> None:
-    """A tile that is too much for any worker."""
+    """Stand-in for a tile that kills any worker."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.fixture
 def expected(files, model, monkeypatch):
-    """The output of this process alone, in the regions that workers are given."""
+    """Return the output of this process alone, with the regions that workers get."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("da4dvar.outofcore.interpolate_file.scheduler_of", lambda _: InProcess(tiles=16))
         patch.setattr("da4dvar.outofcore.interpolate_file.fits_in_memory", lambda *_: False)
@@ -88,7 +88,7 @@ def expected(files, model, monkeypatch):
 
 
 def test_workers_give_the_bits_of_one_process(files, model, expected, two):
-    """A data set that fits in memory goes by regions nevertheless, and progress comes to its end."""
+    """Workers give the same bits by regions, even for data that fit in memory, and report progress."""
     calls = []
     filled = fill(files, model, scheduler=two.scheduler_address, progress=lambda *done: calls.append(done))
     assert_bits(filled, expected)
@@ -98,7 +98,7 @@ def test_workers_give_the_bits_of_one_process(files, model, expected, two):
 
 
 def test_a_run_begun_alone_is_gone_on_with_by_workers(files, model, expected, two, monkeypatch):
-    """The journal is the same, whoever solves; what is finished is not solved again."""
+    """Workers resume a run of one process without solving finished regions again."""
     original, count = Journal.finish, [0]
 
     def stopped(journal, number):
@@ -120,7 +120,7 @@ def test_a_run_begun_alone_is_gone_on_with_by_workers(files, model, expected, tw
 
 
 def test_a_run_of_workers_is_gone_on_with_alone(files, model, expected, two, monkeypatch):
-    """Tiles that ended before their region could be finished are not solved again either."""
+    """One process resumes a run of workers without solving any finished tile again."""
 
     def stopped(done, of):
         if done > of / 2:
@@ -146,7 +146,7 @@ def test_a_run_of_workers_is_gone_on_with_alone(files, model, expected, two, mon
 
 
 def test_a_worker_is_sent_the_model_once_and_a_tile_is_a_number(files, model, two, monkeypatch):
-    """What each of the two holds is the plugin; a task is small, and few are asked for at once."""
+    """Each worker gets the plugin once, tasks are small, and few are submitted at once."""
     sizes, waiting, most = [], [0], [0]
     submit, result = Client.submit, cluster._result
 
@@ -180,7 +180,7 @@ def test_a_worker_is_sent_the_model_once_and_a_tile_is_a_number(files, model, tw
 
 
 def test_an_infinite_value_is_told_as_if_there_were_no_workers(files, model, two):
-    """The line of the tile that met it; the same workers do for the next run."""
+    """A worker reports infinite values as one process does, and can be used for the next run."""
     with xr.open_dataset(files / "in.nc") as ds:
         bad = ds.load()
     bad.sst[60, 4, 4] = np.inf
@@ -190,14 +190,14 @@ def test_an_infinite_value_is_told_as_if_there_were_no_workers(files, model, two
 
 
 def test_threads_give_the_bits_of_one_process(files, model, expected):
-    """Workers in this process read one file in turn, and leave torch as it was."""
+    """Workers in threads give the same bits and restore the number of threads of torch."""
     before = torch.get_num_threads()
     assert_bits(fill(files, model, scheduler="threads"), expected)
     assert torch.get_num_threads() == before
 
 
 def test_a_lost_worker_costs_its_tiles_and_not_the_run(files, model, expected, two):
-    """SIGKILL for the first of the two in the middle; the scheduler is told by nobody."""
+    """A run finishes after one of two workers is killed."""
     with Client(two, set_as_default=False) as client:
         victims = list(client.run(os.getpid).values())
 
@@ -211,11 +211,11 @@ def test_a_lost_worker_costs_its_tiles_and_not_the_run(files, model, expected, t
 
 
 def test_a_tile_that_takes_workers_with_it_is_told_in_a_line(files, model, two, monkeypatch):
-    """After as many workers as dask allows; the run can be gone on with."""
+    """A tile that kills its workers is reported, and the run can be resumed."""
     monkeypatch.setattr(cluster, "solve_there", die)
     two.scheduler.allowed_failures, before = 0, two.scheduler.allowed_failures
     try:
-        with pytest.raises(DataError, match=r"was lost with 1 workers.*more memory"):
+        with pytest.raises(DataError, match=r"1 workers died while solving tile.*more memory"):
             fill(files, model, scheduler=two.scheduler_address)
     finally:
         two.scheduler.allowed_failures = before
@@ -235,14 +235,14 @@ def test_a_tile_that_takes_workers_with_it_is_told_in_a_line(files, model, two, 
     ],
 )
 def test_what_no_scheduler_can_do_is_refused_before_work(files, model, options, text):
-    """Nothing is left behind."""
+    """Invalid options are refused before anything is written."""
     with pytest.raises(DataError, match=text):
         fill(files, model, **options)
     assert [p.name for p in files.iterdir()] == ["in.nc"]
 
 
 def test_an_address_without_a_scheduler_is_one_line(files, model, monkeypatch):
-    """After ten seconds; here after one."""
+    """An address that does not answer in time is refused."""
     monkeypatch.setattr(schedulers, "PATIENCE", 1)
     with pytest.raises(DataError, match=r"scheduler tcp://127.0.0.1:\d+ does not answer within"):
         fill(files, model, scheduler=f"tcp://127.0.0.1:{free_port()}")
@@ -250,7 +250,7 @@ def test_an_address_without_a_scheduler_is_one_line(files, model, monkeypatch):
 
 
 def test_without_the_package_of_dask_the_extra_is_named(files, model, monkeypatch):
-    """One line says what to install."""
+    """Without `distributed`, the error names the extra to install."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(DataError, match=r"not installed; pip install 'da4dvar\[distributed\]'"):
         fill(files, model, scheduler="processes")
@@ -263,7 +263,7 @@ def test_without_the_package_of_dask_the_extra_is_named(files, model, monkeypatc
     kind=st.sampled_from(schedulers.LOCAL),
 )
 def test_all_processes_together_keep_to_the_memory(cores, memory, need, kind):
-    """No more workers than cores; each has what it needs, where even one has."""
+    """Workers and this process together fit in memory, with at most one worker per core."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Da4dvarWarning)
         local = schedulers.Local(kind, cores).within(memory, need)
@@ -277,6 +277,6 @@ def test_all_processes_together_keep_to_the_memory(cores, memory, need, kind):
 
 
 def test_fewer_workers_than_cores_are_told():
-    """With the memory that would be enough for all."""
-    with pytest.warns(Da4dvarWarning, match=r"enough for 2 of 8 workers; give --memory 5400MB for all"):
+    """A warning gives the memory that would suffice for all cores."""
+    with pytest.warns(Da4dvarWarning, match=r"suffices for 2 of 8 workers; give --memory 5400MB for all"):
         schedulers.Local("processes", 8).within(2 * 10**9, 6 * 10**8)

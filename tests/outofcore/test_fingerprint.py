@@ -1,4 +1,4 @@
-"""A source that changed is noticed, by its files or by its labels."""
+"""A changed source is detected by its files or its labels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from da4dvar.outofcore.fingerprint import check_unchanged, fingerprint
 
 @pytest.mark.parametrize("name", ["in.nc", "in.zarr"])
 def test_what_stays_is_the_same_and_what_is_touched_is_not(tmp_path, name):
-    """JSON keeps it; another time of writing, of one chunk of a store too, is another source."""
+    """A fingerprint survives JSON and changes with the modification time of a file or chunk."""
     ds, path = make_sst(), tmp_path / name
     ds.to_netcdf(path) if name.endswith(".nc") else ds.to_zarr(path, consolidated=False)
     then = json.loads(json.dumps(fingerprint(ds, [str(path)])))
@@ -28,7 +28,7 @@ def test_what_stays_is_the_same_and_what_is_touched_is_not(tmp_path, name):
 
 
 def test_labels_that_changed_are_named():
-    """Coordinates and shapes."""
+    """The error names the coordinates or variables that changed."""
     ds = make_sst()
     then = fingerprint(ds, [])
     for other, text in (

@@ -1,4 +1,4 @@
-"""From file to file: streamed where memory is small, gone on with after a kill, and what is refused."""
+"""Files are filled in little memory, runs are resumed after a kill, and invalid requests are refused."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ SMALL = "400KB"
 
 
 class Killed(BaseException):
-    """A stand-in for the end of a process, which nothing catches."""
+    """Stand-in for the end of a process, which nothing catches."""
 
 
 @pytest.fixture
 def files(tmp_path, monkeypatch):
-    """A folder with in.nc, whose data are larger than a memory from which Python itself is not counted."""
+    """Return a folder with in.nc, whose data exceed a memory that does not count Python itself."""
     monkeypatch.setattr(stream_plan, "BASE", 0)
     monkeypatch.setattr("da4dvar.outofcore.memory.window_bytes", lambda *_: 10_000)
     ds = gappy_sst(60)
@@ -45,13 +45,13 @@ def files(tmp_path, monkeypatch):
 
 
 def fill(files: Path, model, output: str = "out.zarr", source: str = "in.nc", **options) -> xr.Dataset:
-    """The streamed output."""
+    """Fill a file in little memory and return the output."""
     da4dvar.interpolate_file(files / source, files / output, model, **{"memory": SMALL} | options)
     return opened(files / output)
 
 
 def killed_after(count: int, monkeypatch) -> None:
-    """The process ends at the moment of the `count`-th thing that it does."""
+    """Make the process end at the `count`-th operation on the journal or the store."""
     left = [count]
 
     def dying(original):
@@ -83,7 +83,7 @@ def killed_after(count: int, monkeypatch) -> None:
 @pytest.mark.parametrize("output", ["out.nc", "out.zarr"])
 @pytest.mark.parametrize("source", ["in.nc", "in.zarr"])
 def test_a_file_larger_than_memory_is_filled_as_in_memory(files, model, source, output):
-    """NetCDF and Zarr, in and out; nothing is left beside the output."""
+    """NetCDF and Zarr give the result of the computation in memory and leave no other files."""
     calls = []
     filled = fill(files, model, output, source, progress=lambda done, of: calls.append((done, of)))
     usual = model.interpolate(opened(files / source))
@@ -97,7 +97,7 @@ def test_a_file_larger_than_memory_is_filled_as_in_memory(files, model, source, 
 
 
 def test_what_fits_is_filled_in_memory(files, model, monkeypatch):
-    """There is one region, and the file is what the usual way writes: packed as it was."""
+    """Data that fit in memory have one region and are packed as in the input."""
     monkeypatch.setattr(file_to_file, "stream", None)
     fill(files, model, "out.nc", memory="2GiB")
     with xr.open_dataset(files / "out.nc") as ds:
@@ -105,7 +105,7 @@ def test_what_fits_is_filled_in_memory(files, model, monkeypatch):
 
 
 def test_several_files_are_read_in_parts(files, model):
-    """The result is that of the one file that they were cut from."""
+    """Several files give the result of the file from which they were cut."""
     expected = fill(files, model, "whole.zarr")
     ds = opened(files / "in.nc")
     ds.isel(time=slice(0, 25)).to_netcdf(files / "a_1.nc")
@@ -115,7 +115,7 @@ def test_several_files_are_read_in_parts(files, model):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_killed_at_any_moment_and_resumed_the_bits_are_the_same(files, model, monkeypatch, seed):
-    """Finished regions are not solved again, and nothing has the output's name before the end."""
+    """A run that is killed and resumed gives the same bits, and the output appears at the end only."""
     expected = fill(files, model, "expected.zarr")
     generator = np.random.default_rng(seed)
     for _ in range(30):
@@ -135,7 +135,7 @@ def test_killed_at_any_moment_and_resumed_the_bits_are_the_same(files, model, mo
 
 
 def test_finished_regions_are_not_solved_again(files, model, monkeypatch):
-    """The tiles solved in both runs are those of the field, and at most one more."""
+    """Both runs together solve each tile once, except for at most one."""
     solved, original = [], schedulers.solve_tile
 
     def counted(model, job, number, done):
@@ -155,7 +155,7 @@ def test_finished_regions_are_not_solved_again(files, model, monkeypatch):
 @pytest.mark.parametrize(("owner", "name"), [(journal_module.np, "save"), (region_store, "write")])
 @pytest.mark.parametrize("output", ["out.zarr", "out.nc"])
 def test_a_full_disk_leaves_what_can_be_resumed(files, model, owner, name, output):
-    """One line that says what to do, and the rest is solved once there is space."""
+    """A full disk is reported in one line, and the run is resumed once there is space."""
     expected, calls = fill(files, model, "expected.zarr"), []
     with pytest.MonkeyPatch.context() as patch:
         original = getattr(owner, name)
@@ -176,7 +176,7 @@ def test_a_full_disk_leaves_what_can_be_resumed(files, model, owner, name, outpu
 
 
 def test_a_disk_that_is_full_at_the_very_end_loses_nothing(files, model, monkeypatch):
-    """All regions are kept while the NetCDF file cannot be written; to go on solves none."""
+    """If only the final NetCDF file cannot be written, resuming solves no tile."""
 
     def full(ds, path, **_):
         path.write_bytes(b"half")
@@ -194,7 +194,7 @@ def test_a_disk_that_is_full_at_the_very_end_loses_nothing(files, model, monkeyp
 
 @pytest.fixture
 def interrupted(files, model):
-    """in.nc, and a run to out.zarr that was killed."""
+    """Return a folder with in.nc and a killed run to out.zarr."""
     with pytest.MonkeyPatch.context() as patch:
         killed_after(12, patch)
         with pytest.raises(Killed):
@@ -203,7 +203,7 @@ def interrupted(files, model):
 
 
 def test_an_interrupted_run_is_not_forgotten_by_mistake(interrupted, model):
-    """Neither --resume nor --overwrite: the user is to say which; the latter begins anew."""
+    """An interrupted run needs `resume` or `overwrite`; the latter starts over."""
     with pytest.raises(DataError, match=r"interrupted run is beside it.*--resume.*--overwrite"):
         fill(interrupted, model)
     fill(interrupted, model, overwrite=True)
@@ -251,18 +251,18 @@ def moved(files: Path, model) -> dict:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (touched, "source was written to, or is another file"),
+        (touched, "source was modified or replaced"),
         (shifted, "source has other coordinates .*time"),
         (longer, "source has other coordinates"),
         (retrained, "the model is not the one"),
         (lambda *_: {"keep_observed": True}, "keep_observed is True.*began with False"),
         (lambda *_: {"batch_size": 3}, "batch_size is 3.*began with 16"),
-        (rechunked, r"store\.zarr: its chunks of 'sst'"),
+        (rechunked, r"store\.zarr: its chunk size of 'sst'"),
         (moved, r"store\.zarr: its coordinate 'lat'"),
     ],
 )
 def test_a_run_is_resumed_as_it_began_or_not_at_all(interrupted, model, change, text):
-    """Another source, model, option or store is noticed before anything is solved."""
+    """A changed source, model, option or store is refused before anything is solved."""
     options = change(interrupted, model)
     with pytest.raises(DataError, match=text):
         fill(interrupted, model, resume=True, **options)
@@ -270,7 +270,7 @@ def test_a_run_is_resumed_as_it_began_or_not_at_all(interrupted, model, change, 
 
 
 def test_a_second_run_is_refused(interrupted, model):
-    """While the first has the journal, whatever the options."""
+    """A second run is refused while the first holds the journal."""
     with journal_module.Journal(interrupted / "out.zarr").locked():
         for options in ({}, {"resume": True}, {"overwrite": True}):
             with pytest.raises(DataError, match="another run is writing it"):
@@ -278,13 +278,13 @@ def test_a_second_run_is_refused(interrupted, model):
 
 
 def test_resuming_nothing_begins_and_says_so(files, model):
-    """There need not have been a first run."""
+    """Resuming without an earlier run starts one with a warning."""
     with pytest.warns(Da4dvarWarning, match="nothing to resume; the run begins"):
         fill(files, model, resume=True)
 
 
 def test_an_output_that_is_there_stays_unless_it_is_to_be_replaced(files, model):
-    """Also with --resume, where there is nothing to resume; --overwrite replaces it."""
+    """An existing output is replaced with `overwrite` only, even when resuming."""
     first = fill(files, model)
     for options in ({}, {"resume": True}):
         with pytest.raises(DataError, match="exists already"):
@@ -293,27 +293,27 @@ def test_an_output_that_is_there_stays_unless_it_is_to_be_replaced(files, model)
 
 
 def test_a_batch_of_no_windows_is_refused(files, model):
-    """Before anything is written."""
+    """A batch size of 0 is refused before anything is written."""
     with pytest.raises(DataError, match="batch_size is 0, expected 1 or more"):
         fill(files, model, batch_size=0)
 
 
 def test_too_little_memory_says_the_least_that_would_do(files, model):
-    """And that much does."""
+    """The error gives the least memory, which then suffices."""
     with pytest.raises(DataError, match="give at least --memory") as caught:
         fill(files, model, memory="10KB")
     fill(files, model, memory=str(caught.value).split()[-1])
 
 
 def test_what_needs_all_data_at_once_is_refused_before_work(files, model):
-    """An ensemble cannot be streamed yet: the message says what it would take."""
+    """An ensemble larger than memory is refused with the memory that it needs."""
     with pytest.raises(DataError, match=r"an ensemble needs all of the data at once.*give --memory"):
         fill(files, model, members=2, memory="200KB")
     assert not list(files.glob(".*"))
 
 
 def process(files: Path, model_path: Path, *options: str) -> subprocess.Popen:
-    """The command line on a memory with room for a few days."""
+    """Start the command line with memory for a few days."""
     command = [sys.executable, "-m", "da4dvar", "interpolate", "in.nc", "out.zarr", "--quiet", *options]
     return subprocess.Popen(
         [*command, "--model", str(model_path), "--memory", "482MB"],
@@ -324,7 +324,7 @@ def process(files: Path, model_path: Path, *options: str) -> subprocess.Popen:
 
 
 def kill_and_resume(files: Path, model_path: Path, moments: int, seed: int) -> None:
-    """Kill as many runs, each a random time after its journal was there, and let the last come to its end."""
+    """Kill a number of runs at random times after they began, and let the last one finish."""
     whole = process(files, model_path)
     assert whole.wait(120) == 0
     expected = opened(files / "out.zarr")
@@ -357,18 +357,18 @@ def years(tmp_path):
 
 
 def test_a_killed_process_is_resumed(years, model_path):
-    """SIGKILL, once."""
+    """A run finishes after one SIGKILL."""
     kill_and_resume(years, model_path, 1, seed=0)
 
 
 @pytest.mark.slow
 def test_twenty_kills_leave_no_trace(years, model_path):
-    """SIGKILL, twenty times, at random moments of a run."""
+    """A run finishes after SIGKILL at twenty random moments."""
     kill_and_resume(years, model_path, 20, seed=1)
 
 
 def test_a_run_of_another_version_is_not_gone_on_with():
-    """Its regions may have been made by other rules than the rest would be."""
+    """A run of another version is refused, since its regions may follow other rules."""
     now = {"version": version("da4dvar"), "source": {}, "model": "m", "settings": {}}
     with pytest.raises(DataError, match=r"began with 0.0.1; go on with that one, or begin anew"):
         file_to_file.plan_of(now | {"version": "0.0.1"}, now)

@@ -1,4 +1,4 @@
-"""The journal: what is whole has its name, and one run has it at a time."""
+"""Files of the journal are complete once they have their name, and one run at a time holds it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from da4dvar.outofcore.journal import Journal
 
 @pytest.fixture
 def journal(tmp_path):
-    """The journal of an output, begun."""
+    """Return the journal of an output with a recorded plan."""
     made = Journal(tmp_path / "out.zarr")
     with made.locked():
         made.begin({"plan": 1}, (3, 2))
@@ -22,7 +22,7 @@ def journal(tmp_path):
 
 
 def test_a_second_run_is_refused_while_the_first_has_it(journal):
-    """The lock is that of the folder, and goes with the run."""
+    """The lock refuses a second run and is released at the end of the first."""
     with journal.locked(), pytest.raises(DataError, match="another run is writing it"), journal.locked():
         pass
     with journal.locked():
@@ -30,7 +30,7 @@ def test_a_second_run_is_refused_while_the_first_has_it(journal):
 
 
 def test_a_system_without_locks_is_one_line(tmp_path, monkeypatch):
-    """Where `fcntl` is missing, as on Windows, and before anything is made beside the output."""
+    """A system without `fcntl` is refused before anything is written."""
     monkeypatch.setitem(sys.modules, "fcntl", None)
     with pytest.raises(DataError, match="needs a POSIX system"), Journal(tmp_path / "out.zarr").locked():
         pass
@@ -38,7 +38,7 @@ def test_a_system_without_locks_is_one_line(tmp_path, monkeypatch):
 
 
 def test_what_never_began_leaves_nothing(tmp_path):
-    """A run that fails before its plan is recorded takes its folder away."""
+    """A run that fails before its plan is recorded removes its folder."""
     failed = Journal(tmp_path / "out.zarr")
 
     def fail():
@@ -51,7 +51,7 @@ def test_what_never_began_leaves_nothing(tmp_path):
 
 
 def test_parts_come_back_and_go_with_their_region(journal):
-    """Bit for bit, until the region is finished."""
+    """Parts are returned bit for bit until their region is finished."""
     part = np.random.default_rng(0).standard_normal((2, 3)).astype("float32")
     journal.put((1, 0), (0, 0), part)
     np.testing.assert_array_equal(journal.take((1, 0), (0, 0)), part)
@@ -62,13 +62,13 @@ def test_parts_come_back_and_go_with_their_region(journal):
 
 
 def test_terms_come_back(journal):
-    """Each tile's windows in their place."""
+    """The terms of each tile are stored at the position of its windows."""
     journal.put_terms((slice(1, 3), slice(0, 2)), np.arange(8, dtype="float32").reshape(2, 2, 2))
     np.testing.assert_array_equal(journal.take_terms((slice(2, 3), slice(0, 2))), [[[2, 3]], [[6, 7]]])
 
 
 def test_nothing_half_written_has_its_name(journal, monkeypatch):
-    """A disk that is full in the middle of a part leaves no part."""
+    """A disk that is full while a part is written leaves no part."""
 
     def full(path, *_, **__):
         path.write_bytes(b"half")
@@ -81,7 +81,7 @@ def test_nothing_half_written_has_its_name(journal, monkeypatch):
 
 
 def test_a_broken_plan_is_said(journal):
-    """Not a traceback of the parser."""
+    """A broken plan is refused with advice."""
     (journal.folder / "plan.json").write_text("{")
     with pytest.raises(DataError, match=r"plan\.json cannot be read"):
         journal.plan()

@@ -1,4 +1,4 @@
-"""The memory of a solution, counted by its tensors."""
+"""The memory of a solution is counted by its tensors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from da4dvar.outofcore.memory import Living, window_bytes
 
 
 def test_the_peak_is_that_of_the_tensors_that_live_together():
-    """A tensor that is gone counts no more; a view counts nothing."""
+    """The peak counts live tensors, but neither released tensors nor views."""
     with Living() as living:
         first = torch.ones(1000)
         view = first.view(10, 100)
@@ -27,14 +27,14 @@ def test_the_peak_is_that_of_the_tensors_that_live_together():
 
 
 def test_a_window_takes_the_same_each_time(model):
-    """A plan made of it is the same in every run; and it is more than the window."""
+    """The count is reproducible and larger than the window itself."""
     solve = WindowSolver(model.frozen(), model.layout, model.initial, model.time, Entries(1))
     taken = [window_bytes(solve, 1, (6, 5, 6)) for _ in range(2)]
     assert taken[0] == taken[1] > np.zeros((6, 5, 6), "float32").nbytes
 
 
 def test_counting_loads_no_compiler():
-    """Two seconds of every run that is larger than memory, for nothing."""
+    """Counting does not import the compiler of torch, which would take two seconds."""
     code = (
         "import sys, torch; from da4dvar.outofcore.memory import window_bytes; "
         "window_bytes(lambda x: torch.from_numpy(x) + 1, 1, (2, 2)); print('torch._dynamo' in sys.modules)"

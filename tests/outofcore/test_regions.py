@@ -1,4 +1,4 @@
-"""How large regions are: as large as fits, and whole chunks."""
+"""Regions are as large as fits in memory, and whole chunks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from da4dvar.outofcore.regions import chunked, largest_regions, least_regions, t
 
 @st.composite
 def fields(draw: st.DrawFn) -> tuple[list[int], list[int], list[bool]]:
-    """Sizes, windows, and what may be cut."""
+    """Draw sizes, windows, and which dimensions may be cut."""
     count = draw(st.integers(1, 4))
     sizes = [draw(st.integers(1, 5000)) for _ in range(count)]
     windows = [draw(st.integers(1, min(n, 40))) for n in sizes]
@@ -25,7 +25,7 @@ def fields(draw: st.DrawFn) -> tuple[list[int], list[int], list[bool]]:
 
 @given(fields(), st.integers(1, 10**9))
 def test_regions_are_as_large_as_fits(field, cells: int) -> None:
-    """The largest tile has no more cells than given, and one more along a dimension would have."""
+    """The largest tile fits, and one more cell along any dimension would not."""
     sizes, windows, cut = field
     found = largest_regions(sizes, windows, cut, cells)
     if found is None:
@@ -41,7 +41,7 @@ def test_regions_are_as_large_as_fits(field, cells: int) -> None:
 
 @given(fields(), st.integers(1, 10**9))
 def test_regions_are_whole_chunks(field, cells: int) -> None:
-    """A region between others is a whole number of chunks, no shorter than a window, and not made larger."""
+    """Regions are whole chunks, at least as long as a window, and not larger than before."""
     sizes, windows, cut = field
     found = largest_regions(sizes, windows, cut, cells)
     if found is None:
@@ -64,7 +64,7 @@ def test_regions_are_whole_chunks(field, cells: int) -> None:
     ],
 )
 def test_sizes_of_memory(text: str, size: int) -> None:
-    """MB is 10⁶ bytes, MiB is 2²⁰."""
+    """MB means 10⁶ bytes, MiB means 2²⁰."""
     assert parse_bytes(text) == size
 
 
@@ -72,19 +72,19 @@ def test_sizes_of_memory(text: str, size: int) -> None:
     "text", ["", "much", "-1GB", "2 gallons", " ", "GB", "0", "0.5", "1e400", "1e", "nan", "inf"]
 )
 def test_what_is_no_size_is_refused(text: str) -> None:
-    """The message shows what was got and what is meant."""
+    """The error shows the given text and an example of a size."""
     with pytest.raises(DataError, match="expected a size such as 500MB or 2GiB"):
         parse_bytes(text)
 
 
 @given(st.integers(1, 10**13))
 def test_a_size_that_is_advised_is_enough(size: int) -> None:
-    """What a message says would do is read as no less."""
+    """The size in a message is read as at least the number of bytes."""
     assert size <= parse_bytes(readable_bytes(size)) <= size + 10**6
 
 
 def test_chunks_of_a_large_field_have_a_useful_size() -> None:
-    """A region of a thousand fields is neither one chunk nor thousands."""
+    """A region of a thousand fields has neither one chunk nor thousands."""
     found, chunks = chunked((9000, 1024, 1024), (15, 32, 32), (500, 1024, 1024))
     assert regions.CHUNK // 8 <= math.prod(chunks) <= regions.CHUNK
     assert all(f % c == 0 or f == n for f, c, n in zip(found, chunks, (9000, 1024, 1024), strict=True))

@@ -1,4 +1,4 @@
-"""Region by region: the field that the usual way gives, each window solved once."""
+"""Solving region by region gives the field of the computation in memory, with each window solved once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from da4dvar.variational.solvers.lstm import ConvLSTM
 
 
 def assert_same(streamed: xr.Dataset, usual: xr.Dataset) -> None:
-    """Values to rounding, and all labels but the history."""
+    """Check values up to rounding, and all labels except the history."""
     xr.testing.assert_allclose(streamed, usual, rtol=1e-4, atol=1e-4)
     for name in usual.data_vars:
         assert streamed[name].dims == usual[name].dims, name
@@ -50,7 +50,7 @@ def test_the_field_is_that_of_the_usual_way(model, tmp_path, form):
 @pytest.mark.parametrize("periodic", [[], ["lon"]])
 @pytest.mark.parametrize("days", [4, 20])
 def test_covariates_circles_and_short_series(tmp_path, periodic, days):
-    """Covariates go with their cells, a circle is in one region, a series may be shorter than a window."""
+    """Covariates, periodic dimensions and series shorter than a window are supported."""
     generator, boundary, count = np.random.default_rng(1), ("zero", "zero"), 1 + 6 + 2 * 6 + 1
     ds = gappy_sst(70).assign(
         depth=(("lat", "lon"), generator.random((9, 8))),
@@ -73,7 +73,7 @@ def test_covariates_circles_and_short_series(tmp_path, periodic, days):
 
 
 def test_each_window_is_solved_once(model, tmp_path, monkeypatch):
-    """The windows handed to the solver are as many as the grid has."""
+    """The solver gets as many windows as the grid has."""
     solved = []
     original = window_solver.window_solver
 
@@ -104,7 +104,7 @@ def test_a_gap_that_no_window_reaches_is_told_as_in_memory(model, tmp_path):
 
 
 def test_a_data_set_without_any_observation_is_refused(model, tmp_path):
-    """As the usual way refuses it, and nothing has the output's name."""
+    """Data without observations are refused, and no output is written."""
     with pytest.raises(DataError, match="no observation at all"):
         in_regions(model, gappy_sst(32).where(False), tmp_path / "out.zarr")
     assert not (tmp_path / "out.zarr").exists()
@@ -119,7 +119,7 @@ def test_infinite_values_are_refused(model, tmp_path):
 
 
 def test_a_tile_can_be_solved_elsewhere(model, tmp_path):
-    """Model, job and sums can be pickled: a worker needs nothing else."""
+    """Model, job and sums can be pickled, which is all that a worker needs."""
     import pickle
 
     from streams import small_plan

@@ -1,4 +1,4 @@
-"""A part of a data set is, under the model's names, the same part of the whole."""
+"""A part of a source equals the same part of the whole under the names of the model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from da4dvar.outofcore.source import Source
 
 
 def changed(ds: xr.Dataset) -> xr.Dataset:
-    """In other units, under other names, in another order, and the other way round in latitude."""
+    """Return the data in other units, under other names, transposed and with latitude reversed."""
     out = ds.assign(sst=(ds.sst + 273.15).assign_attrs(ds.sst.attrs | {"units": "K"}))
     out = out.assign(good=out.sst.notnull() & (out.lon > 150.4))
     out = out.rename(sst="skin", lat="y").isel(y=slice(None, None, -1))
@@ -24,7 +24,7 @@ def changed(ds: xr.Dataset) -> xr.Dataset:
 
 @pytest.mark.parametrize("cells", [{"time": slice(3, 9), "lat": slice(2, 7)}, {"lat": slice(8, 9)}])
 def test_a_part_is_conformed_as_the_whole_is(cells):
-    """Names, units, direction and mask are those of the whole, and so are the values."""
+    """Names, units, direction, mask and values of a part are those of the whole."""
     signature = Signature.of(make_sst(), ["sst"], ["time", "lat", "lon"], [])
     ds, names = changed(make_sst(20)), {"variable": {"sst": "skin"}, "mask": "good", "dim": {"lat": "y"}}
     source = Source.of(ds, signature, **names)
@@ -38,7 +38,7 @@ def test_a_part_is_conformed_as_the_whole_is(cells):
 
 
 def test_no_value_is_read_to_match_labels():
-    """Names, units and directions are known from the labels alone."""
+    """Matching the labels of a source reads no values."""
     signature = Signature.of(make_sst(), ["sst"], ["time", "lat", "lon"], [])
     ds = make_sst()
     read = dask.delayed(lambda: pytest.fail("values were read"))()

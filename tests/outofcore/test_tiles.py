@@ -1,4 +1,4 @@
-"""Tiles: every window in one, every cell in one region, and sums that are those of the whole."""
+"""Every window is in one tile, every cell in one region, and the sums are those of the whole."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from da4dvar.outofcore.tiles import Tiles
 
 @st.composite
 def cut(draw: st.DrawFn) -> Tiles:
-    """A grid of one or two dimensions in regions no shorter than a window, counted from either end."""
+    """Draw a grid of one or two dimensions in regions at least as long as a window."""
     dims = ["a", "b"][: draw(st.integers(1, 2))]
     sizes = {d: draw(st.integers(1, 14)) for d in dims}
     window = {d: draw(st.integers(1, n)) for d, n in sizes.items()}
@@ -32,14 +32,14 @@ def cut(draw: st.DrawFn) -> Tiles:
 
 
 def solve(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """An estimate that depends on where in its window a cell is."""
+    """Return an estimate that depends on the position of a cell in its window."""
     filled = np.nan_to_num(y)
     return np.cumsum(filled, axis=-1), np.zeros((2, len(y)), "float32")
 
 
 @given(cut())
 def test_regions_are_disjoint_and_cover_the_field(tiles: Tiles) -> None:
-    """Every cell is in one region."""
+    """Every cell is in exactly one region."""
     seen = np.zeros(tiles.grid.sizes, int)
     for number in tiles:
         seen[tiles.region(number)] += 1
@@ -58,7 +58,7 @@ def test_every_window_is_in_one_tile(tiles: Tiles) -> None:
 
 @given(cut())
 def test_a_tile_adds_to_its_own_region_and_the_next(tiles: Tiles) -> None:
-    """What a tile covers is shared among the regions that it reaches, and they know of it."""
+    """The cells of a tile are shared among the regions that list it as a contributor."""
     for number in tiles:
         cells = np.zeros(tiles.grid.sizes, int)
         for region in tiles.reached(number):
@@ -72,7 +72,7 @@ def test_a_tile_adds_to_its_own_region_and_the_next(tiles: Tiles) -> None:
 @settings(max_examples=60)
 @given(cut(), st.integers(1, 7), st.randoms(use_true_random=False))
 def test_sums_over_tiles_are_those_of_the_whole(tiles: Tiles, batch_size: int, random) -> None:
-    """In any order of the tiles, the totals have the same bits; to rounding they are those of one sum."""
+    """The totals have the same bits for any order of tiles, and equal the direct sum up to rounding."""
     generator = np.random.default_rng(1)
     y = generator.standard_normal(tiles.grid.sizes).astype("float32")
     y[generator.random(y.shape) < 0.8] = np.nan
@@ -101,6 +101,6 @@ def test_sums_over_tiles_are_those_of_the_whole(tiles: Tiles, batch_size: int, r
 
 
 def test_a_region_shorter_than_a_window_is_refused() -> None:
-    """A window would reach past the next region."""
+    """A region shorter than a window is refused, since a window would reach past the next."""
     with pytest.raises(DataError, match="expected 0 to 12 in steps of 4 or more"):
         Tiles(WindowGrid((12,), (4,), ((0, 4, 8),)), ((0, 3, 6, 9, 12),))

@@ -1,4 +1,4 @@
-"""Samples from the disk: every window in one block, contiguous reads, and a sample by its number alone."""
+"""Buffered samples: every window is in one block, reads are contiguous, and the number decides the sample."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def buffered(
 
 
 def drawn(source: BufferedSamples, number: int) -> Sample:
-    """The sample of a number, as a training draws it."""
+    """Draw the sample of a number as the training does."""
     return source.draw(number, np.random.default_rng([7, number]))
 
 
 @settings(deadline=None)
 @given(st.integers(WINDOW, 90), st.integers(1, 20), st.integers(1, 5))
 def test_every_window_is_in_one_block(times: int, starts: int, blocks: int) -> None:
-    """In an epoch every block comes once, and their windows are all there are."""
+    """Each epoch visits every block once, and the blocks together hold every window once."""
     source, _ = buffered(times, starts, blocks)
     count = -(-(times - WINDOW + 1) // starts)
     rounds = range(0, -(-count // blocks) * blocks * starts, blocks * starts)
@@ -54,7 +54,7 @@ def test_every_window_is_in_one_block(times: int, starts: int, blocks: int) -> N
 
 
 def test_a_round_reads_its_blocks_once_and_in_order() -> None:
-    """Reads are as many as blocks, each one slice, ordered within a round; the next round has others."""
+    """Each block of a buffer is read once, as one slice, in the order on disk."""
     source, reads = buffered()
     for number in range(30):
         drawn(source, number)
@@ -64,7 +64,7 @@ def test_a_round_reads_its_blocks_once_and_in_order() -> None:
 
 
 def test_a_sample_depends_on_its_number_alone() -> None:
-    """A source that begins in the middle, as a resumed training does, gives what one from the start gave."""
+    """A source that starts in the middle, as in a resumed training, gives the same samples."""
     whole, resumed = buffered()[0], buffered()[0]
     samples = [drawn(whole, number) for number in range(60)]
     for number in (41, 7, 59):
@@ -73,7 +73,7 @@ def test_a_sample_depends_on_its_number_alone() -> None:
 
 
 def test_epochs_are_shuffled_anew_by_the_seed() -> None:
-    """The order of the blocks is another in another epoch, and with another seed."""
+    """The order of the blocks differs between epochs and between seeds."""
     orders = [
         [buffered(200, 5, 3, seed)[0].blocks_at(first + k) for k in range(0, 150, 15)]
         for seed, first in ((0, 0), (0, 210), (1, 0))
@@ -83,7 +83,7 @@ def test_epochs_are_shuffled_anew_by_the_seed() -> None:
 
 
 def test_windows_are_met_about_equally_often() -> None:
-    """Over twenty epochs no window is met less than half or more than twice as often as the mean."""
+    """Over twenty epochs, each window is drawn between half and twice the mean number of times."""
     source, _ = buffered(44, 5, 3)
     starts = [int(drawn(source, number)["target"].min()) for number in range(20 * 45)]
     counts = np.bincount(starts, minlength=41)
@@ -92,7 +92,7 @@ def test_windows_are_met_about_equally_often() -> None:
 
 
 def test_a_block_with_nothing_to_learn_is_passed_over() -> None:
-    """A winter without a single observation does not end the training."""
+    """A block without observations does not end the training."""
     source, _ = buffered(blocks=2, times=13)
     read = source.read
 
@@ -107,6 +107,6 @@ def test_a_block_with_nothing_to_learn_is_passed_over() -> None:
 
 
 def test_a_buffer_of_less_than_two_windows_is_refused() -> None:
-    """The message says how large a time and a window are."""
-    with pytest.raises(RecipeError, match="less than two windows of 15 times at 10 bytes"):
+    """The error states the sizes of a time and of a window."""
+    with pytest.raises(RecipeError, match="fewer than two windows of 15 times with 10 bytes"):
         block_sizes(200, 10, 15)

@@ -1,4 +1,4 @@
-"""Training from data that are larger than the buffer: read in blocks, scaled in parts, never whole."""
+"""Training from data larger than the buffer reads blocks and never loads all data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLAN = {"steps": 4, "batch": 4, "validate_every": 2, "validation_samples": 4, "d
 
 
 def lazy(ds: xr.Dataset, largest: list[int]) -> xr.Dataset:
-    """The same data as dask arrays of ten times a chunk, and a record of the times of every read."""
+    """Return the data as dask arrays of ten times per chunk that record the number of times in each read."""
 
     def read(block: np.ndarray) -> np.ndarray:
         largest.append(len(block))
@@ -41,7 +41,7 @@ def lazy(ds: xr.Dataset, largest: list[int]) -> xr.Dataset:
 
 @pytest.mark.parametrize("scaling", [Standard, lambda: Anomaly(harmonics=2)])
 def test_scaling_by_parts_is_that_of_the_whole(scaling) -> None:
-    """Mean, spread and climatology of lazy data are those of loaded data, to rounding; gaps and all."""
+    """Scaling fitted to lazy data with gaps agrees with that of loaded data up to rounding."""
     ds = make_sst(400)
     ds = ds.where(np.random.default_rng(0).random(ds.sst.shape) < 0.7)
     dims = ("time", "lat", "lon")
@@ -52,7 +52,7 @@ def test_scaling_by_parts_is_that_of_the_whole(scaling) -> None:
 
 
 def test_blocks_are_those_of_the_loaded_data() -> None:
-    """What a block holds, normalised, is what the loaded data set holds at those times, to the bit."""
+    """The normalised values of a block equal those of the loaded data at these times to the bit."""
     ds, model = make_sst(200), tiny_interpolator()
     model.prepare(ds)
     plan = Training(buffer=200 * 9 * 8 * 4, **PLAN)
@@ -63,7 +63,7 @@ def test_blocks_are_those_of_the_loaded_data() -> None:
 
 
 def test_data_that_fit_are_loaded_as_before() -> None:
-    """With a buffer that holds them there is nothing new: the same weights to the last bit."""
+    """A buffer that holds all data does not change the trained weights."""
     truth = make_sst(70, seed=1)
     plan = Training(steps=3, buffer="1GiB", **{k: v for k, v in PLAN.items() if k != "steps"})
     plan = Training(**{**plan.__dict__, "validate_every": 3})
@@ -75,7 +75,7 @@ def test_data_that_fit_are_loaded_as_before() -> None:
 
 
 def test_no_read_is_larger_than_the_buffer() -> None:
-    """A training of lazy data never holds more of them than the buffer."""
+    """Training on lazy data never reads more at once than the buffer holds."""
     largest: list[int] = []
     ds = lazy(make_sst(300), largest)
     held: list[int] = []
@@ -92,7 +92,7 @@ def test_no_read_is_larger_than_the_buffer() -> None:
 
 @pytest.mark.parametrize("suffix", [".nc", ".zarr"])
 def test_a_recipe_trains_from_a_file_in_blocks(tmp_path: Path, suffix: str) -> None:
-    """`[train] buffer` of a recipe, on NetCDF and on Zarr: both give the same model."""
+    """A recipe with `[train] buffer` trains from NetCDF and from Zarr."""
     ds = make_sst(70)
     ds.sst.encoding = {}
     ds.to_netcdf(tmp_path / "truth.nc") if suffix == ".nc" else ds.to_zarr(tmp_path / "truth.zarr")
@@ -104,7 +104,7 @@ def test_a_recipe_trains_from_a_file_in_blocks(tmp_path: Path, suffix: str) -> N
 
 
 def config_of(*settings: str) -> dict:
-    """The recipe of the small sea with settings laid over it."""
+    """Return the recipe of the small example with settings changed."""
     import tomllib
 
     return overlaid(tomllib.loads(RECIPE.format(steps=2)), settings)
@@ -114,12 +114,12 @@ def config_of(*settings: str) -> dict:
     ("settings", "message"),
     [
         (['train.buffer="much"'], "expected a size such as '2GiB'"),
-        (['train.buffer="1 kB"'], "less than two windows of 6 times"),
+        (['train.buffer="1 kB"'], "fewer than two windows of 6 times"),
         (['data.path=["truth.nc"]', 'train.buffer="40 kB"'], "one file or Zarr store"),
     ],
 )
 def test_a_buffer_that_cannot_be_is_refused(tmp_path: Path, settings: list[str], message: str) -> None:
-    """One line that says what is expected."""
+    """An invalid buffer is refused with the expected value."""
     make_sst(70).to_netcdf(tmp_path / "truth.nc")
     with pytest.raises(RecipeError, match=message):
         Recipe(config_of(*settings), tmp_path).train(tmp_path / "folder")

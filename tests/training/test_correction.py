@@ -1,4 +1,4 @@
-"""The part of a model's correction that is kept."""
+"""The fraction of a model's correction that is kept."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LAYOUT = Layout(["tmin", "tmax"], axes=["time"], window={"time": 8})
 
 
 def drawn_from(guess: np.ndarray, truth: np.ndarray) -> Samples:
-    """A sample whose observations are all zero but for the half that is sought."""
+    """Return samples whose observations are zero, with the other half of the cells as target."""
     seen = np.where(np.arange(truth.shape[1]) % 2, np.nan, truth)
     dims = ("variable", "time")
     arrays = [xr.DataArray(a, dims=dims) for a in (seen, truth, guess)]
@@ -29,7 +29,7 @@ def drawn_from(guess: np.ndarray, truth: np.ndarray) -> Samples:
 
 
 class Beyond(torch.nn.Module):
-    """Goes a given way from the first guess to the truth, which is 1 everywhere, and past it."""
+    """Model that goes a given multiple of the way from the first guess to the truth, which is 1."""
 
     def __init__(self, way: tuple[float, float]) -> None:
         super().__init__()
@@ -50,26 +50,26 @@ class Beyond(torch.nn.Module):
 @settings(max_examples=20, deadline=None)
 @given(st.tuples(st.floats(1.0, 5.0), st.floats(1.0, 5.0)))
 def test_a_model_that_goes_too_far_is_held_back_by_as_much(way: tuple[float, float]) -> None:
-    """Twice too far is halved, each variable by itself: the estimate is the truth then."""
+    """A correction twice too large is halved for each variable, which gives the truth."""
     samples = drawn_from(np.full((2, 20), 0.25), np.ones((2, 20)))
     kept = correction_of(Beyond(way), samples, 5, seed=0)
     assert np.allclose(np.multiply(kept, way), 1.0, atol=1e-5)
 
 
 def test_a_model_that_goes_the_wrong_way_stays_at_the_first_guess() -> None:
-    """Never backwards, and never further than the model itself."""
+    """The fraction is never below 0 and never above 1."""
     samples = drawn_from(np.full((2, 20), 0.25), np.ones((2, 20)))
     assert correction_of(Beyond((-1.0, 0.3)), samples, 5, seed=0) == (0.0, 1.0)
 
 
 def test_a_model_that_changes_nothing_is_kept() -> None:
-    """0 / 0 is no reason to change anything."""
+    """The fraction is 1 if the model equals the first guess (0 / 0)."""
     samples = drawn_from(np.full((2, 20), 0.25), np.ones((2, 20)))
     assert correction_of(Beyond((0.0, 0.0)), samples, 5, seed=0) == (1.0, 1.0)
 
 
 def test_windows_are_corrected_by_what_was_found() -> None:
-    """x(0) + α (x̂ − x(0)) comes back, each variable by its own α."""
+    """Windows return x(0) + α (x̂ − x(0)) with the α of each variable."""
     entries = Entries(observed=2, guess=True)
     solve = WindowSolver(Beyond((2.0, 2.0)), LAYOUT, "zero", "time", entries, correction=(0.5, 0.25))
     windows = np.zeros((3, 4, 8), dtype="float32")

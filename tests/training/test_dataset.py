@@ -1,4 +1,4 @@
-"""From data sets to training pairs: how they are split, and what is hidden of each variable."""
+"""Data sets are split and turned into training samples, with a gap pattern for each variable."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from da4dvar.variational.solvers.gradient_descent import GradientDescent
 
 
 def two_variables() -> xr.Dataset:
-    """Complete series of two variables at four stations."""
+    """Return complete series of two variables at four stations."""
     generator = np.random.default_rng(0)
     return xr.Dataset({n: (("time", "station"), generator.standard_normal((30, 4))) for n in ("t", "q")})
 
 
 def from_linear() -> da4dvar.Interpolator:
-    """A model of both variables that starts from linear interpolation in time."""
+    """Return a model of both variables that starts from linear interpolation in time."""
     layout = da4dvar.Layout(["t", "q"], axes=["time"], window={"time": 8})
     solver = GradientDescent(iterations=1, step=0.1)
     return da4dvar.Interpolator(UNet(2, ("zero",), width=3), solver, layout, Standard(), first_guess=Linear())
 
 
 def test_each_variable_has_a_gap_pattern_of_its_own_under_a_first_guess() -> None:
-    """Half of one variable is hidden and nothing of the other."""
+    """Half of one variable is hidden and none of the other."""
     ds = two_variables()
     drawn = samples(from_linear().prepare(ds), ds, ds, [Random(0.5), None], 0.0, 1, 0)
     hidden = drawn.observed.isnull().mean(["draw", "time", "station"])
@@ -42,14 +42,14 @@ def test_each_variable_has_a_gap_pattern_of_its_own_under_a_first_guess() -> Non
 
 
 def test_too_many_gap_patterns_are_refused_under_a_first_guess() -> None:
-    """Three patterns for two variables."""
+    """Three patterns for two variables are refused."""
     ds = two_variables()
     with pytest.raises(DataError, match="got 3 gap patterns, expected 2"):
         samples(from_linear().prepare(ds), ds, ds, [Random(0.5)] * 3, 0.0, 1, 0)
 
 
 def test_the_last_samples_of_a_sensor_without_time_are_for_validation() -> None:
-    """Images of one sensor: the last of them validate, although the state's own name is not in the data."""
+    """The last images of a sensor validate, even if the data do not hold the state's name."""
     seen = xr.Dataset({"camera": (("sample", "y", "x"), np.random.default_rng(0).random((20, 5, 6)))})
     model = da4dvar.Interpolator(
         UNet(1, ("zero", "zero"), width=3),
@@ -66,7 +66,7 @@ def test_the_last_samples_of_a_sensor_without_time_are_for_validation() -> None:
 
 
 def test_samples_without_their_variable_are_refused() -> None:
-    """A misspelt variable in a data set without time is one line."""
+    """A misspelt variable in a data set without time is refused."""
     images = xr.Dataset({"sst": (("sample", "y"), np.ones((20, 5)))})
     with pytest.raises(DataError, match="there is no variable 't'"):
         from_linear().fit(images)

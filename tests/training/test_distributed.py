@@ -1,4 +1,4 @@
-"""Training on two processes: the same as on one, resumed on one, and a mistake told once."""
+"""Training on two processes gives the result of one, can be resumed on one, and reports an error once."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def trained(
 
 
 def logged(folder: Path) -> dict[str, list[float]]:
-    """The columns of the log, without the gaps."""
+    """Return the columns of the log without missing entries."""
     rows = list(csv.DictReader((folder / "metrics.csv").open()))
     names = ("train_loss", "train_rmse", "validation_rmse")
     return {name: [float(r[name]) for r in rows if r[name]] for name in names}
@@ -51,7 +51,7 @@ def logged(folder: Path) -> dict[str, list[float]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("again", [False, True])
 def test_two_processes_train_as_one(tmp_path: Path, again: bool) -> None:
-    """After 20 steps loss, scores and weights are those of the same batches on one process."""
+    """After 20 steps, loss, scores and weights equal those of one process with the same batches."""
     models = {}
     for devices in (1, 2):
         folder = tmp_path / str(devices)
@@ -66,7 +66,7 @@ def test_two_processes_train_as_one(tmp_path: Path, again: bool) -> None:
 
 @pytest.mark.slow
 def test_two_processes_are_resumed_on_one(tmp_path: Path) -> None:
-    """Cut on two by a mistake, which is told as it is, and gone on with on one: the same as in one go."""
+    """A training stopped on two processes and resumed on one gives the uninterrupted result."""
     plan = {"steps": 4, "validate_every": 2}
     whole = trained(tmp_path / "whole", 1, **plan).model
     with pytest.raises(DataError, match="no more gaps"):
@@ -78,7 +78,7 @@ def test_two_processes_are_resumed_on_one(tmp_path: Path) -> None:
 
 
 def test_what_is_no_mistake_comes_with_its_traceback() -> None:
-    """A fault of the program in a process is told with where it was."""
+    """A programming error in a process is reported with its traceback."""
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         run_on(1, divmod, 1, 0)
 
@@ -135,7 +135,7 @@ def test_no_process_outlives_the_one_that_started_it(tmp_path: Path, how: signal
 def test_devices_that_do_not_go_with_the_plan_are_refused(
     tmp_path: Path, changed: dict, number: int, message: str
 ) -> None:
-    """Before anything is trained or written."""
+    """An unsuitable number of devices is refused before anything is trained or written."""
     with pytest.raises(RecipeError, match=message):
         trained(tmp_path, number, steps=2, **changed)
     assert not list(tmp_path.iterdir())
@@ -144,7 +144,7 @@ def test_devices_that_do_not_go_with_the_plan_are_refused(
 @settings(deadline=None)
 @given(st.integers(0, 40), st.integers(1, 9), st.integers(1, 4))
 def test_shares_are_the_batches(count: int, batch: int, processes: int) -> None:
-    """Every sample of a batch has one process, the same batches whatever the number of processes."""
+    """Batches do not depend on the number of processes, and each sample goes to one process."""
     whole = list(Share(count, batch))
     for number, part in enumerate(whole):
         shares = [part[process::processes] for process in range(processes)]
@@ -155,7 +155,7 @@ def test_shares_are_the_batches(count: int, batch: int, processes: int) -> None:
 
 @pytest.mark.slow
 def test_the_command_trains_on_two(tmp_path: Path) -> None:
-    """`--devices 2` writes one model and one log, and nothing on its streams but the name of the file."""
+    """`--devices 2` writes one model and one log, and prints only the name of the file."""
     make_sst(70).to_netcdf(tmp_path / "truth.nc")
     (tmp_path / "recipe.toml").write_text(RECIPE.format(steps=2))
     done = from_the_shell("train", "recipe.toml", "-o", "m.safetensors", "--devices", "2", cwd=tmp_path)
@@ -167,7 +167,7 @@ def test_the_command_trains_on_two(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_mistake_of_a_process_is_one_line(tmp_path: Path) -> None:
-    """Met by both processes, told once, with exit code 2."""
+    """An error in both processes is reported once, with exit code 2."""
     make_sst(70).to_netcdf(tmp_path / "truth.nc")
     (tmp_path / "recipe.toml").write_text(RECIPE.format(steps=2).replace("fraction = 0.4", "fraction = 1e-9"))
     done = from_the_shell("train", "recipe.toml", "-o", "m.safetensors", "--devices", "2", cwd=tmp_path)

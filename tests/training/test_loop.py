@@ -1,4 +1,4 @@
-"""Learning end to end: it learns, it can be cut and resumed, and it needs no truth."""
+"""End-to-end training lowers the error, can be interrupted and resumed, and works without a truth."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ PLAN = {"batch": 4, "validate_every": 2, "validation_samples": 4, "devices": "cp
 
 
 def weights(interpolator):
-    """The parameters as one vector."""
+    """Return the parameters as one vector."""
     return torch.cat([p.detach().flatten() for p in interpolator.model.parameters()])
 
 
 def test_training_lowers_the_error():
-    """Sixty steps on the small sea bring the validation error well below that of the first."""
+    """Sixty steps on the small example lower the validation error well below that of the first."""
     short, long = train_tiny(2), train_tiny(150)
     key = "validation_rmse_normalised"
     assert long.scores[key] < 0.8 * short.scores[key]
 
 
 def test_the_same_seed_gives_the_same_model():
-    """Two trainings with one seed agree to the last bit."""
+    """Two trainings with the same seed agree to the bit."""
     assert torch.equal(weights(train_tiny(3)), weights(train_tiny(3)))
 
 
@@ -53,7 +53,7 @@ def test_workers_prepare_the_same_samples():
 
 
 def test_a_training_that_was_cut_goes_on_where_it_was(tmp_path):
-    """Four steps, and two more after a restart, are the same as six in one go."""
+    """Four steps and two more after a restart equal six steps without interruption."""
     truth = make_sst(70, seed=1)
 
     def run(folder, resume=False):
@@ -68,7 +68,7 @@ def test_a_training_that_was_cut_goes_on_where_it_was(tmp_path):
 
 
 def cut_short(folder, training, after):
-    """Run a training that dies after some steps."""
+    """Run a training that fails after a number of steps."""
     original = EndToEnd.training_step
 
     def mortal(self, sample, index):
@@ -87,7 +87,7 @@ def cut_short(folder, training, after):
 
 
 def test_a_log_is_kept(tmp_path):
-    """metrics.csv holds the validation score of every validation."""
+    """The log holds the score of every validation."""
     truth = make_sst(70, seed=1)
     plan = Training(steps=4, **PLAN)
     tiny_interpolator().fit(truth, truth=truth, gaps=Random(0.4), training=plan, folder=tmp_path)
@@ -96,7 +96,7 @@ def test_a_log_is_kept(tmp_path):
 
 
 def test_an_old_folder_does_not_leak_into_a_new_training(tmp_path):
-    """A second training in the same folder keeps its own best weights, not those of the first."""
+    """A second training in the same folder keeps its own best weights."""
     truth = make_sst(70, seed=1)
 
     def run(seed, folder):
@@ -109,7 +109,7 @@ def test_an_old_folder_does_not_leak_into_a_new_training(tmp_path):
 
 
 def test_without_truth_hidden_points_are_enough():
-    """A gappy file alone trains a model, by gaps taken from its own other times."""
+    """A model trains from data with gaps alone, with gaps taken from other times."""
     truth = make_sst(70, seed=1)
     gappy = truth.where(np.random.default_rng(0).random(truth.sst.shape) < 0.6)
     model = tiny_interpolator().fit(gappy, training=Training(steps=4, **PLAN))
@@ -117,7 +117,7 @@ def test_without_truth_hidden_points_are_enough():
 
 
 def test_without_truth_the_loss_never_sees_a_seen_point():
-    """What is sought is disjoint from what is seen, and both were observed."""
+    """The target is disjoint from the input, and both were observed."""
     from da4dvar.fields.channels import stack_variables
     from da4dvar.fields.gaps.patterns import own_gaps
     from da4dvar.training.samples import Samples
@@ -134,7 +134,7 @@ def test_without_truth_the_loss_never_sees_a_seen_point():
 
 
 def test_the_number_of_iterations_grows():
-    """Each entry of the schedule holds for an equal part of the training, the solver's own at last."""
+    """Each entry of a schedule holds for an equal part; without a schedule, the solver's own number does."""
     model = tiny_interpolator().model
     loop = EndToEnd(model, Training(steps=9, iterations=(1, 2, 3)))
     assert [loop.iterations_at(k) for k in range(10)] == [1, 1, 1, 2, 2, 2, 3, 3, 3, 3]
@@ -142,13 +142,13 @@ def test_the_number_of_iterations_grows():
 
 
 def test_too_little_data_says_so():
-    """A window longer than the data, or nothing left to validate on."""
+    """Data shorter than a window, or too short for validation, are refused."""
     with pytest.raises(DataError, match="too few"):
         tiny_interpolator().fit(make_sst(6), truth=make_sst(6), gaps=Random(0.4))
 
 
 def test_a_plan_that_makes_no_sense_is_refused():
-    """Less than no steps, or weights of another number than the loss has terms."""
+    """A negative number of steps or a wrong number of weights is refused."""
     with pytest.raises(RecipeError, match="steps"):
         Training(steps=-1)
     with pytest.raises(RecipeError, match="nu has 2"):
@@ -158,7 +158,7 @@ def test_a_plan_that_makes_no_sense_is_refused():
 
 
 def neural_ode():
-    """An untrained model of Lorenz-96 on eight components, whose equations are to be learned."""
+    """Return an untrained model of Lorenz-96 with eight components and unknown equations."""
     boundary = ("periodic", "zero")
     layout = da4dvar.Layout(["x"], axes=["component", "time"], periodic=["component"], window={"time": 12})
     return seeded(
@@ -172,7 +172,7 @@ def neural_ode():
 
 
 def fit_neural_ode(folder, resume=False, gappy=False, **settings):
-    """A model that is trained on a few series of Lorenz-96."""
+    """Train the model on a few series of Lorenz-96."""
     truth = lorenz96(series=6, steps=60, seed=3, components=8, number=4)[["x"]]
     if gappy:
         truth = truth.where(truth.time > 1)
@@ -190,19 +190,19 @@ def fit_neural_ode(folder, resume=False, gappy=False, **settings):
 
 
 def dynamics_of(interpolator):
-    """The learned coefficients of the prior as one vector."""
+    """Return the learned coefficients of the prior as one vector."""
     return torch.cat([p.detach().flatten() for p in interpolator.model.cost.prior.parameters()])
 
 
 def test_dynamics_are_learned_before_the_joint_training(tmp_path):
-    """The constant and the damping of Lorenz-96 are there, and nothing of the joint training's rate."""
+    """The constant and the damping of Lorenz-96 are found, whatever the rate of the joint training."""
     prior = fit_neural_ode(tmp_path, prior_steps=100, prior_rate=0).model.cost.prior
     assert prior.dynamics.constant.item() == pytest.approx(8, abs=0.05)
     assert prior.dynamics.linear[0].tolist() == pytest.approx([0, 0, -1, 0, 0], abs=0.05)
 
 
 def test_the_prior_has_a_rate_of_its_own(tmp_path):
-    """At zero it stays as it began while the rest is learned; without one it is learned with the rest."""
+    """With a rate of 0 the prior keeps its parameters; without a rate it is trained like the rest."""
     start = neural_ode()
     kept = fit_neural_ode(tmp_path / "kept", prior_rate=0)
     moved = fit_neural_ode(tmp_path / "moved")
@@ -212,7 +212,7 @@ def test_the_prior_has_a_rate_of_its_own(tmp_path):
 
 
 def test_a_resumed_training_keeps_the_dynamics_that_it_had(tmp_path, monkeypatch):
-    """They are not learned again, and the end is the same as in one go."""
+    """A resumed training does not learn the dynamics again and ends with the same result."""
     settings = {"steps": 6, "prior_steps": 5, "prior_rate": 1e-4}
     whole = fit_neural_ode(tmp_path / "whole", **settings)
     cut_short(tmp_path / "cut", lambda: fit_neural_ode(tmp_path / "cut", **settings), after=4)
@@ -222,33 +222,33 @@ def test_a_resumed_training_keeps_the_dynamics_that_it_had(tmp_path, monkeypatch
 
 
 def test_dynamics_are_not_learned_from_gaps(tmp_path):
-    """A truth that is not complete is refused before anything is learned."""
+    """An incomplete truth is refused before anything is learned."""
     with pytest.raises(RecipeError, match="the truth has gaps"):
         fit_neural_ode(tmp_path, gappy=True, prior_steps=5)
 
 
 def test_a_solver_that_cannot_run_its_iterations_again_is_refused():
-    """The message names the solver and what to do, before anything is trained."""
+    """A solver that cannot recompute its iterations is refused by name before training."""
     model = tiny_interpolator()
     model.model.solver = GradientDescent(0.1, iterations=2)
     truth, plan = make_sst(70, seed=1), Training(steps=4, checkpoint_iterations=True, **PLAN)
-    with pytest.raises(RecipeError, match="class GradientDescent cannot run its iterations again; leave it"):
+    with pytest.raises(RecipeError, match="class GradientDescent cannot recompute its iterations; leave it"):
         model.fit(truth, truth=truth, gaps=Random(0.4), training=plan)
 
 
 def test_checkpoints_of_another_model_are_refused(tmp_path):
-    """A recipe that was changed does not go on where another was."""
+    """A changed model does not resume from the checkpoints of the old one."""
     truth, plan = make_sst(70, seed=1), Training(steps=4, **PLAN)
     settings = {"truth": truth, "gaps": Random(0.4), "folder": tmp_path, "training": plan}
     tiny_interpolator().fit(truth, **settings)
     other = tiny_interpolator()
     other.model.solver = ConvLSTM(WINDOW, ("zero", "zero"), width=5, iterations=3)
-    with pytest.raises(RecipeError, match="checkpoints of another model; give its recipe, or remove"):
+    with pytest.raises(RecipeError, match="checkpoints of another model; use its recipe, or remove"):
         other.fit(truth, **settings, resume=True)
 
 
 def test_ctrl_c_is_no_silent_end(tmp_path, monkeypatch):
-    """The interrupt comes through, and the next one is heard as well."""
+    """An interrupt is raised to the caller, and the signal handler is restored."""
     handler = signal.getsignal(signal.SIGINT)
 
     def pressed(self, sample, index):
@@ -263,7 +263,7 @@ def test_ctrl_c_is_no_silent_end(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, DataError])
 def test_an_interrupted_training_leaves_a_usable_model(tmp_path, monkeypatch, error):
-    """The solver has its own number of iterations again, and the prior can still be trained."""
+    """After an interruption the solver has its own number of iterations and the prior is trainable."""
     step = EndToEnd.training_step
 
     def failing(self, sample, index):
@@ -283,7 +283,7 @@ def test_an_interrupted_training_leaves_a_usable_model(tmp_path, monkeypatch, er
     ("solver", "learn_weights"), [(FixedPoint(), True), (GradientDescent(0.1, iterations=2), False)]
 )
 def test_a_model_with_nothing_to_learn_is_refused(solver, learn_weights):
-    """Principal components under a solver without parameters: the message says how to fit them alone."""
+    """A model without trainable parameters is refused, and can be fitted with 0 steps instead."""
     model = tiny_interpolator()
     model = da4dvar.Interpolator(
         prior=PCA(WINDOW, [5, 6], components=2),
@@ -293,13 +293,13 @@ def test_a_model_with_nothing_to_learn_is_refused(solver, learn_weights):
         learn_weights=learn_weights,
     )
     truth = make_sst(70, seed=1).fillna(0.0)
-    with pytest.raises(RecipeError, match=r"no parameter of the model; set train\.steps to 0, or"):
+    with pytest.raises(RecipeError, match=r"any parameter of the model; set train\.steps to 0, or"):
         model.fit(truth, truth=truth, gaps=Random(0.4), training=Training(steps=4, **PLAN))
     model.fit(truth, truth=truth, gaps=Random(0.4), training=Training(steps=0, **PLAN))
 
 
 def losing(monkeypatch, when):
-    """The gradient of a training step is not finite where its number is one of `when`."""
+    """Make the gradient of the training steps in `when` not finite."""
     step = EndToEnd.training_step
 
     def of(self, sample, index):
@@ -309,7 +309,7 @@ def losing(monkeypatch, when):
 
 
 def test_a_batch_without_a_finite_gradient_is_left_out(monkeypatch):
-    """The steps before and after it are made, and the weights stay finite."""
+    """A step without a finite gradient is skipped, and the weights stay finite."""
     losing(monkeypatch, {2})
     learned = weights(train_tiny(6))
     assert learned.isfinite().all()
@@ -317,8 +317,8 @@ def test_a_batch_without_a_finite_gradient_is_left_out(monkeypatch):
 
 
 def test_a_training_that_ran_away_ends(monkeypatch):
-    """Not after the hours that it was to take, and with what to do."""
+    """A training without finite gradients ends early with advice."""
     monkeypatch.setattr(da4dvar.training.loop, "MOST_SKIPPED", 3)
     losing(monkeypatch, range(1, 100))
-    with pytest.raises(RecipeError, match="no gradient was finite in 3 steps, up to step 3; lower"):
+    with pytest.raises(RecipeError, match="no finite gradient in the last 3 steps, up to step 3; lower"):
         train_tiny(100)

@@ -1,4 +1,4 @@
-"""The loss of eq. (9) against plain numpy."""
+"""The loss of eq. (9) agrees with plain numpy."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ NU = (1.0, 0.3, 0.7)
 
 
 def make_model() -> VariationalModel:
-    """Φ(x) = 0.8 x(one cell before), under two steps of descent."""
+    """Return a model with Φ(x) = 0.8 x(previous cell) and two steps of gradient descent."""
     return VariationalModel(VariationalCost(Neighbour()), GradientDescent(0.1, iterations=2))
 
 
 def make_sample(known: float = 1.0, batch: int = 3, cells: int = 20) -> dict[str, Tensor]:
-    """Half of the cells seen, the first `known` of them sought."""
+    """Return samples with half of the cells observed and the first fraction `known` of them sought."""
     target = normal(batch, 1, cells)
     sought = (torch.arange(cells) < known * cells).expand_as(target)
     mask = normal(batch, 1, cells, seed=1) > 0
@@ -40,7 +40,7 @@ def make_sample(known: float = 1.0, batch: int = 3, cells: int = 20) -> dict[str
 
 
 def test_the_misfit_of_the_truth_may_be_added() -> None:
-    """The mean of (H(x) − y)² on Ω, of the samples whose truth is known."""
+    """`observation_fit` adds the mean of (H(x) − y)² on Ω over samples with a known truth."""
     for known, part in ((1.0, 1.0), (0.3, 0.0)):
         model, sample = make_model(), make_sample(known)
         sample["y"] = torch.where(sample["mask"], sample["y"] + 0.5, 0.0)
@@ -50,13 +50,13 @@ def test_the_misfit_of_the_truth_may_be_added() -> None:
 
 
 def phi(x: np.ndarray) -> np.ndarray:
-    """The prior of `make_model`, in numpy."""
+    """Apply the prior of `make_model` in numpy."""
     return 0.8 * np.roll(x, 1, -1)
 
 
 @pytest.mark.parametrize("known", [1.0, 0.9, 0.85, 0.3])
 def test_loss_is_that_of_the_paper(known: float) -> None:
-    """ν₁‖x − x̂‖² + ν₂‖x − Φ(x)‖² + ν₃‖x̂ − Φ(x̂)‖² as means; ν₂ needs nine tenths of the truth."""
+    """The loss equals the three weighted means of eq. (9); the second needs 90 % of the truth."""
     model, sample = make_model(), make_sample(known)
     loss, error = reconstruction_loss(model, sample, NU)
     with torch.no_grad():
@@ -84,7 +84,7 @@ def test_a_term_without_weight_is_not_computed() -> None:
 
 
 def test_an_infinite_term_without_weight_does_no_harm() -> None:
-    """With Φ infinite and every cell seen, the error is finite, and so is a loss of the error alone."""
+    """An infinite Φ leaves error and loss finite if its weights are 0."""
     sample = make_sample()
     sample |= {"y": sample["target"] + 0.5, "mask": torch.ones_like(sample["mask"])}
     prior = Neighbour()
@@ -97,7 +97,7 @@ def test_an_infinite_term_without_weight_does_no_harm() -> None:
 
 
 def test_a_perfect_estimate_of_a_perfect_prior_costs_nothing() -> None:
-    """With every cell seen and Φ(x) = x, there is nothing to learn."""
+    """The loss is 0 if every cell is observed and Φ(x) = x."""
     sample = make_sample()
     sample |= {"y": sample["target"], "mask": torch.ones_like(sample["mask"]), "x0": sample["target"]}
     model = VariationalModel(VariationalCost(nn.Identity()), GradientDescent(0.1, iterations=2))
@@ -106,7 +106,7 @@ def test_a_perfect_estimate_of_a_perfect_prior_costs_nothing() -> None:
 
 
 def test_what_is_not_sought_does_not_count() -> None:
-    """The error does not see the target outside the cells that are sought."""
+    """The target outside the sought cells does not change the error."""
     model, sample = make_model(), make_sample(0.5)
     _, error = reconstruction_loss(model, sample, NU)
     sample["target"] = torch.where(sample["sought"], sample["target"], torch.nan)
@@ -115,7 +115,7 @@ def test_what_is_not_sought_does_not_count() -> None:
 
 
 def test_loss_is_the_mean_over_samples() -> None:
-    """Each sample counts the same, whatever part of it is known, and apart from the others."""
+    """Each sample has the same weight, whatever fraction of it is known."""
     model, sample = make_model(), make_sample()
     sample["sought"] = sample["sought"].clone()
     sample["sought"][0, :, 5:] = False
@@ -126,7 +126,7 @@ def test_loss_is_the_mean_over_samples() -> None:
 
 
 def test_loss_teaches_the_prior() -> None:
-    """From a third of the true law of x(i) = 0.9 x(i − 1), the loss pulls the prior towards it."""
+    """The gradient moves the prior towards the true law x(i) = 0.9 x(i − 1)."""
     model = make_model()
     model.cost.prior.a.data.fill_(0.3)
     chain = 0.9 ** torch.arange(20.0).expand(3, 1, 20)
@@ -139,7 +139,7 @@ def test_loss_teaches_the_prior() -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 4), st.integers(1, 12), st.integers(0, 100))
 def test_mean_over_is_that_of_numpy(batch: int, cells: int, seed: int) -> None:
-    """The mean of each sample over its own cells, whatever lies outside; zero over none."""
+    """The mean of each sample ignores cells outside the mask, and is 0 without cells."""
     values, where = normal(batch, 1, cells, seed=seed), normal(batch, 1, cells, seed=seed + 1) > 0
     means = mean_over(torch.where(where, values, torch.nan), where)
     expected = [v[w].mean().item() if w.any() else 0.0 for v, w in zip(values, where, strict=True)]

@@ -1,4 +1,4 @@
-"""Training samples: what is seen, what is sought, and that one never leaks into the other."""
+"""Training samples hold finite observations and a target that never leaks into them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DIMS = ("variable", "member", "time", "lat", "lon")
 
 
 def values(seed: int = 0, seen: float = 1.0) -> xr.DataArray:
-    """Values of which none is found twice, nor on a line between others; NaN where not seen."""
+    """Return values without duplicates or values on a line between others; NaN where unobserved."""
     generator = np.random.default_rng(seed)
     shape = (2, 3, 7, 5, 6)
     distinct = np.sqrt(1.0 + np.arange(np.prod(shape))).reshape(shape).astype("float32")
@@ -29,7 +29,7 @@ def values(seed: int = 0, seen: float = 1.0) -> xr.DataArray:
 
 
 def samples(kind: str, **more: Any) -> Samples:
-    """One of the three ways to learn."""
+    """Return samples of one of three kinds: observations and truth, truth and gaps, or observations alone."""
     if kind == "truth":
         return Samples(values(1, 0.3), values(), None, LAYOUT, **more)
     if kind == "gaps":
@@ -43,7 +43,7 @@ KINDS = ("truth", "gaps", "observations alone")
 @pytest.mark.parametrize("initial", ["zero", "observed", "linear"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_arrays_are_finite_and_fit_together(kind: str, initial: str) -> None:
-    """No NaN gets out; what is not seen is zero in y, what is not sought zero in the target."""
+    """All arrays are finite, with zeros at unobserved cells of y and unsought cells of the target."""
     source, generator = samples(kind, initial=initial), np.random.default_rng(0)
     for _ in range(10):
         sample = source.draw(generator)
@@ -64,7 +64,7 @@ def test_arrays_are_finite_and_fit_together(kind: str, initial: str) -> None:
 @settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_what_is_sought_without_a_truth_is_hidden(initial: str, seed: int) -> None:
-    """Seen and sought are disjoint, and no sought value can be found in y or in x(0)."""
+    """Observed and sought cells are disjoint, and no sought value appears in y or x(0)."""
     sample = samples("observations alone", initial=initial).draw(np.random.default_rng(seed))
     assert not (sample["mask"] & sample["sought"]).any()
     sought = sample["target"][sample["sought"]]
@@ -91,7 +91,7 @@ def test_hidden_values_change_nothing_that_is_seen(initial: str) -> None:
 
 
 def test_a_truth_is_sought_everywhere_it_is_known() -> None:
-    """Land, where there is no truth, does not count; observed cells do."""
+    """Land without a truth is not sought, observed cells are."""
     truth = values().where(xr.DataArray(np.arange(5) > 0, dims="lat"))
     sample = Samples(values(1, 0.3), truth, None, LAYOUT).draw(np.random.default_rng(3))
     assert (sample["mask"] & sample["sought"]).any()
@@ -102,7 +102,7 @@ def test_a_truth_is_sought_everywhere_it_is_known() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_generator_decides_the_sample(kind: str) -> None:
-    """The same generator gives the same sample, another another; there is no hidden state."""
+    """The state of the generator alone decides the sample."""
     source = samples(kind, noise=0.1)
     first = source.draw(np.random.default_rng(1))
     other = source.draw(np.random.default_rng(2))
@@ -114,7 +114,7 @@ def test_the_generator_decides_the_sample(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_drawing_does_not_change_the_data(kind: str) -> None:
-    """What was given is what is there after many draws."""
+    """Drawing samples does not modify the data."""
     source, generator = samples(kind, noise=1.0), np.random.default_rng(0)
     before = source._observed.copy()
     for _ in range(5):
@@ -123,14 +123,14 @@ def test_drawing_does_not_change_the_data(kind: str) -> None:
 
 
 def test_every_window_is_drawn() -> None:
-    """All members and all places have their turn, edges too."""
+    """Windows are drawn from all members and all positions, including the edges."""
     source, generator = samples("gaps"), np.random.default_rng(0)
     firsts = {source.draw(generator)["target"].flat[0] for _ in range(400)}
     assert firsts == set(values().isel(variable=0, time=slice(4), lat=slice(3), lon=0).values.ravel())
 
 
 def test_noise_is_added_to_what_is_seen_alone() -> None:
-    """y is off the target by noise of the asked size; the target is not."""
+    """Noise of the given size is added to y but not to the target."""
     sample = samples("gaps", noise=0.25)
     drawn = [sample.draw(np.random.default_rng(k)) for k in range(30)]
     errors = np.concatenate([(d["y"] - d["target"])[d["mask"]] for d in drawn])
@@ -139,7 +139,7 @@ def test_noise_is_added_to_what_is_seen_alone() -> None:
 
 
 def test_the_order_of_dimensions_does_not_matter() -> None:
-    """Arrays in another order give the same samples."""
+    """Arrays in another dimension order give the same samples."""
     straight = samples("truth").draw(np.random.default_rng(0))
     turned = Samples(
         values(1, 0.3).transpose("lon", "member", "variable", "lat", "time"),
@@ -152,7 +152,7 @@ def test_the_order_of_dimensions_does_not_matter() -> None:
 
 
 class HidesAll:
-    """Gaps everywhere."""
+    """Gap pattern that hides everything."""
 
     def draw(self, generator: np.random.Generator, sizes: dict[str, int]) -> np.ndarray:
         return np.zeros(tuple(sizes.values()), dtype=bool)
@@ -160,38 +160,38 @@ class HidesAll:
 
 @pytest.mark.parametrize("gaps", [HidesAll(), Random(1.0)])
 def test_windows_with_nothing_to_learn_from_are_reported(gaps: GapPattern) -> None:
-    """Gaps that hide all, or nothing, of every window."""
-    with pytest.raises(DataError, match="3 windows drawn at random had nothing to learn from; use larger"):
+    """Gaps that hide everything or nothing are refused after a number of tries."""
+    with pytest.raises(DataError, match="none of 3 random windows has both an observation and a target; use"):
         Samples(values(), None, gaps, LAYOUT).draw(np.random.default_rng(0), tries=3)
 
 
 def test_a_truth_or_gaps_are_needed() -> None:
-    """Without either, nothing is hidden and nothing known."""
-    with pytest.raises(DataError, match="nothing to learn from: give a truth, or gaps"):
+    """Samples without a truth and without gaps are refused."""
+    with pytest.raises(DataError, match="nothing to learn from; pass a truth, or gaps"):
         Samples(values(), None, None, LAYOUT)
 
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_gap_patterns_are_as_many_as_the_variables(count: int) -> None:
-    """One pattern too few or too many is refused before anything is drawn."""
+    """A wrong number of patterns is refused before anything is drawn."""
     with pytest.raises(DataError, match=f"got {count} gap patterns, expected 2"):
         Samples(values(), values(), [Random(0.3)] * count, LAYOUT)
 
 
 def test_a_window_larger_than_the_data_is_refused() -> None:
-    """The message says by which dimension, and both sizes."""
+    """The error names the dimension and both sizes."""
     with pytest.raises(DataError, match="a window has 4 cells along 'time', but the data have 2"):
         Samples(values().isel(time=slice(2)), values(), None, LAYOUT)
 
 
 def test_a_truth_of_another_size_is_refused() -> None:
-    """Truth and observations are of the same times and places."""
+    """Truth and observations must have the same times and places."""
     with pytest.raises(DataError, match=r"the truth has cells .*'time': 6.* but the observations"):
         Samples(values(), values().isel(time=slice(6)), None, LAYOUT)
 
 
 def test_variables_and_folded_dimensions_become_channels() -> None:
-    """All times of the first variable, then those of the second."""
+    """Channels hold all times of the first variable, then those of the second."""
     window = np.arange(2 * 4 * 3 * 6).reshape(2, 4, 3, 6)
     folded = to_channels(window, LAYOUT)
     assert folded.shape == (8, 3, 6)
@@ -199,7 +199,7 @@ def test_variables_and_folded_dimensions_become_channels() -> None:
 
 
 def test_variables_are_stacked_in_the_order_of_the_layout() -> None:
-    """Batch dimensions come after the variable, then the layout's, whatever their order was."""
+    """Dimensions are ordered as variable, batch, layout, whatever their order in the data."""
     ds = values().assign_coords(variable=["b", "a"]).to_dataset("variable")
     ds = ds.transpose("lat", "time", "lon", "member").assign(other=1.0)
     stacked = stack_variables(ds, LAYOUT)

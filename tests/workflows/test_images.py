@@ -117,7 +117,7 @@ def test_a_prior_without_weights_cannot_be_learned_alone(digits: xr.Dataset) -> 
     model = fitted(digits, "unet", steps=0)
     model.model.cost.prior = torch.nn.Identity()
     plan = Training(steps=0, prior_steps=5, devices="cpu")
-    with pytest.raises(RecipeError, match="cannot be learned by itself: there is nothing to learn"):
+    with pytest.raises(RecipeError, match="cannot be trained alone: there is nothing to learn"):
         model.fit(digits, digits, gaps=SQUARES, training=plan)
 
 
@@ -131,7 +131,9 @@ def test_images_of_another_size_are_refused(digits: xr.Dataset) -> None:
 
 def test_an_image_alone_has_nothing_to_be_split_by(digits: xr.Dataset) -> None:
     """Without samples and without time, a validation part has to be given."""
-    with pytest.raises(DataError, match="no dimension 'time' and no other one to split; give `validation`"):
+    with pytest.raises(
+        DataError, match="no dimension 'time' and no other dimension to split; pass `validation`"
+    ):
         fitted(digits.isel(sample=0, drop=True), "unet")
 
 

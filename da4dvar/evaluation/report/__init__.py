@@ -1,1 +1,1 @@
-"""The report: one HTML page of tables and figures."""
+"""The evaluation report: one HTML page with tables and figures."""

@@ -1,4 +1,4 @@
-"""Scores by the length of the gap, and by the distance to the nearest observation."""
+"""Scores by gap length and by distance to the nearest observation."""
 
 from __future__ import annotations
 
@@ -31,14 +31,18 @@ Score = Callable[[xr.DataArray, xr.DataArray], xr.DataArray]
 
 
 def class_parts(one: Comparison) -> Part:
-    """The scores of the unobserved cells by class, as tables and as one figure."""
+    """Score the unobserved cells by class, as tables and one figure."""
     title = "By gap length and distance to the nearest observation"
     observed = one.observed
     if observed is None:
-        said = "Which cells were observed is not known: give the gappy data set (--observed) for this part."
+        said = (
+            "The observed cells are not known; pass the data set with gaps with --observed for these scores."
+        )
         return Part("classes", title, [said])
     if not (one.scored & ~observed).any():
-        return Part("classes", title, ["Every cell that has a truth was observed: there is no gap to score."])
+        return Part(
+            "classes", title, ["Every cell with a truth was observed, so there are no gaps to score."]
+        )
     shape, cells, where = Shape.of(one.estimate), one.cells(), one.scored.values
     drawn: list[tuple[str, list[str], xr.Dataset, xr.Dataset | None]] = []
     tables, text = [], []
@@ -52,12 +56,14 @@ def class_parts(one: Comparison) -> Part:
         tables.append(table)
         drawn.append((name, labels, scored, spread))
     if not tables:
-        text.append("The variable has no dimension of time or of places along which a gap could be measured.")
+        text.append("The variable has no time or space dimension along which gaps could be measured.")
         return Part("classes", title, text)
     text.append(
-        "Only unobserved cells count. A gap that touches the beginning or the end has the length that is "
-        "seen of it; the distance is to the nearest observation of the same time. “None "
-        "then”: nothing was observed at that time."
+        "Only unobserved cells are scored. A gap that touches the beginning or the end of the record has an "
+        "observation on one side only and is counted with the length inside the record, so that short "
+        "classes may contain cells that are hard to fill. The distance is that to the nearest observation "
+        "at the same time, or in time where the variable has no places. “None” is the class without an "
+        "observation at that time."
     )
     return Part("classes", title, text, tables, draw_classes(drawn, one))
 
@@ -66,20 +72,20 @@ Measure = tuple[xr.DataArray, str, Callable[[np.ndarray], list[float]]]
 
 
 def gaps_of(observed: xr.DataArray, shape: Shape) -> Measure | None:
-    """The length of the gap in time that each cell lies in."""
+    """Length of the gap in time around each cell, or None without a time dimension."""
     if shape.time is None:
         return None
-    return gap_length(observed, shape.time), "length of the gap [steps]", lambda v: list(GAP_EDGES)
+    return gap_length(observed, shape.time), "gap length [steps]", lambda v: list(GAP_EDGES)
 
 
 def distances_of(observed: xr.DataArray, shape: Shape) -> Measure | None:
-    """The distance to the nearest observation: in space where there are places, else in time."""
+    """Distance from each cell to the nearest observation, in space or, without places, in time."""
     if shape.located:
         lat, lon = observed[shape.lat], observed[shape.lon]
         found = distance_to_reporting(observed, shape.space[0], lat, lon)
         return found, "distance to the nearest observation [km]", round_edges
     numbered = [d for d in shape.space if d in observed.coords and observed[d].dtype.kind in "iuf"]
-    # The order of places without numbers, such as stations by their names, says nothing.
+    # The order of places without numeric coordinates, such as station names, has no meaning.
     if len(shape.space) == 2 or numbered:
         dims = list(shape.space)
         even = len(numbered) == len(dims)
@@ -93,7 +99,7 @@ def distances_of(observed: xr.DataArray, shape: Shape) -> Measure | None:
 
 
 def cell_sizes(array: xr.DataArray, dims: list[str]) -> tuple[dict[str, float], str]:
-    """The size of a cell along each dimension, in km for degrees at the mean latitude, and its units."""
+    """Return the cell size along each dimension and its units: km at the mean latitude for degrees."""
     found = {}
     for d in dims:
         differences = steps(array[d])
@@ -113,7 +119,7 @@ def cell_sizes(array: xr.DataArray, dims: list[str]) -> tuple[dict[str, float], 
 
 
 def round_edges(values: np.ndarray) -> list[float]:
-    """Class ends of 1, 2 or 5 times a power of ten around the values; all that is infinite is a class.
+    """Return class edges of 1, 2 or 5 times a power of ten; infinite values form the last class.
 
     Examples
     --------
@@ -128,7 +134,7 @@ def round_edges(values: np.ndarray) -> list[float]:
     series = [float(f"{m * p:.6g}") for p in powers for m in (1, 2, 5)]
     inside = [s for s in series if low < s < high]
     above = next((s for s in series if s >= high), float(high))
-    # Neighbours in pairs, as long as there are more than a table should have.
+    # Merge neighbouring classes in pairs while there are more than a table should have.
     while len(inside) > 8:
         inside = inside[1::2]
     return [0.0, *inside, above if above > high else float(np.nextafter(above, np.inf)), np.inf]
@@ -137,7 +143,19 @@ def round_edges(values: np.ndarray) -> list[float]:
 def scores_by(
     cells: Comparison, classes: xr.DataArray, edges: list[float], name: str
 ) -> tuple[list[str], xr.Dataset, xr.Dataset | None, Table]:
-    """A row for each class that holds a cell: its label, its scores, and all of it as a table."""
+    """Score each class that has cells.
+
+    Returns
+    -------
+    labels : list of str
+        Label of each class.
+    scored : Dataset
+        RMSE and number of cells of each class.
+    spread : Dataset or None
+        √ mean σ² of each class; None without a standard deviation.
+    table : Table
+        All scores, one row per class.
+    """
     std = cells.std
     scores: dict[str, tuple[Score, Callable[[float], str]]] = {
         with_units("RMSE", pretty(cells.units)): (rmse, number),
@@ -170,12 +188,12 @@ def scores_by(
 
 
 def within(low: xr.DataArray, high: xr.DataArray) -> Score:
-    """Coverage by an interval, as a score of the truth."""
+    """Return the coverage of an interval as a score that ignores the estimate."""
     return lambda estimate, truth: coverage(low, high, truth)
 
 
 def label(lower: float, upper: float, whole: bool) -> str:
-    """A class in words; `upper` belongs to the next one.
+    """Return the label of the class from `lower` up to but not including `upper`.
 
     Examples
     --------
@@ -183,7 +201,7 @@ def label(lower: float, upper: float, whole: bool) -> str:
     ('1', '3–5', '> 200', '50–100')
     """
     if np.isinf(upper):
-        return f"> {lower - 1:g}" if whole else "none then"
+        return f"> {lower - 1:g}" if whole else "none"
     if whole and float(lower).is_integer() and float(upper).is_integer():
         return f"{lower:g}" if upper - lower == 1 else f"{lower:g}–{upper - 1:g}"
     return f"{lower:.4g}–{upper:.4g}"
@@ -192,17 +210,19 @@ def label(lower: float, upper: float, whole: bool) -> str:
 def draw_classes(
     drawn: list[tuple[str, list[str], xr.Dataset, xr.Dataset | None]], one: Comparison
 ) -> Figure:
-    """RMSE by class with the number of cells, and the spread that was promised."""
+    """Draw the RMSE of each class with its number of cells, and the predicted spread."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.2 * len(drawn), 3.9), layout="constrained")
-    figure.suptitle(f"{one.name}: error of the unobserved cells (in brackets: how many)", fontsize="medium")
+    figure.suptitle(
+        f"{one.title}: error of unobserved cells (number of cells in brackets)", fontsize="medium"
+    )
     axes = figure.subplots(1, len(drawn), squeeze=False, sharey=True)[0]
     for axis, (name, labels, scored, spread) in zip(axes, drawn, strict=True):
         x = np.arange(len(labels))
         axis.bar(x, scored.score, width=0.7, color="#9ecae1", edgecolor="#3182bd", label="RMSE")
         if spread is not None:
-            axis.plot(x, spread.score, "o--", color="#d95f0e", label="spread √mean σ²")
+            axis.plot(x, spread.score, "o--", color="#d95f0e", label="spread √(mean σ²)")
         counts = [f"{int(n):,}".replace(",", "\u202f") for n in scored["cells"]]
         below = [f"{label}\n({n})" for label, n in zip(labels, counts, strict=True)]
         axis.set_xticks(x, below, fontsize="x-small")

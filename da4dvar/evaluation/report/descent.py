@@ -1,4 +1,4 @@
-"""How the solver goes down: both terms of U and the error of the iterates, over a few windows."""
+"""Energy descent: both terms of the cost U and the error of the iterates over a few windows."""
 
 from __future__ import annotations
 
@@ -27,17 +27,16 @@ WINDOWS = 8
 
 @dataclass(frozen=True)
 class Descent:
-    """The way of the iterates from x(0), the median over windows.
+    """Cost and error of the iterates of a solver, starting at x(0).
 
     Attributes
     ----------
     observation, prior : array, shape (iteration + 1,)
-        Both weighted terms of U.
+        Both weighted terms of U, median over the windows.
     error : array, shape (iteration + 1,)
-        RMSE of the normalised iterates against the truth, over the cells of all windows that were not
-        observed.
+        RMSE of the normalised iterates against the truth, over the unobserved cells of all windows.
     windows : int
-        How many windows.
+        Number of windows.
     """
 
     observation: np.ndarray
@@ -49,14 +48,30 @@ class Descent:
 def descent_part(
     model: str, observed: str, truth: str, variable: Mapping[str, str] | None = None, windows: int = WINDOWS
 ) -> Part:
-    """The descent of a model on two files, as a part of a report.
+    """Return the part of a report that shows the energy descent of a model on two files.
+
+    Parameters
+    ----------
+    model : str
+        Name of a model that ships with the package, or path of a model file.
+    observed, truth : str
+        Paths of the data sets with gaps and with the truth.
+    variable : mapping of str to str, optional
+        Name of a variable in `observed`, where it differs.
+    windows : int
+        Largest number of windows to solve.
+
+    Returns
+    -------
+    Part
 
     Raises
     ------
     ModelError
-        If there is no such model.
+        If the model does not exist.
     DataError
-        If the files do not fit it, or no window has something observed and something to compare with.
+        If the files do not fit the model, or no window has both an observation and an unobserved cell with
+        a truth.
     """
     fitted = load(model)
     found = descent(fitted, load_dataset(observed), load_dataset(truth), variable, windows)
@@ -67,11 +82,15 @@ def descent_part(
         if k <= last
     ]
     text = [
-        f"The solver of the model on {found.windows} windows, evenly chosen among those with an "
-        "observation and an unobserved cell that has a truth. Both terms of U are the median over the "
-        "windows; the error is over unobserved cells, in units of the standard deviation that the model "
-        "scales by. "
-        "A learned solver need not go down in U at every iteration: it was trained for the error."
+        f"Iterations of the model's solver on {found.windows} windows, chosen evenly among those with an "
+        "observation and an unobserved cell that has a truth. Both terms of the cost U are medians over the "
+        "windows. The RMSE is that of all unobserved cells, in units of the standard deviation by which the "
+        "model normalises.",
+        "The RMSE may rise while U falls: the solver does not see the truth. U measures the misfit to the "
+        "observations, noise included, and to the prior, so that its minimum has the smallest error only as "
+        "far as the prior and the weights of U suit the data; starting from a good first guess, an early "
+        "iterate may be closer to the truth than the last. Conversely, U may rise at an iteration of a "
+        "learned solver, which was trained to reduce the error of its last iterate.",
     ]
     table = Table(["iteration", "observation term", "prior term", "RMSE, normalised"], rows)
     return Part("descent", "Energy descent", text, [table], draw_descent(found))
@@ -84,20 +103,33 @@ def descent(
     variable: Mapping[str, str] | None = None,
     windows: int = WINDOWS,
 ) -> Descent:
-    """Run the solver on a few windows and watch it.
+    """Run the solver on a few windows and record the cost and the error of each iterate.
 
     Parameters
     ----------
     model : Interpolator
+        Model whose solver is run.
     seen, truth : Dataset
-        Observations, and what they are compared with, under the model's names but for `variable`.
+        Observations and truth, under the names of the model except for `variable`.
     variable : mapping of str to str, optional
-        The name of a variable in `seen`, where it is another.
+        Name of a variable in `seen`, where it differs.
     windows : int
-        At most so many.
+        Largest number of windows to solve.
+
+    Returns
+    -------
+    Descent
+
+    Raises
+    ------
+    DataError
+        If the model has several sensors, or no window has both an observation and an unobserved cell with a
+        truth.
     """
     if model.sensors:
-        raise DataError("there is no descent of a model with several sensors yet; leave --model out")
+        raise DataError(
+            "--model: the energy descent of a model with several sensors is not implemented; omit it"
+        )
     conformed = model.conform(seen, variable=variable)
     problem = pose_part(model, conformed)
     wanted = model.conform(truth).data
@@ -121,7 +153,17 @@ def descent(
 def cut_windows(
     problem: Problem, truth: xr.DataArray, model: Interpolator, wanted: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Evenly chosen windows of a problem and of the truth, shape ``(window, entry or variable, *cells)``."""
+    """Cut evenly chosen windows from a problem and the truth.
+
+    Returns
+    -------
+    observed, truth : array of float32, shape ``(window, entry or variable, *cells)``
+
+    Raises
+    ------
+    DataError
+        If no window has both an observation and an unobserved cell with a truth.
+    """
     grid, axes = problem.grid(model), len(model.layout.dims)
     flat = [a.values.reshape(len(a), -1, *a.shape[a.ndim - axes :]) for a in (problem.y, truth)]
     observed = problem.solve.entries.observed
@@ -146,15 +188,15 @@ def cut_windows(
 
 
 def draw_descent(found: Descent) -> Figure:
-    """Terms of U on the left, the error on the right, by iteration."""
+    """Plot the terms of U (left) and the error (right) against the iteration."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(9, 3.7), layout="constrained")
-    figure.suptitle("energy descent", fontsize="medium")
+    figure.suptitle("Energy descent", fontsize="medium")
     left, right = figure.subplots(1, 2)
     steps = np.arange(len(found.observation))
-    # On a logarithmic scale, a term that is zero at the start has no place.
+    # A logarithmic axis cannot show a term that is zero at the start.
     observation, prior = (np.where(t > 0, t, np.nan) for t in (found.observation, found.prior))
     left.semilogy(steps, found.observation + found.prior, "-", color="black", label="U")
     left.semilogy(steps, observation, "--", color="#3182bd", label="observation term")

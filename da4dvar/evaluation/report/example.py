@@ -1,4 +1,4 @@
-"""Which part of a data set stands for it in a figure: one whose error is usual, and that has most to show."""
+"""Choice of the slice of a data set that a figure shows: a typical error and many scored cells."""
 
 from __future__ import annotations
 
@@ -16,23 +16,37 @@ from da4dvar.evaluation.report.shape import Shape
 from da4dvar.fields.labels.cf import is_dates
 from da4dvar.fields.scores.metrics import rmse
 
-# Steps of a space-time image or of a series: more cannot be told apart in print.
+# Largest number of steps in a space-time image or a series; print cannot show more.
 LONGEST = 200
 
 
 @dataclass(frozen=True)
 class Example:
-    """Where to cut a variable, and why there."""
+    """A slice of a variable by dimension, and the reason for its choice."""
 
     where: dict[str, int | slice]
     reason: str
 
 
 def example_of(one: Comparison, shape: Shape, at: str | None) -> Example:
-    """The slice to draw: one time of a grid, else one stretch of time; and one of every repetition.
+    """Choose the slice to draw: one time of a grid, otherwise one period; and one index of each repetition.
 
-    Of the slices whose RMSE is in the middle fifth, the one with most scored cells; of a slice without an
-    observation there would be little to see, so that those with half as many as usual or more come first.
+    The slice is that with the most scored cells among those whose RMSE is between the 40th and the 60th
+    percentile. A slice with few observations would show little, so that slices with at least half the median
+    number of observations are preferred.
+
+    Parameters
+    ----------
+    one : Comparison
+        Estimate and truth.
+    shape : Shape
+        Roles of the dimensions.
+    at : str or None
+        Time to draw; chosen by the error if None.
+
+    Returns
+    -------
+    Example
 
     Raises
     ------
@@ -50,40 +64,40 @@ def example_of(one: Comparison, shape: Shape, at: str | None) -> Example:
         counts = [_cut(a, fixed, time) for a in counts]
     elif time is not None and not grid:
         counts = [_blocks(a, time, np.arange(0, one.estimate.sizes[time], LONGEST)) for a in counts]
-    where, reason = _usual(counts[0], counts[1], counts[2], "times" if grid else "stretches of time")
+    where, reason = _usual(counts[0], counts[1], counts[2], "times" if grid else "periods")
     if time is not None and time in where and not grid:
         first = where.pop(time) * LONGEST
         fixed[time] = slice(first, min(first + LONGEST, one.estimate.sizes[time]))
     if at is not None:
-        reason = f"the time asked for by --at, {reason}"
+        reason = f"the time given with --at, {reason}"
     return Example({**fixed, **where}, reason)
 
 
 def _usual(
     count: xr.DataArray, square: xr.DataArray, seen: xr.DataArray, said: str
 ) -> tuple[dict[str, int], str]:
-    """Which of the candidates, all on the same dimensions, and why."""
+    """Choose one of the candidates, all on the same dimensions; return its indexes and the reason."""
     cells, error = count.values.ravel(), np.full(count.size, np.nan)
     known = cells > 0
     error[known] = np.sqrt(square.values.ravel()[known] / cells[known])
     if not known.any():
-        return dict.fromkeys(map(str, count.dims), 0), "the first, for no cell could be compared"
+        return dict.fromkeys(map(str, count.dims), 0), "the first, since there are no scored cells"
     observed = seen.values.ravel()
     able = known & (observed >= np.median(observed[observed > 0]) / 2) if observed.any() else known
     able = able if able.any() else known
     low, high = np.quantile(error[able], [0.4, 0.6])
     among = able & (error >= low) & (error <= high)
-    # Of very few, none need be in the middle fifth.
+    # Of very few candidates, none may be in the middle fifth.
     among = among if among.any() else able
     chosen = int(np.argmax(np.where(among, cells, -1)))
     number_of = np.unravel_index(chosen, count.shape) if count.ndim else ()
     where = {str(d): int(k) for d, k in zip(count.dims, number_of, strict=True)}
-    has = f"RMSE {number(float(error[chosen]))} over {int(cells[chosen])} cells compared"
+    has = f"RMSE {number(float(error[chosen]))} over {int(cells[chosen])} scored cells"
     if able.sum() < 2:
         return where, has
     return where, (
-        f"{has}. Of {int(able.sum())} {said}{_with(count)} the one with most cells compared among "
-        f"those of a usual error (the middle fifth, {number(float(low))} to {number(float(high))})"
+        f"{has}. A typical case: of {int(able.sum())} {said}{_with(count)}, the one with the most scored "
+        f"cells among those with an RMSE near the median ({number(float(low))} to {number(float(high))})"
     )
 
 
@@ -98,24 +112,24 @@ def _cut(array: xr.DataArray, fixed: dict[str, int | slice], time: str) -> xr.Da
 
 
 def _blocks(array: xr.DataArray, time: str, starts: np.ndarray) -> xr.DataArray:
-    """Sums over stretches of time."""
+    """Sums over periods that begin at `starts`."""
     axis = array.get_axis_num(time)
     return xr.DataArray(np.add.reduceat(array.values, starts, axis=axis), dims=array.dims)
 
 
 def around(k: int, size: int, steps: int = LONGEST) -> slice:
-    """A stretch of at most so many steps with the step k in it, in the middle if there is room."""
+    """Return a period of at most `steps` steps that contains step k, in its middle where possible."""
     first = int(np.clip(k - steps // 2, 0, max(0, size - steps)))
     return slice(first, min(size, first + steps))
 
 
 def index_at(times: xr.DataArray, at: str) -> int:
-    """The number of the time nearest to what a user wrote.
+    """Return the index of the time nearest to `at`.
 
     Raises
     ------
     DataError
-        If it cannot be read as a time, or is outside of the data.
+        If `at` cannot be read as a time, or lies outside the data.
 
     Examples
     --------
@@ -123,12 +137,12 @@ def index_at(times: xr.DataArray, at: str) -> int:
     1
     """
     values = times.values
-    ends = f"{times.name!r} goes from {values[0]} to {values[-1]}"
+    ends = f"{times.name!r} goes from {values[0]} to {values[-1]}; choose a time in that range"
     try:
         if values.dtype.kind == "M":
             wanted = pd.Timestamp(at).to_datetime64()
             away = np.abs((values - wanted) / np.timedelta64(1, "s"))
-            # A date is any time of its day.
+            # A date stands for any time of its day.
             slack = 86400.0
         elif is_dates(times):
             stamp = pd.Timestamp(at)
@@ -139,17 +153,17 @@ def index_at(times: xr.DataArray, at: str) -> int:
         else:
             away, slack = np.abs(values.astype(float) - float(at)), 0.0
     except (ValueError, TypeError) as error:
-        raise DataError(f"--at {at}: cannot be read as a time; {ends}") from error
+        raise DataError(f"--at {at}: cannot be read as a time: {ends}") from error
     step = float(np.median(np.abs(np.diff(np.sort(away))))) if away.size > 1 else 0.0
     if away.min() > max(slack, step):
-        raise DataError(f"--at {at}: not among the times; {ends}")
+        raise DataError(f"--at {at}: outside the data: {ends}")
     return int(away.argmin())
 
 
 def places_of(
     one: Comparison, shape: Shape, window: dict[str, int | slice], wanted: int
 ) -> list[dict[str, int]]:
-    """The places whose series to draw: with a low, a usual and a high RMSE, and many scored cells."""
+    """Choose places whose series to draw, with a low, a typical and a high RMSE and many scored cells."""
     cut = {d: k for d, k in window.items() if d == shape.time}
     over = shape.time
     scored = one.scored.isel(cut)
@@ -174,7 +188,7 @@ def places_of(
 
 
 def words_of(one: Comparison, where: Mapping[str, int | slice]) -> str:
-    """Where a part of a variable is, in words."""
+    """Describe the position of a slice in words."""
     words = []
     for dim, k in where.items():
         known = one.estimate[dim].values if dim in one.estimate.coords else np.arange(one.estimate.sizes[dim])
@@ -184,7 +198,7 @@ def words_of(one: Comparison, where: Mapping[str, int | slice]) -> str:
 
 
 def worded(value: object) -> str:
-    """A label as people write it."""
+    """Format a coordinate value: dates without a zero time of day, numbers to five digits."""
     if isinstance(value, np.datetime64):
         return str(value)[:16].removesuffix("T00:00").replace("T", " ")
     return f"{value:.5g}" if isinstance(value, float | np.floating) else str(value)

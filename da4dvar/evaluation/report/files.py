@@ -1,4 +1,4 @@
-"""A report from files to files."""
+"""Evaluation report of files, written to an HTML page and figures."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from da4dvar.evaluation.text import COLUMNS, Scores
 from da4dvar.fields.files.store import check_output, open_dataset, write_whole
 
 Figures = dict[str, bytes]
-# The figures of a variable.
+# Kinds of figures that a variable may have.
 KINDS = ("map", "stations", "series", "classes", "reliability", "spectra")
 
 
@@ -43,39 +43,40 @@ def report_files(
     model: str | None = None,
     overwrite: bool = False,
 ) -> Scores:
-    """Score a file against another, and write a page and single figures about it.
+    """Score a file against another, and write a report and figures.
 
     Parameters
     ----------
     estimate, truth : str
-        Paths of data sets on the same coordinates. Beside a variable the estimate may hold its standard
+        Paths of data sets on the same coordinates. For each variable, the estimate may also hold its standard
         deviation ``<name>_std`` and the ends of intervals ``<name>_lower_90`` and ``<name>_upper_90``.
     observed : str, optional
         Path of the data set with gaps, for scores by gap length and by distance.
     variable : mapping of str to str, optional
-        The name of a variable in `observed`, where it is another.
+        Name of a variable in `observed`, where it differs.
     report : path, optional
-        The page to write: a name that ends in .html.
+        Page to write, with the suffix .html.
     figures : path, optional
-        The folder to write the figures to, as PNG; it is made if the folder around it is there.
+        Folder to write the figures to, as PNG files; it is created if its parent folder exists.
     at : str, optional
-        The time to draw; chosen by the error if not given.
+        Time to draw; by default one with a typical error.
     model : str, optional
-        A model that ships with the package, or a path: its descent on a few windows of `observed`.
+        Name of a model that ships with the package, or path of a model file; its energy descent on a few
+        windows of `observed` is added to the report.
     overwrite : bool
-        Replace a page and figures that exist.
+        Replace an existing page and existing figures.
 
     Returns
     -------
     dict
-        As :func:`da4dvar.evaluation.scores.evaluate_files`.
+        Scores as returned by :func:`da4dvar.evaluation.scores.evaluate_files`.
 
     Raises
     ------
     DataError
-        If the files do not fit each other or the model, or the output may not be written.
+        If the files do not fit each other or the model, or the output cannot be written.
     ModelError
-        If there is no such model.
+        If the model does not exist.
 
     Examples
     --------
@@ -93,7 +94,7 @@ def report_files(
     check_report(report, inputs, overwrite)
     check_figures(figures)
     if model is not None and observed is None:
-        raise DataError("--model: the solver needs the gappy data set; say --observed FILE")
+        raise DataError("--model: the solver needs the data set with gaps; pass it with --observed FILE")
     check_new(figures, ["descent"] if model is not None else [], overwrite)
     scores: Scores = {}
     sections: list[tuple[str, Sequence[Part]]] = []
@@ -106,7 +107,7 @@ def report_files(
         check_new(figures, [f"{one.name}-{kind}" for kind in KINDS], overwrite)
         scores[one.name], units[one.name] = scores_of(one), one.units
         parts = parts_of(one, at)
-        sections.append((one.name, parts))
+        sections.append((one.title, parts))
         if figures is not None:
             images |= {f"{one.name}-{p.kind}": png(p.figure, PRINT) for p in parts if p.figure is not None}
     if figures is not None:
@@ -120,12 +121,18 @@ def report_files(
 
 
 def parts_of(one: Comparison, at: str | None) -> list[Part]:
-    """What a report says of one variable."""
+    """Return the parts of a report about one variable.
+
+    Raises
+    ------
+    DataError
+        If the time `at` cannot be drawn.
+    """
     shape = Shape.of(one.estimate)
     centre = None
     if at is not None:
         if shape.time is None:
-            raise DataError(f"--at {at}: variable {one.name!r} has no dimension of time")
+            raise DataError(f"--at {at}: variable {one.name!r} has no time dimension; omit --at")
         centre = index_at(one.estimate[shape.time], at)
     parts = [
         map_part(one, shape, example_of(one, shape, at)),
@@ -142,10 +149,12 @@ def parts_of(one: Comparison, at: str | None) -> list[Part]:
 def descent_of(
     model: str | None, observed: str | None, truth: str, variable: Mapping[str, str] | None
 ) -> Part:
-    """The part about the solver, or a line that says why there is none."""
+    """Return the part about the solver, or a line of text if no model was given."""
     if model is None or observed is None:
         return Part(
-            "descent", "Energy descent", ["No model was named: say --model NAME to see its solver go down."]
+            "descent",
+            "Energy descent",
+            ["No model was given; name one with --model to see its energy descent."],
         )
     from da4dvar.evaluation.report.descent import descent_part
 
@@ -153,7 +162,7 @@ def descent_of(
 
 
 def scores_part(scores: Scores, units: Mapping[str, str]) -> Part:
-    """The table of all variables."""
+    """Return the table with the scores of all variables."""
     keys = [k for k in COLUMNS if any(k in s for parts in scores.values() for s in parts.values())]
     rows = []
     for name, parts in scores.items():
@@ -175,20 +184,20 @@ def scores_part(scores: Scores, units: Mapping[str, str]) -> Part:
 
 
 def compared(inputs: Sequence[str], estimate: str, model: str | None) -> Part:
-    """What was compared, and what with."""
+    """Return the part that lists the files, the model and the versions of a comparison."""
     kinds = ("estimate", "truth", "observed")
     rows = [[kind, Path(path).name] for kind, path in zip(kinds, inputs, strict=False)]
     if len(inputs) < 3:
-        rows.append(["observed", "not given: observed and unobserved cells are not told apart"])
+        rows.append(["observed", "not given; observed and unobserved cells are scored together"])
     with open_dataset(estimate) as ds:
         by = made_by(str(ds.attrs.get("history", "")))
         rows.append(
             ["cells", ", ".join(f"{d} {n}" for d, n in ds.sizes.items() if not str(d).startswith("window_"))]
         )
     if by:
-        rows.append(["the estimate is by", by])
+        rows.append(["estimate made by", by])
     if model is not None:
-        rows.append(["model of the descent", Path(model).name])
+        rows.append(["model of the energy descent", Path(model).name])
     names = ("da4dvar", "numpy", "xarray", *(("torch",) if model is not None else ()))
     rows.append(
         [
@@ -200,7 +209,7 @@ def compared(inputs: Sequence[str], estimate: str, model: str | None) -> Part:
 
 
 def made_by(history: str) -> str:
-    """The model or method that a history names last, without its folder.
+    """Return the last model or method named in a history attribute, without its folder.
 
     Examples
     --------
@@ -220,35 +229,50 @@ def made_by(history: str) -> str:
 
 
 def check_report(report: str | Path | None, inputs: Sequence[str], overwrite: bool) -> None:
-    """Refuse a page that cannot or must not be written, before any work is done."""
+    """Check that the page can be written, before any work is done.
+
+    Raises
+    ------
+    DataError
+    """
     if report is not None:
         check_output(report, [p for p in inputs if os.path.exists(p)], overwrite, (".html",))
 
 
 def check_figures(folder: str | Path | None) -> None:
-    """Refuse a folder that cannot be made or written in."""
+    """Check that the folder exists or can be created, and is writable.
+
+    Raises
+    ------
+    DataError
+    """
     if folder is None:
         return
     place = Path(folder)
     if place.exists() and not place.is_dir():
-        raise DataError(f"--figures {place}: a file, expected a folder")
+        raise DataError(f"--figures {place}: a file, expected a folder; choose another name")
     around = place if place.is_dir() else place.resolve().parent
     if not around.is_dir():
-        raise DataError(f"--figures {place}: there is no folder {place.parent}; create it first")
+        raise DataError(f"--figures {place}: folder {place.parent} does not exist; create it first")
     if not os.access(around, os.W_OK):
-        raise DataError(f"--figures {place}: not permitted to write in {around.name}")
+        raise DataError(f"--figures {place}: no permission to write in {around.name}; choose another folder")
 
 
 def check_new(folder: str | Path | None, names: Sequence[str], overwrite: bool) -> None:
-    """Refuse figures that are there already and may not be replaced."""
+    """Check that no figure exists that may not be replaced.
+
+    Raises
+    ------
+    DataError
+    """
     there = [] if folder is None or overwrite else [Path(folder) / f"{name}.png" for name in names]
     for path in there:
         if path.exists():
-            raise DataError(f"{path}: exists already; say --overwrite to replace it, or name another folder")
+            raise DataError(f"{path}: exists already; pass --overwrite to replace it, or name another folder")
 
 
 def write_figures(images: Figures, folder: Path) -> None:
-    """Every image under its name."""
+    """Write each image to a file of its name in a folder."""
     folder.mkdir(exist_ok=True)
     for name, content in images.items():
         write_whole(folder / f"{name}.png", lambda beside, content=content: beside.write_bytes(content))  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Truth, observed, filled, error and spread side by side: a map, or an image of places by time."""
+"""Truth, observations, estimate, error and spread as maps, or as images of places by time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.evaluation.comparison import Comparison
-from da4dvar.evaluation.figures import ERROR_COLOURS, FIELD_COLOURS, NOTHING, labelled, pretty, shared_range
+from da4dvar.evaluation.figures import (
+    BESIDE_A_BAR,
+    ERROR_COLOURS,
+    FIELD_COLOURS,
+    NOTHING,
+    labelled,
+    pretty,
+    shared_range,
+)
 from da4dvar.evaluation.report.example import Example, words_of
 from da4dvar.evaluation.report.part import Part, with_units
 from da4dvar.evaluation.report.shape import Shape
@@ -21,13 +29,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SPREAD_COLOURS = "cividis"
-# Cells along an edge: print shows no more.
+# Largest number of cells drawn along an edge; print cannot show more.
 FINEST = 1000
 
 
 @dataclass(frozen=True)
 class Panel:
-    """An image with its scale."""
+    """An image with its title, colour scale and the label of its colour bar."""
 
     title: str
     values: xr.DataArray
@@ -38,25 +46,27 @@ class Panel:
 
 
 def map_part(one: Comparison, shape: Shape, example: Example) -> Part:
-    """The images of one slice; nothing but a line for a variable without places."""
+    """Draw the images of one slice; a variable without space dimensions gets a line of text instead."""
     if not shape.space or one.estimate.sizes[shape.space[-1]] < 2:
-        return Part("map", "Map", ["The variable has no places to draw a map of; see the series below."])
+        return Part("map", "Map", ["No map: the variable has no space dimension; see the series below."])
     grid = len(shape.space) == 2
     order = list(shape.space) if grid else [shape.space[0], shape.time or ""]
     if not all(order):
-        return Part("map", "Map", ["There is one value a place and no time: nothing to draw an image of."])
+        return Part("map", "Map", ["No image: the variable has one space dimension and no time dimension."])
     where = words_of(one, example.where)
     panels = panels_of(one, example, order)
-    title = f"{one.name}: {where}" if where else one.name
+    title = f"{one.title}: {where}" if where else one.title
     figure = draw_grid(panels, title) if grid else draw_strips(panels, title)
-    text = [f"{where}: {example.reason}." if where else f"{example.reason}."]
-    text.append("Grey: no value. Colours end at the outermost hundredth of the values.")
+    text = [f"Shown: {where}: {example.reason}." if where else f"Shown: {example.reason}."]
+    text.append(
+        "Cells without a value are grey. The colour scales span the 1st to the 99th percentile, that of the "
+        "error up to the 99th percentile of its absolute value."
+    )
     return Part("map", "Map" if grid else "Places by time", text, (), figure)
 
 
 def panels_of(one: Comparison, example: Example, order: list[str]) -> list[Panel]:
-    """The images that there are, those of one quantity on one scale."""
-
+    """Return the panels of a slice; truth, observations and estimate share one scale."""
     sizes = one.estimate.isel(example.where).sizes
     thin = {d: slice(None, None, -(-sizes[d] // FINEST)) for d in order}
 
@@ -73,19 +83,20 @@ def panels_of(one: Comparison, example: Example, order: list[str]) -> list[Panel
     if one.seen is not None:
         panels.append(Panel("observed", cut(one.seen), FIELD_COLOURS, low, high, label))
     panels.append(Panel("filled", estimate, FIELD_COLOURS, low, high, label))
-    of_error = with_units("filled − truth", pretty(one.units))
-    panels.append(Panel("error", error, ERROR_COLOURS, -reach, reach, of_error))
+    of_error = with_units("error", pretty(one.units))
+    panels.append(Panel("error (filled − truth)", error, ERROR_COLOURS, -reach, reach, of_error))
     if one.std is not None:
         std = cut(one.std)
         panels.append(
-            Panel("spread", std, SPREAD_COLOURS, *shared_range([std]), with_units("σ", pretty(one.units)))
+            Panel("spread σ", std, SPREAD_COLOURS, *shared_range([std]), with_units("σ", pretty(one.units)))
         )
     return panels
 
 
 def draw_grid(panels: list[Panel], title: str) -> Figure:
-    """Maps: the fields in a row on one scale, below them the error and the spread, each on its own."""
+    """Draw maps: a row of fields on one scale, below it error and spread, each on a scale of its own."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     first = panels[0].values
     y, x = coordinates(first)
@@ -95,8 +106,9 @@ def draw_grid(panels: list[Panel], title: str) -> Figure:
     ]
     columns = max(map(len, rows))
     tall = float(np.clip(_extent(y) / max(_extent(x) * _shrink(y), 1e-9), 0.35, 1.8))
-    # Fixed aspects leave room at the sides, which this layout takes away.
-    figure = Figure(figsize=(3.2 * columns + 1, 2 * (2.7 * tall + 0.8) + 0.4), layout="compressed")
+    # Maps of fixed aspect leave empty space at their sides, which a compressed layout removes.
+    layout = ConstrainedLayoutEngine(compress=True, w_pad=BESIDE_A_BAR)
+    figure = Figure(figsize=(3.2 * columns + 1, 2 * (2.7 * tall + 0.8) + 0.4), layout=layout)
     figure.suptitle(title, fontsize="medium")
     axes = figure.subplots(2, columns, squeeze=False)
     for row, images in zip(axes, rows, strict=True):
@@ -116,7 +128,7 @@ def draw_grid(panels: list[Panel], title: str) -> Figure:
 
 
 def draw_strips(panels: list[Panel], title: str) -> Figure:
-    """Images with time along the width, one below the other."""
+    """Draw images with time along the horizontal axis, one below the other."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 1.75 * len(panels) + 0.6), layout="constrained")
@@ -132,12 +144,12 @@ def draw_strips(panels: list[Panel], title: str) -> Figure:
 
 
 def bar(image: QuadMesh, axes: list[Axes], panel: Panel) -> None:
-    """The colour bar of images on one scale."""
+    """Draw the colour bar shared by `axes`."""
     axes[0].figure.colorbar(image, ax=axes, label=panel.label, extend="both", pad=0.02)
 
 
 def draw(axis: Axes, panel: Panel) -> QuadMesh:
-    """One image."""
+    """Draw one image."""
     from matplotlib import colormaps
 
     y, x = coordinates(panel.values)
@@ -154,7 +166,7 @@ def draw(axis: Axes, panel: Panel) -> QuadMesh:
 
 
 def coordinates(image: xr.DataArray) -> list[xr.DataArray]:
-    """Those of an image, or the numbers of its cells; dates of another calendar as numbers too."""
+    """Coordinates of an image, or cell numbers where it has none or where they are dates of cftime."""
     found = []
     for d in map(str, image.dims):
         known = image[d] if d in image.coords else xr.DataArray(np.arange(image.sizes[d]), dims=d)
@@ -164,7 +176,7 @@ def coordinates(image: xr.DataArray) -> list[xr.DataArray]:
 
 
 def concise(axis: Axes, times: xr.DataArray) -> None:
-    """Dates that do not run into each other."""
+    """Format the date labels of an axis so that they do not overlap."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     if times.dtype.kind == "M":
@@ -174,7 +186,7 @@ def concise(axis: Axes, times: xr.DataArray) -> None:
 
 
 def numeric(coordinate: xr.DataArray) -> bool:
-    """Whether it holds numbers or dates, that an axis can be drawn for."""
+    """Whether a coordinate holds numbers or dates, for which an axis can be drawn."""
     return coordinate.dtype.kind in "iufM"
 
 

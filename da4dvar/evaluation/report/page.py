@@ -1,4 +1,4 @@
-"""A report as one self-contained HTML page: text, tables, and figures within the page."""
+"""A report as one self-contained HTML page with text, tables and embedded figures."""
 
 from __future__ import annotations
 
@@ -29,13 +29,20 @@ table.words td { text-align: left; white-space: normal; } nav ul { padding-left:
 
 
 def page(title: str, sections: Sequence[tuple[str, Sequence[Part]]]) -> str:
-    """The page: sections of parts, with a list of contents.
+    """Return the HTML of a page with a table of contents.
 
     Parameters
     ----------
     title : str
+        Title of the page.
     sections : sequence of (str, sequence of Part)
-        Each with its heading; a part of the same title as its section has no heading of its own.
+        Heading and parts of each section. A part with the same title as its section has no heading of its
+        own.
+
+    Returns
+    -------
+    str
+        The whole page; it refers to no other file.
     """
     contents, body = [], []
     for s, (heading, parts) in enumerate(sections):
@@ -60,14 +67,14 @@ def page(title: str, sections: Sequence[tuple[str, Sequence[Part]]]) -> str:
 
 
 def png(figure: Figure, dpi: int) -> bytes:
-    """A figure as the content of a PNG file."""
+    """Return a figure as the content of a PNG file."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     FigureCanvasAgg(figure)
     content = io.BytesIO()
-    # Without the version that wrote it, the same figure is the same file.
+    # Without the version of matplotlib in its metadata, the same figure gives the same file.
     figure.savefig(content, format="png", dpi=dpi, bbox_inches="tight", metadata={"Software": None})
-    # Its parts stay where they are now, should it be drawn again at another resolution.
+    # Fix the layout, so that the figure looks the same if it is drawn again at another resolution.
     figure.set_layout_engine("none")
     return content.getvalue()
 

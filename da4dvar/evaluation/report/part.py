@@ -1,4 +1,4 @@
-"""What a report is made of: parts with text, tables and a figure."""
+"""Parts of a report: a title with text, tables and a figure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under a head; the first column names the row."""
+    """Rows of text under a header; the first column names the row."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -22,17 +22,20 @@ class Table:
 
 @dataclass(frozen=True)
 class Part:
-    """A heading with what stands below it.
+    """A heading with the text, tables and figure below it.
 
     Attributes
     ----------
     kind : str
-        One word for the name of a file, such as "map".
+        One word for the file name of the figure, such as "map".
     title : str
+        Text of the heading.
     text : sequence of str
         Paragraphs.
     tables : sequence of Table
+        Tables, shown after the text.
     figure : Figure, optional
+        Matplotlib figure, shown after the tables.
     """
 
     kind: str
@@ -43,7 +46,7 @@ class Part:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number as a table shows it; a dash where there is none.
+    """Format a number for a table; a dash if it is not finite.
 
     Examples
     --------
@@ -56,10 +59,10 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def percent(value: float) -> str:
-    """A part of one in per cent; a dash where there is none."""
+    """Format a fraction as a percentage; a dash if it is not finite."""
     return f"{100 * value:.1f} %" if np.isfinite(value) else "–"
 
 
 def with_units(name: str, units: str) -> str:
-    """A name with its units, if it has some."""
+    """Return a name followed by its units in brackets, if it has any."""
     return f"{name} [{units}]" if units else name

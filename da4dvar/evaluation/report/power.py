@@ -1,4 +1,4 @@
-"""Power spectra of truth, estimate and error, and the wavelength down to which the estimate follows."""
+"""Power spectra of truth, estimate and error, and the shortest resolved wavelength."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from da4dvar.fields.scores.spectra import power_spectrum, resolved_wavelength
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Values of the lines that enter a spectrum: a smooth mean needs no more.
+# Largest number of values that enter a spectrum; more would not make the mean noticeably smoother.
 ENOUGH = 500_000
 SHORTEST = 16
 
 
 def spectra_part(one: Comparison, shape: Shape) -> Part:
-    """The spectra along time and along the places, where the lines are long and complete enough."""
+    """Draw spectra along time and space, where lines are long enough and free of gaps."""
     title = "Power spectra"
     text, rows, drawn = [], [], []
     dims = [d for d in (shape.time, *reversed(shape.space)) if d is not None]
@@ -32,7 +32,9 @@ def spectra_part(one: Comparison, shape: Shape) -> Part:
         dims = [d for d in dims if d == shape.time]
     for dim in dims:
         if one.estimate.sizes[dim] < SHORTEST:
-            text.append(f"Along {dim}: {one.estimate.sizes[dim]} cells are too few for a spectrum.")
+            text.append(
+                f"Along {dim}: no spectrum; {one.estimate.sizes[dim]} cells, at least {SHORTEST} are needed."
+            )
             continue
         try:
             estimate, truth = sampled(one, dim)
@@ -53,15 +55,21 @@ def spectra_part(one: Comparison, shape: Shape) -> Part:
         return Part("spectra", title, text)
     text.insert(
         0,
-        "All cells count, observed or not. The estimate follows the truth down to the wavelength at which "
-        "the power of the error passes half that of the truth.",
+        "The spectra include all cells, observed or not. The estimate resolves wavelengths down to that at "
+        "which the power of the error exceeds half that of the truth.",
     )
-    table = Table(["along", "wavelength at which the error passes half the signal"], rows)
+    table = Table(["along", "shortest resolved wavelength"], rows)
     return Part("spectra", title, text, [table], draw_spectra(one, drawn))
 
 
 def sampled(one: Comparison, dim: str) -> tuple[xr.DataArray, xr.DataArray]:
-    """Evenly chosen lines that are complete in both, no more than are enough."""
+    """Choose lines evenly among those without gaps in the estimate and the truth.
+
+    Raises
+    ------
+    DataError
+        If every line has a gap.
+    """
     both = (one.estimate.notnull() & one.truth.notnull()).all(dim)
     lines = int(both.sum())
     if not lines:
@@ -74,18 +82,18 @@ def sampled(one: Comparison, dim: str) -> tuple[xr.DataArray, xr.DataArray]:
         rows = array.transpose(..., dim).values.reshape(-1, array.sizes[dim])[chosen].astype("float64")
         coords = {dim: array[dim]} if dim in array.coords else {}
         out.append(xr.DataArray(rows, dims=("line", dim), coords=coords))
-    # The truth's coordinate is the estimate's, so that nothing is matched anew.
+    # Both get the same coordinates, so that arithmetic does not align them again.
     return out[0], out[1].assign_coords(out[0].coords)
 
 
 def passing(spectra: dict[str, xr.DataArray]) -> str:
-    """What a wavelength that there is none of means."""
+    """Explain why there is no wavelength at which the error exceeds half the signal."""
     error, truth = spectra["error"].values[1:], spectra["truth"].values[1:]
-    return "none: it does not" if (error <= truth / 2).all() else "none: it does from the longest wave on"
+    return "all are resolved" if (error <= truth / 2).all() else "none is resolved"
 
 
 def units_of(one: Comparison, dim: str) -> str:
-    """Of a wavelength along a dimension."""
+    """Units of a wavelength along a dimension."""
     if dim not in one.estimate.coords:
         return "cells"
     coordinate = one.estimate[dim]
@@ -98,12 +106,12 @@ def units_of(one: Comparison, dim: str) -> str:
 
 
 def draw_spectra(one: Comparison, drawn: list[tuple[str, dict[str, xr.DataArray], float]]) -> Figure:
-    """Power against wavelength, long waves on the left."""
+    """Plot power against wavelength, with long waves on the left."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     figure = Figure(figsize=(min(4.4 * len(drawn) + 0.8, 13), 3.9), layout="constrained")
-    figure.suptitle(f"{one.name}: power spectra", fontsize="medium")
+    figure.suptitle(f"{one.title}: power spectra", fontsize="medium")
     axes = figure.subplots(1, len(drawn), squeeze=False)[0]
     styles = {"truth": ("black", "-"), "filled": ("#3182bd", "--"), "error": ("#d95f0e", "-.")}
     for axis, (dim, spectra, length) in zip(axes, drawn, strict=True):

@@ -1,4 +1,4 @@
-"""Whether the error bars say the truth: coverage against its nominal level, and error against spread."""
+"""Reliability of the error bars: coverage against the nominal level, and error against spread."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ CLASSES = 10
 
 
 def reliability_part(one: Comparison) -> Part:
-    """CRPS, coverage and the two diagrams of the scored cells."""
+    """Score the error bars of the scored cells by CRPS, spread and coverage, with two diagrams."""
     title = "Reliability of the error bars"
     if one.std is None and not one.bounds:
-        said = f"The estimate has no {one.name}_std and no interval: there is nothing to judge."
+        said = f"The estimate has no error bars: neither {one.name}_std nor an interval."
         return Part("reliability", title, [said])
     cells = one.cells()
     rows = []
@@ -37,19 +37,21 @@ def reliability_part(one: Comparison) -> Part:
     for level in sorted({0.5, 0.9, *cells.bounds}):
         ends = cells.interval(level)
         if ends is not None:
-            source = "of the file" if level in cells.bounds else "Gaussian, from σ"
+            source = "from the file" if level in cells.bounds else "Gaussian, from σ"
             inside = percent(float(coverage(*ends, cells.truth)))
-            rows.append([f"in the {100 * level:g} % interval ({source})", inside, f"{100 * level:g} %"])
+            rows.append([f"inside the {100 * level:g} % interval ({source})", inside, f"{100 * level:g} %"])
     text = [
-        "Honest error bars lie on the diagonal: below it in the left diagram they are too narrow, above it "
-        "too wide. Unobserved cells count where it is known which they are, else all."
+        "Reliable error bars lie on the diagonal. In the diagram of coverage, points below the diagonal mean "
+        "that the error bars are too narrow, points above it that they are too wide; in that of the RMSE "
+        "against the spread it is the reverse. Only unobserved cells are scored if the observed cells are "
+        "known, otherwise all cells."
     ]
     table = Table(["score", "value", "ideal"], rows)
-    return Part("reliability", title, text, [table], draw_reliability(one.name, units, cells))
+    return Part("reliability", title, text, [table], draw_reliability(one.title, units, cells))
 
 
 def draw_reliability(name: str, units: str, cells: Comparison) -> Figure:
-    """Observed against nominal coverage; with a standard deviation also the error by classes of it."""
+    """Plot observed against nominal coverage and, with a standard deviation, the error against the spread."""
     from matplotlib.figure import Figure
 
     panels = 1 if cells.std is None else 2
@@ -64,9 +66,9 @@ def draw_reliability(name: str, units: str, cells: Comparison) -> Figure:
         _error_by_spread(axes[1], cells.std, cells.estimate - cells.truth, units)
     if cells.bounds:
         inside = [float(coverage(*ends, cells.truth)) for ends in cells.bounds.values()]
-        first.plot(list(cells.bounds), inside, "s", color="#d95f0e", label="intervals of the file")
+        first.plot(list(cells.bounds), inside, "s", color="#d95f0e", label="intervals from the file")
     first.set_xlabel("nominal coverage")
-    first.set_ylabel("part of the truths inside")
+    first.set_ylabel("fraction of true values inside")
     first.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     first.legend(fontsize="small", loc="upper left")
     for axis in axes:
@@ -85,5 +87,5 @@ def _error_by_spread(axis: Axes, std: xr.DataArray, error: xr.DataArray, units: 
     axis.plot([0, top], [0, top], color="0.6", lw=1)
     axis.plot(spread, skill, "o-", ms=3.5, color="#3182bd")
     axis.set(xlim=(0, top), ylim=(0, top), aspect="equal")
-    axis.set_xlabel(with_units("spread σ, tenths of the cells", units))
+    axis.set_xlabel(with_units("spread σ, by decile", units))
     axis.set_ylabel(with_units("RMSE", units))

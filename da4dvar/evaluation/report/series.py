@@ -1,4 +1,4 @@
-"""Series of a few places with what was observed, the truth, and the interval about the estimate."""
+"""Time series of a few places: observations, truth, estimate and its interval."""
 
 from __future__ import annotations
 
@@ -24,40 +24,43 @@ LEVEL = 0.9
 
 
 def series_part(one: Comparison, shape: Shape, centre: int | None = None) -> Part:
-    """Three series, about the time `centre` if one is given, else where most cells are scored."""
+    """Draw up to three series around the time index `centre`, by default where most cells are scored."""
     time = shape.time
     if time is None or one.estimate.sizes[time] < 3:
-        return Part("series", "Series", ["There are fewer than three times: no series to draw."])
+        return Part("series", "Series", ["No series: the variable has fewer than three times."])
     size = one.estimate.sizes[time]
-    if centre is None:
+    middle = centre
+    if middle is None:
         per_time = one.scored.sum([d for d in one.estimate.dims if d != time]).values
         total = np.concatenate([[0], np.cumsum(per_time)])
         steps = min(LONGEST, size)
-        centre = int(np.argmax(total[steps:] - total[:-steps])) + steps // 2
-    window = around(centre, size)
+        middle = int(np.argmax(total[steps:] - total[:-steps])) + steps // 2
+    window = around(middle, size)
     places = places_of(one, shape, {time: window}, 3)
     has_interval = one.interval(LEVEL) is not None
     text = [
-        "Places with a low, a usual and a high RMSE among those with many cells compared."
+        "Places with a low, a typical and a high RMSE (10th, 50th and 90th percentile) among those with many "
+        "scored cells."
         if len(places) > 1
         else "The only series."
         if one.estimate.ndim == 1
-        else "A place with many cells compared.",
-        f"Shaded: the {100 * LEVEL:.0f} % interval."
+        else "A place with many scored cells.",
+        f"The {100 * LEVEL:.0f} % interval is shaded."
         if has_interval
         else "The file has neither a standard deviation nor intervals to draw.",
     ]
     if size > LONGEST:
-        text.insert(1, f"{LONGEST} of {size} steps, where most cells are compared or as asked for by --at.")
+        chosen = "with the most scored cells" if centre is None else "around the time given with --at"
+        text.insert(1, f"Shown are the {LONGEST} of {size} steps {chosen}.")
     return Part("series", "Series", [" ".join(text)], (), draw_series(one, time, window, places))
 
 
 def draw_series(one: Comparison, time: str, window: slice, places: list[dict[str, int]]) -> Figure:
-    """A panel for each place."""
+    """Draw the series of each place in a panel."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 2.2 * len(places) + 0.7), layout="constrained")
-    figure.suptitle(f"{one.name}: series", fontsize="medium")
+    figure.suptitle(f"{one.title}: series", fontsize="medium")
     axes = figure.subplots(len(places), 1, sharex=True, squeeze=False)[:, 0]
     for axis, place in zip(axes, places, strict=True):
         here = place | {time: window}
@@ -86,7 +89,7 @@ def _draw(axis: Axes, one: Comparison, here: Mapping[str, int | slice]) -> None:
             x, low, high, color="#3182bd", alpha=0.25, lw=0, label=f"{100 * LEVEL:.0f} % interval"
         )
     truth = one.truth.isel(here).values
-    # A line shows nothing of points that stand alone.
+    # A line does not show isolated points.
     alone = np.isfinite(truth).mean() < 0.7
     axis.plot(x, truth, "x" if alone else "-", color="black", lw=1, ms=4, label="truth")
     axis.plot(x, estimate.values, "-", color="#3182bd", lw=1.2, label="filled")
@@ -97,5 +100,5 @@ def _draw(axis: Axes, one: Comparison, here: Mapping[str, int | slice]) -> None:
 
 
 def with_units_after(value: float, units: str) -> str:
-    """A number with its units behind it."""
+    """Format a number followed by its units."""
     return f"{number(value)} {units}".strip()

@@ -1,4 +1,4 @@
-"""Which dimensions of a variable are time, places, and repetitions."""
+"""Roles of the dimensions of a variable: time, space and repetitions."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ REPEATED = ("series", "sample", "member", "realization", "ensemble", "batch")
 
 @dataclass(frozen=True)
 class Shape:
-    """The dimensions of a variable by what they are.
+    """Dimensions of a variable by their role.
 
     Attributes
     ----------
     time : str, optional
+        Name of the time dimension.
     space : tuple of str
-        (y, x) of a grid, one dimension of stations or of a line, or none.
+        (y, x) of a grid, the dimension of stations or of a line, or empty.
     batch : tuple of str
-        All others.
+        All other dimensions.
     lat, lon : str, optional
-        The coordinates of stations that are their places.
+        Names of the coordinates that hold the positions of stations.
     """
 
     time: str | None
@@ -35,7 +36,7 @@ class Shape:
 
     @classmethod
     def of(cls, array: xr.DataArray) -> Shape:
-        """By CF roles, then by names; without either, the last dimension that is not time is of places."""
+        """Find the roles by CF attributes, then by names; otherwise the last dimension but time is space."""
         dims = [str(d) for d in array.dims]
         time = next((d for d in dims if d in array.coords and is_dates(array[d])), None)
         time = time or next((d for d in dims if dim_role(array, d) == "T"), None)
@@ -54,5 +55,5 @@ class Shape:
 
     @property
     def located(self) -> bool:
-        """Whether there are stations whose places are known."""
+        """Whether the variable has stations with known positions."""
         return self.lat is not None and self.lon is not None

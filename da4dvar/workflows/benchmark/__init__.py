@@ -1,1 +1,1 @@
-"""A folder of recipes as the rows of a table."""
+"""Benchmarks: folders of recipes that are the rows of a table of scores."""

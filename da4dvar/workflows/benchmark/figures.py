@@ -1,4 +1,4 @@
-"""The figures of a benchmark: energy pathways, and samples with every estimate."""
+"""Figures of a benchmark: energy pathways, and samples with the estimates of all rows."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 
 def draw_pathways(benchmark: Benchmark, rows: Sequence[Row], seen: xr.Dataset, truth: xr.Dataset) -> Figure:
-    """U against the error of the reconstruction along the iterations, a line a solver. Paper, Fig. 1.
+    """Plot U against the error of the reconstruction along the iterations of each solver. Paper, Fig. 1.
 
-    U is that of one `cost` for all rows, averaged over a few samples; without one each row's own. A
-    `descent`, a solver, is run on the own cost of each row as well: what the learned solver goes beyond.
+    U is that of the `cost` in the table ``[pathways]`` for all rows, or of each row's own cost without it,
+    averaged over a few samples. If the table holds a solver `descent`, it is also run on the own cost of each
+    row, for comparison with the learned solver.
     """
     table = benchmark.tables["pathways"]
     first = {seen[next(iter(seen))].dims[0]: slice(0, table["samples"])}
@@ -41,11 +42,11 @@ def draw_pathways(benchmark: Benchmark, rows: Sequence[Row], seen: xr.Dataset, t
                 lines[f"{row.name}, descent"] = pathway(
                     model.with_solver(descent), cost, seen.isel(first), truth.isel(first)
                 )
-    return pathways(lines, f"{title_of(benchmark)}\nenergy pathways")
+    return pathways(lines, f"{title_of(benchmark)}\nEnergy pathways")
 
 
 def title_of(benchmark: Benchmark) -> str:
-    """What a figure is about: the benchmark, and the variant of its test set if there is one."""
+    """Return the title of a figure: that of the benchmark, with the variant of its test set if any."""
     title = str(benchmark.tables.get("title", ""))
     return title if benchmark.variant is None else f"{title} (variant: {benchmark.variant})"
 
@@ -53,7 +54,10 @@ def title_of(benchmark: Benchmark) -> str:
 def pathway(
     model: Interpolator, cost: VariationalCost | None, seen: xr.Dataset, truth: xr.Dataset
 ) -> tuple[np.ndarray, np.ndarray]:
-    """U of `cost`, or of the model, and the R-score of its iterates, each of shape (iteration + 1,)."""
+    """Return U and the R-score of the iterates of a model, each of shape (iteration + 1,).
+
+    U is that of `cost`, or of the model itself if `cost` is None.
+    """
     windows, solve = whole_samples(model, seen)
     y, mask = (torch.from_numpy(a) for a in solve.inputs(windows)[:2])
     x = torch.from_numpy(whole_inputs(model, truth).y)
@@ -70,7 +74,7 @@ def pathway(
 
 
 def draw_example(benchmark: Benchmark, rows: Sequence[Row], seen: xr.Dataset, truth: xr.Dataset) -> Figure:
-    """Truth, observations and every row's estimate: of one `sample` with its error, or of `samples`."""
+    """Draw truth, observations and estimates of all rows: one `sample` with errors, or several `samples`."""
     table = benchmark.tables["example"]
     name = next(iter(truth))
     several = "samples" in table

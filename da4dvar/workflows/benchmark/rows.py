@@ -1,4 +1,4 @@
-"""The rows of a benchmark, and the data that they are tested on."""
+"""Rows of a benchmark, and the data on which they are tested."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ FILE = "benchmark.toml"
 KEYS = ("title", "rows", "test", "variants", "origin", "interior", "pathways", "example")
 ROW_KEYS = ("prior", "joint", "solver", "paper", "paper_p", "target", "model", "trained")
 TEST_KEYS = ("simulate", "path", "select", "observed", "truth", "gaps", "noise", "seed")
-# States that a prior is given at once.
+# Number of states to which a prior is applied at once.
 BATCH = 256
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row: its tables, and how it turns what is seen into an estimate."""
+    """Row of a benchmark: its recipe, and the method that turns observations into an estimate."""
 
     name: str
     path: Path
@@ -50,17 +50,17 @@ class Row:
 
     @property
     def about(self) -> Table:
-        """What the table says of the row."""
+        """The table ``[row]`` of the recipe."""
         about: Table = self.tables["row"]
         return about
 
     def interpolator(self) -> Interpolator | None:
-        """The row's model, of the test set's variant if there is one; nothing for a baseline.
+        """Return the model of the row, for the variant of the test set if there is one; None for a baseline.
 
         Raises
         ------
         RecipeError
-            If it has to be trained first.
+            If the model has to be trained first.
         """
         if "baseline" in self.tables:
             return None
@@ -78,14 +78,14 @@ class Row:
         )
 
     def estimate(self, seen: xr.Dataset, model: Interpolator | None) -> xr.Dataset:
-        """The data set without gaps."""
+        """Return the data set with its gaps filled by the model or, without one, the baseline."""
         if model is not None:
             return model.interpolate(seen, batch_size=64)
         return self.baseline.interpolate(seen)
 
     @cached_property
     def baseline(self) -> Baseline:
-        """The classical method of a row that is one."""
+        """The classical method of a row with a table ``[baseline]``."""
         table = dict(self.tables["baseline"])
         if "history" in table:
             table["history"] = history(table["history"], self.path)
@@ -99,14 +99,14 @@ class Row:
 
 
 def history(table: Mapping[str, Any], row: Path) -> xr.Dataset:
-    """The complete data that a baseline learns from: a `path`, a `select`ion and the `variables` of it."""
+    """Load the complete data from which a baseline learns, given by `path`, `select` and `variables`."""
     check_keys(table, ("path", "select", "variables"), f"{row.name}: history")
     ds = select(open_dataset([str(row.parent / table["path"])]), table.get("select", {}), "history.select")
     return ds[list(table.get("variables", ds.data_vars))].load()
 
 
 def on_arrays(dynamics: torch.nn.Module) -> Callable[[np.ndarray], np.ndarray]:
-    """A right-hand side that takes and gives numpy arrays."""
+    """Wrap a right-hand side so that it takes and returns numpy arrays."""
 
     def tendency(x: np.ndarray) -> np.ndarray:
         with torch.no_grad():
@@ -117,33 +117,34 @@ def on_arrays(dynamics: torch.nn.Module) -> Callable[[np.ndarray], np.ndarray]:
 
 
 class Benchmark:
-    """The rows of a folder and the data that they are tested on.
+    """Rows of a benchmark folder and the data on which they are tested.
 
     Parameters
     ----------
     folder : Path
-        Holds ``benchmark.toml`` and a recipe for each row.
+        Folder with ``benchmark.toml`` and a recipe for each row.
     variant : str, optional
-        Another test set of the benchmark.
+        Name of another test set of the benchmark.
     series : int, optional
-        Test series to simulate, or the first so many samples of a file; as the benchmark says if not given.
+        Number of test series to simulate, or of the first samples of a file to use; by default, the number
+        in the benchmark.
 
     Raises
     ------
     RecipeError
-        If a file is missing, or says what is not known.
+        If a file is missing, or holds unknown settings.
 
     Examples
     --------
     >>> Benchmark(Path("nowhere"))
     Traceback (most recent call last):
     ...
-    da4dvar.errors.RecipeError: nowhere: no benchmark.toml there; give the folder of a benchmark
+    da4dvar.errors.RecipeError: nowhere: no benchmark.toml in this folder; give the folder of a benchmark
     """
 
     def __init__(self, folder: Path, variant: str | None = None, series: int | None = None) -> None:
         if not (folder / FILE).is_file():
-            raise RecipeError(f"{folder}: no {FILE} there; give the folder of a benchmark")
+            raise RecipeError(f"{folder}: no {FILE} in this folder; give the folder of a benchmark")
         self.folder = folder
         self.tables = read_recipe(folder / FILE)
         check_keys(self.tables, KEYS, FILE)
@@ -161,11 +162,12 @@ class Benchmark:
             test["simulate"] = test["simulate"] | {"series": series}
 
     def row(self, name: str) -> Row:
-        """The row of that name.
+        """Return the row of a given name.
 
         Parameters
         ----------
         name : str
+            Name of the row.
 
         Returns
         -------
@@ -174,7 +176,7 @@ class Benchmark:
         Raises
         ------
         RecipeError
-            If there is none, or its recipe does not say what it is.
+            If the row does not exist, or its recipe has no table ``[row]``.
         """
         if name not in self.names:
             raise RecipeError(f"{self.folder}: there is no row {name!r}; {nearest(name, self.names)}")
@@ -182,11 +184,11 @@ class Benchmark:
         tables = read_recipe(path)
         check_keys(tables.get("row", {}), ROW_KEYS, f"{path.name}: row")
         if "row" not in tables:
-            raise RecipeError(f"{path}: no table [row]; say what the row is")
+            raise RecipeError(f"{path}: no table [row]; add one that describes the row")
         return Row(name, path, tables, self.variant)
 
     def data(self) -> tuple[xr.Dataset, xr.Dataset]:
-        """What is seen and what is true, under the names of the truth.
+        """Return observations and truth, both under the names of the truth.
 
         Returns
         -------
@@ -210,7 +212,22 @@ class Benchmark:
         return seen.isel({d: slice(n) for d, n in truth.sizes.items()}), truth
 
     def run(self, row: Row, model: Interpolator | None, seen: xr.Dataset, truth: xr.Dataset) -> Table:
-        """The scores of a row, and what the table says of it."""
+        """Run a row and return its scores together with its description.
+
+        Parameters
+        ----------
+        row : Row
+            Row to run.
+        model : Interpolator or None
+            Model of the row; None for a baseline.
+        seen, truth : Dataset
+            Observations and truth, as returned by :meth:`data`.
+
+        Returns
+        -------
+        dict
+            Scores, processor time per sample, number of parameters and samples, and the row's description.
+        """
         began = time.process_time()
         estimate = row.estimate(seen, model)
         seconds = time.process_time() - began
@@ -247,12 +264,12 @@ class Benchmark:
         return float(r_score(baseline.projected(truth)[name] - origin, truth[name] - origin))
 
     def _within(self, truth: xr.DataArray) -> list[str]:
-        """The dimensions of one sample: all but the first."""
+        """Return the dimensions of one sample, which are all but the first."""
         return [str(d) for d in truth.dims[1:]]
 
 
 def p_score(model: Interpolator, truth: xr.Dataset) -> float | None:
-    """Mean of (x − Φ(x))² over mean of x² for the true x; nothing for a model without a prior."""
+    """Return mean of (x − Φ(x))² / mean of x² for the true x; None for a model without a prior."""
     solver = model.model.solver
     cost = solver.cost if isinstance(solver, Chain) and solver.cost is not None else model.model.cost
     if isinstance(cost.prior, torch.nn.Identity):

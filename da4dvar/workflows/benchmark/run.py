@@ -1,4 +1,4 @@
-"""A benchmark: a folder of recipes, each a row of a table, run on one test set."""
+"""Run of a benchmark: a folder of recipes, each a row of a table, on one test set."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ COLUMNS = {
     "interior": "interior",
     "paper_p": "paper, P",
     "p_score": "P-score",
-    "seconds": "s a series",
+    "seconds": "s per series",
     "parameters": "parameters",
     "trained": "training",
 }
-# Left out of a table none of whose rows has it.
+# Columns that are left out if no row has a value.
 OPTIONAL = ("i_score", "interior", "paper_p")
 
 
 def tables(results: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
-    """The table of the rows as Markdown and as CSV."""
+    """Return the table of the rows as Markdown and as CSV."""
     missing = [c for c in OPTIONAL if all(r.get(c) in (None, "") for r in results.values())]
     columns = {c: title for c, title in COLUMNS.items() if c not in missing}
     shown = {name: {c: text(c, r.get(c)) for c in columns} for name, r in results.items()}
@@ -48,7 +48,7 @@ def tables(results: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
 
 
 def text(column: str, value: Any) -> str:
-    """A cell of the Markdown table."""
+    """Format a cell of the Markdown table."""
     if value is None or value == "":
         return "-"
     if column in ("r_score", "error", "i_score", "interior", "p_score", "paper", "paper_p"):
@@ -68,32 +68,34 @@ def run_folder(
     output: Path | None = None,
     report: Any = None,
 ) -> str:
-    """Run rows of a benchmark, and write the table and figures of all rows that were ever run.
+    """Run rows of a benchmark, and write the table and figures of all rows with results.
 
     Parameters
     ----------
     folder : Path
-        Holds ``benchmark.toml`` and a recipe for each row.
+        Folder with ``benchmark.toml`` and a recipe for each row.
     rows : sequence of str
-        All rows of the benchmark if empty.
+        Names of the rows to run; all rows if empty.
     variant : str, optional
-        Another test set of the benchmark.
+        Name of another test set of the benchmark.
     series : int, optional
-        Test series to simulate, or the first so many samples of a file.
+        Number of test series to simulate, or of the first samples of a file to use.
     output : Path, optional
-        Where results are kept, one JSON file a row; ``results`` in `folder` if not given.
+        Folder for the results, with one JSON file per row; by default ``results`` in `folder`.
     report : callable, optional
-        Told the name of each row before it is run.
+        Function called with the name of each row before it is run.
 
     Returns
     -------
     str
-        The table, in Markdown.
+        The table in Markdown.
 
     Raises
     ------
     RecipeError
-        If a file or a model is missing, or says what is not known.
+        If a file or a model is missing, or a file holds unknown settings.
+    DataError
+        If the folder for the results cannot be created.
 
     Examples
     --------
@@ -118,7 +120,7 @@ def run_rows(
     output: Path | None = None,
     report: Any = None,
 ) -> dict[str, Table]:
-    """What :func:`run_folder` tabulates: the results of each row, by its name."""
+    """Run rows of a benchmark like :func:`run_folder`, and return the results of all rows by name."""
     from da4dvar.workflows.benchmark.figures import draw_example, draw_pathways
 
     benchmark = Benchmark(folder, variant, series)
@@ -128,8 +130,10 @@ def run_rows(
     try:
         kept.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"{kept}: no folder for the results ({error.strerror}); name another") from error
-    # Before anything runs: a model that is missing shows at once.
+        raise DataError(
+            f"{kept}: the folder for the results cannot be created ({error.strerror}); name another"
+        ) from error
+    # Load all models first, so that a missing one is reported before anything runs.
     models = {row.name: row.interpolator() for row in chosen}
     seen, truth = benchmark.data()
     for row in chosen:

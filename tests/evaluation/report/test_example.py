@@ -1,4 +1,4 @@
-"""What is drawn: a usual case, or the time that was asked for."""
+"""A report draws a typical case, or the requested time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from da4dvar.evaluation.report.shape import Shape
 
 
 def sea(seed: int = 0, times: int = 50) -> Comparison:
-    """An estimate with an error that grows with time, and a different number of observations each time."""
+    """Return an estimate with an error that grows with time and a varying number of observations."""
     generator = np.random.default_rng(seed)
     coords = {
         "time": pd.date_range("2001-01-01", periods=times),
@@ -32,7 +32,7 @@ def sea(seed: int = 0, times: int = 50) -> Comparison:
 @given(seed=st.integers(0, 50))
 @settings(deadline=None, max_examples=15)
 def test_the_time_drawn_has_a_usual_error(seed):
-    """Its RMSE lies between the quartiles of those of all times, and something of it was observed."""
+    """The RMSE of the drawn time is between the 20th and 80th percentiles, and it has observations."""
     one = sea(seed)
     k = example_of(one, Shape.of(one.estimate), None).where["time"]
     each = ((one.estimate - one.truth).where(one.scored) ** 2).mean(("lat", "lon")) ** 0.5
@@ -42,7 +42,7 @@ def test_the_time_drawn_has_a_usual_error(seed):
 
 
 def test_the_time_asked_for_is_drawn():
-    """A date is its day; the reason says that it was asked for."""
+    """The requested date is drawn, and the reason names the option."""
     one = sea()
     example = example_of(one, Shape.of(one.estimate), "2001-01-20")
     assert example.where == {"time": 19}
@@ -50,14 +50,14 @@ def test_the_time_asked_for_is_drawn():
 
 
 @pytest.mark.parametrize("at", ["2003-01-01", "soon"])
-def test_a_time_that_is_none_is_refused(at):
-    """Outside of the data, or no time at all; the message says what there is."""
+def test_an_invalid_time_is_refused(at):
+    """A time outside the data, or text that is not a time, is refused with the range of the data."""
     with pytest.raises(DataError, match=f"--at {at}.*goes from 2001-01-01"):
         index_at(sea().estimate.time, at)
 
 
 def test_dates_of_another_calendar_can_be_asked_for():
-    """cftime has no strings of its own."""
+    """A date of a cftime calendar is found by its text."""
     times = xr.DataArray(
         xr.date_range("2001-01-01", periods=90, calendar="360_day", use_cftime=True), dims="time"
     )
@@ -66,7 +66,7 @@ def test_dates_of_another_calendar_can_be_asked_for():
 
 @given(k=st.integers(0, 999), size=st.integers(1, 1000))
 def test_a_stretch_of_time_holds_its_middle_and_stays_inside(k, size):
-    """As long as may be drawn, or all there is."""
+    """The period contains the step, lies within the data and is as long as possible."""
     k = min(k, size - 1)
     window = around(k, size)
     assert 0 <= window.start <= k < window.stop <= size
@@ -74,7 +74,7 @@ def test_a_stretch_of_time_holds_its_middle_and_stays_inside(k, size):
 
 
 def test_the_places_drawn_go_from_a_low_to_a_high_error():
-    """By the RMSE of what counts."""
+    """The chosen places are ordered by the RMSE of their scored cells."""
     one = sea()
     places = places_of(one, Shape.of(one.estimate), {"time": slice(0, 50)}, 3)
     each = ((one.estimate - one.truth).where(one.scored) ** 2).mean("time") ** 0.5
@@ -95,6 +95,6 @@ def test_the_places_drawn_go_from_a_low_to_a_high_error():
     ],
 )
 def test_dimensions_are_known_by_their_names(dims, time, space, batch):
-    """Where no attribute says what they are."""
+    """Dimensions without attributes get their roles from their names."""
     shape = Shape.of(xr.DataArray(np.zeros((2,) * len(dims)), dims=dims))
     assert (shape.time, shape.space, shape.batch) == (time, space, batch)

@@ -1,4 +1,4 @@
-"""The page and the figures, for every layout that people bring."""
+"""The page and the figures of a report, for grids, stations, series and repetitions."""
 
 from __future__ import annotations
 
@@ -47,9 +47,10 @@ LAYOUTS = {
 
 
 def write(folder, dims, sizes, coords, hidden_only=False, bars=True):
-    """est.nc, truth.nc and seen.nc."""
+    """Write est.nc, truth.nc and seen.nc; return their paths."""
     generator = np.random.default_rng(0)
-    truth = xr.Dataset({"v": (dims, generator.standard_normal(sizes), {"units": "m s-1"})}, coords)
+    attrs = {"units": "m s-1", "long_name": "Speed of the wind"}
+    truth = xr.Dataset({"v": (dims, generator.standard_normal(sizes), attrs)}, coords)
     estimate = truth + 0.5 * generator.standard_normal(sizes)
     estimate.v.attrs = truth.v.attrs
     if bars:
@@ -66,7 +67,7 @@ def write(folder, dims, sizes, coords, hidden_only=False, bars=True):
 
 
 class Reader(HTMLParser):
-    """What a page holds, and whether its elements close in order."""
+    """Parser that records the elements of a page and checks that they close in order."""
 
     VOID = ("meta", "img")
 
@@ -88,7 +89,7 @@ class Reader(HTMLParser):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_has_its_figures_and_a_page_of_its_own(layout, tmp_path):
-    """One page that needs nothing else, the same scores as without it, and a file for each figure."""
+    """The page is self-contained, titled by the long name, and does not change the scores."""
     *shape, kinds = LAYOUTS[layout]
     paths = write(tmp_path, *shape)
     folder = tmp_path / "f" if layout == "stations" else None
@@ -106,30 +107,31 @@ def test_every_layout_has_its_figures_and_a_page_of_its_own(layout, tmp_path):
     assert "http" not in text
     assert sorted(link[1:] for link in reader.links) == sorted(reader.ids)
     assert "m s⁻¹" in text
+    assert "<h2>Speed of the wind (v)</h2>" in text
     assert "&lt;sea&gt;.safetensors" in text
     assert str(tmp_path) not in text
     assert "/home" not in text
 
 
 def test_a_truth_of_hidden_points_and_no_error_bars(tmp_path):
-    """What cannot be drawn is said, and the rest is there."""
+    """The text explains what cannot be drawn, and the other parts are complete."""
     paths = write(tmp_path, *LAYOUTS["grid"][:3], hidden_only=True, bars=False)
     report_files(*paths, report=tmp_path / "r.html", at="2001-01-03")
     text = (tmp_path / "r.html").read_text()
     assert text.count("<img") == 3
-    for said in ("every line has a gap", "nothing to judge", "No model was named", "time 2001-01-03"):
+    for said in ("every line has a gap", "has no error bars", "No model was given", "time 2001-01-03"):
         assert said in text
 
 
 def test_without_observations_the_page_says_so(tmp_path):
-    """No gap length and no distance, but the rest."""
+    """Without observations, the page names the option for scores by gap length."""
     paths = write(tmp_path, *LAYOUTS["series"][:3])
     report_files(*paths[:2], report=tmp_path / "r.html")
     assert "--observed" in (tmp_path / "r.html").read_text()
 
 
 def test_figures_are_replaced_all_or_none(tmp_path):
-    """Without overwrite an existing figure stops the run before anything is written."""
+    """Without `overwrite`, an existing figure stops the run before anything is written."""
     paths = write(tmp_path, *LAYOUTS["series"][:3], bars=False)
     (tmp_path / "f").mkdir()
     (tmp_path / "f/v-series.png").write_text("mine")
@@ -142,7 +144,7 @@ def test_figures_are_replaced_all_or_none(tmp_path):
 
 
 def test_a_page_escapes_what_it_is_given():
-    """Names and text come from files."""
+    """Names and text from files are escaped, and headings do not skip a level."""
     part = Part("x", "<b>", ["1 < 2 & <u>"], [Table(["a<", "b"], [["<i>", "4"]])])
     reader = Reader(page("<t>", [("<s>", [part])]))
     assert not {"b", "i", "s", "t", "u"} & {tag for tag, _ in reader.found}

@@ -1,4 +1,4 @@
-"""The tables of a report against the numbers that they summarise."""
+"""The tables of a report agree with the numbers that they summarise."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from da4dvar.evaluation.report.shape import Shape
 
 
 def line(seed: int = 0, bars: bool = True) -> Comparison:
-    """Two places over a hundred times, an honest standard deviation of 1."""
+    """Return a comparison of two places over a hundred times with a reliable standard deviation of 1."""
     generator = np.random.default_rng(seed)
     truth = xr.DataArray(generator.standard_normal((100, 2)), {"time": np.arange(100.0)}, ("time", "place"))
     estimate = truth + generator.standard_normal(truth.shape)
@@ -26,7 +26,7 @@ def line(seed: int = 0, bars: bool = True) -> Comparison:
 
 
 def test_classes_share_out_all_unobserved_cells():
-    """Σ cells · RMSE² over the classes is that of all; no cell is lost or counted twice."""
+    """Σ cells · RMSE² over the classes equals that of all cells: none is lost or counted twice."""
     one = line()
     cells = one.cells()
     values, name, edges = gaps_of(one.observed, Shape.of(one.estimate))
@@ -40,7 +40,7 @@ def test_classes_share_out_all_unobserved_cells():
 
 
 def test_round_edges_hold_every_distance():
-    """From 0 up, whatever the values; nothing falls beyond the ends."""
+    """The edges start at 0, increase and enclose all values at any scale."""
     for scale in (1e-3, 1.0, 111.0, 1e5):
         values = scale * np.random.default_rng(0).uniform(0.01, 50, 300)
         edges = round_edges(values)
@@ -51,16 +51,16 @@ def test_round_edges_hold_every_distance():
 
 
 def test_honest_error_bars_are_reliable():
-    """Near the nominal levels, by both sources; without error bars there is nothing but a line."""
+    """Reliable error bars score near the nominal levels; without error bars there is no figure."""
     one = line()
     rows = {r[0]: r[1] for r in reliability_part(one).tables[0].rows}
     assert float(rows["spread/skill"]) == pytest.approx(1, abs=0.15)
-    assert float(rows["in the 90 % interval (Gaussian, from σ)"].rstrip(" %")) == pytest.approx(90, abs=8)
+    assert float(rows["inside the 90 % interval (Gaussian, from σ)"].rstrip(" %")) == pytest.approx(90, abs=8)
     assert reliability_part(line(bars=False)).figure is None
 
 
 def test_no_gap_lengths_without_observations():
-    """The part says what is missing."""
+    """Without observations, the part names the missing option."""
     one = line()
     part = class_parts(Comparison("t", one.estimate, one.truth))
     assert part.figure is None
@@ -68,7 +68,7 @@ def test_no_gap_lengths_without_observations():
 
 
 def test_a_spectrum_takes_complete_lines_only():
-    """A place with a gap in either is left out; where every place has one, it is said."""
+    """Places with a gap are excluded; if every place has one, the text says so."""
     one = line()
     gappy = one.truth.where((one.truth.place != 1) | (one.truth.time != 3))
     estimate, truth = sampled(Comparison("t", one.estimate, gappy), "time")
@@ -80,7 +80,7 @@ def test_a_spectrum_takes_complete_lines_only():
 
 
 def test_the_descent_ends_where_the_model_does(model, gappy, truth):
-    """The terms at the last iterate are those that interpolating reports for the windows, at their median."""
+    """The terms of the last iterate are the medians of the terms that interpolating reports."""
     filled = model.interpolate(gappy)
     windows = int(np.prod(filled.observation_term.shape))
     found = descent(model, gappy, truth, windows=10**6)
@@ -95,20 +95,20 @@ def test_the_descent_ends_where_the_model_does(model, gappy, truth):
 
 
 def test_a_descent_that_starts_at_the_mean_has_the_error_of_the_mean(model, gappy, truth):
-    """x(0) = 0 in normalised units: the first error is the root mean square of the normalised truth."""
+    """With x(0) = 0, the first error is the root mean square of the normalised truth."""
     found = descent(model, gappy, truth, windows=10**6)
     normal = model.states(truth).where(gappy.sst.isnull())
     assert found.error[0] == pytest.approx(float((normal**2).mean() ** 0.5), rel=0.15)
 
 
 def test_a_descent_without_anything_to_compare_is_refused(model, gappy):
-    """A truth that holds what was observed and nothing else."""
+    """A truth known at observed cells only is refused."""
     with pytest.raises(DataError, match="no window has"):
         descent(model, gappy, gappy)
 
 
 def test_a_descent_of_renamed_observations(gappy, truth):
-    """The Lorenz model ships; its observations have another name than the truth."""
+    """The descent of the Lorenz model works with observations that have another name than the truth."""
     ds = da4dvar.simulate.lorenz96(series=1, steps=40, seed=3)
     found = descent(da4dvar.load("lorenz96"), ds[["x_observed"]], ds[["x"]], {"x": "x_observed"})
     assert found.error[-1] < 0.5 * found.error[0]
