@@ -69,7 +69,7 @@ def tiny_interpolator(seed: int = 0, initial: str = "zero") -> da4dvar.Interpola
 def train_tiny(steps: int = 6) -> da4dvar.Interpolator:
     """A model trained for a few steps on ten weeks of the small sea."""
     truth = make_sst(70, seed=1)
-    plan = Training(steps=steps, batch=4, validate_every=3, validation_samples=4, devices="cpu")
+    plan = Training(steps=steps, batch=4, validate_every=3, validation_samples=4, device="cpu")
     return tiny_interpolator().fit(truth, truth=truth, gaps=Random(0.4), training=plan)
 
 

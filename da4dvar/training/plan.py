@@ -5,29 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from da4dvar.config.types import parse_bytes
 from da4dvar.errors import DataError, RecipeError, nearest
 
 # A slip of the finger in these is a wait without end.
 MOST = {"steps": 10**9, "batch": 10**5, "validation_samples": 10**6, "draws": 10**4, "rate": 1e3}
-DEVICES = ("auto", "cpu", "cuda")
-PRECISIONS = (
-    "32-true",
-    "16-true",
-    "64-true",
-    "bf16-true",
-    "16-mixed",
-    "bf16-mixed",
-    16,
-    32,
-    64,
-    "16",
-    "32",
-    "64",
-    "bf16",
-)
+KINDS_OF_DEVICE = ("auto", "cpu", "cuda")
+# As an interpolation names them, and as Lightning does.
+PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
 
 
 @dataclass(frozen=True)
@@ -73,10 +59,10 @@ class Training:
         How often the gaps are drawn for the whole data set, where a model has a first guess.
     seed : int
         Of samples, gaps and noise.
-    devices : {"auto", "cpu", "cuda"}
-        Where to train.
-    precision : str
-        As Lightning names it: "32-true", "bf16-mixed".
+    device : {"auto", "cpu", "cuda"}
+        Where to train; how many of them share a batch is the argument `devices` of a training.
+    precision : {"float32", "bfloat16", "float16"}
+        Precision of convolutions and matrix products; weights, state and cost stay in float32.
     checkpoint_iterations : bool
         Keep the states between the solver's iterations but not what is within one, which is run again for
         its gradients: the same gradients, the memory of one iteration, and about 1.4 times the time.
@@ -112,8 +98,8 @@ class Training:
     validation_samples: int = 64
     draws: int = 8
     seed: int = 0
-    devices: str = "auto"
-    precision: Any = "32-true"
+    device: str = "auto"
+    precision: str = "float32"
     checkpoint_iterations: bool = False
     buffer: str | int | None = None
 
@@ -133,7 +119,7 @@ class Training:
             raise RecipeError(f"train: nu is {self.nu}, expected numbers from 0 on")
         if not all(count > 0 for count in self.iterations):
             raise RecipeError(f"train: iterations are {self.iterations}, expected numbers above 0")
-        for name, known in (("devices", DEVICES), ("precision", PRECISIONS)):
+        for name, known in (("device", KINDS_OF_DEVICE), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
                 raise RecipeError(f"train: {name} is {getattr(self, name)!r}; {nearest('', map(str, known))}")
         _ = self.buffer_bytes  # which refuses what is no size

@@ -40,7 +40,7 @@ steps = {steps}
 batch = 2
 validate_every = 2
 validation_samples = 2
-devices = "cpu"
+device = "cpu"
 """
 
 
