@@ -122,10 +122,11 @@ def interpolate_file(
     going_on = check_journal(journal, files, resume, overwrite)
     fitted = model_of(model)
     signature = fitted.fitted_signature()
-    given["variable"], given["dim"] = names_of(signature, given["variable"]), mapping_of("dim", given["dim"])
+    names, dims = names_of(signature, given["variable"]), mapping_of("dim", given["dim"])
+    given["variable"], given["dim"] = names, dims
     ensemble = wanted(fitted.calibration, given["std"], given["members"], given["interval"])
     with open_in_parts(files) as ds:
-        opened = Source.of(ds, signature, given["variable"], mask, given["dim"])
+        opened = Source.of(ds, signature, names, mask, dims)
         whole = None if going_on else why_whole(fitted, ensemble is not None)
         if scheduler is not None and whole is not None:
             raise DataError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from da4dvar.config.types import parse_bytes
 from da4dvar.errors import DataError, RecipeError, nearest
@@ -13,7 +14,11 @@ from da4dvar.errors import DataError, RecipeError, nearest
 MOST = {"steps": 10**9, "batch": 10**5, "validation_samples": 10**6, "draws": 10**4, "rate": 1e3}
 KINDS_OF_DEVICE = ("auto", "cpu", "cuda")
 # As an interpolation names them, and as Lightning does.
-PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
+PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
+    "float32": "32-true",
+    "bfloat16": "bf16-mixed",
+    "float16": "16-mixed",
+}
 
 
 @dataclass(frozen=True)

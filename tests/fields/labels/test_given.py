@@ -82,7 +82,7 @@ def test_what_is_no_data_set_is_one_line(data, message):
         ({"variable": ["sst"]}, "variable is .*expected a name, or a mapping"),
         ({"variable": {"sst": 3}}, "variable is .*expected a name, or a mapping"),
         ({"dim": "time"}, "dim is 'time', expected a mapping"),
-        ({"mask": np.ones(3)}, "mask is a ndarray, expected the name of a variable or a DataArray"),
+        ({"mask": np.ones(3)}, "mask is a ndarray, expected the name of a variable, or a DataArray"),
     ],
 )
 def test_options_of_a_wrong_type_are_one_line(options, message):
