@@ -100,7 +100,9 @@ def model_of(model: Interpolator | str | Path) -> Interpolator:
     if isinstance(model, str | Path):
         return load(model)
     if not isinstance(model, Interpolator):
-        raise ModelError(f"model is a {type(model).__name__}, expected an Interpolator, a name or a path")
+        raise ModelError(
+            f"model is of type {type(model).__name__}, expected an Interpolator, a name or a path"
+        )
     return model
 
 

@@ -85,7 +85,7 @@ def interpolate_file(
     command : str, optional
         A line for the history of the output.
     **options
-        Keywords of :meth:`da4dvar.Interpolator.interpolate`; a mask is the name of a variable of the files.
+        Keywords of :meth:`da4dvar.Interpolator.interpolate`.
 
     Raises
     ------
@@ -97,6 +97,10 @@ def interpolate_file(
         If there is no such model.
     TypeError
         If an option is unknown.
+
+    Notes
+    -----
+    A `mask` is the name of a variable of the files.
 
     Examples
     --------
@@ -115,7 +119,9 @@ def interpolate_file(
     check_batch_size(given["batch_size"])
     mask = given["mask"]
     if mask is not None and not isinstance(mask, str):
-        raise DataError(f"mask is a {type(mask).__name__}, expected the name of a variable of the files")
+        raise DataError(
+            f"mask is of type {type(mask).__name__}, expected the name of a variable of the files"
+        )
     workers = scheduler_of(scheduler)
     limit, files = parse_bytes(memory), files_of([source] if isinstance(source, str | Path) else source)
     journal = Journal(output)

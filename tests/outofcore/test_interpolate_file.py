@@ -408,11 +408,14 @@ def test_a_plan_is_what_it_was_after_json():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mask": xr.DataArray(1)}, "mask is a DataArray, expected the name of a variable of the files"),
+        (
+            {"mask": xr.DataArray(1)},
+            "mask is of type DataArray, expected the name of a variable of the files",
+        ),
         ({"interval": 0.9}, "no calibration"),
         ({"members": 1}, "2 members or more"),
         ({"dim": "time"}, "dim is 'time', expected a mapping"),
-        ({"model": 3}, "model is a int, expected an Interpolator"),
+        ({"model": 3}, "model is of type int, expected an Interpolator"),
     ],
 )
 def test_a_wrong_option_is_one_line_before_the_data_are_read(files, model, monkeypatch, options, message):

@@ -161,8 +161,8 @@ def observed_by(ds: xr.Dataset, mask: str | xr.DataArray, of: xr.DataArray) -> x
     """
     if not isinstance(mask, str | xr.DataArray):
         raise DataError(
-            f"mask is a {type(mask).__name__}, expected the name of a variable, or a DataArray with the "
-            f"labels of {of.name!r}"
+            f"mask is of type {type(mask).__name__}, expected the name of a variable, or a DataArray with "
+            f"the labels of {of.name!r}"
         )
     array = pick(ds, mask) if isinstance(mask, str) else mask
     if array.dtype.kind not in "fiub":

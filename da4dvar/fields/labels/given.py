@@ -92,7 +92,7 @@ def got(data: object) -> str:
     if isinstance(data, str | os.PathLike):
         return f"the path {os.fspath(data)!r}"
     shape = getattr(data, "shape", None)
-    return f"a {type(data).__name__}" + (f" of shape {tuple(shape)}" if isinstance(shape, tuple) else "")
+    return type(data).__name__ + (f" of shape {tuple(shape)}" if isinstance(shape, tuple) else "")
 
 
 def remedy(data: object, signature: Signature) -> str:

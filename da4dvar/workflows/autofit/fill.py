@@ -99,7 +99,7 @@ def fill_by_fit(
     Notes
     -----
     Without `variable`, every variable with gaps is filled. The `seed` is also that of the training and of the
-    points kept for the score. Error bars need the learned model.
+    points kept for the score. A `mask` is the name of a variable. Error bars need the learned model.
 
     Examples
     --------
@@ -115,7 +115,9 @@ def fill_by_fit(
     variable, mask = given["variable"], given["mask"]
     seed, keep_observed = given["seed"], given["keep_observed"]
     if mask is not None and not isinstance(mask, str):
-        raise DataError(f"mask is a {type(mask).__name__}, expected the name of a variable of the files")
+        raise DataError(
+            f"mask is of type {type(mask).__name__}, expected the name of a variable of the files"
+        )
     variable = {variable: variable} if isinstance(variable, str) else mapping_of("variable", variable)
     sources = dict(variable) or {name: name for name in numeric(ds)}
     if not sources:

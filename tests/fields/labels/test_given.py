@@ -55,13 +55,13 @@ def test_a_name_is_that_of_the_only_variable():
     [
         ("gappy.nc", r"got the path 'gappy.nc', expected .*open_dataset.*interpolate_file"),
         (Path("gappy.nc"), r"got the path 'gappy.nc', expected .*open_dataset.*interpolate_file"),
-        (np.zeros((3, 2, 2)), r"got a ndarray of shape \(3, 2, 2\).*dims=\['time', 'lat', 'lon'\]"),
+        (np.zeros((3, 2, 2)), r"got ndarray of shape \(3, 2, 2\).*dims=\['time', 'lat', 'lon'\]"),
         (
             make_sst(3).sst.to_dataframe(),
-            r"got a DataFrame of shape .*to_xarray\(\), with an index of 'time'",
+            r"got DataFrame of shape .*to_xarray\(\), with an index of 'time'",
         ),
-        ([make_sst()], "got a list, expected a Dataset or a DataArray"),
-        (None, "got a NoneType, expected a Dataset or a DataArray"),
+        ([make_sst()], "got list, expected a Dataset or a DataArray"),
+        (None, "got NoneType, expected a Dataset or a DataArray"),
     ],
     ids=["path", "Path", "array", "frame", "list", "None"],
 )
@@ -82,7 +82,7 @@ def test_what_is_no_data_set_is_one_line(data, message):
         ({"variable": ["sst"]}, "variable is .*expected a name, or a mapping"),
         ({"variable": {"sst": 3}}, "variable is .*expected a name, or a mapping"),
         ({"dim": "time"}, "dim is 'time', expected a mapping"),
-        ({"mask": np.ones(3)}, "mask is a ndarray, expected the name of a variable, or a DataArray"),
+        ({"mask": np.ones(3)}, "mask is of type ndarray, expected the name of a variable, or a DataArray"),
     ],
 )
 def test_options_of_a_wrong_type_are_one_line(options, message):
