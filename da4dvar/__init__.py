@@ -25,7 +25,12 @@ _MODULES = ("baselines", "fields", "simulate", "testing", "training", "variation
 __all__ = ["__version__", *_PUBLIC]
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
     from da4dvar.api import interpolate as interpolate
+    from da4dvar.api import load as load
     from da4dvar.config.kinds import register as register
     from da4dvar.errors import Da4dvarError as Da4dvarError
     from da4dvar.fields.files.store import open_dataset as open_dataset
@@ -37,7 +42,6 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
-        importlib.import_module("da4dvar.api")
         return getattr(importlib.import_module(_PUBLIC[name]), name)
     if name in _MODULES:
         return importlib.import_module(f"da4dvar.{name}")
@@ -45,9 +49,47 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_PUBLIC, *_MODULES])
+    return sorted([*__all__, *_MODULES])
 
 
-# `ds.da4dvar` exists as soon as both are there: now, or when the first public name is used.
+class _AccessorHook:
+    """Registers ``ds.da4dvar`` as soon as xarray is imported, if that is after this package.
+
+    Import sorters put `import da4dvar` before `import xarray`, and xarray itself takes too long to be loaded
+    here. Python asks every finder of ``sys.meta_path`` where a module is. This one asks the others where
+    xarray is, and stands in for the loader that they name: it lets that run, then imports the accessor.
+    """
+
+    def __init__(self) -> None:
+        self.loader: Any = None
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != "xarray":
+            return None
+        others = (finder for finder in sys.meta_path if finder is not self)
+        spec = next(filter(None, (finder.find_spec(name, path, target) for finder in others)), None)
+        if spec is not None:
+            self.loader, spec.loader = spec.loader, self  # type: ignore[assignment]
+        return spec
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        module: ModuleType | None = self.loader.create_module(spec)
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        # From here on, xarray is as if there had been no hook: it finds its files by its own loader.
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+        if module.__spec__ is not None:
+            module.__spec__.loader = self.loader
+        module.__loader__ = self.loader
+        self.loader.exec_module(module)
+        importlib.import_module("da4dvar.api")
+
+
 if "xarray" in sys.modules:
     importlib.import_module("da4dvar.api")
+else:
+    sys.meta_path.insert(0, _AccessorHook())

@@ -1,51 +1,41 @@
-"""The functions of `da4dvar` itself, and the accessor `ds.da4dvar`."""
+"""The functions of `da4dvar` itself, and the accessors ``ds.da4dvar`` and ``da.da4dvar``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import xarray as xr
 
-from da4dvar.progress import Progress
+from da4dvar.analysis.options import Options, completed, with_options
+from da4dvar.errors import ModelError
 
+# What needs torch is imported where it is used: `import xarray` alone must stay quick after `import da4dvar`.
 if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator
 
 
+@with_options
 def interpolate(
-    ds: xr.Dataset,
-    model: Interpolator | str | Path,
-    *,
-    variable: Mapping[str, str] | None = None,
-    mask: str | None = None,
-    dim: Mapping[str, str] | None = None,
-    keep_observed: bool = False,
-    observation_error: float | None = None,
-    batch_size: int = 16,
-    progress: Progress | None = None,
-    members: int | None = 0,
-    interval: float | Sequence[float] = (),
-    seed: int = 0,
-    precision: str = "float32",
+    ds: xr.Dataset | xr.DataArray, model: Interpolator | str | Path, **options: Unpack[Options]
 ) -> xr.Dataset:
     """Fill the gaps of a data set with a learned model.
 
     Parameters
     ----------
-    ds : Dataset
-        NaN in the gaps.
+    ds : Dataset or DataArray
+        NaN in the gaps. If it is chunked, so is the result, and nothing is computed. A DataArray is the
+        model's only variable.
     model : Interpolator, str or path
         A fitted model, the name of one that ships with the package, or the path of a model file.
-    variable, mask, dim, keep_observed, observation_error, batch_size, progress
-        See :meth:`da4dvar.Interpolator.interpolate`.
-    members, interval, seed, precision
-        See :meth:`da4dvar.Interpolator.interpolate`.
+    **options
+        Keywords of :meth:`da4dvar.Interpolator.interpolate`.
 
     Returns
     -------
     Dataset
+        Each variable, its flag, and its error bars if asked for, as by
+        :meth:`da4dvar.Interpolator.interpolate`.
 
     Raises
     ------
@@ -53,30 +43,19 @@ def interpolate(
         If `ds` does not fit the model.
     ModelError
         If there is no such model.
+    TypeError
+        If an option is unknown.
 
     Examples
     --------
     >>> from da4dvar.simulate import lorenz96
     >>> ds = lorenz96(series=1, steps=40, seed=3)
-    >>> filled = interpolate(ds, "lorenz96", variable={"x": "x_observed"})
+    >>> filled = interpolate(ds, "lorenz96", variable="x_observed")
     >>> int(filled.x.isnull().sum())
     0
     """
-    fitted = load(model) if isinstance(model, str | Path) else model
-    return fitted.interpolate(
-        ds,
-        variable=variable,
-        mask=mask,
-        dim=dim,
-        keep_observed=keep_observed,
-        observation_error=observation_error,
-        batch_size=batch_size,
-        progress=progress,
-        members=members,
-        interval=interval,
-        seed=seed,
-        precision=precision,
-    )
+    given = completed(interpolate, options)
+    return model_of(model).interpolate(ds, **given)
 
 
 def load(name: str | Path) -> Interpolator:
@@ -101,7 +80,6 @@ def load(name: str | Path) -> Interpolator:
     >>> load("oisst-tasman").layout.variables
     ('sst',)
     """
-    # These load torch, which `ds.da4dvar` alone does not need.
     from da4dvar.interpolator import Interpolator
     from da4dvar.modelfile.read import read_model
     from da4dvar.modelfile.shipped import find
@@ -109,53 +87,61 @@ def load(name: str | Path) -> Interpolator:
     return read_model(find(name), Interpolator)
 
 
+def model_of(model: Interpolator | str | Path) -> Interpolator:
+    """A model, loaded if it is a name or a path.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or it is neither.
+    """
+    from da4dvar.interpolator import Interpolator
+
+    if isinstance(model, str | Path):
+        return load(model)
+    if not isinstance(model, Interpolator):
+        raise ModelError(
+            f"model is of type {type(model).__name__}, expected an Interpolator, a name or a path"
+        )
+    return model
+
+
 @xr.register_dataset_accessor("da4dvar")
+@xr.register_dataarray_accessor("da4dvar")
 class Da4dvarAccessor:
-    """What da4dvar does to a data set: ``ds.da4dvar``, once da4dvar is imported.
+    """Interpolation as a method of data: ``ds.da4dvar`` and ``da.da4dvar``, once da4dvar is imported.
 
     Parameters
     ----------
-    ds : Dataset
+    data : Dataset or DataArray
 
     Examples
     --------
     >>> from da4dvar.simulate import lorenz96
     >>> ds = lorenz96(series=1, steps=40, seed=3)
-    >>> filled = ds.da4dvar.interpolate("lorenz96", variable={"x": "x_observed"})
+    >>> filled = ds.x_observed.da4dvar.interpolate("lorenz96")
     >>> int(filled.x.isnull().sum())
     0
     """
 
-    def __init__(self, ds: xr.Dataset) -> None:
-        self._ds = ds
+    def __init__(self, data: xr.Dataset | xr.DataArray) -> None:
+        self._data = data
 
-    def interpolate(
-        self,
-        model: Interpolator | str | Path,
-        *,
-        variable: Mapping[str, str] | None = None,
-        mask: str | None = None,
-        dim: Mapping[str, str] | None = None,
-        keep_observed: bool = False,
-        observation_error: float | None = None,
-        batch_size: int = 16,
-        members: int | None = 0,
-        interval: float | Sequence[float] = (),
-        seed: int = 0,
-        precision: str = "float32",
-    ) -> xr.Dataset:
-        """Fill the gaps; see :func:`da4dvar.interpolate`."""
-        return interpolate(
-            self._ds,
-            model,
-            variable=variable,
-            mask=mask,
-            dim=dim,
-            keep_observed=keep_observed,
-            observation_error=observation_error,
-            batch_size=batch_size,
-            members=members,
-            interval=interval,
-            seed=seed,
-            precision=precision,
-        )
+    @with_options
+    def interpolate(self, model: Interpolator | str | Path, **options: Unpack[Options]) -> xr.Dataset:
+        """Fill the gaps with a learned model; the same as :func:`da4dvar.interpolate`.
+
+        Parameters
+        ----------
+        model : Interpolator, str or path
+            A fitted model, the name of one that ships with the package, or the path of a model file.
+        **options
+            Keywords of :meth:`da4dvar.Interpolator.interpolate`.
+
+        Returns
+        -------
+        Dataset
+            Each variable, its flag, and its error bars if asked for, as by
+            :meth:`da4dvar.Interpolator.interpolate`.
+        """
+        return interpolate(self._data, model, **options)

@@ -193,16 +193,17 @@ class Interpolator(Model):
 
     def interpolate(
         self,
-        ds: xr.Dataset,
+        ds: xr.Dataset | xr.DataArray,
         *,
-        variable: Mapping[str, str] | None = None,
-        mask: str | None = None,
+        variable: Mapping[str, str] | str | None = None,
+        mask: str | xr.DataArray | None = None,
         dim: Mapping[str, str] | None = None,
         keep_observed: bool = False,
         observation_error: float | None = None,
         batch_size: int = 16,
         progress: Progress | None = None,
-        members: int | None = 0,
+        std: bool = False,
+        members: int | None = None,
         interval: float | Sequence[float] = (),
         seed: int = 0,
         precision: str = "float32",
@@ -211,32 +212,38 @@ class Interpolator(Model):
 
         Parameters
         ----------
-        ds : Dataset
-            NaN in the gaps. If it is chunked, so is the result, and nothing is computed.
-        variable : mapping of str to str, optional
-            The name in `ds` of a variable or covariate of the model, where it is another.
-        mask : str, optional
-            A variable of `ds`, non-zero or true where there is an observation.
+        ds : Dataset or DataArray
+            NaN in the gaps. If it is chunked, so is the result, and nothing is computed. A DataArray is the
+            model's only variable.
+        variable : mapping of str to str, or str, optional
+            The name in the data of a variable or covariate of the model, where it is another; a single name
+            is that of the model's only variable.
+        mask : str or DataArray, optional
+            Non-zero or true where there is an observation: the name of a variable of the data, or an array
+            with the labels of the data.
         dim : mapping of str to str, optional
-            The name in `ds` of a dimension of the model, where it is another.
-        keep_observed : bool
+            The name in the data of a dimension of the model, where it is another.
+        keep_observed : bool, default False
             Put the observed values back; by default every cell is the analysis.
         observation_error : float, optional
-            Standard deviation of the observation error, in the units of the data, where it is another
-            than in training; the attribute ``observation_error_std`` of the variable if not given.
-        batch_size : int
+            Standard deviation of the observation error, in the units of the data, where it is another than in
+            training; the attribute ``observation_error_std`` of the variable if not given.
+        batch_size : int, default 16
             Windows solved at once; it changes speed and memory, and the answer only by rounding.
         progress : callable, optional
-            Told how many windows are done, and of how many.
-        members : int or None
-            Of an ensemble, for standard errors; none with 0. With None, or with 0 and an `interval`, as many
-            as the model was calibrated with.
-        interval : float or sequence of float
-            Levels of the intervals wanted, such as 0.9; of a model with a calibration.
-        seed : int
-            Of the ensemble.
-        precision : {"float32", "bfloat16"}
-            Of convolutions and matrix products; bfloat16 is faster on some processors, and less exact.
+            Called with the number of windows that are done, and the number of all.
+        std : bool, default False
+            Add standard errors, by an ensemble.
+        members : int, optional
+            Size of the ensemble, which runs if `std`, `members` or `interval` is given; if not given, that of
+            the model's calibration, or 8 without one.
+        interval : float or sequence of float, default ()
+            Levels of the intervals to add, such as 0.9; they need a model with a calibration.
+        seed : int, default 0
+            Seed of the ensemble.
+        precision : {"float32", "bfloat16"}, default "float32"
+            Precision of convolutions and matrix products; bfloat16 is faster on some processors, and less
+            exact.
 
         Returns
         -------
@@ -244,16 +251,25 @@ class Interpolator(Model):
             Each variable under the model's name, with its labels; ``<name>_flag`` (0 observed,
             1 interpolated, 2 not estimable); ``observation_term`` and ``prior_term`` of the cost
             of each window. With an ensemble ``<name>_std``, and ``<name>_lower_<p>`` and
-            ``<name>_upper_<p>`` for each interval, p in per cent.
+            ``<name>_upper_<p>`` for each interval, p in per cent. Also for a DataArray.
 
         Raises
         ------
         DataError
             If `ds` does not fit the model, `batch_size` is below 1, or an interval lacks a calibration.
+
+        Examples
+        --------
+        >>> from da4dvar import load
+        >>> from da4dvar.simulate import lorenz96
+        >>> ds = lorenz96(series=1, steps=40, seed=3)
+        >>> filled = load("lorenz96").interpolate(ds.x_observed)
+        >>> sorted(filled.data_vars)
+        ['observation_term', 'prior_term', 'x', 'x_flag']
         """
         if keep_observed and self.sensors:
             raise DataError("of several sensors there is no one observed value to keep; leave it out")
-        ensemble = wanted(self.calibration, members, interval)
+        ensemble = wanted(self.calibration, std, members, interval)
         conformed = self.conform(ds, variable=variable, mask=mask, dim=dim)
         found = analyse(self, conformed, observation_error, batch_size, progress, ensemble, seed, precision)
         if self.sensors:
@@ -266,11 +282,11 @@ class Interpolator(Model):
 
     def calibrate(
         self,
-        ds: xr.Dataset,
-        truth: xr.Dataset,
+        ds: xr.Dataset | xr.DataArray,
+        truth: xr.Dataset | xr.DataArray,
         *,
-        variable: Mapping[str, str] | None = None,
-        mask: str | None = None,
+        variable: Mapping[str, str] | str | None = None,
+        mask: str | xr.DataArray | None = None,
         dim: Mapping[str, str] | None = None,
         ensemble: Ensemble | None = None,
         seed: int = 0,
@@ -279,12 +295,14 @@ class Interpolator(Model):
 
         Parameters
         ----------
-        ds, truth : Dataset
+        ds, truth : Dataset or DataArray
             What is observed, of a time that is not that of the training, and the truth or some points of it.
         variable, mask, dim
             As for :meth:`interpolate`.
         ensemble : Ensemble, optional
+            Its size, and how its members are disturbed.
         seed : int
+            Seed of what is withheld, and of the perturbations.
 
         Returns
         -------

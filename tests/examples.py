@@ -47,7 +47,7 @@ steps = {steps}
 batch = 2
 validate_every = 2
 validation_samples = 2
-devices = "cpu"
+device = "cpu"
 """
 
 
@@ -123,7 +123,7 @@ def train_tiny(steps: int = 6, workers: int = 0) -> da4dvar.Interpolator:
     """A model trained for a few steps on ten weeks of the small sea."""
     truth = make_sst(70, seed=1)
     plan = Training(
-        steps=steps, batch=4, validate_every=3, validation_samples=4, devices="cpu", workers=workers
+        steps=steps, batch=4, validate_every=3, validation_samples=4, device="cpu", workers=workers
     )
     return tiny_interpolator().fit(truth, truth=truth, gaps=Random(0.4), training=plan)
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-
 import numpy as np
 import pytest
 import torch
 import xarray as xr
-from examples import make_sst, tiny_interpolator
+from examples import tiny_interpolator
 
 import da4dvar
 from da4dvar.analysis.ensemble import Ensemble
@@ -49,15 +47,6 @@ def test_bfloat16_is_nearly_the_same(model, gappy):
     assert rounded.prior_term.dtype == exact.prior_term.dtype
     with pytest.raises(DataError, match="expected float32 or bfloat16"):
         model.interpolate(gappy, precision="half")
-
-
-def test_the_three_faces_take_the_same_options():
-    """A function and an accessor that lack an option of the method would drift apart in silence."""
-    method = inspect.signature(da4dvar.Interpolator.interpolate).parameters
-    function = inspect.signature(da4dvar.interpolate).parameters
-    accessor = inspect.signature(type(make_sst().da4dvar).interpolate).parameters
-    assert set(function) == {*method, "model"} - {"self"}
-    assert set(accessor) == {*method, "model"} - {"ds", "progress"}
 
 
 def test_a_window_without_observations_is_flagged_and_counted(model, gappy):
@@ -161,7 +150,7 @@ def test_an_unfitted_model_says_so(gappy):
 
 def test_a_truth_of_other_cells_is_refused(truth, gappy):
     """A latitude the other way would train on the wrong cells, in silence; for the validation as well."""
-    turned, plan = truth.isel(lat=slice(None, None, -1)), Training(steps=1, batch=1, devices="cpu")
+    turned, plan = truth.isel(lat=slice(None, None, -1)), Training(steps=1, batch=1, device="cpu")
     with pytest.raises(DataError, match="not of the same cells"):
         tiny_interpolator().fit(gappy, turned, training=plan)
     with pytest.raises(DataError, match="not of the same cells"):
@@ -180,7 +169,7 @@ def test_what_was_known_of_a_model_goes_when_it_learns_anew(model, truth, gappy)
 @pytest.mark.parametrize("own", [None, 0.3])
 def test_the_noise_of_one_fit_is_not_the_observation_error_of_the_next(truth, own):
     """Without noise, the error is again the one that the model was made with."""
-    model, plan = tiny_interpolator(), Training(steps=0, batch=1, validation_samples=1, devices="cpu")
+    model, plan = tiny_interpolator(), Training(steps=0, batch=1, validation_samples=1, device="cpu")
     model = da4dvar.Interpolator(
         model.model.cost.prior, model.model.solver, model.layout, model.scaling, observation_error=own
     )

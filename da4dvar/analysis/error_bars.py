@@ -17,13 +17,17 @@ from da4dvar.fields.gaps.holdout import HIDDEN, Holdout
 from da4dvar.fields.gaps.observe import thinned
 from da4dvar.fields.gaps.patterns import GapPattern, Mixture
 from da4dvar.fields.labels.conform import Conformed, check_same_cells
+from da4dvar.fields.labels.given import as_dataset
 from da4dvar.fields.labels.intervals import with_error_bars
 
 
 def wanted(
-    calibration: CalibratedEnsemble | None, members: int | None, interval: float | Sequence[float]
+    calibration: CalibratedEnsemble | None,
+    std: bool,
+    members: int | None,
+    interval: float | Sequence[float],
 ) -> Ensemble | None:
-    """The ensemble to run, if one is asked for: of as many members as it was calibrated with, if 0 or None.
+    """The ensemble to run, if one is asked for; see :class:`da4dvar.analysis.options.Options`.
 
     Raises
     ------
@@ -31,7 +35,7 @@ def wanted(
         If there cannot be one, or an interval is asked of a model without calibration.
     """
     levels = levels_of(interval)
-    if members == 0 and not levels:
+    if not std and members is None and not levels:
         return None
     if levels and calibration is None:
         raise DataError(
@@ -42,7 +46,7 @@ def wanted(
         for level in levels:
             known.factor(level)
     plan = Ensemble() if calibration is None else calibration.ensemble
-    return replace(plan, members=members) if members else plan
+    return plan if members is None else replace(plan, members=members)
 
 
 def with_uncertainty(
@@ -69,10 +73,10 @@ def with_uncertainty(
 
 def calibrate(
     model: Model,
-    ds: xr.Dataset,
-    truth: xr.Dataset,
-    variable: Mapping[str, str] | None = None,
-    mask: str | None = None,
+    ds: xr.Dataset | xr.DataArray,
+    truth: xr.Dataset | xr.DataArray,
+    variable: Mapping[str, str] | str | None = None,
+    mask: str | xr.DataArray | None = None,
     dim: Mapping[str, str] | None = None,
     ensemble: Ensemble = Ensemble(),  # noqa: B008 — frozen
     seed: int = 0,
@@ -83,7 +87,7 @@ def calibrate(
     ----------
     model : Model
         Left as it is.
-    ds, truth : Dataset
+    ds, truth : Dataset or DataArray
         What is observed, of a time that is not that of the training, and the truth or some points of it.
     variable, mask, dim
         As for :meth:`da4dvar.Interpolator.interpolate`; `variable` for a name in `truth` as well, where it
@@ -113,9 +117,11 @@ def calibrate(
     >>> found.variables["x"].points  # 16 times of 40 components, without 4 times of 20
     560
     """
-    names = {m: u for m, u in (variable or {}).items() if u in truth.variables and m not in truth.variables}
-    observed = model.conform(ds.compute(), variable=variable, mask=mask, dim=dim)
-    beside = [(variable or {}).get(n, n) for n in model.covariates.names]
+    ds, given = as_dataset(ds, model.fitted_signature(), variable)
+    truth, names = as_dataset(truth, model.fitted_signature())
+    names |= {m: u for m, u in given.items() if u in truth.variables and m not in truth.variables}
+    observed = model.conform(ds.compute(), variable=given, mask=mask, dim=dim)
+    beside = [given.get(n, n) for n in model.covariates.names]
     truth = truth.assign({n: ds[n] for n in beside if n not in truth})
     true = model.conform(truth.compute(), variable=names, dim=dim).data
     return calibrated(model, [(observed, true)], ensemble, seed)

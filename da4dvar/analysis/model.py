@@ -131,6 +131,30 @@ class Model:
             scaling, Covariates(covariates, derived, layout, time, seen), observation_error=observation_error
         )
 
+    def __repr__(self) -> str:
+        known = {} if self.signature is None else self.signature.variables
+        units = {n: entry["units"] for n, entry in known.items() if "units" in entry}
+        names = [f"{n} [{units[n]}]" if n in units else n for n in self.layout.variables]
+        sizes = [f"{d} ({self.layout.window[d]})" if d in self.layout.window else d for d in self.layout.dims]
+        solver = self.model.solver
+        iterations = getattr(solver, "iterations", None)
+        numbers = {n: s for n, s in self.scores.items() if isinstance(s, int | float)}
+        lines = {
+            "variables": ", ".join(names),
+            "windows": ", ".join(sizes),
+            "covariates": ", ".join(self.covariates.names),
+            "prior": type(self.model.cost.prior).__name__,
+            "solver": type(solver).__name__ + (f", {iterations} iterations" if iterations else ""),
+            "start": self.initial if self.first_guess is None else type(self.first_guess).__name__,
+            "scores": ", ".join(f"{n} {s:.4g}" for n, s in numbers.items()),
+            "error bars": f"{bars.ensemble.members} members, calibrated"
+            if (bars := self.calibration)
+            else "",
+        }
+        title = self.provenance.get("title") or ("fitted" if known else "not fitted")
+        described = [f"  {name:<11} {text}" for name, text in lines.items() if text]
+        return "\n".join([f"<da4dvar.{type(self).__name__}: {title}>", *described])
+
     @property
     def scaling(self) -> Scaling:
         """The normalisation of the variables."""
@@ -220,18 +244,28 @@ class Model:
             operator.weigh(errors(self.sensors, ds, units, scaling.std))
         return Learned(scaling, covariates, signature, observation_error=self._given_error)
 
+    def fitted_signature(self) -> Signature:
+        """The signature of the data that the model was fitted to.
+
+        Raises
+        ------
+        ModelError
+            If it was not fitted.
+        """
+        if self.signature is None:
+            raise ModelError("the interpolator has not been fitted; call fit, or load a model file")
+        return self.signature
+
     def conform(
         self,
-        ds: xr.Dataset,
+        ds: xr.Dataset | xr.DataArray,
         *,
-        variable: Mapping[str, str] | None = None,
-        mask: str | None = None,
+        variable: Mapping[str, str] | str | None = None,
+        mask: str | xr.DataArray | None = None,
         dim: Mapping[str, str] | None = None,
     ) -> Conformed:
         """The data set under the model's names; see :func:`da4dvar.fields.labels.conform.conform`."""
-        if self.signature is None:
-            raise ModelError("the interpolator has not been fitted; call fit, or load a model file")
-        return conform(ds, self.signature, variable, mask, dim)
+        return conform(ds, self.fitted_signature(), variable, mask, dim)
 
     def states(self, ds: xr.Dataset) -> xr.DataArray:
         """The model's variables, normalised, as one array, dims ``(variable, *batch, *layout.dims)``."""

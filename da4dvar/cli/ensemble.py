@@ -9,23 +9,16 @@ import typer
 
 from da4dvar.cli.complete import models
 from da4dvar.cli.shell import Dims, Mask, Overwrite, Quiet, Renamed, Seed, app, pairs, say
-from da4dvar.errors import DataError
 
 Members = Annotated[
-    int | None, typer.Option(help="Members of an ensemble, which gives NAME_std, the standard error.")
+    int | None,
+    typer.Option(help="Size of the ensemble, if not as calibrated; alone, the same as with --std.", min=2),
 ]
-Std = Annotated[bool, typer.Option("--std", help="Standard errors, by an ensemble of the usual size.")]
+Std = Annotated[bool, typer.Option("--std", help="Add NAME_std, the standard error, by an ensemble.")]
 Intervals = Annotated[
     list[float] | None,
     typer.Option("--interval", help="Add the interval that holds this part of the truths: 0.9. Repeatable."),
 ]
-
-
-def ensemble_size(members: int | None, std: bool) -> int | None:
-    """The members asked for; 0 for none, or for as many as an interval needs; None for as many as usual."""
-    if members is not None and members < 2:
-        raise DataError(f"--members {members}: so few have no spread; expected 2 or more")
-    return members or (None if std else 0)
 
 
 @app.command()
@@ -60,7 +53,7 @@ def calibrate(
     from da4dvar.progress import shown
 
     check_output(output, [observed, truth], overwrite, (output.suffix,))
-    plan = Ensemble(ensemble_size(members, False) or MEMBERS, withheld)
+    plan = Ensemble(members or MEMBERS, withheld)
     with shown("calibrating", quiet):
         loaded, ds, true = load(model), load_dataset(observed), load_dataset(truth)
         loaded.calibrate(ds, true, variable=names, mask=mask, dim=dims, ensemble=plan, seed=seed)

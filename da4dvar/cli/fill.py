@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from da4dvar.cli.complete import kinds_of, models, one_of
-from da4dvar.cli.ensemble import Intervals, Members, Std, ensemble_size
+from da4dvar.cli.ensemble import Intervals, Members, Std
 from da4dvar.cli.shell import (
     Dims,
     Inputs,
@@ -104,7 +104,6 @@ def interpolate(
 
     inputs, output = split(files)
     names, dims = pairs(variable, "--variable"), pairs(dim, "--dim")
-    size, levels = ensemble_size(members, std), interval or []
     if fit == (model is not None):
         raise DataError("expected either --model NAME or --fit, which learns from the data set itself")
     for option, given, belongs in (
@@ -146,8 +145,9 @@ def interpolate(
                 settings=settings,
                 seed=seed,
                 keep_observed=keep_observed,
-                members=size,
-                interval=levels,
+                std=std,
+                members=members,
+                interval=interval or (),
                 say=tell,
             )
             write_dataset(add_history(done.data, command()), output, overwrite)
@@ -178,8 +178,9 @@ def interpolate(
             resume=resume,
             overwrite=overwrite,
             progress=progress,
-            members=size,
-            interval=levels,
+            std=std,
+            members=members,
+            interval=interval or (),
             seed=seed,
             precision=precision,
             scheduler=scheduler,

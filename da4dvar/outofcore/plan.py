@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import xarray as xr
@@ -51,6 +51,31 @@ class Plan:
     regions: tuple[int, ...]
     chunks: tuple[int, ...]
     batch_size: int
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> Self:
+        """The plan that :func:`dataclasses.asdict` and JSON made a table of.
+
+        Raises
+        ------
+        DataError
+            If it is none.
+        """
+        try:
+            return cls(**{**_tuples(kept), "grid": WindowGrid(**_tuples(kept["grid"]))})
+        except (AttributeError, KeyError, TypeError) as error:
+            raise DataError(
+                "the plan of the interrupted run is broken; start over with --overwrite"
+            ) from error
+
+
+def _tuples(kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries whose lists, which JSON makes of tuples, are tuples again."""
+
+    def frozen(value: Any) -> Any:
+        return tuple(map(frozen, value)) if isinstance(value, list) else value
+
+    return {name: frozen(value) for name, value in kept.items()}
 
 
 def cell_bytes(source: Source) -> int:

@@ -37,7 +37,7 @@ def kind_of_device(named: str, devices: int) -> str:
     if there < devices:
         raise RecipeError(
             f"train: {devices} devices were asked for, but there are {there} GPUs; ask for fewer, or set "
-            'devices = "cpu" in [train]'
+            'device = "cpu" in [train]'
         )
     return "gpu"
 

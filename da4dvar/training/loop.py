@@ -24,7 +24,7 @@ from da4dvar.training.batches import Drawn, Share
 from da4dvar.training.buffered import BufferedSamples
 from da4dvar.training.distributed import check_shares, kind_of_device, run_on
 from da4dvar.training.loss import reconstruction_loss
-from da4dvar.training.plan import Training
+from da4dvar.training.plan import PRECISIONS, Training
 from da4dvar.training.prior import learn_prior
 from da4dvar.training.samples import Samples
 from da4dvar.variational.model import VariationalModel
@@ -201,13 +201,13 @@ def train(
     >>> solver = ConvLSTM(1, ["zero"], width=4, iterations=3)
     >>> model = VariationalModel(VariationalCost(UNet(1, ["zero"], width=4)), solver)
     >>> with TemporaryDirectory() as folder:
-    ...     score = train(model, samples, samples, Training(steps=3, devices="cpu"), Path(folder))
+    ...     score = train(model, samples, samples, Training(steps=3, device="cpu"), Path(folder))
     >>> 0.1 < score < 2
     True
     """
     check_shares(training.batch, training.validation_samples, devices)
-    alone = devices == 1 and training.devices != "cuda"
-    kind = training.devices if alone else kind_of_device(training.devices, devices)
+    alone = devices == 1 and training.device != "cuda"
+    kind = training.device if alone else kind_of_device(training.device, devices)
     if training.steps == 0:
         learn_prior(model, samples, training)
         return math.nan
@@ -288,7 +288,7 @@ def fit(
             accelerator=kind,
             devices=devices,
             strategy="auto" if devices == 1 else together,
-            precision=training.precision,
+            precision=PRECISIONS[training.precision],
             max_steps=training.steps,
             val_check_interval=interval,
             check_val_every_n_epoch=None,

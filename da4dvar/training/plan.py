@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 from da4dvar.config.types import parse_bytes
 from da4dvar.errors import DataError, RecipeError, nearest
@@ -19,22 +19,13 @@ MOST = {
     "rate": 1e3,
     "workers": 256,
 }
-DEVICES = ("auto", "cpu", "cuda")
-PRECISIONS = (
-    "32-true",
-    "16-true",
-    "64-true",
-    "bf16-true",
-    "16-mixed",
-    "bf16-mixed",
-    16,
-    32,
-    64,
-    "16",
-    "32",
-    "64",
-    "bf16",
-)
+KINDS_OF_DEVICE = ("auto", "cpu", "cuda")
+# As an interpolation names them, and as Lightning does.
+PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
+    "float32": "32-true",
+    "bfloat16": "bf16-mixed",
+    "float16": "16-mixed",
+}
 
 
 @dataclass(frozen=True)
@@ -79,10 +70,10 @@ class Training:
         Number of times that gaps are drawn for the whole data set if the model has a first guess.
     seed : int
         Seed of samples, gaps and noise.
-    devices : {"auto", "cpu", "cuda"}
-        Type of device to train on.
-    precision : str
-        Precision as named by Lightning, such as "32-true" or "bf16-mixed".
+    device : {"auto", "cpu", "cuda"}
+        Type of device to train on; the argument `devices` of a training says how many share a batch.
+    precision : {"float32", "bfloat16", "float16"}
+        Precision of convolutions and matrix products; weights, state and cost stay in float32.
     checkpoint_iterations : bool
         Store only the states between solver iterations, and recompute each iteration for its gradients. This
         gives the same gradients with the memory of one iteration in about 1.4 times the time.
@@ -121,8 +112,8 @@ class Training:
     validation_samples: int = 64
     draws: int = 8
     seed: int = 0
-    devices: str = "auto"
-    precision: Any = "32-true"
+    device: str = "auto"
+    precision: str = "float32"
     checkpoint_iterations: bool = False
     buffer: str | int | None = None
     workers: int = 0
@@ -146,7 +137,7 @@ class Training:
             raise RecipeError(f"train: nu is {self.nu}, expected finite numbers of 0 or more")
         if not all(count > 0 for count in self.iterations):
             raise RecipeError(f"train: iterations are {self.iterations}, expected numbers above 0")
-        for name, known in (("devices", DEVICES), ("precision", PRECISIONS)):
+        for name, known in (("device", KINDS_OF_DEVICE), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
                 raise RecipeError(f"train: {name} is {getattr(self, name)!r}; {nearest('', map(str, known))}")
         _ = self.buffer_bytes  # raises if the size cannot be parsed

@@ -22,7 +22,7 @@ from da4dvar.variational.solvers.gradient_descent import GradientDescent
 from da4dvar.variational.solvers.lstm import ConvLSTM
 from da4dvar.workflows.recipe import Recipe
 
-PLAN = {"batch": 4, "validate_every": 3, "validation_samples": 4, "devices": "cpu"}
+PLAN = {"batch": 4, "validate_every": 3, "validation_samples": 4, "device": "cpu"}
 COUNT = 2 + WINDOW + 2 * WINDOW + 1  # topography and land, an index, day of the year, latitude
 BOUNDARY = ("zero", "zero")
 

@@ -17,7 +17,6 @@ from da4dvar.analysis.error_bars import calibration_pairs, wanted
 from da4dvar.baselines.linear import Linear
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
 from da4dvar.cli import app
-from da4dvar.cli.ensemble import ensemble_size
 from da4dvar.errors import Da4dvarWarning, DataError, RecipeError
 from da4dvar.evaluation.uncertainty import table_of, uncertainty_score
 from da4dvar.fields.gaps.patterns import Mixture, Random
@@ -280,10 +279,8 @@ def test_the_way_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("interpolate in.nc out.nc --model m.safetensors --std --members 1", "--members 1: so few"),
         ("interpolate in.nc out.nc --model m.safetensors --interval 1.5", "above 0 and below 1"),
         ("interpolate in.nc out.nc --model m.safetensors --interval 0.9", "no calibration"),
-        ("interpolate in.nc out.nc --fit --members 1", "--members 1: so few"),
         ("interpolate in.nc out.nc --fit --interval 7", "above 0 and below 1"),
         (
             "interpolate in.nc out.nc --fit --interval 0.9 --method linear",
@@ -321,9 +318,16 @@ def test_a_recipe_says_how_to_calibrate() -> None:
 
 
 def test_the_usual_number_of_members_is_that_of_the_calibration() -> None:
-    """What --std asks for; of a model without one, as many as an ensemble has."""
+    """With `std` alone; without a calibration, as many as an ensemble has."""
     known = CalibratedEnsemble(FEW, {})
-    assert ensemble_size(None, True) is None
-    assert wanted(known, None, ()) == FEW
-    assert wanted(None, None, ()) == Ensemble()
-    assert wanted(known, ensemble_size(None, False), ()) is None
+    assert wanted(known, True, None, ()) == FEW
+    assert wanted(None, True, None, ()) == Ensemble()
+    assert wanted(known, False, None, ()) is None
+
+
+def test_members_alone_ask_for_standard_errors() -> None:
+    """A number is a number: it is never "none", nor "as usual"."""
+    known = CalibratedEnsemble(FEW, {})
+    assert wanted(known, False, 5, ()) == replace(FEW, members=5)
+    with pytest.raises(DataError, match="an ensemble of 0 has no spread"):
+        wanted(known, False, 0, ())

@@ -27,7 +27,7 @@ from da4dvar.workflows.recipe import Recipe
 
 # Tracks are in kelvin, and every use says so.
 pytestmark = pytest.mark.filterwarnings("ignore:tracks. converted from K to degC")
-PLAN = Training(steps=3, batch=4, validate_every=3, validation_samples=4, devices="cpu")
+PLAN = Training(steps=3, batch=4, validate_every=3, validation_samples=4, device="cpu")
 BOUNDARY = ("zero", "zero")
 TRACKS, COARSE = Sensor("tracks", "sst", 0.1), Sensor("coarse", "sst", 0.4)
 

@@ -92,7 +92,7 @@ def test_a_standard_error_says_what_it_is_and_overwrites_nothing(name: str) -> N
     if "sst_std" in out:
         assert out.sst_std.attrs == {"long_name": "standard error of sst", "units": "degC"}
         if name != "climatology of other years":
-            with pytest.raises(DataError, match="a variable 'sst_std' already"):
+            with pytest.raises(DataError, match="already a variable 'sst_std'"):
                 METHODS[name]().interpolate(ds.assign(sst_std=ds.sst))
 
 

@@ -89,7 +89,7 @@ def test_a_training_is_the_same(seed):
     truth = make_sst(40, seed=1)
 
     def trained() -> dict[str, bytes]:
-        plan = Training(steps=3, batch=2, validate_every=3, validation_samples=2, devices="cpu", seed=seed)
+        plan = Training(steps=3, batch=2, validate_every=3, validation_samples=2, device="cpu", seed=seed)
         made = tiny_interpolator().fit(truth, truth=truth, gaps=Random(0.4), training=plan)
         return {k: v.numpy().tobytes() for k, v in made.model.state_dict().items()}
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 import warnings
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,13 +20,16 @@ from examples import assert_bits, gappy_sst
 from streams import opened
 
 import da4dvar
-from da4dvar.errors import Da4dvarWarning, DataError
+from da4dvar.errors import Da4dvarError, Da4dvarWarning, DataError
+from da4dvar.fields.windows.grid import WindowGrid
 from da4dvar.outofcore import interpolate_file as file_to_file
 from da4dvar.outofcore import journal as journal_module
 from da4dvar.outofcore import plan as stream_plan
 from da4dvar.outofcore import run as streamed
 from da4dvar.outofcore import schedulers
 from da4dvar.outofcore import store as region_store
+from da4dvar.outofcore.identity import check_same
+from da4dvar.outofcore.plan import Plan
 
 SMALL = "400KB"
 
@@ -204,7 +209,7 @@ def interrupted(files, model):
 
 def test_an_interrupted_run_is_not_forgotten_by_mistake(interrupted, model):
     """An interrupted run needs `resume` or `overwrite`; the latter starts over."""
-    with pytest.raises(DataError, match=r"interrupted run is beside it.*--resume.*--overwrite"):
+    with pytest.raises(DataError, match=r"there is an interrupted run.*--resume.*--overwrite"):
         fill(interrupted, model)
     fill(interrupted, model, overwrite=True)
 
@@ -370,5 +375,34 @@ def test_twenty_kills_leave_no_trace(years, model_path):
 def test_a_run_of_another_version_is_not_gone_on_with():
     """A run of another version is refused, since its regions may follow other rules."""
     now = {"version": version("da4dvar"), "source": {}, "model": "m", "settings": {}}
-    with pytest.raises(DataError, match=r"began with 0.0.1; go on with that one, or begin anew"):
-        file_to_file.plan_of(now | {"version": "0.0.1"}, now)
+    with pytest.raises(DataError, match=r"began with 0.0.1; continue with that version, or start over"):
+        check_same(now | {"version": "0.0.1"}, now)
+
+
+def test_a_plan_is_what_it_was_after_json():
+    """Lists are tuples again, or the plan would not be equal; what is no plan is one line."""
+    plan = Plan(("time",), WindowGrid((9,), (6,), ((0, 3),)), (3,), (3,), 4)
+    assert Plan.from_json(json.loads(json.dumps(asdict(plan)))) == plan
+    for broken in ({}, {"grid": {"sizes": 1}}, {"grid": None}):
+        with pytest.raises(DataError, match="plan of the interrupted run is broken; start over"):
+            Plan.from_json(broken)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"mask": xr.DataArray(1)},
+            "mask is of type DataArray, expected the name of a variable of the files",
+        ),
+        ({"interval": 0.9}, "no calibration"),
+        ({"members": 1}, "2 members or more"),
+        ({"dim": "time"}, "dim is 'time', expected a mapping"),
+        ({"model": 3}, "model is of type int, expected an Interpolator"),
+    ],
+)
+def test_a_wrong_option_is_one_line_before_the_data_are_read(files, model, monkeypatch, options, message):
+    """Nothing is opened, and nothing written."""
+    monkeypatch.setattr(file_to_file, "open_in_parts", None)
+    with pytest.raises(Da4dvarError, match=message):
+        fill(files, options.pop("model", model), **options)

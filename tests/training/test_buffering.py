@@ -23,7 +23,7 @@ from da4dvar.training.plan import Training
 from da4dvar.training.samples import Samples
 from da4dvar.workflows.recipe import Recipe
 
-PLAN = {"steps": 4, "batch": 4, "validate_every": 2, "validation_samples": 4, "devices": "cpu"}
+PLAN = {"steps": 4, "batch": 4, "validate_every": 2, "validation_samples": 4, "device": "cpu"}
 
 
 def lazy(ds: xr.Dataset, largest: list[int]) -> xr.Dataset:

@@ -61,7 +61,7 @@ def test_the_last_samples_of_a_sensor_without_time_are_for_validation() -> None:
     )
     train, _, validation, _ = split(model, seen, None)
     assert (train.sizes["sample"], validation.sizes["sample"]) == (18, 2)
-    plan = Training(steps=1, batch=2, validate_every=1, validation_samples=2, devices="cpu")
+    plan = Training(steps=1, batch=2, validate_every=1, validation_samples=2, device="cpu")
     assert model.fit(seen, gaps=Random(0.5), training=plan).interpolate(seen).digit.notnull().all()
 
 

@@ -27,7 +27,7 @@ from da4dvar.training.distributed import run_on
 from da4dvar.training.plan import Training
 
 # Five samples of a validation: one process has three of them, the other two.
-PLAN = {"batch": 4, "validate_every": 10, "validation_samples": 5, "warmup": 1, "devices": "cpu"}
+PLAN = {"batch": 4, "validate_every": 10, "validation_samples": 5, "warmup": 1, "device": "cpu"}
 RANDOM = Random(0.4)
 
 
@@ -126,7 +126,7 @@ def test_no_process_outlives_the_one_that_started_it(tmp_path: Path, how: signal
         ({"validation_samples": 1}, 2, "1 validation samples are too few for 2 devices"),
         ({}, 0, "devices is 0"),
         (
-            {"devices": "cuda", "batch": 64, "validation_samples": 64},
+            {"device": "cuda", "batch": 64, "validation_samples": 64},
             64,
             "64 devices were asked for, but there are . GPUs",
         ),

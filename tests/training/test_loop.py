@@ -26,7 +26,7 @@ from da4dvar.variational.solvers.fixed_point import FixedPoint
 from da4dvar.variational.solvers.gradient_descent import GradientDescent
 from da4dvar.variational.solvers.lstm import ConvLSTM
 
-PLAN = {"batch": 4, "validate_every": 2, "validation_samples": 4, "devices": "cpu"}
+PLAN = {"batch": 4, "validate_every": 2, "validation_samples": 4, "device": "cpu"}
 
 
 def weights(interpolator):

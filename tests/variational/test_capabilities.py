@@ -94,7 +94,7 @@ def test_a_training_runs_the_learned_part_of_a_foreign_solver() -> None:
     truth = make_sst(70, seed=1)
     model = tiny_interpolator().with_solver(Polished(lstm()))
     before = {name: value.clone() for name, value in model.model.state_dict().items()}
-    plan = Training(steps=2, batch=4, validate_every=2, validation_samples=4, devices="cpu")
+    plan = Training(steps=2, batch=4, validate_every=2, validation_samples=4, device="cpu")
     model.fit(truth, truth=truth, gaps=Random(0.4), training=plan)
     changed = {n for n, v in model.model.state_dict().items() if not torch.equal(v, before[n])}
     assert any(name.startswith("solver.begin.") for name in changed)

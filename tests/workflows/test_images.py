@@ -51,7 +51,7 @@ def fitted(digits: xr.Dataset, prior: str, **settings: Any) -> da4dvar.Interpola
             initial="observed",
         )
     )
-    plan = {"steps": 2, "batch": 8, "validate_every": 2, "validation_samples": 8, "devices": "cpu"}
+    plan = {"steps": 2, "batch": 8, "validate_every": 2, "validation_samples": 8, "device": "cpu"}
     training = Training(**(plan | settings))
     return model.fit(digits, digits, gaps=SQUARES, noise=0.03, training=training)
 
@@ -116,7 +116,7 @@ def test_a_prior_without_weights_cannot_be_learned_alone(digits: xr.Dataset) -> 
     """The message names what has nothing to learn."""
     model = fitted(digits, "unet", steps=0)
     model.model.cost.prior = torch.nn.Identity()
-    plan = Training(steps=0, prior_steps=5, devices="cpu")
+    plan = Training(steps=0, prior_steps=5, device="cpu")
     with pytest.raises(RecipeError, match="cannot be trained alone: there is nothing to learn"):
         model.fit(digits, digits, gaps=SQUARES, training=plan)
 

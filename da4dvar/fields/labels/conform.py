@@ -11,6 +11,7 @@ import xarray as xr
 
 from da4dvar.errors import DataError, first_line, nearest
 from da4dvar.fields.labels.cf import axis_role, is_dates, spacing, standard_name, steps
+from da4dvar.fields.labels.given import as_dataset, mapping_of
 from da4dvar.fields.labels.signature import Dimension, Signature
 from da4dvar.fields.labels.units import converted
 
@@ -65,23 +66,23 @@ class Conformed:
 
 
 def conform(
-    ds: xr.Dataset,
+    ds: xr.Dataset | xr.DataArray,
     signature: Signature,
-    variable: Mapping[str, str] | None = None,
-    mask: str | None = None,
+    variable: Mapping[str, str] | str | None = None,
+    mask: str | xr.DataArray | None = None,
     dim: Mapping[str, str] | None = None,
 ) -> Conformed:
     """Match variables and dimensions, convert units, turn axes, and check the rest.
 
     Parameters
     ----------
-    ds : Dataset
+    ds : Dataset or DataArray
     signature : Signature
         Of the data that the model was trained on.
-    variable : mapping of str to str, optional
+    variable : mapping of str to str, or str, optional
         The name in `ds` of a model's variable or covariate, where it is another.
-    mask : str, optional
-        A variable of `ds`: non-zero or true where there is an observation.
+    mask : str or DataArray, optional
+        A variable of `ds`, or an array with its labels: non-zero or true where there is an observation.
     dim : mapping of str to str, optional
         The name in `ds` of a model's dimension, where it is another.
 
@@ -90,7 +91,8 @@ def conform(
     DataError
         If `ds` does not fit the model; the message says what was got and expected, and what to do.
     """
-    variable, dim = dict(variable or {}), dict(dim or {})
+    ds, variable = as_dataset(ds, signature, variable)
+    dim = mapping_of("dim", dim)
     for given, known, what in (
         (variable, signature.variables | signature.covariates, "variable"),
         (dim, signature.dims, "dimension"),
@@ -134,7 +136,7 @@ def under_model_names(
     ds: xr.Dataset,
     source: xr.DataArray,
     name: str,
-    mask: str | None,
+    mask: str | xr.DataArray | None,
     signature: Signature,
     dims: Mapping[str, str],
 ) -> tuple[xr.DataArray, str | None]:
@@ -148,23 +150,48 @@ def under_model_names(
     return array.rename({u: m for m, u in dims.items() if m != u}).rename(name), note
 
 
-def observed_by(ds: xr.Dataset, mask: str, of: xr.DataArray) -> xr.DataArray:
+def observed_by(ds: xr.Dataset, mask: str | xr.DataArray, of: xr.DataArray) -> xr.DataArray:
     """Where a mask says that a variable was observed: non-zero or true, and not missing.
 
     Raises
     ------
     DataError
-        If the mask does not hold numbers, or has a dimension that the variable has not.
+        If the mask is neither a name nor an array, does not hold numbers, or does not have the labels of the
+        variable.
     """
-    array = pick(ds, mask)
+    if not isinstance(mask, str | xr.DataArray):
+        raise DataError(
+            f"mask is of type {type(mask).__name__}, expected the name of a variable, or a DataArray with "
+            f"the labels of {of.name!r}"
+        )
+    array = pick(ds, mask) if isinstance(mask, str) else mask
     if array.dtype.kind not in "fiub":
-        raise DataError(f"mask {mask!r} holds {array.dtype}, expected numbers or true and false")
+        raise DataError(f"mask {array.name!r} holds {array.dtype}, expected numbers or true and false")
     if strange := [str(d) for d in array.dims if d not in of.dims]:
         raise DataError(
-            f"mask {mask!r} has a dimension {strange[0]!r}, which {of.name!r} has not; "
+            f"mask {array.name!r} has a dimension {strange[0]!r}, which {of.name!r} has not; "
             "select one of its entries"
         )
-    return array.fillna(0) != 0
+    return (array if isinstance(mask, str) else on_cells_of(of, array)).fillna(0) != 0
+
+
+def on_cells_of(of: xr.DataArray, mask: xr.DataArray) -> xr.DataArray:
+    """The entries of a mask at the labels of a variable, in its order.
+
+    Raises
+    ------
+    DataError
+        If there is no entry for a label.
+    """
+    both = [d for d in mask.dims if d in mask.indexes and d in of.indexes]
+    labels = {d: of[d] for d in both if not mask.indexes[d].equals(of.indexes[d])}
+    try:
+        return xr.align(of, mask.sel(labels).reset_coords(drop=True), join="exact", copy=False)[1]
+    except (KeyError, ValueError) as error:
+        raise DataError(
+            f"mask {mask.name!r} is not of the cells of {of.name!r} ({first_line(error)}); "
+            "give it the same labels, as by mask.reindex_like(data, method='nearest')"
+        ) from error
 
 
 def covariate(

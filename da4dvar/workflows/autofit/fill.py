@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Unpack
 
 import tomli_w
 import xarray as xr
@@ -12,11 +13,13 @@ import xarray as xr
 from da4dvar.analysis.calibration import levels_of
 from da4dvar.analysis.ensemble import CalibratedEnsemble
 from da4dvar.analysis.error_bars import wanted
+from da4dvar.analysis.options import Options, completed, with_options
 from da4dvar.config.tables import Table, read_recipe
 from da4dvar.errors import DataError, nearest
 from da4dvar.fields.files.store import write_whole
 from da4dvar.fields.labels.cf import dims_by_role, numeric
 from da4dvar.fields.labels.conform import check_finite
+from da4dvar.fields.labels.given import mapping_of
 from da4dvar.workflows.autofit.character import characters_of
 from da4dvar.workflows.autofit.fit import Fitted, candidates, fit_to
 from da4dvar.workflows.autofit.scores import LEARNED
@@ -41,7 +44,7 @@ class Filled:
     Examples
     --------
     >>> whole = xr.Dataset({"sst": ("time", [10.0, 11.0])})
-    >>> fill_by_fit(whole, variable={}, dim={}).method
+    >>> fill_by_fit(whole).method
     'none'
     """
 
@@ -50,22 +53,17 @@ class Filled:
     fitted: Fitted | None
 
 
+@with_options
 def fill_by_fit(
     ds: xr.Dataset,
     *,
-    variable: Mapping[str, str],
-    dim: Mapping[str, str],
-    mask: str | None = None,
     paths: Sequence[str] = (),
     minutes: float = 10.0,
     method: str = LEARNED,
     recipe: str | None = None,
     settings: list[str] | None = None,
-    seed: int = 0,
-    keep_observed: bool = False,
-    members: int | None = 0,
-    interval: float | Sequence[float] = (),
     say: Callable[[str], None] = lambda line: None,
+    **options: Unpack[Options],
 ) -> Filled:
     """Learn from the observations of a data set, score what was learned, and fill the gaps.
 
@@ -73,12 +71,6 @@ def fill_by_fit(
     ----------
     ds : Dataset
         NaN in the gaps.
-    variable : mapping of str to str
-        Names of the result and of the variables of `ds`; every variable with gaps if empty.
-    dim : mapping of str to str
-        The name of the dimension of time, where it is another.
-    mask : str, optional
-        A variable of `ds`, non-zero or true where there is an observation.
     paths : sequence of str
         The files that `ds` was read from, if it was, for the recipe.
     minutes : float
@@ -89,16 +81,10 @@ def fill_by_fit(
         A recipe whose tables replace the choice.
     settings : list of str, optional
         ``section.key=value``, laid over it.
-    seed : int
-        Of the training, and of the points kept for the score.
-    keep_observed : bool
-        Put the observed values back.
-    members : int or None
-        Of an ensemble, for standard errors, if the learned model fills; none with 0, the usual with None.
-    interval : float or sequence of float
-        Levels of intervals, by the learned model.
     say : callable
-        Told each choice in a line.
+        Called with each choice, as a line.
+    **options
+        Keywords of :meth:`da4dvar.Interpolator.interpolate`.
 
     Returns
     -------
@@ -108,17 +94,32 @@ def fill_by_fit(
     ------
     DataError
         If the data cannot be learned from.
+    TypeError
+        If an option is unknown.
+
+    Notes
+    -----
+    Without `variable`, every variable with gaps is filled. The `seed` is also that of the training and of the
+    points kept for the score. A `mask` is the name of a variable. Error bars need the learned model.
 
     Examples
     --------
     >>> ds = xr.Dataset({"sst": ("time", [10.0, float("nan"), 12.0])})
-    >>> fill_by_fit(ds, variable={}, dim={}, method="liner")
+    >>> fill_by_fit(ds, method="liner")
     Traceback (most recent call last):
     ...
     da4dvar.errors.DataError: --method 'liner': did you mean 'linear'? (there are: auto, ...)
     """
     if minutes <= 0:
         raise DataError(f"--minutes {minutes:g}: expected above 0")
+    given = completed(fill_by_fit, options)
+    variable, mask = given["variable"], given["mask"]
+    seed, keep_observed = given["seed"], given["keep_observed"]
+    if mask is not None and not isinstance(mask, str):
+        raise DataError(
+            f"mask is of type {type(mask).__name__}, expected the name of a variable of the data set"
+        )
+    variable = {variable: variable} if isinstance(variable, str) else mapping_of("variable", variable)
     sources = dict(variable) or {name: name for name in numeric(ds) if name != mask}
     if not sources:
         raise DataError("there is no variable of numbers to fill")
@@ -139,7 +140,7 @@ def fill_by_fit(
             f"({', '.join(map(str, first.dims))}; {', '.join(map(str, seen[unlike[0]].dims))}); "
             "fit them one by one with --variable"
         )
-    time = dims_by_role(first, dim).get("time", "time")
+    time = dims_by_role(first, mapping_of("dim", given["dim"])).get("time", "time")
     if time not in first.dims:
         raise DataError(
             f"variable {first.name!r} has no dimension {time!r} (it has {', '.join(map(str, first.dims))}); "
@@ -149,9 +150,9 @@ def fill_by_fit(
     known = [LEARNED, AUTO, *candidates(characters)]
     if method not in known:
         raise DataError(f"--method {method!r}: {nearest(method, known)}")
-    wanted(None, members, ())
-    interval = levels_of(interval)
-    if (members != 0 or interval) and method != LEARNED:
+    ensemble = wanted(None, given["std"], given["members"], ())
+    interval = levels_of(given["interval"])
+    if (ensemble or interval) and method != LEARNED:
         raise DataError(
             f"--members, --std and --interval are for the learned model; leave them out with {method!r}"
         )
@@ -175,16 +176,9 @@ def fill_by_fit(
     if chosen != best:
         say(f"{best} has the lower error on the points that nothing has seen; --method auto takes it")
     if chosen == LEARNED:
-        levels = known_levels(fitted.model.calibration, interval, say)
-        filled = fitted.model.interpolate(
-            ds,
-            variable=names,
-            mask=mask,
-            keep_observed=keep_observed,
-            members=members,
-            interval=levels,
-            seed=seed,
-        )
+        given["variable"], given["dim"] = names, None
+        given["interval"] = known_levels(fitted.model.calibration, interval, say)
+        filled = fitted.model.interpolate(ds, **given)
     else:
         filled = fitted.baselines[chosen].interpolate(seen)
         if keep_observed:
@@ -199,7 +193,7 @@ def known_levels(
 ) -> Sequence[float]:
     """The intervals asked for, if there can be any: what was learned is not lost for want of them."""
     try:
-        wanted(calibration, 0, interval)
+        wanted(calibration, False, None, interval)
     except DataError as error:
         say(f"no intervals: {error}")
         return ()

@@ -29,7 +29,7 @@ GUESSING = 0.3
 MOST_DRAWS = 8
 
 
-@dataclass
+@dataclass(repr=False)
 class Fitted:
     """A model of a data set, and what is known of it.
 
@@ -56,6 +56,9 @@ class Fitted:
     tables: Table
     scores: Scores
     baselines: dict[str, Baseline]
+
+    def __repr__(self) -> str:
+        return f"<da4dvar.Fitted: best on hidden points is {self.scores.best()}>\n{self.model!r}"
 
 
 def candidates(characters: Mapping[str, Character]) -> dict[str, Table]:

@@ -167,7 +167,7 @@ def steps_in(recipe: Recipe, seconds: float, tries: int = 3) -> int:
         count = recipe.covariates.channels(seen, {str(d): n for d, n in seen.sizes.items()})
         sample["covariates"] = torch.zeros(plan.batch, count, *cells)
     # Where, and as, the training will make its steps.
-    device = "cuda" if plan.devices != "cpu" and torch.cuda.is_available() else "cpu"
+    device = "cuda" if plan.device != "cpu" and torch.cuda.is_available() else "cpu"
     model, sample = model.to(device), {name: tensor.to(device) for name, tensor in sample.items()}
     kind = (plan.nu, plan.observation_fit, plan.checkpoint_iterations)
     best = np.inf

@@ -1,0 +1,107 @@
+"""Data and names as a user gives them: a DataArray for a Dataset, one name for a mapping."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import xarray as xr
+
+from da4dvar.errors import DataError
+from da4dvar.fields.labels.signature import Signature
+
+
+def as_dataset(
+    data: object, signature: Signature, variable: Mapping[str, str] | str | None = None
+) -> tuple[xr.Dataset, dict[str, str]]:
+    """A data set, and the names in it of the model's variables that have another name there.
+
+    Parameters
+    ----------
+    data : Dataset or DataArray
+        A DataArray, whatever its name, is the model's only variable.
+    signature : Signature
+        Of the data that the model was trained on.
+    variable : mapping of str to str, or str, optional
+        See :class:`da4dvar.analysis.options.Options`.
+
+    Raises
+    ------
+    DataError
+        If `data` is something else, or a single name or array is given for a model of several variables.
+    """
+    names = names_of(signature, variable)
+    if isinstance(data, xr.DataArray):
+        only = only_variable(signature, "got a DataArray", "give a Dataset of them")
+        name = only if data.name is None or data.name in data.coords else str(data.name)
+        return data.to_dataset(name=name), {only: name, **names}
+    if not isinstance(data, xr.Dataset):
+        raise DataError(f"got {got(data)}, expected a Dataset or a DataArray; {remedy(data, signature)}")
+    return data, names
+
+
+def names_of(signature: Signature, variable: Mapping[str, str] | str | None) -> dict[str, str]:
+    """The mapping that the option `variable` stands for.
+
+    Raises
+    ------
+    DataError
+        If it is neither a mapping nor a name, or a single name for a model of several variables.
+    """
+    if isinstance(variable, str):
+        example = ", ".join(f"{name!r}: ..." for name in signature.variables)
+        mapping = f"name each of them: variable={{{example}}}"
+        return {only_variable(signature, f"variable is {variable!r}", mapping): variable}
+    return mapping_of("variable", variable, "a name, or a mapping such as {'sst': 'analysed_sst'}")
+
+
+def mapping_of(
+    option: str, given: object, expected: str = "a mapping such as {'time': 'day'}"
+) -> dict[str, str]:
+    """An option that maps names to names; empty if it is not given.
+
+    Raises
+    ------
+    DataError
+        If it is something else.
+    """
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(isinstance(n, str) for n in [*given, *given.values()]):
+        raise DataError(f"{option} is {given!r:.60}, expected {expected}")
+    return dict(given)
+
+
+def only_variable(signature: Signature, got: str, remedy: str) -> str:
+    """The name of the only variable of a model.
+
+    Raises
+    ------
+    DataError
+        If there are several.
+    """
+    first, *others = signature.variables
+    if others:
+        names = ", ".join(signature.variables)
+        raise DataError(f"{got}, but the model has {1 + len(others)} variables ({names}); {remedy}")
+    return first
+
+
+def got(data: object) -> str:
+    """What was given in place of a data set, in words."""
+    if isinstance(data, str | os.PathLike):
+        return f"the path {os.fspath(data)!r}"
+    shape = getattr(data, "shape", None)
+    return type(data).__name__ + (f" of shape {tuple(shape)}" if isinstance(shape, tuple) else "")
+
+
+def remedy(data: object, signature: Signature) -> str:
+    """How a data set is made of something else."""
+    dims = ", ".join(map(repr, signature.dims))
+    if isinstance(data, str | os.PathLike):
+        return "open it with da4dvar.open_dataset, or fill the file with da4dvar.interpolate_file"
+    if hasattr(data, "to_xarray"):
+        return f"convert it with its method to_xarray(), with an index of {dims}"
+    if hasattr(data, "shape"):
+        return f"name its dimensions with xarray.DataArray(values, dims=[{dims}])"
+    return "open a file with da4dvar.open_dataset, or make one with xarray.Dataset"

@@ -1,0 +1,122 @@
+"""What a user gives for data, names and masks: taken where its meaning is plain, else refused in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from examples import make_sst
+
+import da4dvar
+from da4dvar.errors import DataError
+from da4dvar.fields.labels.conform import conform
+from da4dvar.fields.labels.given import names_of
+from da4dvar.fields.labels.signature import Signature
+
+ONE = Signature.of(make_sst(), ["sst"], ["time", "lat", "lon"], [])
+TWO = Signature.of(make_sst().assign(ice=make_sst().sst), ["sst", "ice"], ["time", "lat", "lon"], [])
+
+
+@pytest.mark.parametrize("name", ["sst", "analysed", None, "time"])
+def test_a_data_array_is_the_only_variable(name):
+    """Whatever its name, even one of its own coordinates."""
+    given = make_sst().sst.rename(name)
+    xr.testing.assert_equal(conform(given, ONE).data, conform(make_sst(), ONE).data)
+
+
+def test_the_faces_take_a_data_array(model, gappy):
+    """The method, the function and the accessor give the data set that they give for a data set."""
+    expected = model.interpolate(gappy)
+    for filled in (
+        model.interpolate(gappy.sst),
+        da4dvar.interpolate(gappy.sst, model),
+        gappy.sst.da4dvar.interpolate(model),
+    ):
+        xr.testing.assert_equal(filled, expected)
+
+
+def test_a_model_is_calibrated_on_data_arrays(model, gappy, truth):
+    """As on data sets."""
+    plan = {"ensemble": da4dvar.analysis.ensemble.Ensemble(2)}
+    known = model.calibrate(gappy, truth, **plan).calibration
+    assert model.calibrate(gappy.sst, truth.sst.rename("true"), **plan).calibration == known
+
+
+def test_a_name_is_that_of_the_only_variable():
+    """One name for a mapping of one."""
+    assert names_of(ONE, "analysed") == {"sst": "analysed"}
+    assert names_of(ONE, None) == {}
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("gappy.nc", r"got the path 'gappy.nc', expected .*open_dataset.*interpolate_file"),
+        (Path("gappy.nc"), r"got the path 'gappy.nc', expected .*open_dataset.*interpolate_file"),
+        (np.zeros((3, 2, 2)), r"got ndarray of shape \(3, 2, 2\).*dims=\['time', 'lat', 'lon'\]"),
+        (
+            make_sst(3).sst.to_dataframe(),
+            r"got DataFrame of shape .*to_xarray\(\), with an index of 'time'",
+        ),
+        ([make_sst()], "got list, expected a Dataset or a DataArray"),
+        (None, "got NoneType, expected a Dataset or a DataArray"),
+    ],
+    ids=["path", "Path", "array", "frame", "list", "None"],
+)
+def test_what_is_no_data_set_is_one_line(data, message):
+    """It says what was got, what is expected and what to do."""
+    with pytest.raises(DataError, match=message) as caught:
+        conform(data, ONE)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"variable": "analysed"},
+            r"has 2 variables \(sst, ice\); name each .*variable=\{'sst': \.\.\., 'ice'",
+        ),
+        ({"variable": ["sst"]}, "variable is .*expected a name, or a mapping"),
+        ({"variable": {"sst": 3}}, "variable is .*expected a name, or a mapping"),
+        ({"dim": "time"}, "dim is 'time', expected a mapping"),
+        ({"mask": np.ones(3)}, "mask is of type ndarray, expected the name of a variable, or a DataArray"),
+    ],
+)
+def test_options_of_a_wrong_type_are_one_line(options, message):
+    """Those that name things."""
+    ds = make_sst().assign(ice=make_sst().sst)
+    with pytest.raises(DataError, match=message):
+        conform(ds, TWO, **options)
+    with pytest.raises(DataError, match=r"got a DataArray, but the model has 2 variables"):
+        conform(ds.sst, TWO)
+
+
+def test_a_mask_may_be_an_array(model, gappy):
+    """With its labels in another order, cells that are not in the data, and a coordinate of its own."""
+    seen = gappy.sst.notnull().astype("int8").assign_coords(quality=3)
+    filled = gappy.assign(sst=gappy.sst.fillna(1e6).assign_attrs(gappy.sst.attrs))
+    part, expected = {"time": slice(3, 20)}, model.interpolate(gappy.isel(time=slice(3, 20)))
+    for mask in (seen.isel(part), seen.isel(lat=slice(None, None, -1)).transpose("lon", "lat", "time")):
+        xr.testing.assert_equal(model.interpolate(filled.isel(part), mask=mask), expected)
+    unlabelled = seen.isel(part).drop_vars(["time", "lat", "lon"])
+    xr.testing.assert_equal(model.interpolate(filled.isel(part), mask=unlabelled), expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda mask: mask.isel(time=slice(3, None)), "is not of the cells of 'sst'"),
+        (lambda mask: mask.assign_coords(lat=mask.lat + 0.1), "is not of the cells of 'sst'"),
+        (lambda mask: mask.isel(time=slice(3, None)).drop_vars("time"), "is not of the cells of 'sst'"),
+        (lambda mask: mask.expand_dims(sensor=2), "has a dimension 'sensor'"),
+        (lambda mask: mask.astype(str), "expected numbers or true and false"),
+    ],
+)
+def test_a_mask_of_other_cells_is_refused(change, message):
+    """What a mask does not speak of would count as not observed, in silence."""
+    ds = make_sst()
+    with pytest.raises(DataError, match=message):
+        conform(ds, ONE, mask=change(ds.sst.notnull()))
