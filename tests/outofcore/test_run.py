@@ -10,7 +10,7 @@ from examples import gappy_sst
 from streams import in_regions
 
 import da4dvar
-from da4dvar.analysis import window_solver
+from da4dvar.analysis.window_solver import WindowSolver
 from da4dvar.errors import Da4dvarWarning, DataError
 from da4dvar.fields.scaling.anomaly import Anomaly
 from da4dvar.outofcore import tile as tile_solver
@@ -75,18 +75,13 @@ def test_covariates_circles_and_short_series(tmp_path, periodic, days):
 def test_each_window_is_solved_once(model, tmp_path, monkeypatch):
     """The solver gets as many windows as the grid has."""
     solved = []
-    original = window_solver.window_solver
+    solve = WindowSolver.__call__
 
-    def counting(*arguments, **named):
-        solve = original(*arguments, **named)
+    def counted(self, windows):
+        solved.extend(w.tobytes() for w in windows)
+        return solve(self, windows)
 
-        def counted(windows):
-            solved.extend(w.tobytes() for w in windows)
-            return solve(windows)
-
-        return counted
-
-    monkeypatch.setattr("da4dvar.analysis.problem.window_solver", counting)
+    monkeypatch.setattr(WindowSolver, "__call__", counted)
     ds = gappy_sst(20)
     streamed = in_regions(model, ds, tmp_path / "out.zarr")
     assert len(solved) == len(set(solved)) == streamed.prior_term.size
