@@ -48,7 +48,7 @@ def test_every_face_shows_all_options(face):
         lambda ds, **options: da4dvar.interpolate(ds, "lorenz96", **options),
         lambda ds, **options: ds.da4dvar.interpolate("lorenz96", **options),
         lambda ds, **options: da4dvar.interpolate_file("in.nc", "out.nc", "lorenz96", **options),
-        lambda ds, **options: fill_by_fit(["in.nc"], ds, **options),
+        lambda ds, **options: fill_by_fit(ds, **options),
     ],
     ids=["function", "accessor", "file", "fit"],
 )
