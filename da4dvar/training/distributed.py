@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from torch import multiprocessing
-from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, spawn
 
 from da4dvar.errors import Da4dvarError, RecipeError
 
@@ -73,7 +73,7 @@ def run_on(devices: int, work: Callable[..., object], *arguments: Any) -> None:
     Raises
     ------
     Da4dvarError
-        The error of this kind that a process raised, or the likely causes if a process ended without an
+        The error of this kind that a process raised, or one that names likely causes if a process ended without an
         exception.
     RuntimeError
         With the traceback of any other error.
@@ -85,10 +85,9 @@ def run_on(devices: int, work: Callable[..., object], *arguments: Any) -> None:
     level, processes = log.level, []
     try:
         log.setLevel(logging.ERROR)  # no line for each process that is ended after another has failed
-        # Daemons: without that an interrupt of this process alone waits for the end of the training.
-        context = multiprocessing.spawn(
-            _begin, (setting, errors, work, arguments), nprocs=devices, join=False, daemon=True
-        )
+        given = (setting, errors, work, arguments)
+        # Daemons, so that an interrupt while they are being started ends them as well.
+        context = spawn(_begin, given, nprocs=devices, join=False, daemon=True)
         processes = context.processes
         while not context.join():
             pass
