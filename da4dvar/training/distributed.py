@@ -73,8 +73,8 @@ def run_on(devices: int, work: Callable[..., object], *arguments: Any) -> None:
     Raises
     ------
     Da4dvarError
-        The error of this kind that a process raised, or one that names likely causes if a process ended without an
-        exception.
+        The error of this kind that a process raised, or one that names likely causes if a process ended
+        without an exception.
     RuntimeError
         With the traceback of any other error.
     """
