@@ -73,8 +73,8 @@ def run_on(devices: int, work: Callable[..., object], *arguments: Any) -> None:
     Raises
     ------
     Da4dvarError
-        The error of this kind that a process raised, or the likely causes if a process ended without an
-        exception.
+        The error of this kind that a process raised, or one that names likely causes if a process ended
+        without an exception.
     RuntimeError
         If a process raises any other error, with its traceback.
     """
@@ -85,8 +85,9 @@ def run_on(devices: int, work: Callable[..., object], *arguments: Any) -> None:
     level, processes = log.level, []
     try:
         log.setLevel(logging.ERROR)  # no line for each process that is ended after another has failed
-        # Daemons: without that an interrupt of this process alone waits for the end of the training.
-        context = spawn(_begin, (setting, errors, work, arguments), nprocs=devices, join=False, daemon=True)
+        given = (setting, errors, work, arguments)
+        # Daemons, so that an interrupt while they are being started ends them as well.
+        context = spawn(_begin, given, nprocs=devices, join=False, daemon=True)
         processes = context.processes
         while not context.join():
             pass
