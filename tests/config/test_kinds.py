@@ -270,17 +270,17 @@ def test_a_baseline_is_in_the_group_that_its_arguments_say(kind):
     assert (kind in BY_NAME["baseline"]) == (not needs)
 
 
-def character(*space: str, offset: float | None = None) -> Character:
-    """That of a small variable."""
-    return Character("day", space, {"day": 9}, 0.5, 2, 2, False, False, offset)
+def tried(*space: str) -> dict:
+    """The candidates for a small variable with these dimensions of space."""
+    return candidates({"sst": Character("day", space, {"day": 9}, 0.5, 2, 2, False, False)})
 
 
 def test_the_candidates_of_a_fit_are_read_from_the_list():
     """Each class says for how many dimensions of space it is; a registered one is among them."""
     everywhere = ["linear", "climatology", "optimal_interpolation"]
-    assert list(candidates(character())) == everywhere
-    assert list(candidates(character("station"))) == [*everywhere, "eof_iteration", "nearest_stations"]
-    assert list(candidates(character("lat", "lon"))) == [*everywhere, "eof_iteration"]
+    assert list(tried()) == everywhere
+    assert list(tried("station")) == [*everywhere, "eof_iteration", "nearest_stations"]
+    assert list(tried("lat", "lon")) == [*everywhere, "eof_iteration"]
 
     class Mean:
         suits = (2,)
@@ -289,8 +289,8 @@ def test_the_candidates_of_a_fit_are_read_from_the_list():
             return ds.fillna(ds.mean())
 
     register("baseline", "mean", Mean)
-    assert candidates(character("lat", "lon"))["mean"] == {"kind": "mean"}
-    assert "mean" not in candidates(character())
+    assert tried("lat", "lon")["mean"] == {"kind": "mean"}
+    assert "mean" not in tried()
     assert "mean" in by_name("baseline")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -41,7 +42,8 @@ class Polished(Solver):
         self.weight *= factor
 
     def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
-        return self.begin(cost, x0, watch)
+        found = self.begin(cost, x0, watch)
+        return replace(found, x=found.x + 1e-3 * self.polish(found.x[..., None])[..., 0])
 
 
 class Copied(FixedPoint):
@@ -129,14 +131,12 @@ def test_a_foreign_solver_within_another_must_fit_the_layout(tmp_path, monkeypat
 
 
 def test_a_foreign_operator_weighs_its_sensors() -> None:
-    """U_O = λ_o Σ w ‖x − y‖², as by the operator of this package."""
-    own, other = Sensors([Identity(), Identity()]), Weighed([0, 0])
-    x, y = torch.randn(3, 2, 4), torch.randn(3, 4, 4)
-    found = []
-    for operator in (own, other):
+    """U_O = λ_o Σ w ‖x − y‖² with w = (1, 1/16), by the operator of this package as well."""
+    x, y = torch.zeros(1, 2, 4), torch.ones(1, 4, 4)
+    for operator in (Sensors([Identity(), Identity()]), Weighed([0, 0])):
         operator.weigh([0.1, 0.4])
-        found.append(VariationalCost(nn.Identity(), operator).given(y, y.isfinite()).terms(x).observation)
-    torch.testing.assert_close(found[0], found[1])
+        cost = VariationalCost(nn.Identity(), operator).given(y, y.isfinite())
+        torch.testing.assert_close(cost.terms(x).observation, torch.tensor([8 + 8 / 16]))
 
 
 def test_a_model_takes_a_foreign_operator_of_its_sensors() -> None:
