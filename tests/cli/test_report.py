@@ -47,7 +47,7 @@ def test_mistakes_of_a_report(files, model_path):
         (*FILES, "--report", "r.html", "--model", str(model_path)): "--observed",
         (*FILES, "--report", "r.html", *seen, "--model", "lorenz96"): "no variable 'x'",
         (*FILES, "--report", "r.html", *seen, "--model", "nemo"): "no shipped model",
-        (*FILES, "--report", "r.html", "--at", "1999-01-01"): "not among the times",
+        (*FILES, "--report", "r.html", "--at", "1999-01-01"): "outside the data",
         (*FILES, "--at", "2001-03-10"): "--report",
         ("evaluate", "filled.nc", "salt.nc", "--report", "r.html"): "no variable in common",
     }.items():

@@ -142,7 +142,7 @@ def test_markdown_shows_a_dash_where_there_is_nothing() -> None:
         ((".", "--rows", "liner"), "there is no row 'liner'"),
         ((".", "--rows", "trained"), "train it first: da4dvar train"),
         ((".", "--variant", "quiet"), "no variant 'quiet'"),
-        (("models",), "no benchmark.toml there"),
+        (("models",), "no benchmark.toml in this folder"),
     ],
 )
 def test_mistakes_are_one_line(folder: Path, arguments: tuple[str, ...], message: str) -> None:
