@@ -125,7 +125,7 @@ def test_a_model_of_another_shape_is_no_start(tmp_path):
     def wider(tables):
         tables["solver"]["width"] = 5
 
-    with pytest.raises(RecipeError, match="another prior or solver"):
+    with pytest.raises(RecipeError, match="prior or the solver of the model to start from differs"):
         recipe(tmp_path, wider).train(tmp_path / "second", start=first)
 
 
@@ -138,8 +138,8 @@ def test_a_model_of_another_shape_is_no_start(tmp_path):
         (lambda t: t["data"].update(train={"time": "2001"}), "expected .first, last."),
         (lambda t: t.update(cost={"initial": "guess"}), "initial is 'guess'"),
         (lambda t: t.update(cost={"rho": "cube"}), "rho is 'cube'"),
-        (lambda t: t.update(first_guess={"kind": "climatology", "history": {}}), "'history' is for a row"),
-        (lambda t: t.update(first_guess={"kind": "letks", "dynamics": {}}), "'dynamics' is for a row"),
+        (lambda t: t.update(first_guess={"kind": "climatology", "history": {}}), "'history' is allowed in rows of a benchmark only"),
+        (lambda t: t.update(first_guess={"kind": "letks", "dynamics": {}}), "'dynamics' is allowed in rows of a benchmark only"),
         (lambda t: t.update(gaps=[{"kind": "random", "fraction": 0.5, "weight": -1}] * 2), "weights"),
     ],
 )
