@@ -138,8 +138,11 @@ def test_a_model_of_another_shape_is_no_start(tmp_path):
         (lambda t: t["data"].update(train={"time": "2001"}), "expected .first, last."),
         (lambda t: t.update(cost={"initial": "guess"}), "initial is 'guess'"),
         (lambda t: t.update(cost={"rho": "cube"}), "rho is 'cube'"),
-        (lambda t: t.update(first_guess={"kind": "climatology", "history": {}}), "'history' is allowed in rows of a benchmark only"),
-        (lambda t: t.update(first_guess={"kind": "letks", "dynamics": {}}), "'dynamics' is allowed in rows of a benchmark only"),
+        (
+            lambda t: t.update(first_guess={"kind": "climatology", "history": {}}),
+            "'history' is allowed in rows",
+        ),
+        (lambda t: t.update(first_guess={"kind": "letks", "dynamics": {}}), "'dynamics' is allowed in rows"),
         (lambda t: t.update(gaps=[{"kind": "random", "fraction": 0.5, "weight": -1}] * 2), "weights"),
     ],
 )
