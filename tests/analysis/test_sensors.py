@@ -156,7 +156,7 @@ def test_labels_of_one_sensor_alone_are_refused(saved, seen):
         (lambda: untrained(()), RecipeError, "0 sensors.* has 2"),
         (lambda: untrained((TRACKS, TRACKS)), RecipeError, "named twice"),
         (lambda: untrained((TRACKS, Sensor("b", "sss", 1))), RecipeError, "did you mean 'sst'"),
-        (lambda: untrained(solver=FixedPoint(2)), RecipeError, "takes observations for a state"),
+        (lambda: untrained(solver=FixedPoint(2)), RecipeError, "requires observations of the state itself"),
         (
             lambda: untrained((TRACKS, Sensor("coarse", "sst", "0.1 m"))).prepare(sea()),
             DataError,
