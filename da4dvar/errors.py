@@ -1,4 +1,4 @@
-"""Errors that a user can fix; each message is one line: what was found, what was expected, what to do."""
+"""Errors that users can fix; each message is one line: what was found, what was expected, what to do."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Da4dvarError(ValueError):
 
 
 class DataError(Da4dvarError):
-    """A data set that cannot be used as it is.
+    """Error in a data set.
 
     Examples
     --------
@@ -37,7 +37,7 @@ class DataError(Da4dvarError):
 
 
 class RecipeError(Da4dvarError):
-    """A recipe or a configuration that cannot be used as it is.
+    """Error in a recipe or another configuration.
 
     Examples
     --------
@@ -50,7 +50,7 @@ class RecipeError(Da4dvarError):
 
 
 class ModelError(Da4dvarError):
-    """A model file that cannot be used as it is.
+    """Error in a model file.
 
     Examples
     --------
@@ -129,18 +129,19 @@ def first_line(error: BaseException) -> str:
 
 
 def check_least(least: float, **arguments: float) -> None:
-    """Refuse a number below a bound.
+    """Reject numbers below a bound.
 
     Parameters
     ----------
     least : float
-        The lowest that is allowed.
+        Lowest value that is allowed.
     **arguments : float
         Numbers by name.
 
     Raises
     ------
     ValueError
+        If a number is below the bound or NaN.
 
     Examples
     --------
@@ -180,14 +181,14 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 
 def need(what: str, package: str) -> None:
-    """Refuse what needs an optional package that is not installed.
+    """Check that an optional package is installed.
 
     Parameters
     ----------
     what : str
-        What needs it, for the message.
+        Feature that needs the package, for the message.
     package : str
-        The name under which it is imported, which is also the name of the extra that installs it.
+        Import name of the package, which is also the name of the extra that installs it.
 
     Raises
     ------

@@ -12,9 +12,9 @@ from da4dvar.errors import DataError
 from da4dvar.fields.gaps.geometry import EARTH
 from da4dvar.fields.labels.cf import geographic
 
-# Common times from which on a covariance is that of the data alone.
+# Number of common times from which a covariance is estimated from the data alone.
 ENOUGH = 30
-# Residuals on either side of a gap that carry over into it: more of them add nothing.
+# Number of residuals on each side of a gap from which it is interpolated; more add nothing.
 SIDE = 10
 CHUNK = 4096
 
@@ -164,7 +164,7 @@ class NearestStations:
             )
         if self.lags:
             residual = (z - x) / np.sqrt(variance)
-            # With nobody else to report, x is 0 and the residual the anomaly.
+            # When no other station reports, x is 0 and the residual is the anomaly.
             for series, here in ((residual, informed), (z, ~informed)):
                 memory = _Memory(series, self.lags)
                 for i in map(int, np.flatnonzero((here & np.isnan(z)).any(0) & np.isfinite(z).any(0))):
@@ -334,7 +334,7 @@ class _Memory:
 
 
 def _distances(array: xr.DataArray, station: str) -> np.ndarray:
-    """Chords between stations in km; inf where there are no latitudes and longitudes."""
+    """Return the chords between stations in km; inf if there are no latitudes and longitudes."""
     along = {name: c for name, c in array.coords.items() if c.dims == (station,)}
     found = [degrees for role in "YX" for degrees in geographic(along, role)[:1]]
     if len(found) < 2:

@@ -17,9 +17,10 @@ from da4dvar.fields.labels.cf import dim_role, geographic, is_dates, steps
 from da4dvar.fields.scaling.anomaly import Anomaly
 
 KILOMETRES = {"km": 1.0, "kilometre": 1.0, "m": 1e-3, "metre": 1e-3, "meter": 1e-3}
-CHUNK = 2048  # targets at once: 2048 systems of 40 × 40 are 26 MB
-# Weights of the whole field, in observations of a cell. One year of tracks is a dozen observations a cell
-# for seven coefficients: 30 instead of the 5 of Anomaly took 7 % off the error (SST of 2010).
+CHUNK = 2048  # number of targets solved at once: 2048 systems of 40 × 40 take 26 MB
+# Weights of the whole field, as numbers of observations of a cell. One year of tracks has a dozen
+# observations per cell for seven coefficients: 30 instead of the 5 of Anomaly reduced the error by 7 % (SST
+# of 2010).
 SHRINKAGE = 30.0
 SHRINKAGE_OF_MEAN = 1.0
 
@@ -128,12 +129,12 @@ class OptimalInterpolation:
                 raise DataError(f"variable {array.name!r} has no dimension {dim!r}; it has {has}")
         others = [str(d) for d in array.dims if d != self.time]
         chosen = spatial(array, others) if self.space is None else [d for d in others if d in self.space]
-        # Neighbours that are equally far, and pairs that are drawn, are then the same in any order of these.
+        # Sorted, so that ties between neighbours and the draw of pairs do not depend on the order.
         space = sorted(chosen)
         place, clock = places(array, space), instants(array, self.time)
         for what, numbers in {"a position": place, "a time": clock}.items():
             if not np.isfinite(numbers).all():
-                raise DataError(f"variable {array.name!r}: {what} is missing; drop what lies there first")
+                raise DataError(f"variable {array.name!r}: {what} is missing; drop the data there first")
         core = [self.time, *space]
         dates = array[self.time].variable if self.time in array.coords else None
 
@@ -153,7 +154,7 @@ class OptimalInterpolation:
     ) -> tuple[np.ndarray, np.ndarray]:
         background = self._background(y, dates)
         anomaly, cells = y - background, np.isfinite(y).any(0)
-        # What does not vary has no covariance, and no error that could be told from the data.
+        # Data that do not vary have no covariance, and their error cannot be estimated.
         if np.isfinite(y).sum() < 2 or not np.nanmax(np.abs(anomaly)) > 0:
             return background, np.full(y.shape, np.nan)
         covariance = fit_covariance(
@@ -213,12 +214,12 @@ def analyse(
     values = anomaly.ravel()
     seen = np.isfinite(values)
     sources, y = points[seen], values[seen]
-    # Neighbours that are equally far are taken in this order, not in that of the dimensions.
+    # Ties between neighbours are resolved in this order, which does not depend on that of the dimensions.
     order = np.lexsort(sources.T)
     sources, y = sources[order], y[order]
     tree = cKDTree(sources)
     k = min(neighbours, y.size)
-    # Of s²; the floor keeps C + ε² I solvable where observations coincide.
+    # Fraction of s²; the lower bound keeps C + ε² I solvable where observations coincide.
     noise = max(covariance.nugget / covariance.variance, 1e-8)
     x, explained = np.empty(values.size), np.empty(values.size)
     for first in range(0, values.size, CHUNK):
@@ -237,7 +238,7 @@ def analyse(
 
 
 def spatial(array: xr.DataArray, others: Sequence[str]) -> list[str]:
-    """The dimensions of space among `others`: of latitude and longitude, or of CF axes, or all of two."""
+    """Return the space dimensions among `others`: by latitude and longitude or CF axes, or up to two."""
     lat, lon = (geographic(array.coords, role)[:1] for role in "YX")
     along = {d for degrees in (*lat, *lon) for d in degrees.dims}
     if not (lat and lon):
@@ -247,12 +248,12 @@ def spatial(array: xr.DataArray, others: Sequence[str]) -> list[str]:
         return found if along else list(others)
     raise DataError(
         f"variable {array.name!r} has the dimensions {', '.join(others)} besides time; "
-        "say which are those of space, with space="
+        "name those of space with space="
     )
 
 
 def places(array: xr.DataArray, space: Sequence[str]) -> np.ndarray:
-    """Cartesian coordinates of the cells, in km or in cells, of shape (cell, axis)."""
+    """Return Cartesian coordinates of the cells, in km or in cells, of shape (cell, axis)."""
     lat, lon = (geographic(array.coords, role)[:1] for role in "YX")
     frame = xr.DataArray(np.zeros([array.sizes[d] for d in space]), dims=space)
     if lat and lon and {*lat[0].dims, *lon[0].dims} == set(space):

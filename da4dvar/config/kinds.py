@@ -1,4 +1,4 @@
-"""The kinds that a table may name: of this package, of installed packages, and registered ones."""
+"""Kinds that a table may name: those of this package, of installed packages, and registered ones."""
 
 from __future__ import annotations
 
@@ -13,36 +13,37 @@ from da4dvar.fields import kinds as fields
 from da4dvar.variational import kinds as variational
 
 GROUP = "da4dvar.kinds"
-# A table names a kind, never an import: a file can ask for these classes, for those registered and for those
-# of entry points, and for no others.
+# A table names a kind, never an import: a file has access to these classes, to registered ones and to those
+# of entry points, but to no others.
 KINDS = variational.KINDS | fields.KINDS | baselines.KINDS
 BY_NAME = fields.BY_NAME | baselines.BY_NAME
-# The sections that a user's classes can be added to: all but the cost, which has one class.
+# Sections to which users can add classes: all except the cost, which has a single class.
 SECTIONS = tuple(section for section in KINDS if section != "cost")
-# What `register` was given: the only state that the package keeps between calls.
+# Classes passed to `register`: the only state that the package keeps between calls.
 REGISTERED: dict[str, dict[str, type]] = {section: {} for section in KINDS}
 
 
 class UnknownKindError(RecipeError):
-    """A table names a kind that is not known here."""
+    """Error for a table that names an unknown kind."""
 
 
 def register(section: str, kind: str, cls: type) -> None:
-    """Make a class known under a name, for recipes and model files.
+    """Make a class known by a name, for recipes and model files.
 
-    The name is known in this process from then on. A package that is installed can name its classes in the
-    entry-point group ``da4dvar.kinds`` instead, which makes them known in every process.
+    The name remains known until the process ends. An installed package can instead name its classes in the
+    entry-point group ``da4dvar.kinds``, which makes them known in every process.
 
     Parameters
     ----------
     section : {"prior", "dynamics", "observation", "solver", "scaling", "gaps", "baseline"}
-        What the class is.
+        Section of a recipe in which the class is used.
     kind : str
-        The name, as a recipe gives it: ``kind = "smooth"``.
+        Name of the class in a recipe, as in ``kind = "smooth"``.
     cls : type
-        The class. Its arguments are attributes of the same names, and are text, numbers, lists or tables. An
-        argument that is itself a part of the model is named in a class attribute, with its section:
-        ``nested = {"first": "solver"}``, or ``nested = {"methods": ["baseline"]}`` for a list of parts.
+        Class to register. It keeps its arguments, which are text, numbers, lists or tables, as attributes of
+        the same names. An argument that is itself a part of the model is listed with its section in the
+        class attribute ``nested``: ``nested = {"first": "solver"}``, or ``nested = {"methods":
+        ["baseline"]}`` for a list of parts.
 
     Raises
     ------
@@ -61,26 +62,37 @@ def register(section: str, kind: str, cls: type) -> None:
     >>> register("prior", "unet", Mean)
     Traceback (most recent call last):
     ...
-    da4dvar.errors.RecipeError: prior: kind 'unet' is da4dvar.variational.priors.unet:UNet already; ...
+    da4dvar.errors.RecipeError: prior: kind 'unet' is already da4dvar.variational.priors.unet:UNet; ...
     """
     if section not in SECTIONS:
         raise RecipeError(f"register: unknown section {section!r}; {nearest(str(section), SECTIONS)}")
     if not isinstance(kind, str) or not kind:
-        raise RecipeError(f"{section}: the kind is {kind!r}, expected a name such as 'smooth'")
+        raise RecipeError(f"{section}: kind is {kind!r}, expected a name such as 'smooth'")
     check_class(section, kind, cls)
     given = path_of(cls)
-    # A class that was defined once more, as by a notebook, has the same path and replaces the first.
+    # A class that is defined again, as in a notebook, has the same path and replaces the first.
     taken = [path_of(other) for name, other in REGISTERED[section].items() if name == kind]
     taken += [KINDS[section][kind]] if kind in KINDS[section] else []
     taken += [point.value for point in points(section, kind) if not may_name(point, cls)]
     for path in taken:
         if path != given:
-            raise RecipeError(f"{section}: kind {kind!r} is {path} already; give {given} another name")
+            raise RecipeError(f"{section}: kind {kind!r} is already {path}; give {given} another name")
     REGISTERED[section][kind] = cls
 
 
 def class_of(section: str, kind: str) -> type:
-    """The class that a kind names.
+    """Return the class that a kind names.
+
+    Parameters
+    ----------
+    section : str
+        Section of a recipe: a key of :data:`KINDS`.
+    kind : str
+        Name of the kind.
+
+    Returns
+    -------
+    type
 
     Raises
     ------
@@ -105,12 +117,23 @@ def class_of(section: str, kind: str) -> type:
 
 
 def kind_of(section: str, cls: type) -> str:
-    """The name of a class: the inverse of :func:`class_of`.
+    """Return the kind of a class: the inverse of :func:`class_of`.
+
+    Parameters
+    ----------
+    section : str
+        Section of a recipe: a key of :data:`KINDS`.
+    cls : type
+        Class of this package, of an installed package, or registered.
+
+    Returns
+    -------
+    str
 
     Raises
     ------
     RecipeError
-        If the class has none.
+        If the class has no kind.
     """
     path = path_of(cls)
     known = [kind for kind, own in KINDS[section].items() if own == path]
@@ -121,53 +144,53 @@ def kind_of(section: str, cls: type) -> str:
             known.append(kind)
     if not known:
         raise RecipeError(
-            f"{section}: {cls.__name__} is not one that a model file can name ({', '.join(names(section))}); "
+            f"{section}: {cls.__name__} has no kind, expected one of {', '.join(names(section))}; "
             f"register it with da4dvar.register({section!r}, NAME, {cls.__name__})"
         )
     return known[0]
 
 
 def names(section: str) -> list[str]:
-    """All kinds of a section; of installed packages, nothing is imported."""
+    """Return all kinds of a section, without importing the classes of installed packages."""
     return list(dict.fromkeys([*KINDS[section], *REGISTERED[section], *installed(section)]))
 
 
 def by_name(section: str) -> list[str]:
-    """The kinds that an option of the command line offers: those of others may need more than it gives."""
+    """Return the kinds that an option of the command line offers, including those of other packages."""
     own = BY_NAME[section]
     return [*own, *(kind for kind in names(section) if kind not in KINDS[section])]
 
 
 def path_of(cls: type) -> str:
-    """Where a class is, as "module:Class"."""
+    """Return the import path of a class as "module:Class"."""
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
 def points(section: str, kind: str) -> list[EntryPoint]:
-    """The entry points of a kind: one, or several if packages compete for the name."""
+    """Return the entry points of a kind; there are several if packages compete for the name."""
     return list(entry_points(group=GROUP, name=f"{section}.{kind}"))
 
 
 def installed(section: str) -> list[str]:
-    """The kinds that installed packages add to a section."""
+    """Return the kinds that installed packages add to a section."""
     found = [point.name.partition(".") for point in entry_points(group=GROUP)]
     return sorted({kind for where, _, kind in found if where == section and kind not in KINDS[section]})
 
 
 def may_name(point: EntryPoint, cls: type) -> bool:
-    """Whether an entry point can be that of a class; it may name it by any module of its package."""
+    """Whether an entry point may refer to a class, through any module of the package of the class."""
     module, _, name = point.value.partition(":")
     package = cls.__module__.partition(".")[0]
     return module.partition(".")[0] == package and name.strip() == cls.__qualname__
 
 
 def loaded(section: str, kind: str, named: list[EntryPoint]) -> type:
-    """The class that entry points of a kind lead to.
+    """Import the class to which the entry points of a kind refer.
 
     Raises
     ------
     RecipeError
-        If they lead to several, or it cannot be imported.
+        If they refer to different classes, or the class cannot be imported.
     """
     where = f"{section}: kind {kind!r}"
     if len({point.value for point in named}) > 1:
@@ -175,7 +198,7 @@ def loaded(section: str, kind: str, named: list[EntryPoint]) -> type:
         raise RecipeError(f"{where} is named by several packages ({both}); uninstall all but one")
     try:
         found: Any = named[0].load()
-    except Exception as error:  # importing a package runs all that is in it
+    except Exception as error:  # importing a package runs its code, which may raise anything
         raise RecipeError(
             f"{where} cannot be imported from {named[0].value} ({first_line(error)}); reinstall its package"
         ) from error
@@ -185,11 +208,12 @@ def loaded(section: str, kind: str, named: list[EntryPoint]) -> type:
 
 
 def check_class(section: str, kind: str, cls: Any) -> None:
-    """Refuse what is not a class, or names parts of it that there are not.
+    """Check that an object is a class whose attribute `nested`, if any, names existing sections.
 
     Raises
     ------
     RecipeError
+        If it is not.
     """
     where = f"{section}: kind {kind!r}"
     if not isinstance(cls, type):

@@ -1,4 +1,4 @@
-"""Tables to objects and back: TOML recipes and the headers of model files."""
+"""Construction of objects from tables of recipes and model files, and the inverse."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ Made = TypeVar("Made")
 
 
 def arguments_of(cls: Callable[..., Any]) -> list[str]:
-    """The names of the arguments of a class or function."""
+    """Return the names of the arguments of a class or function."""
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [n for n, p in inspect.signature(cls).parameters.items() if p.kind in named]
 
 
 def build(section: str, table: Mapping[str, Any], offered: Mapping[str, Any] | None = None) -> Any:
-    """The object that a table describes.
+    """Build the object that a table describes.
 
     Parameters
     ----------
     section : str
-        What it is: a key of :data:`da4dvar.config.kinds.KINDS`.
+        Section of the object: a key of :data:`da4dvar.config.kinds.KINDS`.
     table : mapping
         ``kind`` and the keyword arguments of its class.
     offered : mapping, optional
-        Arguments that the surroundings know, used where the class takes them and the table does
-        not say: the channels and the boundary of the layout.
+        Defaults for arguments that the class has and the table does not give, such as the channels and the
+        boundary of the layout. Those that the class does not have are ignored.
 
     Returns
     -------
     object
-        Of the class that `section` and ``kind`` name.
+        Instance of the class that `section` and ``kind`` name.
 
     Raises
     ------
@@ -76,7 +76,26 @@ def build(section: str, table: Mapping[str, Any], offered: Mapping[str, Any] | N
 
 
 def call(cls: Callable[..., Made], arguments: Mapping[str, Any], where: str) -> Made:
-    """``cls(**arguments)`` for arguments that come from a file."""
+    """Return ``cls(**arguments)`` for arguments from a file, and turn its errors into a RecipeError.
+
+    Parameters
+    ----------
+    cls : callable
+        Class or function to call.
+    arguments : mapping
+        Keyword arguments.
+    where : str
+        Name of the table, with which error messages begin.
+
+    Returns
+    -------
+    object
+
+    Raises
+    ------
+    RecipeError
+        If an argument is unknown or has the wrong type, or the call fails.
+    """
     if not isinstance(arguments, Mapping):
         raise RecipeError(f"{where}: got {arguments!r}, expected a table")
     check_keys(arguments, arguments_of(cls), where)
@@ -85,34 +104,35 @@ def call(cls: Callable[..., Made], arguments: Mapping[str, Any], where: str) -> 
         return cls(**arguments)
     except RecipeError:
         raise
-    # A number that is too large for an array, or for the memory, is told in many ways.
+    # Numbers that are too large for an array or for the memory raise errors of many types.
     except (TypeError, ValueError, ArithmeticError, KeyError, RuntimeError, MemoryError) as error:
         raise RecipeError(f"{where}: {first_line(error)}") from error
 
 
 def nested_in(cls: type) -> Mapping[str, str | list[str]]:
-    """The arguments of a class that are parts themselves, with their sections: its attribute ``nested``.
+    """Return the arguments of a class that are parts themselves, with their sections.
 
-    In a table each is a table, or a list of tables where the section is in a list.
+    This is the attribute ``nested`` of the class. In a recipe each of these arguments is a table, or a list
+    of tables if its section is in a list.
     """
     nested: Mapping[str, str | list[str]] = getattr(cls, "nested", {})
     return nested
 
 
 def describe(section: str, thing: Any) -> Table:
-    """The table that an object would be built from: the inverse of :func:`build`.
+    """Return the table that describes an object: the inverse of :func:`build`.
 
     Parameters
     ----------
     section : str
-        What it is: a key of :data:`da4dvar.config.kinds.KINDS`.
+        Section of the object: a key of :data:`da4dvar.config.kinds.KINDS`.
     thing : object
-        Its arguments are attributes of the same names.
+        Object that keeps its arguments as attributes of the same names.
 
     Returns
     -------
     dict
-        Of what TOML and JSON can hold.
+        Table of values that TOML and JSON can represent.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Tables of recipes and model headers: read them, lay settings over them, check their keys."""
+"""Tables of recipes and model headers: reading, overriding settings, and checks of keys."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ MOST_PARTS = 100
 
 
 def read_recipe(path: Path, settings: Sequence[str] = ()) -> Table:
-    """The tables of a TOML file, with ``section.key=value`` settings laid over them.
+    """Read the tables of a TOML file, and override some of their values.
 
     Parameters
     ----------
     path : Path
+        Path of the file.
     settings : sequence of str
-        Each value is TOML, or else a string.
+        Settings ``section.key=value``; see :func:`overlaid`.
 
     Returns
     -------
@@ -34,7 +35,7 @@ def read_recipe(path: Path, settings: Sequence[str] = ()) -> Table:
     Raises
     ------
     RecipeError
-        If the file is missing or no TOML, or a setting is malformed.
+        If the file does not exist or is not TOML, or a setting is malformed.
 
     Examples
     --------
@@ -55,42 +56,44 @@ def read_recipe(path: Path, settings: Sequence[str] = ()) -> Table:
 
 
 def text_of(path: Path) -> str:
-    """The text of a recipe, if it is a file and not so large that it cannot be one.
+    """Read the text of a recipe.
 
     Raises
     ------
     RecipeError
+        If the file does not exist, cannot be read, is not a regular file, is larger than a megabyte, or has
+        keys of very many parts.
     """
     try:
         known = path.stat()
         if not stat.S_ISREG(known.st_mode) or known.st_size > LARGEST_RECIPE:
-            what = "it is larger than a megabyte" if stat.S_ISREG(known.st_mode) else "it is no file"
+            what = "it is larger than a megabyte" if stat.S_ISREG(known.st_mode) else "not a regular file"
             raise RecipeError(f"{path}: not a TOML recipe ({what}); see the recipes for examples")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise RecipeError(f"{path}: no such recipe; give the path of a TOML file") from None
     except OSError as error:
         raise RecipeError(f"{path}: cannot be read ({error.strerror})") from None
-    # The library's time grows with the square of the parts of a key.
+    # The time that tomllib takes grows with the square of the number of parts of a key.
     if any(piece.count(".") > MOST_PARTS for piece in re.split(r"[\[\]{}=,\n]", text)):
-        raise RecipeError(f"{path}: not a TOML recipe (a key of over {MOST_PARTS} parts)")
+        raise RecipeError(f"{path}: not a TOML recipe (a key has more than {MOST_PARTS} parts)")
     return text
 
 
 def overlaid(recipe: Table, settings: Sequence[str]) -> Table:
-    """Tables with ``section.key=value`` settings laid over them.
+    """Return a copy of tables in which some values are overridden.
 
     Parameters
     ----------
     recipe : dict
-        Left as it is.
+        Tables of a recipe, which are not modified.
     settings : sequence of str
-        Each value is TOML, or else a string.
+        Settings ``section.key=value``. A value that is not valid TOML is taken as a string.
 
     Returns
     -------
     dict
-        New tables.
+        Copy with the settings.
 
     Raises
     ------
@@ -116,34 +119,36 @@ def overlaid(recipe: Table, settings: Sequence[str]) -> Table:
         for section in sections:
             table = table.setdefault(section, {})
             if not isinstance(table, dict):
-                raise RecipeError(f"--set {setting!r}: {section!r} is no table")
+                raise RecipeError(f"--set {setting!r}: {section!r} is not a table")
         table[last] = value
     return recipe
 
 
 def check_keys(table: Mapping[str, Any], known: Sequence[str], where: str) -> None:
-    """Refuse a key that is not known, and offer the nearest."""
+    """Reject unknown keys, with the most similar known key in the message."""
     for key in table:
         if key not in known:
             raise RecipeError(f"{where}: unknown key {key!r}; {nearest(key, known)}")
 
 
 def check_table(table: Any, types: Mapping[str, Any], where: str, others: bool = False) -> None:
-    """Refuse what is no table, or has a key of another type than said, or one that is not known.
+    """Check that a value from a file is a table, and the keys and the types of its values.
 
     Parameters
     ----------
     table : Any
-        As read from TOML.
+        Value to check, as read from TOML.
     types : mapping of str to type
+        Type of each known key.
     where : str
-        What the table is, for the message.
+        Name of the table, with which error messages begin.
     others : bool
-        Whether it may have other keys.
+        Whether the table may have other keys.
 
     Raises
     ------
     RecipeError
+        If it is not a table, a key is unknown, or a value has the wrong type.
     """
     if not isinstance(table, Mapping):
         raise RecipeError(f"{where}: got {table!r}, expected a table")

@@ -1,4 +1,4 @@
-"""Whether what a file gives for an argument is of the type that its annotation asks for."""
+"""Checks of values from a file against type annotations, and sizes in bytes as text."""
 
 from __future__ import annotations
 
@@ -10,18 +10,26 @@ from typing import Any
 
 from da4dvar.errors import DataError
 
-# torch and numpy count with 64 bits.
+# torch and numpy use integers of 64 bits.
 LARGEST = 2**63 - 1
 
 
 def check_types(function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
-    """Refuse what an annotation does not allow: a text for a number, a number for a list.
+    """Reject arguments that the annotations of a function do not allow, such as text for a number.
 
-    Objects that were built already, and what has no annotation of a plain type, are left to the function.
+    Arguments that are already objects, or whose annotation is not a plain type, are not checked.
+
+    Parameters
+    ----------
+    function : callable
+        Function or class with annotations.
+    arguments : mapping
+        Keyword arguments to check.
 
     Raises
     ------
     ValueError
+        If an argument has the wrong type.
 
     Examples
     --------
@@ -34,7 +42,7 @@ def check_types(function: Callable[..., Any], arguments: Mapping[str, Any]) -> N
     made_by = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]
     try:
         hints = typing.get_type_hints(made_by)
-    except (NameError, AttributeError):  # an annotation that is imported for a type checker alone
+    except (NameError, AttributeError):  # an annotation that is only imported for type checkers
         return
     for name, value in arguments.items():
         if name in hints and not fits(value, hints[name]):
@@ -43,7 +51,7 @@ def check_types(function: Callable[..., Any], arguments: Mapping[str, Any]) -> N
 
 
 def shown(value: Any) -> str:
-    """What was got, as an error shows it: not more of it than a line has room for.
+    """Return the representation of a value for an error message, cut after 60 characters.
 
     Examples
     --------
@@ -55,7 +63,7 @@ def shown(value: Any) -> str:
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of a type; true for every type that is not a plain one.
+    """Whether a value matches a type; true for every type that is not a plain one.
 
     Examples
     --------
@@ -83,7 +91,7 @@ def fits(value: Any, hint: Any) -> bool:
 
 
 def words(hint: Any) -> str:
-    """A type as a person says it."""
+    """Return a type in words, for an error message."""
     plain = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
     if hint in plain:
         return plain[hint]
@@ -99,12 +107,22 @@ def words(hint: Any) -> str:
 
 
 def parse_bytes(text: str) -> int:
-    """Bytes, from a text such as ``500MB`` (10⁶) or ``2GiB`` (2³⁰), as ``dask.utils.parse_bytes`` reads it.
+    """Parse a size such as ``500MB`` (10⁶) or ``2GiB`` (2³⁰) by ``dask.utils.parse_bytes``.
+
+    Parameters
+    ----------
+    text : str
+        Number and unit.
+
+    Returns
+    -------
+    int
+        Number of bytes.
 
     Raises
     ------
     DataError
-        If it is not a size of one byte or more.
+        If the text is not a size of at least one byte.
 
     Examples
     --------
@@ -114,7 +132,7 @@ def parse_bytes(text: str) -> int:
     from dask.utils import parse_bytes as parse
 
     try:
-        # To dask a unit without a number is one of it.
+        # dask reads a unit without a number as one unit.
         size = parse(text) if text.strip()[:1] in {*"0123456789."} else 0
     except (ValueError, OverflowError):
         size = 0
@@ -124,10 +142,10 @@ def parse_bytes(text: str) -> int:
 
 
 def readable_bytes(size: float) -> str:
-    """A size in megabytes, or in bytes if it is less than one, rounded up, as :func:`parse_bytes` reads it.
+    """Format a size so that :func:`parse_bytes` can read it: in megabytes, or in bytes below one, rounded up.
 
-    Messages advise such sizes. ``dask.utils.format_bytes`` rounds to the nearest, which may be too small, and
-    writes a space, which would have to be quoted on a command line.
+    Error messages recommend such sizes. ``dask.utils.format_bytes`` rounds to the nearest, which may be too
+    small, and inserts a space, which would need quotes on the command line.
 
     Examples
     --------

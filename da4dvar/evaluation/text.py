@@ -48,13 +48,13 @@ def _any_has(table: Scores, key: str) -> bool:
     return any(key in s for parts in table.values() for s in parts.values())
 
 
-def as_columns(rows: list[list[str]]) -> str:
-    """Align the columns of rows of text: the first two to the left, the others to the right."""
+def as_columns(rows: list[list[str]], left: int = 2) -> str:
+    """Align the columns of rows of text: the first `left` to the left, the others to the right."""
     widths = [max(len(r[k]) for r in rows) for k in range(len(rows[0]))]
     lines = []
     for row in rows:
         cells = [
-            c.ljust(w) if k < 2 else c.rjust(w) for k, (c, w) in enumerate(zip(row, widths, strict=True))
+            c.ljust(w) if k < left else c.rjust(w) for k, (c, w) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)

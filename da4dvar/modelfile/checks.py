@@ -1,4 +1,4 @@
-"""What the header of a model file must hold, before and after a model is built of it."""
+"""Checks of the header of a model file, before and after a model is built from it."""
 
 from __future__ import annotations
 
@@ -22,24 +22,25 @@ TABLES = (
     "layout", "scaling", "prior", "observation", "solver", "cost", "signature",
     "scores", "provenance", "labels",
 )  # fmt: skip
-# What a model is built of: here a number that is too large is a wait without end.
+# Tables from which a model is built; too large a number in one of them would cause an endless wait.
 BUILT = ("scaling", "prior", "observation", "solver", "cost", "first_guess")
 MOST = 100_000
 
 
 def check_tables(header: Header) -> None:
-    """Refuse a header in which a table is none, a number is out of all bounds, or a name is a path.
+    """Check the types of the tables of a header, the range of its numbers, and its names.
 
     Raises
     ------
     ValueError
+        If an entry that should be a table is not, a number is out of bounds, or a name could be a path.
     """
     for name in TABLES:
         if not isinstance(header[name], dict):
             raise ValueError(f"{name} is {str(header[name])[:60]!r}, expected a table")
     for name in BUILT:
         for key, number in numbers(header.get(name), name):
-            # A radius may be infinite, and a seed is no size.
+            # A radius may be infinite, and a seed may be large because it is not a size.
             endless = isinstance(number, float) and not math.isfinite(number) and not key.endswith(".radius")
             large = isinstance(number, int) and abs(number) > MOST and not key.endswith(".seed")
             if endless or large:
@@ -48,14 +49,14 @@ def check_tables(header: Header) -> None:
     names += [n for n in header["layout"].get("variables", ()) if isinstance(n, str)]
     for name in names:
         if not name or "/" in name or name in (".", "..") or not name.isprintable():
-            raise ValueError(f"{name!r} is no name of a variable or dimension")
+            raise ValueError(f"{name!r} is not a valid name of a variable or dimension")
     labels = header["labels"]
     if not all(fits(values, list[str | float]) for values in labels.values()):
         raise ValueError("labels are not lists of text or numbers")
 
 
 def numbers(table: Any, where: str) -> Iterator[tuple[str, int | float]]:
-    """Every number of a table, and where it is."""
+    """Yield every number of a table, preceded by its place in the table."""
     if isinstance(table, int | float) and not isinstance(table, bool):
         yield where, table
     elif isinstance(table, list):
@@ -67,34 +68,36 @@ def numbers(table: Any, where: str) -> Iterator[tuple[str, int | float]]:
 
 
 def signature_of(header: Header) -> Signature:
-    """The signature of a header.
+    """Return the signature in a header.
 
     Raises
     ------
     ValueError
-        If it is not one.
+        If it is invalid.
     """
     table = call(Signature, header["signature"], "signature")
     for names in (table.variables, table.covariates):
         if not fits(names, dict[str, dict[str, str]]):
-            raise ValueError("the attributes of a variable of the signature are no texts")
+            raise ValueError("the attributes of a variable of the signature are not text")
     entries: dict[str, dict[str, Any]] = header["signature"]["dims"]
     dims = {name: call(Dimension, entry, f"signature of {name!r}") for name, entry in entries.items()}
     for name, entry in dims.items():
         if entry.spacing is not None and not (math.isfinite(entry.spacing) and entry.spacing):
-            raise ValueError(f"signature: spacing of {name!r} is {entry.spacing}")
+            raise ValueError(
+                f"signature: spacing of {name!r} is {entry.spacing}, expected a number other than 0"
+            )
         if entry.size is not None and entry.size < 1:
-            raise ValueError(f"signature: size of {name!r} is {entry.size}")
+            raise ValueError(f"signature: size of {name!r} is {entry.size}, expected 1 or more")
     return Signature.from_dict(header["signature"])
 
 
 def calibration_of(header: Header) -> CalibratedEnsemble | None:
-    """The calibration of a header, if it has one.
+    """Return the calibration in a header; None if it has none.
 
     Raises
     ------
     ValueError
-        If it is not one.
+        If it is invalid.
     """
     table = header.get("calibration")
     if table is None:
@@ -111,18 +114,19 @@ def calibration_of(header: Header) -> CalibratedEnsemble | None:
             and rising
             and inside
         ):
-            raise ValueError(f"calibration of {name!r} has a number out of its range")
+            raise ValueError(f"calibration of {name!r} has a number out of range")
     if set(variables) != set(header["layout"]["variables"]):
-        raise ValueError("the calibration is not of the variables of the layout")
+        raise ValueError("the variables of the calibration are not those of the layout")
     return CalibratedEnsemble.from_dict(table)
 
 
 def check_whole(model: Model) -> None:
-    """Refuse a model whose parts, each right by itself, do not belong together.
+    """Check that the parts of a model, each valid by itself, match each other.
 
     Raises
     ------
     ValueError
+        If they do not.
     """
     layout, signature = model.layout, model.signature
     assert signature is not None
@@ -148,7 +152,7 @@ def check_whole(model: Model) -> None:
         cells = {d for d in layout.dims if d != getattr(model.scaling, "time", None)}
         labelled = {d for d in cells if signature.dims[d].spacing is not None}
         if set(season.dims[1:]) != cells or not labelled <= set(season.coords):
-            raise ValueError(f"the climatology of {name!r} is over other dimensions, or has no labels")
+            raise ValueError(f"the climatology of {name!r} has the wrong dimensions, or no labels")
     sizes = {d: layout.window.get(d) or signature.dims[d].size or 0 for d in layout.channels}
     count = layout.channel_count(sizes)
     solvers = [part for part in model.model.solver.modules() if isinstance(part, Solver)]

@@ -1,8 +1,8 @@
-"""What every prior, solver, baseline, gap pattern and scaling promises, as tests to inherit.
+"""Contracts of priors, solvers, baselines, gap patterns and scalings, as tests to inherit.
 
-A part that is written outside this package is tested by a class of a few lines, in a file that pytest
-collects. The contract of a part that takes labelled data is in ``arrays``, of one that takes tensors in
-``tensors``.
+A part that is written outside this package is tested by a class of a few lines in a file that pytest
+collects. The contracts of parts that take labelled data are in ``arrays``, those of parts that take tensors
+in ``tensors``.
 
 Examples
 --------

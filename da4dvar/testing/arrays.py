@@ -1,4 +1,4 @@
-"""The contracts of what takes labelled data: baselines, gap patterns and scalings."""
+"""Contracts of the parts that take labelled data: baselines, gap patterns and scalings."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from da4dvar.fields.scaling.standard import Scaling
 
 
 def labelled_sea(days: int = 40, dates: bool = True) -> xr.Dataset:
-    """Two gappy variables with all that a file may have: labels, attributes, encoding, land.
+    """Return two gappy variables with labels, attributes, encoding and land, as in a real file.
 
     Parameters
     ----------
     days : int
-        Length of the series.
+        Number of days.
     dates : bool
-        Whether the times are dates; numbers if not.
+        Whether the times are dates; otherwise they are numbers.
 
     Returns
     -------
     Dataset
-        ``sst(time, lat, lon)`` and ``sss(lon, time, lat)``, half of their values missing. The first
+        ``sst(time, lat, lon)`` and ``sss(lon, time, lat)``, with half of their values missing. The first
         cell is land, which is never observed.
 
     Examples
@@ -65,19 +65,19 @@ def labelled_sea(days: int = 40, dates: bool = True) -> xr.Dataset:
 
 
 def never(*_: Any, **__: Any) -> Any:
-    """A scheduler of dask for graphs that must not be computed yet."""
+    """Scheduler of dask that raises an error, for graphs that must not be computed yet."""
     raise AssertionError("computed before the result was asked for")
 
 
 class BaselineContract(ABC):
-    """What every baseline promises. Inherit it, name the class Test..., and say how to make one.
+    """Contract of the baselines: inherit it in a class named Test..., and define :meth:`make`.
 
     Attributes
     ----------
     keeps_observed : bool
-        Whether observed values are kept to the bit; an analysis may replace them.
+        Whether observed values are kept bit for bit; an analysis may replace them.
     waits : bool
-        Whether nothing of a chunked data set is computed before the result is asked for.
+        Whether a chunked data set is not computed before the result is.
 
     Examples
     --------
@@ -87,7 +87,7 @@ class BaselineContract(ABC):
     ...
     ...     def make(self):
     ...         return Linear()
-    >>> TestMyBaseline().test_labels_come_back_as_they_went_in()  # as pytest would, one of several
+    >>> TestMyBaseline().test_labels_come_back_as_they_went_in()  # one of the tests that pytest runs
     """
 
     keeps_observed: ClassVar[bool] = False
@@ -95,7 +95,7 @@ class BaselineContract(ABC):
 
     @abstractmethod
     def make(self) -> Baseline:
-        """A baseline, with settings that suit :meth:`data`.
+        """Return a baseline with settings that suit :meth:`data`.
 
         Returns
         -------
@@ -103,7 +103,7 @@ class BaselineContract(ABC):
         """
 
     def data(self) -> xr.Dataset:
-        """A gappy data set with a dimension ``time``; a class may give another.
+        """Return a gappy data set with a dimension ``time``; a class may override this.
 
         Returns
         -------
@@ -112,22 +112,22 @@ class BaselineContract(ABC):
         return labelled_sea()
 
     def owed(self, array: xr.DataArray) -> xr.DataArray:
-        """Where the baseline has to give an estimate; a class may say otherwise.
+        """Return where the baseline has to provide an estimate; a class may override this.
 
         Parameters
         ----------
         array : DataArray
-            A variable of :meth:`data`.
+            Variable of :meth:`data`.
 
         Returns
         -------
         DataArray of bool
-            Cells that were observed at some time, unless a class says otherwise.
+            By default, true in cells that are observed at some time.
         """
         return array.notnull().any("time")
 
     def test_labels_come_back_as_they_went_in(self) -> None:
-        """Order, coordinates, attributes, encoding and type; a standard error has those of its variable."""
+        """Order, coordinates, attributes, encoding and type are kept, also by a standard error."""
         ds = self.data()
         out = self.make().interpolate(ds)
         assert [v for v in out.data_vars if not str(v).endswith("_std")] == list(ds.data_vars)
@@ -143,7 +143,7 @@ class BaselineContract(ABC):
                 assert "scale_factor" not in std.encoding
 
     def test_every_gap_is_filled_but_where_nothing_was_ever_seen(self) -> None:
-        """An estimate, and a standard error if it states one, wherever one is owed; NaN elsewhere."""
+        """Estimate and standard error, if any, are finite where :meth:`owed` is true, and NaN elsewhere."""
         ds = self.data()
         out = self.make().interpolate(ds)
         for name, array in ds.data_vars.items():
@@ -155,7 +155,7 @@ class BaselineContract(ABC):
                 xr.testing.assert_equal(out[name].where(array.notnull()), array)
 
     def test_the_input_is_not_changed(self) -> None:
-        """Neither by the call nor through its result."""
+        """The call does not change the input, and neither do changes of its result."""
         ds = self.data()
         before, encodings = ds.copy(deep=True), {n: dict(a.encoding) for n, a in ds.variables.items()}
         out = self.make().interpolate(ds)
@@ -167,7 +167,7 @@ class BaselineContract(ABC):
 
     @pytest.mark.parametrize("chunks", [{"time": 7}, {"lat": 1, "lon": 3}, {"time": (1, 5, -1), "lat": 2}])
     def test_lazy_in_lazy_out(self, chunks: dict[str, Any]) -> None:
-        """Whatever the chunks, the result is that of data in memory, once it is asked for."""
+        """The result for chunked data is lazy, and equal to that for data in memory."""
         ds, baseline = self.data(), self.make()
         known = {d: n for d, n in chunks.items() if d in ds.dims}
         if isinstance(known.get("time"), tuple):
@@ -181,7 +181,7 @@ class BaselineContract(ABC):
             np.testing.assert_allclose(computed[name], eager[name], rtol=1e-5, atol=1e-5)
 
     def test_an_infinite_value_is_a_gap(self) -> None:
-        """The result is that of a gap in its place, or the value is refused."""
+        """An infinite value has the effect of a gap, or is rejected."""
         ds = self.data()
         name = next(iter(ds.data_vars))
         at = {d: n // 2 for d, n in ds[name].sizes.items()}
@@ -194,7 +194,7 @@ class BaselineContract(ABC):
         xr.testing.assert_identical(found, self.make().interpolate(gap))
 
     def test_a_variable_does_not_depend_on_the_others(self) -> None:
-        """Alone it is filled as among others."""
+        """A variable is filled in the same way alone and together with others."""
         ds = self.data()
         together = self.make().interpolate(ds)
         for name in ds.data_vars:
@@ -202,7 +202,7 @@ class BaselineContract(ABC):
             xr.testing.assert_identical(alone[name], together[name])
 
     def test_without_any_observation_there_is_no_more_than_owed(self) -> None:
-        """NaN where nothing is known, or a refusal."""
+        """Data without any observation give NaN where no estimate is due, or are rejected."""
         ds = self.data().where(False)
         try:
             out = self.make().interpolate(ds)
@@ -213,14 +213,14 @@ class BaselineContract(ABC):
 
 
 class GapPatternContract(ABC):
-    """What every gap pattern promises. Inherit it, name the class Test..., and say how to make one.
+    """Contract of the gap patterns: inherit it in a class named Test..., and define :meth:`make`.
 
     Attributes
     ----------
     sizes : dict of str to int
-        Cells along each dimension of the fields that it is tried on.
+        Number of cells along each dimension of the fields on which the pattern is tested.
     needs : tuple of str
-        Dimensions without which it refuses a field.
+        Dimensions that the pattern requires.
 
     Examples
     --------
@@ -230,7 +230,7 @@ class GapPatternContract(ABC):
     ...
     ...     def make(self):
     ...         return Blocks(0.5, {"lat": 3})
-    >>> TestMyPattern().test_a_seed_decides_the_draw()  # as pytest would, one of several
+    >>> TestMyPattern().test_a_seed_decides_the_draw()  # one of the tests that pytest runs
     """
 
     sizes: ClassVar[Mapping[str, int]] = {"time": 12, "lat": 9, "lon": 10}
@@ -238,7 +238,7 @@ class GapPatternContract(ABC):
 
     @abstractmethod
     def make(self) -> GapPattern:
-        """A pattern that hides some of the cells of `sizes` and leaves some.
+        """Return a pattern that hides some, but not all, cells of a field of `sizes`.
 
         Returns
         -------
@@ -246,37 +246,37 @@ class GapPatternContract(ABC):
         """
 
     def draw(self, seed: int, sizes: Mapping[str, int] | None = None) -> np.ndarray:
-        """The cells that a new pattern leaves observed."""
+        """Return the cells that a new pattern leaves observed."""
         return self.make().draw(np.random.default_rng(seed), dict(self.sizes if sizes is None else sizes))
 
     def test_a_draw_has_an_axis_for_each_size(self) -> None:
-        """Of bool, whatever the order of the dimensions."""
+        """A draw is boolean and follows the order of the dimensions."""
         for sizes in (self.sizes, {d: self.sizes[d] for d in reversed(list(self.sizes))}):
             drawn = self.draw(0, sizes)
             assert drawn.dtype == bool
             assert drawn.shape == tuple(sizes.values())
 
     def test_some_cells_are_hidden_and_some_are_not(self) -> None:
-        """Over a few draws."""
+        """A few draws together contain both hidden and observed cells."""
         drawn = np.stack([self.draw(seed) for seed in range(8)])
         assert drawn.any()
         assert not drawn.all()
 
     def test_a_seed_decides_the_draw(self) -> None:
-        """The same seed gives the same cells, another one others; the global generator is not used."""
+        """Draws depend on the seed alone; the global generator is not used."""
         state = str(np.random.get_state())  # noqa: NPY002
         np.testing.assert_array_equal(self.draw(1), self.draw(1))
         assert any((self.draw(1) != self.draw(seed)).any() for seed in range(2, 8))
         assert str(np.random.get_state()) == state  # noqa: NPY002
 
     def test_keeps_nothing_between_draws(self) -> None:
-        """A pattern that has drawn before draws as a new one."""
+        """A pattern that has already been drawn from gives the same draw as a new one."""
         pattern = self.make()
         pattern.draw(np.random.default_rng(1), dict(self.sizes))
         np.testing.assert_array_equal(pattern.draw(np.random.default_rng(2), dict(self.sizes)), self.draw(2))
 
     def test_a_dimension_that_is_needed_is_named_where_it_is_missing(self) -> None:
-        """With those that there are."""
+        """The error for a missing dimension names it and the dimensions of the field."""
         for dim in self.needs:
             sizes = {d if d != dim else "other": n for d, n in self.sizes.items()}
             with pytest.raises(RecipeError, match=f"need a dimension '{dim}'; there are .*other"):
@@ -284,7 +284,7 @@ class GapPatternContract(ABC):
 
 
 class ScalingContract(ABC):
-    """What every scaling promises. Inherit it, name the class Test..., and say how to make one.
+    """Contract of the scalings: inherit it in a class named Test..., and define :meth:`make`.
 
     Examples
     --------
@@ -292,12 +292,12 @@ class ScalingContract(ABC):
     >>> class TestMyScaling(ScalingContract):
     ...     def make(self):
     ...         return Standard()
-    >>> TestMyScaling().test_restore_is_the_inverse_of_normalise()  # as pytest would, one of several
+    >>> TestMyScaling().test_restore_is_the_inverse_of_normalise()  # one of the tests that pytest runs
     """
 
     @abstractmethod
     def make(self) -> Scaling:
-        """A scaling that has not been fitted.
+        """Return a scaling that has not been fitted.
 
         Returns
         -------
@@ -305,7 +305,7 @@ class ScalingContract(ABC):
         """
 
     def data(self) -> xr.Dataset:
-        """A gappy data set with ``time``, ``lat`` and ``lon``; a class may give another.
+        """Return a gappy data set with ``time``, ``lat`` and ``lon``; a class may override this.
 
         Returns
         -------
@@ -314,11 +314,11 @@ class ScalingContract(ABC):
         return labelled_sea(days=800).drop_vars(["area", "basin"]).assign_coords(lon=[0.0, 1.0, 2.0, 3.0])
 
     def fitted(self, ds: xr.Dataset) -> Scaling:
-        """A scaling that was fitted to all variables of a data set."""
+        """Return a scaling that is fitted to all variables of a data set."""
         return self.make().fit(ds, [str(name) for name in ds.data_vars], ["time", "lat", "lon"])
 
     def test_restore_is_the_inverse_of_normalise(self) -> None:
-        """There and back again gives the data, in their type; land may become NaN, nothing else."""
+        """Normalised and restored data are the original data, of the same type."""
         ds = self.data()
         scaling = self.fitted(ds)
         back = scaling.restore(scaling.normalise(ds))
@@ -327,7 +327,7 @@ class ScalingContract(ABC):
             np.testing.assert_allclose(back[name].values, ds[name].values, atol=2e-4)
 
     def test_std_is_what_a_normalised_value_is_multiplied_by(self) -> None:
-        """A difference of one, restored."""
+        """A difference of 1 in normalised units is `std` in the units of the variable."""
         ds = self.data()
         scaling = self.fitted(ds)
         normalised = scaling.normalise(ds)
@@ -337,7 +337,7 @@ class ScalingContract(ABC):
             np.testing.assert_allclose(step[name].where(ds[name].notnull(), size), size, rtol=1e-3)
 
     def test_arrays_hold_all_of_a_scaling(self) -> None:
-        """A scaling that is loaded from them is the same, in whatever order a file gives them back."""
+        """A scaling that is loaded from its arrays, in any order, is the same scaling."""
         ds = self.data()
         scaling = self.fitted(ds)
         loaded = self.make().load(dict(reversed(scaling.arrays().items())))
@@ -347,7 +347,7 @@ class ScalingContract(ABC):
 
     @pytest.mark.parametrize("chunks", [{"time": 100}, {"lat": 1, "time": 300}, {"lon": 2}])
     def test_lazy_data_stay_lazy(self, chunks: dict[str, int]) -> None:
-        """Nothing is computed, chunks stay as they are, and the values are those of data in memory."""
+        """Nothing is computed, chunks are kept, and the values are those for data in memory."""
         ds = self.data()
         scaling, lazy = self.fitted(ds), ds.chunk(chunks)
         with dask.config.set(scheduler=never):
@@ -358,7 +358,7 @@ class ScalingContract(ABC):
             np.testing.assert_allclose(normalised[name], scaling.normalise(ds)[name], atol=3e-4)
 
     def test_lazy_data_are_fitted_alike(self) -> None:
-        """Chunks do not change what is learned."""
+        """Fitted parameters do not depend on chunks."""
         ds = self.data()
         eager, lazy = self.fitted(ds).arrays(), self.fitted(ds.chunk(time=90, lat=2)).arrays()
         assert eager.keys() == lazy.keys()
@@ -367,7 +367,7 @@ class ScalingContract(ABC):
                 np.testing.assert_allclose(lazy[name], array, rtol=1e-6, atol=1e-6)
 
     def test_the_input_is_not_changed(self) -> None:
-        """Neither by a fit nor by either direction."""
+        """Neither a fit nor either direction of the transformation changes the input."""
         ds = self.data()
         before = ds.copy(deep=True)
         scaling = self.fitted(ds)

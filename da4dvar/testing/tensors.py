@@ -1,4 +1,4 @@
-"""The contracts of what takes tensors: priors and solvers."""
+"""Contracts of the parts that take tensors: priors and solvers."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ in_both_precisions = pytest.mark.parametrize("dtype", [torch.float32, torch.floa
 
 
 def seeded(make: Callable[[], Made], seed: int = 0) -> Made:
-    """What `make` makes, its weights drawn from `seed`; the global generator is left as it was.
+    """Call a function with torch's global generator seeded, and restore the generator.
 
     Parameters
     ----------
     make : callable
-        Without arguments; it may draw from torch's global generator.
+        Function without arguments, which may draw from torch's global generator.
     seed : int
+        Seed of the generator.
 
     Returns
     -------
     object
-        What `make` gives.
+        Result of `make`.
 
     Examples
     --------
@@ -46,12 +47,14 @@ def seeded(make: Callable[[], Made], seed: int = 0) -> Made:
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
-    """Standard normal numbers that are the same every time.
+    """Return standard normal numbers that depend only on shape and seed.
 
     Parameters
     ----------
     *shape : int
+        Shape of the tensor.
     seed : int
+        Seed of the draw.
 
     Returns
     -------
@@ -66,7 +69,7 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
 
 
 def given(contract: PriorContract | SolverContract, x: Tensor) -> Tensor | None:
-    """Covariates for the states of a contract, the same for every sample; none if it takes none."""
+    """Return covariates for the states of a contract, equal for all samples; None if it has none."""
     if not contract.covariates:
         return None
     c = normal(1, contract.covariates, *x.shape[2:], seed=5)
@@ -74,14 +77,14 @@ def given(contract: PriorContract | SolverContract, x: Tensor) -> Tensor | None:
 
 
 class PriorContract(ABC):
-    """What every prior Φ promises. Inherit it, name the class Test..., and say how to make one.
+    """Contract of the priors Φ: inherit it in a class named Test..., and define :meth:`make`.
 
     Attributes
     ----------
     shape : tuple of int
-        ``(channel, *space)`` of a state that the prior takes.
+        ``(channel, *space)`` of a state of the prior.
     covariates : int
-        Channels of the covariates that it takes.
+        Number of channels of its covariates.
 
     Examples
     --------
@@ -91,7 +94,7 @@ class PriorContract(ABC):
     ...
     ...     def make(self):
     ...         return UNet(channels=2, boundary=("zero", "periodic"), width=3)
-    >>> TestMyPrior().test_keeps_nothing_between_calls()  # as pytest would, one of several
+    >>> TestMyPrior().test_keeps_nothing_between_calls()  # one of the tests that pytest runs
     """
 
     shape: ClassVar[tuple[int, ...]]
@@ -99,7 +102,7 @@ class PriorContract(ABC):
 
     @abstractmethod
     def make(self) -> nn.Module:
-        """A prior, with weights drawn anew if it has some.
+        """Return a new prior, with newly drawn weights if it has any.
 
         Returns
         -------
@@ -107,7 +110,7 @@ class PriorContract(ABC):
         """
 
     def states(self) -> Tensor:
-        """States for the prior; a class may give others.
+        """Return states for the prior; a class may override this.
 
         Returns
         -------
@@ -116,13 +119,13 @@ class PriorContract(ABC):
         return normal(3, *self.shape)
 
     def estimate(self, prior: nn.Module, x: Tensor) -> Tensor:
-        """Φ(x), or Φ(x, c), with the same c for every sample."""
+        """Φ(x), or Φ(x, c) with the same c for all samples."""
         estimate: Tensor = prior(x, given(self, x)) if self.covariates else prior(x)
         return estimate
 
     @in_both_precisions
     def test_keeps_shape_and_dtype(self, dtype: torch.dtype) -> None:
-        """Φ(x) has the shape and dtype of x, and is the same in both precisions."""
+        """Φ(x) has the shape and dtype of x, and equal values in both precisions."""
         x = self.states()
         estimate = self.estimate(seeded(self.make).to(dtype), x.to(dtype))
         assert (estimate.shape, estimate.dtype) == (x.shape, dtype)
@@ -130,7 +133,7 @@ class PriorContract(ABC):
 
     @pytest.mark.parametrize("size", [0.0, 1.0])
     def test_has_finite_gradients_of_two_orders(self, size: float) -> None:
-        """‖x − Φ(x)‖² can be differentiated in x, and its gradient again, as training does; at 0 too."""
+        """‖x − Φ(x)‖² is twice differentiable in x, as training requires, also at 0."""
         prior, x = seeded(self.make), (size * self.states()).requires_grad_()
         term = (x - self.estimate(prior, x)).square().sum()
         (gradient,) = torch.autograd.grad(term, x, create_graph=True)
@@ -139,12 +142,12 @@ class PriorContract(ABC):
         assert second.isfinite().all()
 
     def test_a_state_does_not_depend_on_its_neighbours(self) -> None:
-        """A state alone and in a batch have the same Φ(x)."""
+        """Φ(x) of a state does not depend on the other states in its batch."""
         prior, x = seeded(self.make), self.states()
         assert_close(self.estimate(prior, x), torch.cat([self.estimate(prior, state[None]) for state in x]))
 
     def test_keeps_nothing_between_calls(self) -> None:
-        """Φ(x) is the same when it is asked for again, after another state; x is left as it was."""
+        """Φ(x) is the same before and after a call with other states; x is not modified."""
         prior, x = seeded(self.make), self.states()
         before, first = x.clone(), self.estimate(prior, x)
         self.estimate(prior, x.flip(0) + 1)
@@ -152,14 +155,14 @@ class PriorContract(ABC):
         assert torch.equal(x, before)
 
     def test_comes_back_from_its_state_dict(self) -> None:
-        """Another prior with the same state dict is the same prior."""
+        """A prior that loads the state dict of another gives the same Φ(x)."""
         prior, other, x = seeded(self.make), seeded(self.make, seed=1), self.states()
         other.load_state_dict(prior.state_dict())
         assert_close(self.estimate(other, x), self.estimate(prior, x))
 
 
 class Neighbour(nn.Module):
-    """Φ(x) = a x(one cell before), a learned: a small prior in any number of dimensions.
+    """Φ(x) = a x(previous cell) with a learned factor a: a small prior in any number of dimensions.
 
     Examples
     --------
@@ -172,19 +175,19 @@ class Neighbour(nn.Module):
         self.a = nn.Parameter(torch.tensor(0.8))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Φ(x) of states ``(batch, channel, *space)``."""
+        """Φ(x) for states of shape ``(batch, channel, *space)``."""
         return self.a * torch.roll(x, 1, -1)
 
 
 class SolverContract(ABC):
-    """What every solver Γ promises. Inherit it, name the class Test..., and say how to make one.
+    """Contract of the solvers Γ: inherit it in a class named Test..., and define :meth:`make`.
 
     Attributes
     ----------
     shape : tuple of int
-        ``(channel, *space)`` of a state that the solver takes.
+        ``(channel, *space)`` of a state of the solver.
     covariates : int
-        Channels of the covariates that it takes.
+        Number of channels of its covariates.
 
     Examples
     --------
@@ -194,7 +197,7 @@ class SolverContract(ABC):
     ...
     ...     def make(self):
     ...         return FixedPoint(iterations=3)
-    >>> TestMySolver().test_nan_outside_the_domain_is_harmless()  # as pytest would, one of several
+    >>> TestMySolver().test_nan_outside_the_domain_is_harmless()  # one of the tests that pytest runs
     """
 
     shape: ClassVar[tuple[int, ...]]
@@ -202,7 +205,7 @@ class SolverContract(ABC):
 
     @abstractmethod
     def make(self) -> Solver:
-        """A solver of two iterations or more, with weights drawn anew if it has some.
+        """Return a new solver with at least two iterations, with newly drawn weights if it has any.
 
         Returns
         -------
@@ -210,7 +213,7 @@ class SolverContract(ABC):
         """
 
     def make_cost(self) -> VariationalCost:
-        """The cost to minimise; a class whose solver needs a prior of some kind gives another.
+        """Return the cost to minimise; a class overrides this if its solver needs a special prior.
 
         Returns
         -------
@@ -219,12 +222,12 @@ class SolverContract(ABC):
         return VariationalCost(Neighbour(), learn_weights=True)
 
     def problem(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Samples of several sizes, NaN outside Ω, the last without observation.
+        """Return samples of several magnitudes, with NaN outside Ω; the last has no observation.
 
         Returns
         -------
         y, mask, x0 : Tensor, shape ``(batch, *shape)``
-            Ω is `mask`, of bool.
+            Observations, Ω as a tensor of bool, and x(0).
         """
         sizes = torch.logspace(0, 1, 4).reshape(-1, *[1] * len(self.shape))
         mask = normal(4, *self.shape, seed=1) > 0
@@ -233,7 +236,7 @@ class SolverContract(ABC):
         return y, mask, sizes * normal(4, *self.shape, seed=2)
 
     def solve(self, y: Tensor, mask: Tensor, x0: Tensor, solver: Solver | None = None) -> Solution:
-        """The solution, with gradients or without as the surroundings say."""
+        """Return the solution, with gradients unless they are disabled by the caller."""
         solver, cost = solver or seeded(self.make), self.make_cost().to(x0.dtype)
         found: Solution = solver.to(x0.dtype)(cost.given(y, mask, given(self, x0)), x0)
         return found
@@ -241,7 +244,7 @@ class SolverContract(ABC):
     @in_both_precisions
     @torch.no_grad()
     def test_solution_has_its_fields(self, dtype: torch.dtype) -> None:
-        """x is like x(0); both terms have a row for x(0) and one an iteration; samples may converge."""
+        """x has the shape of x(0); the terms have one row for x(0) and one for each iteration."""
         y, mask, x0 = self.problem()
         y, x0 = y.to(dtype), x0.to(dtype)
         solution = self.solve(y, mask, x0)
@@ -254,7 +257,7 @@ class SolverContract(ABC):
 
     @torch.no_grad()
     def test_a_sample_does_not_depend_on_its_neighbours(self) -> None:
-        """Rule 1: a sample alone and in a batch have the same estimate, terms and convergence."""
+        """Rule 1: estimate, terms and convergence of a sample do not depend on the rest of its batch."""
         together = self.solve(*self.problem())
         for k, sample in enumerate(zip(*self.problem(), strict=True)):
             alone = self.solve(*(tensor[None] for tensor in sample))
@@ -264,7 +267,7 @@ class SolverContract(ABC):
 
     @torch.no_grad()
     def test_nan_outside_the_domain_is_harmless(self) -> None:
-        """Rule 2: NaN in y outside Ω is as good as any number there, even if there is nothing else."""
+        """Rule 2: NaN in y outside Ω has the effect of any other number, even if Ω is empty."""
         y, mask, x0 = self.problem()
         solution = self.solve(y, mask, x0)
         assert solution.x.isfinite().all()
@@ -273,7 +276,7 @@ class SolverContract(ABC):
 
     @torch.no_grad()
     def test_inference_keeps_no_graph(self) -> None:
-        """Rules 3 and 4: the solver runs under no_grad, and what it gives back holds no graph."""
+        """Rules 3 and 4: the solver runs under no_grad, and its solution holds no graph."""
         solution = self.solve(*self.problem())
         for value in (solution.x, solution.observation, solution.prior):
             assert not value.requires_grad
@@ -281,7 +284,7 @@ class SolverContract(ABC):
 
     @torch.no_grad()
     def test_memory_of_inference_does_not_grow_with_iterations(self) -> None:
-        """Rule 4: the graph of an iteration is gone before the next."""
+        """Rule 4: the graph of an iteration is freed before the next one."""
         few, many = seeded(self.make), seeded(self.make)
         few.iterations, many.iterations = 2, 6
         kept = [most_kept(partial(self.solve, *self.problem(), solver)) for solver in (few, many)]
@@ -289,7 +292,7 @@ class SolverContract(ABC):
 
     @torch.no_grad()
     def test_every_iterate_can_be_watched(self) -> None:
-        """A watch is told as many states as there are terms, x(0) first, and no term of another."""
+        """The watch is called with one state for each row of the terms, beginning with x(0)."""
         y, mask, x0 = self.problem()
         seen: list[Tensor] = []
         solution = seeded(self.make)(self.make_cost().given(y, mask, given(self, x0)), x0, seen.append)
@@ -297,7 +300,7 @@ class SolverContract(ABC):
         assert len(seen) == solution.iterations + 1
 
     def test_inference_mode_is_refused(self) -> None:
-        """Rule 3: inference_mode, where nothing can be differentiated, raises and names no_grad."""
+        """Rule 3: inference_mode, which rules out derivatives, raises an error that names no_grad."""
         problem, solver = self.problem(), seeded(self.make)
         with pytest.raises(RuntimeError, match="no_grad"), torch.inference_mode():
             self.solve(*problem, solver=solver)
@@ -310,7 +313,7 @@ class SolverContract(ABC):
 
     @torch.no_grad()
     def test_keeps_nothing_between_calls(self) -> None:
-        """Rule 6: a problem that is solved again, after another, has the same solution."""
+        """Rule 6: the solution of a problem is the same before and after solving another one."""
         solver = seeded(self.make)
         first = self.solve(*self.problem(), solver=solver)
         y, mask, x0 = (tensor.flip(0) for tensor in self.problem())
@@ -320,7 +323,7 @@ class SolverContract(ABC):
 
     @pytest.mark.parametrize("training", [False, True])
     def test_leaves_its_input_as_it_was(self, training: bool) -> None:
-        """x(0) is not written to."""
+        """x(0) is not modified."""
         y, mask, x0 = self.problem()
         with torch.set_grad_enabled(training):
             self.solve(y, mask, x0)
@@ -328,7 +331,7 @@ class SolverContract(ABC):
         assert not x0.requires_grad
 
     def test_gradients_reach_all_that_is_learned(self) -> None:
-        """The solver's weights, the prior's and those of U can be learned from the estimate."""
+        """The weights of the solver, of the prior and of U receive a gradient from the estimate."""
         y, mask, x0 = self.problem()
         solver, model = seeded(self.make), self.make_cost()
         solver(model.given(y, mask, given(self, x0)), x0).x.square().sum().backward()
@@ -339,13 +342,13 @@ class SolverContract(ABC):
                 assert parameter.grad.any(), name
 
     def test_iterations_that_are_run_again_have_the_same_gradients(self) -> None:
-        """A solver that says that it `recomputes` gives, in float64, the gradients of one that does not."""
+        """With and without `recompute`, the gradients are the same in float64."""
         y, mask, x0 = (t.double() if t.is_floating_point() else t for t in self.problem())
         found = []
         for recompute in (False, True):
             solver, model = seeded(self.make).double(), self.make_cost().double()
             if not solver.recomputes:
-                pytest.skip("it keeps the graph of all its iterations")
+                pytest.skip("this solver keeps the graph of all its iterations")
             solved = solver(model.given(y, mask, given(self, x0)), x0, recompute=recompute)
             (solved.x.square().sum() + solved.cost.sum()).backward()
             found.append([p.grad for p in (*solver.parameters(), *model.parameters())])
@@ -353,20 +356,20 @@ class SolverContract(ABC):
 
 
 class Kept:
-    """A tensor that autograd keeps for a backward pass."""
+    """Tensor that autograd keeps for a backward pass."""
 
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = tensor
 
 
 def most_kept(run: Callable[[], object]) -> int:
-    """The most tensors that autograd keeps at one time while `run` runs."""
+    """Return the maximum number of tensors that autograd keeps at one time during `run`."""
     alive: weakref.WeakSet[Kept] = weakref.WeakSet()
     most = 0
 
     def pack(tensor: Tensor) -> Kept:
         nonlocal most
-        kept = Kept(tensor.detach())  # an output that kept its own graph would never go
+        kept = Kept(tensor.detach())  # an output with its own graph would never be freed
         alive.add(kept)
         most = max(most, len(alive))
         return kept

@@ -39,19 +39,19 @@ def check_channels(model: nn.Module, channels: int) -> None:
     taken = {type(m).__name__: m.covariates for m in model.modules() if getattr(m, "covariates", 0)}
     if channels and not taken:
         raise RecipeError(
-            f"data: there are {channels} channels of covariates, but neither the prior nor the solver takes "
+            f"data: there are {channels} channels of covariates, but neither the prior nor the solver uses "
             "any; use a prior of kind 'unet' or a solver of kind 'lstm' or 'direct', or leave them out"
         )
     for name, count in taken.items():
         if count != channels:
             raise RecipeError(
-                f"{name}: covariates is {count}, but the data have {channels} channels of them; "
+                f"{name}: covariates is {count}, but the data have {channels} channels of covariates; "
                 "leave the number out of a recipe, or name the covariates in [data]"
             )
 
 
 def fixed(model: VariationalModel, layout: Layout) -> list[str]:
-    """Dimensions whose length must be as in training: the folded ones, or all for a fixed-size prior."""
+    """Return the dimensions whose length must be that of training: folded ones, or all for a fixed-size Φ."""
     return list(layout.dims if hasattr(model.cost.prior, "space") else layout.channels)
 
 
@@ -70,14 +70,14 @@ def check_space(model: VariationalModel, layout: Layout, windows: Sequence[int])
     Raises
     ------
     DataError
-        If the prior was made for windows of a different size.
+        If the prior requires windows of a different size.
     """
     space = getattr(model.cost.prior, "space", None)
     got = list(windows[len(layout.channels) :])
     if space is not None and got != list(space):
         raise DataError(
-            f"windows have {got} cells along {', '.join(layout.axes)}, but the prior was made for "
-            f"{list(space)}; give data of that size, or a model with a prior of another kind"
+            f"windows have {got} cells along {', '.join(layout.axes)}, but the prior requires "
+            f"{list(space)}; use data of that size, or a model with a prior of another kind"
         )
 
 
@@ -104,11 +104,11 @@ def check_operators(model: VariationalModel, of: Sequence[int]) -> None:
             raise RecipeError(
                 f"observations: there are {len(of)} sensors, of the variables {list(of)}, but the "
                 f"observation operator of {'the' if cost is model.cost else 'a second'} cost has {len(has)}, "
-                f"of {has}; give an operator to each"
+                f"of {has}; define one operator for each sensor"
             )
     for part in model.modules():
         if of and isinstance(part, Solver) and part.takes_y_as_state:
             raise RecipeError(
-                f"observations: the solver {type(part).__name__} takes observations for a state; "
-                "with several sensors use another, such as kind 'lstm'"
+                f"observations: the solver {type(part).__name__} requires observations of the state itself; "
+                "with several sensors use another solver, such as kind 'lstm'"
             )

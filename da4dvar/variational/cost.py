@@ -197,9 +197,9 @@ class Cost:
             if not (training and x.requires_grad):
                 x = x.detach().requires_grad_()
             terms = self.terms(x)
-            # Samples do not share a cost, so the gradient of the sum holds each one's own.
+            # The cost of a sample depends on no other, so the gradient of the sum holds those of all samples.
             wanted = parts(terms)
-            # Without a training, what is kept for a gradient goes while the last one is made.
+            # Unless training, the graph is freed while the last gradient is computed.
             kept = [training or k + 1 < len(wanted) for k in range(len(wanted))]
             gradients = [
                 torch.autograd.grad(part.sum(), x, create_graph=training, retain_graph=keep)[0]
@@ -222,7 +222,7 @@ class VariationalCost(nn.Module):
         Φ, which preserves the shape ``(batch, channel, *space)``. A prior whose attribute `covariates` is
         positive is called as Φ(x, c).
     observation : nn.Module, optional
-        H; the identity if not given. One that weighs its misfit is an
+        H; the identity if not given. An operator that weighs its misfit is an
         :class:`~da4dvar.variational.observation.Observation`.
     rho : {"square", "absolute"} or callable
         ρ, applied to the norm of each sample, shape (batch,).
@@ -324,12 +324,12 @@ class VariationalCost(nn.Module):
         return self.observation.weighted(misfit) if isinstance(self.observation, Observation) else misfit
 
     def reweigh(self, factor: float) -> None:
-        """Multiply λ_o, because another observation error is stated.
+        """Multiply λ_o by a factor, for a different observation error.
 
         Parameters
         ----------
         factor : float
-            Above 0.
+            Positive factor.
         """
         self.log_weights.data[0] += math.log(factor)
 

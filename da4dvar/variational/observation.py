@@ -1,4 +1,4 @@
-"""Observation operators H, from a state to what an instrument would measure of it."""
+"""Observation operators H, which map a state to the quantities that an instrument measures."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from da4dvar.variational.convolution import Convolution
 
 
 class Observation(nn.Module):
-    """H: from a state to what is observed of it.
+    """H, a map from a state to its observed quantities: base class of the observation operators.
 
-    A new operator inherits from this class and defines `forward`. Any other module from a state to an
-    observation works as well: it is taken for one that sees the state as a whole, with one weight.
+    A new operator inherits from this class and defines `forward`. Any other module that maps a state to an
+    observation also works: it is treated as an operator that observes the whole state with one weight.
 
     Attributes
     ----------
     of : sequence of int
-        For an operator of several sensors, the variable of the state that each sees; empty for an operator
-        that sees the state as a whole. An operator with several sensors defines :meth:`weigh` and
-        :meth:`weighted`.
+        For several sensors, the index of the state variable that each observes; empty for an operator that
+        observes the whole state. An operator of several sensors defines :meth:`weigh` and :meth:`weighted`.
     keeps_channels : bool
-        Whether H(x) has as many channels as x, so that the operator can be that of one sensor.
+        Whether H(x) has as many channels as x, as the operator of a single sensor must.
     nested : dict of str to str or list of str
         Arguments that are parts themselves, with their sections, for recipes and model files; see
         :func:`da4dvar.config.kinds.register`. Missing if there are none.
@@ -43,26 +42,27 @@ class Observation(nn.Module):
     keeps_channels: bool = True
 
     def weigh(self, errors: Sequence[float]) -> None:
-        """Set the weights of the sensors by the standard deviations of their errors.
+        """Set the weights of the sensors from the standard deviations of their errors.
 
         Parameters
         ----------
         errors : sequence of float
-            One for each sensor, all in the same units.
+            Error standard deviation of each sensor, all in the same units.
 
         Raises
         ------
         NotImplementedError
-            By an operator without sensors.
+            If the operator has no sensors.
         """
         raise NotImplementedError(f"{type(self).__name__} has no sensors to weigh")
 
     def weighted(self, misfit: Tensor) -> Tensor:
-        """H(x) − y with each sensor's part times the root of its weight; as it is without sensors.
+        """Multiply the misfit of each sensor by the square root of its weight; unchanged without sensors.
 
         Parameters
         ----------
         misfit : Tensor, shape ``(batch, observed channel, *space)``
+            H(x) − y.
 
         Returns
         -------
@@ -72,7 +72,7 @@ class Observation(nn.Module):
 
 
 class Identity(Observation):
-    """H(x) = x: the state itself is seen, on Ω. Paper, eq. (3).
+    """H(x) = x: the state itself is observed, on Ω. Paper, eq. (3).
 
     Examples
     --------
@@ -207,7 +207,7 @@ class Sensors(Observation):
     Raises
     ------
     ValueError
-        If an operator is of no variable, or changes the number of channels.
+        If the variables do not match the operators, or an operator changes the number of channels.
 
     Examples
     --------
@@ -231,7 +231,7 @@ class Sensors(Observation):
         if not operators or len(self.of) != len(operators) or not all(0 <= k < states for k in self.of):
             raise ValueError(
                 f"got the variables {self.of} for {len(operators)} operators, "
-                f"expected one index from 0 to {states - 1} for each"
+                f"expected an index from 0 to {states - 1} for each"
             )
         for operator in operators:
             if not getattr(operator, "keeps_channels", True):

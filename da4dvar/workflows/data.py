@@ -1,4 +1,4 @@
-"""The data of a recipe, from files, a simulation or memory, and their parts."""
+"""Data of a recipe, from files, a simulation or memory, and the parts into which they are split."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ Labelled = TypeVar("Labelled", xr.Dataset, xr.DataArray)
 
 @dataclass(frozen=True)
 class Part:
-    """What is seen and what is true, for one part of a recipe's data.
+    """Observations and truth of one part of a recipe's data.
 
     Parameters
     ----------
     seen : Dataset
-        NaN in the gaps; complete if gaps are to be drawn in it.
+        Observations, with NaN in the gaps; complete if gaps are drawn during training.
     truth : Dataset or None
-        None where only observations are known.
+        True values; None if only the observations are known.
 
     Examples
     --------
@@ -50,15 +50,16 @@ class Part:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """One draw of a hold-out: the points of the test, and the data with and without what is held out.
+    """One draw of the hold-out: the test and validation points, and the remaining data.
 
     Attributes
     ----------
     tests : dict of str to Dataset of bool
-        True for the points of the test, by what they were hidden as.
+        True at the test points, one data set for each kind of hidden shape.
     without_test, test : Dataset
+        The data without the test points, and the data at the test points only.
     without_both, validation : Dataset
-        What is left without the test, divided once more.
+        `without_test` without the validation points, and the data at the validation points only.
     """
 
     tests: dict[str, xr.Dataset]
@@ -69,23 +70,24 @@ class HeldOut:
 
 
 class RecipeData:
-    """The data of a recipe, opened once, when they are first needed; each part is read once.
+    """Data of a recipe, opened once when they are first needed; each part is read once.
 
     Parameters
     ----------
     table : dict
-        The table ``[data]``.
+        Table ``[data]`` of the recipe.
     layout : Layout
+        Layout of the recipe, which names the variables.
     folder : Path
-        What relative paths start from.
+        Folder to which relative paths refer.
     given : Dataset, optional
-        The data in memory, in place of the files that the table names.
+        Data in memory, used in place of the files that the table names.
     time : str
-        The dimension of time.
+        Name of the time dimension.
     sensors : sequence of Sensor
-        What is observed, where it is not the variables of the layout.
+        Sensors, if the observed variables are not those of the layout.
     buffered : bool
-        Leave the training part on the disk, to be read block by block.
+        Leave the training part on disk, to be read block by block.
 
     Raises
     ------
@@ -117,7 +119,7 @@ class RecipeData:
             table.setdefault("validation", table["train"])
         for key in ("train", "validation"):
             if key not in table:
-                raise RecipeError(f"data: no {key!r}; say which part of the data that is, or `hidden`")
+                raise RecipeError(f"data: no {key!r}; give the range of that part of the data, or `hidden`")
         if given is None and ("path" in table) == ("simulate" in table):
             raise RecipeError("data: expected either `path` or `simulate`")
         if given is not None and "simulate" in table:
@@ -126,7 +128,7 @@ class RecipeData:
             )
         if buffered and (not isinstance(table.get("path"), str) or "hidden" in table):
             raise RecipeError(
-                "train: a buffer is for a `path` of one file or Zarr store, without points `hidden`; "
+                "train: a buffer requires a `path` with one file or Zarr store, and no `hidden` points; "
                 "leave buffer out, or write the files to one Zarr store"
             )
         self.noise = float(table.get("noise", 0.0))
@@ -143,7 +145,7 @@ class RecipeData:
 
     @cached_property
     def dataset(self) -> xr.Dataset:
-        """All of the data, as they were opened."""
+        """The whole data set, as opened."""
         if self.given is not None:
             ds = self.given
         elif "path" in self.table:
@@ -151,18 +153,19 @@ class RecipeData:
         else:
             ds = simulated(self.table["simulate"], "data.simulate")
         if self.buffered:
-            # The size of a chunk changes nothing of what is drawn.
+            # The samples drawn do not depend on the chunk size.
             with dask.config.set({"array.chunk-size": "16MiB"}):
                 ds = ds.chunk({d: "auto" if d == self.time else -1 for d in ds.dims})
         return ds
 
     def part(self, name: str) -> Part:
-        """A part of the data, in memory unless it is buffered.
+        """Return a part of the data, in memory unless it is buffered.
 
         Parameters
         ----------
         name : {"train", "validation", "test"}
-            The test exists where points are `hidden`: it sees all others, and they are its truth.
+            Name of the part. The test part exists only if points are `hidden`: these points are its truth,
+            and its observations are all the others.
 
         Returns
         -------
@@ -171,7 +174,7 @@ class RecipeData:
         Raises
         ------
         DataError
-            If there is no such part, or a variable of it is missing.
+            If there is no such part, or one of its variables is missing.
         """
         names = ["train", "validation", *(["test"] if "hidden" in self.table else [])]
         if name not in names:
@@ -181,11 +184,12 @@ class RecipeData:
         return self._parts[name]
 
     def tests(self) -> dict[str, xr.Dataset]:
-        """The points kept for the test, true where hidden, by what they were hidden as.
+        """Return the test points, one mask for each kind of hidden shape.
 
         Returns
         -------
         dict of str to Dataset of bool
+            True at the points that are hidden for the test.
         """
         return self._held_out("train").tests
 
@@ -206,7 +210,7 @@ class RecipeData:
         return Part(held.without_both, held.validation if name == "validation" else None)
 
     def _held_out(self, name: str) -> HeldOut:
-        # Training and validation are of one range unless the recipe says otherwise: one draw is enough then.
+        # Training and validation share one range unless the recipe gives two; one draw then suffices.
         ranges = repr(self._ranges(name))
         if ranges not in self._held:
             everything = self._loaded(self._seen(self._cut(name)))
@@ -224,7 +228,7 @@ class RecipeData:
         return select(self.dataset, self._ranges(name), f"data.{name}")
 
     def _ranges(self, name: str) -> Table:
-        # The points of the test are hidden within the range of the training.
+        # The test points are hidden within the range of the training part.
         ranges: Table = self.table["train" if name == "test" else name]
         return ranges
 
@@ -237,25 +241,26 @@ class RecipeData:
 
 
 def observations(ds: xr.Dataset, sources: Mapping[str, str], mask: str | None = None) -> xr.Dataset:
-    """Variables of a data set under the names of a recipe, NaN where a mask says that nothing was observed.
+    """Return variables of a data set under the names of a recipe, with NaN where a mask is zero.
 
     Parameters
     ----------
     ds : Dataset
+        Data with NaN in the gaps.
     sources : mapping of str to str
-        The variable of `ds` for each name.
+        Maps each name in the result to a variable of `ds`.
     mask : str, optional
-        A variable of `ds`, non-zero or true where there is an observation.
+        Name of a variable of `ds`, non-zero or true where there is an observation.
 
     Returns
     -------
     Dataset
-        With the attributes of `ds`.
+        The renamed variables, with the attributes of `ds`.
 
     Raises
     ------
     DataError
-        If a variable is missing or would have the name of a coordinate, or the mask does not fit one; see
+        If a variable is missing, its new name is that of a coordinate, or the mask does not match it; see
         :func:`da4dvar.fields.labels.conform.observed_by`.
 
     Examples
@@ -274,24 +279,29 @@ def observations(ds: xr.Dataset, sources: Mapping[str, str], mask: str | None = 
 
 
 def open_below(folder: Path, paths: str | Sequence[str]) -> xr.Dataset:
-    """Files named relative to a folder, opened as one data set."""
+    """Open one or more files, given relative to a folder, as one data set."""
     return open_dataset([str(folder / path) for path in ([paths] if isinstance(paths, str) else paths)])
 
 
 def transplanted_masks(table: Mapping[str, Any], folder: Path) -> xr.DataArray:
-    """The masks that a pattern of kind "transplanted" draws from, true where observed.
+    """Load the masks from which a gap pattern of kind "transplanted" draws.
 
     Parameters
     ----------
     table : mapping
-        Keys of :data:`da4dvar.workflows.tables.GAP_SOURCE`.
+        Table with the keys of :data:`da4dvar.workflows.tables.GAP_SOURCE`.
     folder : Path
-        What relative paths start from.
+        Folder to which relative paths refer.
+
+    Returns
+    -------
+    DataArray of bool
+        True where there is an observation.
 
     Raises
     ------
     RecipeError
-        If a dimension to rename is missing.
+        If a dimension to rename does not exist.
     """
     masks = pick(open_below(folder, table["path"]), table.get("variable", "observed"))
     try:
@@ -303,18 +313,19 @@ def transplanted_masks(table: Mapping[str, Any], folder: Path) -> xr.DataArray:
 
 
 def simulated(table: Mapping[str, Any], where: str) -> xr.Dataset:
-    """The twin experiment that a table asks for: its `system`, and the arguments of that.
+    """Simulate the twin experiment that a table describes.
 
     Parameters
     ----------
     table : mapping
-        A key of ``da4dvar.simulate.SYSTEMS`` under ``system``, and keyword arguments of the function there.
+        A key of ``da4dvar.simulate.SYSTEMS`` under ``system``, and keyword arguments of that function.
     where : str
-        What an error says first.
+        Name of the table, with which error messages begin.
 
     Returns
     -------
     Dataset
+        Truth and observations.
 
     Raises
     ------
@@ -334,29 +345,30 @@ def simulated(table: Mapping[str, Any], where: str) -> xr.Dataset:
 
 
 def select(data: Labelled, ranges: Mapping[str, Any], where: str) -> Labelled:
-    """The part of a data set between two labels, or two positions where there are no labels.
+    """Select ranges of a data set by label, or by position along dimensions without a coordinate.
 
-    Both ends belong to it.
+    Both ends of a range are included.
 
     Parameters
     ----------
     data : Dataset or DataArray
+        Data to select from.
     ranges : mapping of str to [first, last]
-        By dimension.
+        Range along each dimension.
     where : str
-        What an error says first.
+        Name of the table, with which error messages begin.
 
     Returns
     -------
     Dataset or DataArray
-        As `data`.
+        The selected part, of the type of `data`.
 
     Raises
     ------
     RecipeError
-        If there is no such dimension, or a range has not two ends that are labels of it.
+        If there is no such dimension, or a range does not consist of two valid labels.
     DataError
-        If nothing lies between them.
+        If a range is empty.
 
     Examples
     --------
@@ -377,8 +389,8 @@ def select(data: Labelled, ranges: Mapping[str, Any], where: str) -> Labelled:
                 data = data.isel({dim: slice(ends[0], ends[1] + 1)})
         except (TypeError, ValueError, KeyError, IndexError) as error:
             raise RecipeError(
-                f"{where}: {dim} = {ends!r} is no part of the data ({first_line(error)})"
+                f"{where}: {dim} = {ends!r} does not select a part of the data ({first_line(error)})"
             ) from error
         if data.sizes[dim] == 0:
-            raise DataError(f"{where}: nothing between {ends[0]} and {ends[1]} along {dim!r}")
+            raise DataError(f"{where}: there are no data between {ends[0]} and {ends[1]} along {dim!r}")
     return data

@@ -1,4 +1,4 @@
-"""Fill whole data sets with a classical method."""
+"""Filling of whole data sets by a classical method."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from da4dvar.fields.labels.cf import dims_by_role, numeric, steps, uneven
 from da4dvar.fields.labels.conform import check_finite, pick
 from da4dvar.fields.labels.units import converted
 
-# What the caller can give; a method with other arguments that have no default needs the table of a recipe.
+# Arguments that the caller provides; a method with other required arguments needs the table of a recipe.
 GIVEN = ("time", "history")
 REQUIRED = inspect.Parameter.empty
 
@@ -35,13 +35,18 @@ def fill_classically(
     ds : Dataset
         Data with NaN in the gaps.
     method : str
-        The kind of a baseline, whose arguments `time` and `history` are given if it has them.
+        Kind of a baseline. It is given `time` and `history` if it has arguments of these names.
     variable : mapping of str to str
         Maps names in the result to names in `ds`; if empty, every numeric variable is filled.
     dim : mapping of str to str
         Maps ``time`` to the name of the time dimension in `ds`, if it is different.
     history : str, optional
-        Path of other years, for the climatology and the EOFs, or of complete images.
+        Path of a file with other years, for the climatology and the EOFs, or with complete images.
+
+    Returns
+    -------
+    Dataset
+        `ds` with its variables filled and, if the method provides them, their standard errors.
 
     Raises
     ------
@@ -54,12 +59,12 @@ def fill_classically(
     parameters = inspect.signature(cls).parameters
     missing = [n for n in arguments_of(cls) if n not in GIVEN and parameters[n].default is REQUIRED]
     if missing:
-        raise DataError(f"{method} needs {', '.join(missing)}; give it in the table of a recipe")
+        raise DataError(f"{method} requires {', '.join(missing)}; use the method in the table of a recipe")
     if variable:
         ds = xr.Dataset({n: pick(ds, s).rename(n) for n, s in variable.items()}, attrs=ds.attrs)
     names = numeric(ds)
     if not names:
-        raise DataError("there is no variable of numbers to fill")
+        raise DataError("there is no numeric variable to fill")
     time = dims_by_role(ds[names[0]], dim).get("time", "time")
     timeless = "time" not in parameters
     for name in names:
@@ -69,17 +74,17 @@ def fill_classically(
         if not timeless and time not in ds[name].dims:
             raise DataError(
                 f"variable {name!r} has no dimension {time!r} (it has "
-                f"{', '.join(map(str, ds[name].dims))}); say which is time with --dim time=NAME"
+                f"{', '.join(map(str, ds[name].dims))}); name the time dimension with --dim time=NAME"
             )
     if not timeless:
         check_times(ds[names[0]], time, None if getattr(cls, "reads_times", False) else method)
     arguments: dict[str, Any] = {} if timeless else {"time": time}
     if history is not None:
         if "history" not in parameters:
-            raise DataError(f"{method} does not learn from other years; leave --history out")
+            raise DataError(f"{method} does not use data of other years; leave --history out")
         arguments["history"] = alike(load_dataset(history), ds, names)
     elif "history" in parameters and parameters["history"].default is REQUIRED:
-        raise DataError(f"{method} learns from complete images; name a file of them with --history")
+        raise DataError(f"{method} learns from complete images; give a file of them with --history")
     filled = cls(**arguments).interpolate(ds[names])
     for name in (n for n in names if f"{n}_std" in filled):
         packing = filled[name].encoding
@@ -89,14 +94,16 @@ def fill_classically(
 
 
 def check_times(array: xr.DataArray, time: str, counting: str | None) -> None:
-    """Refuse times that are not in order, and warn where they are uneven for a method that counts steps.
+    """Reject times that are not monotonic, and warn if they are uneven and the method counts steps.
 
     Parameters
     ----------
     array : DataArray
+        Variable whose times are checked.
     time : str
+        Name of the time dimension.
     counting : str, optional
-        The method, if it counts steps.
+        Name of the method, if it counts steps and ignores the time coordinate.
 
     Raises
     ------
@@ -114,7 +121,7 @@ def check_times(array: xr.DataArray, time: str, counting: str | None) -> None:
     if counting is not None and uneven(array[time]):
         warn(
             f"steps of {time!r} are uneven, and {counting} counts steps; reindex the data set so that "
-            "what is missing is NaN"
+            "missing times are NaN"
         )
 
 

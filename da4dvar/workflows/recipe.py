@@ -1,4 +1,4 @@
-"""A recipe: the tables of a TOML file as data, gap patterns, a model and a training."""
+"""Recipes: the tables of a TOML file as data, gap patterns, a model and a training."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from da4dvar.workflows.tables import GAP_SOURCE, SECTIONS, check_size
 
 
 class Recipe:
-    """A recipe whose tables have been checked.
+    """Recipe with checked tables.
 
     Parameters
     ----------
     tables : dict
-        As read from TOML.
+        Tables, as read from TOML.
     folder : Path
-        What relative paths start from.
+        Folder to which relative paths refer.
     data : Dataset, optional
-        The data in memory, in place of the files that the recipe names.
+        Data in memory, used in place of the files that the recipe names.
 
     Raises
     ------
@@ -65,16 +65,16 @@ class Recipe:
         check_table(tables, SECTIONS, "recipe")
         for section in ("data", "layout", "scaling", "prior", "solver"):
             if section not in tables:
-                raise RecipeError(f"recipe: no table [{section}]; see the recipes for examples")
+                raise RecipeError(f"recipe: no table [{section}]; see the folder recipes for examples")
         self.tables, self.folder = tables, folder
         self.layout = call(Layout, tables["layout"], "layout")
-        # Hours of training before a mistake in it shows would be too late.
+        # Mistakes in this table are reported now and not after hours of training.
         call(Ensemble, tables.get("uncertainty", {}), "uncertainty")
         check_table(tables.get("cost", {}), {"time": str}, "cost", others=True)
-        # A mistake in their names shows before any data are read.
+        # Mistakes in their names are reported before any data are read.
         self.sensors = sensors_of(tables, self.layout)
         if self.sensors and "uncertainty" in tables:
-            raise RecipeError("uncertainty: there is no ensemble of several sensors yet; leave it out")
+            raise RecipeError("uncertainty: ensembles do not support several sensors; leave the table out")
         buffered = bool(tables.get("train", {}).get("buffer"))
         self.source = RecipeData(tables["data"], self.layout, folder, data, self.time, self.sensors, buffered)
         names = {k: tables["data"].get(k, ()) for k in ("covariates", "derived")}
@@ -82,12 +82,12 @@ class Recipe:
         self.covariates = Covariates(names["covariates"], names["derived"], self.layout, self.time, seen)
 
     def replaced(self, **tables: Table) -> Recipe:
-        """The recipe with other tables for the model or the training; what was read of the data is shared.
+        """Return the recipe with other tables for the model or the training; the data are shared.
 
         Parameters
         ----------
         **tables : dict
-            In place of those of the same names; neither the data nor the layout.
+            Tables that replace those of the same names; not ``data`` or ``layout``.
 
         Returns
         -------
@@ -98,12 +98,12 @@ class Recipe:
         return made
 
     def data(self, part: str) -> Part:
-        """A part of the data, read once; see :meth:`da4dvar.workflows.data.RecipeData.part`.
+        """Return a part of the data; see :meth:`da4dvar.workflows.data.RecipeData.part`.
 
         Parameters
         ----------
         part : {"train", "validation", "test"}
-            The last where points are `hidden`.
+            Name of the part; "test" only if points are `hidden`.
 
         Returns
         -------
@@ -117,7 +117,7 @@ class Recipe:
         return self.source.part(part)
 
     def tests(self) -> dict[str, xr.Dataset]:
-        """The points kept for the test, true where hidden, by what they were hidden as.
+        """Return the test points; see :meth:`da4dvar.workflows.data.RecipeData.tests`.
 
         Returns
         -------
@@ -127,15 +127,16 @@ class Recipe:
 
     @property
     def time(self) -> str:
-        """The name of the dimension of time."""
+        """Name of the time dimension."""
         return str(self.tables.get("cost", {}).get("time", "time"))
 
     def gaps(self) -> GapPattern | list[GapPattern | None] | None:
-        """The gap patterns to draw, if the recipe names any; one for each sensor if one has its own.
+        """Return the gap pattern of the recipe, or one for each sensor if any sensor has its own.
 
         Returns
         -------
         GapPattern, list of GapPattern, or None
+            None if the recipe has no table ``[gaps]``.
         """
         common = self._mixture(self.tables.get("gaps", []))
         own = [table.get("gaps") for table in self.tables.get("observations", ())]
@@ -156,12 +157,12 @@ class Recipe:
         return Mixture(patterns, weights) if len(patterns) > 1 else patterns[0]
 
     def interpolator(self, sizes: Mapping[str, int]) -> Interpolator:
-        """The model, untrained, for data of these sizes.
+        """Return the untrained model for data of the given sizes.
 
         Parameters
         ----------
         sizes : mapping of str to int
-            Cells along each dimension of the data.
+            Number of cells along each dimension of the data.
 
         Returns
         -------
@@ -170,7 +171,7 @@ class Recipe:
         Raises
         ------
         RecipeError
-            If a part of it cannot be made.
+            If a part of the model cannot be built.
         """
         offered: dict[str, Any] = {
             "channels": self.layout.channel_count(sizes),
@@ -186,7 +187,7 @@ class Recipe:
         observation = self.tables.get("observation", {"kind": "identity"})
         if self.sensors:
             observation = operator_table(self.tables, self.layout)
-            # Of one variable, whose times an instrument sees one by one.
+            # An operator acts on one variable, and an instrument observes each time separately.
             offered |= {"channels": offered["channels"] // len(self.layout.variables), "shared": True}
         arguments = {
             "layout": self.layout,
@@ -207,31 +208,31 @@ class Recipe:
         start: Interpolator | None = None,
         devices: int = 1,
     ) -> Interpolator:
-        """Train the recipe's model.
+        """Train the model of the recipe.
 
         Parameters
         ----------
         folder : Path
-            Where checkpoints and the log are kept.
+            Folder for the checkpoints and the log.
         resume : bool
-            Go on from the last checkpoint there.
+            Continue from the last checkpoint in `folder`.
         progress : bool
             Show a progress bar.
         start : Interpolator, optional
-            A model of the same prior and solver, whose weights to start from; that of the recipe's
-            `start` if not given. A chain may start from a model whose solver is like its first.
+            Model with the same prior and solver from whose weights to start; by default, the model that the
+            recipe names under `start`. A chain can start from a model whose solver is like its first one.
         devices : int
-            Processes, or GPUs, that share every batch.
+            Number of processes, or of GPUs, that share each batch.
 
         Returns
         -------
         Interpolator
-            Calibrated, if the recipe has a table of uncertainty.
+            The trained model, calibrated if the recipe has a table ``[uncertainty]``.
 
         Raises
         ------
         RecipeError
-            If `start` has another prior or solver.
+            If `start` has a different prior or solver.
         """
         import torch
 
@@ -244,7 +245,7 @@ class Recipe:
             start = begin if start is None else start
         training = call(Training, table, "train")
         train, validation, gaps = self.data("train"), self.data("validation"), self.gaps()
-        # The one use of torch's global generator: its initialisers know no other.
+        # The only use of torch's global generator, because its initialisers accept no other.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(training.seed)
             interpolator = self.interpolator({str(d): n for d, n in train.seen.sizes.items()})
@@ -276,7 +277,7 @@ class Recipe:
         interpolator = interpolator.replaced(provenance=provenance)
         if "uncertainty" not in self.tables:
             return interpolator
-        assert not isinstance(gaps, list)  # sensors were refused
+        assert not isinstance(gaps, list)  # __init__ rejects sensors together with this table
         return self._with_error_bars(interpolator, validation, gaps, training.seed)
 
     def _with_error_bars(
@@ -293,7 +294,7 @@ class Recipe:
         try:
             return interpolator.replaced(calibration=calibrated(interpolator, conformed, plan, seed))
         except DataError as error:
-            # What was learned in hours is not lost for want of points.
+            # A model that took hours to train is not discarded because it lacks calibration points.
             warn(f"no error bars: {error}")
             return interpolator
 

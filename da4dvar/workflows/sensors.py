@@ -1,4 +1,4 @@
-"""The tables [[observations]] of a recipe: several sensors of one state."""
+"""Tables [[observations]] of a recipe: several sensors that observe one state."""
 
 from __future__ import annotations
 
@@ -14,19 +14,24 @@ KEYS = ("variable", "of", "operator", "error", "gaps")
 
 
 def sensors_of(tables: Table, layout: Layout) -> list[Sensor]:
-    """The sensors that a recipe names, if any.
+    """Return the sensors of a recipe; empty if it has none.
 
     Parameters
     ----------
     tables : dict
-        Of the recipe: each of `observations` has a `variable`, an `error` and, if it is not the first
-        variable of the layout, what it is `of`; its `operator` and its `gaps` if it has some.
+        Tables of the recipe. Each of `observations` has a `variable` and an `error`, and may have `of` (the
+        observed variable of the layout, by default the first), an `operator` and `gaps`.
     layout : Layout
+        Layout of the recipe.
+
+    Returns
+    -------
+    list of Sensor
 
     Raises
     ------
     RecipeError
-        If a table is incomplete or does not fit the rest of the recipe.
+        If a table is incomplete or contradicts the rest of the recipe.
 
     Examples
     --------
@@ -41,18 +46,18 @@ def sensors_of(tables: Table, layout: Layout) -> list[Sensor]:
         raise RecipeError("recipe: got [observation] and [[observations]], expected one of them")
     if given:
         for key, why in (
-            ("hidden", "what a sensor saw is no truth; give `truth`"),
-            ("observed", "each table of observations names its variable"),
-            ("noise", "the sensors have errors of their own, which the data must hold"),
+            ("hidden", "observations of a sensor cannot serve as the truth; give `truth`"),
+            ("observed", "each table of observations names its own variable"),
+            ("noise", "the data must already contain the errors of the sensors"),
         ):
             if tables.get("data", {}).get(key):
-                raise RecipeError(f"data: {key!r} does not go with [[observations]]: {why}, or leave it out")
+                raise RecipeError(f"data: {key!r} cannot be used with [[observations]] ({why}); leave it out")
     sensors = []
     for number, table in enumerate(given, start=1):
         check_keys(table, KEYS, f"observations, table {number}")
         for key in ("variable", "error"):
             if key not in table:
-                raise RecipeError(f"observations, table {number}: no {key!r}; each sensor has one")
+                raise RecipeError(f"observations, table {number}: no {key!r}; each sensor needs one")
         named = {"of": layout.variables[0]} | {k: table[k] for k in ("variable", "of", "error") if k in table}
         sensors.append(call(Sensor, named, f"observations, table {number}"))
     check_sensors(sensors, layout)
@@ -60,7 +65,7 @@ def sensors_of(tables: Table, layout: Layout) -> list[Sensor]:
 
 
 def operator_table(tables: Table, layout: Layout) -> Table:
-    """The table of H, of the operators of all sensors: the identity where none is named."""
+    """Return the table of H, which joins the operators of all sensors; by default, identities."""
     sensors = sensors_of(tables, layout)
     return {
         "kind": "sensors",

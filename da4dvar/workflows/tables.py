@@ -1,4 +1,4 @@
-"""What the tables of a recipe may hold, and how large a model they may ask for."""
+"""Keys and types of the tables of a recipe, and the limit on the size of a model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECTIONS: Table = {
     "scaling": ANY_TABLE,
     "prior": ANY_TABLE,
     "observation": ANY_TABLE,
-    "observations": object,  # told more of by what reads them
+    "observations": object,  # checked by `sensors.sensors_of`
     "solver": ANY_TABLE,
     "cost": ANY_TABLE,
     "first_guess": ANY_TABLE,
@@ -42,7 +42,7 @@ DATA: Table = {
     "covariates": list[str],
     "derived": list[str],
 }
-# Where the masks of a pattern of kind "transplanted" come from.
+# Source of the masks of a gap pattern of kind "transplanted".
 GAP_SOURCE: Table = {
     "path": str | list[str],
     "variable": str,
@@ -52,17 +52,25 @@ GAP_SOURCE: Table = {
 
 
 def check_size(tables: Table, offered: Mapping[str, Any]) -> None:
-    """Refuse a model that no model file could hold, before any memory is taken for it.
+    """Reject a model that is too large for a model file, before any memory is allocated for it.
+
+    Parameters
+    ----------
+    tables : mapping
+        Tables of a recipe.
+    offered : mapping
+        Arguments from the layout; see :func:`da4dvar.config.registry.build`.
 
     Raises
     ------
     RecipeError
+        If the prior and the solver are larger than a model file may be.
     """
     with torch.device("meta"):
         parts = [build(s, tables[s], offered) for s in ("prior", "solver")]
     size = sum(p.numel() * p.element_size() for part in parts for p in part.state_dict().values())
     if size > LARGEST_FILE:
         raise RecipeError(
-            f"recipe: prior and solver would have {size:.2g} bytes, a model file has {LARGEST_FILE:.2g} "
-            "at most; make them narrower"
+            f"recipe: prior and solver would have {size:.2g} bytes, but a model file has at most "
+            f"{LARGEST_FILE:.2g}; make them narrower"
         )

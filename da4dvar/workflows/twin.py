@@ -1,4 +1,4 @@
-"""Gaps and baselines for whole data sets: what the command line does besides learning."""
+"""Gaps in whole data sets, as the command line hides them."""
 
 from __future__ import annotations
 
@@ -33,32 +33,46 @@ def hide(
     dim: Mapping[str, str] | None = None,
     seed: int = 0,
 ) -> xr.Dataset:
-    """A data set with a part of every variable hidden, by one pattern for all of them.
+    """Hide a part of every variable of a data set, by one pattern for all of them.
 
     Parameters
     ----------
     ds : Dataset
+        Data set whose numeric variables are hidden.
     kind : str
-        A gap pattern: see :mod:`da4dvar.fields.gaps.patterns`.
+        Kind of the gap pattern; see :mod:`da4dvar.fields.gaps.patterns`.
     fraction : float
-        Part of the cells that stays; not used by "transplanted" and "squares".
+        Fraction of the cells that remain; not used by "transplanted" and "squares".
     block : mapping of str to str, optional
-        The size of a block of kind "blocks", or of a square.
+        Size of a block of kind "blocks", or of a square.
     number : int
-        Squares to an image of kind "squares".
+        Number of squares per image, for kind "squares".
     masks : str, optional
-        FILE:VARIABLE for kind "transplanted".
+        FILE:VARIABLE with the masks, for kind "transplanted".
     select, select_masks : mapping of str to str, optional
-        FIRST:LAST of a dimension, the part of the data or of the masks to take.
+        FIRST:LAST along a dimension: the part of the data, or of the masks, to use.
     dim : mapping of str to str, optional
-        The names of the dimensions time, lat and lon, or of those of the masks, in `ds`.
+        Maps ``time``, ``lat`` and ``lon``, or the dimensions of the masks, to the names in `ds`.
     seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    Dataset
+        `ds` with NaN where a value is hidden.
+
+    Raises
+    ------
+    DataError
+        If there is no numeric variable, a variable lacks a dimension, or an argument is malformed.
+    RecipeError
+        If the kind is unknown, or an argument of the pattern is out of range.
     """
     for name, ends in (select or {}).items():
         ds = cut(ds, name, ends)
     names = numeric(ds)
     if not names:
-        raise DataError("there is no variable of numbers with gaps to come; nothing to hide")
+        raise DataError("there is no numeric variable to hide values of")
     first = ds[names[0]]
     sizes = {str(d): n for d, n in first.sizes.items()}
     roles = dims_by_role(first, dim or {})
@@ -68,7 +82,7 @@ def hide(
     out = ds.copy()
     for name in names:
         if not set(ds[name].dims) >= set(mask.dims):
-            raise DataError(f"variable {name!r} lacks a dimension of {first.name!r}; hide them one by one")
+            raise DataError(f"variable {name!r} lacks a dimension of {first.name!r}; process them separately")
         hidden = ds[name].where(mask).transpose(*ds[name].dims)
         out[name] = ds[name].copy(data=hidden.data)
     return out
@@ -83,10 +97,10 @@ def pattern_of(
     select_masks: Mapping[str, str],
     roles: Mapping[str, str],
 ) -> GapPattern:
-    """The gap pattern that a command line asks for."""
+    """Return the gap pattern that the options of the command line describe; see :func:`hide`."""
     if kind == "transplanted":
         if masks is None or ":" not in masks:
-            raise DataError("gaps of kind 'transplanted' need --masks FILE:VARIABLE")
+            raise DataError("gaps of kind 'transplanted' require --masks FILE:VARIABLE")
         path, _, name = masks.rpartition(":")
         source = pick(load_dataset(path), name)
         for one, ends in select_masks.items():
@@ -95,7 +109,7 @@ def pattern_of(
         arguments = {"masks": source.fillna(0) != 0, "time": roles.get("time", "time"), "flip": True}
         pattern: GapPattern = call(class_of("gaps", kind), arguments, f"gaps of kind {kind!r}")
         return pattern
-    # Each kind takes of these what it has arguments for.
+    # Each kind uses those of these for which it has an argument.
     offered: Table = {k: roles.get(d, d) for k, d in (("time", "time"), ("along", "lat"), ("across", "lon"))}
     offered |= {"fraction": fraction, "number": number}
     offered["size"] = {d: whole(n, f"--block {d}") for d, n in block.items()}
@@ -104,9 +118,9 @@ def pattern_of(
 
 
 def cut(data: Labelled, dim: str, ends: str) -> Labelled:
-    """The part from FIRST to LAST: labels, or positions where there are none; either end may be left open."""
+    """Select FIRST:LAST by label, or by position without a coordinate; either end may be left open."""
     if dim not in data.dims:
-        raise DataError(f"there is no dimension {dim!r}: {nearest(dim, map(str, data.dims))}")
+        raise DataError(f"there is no dimension {dim!r}; {nearest(dim, map(str, data.dims))}")
     first, colon, last = ends.partition(":")
     if not colon:
         raise DataError(f"{dim}={ends}: expected {dim}=FIRST:LAST")
@@ -119,15 +133,15 @@ def cut(data: Labelled, dim: str, ends: str) -> Labelled:
             part = data.sel({dim: slice(*labels)})
         except (TypeError, ValueError, KeyError):
             raise DataError(
-                f"{dim}={ends}: expected labels like {data[dim].values[0]}, in the order that they have there"
+                f"{dim}={ends}: expected labels like {data[dim].values[0]}, in the order of the data"
             ) from None
     if part.sizes[dim] == 0:
-        raise DataError(f"nothing lies between {first} and {last} along {dim!r}")
+        raise DataError(f"there are no data between {first} and {last} along {dim!r}")
     return part
 
 
 def _label(text: str, dim: str, kind: str) -> str | float:
-    """A label of a coordinate as it is written on the command line."""
+    """Convert a label from the command line to the type of its coordinate."""
     if kind not in "iuf":
         return text
     try:
@@ -137,7 +151,7 @@ def _label(text: str, dim: str, kind: str) -> str | float:
 
 
 def whole(text: str, what: str) -> int:
-    """A whole number from the command line."""
+    """Convert text from the command line to a whole number; `what` names it in the error message."""
     try:
         return int(text)
     except ValueError:

@@ -12,6 +12,7 @@ spread/skill are those of methods that state an error: the learned one if its mo
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from da4dvar.analysis.ensemble import Ensemble
 from da4dvar.config.registry import build
 from da4dvar.config.tables import Table, read_recipe
 from da4dvar.evaluation.figures import pretty
+from da4dvar.evaluation.uncertainty import table_of as error_bars_of
 from da4dvar.workflows.autofit.character import characters_of
 from da4dvar.workflows.autofit.fit import candidates
 from da4dvar.workflows.autofit.scores import LEARNED, Scores, scored, table_of
@@ -98,7 +100,7 @@ def main(
     scores, seconds = scored(methods, data, recipe.time, recipe.tests() if part == "test" else None)
     where = f"under {tables['data']['mask']}" if part == "mask" else f"of the {part}"
     print(f"{name}, points {where}, seed {recipe.source.holdout.seed}")
-    print(table_of(scores))
+    print(table_of(replace(scores, error_bars={})), error_bars_of(scores.error_bars), sep="\n\n")
     print("seconds: " + ", ".join(f"{n} {s:.1f}" for n, s in seconds.items()))
     if figure is not None:
         units = {n: str(data.seen[n].attrs.get("units", "")) for n in recipe.layout.variables}

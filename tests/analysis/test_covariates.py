@@ -147,7 +147,7 @@ def test_a_file_that_does_not_fit_is_refused(saved, gappy, change, message):
 def test_covariates_that_nothing_reads_are_refused():
     """Neither a prior nor a solver without a place for them is trained in silence."""
     prior, solver = UNet(WINDOW, BOUNDARY, width=4), GradientDescent(iterations=1, step=0.1)
-    with pytest.raises(RecipeError, match="neither the prior nor the solver takes any"):
+    with pytest.raises(RecipeError, match="neither the prior nor the solver uses any"):
         untrained(prior=prior, solver=solver).prepare(sea())
     with pytest.raises(RecipeError, match=f"UNet: covariates is 3, but the data have {COUNT} channels"):
         untrained(prior=UNet(WINDOW, BOUNDARY, covariates=3)).prepare(sea())

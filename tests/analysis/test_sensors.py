@@ -156,7 +156,7 @@ def test_labels_of_one_sensor_alone_are_refused(saved, seen):
         (lambda: untrained(()), RecipeError, "0 sensors.* has 2"),
         (lambda: untrained((TRACKS, TRACKS)), RecipeError, "named twice"),
         (lambda: untrained((TRACKS, Sensor("b", "sss", 1))), RecipeError, "did you mean 'sst'"),
-        (lambda: untrained(solver=FixedPoint(2)), RecipeError, "takes observations for a state"),
+        (lambda: untrained(solver=FixedPoint(2)), RecipeError, "requires observations of the state itself"),
         (
             lambda: untrained((TRACKS, Sensor("coarse", "sst", "0.1 m"))).prepare(sea()),
             DataError,
@@ -223,10 +223,10 @@ def change_table(key, value):
         (change_table("of", "sss"), "no variable of the layout"),
         (lambda t: t["observations"][0].pop("error"), "table 1: no 'error'"),
         (lambda t: t.update(observation={"kind": "identity"}), "expected one of them"),
-        (lambda t: t["data"].update(noise=0.1), "'noise' does not go with"),
+        (lambda t: t["data"].update(noise=0.1), "'noise' cannot be used with"),
         (lambda t: t.update(observations={"variable": "a"}), r"expected tables \[\[observations\]\]"),
         (lambda t: t.update(first_guess={"kind": "linear"}), "first guess"),
-        (lambda t: t.update(uncertainty={"members": 2}), "no ensemble of several sensors"),
+        (lambda t: t.update(uncertainty={"members": 2}), "ensembles do not support several sensors"),
     ],
 )
 def test_a_recipe_that_cannot_be_meant_is_refused(tmp_path, change, message):

@@ -1,4 +1,4 @@
-"""The table of docs/broken-input.md, counted by collecting the tests: python -m hostile.table."""
+"""Table of docs/broken-input.md, counted by collecting the tests: python -m hostile.table."""
 
 from __future__ import annotations
 
@@ -9,64 +9,73 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parent
-# What is tried, and what happens, of each file.
+# Input that is tried, and its result, for each file of tests.
 ROWS = {
     "test_model_bytes": (
-        "model files cut short, with flipped bits, noise, sizes that overflow, holes",
+        "model files: truncated, with flipped bits, random bytes, overflowing sizes, holes",
         "refused",
     ),
     "test_model_headers": (
-        "any value, or none, in any place of a header",
-        "refused when it is loaded, or works",
+        "model files: any value, or none, at any place of the header",
+        "refused on loading, or works",
     ),
-    "test_model_tensors": ("tensors missing, too many, of other types and shapes, not finite", "refused"),
-    "test_recipe_bytes": ("recipes that are no TOML, without end, pipes and devices; `--set`", "refused"),
-    "test_recipe_tables": ("any value, or none, in any place of a recipe", "refused, or trained"),
-    "test_netcdf": ("odd NetCDF files; files that are wrong for a model", "the right answer; refused"),
-    "test_netcdf_bytes": ("NetCDF cut short or changed, and what is none, for five verbs", "refused"),
+    "test_model_tensors": (
+        "model files: missing or extra tensors, wrong types or shapes, values not finite",
+        "refused",
+    ),
+    "test_recipe_bytes": (
+        "recipes: not TOML, endless, pipes and devices; settings of `--set`",
+        "refused",
+    ),
+    "test_recipe_tables": ("recipes: any value, or none, at any place", "refused, or trained"),
+    "test_netcdf": ("NetCDF: unusual files; files that do not suit the model", "correct result; refused"),
+    "test_netcdf_bytes": ("NetCDF: truncated or altered files, and other formats, for five verbs", "refused"),
     "test_zarr": (
-        "Zarr 2 and 3; chunks and metadata broken, missing or lying; stores that vanish",
-        "refused, or right",
+        "Zarr 2 and 3: broken, missing or false chunks and metadata; stores that disappear",
+        "refused, or correct result",
     ),
     "test_packing": (
-        "values at the ends of packed integers and beside the fill value",
-        "the same values come back",
+        "values at the limits of packed integers and next to the fill value",
+        "values are preserved",
     ),
     "test_other_verbs": (
-        "data, units, masks and numbers that are wrong for the other verbs",
-        "refused, right, or a note",
+        "unsuitable data, units, masks and numbers for the other verbs",
+        "refused, correct result, or a note",
     ),
     "test_outputs": (
-        "inputs, folders and closed places as outputs; names of any letters",
+        "outputs: inputs, folders and places without permission; names with any letters",
         "refused; nothing is lost",
     ),
-    "test_disk_full": ("a disk that is full, for every verb that writes", "one line; what was there stays"),
+    "test_disk_full": (
+        "a full disk, for every verb that writes",
+        "one-line error; earlier output is kept",
+    ),
     "test_kills": (
-        "processes killed at bytes of a write and at any moment",
-        "the old output, or the whole new one",
+        "processes killed at given bytes of a write, and at any moment",
+        "old output, or complete new output",
     ),
     "test_processes": (
-        "a choice of all this in a process of its own, with its memory measured",
-        "one line, exit code 2",
+        "a selection of these in separate processes, with their memory measured",
+        "one-line error, exit code 2",
     ),
 }
 
 
 class Cases:
-    """How many cases a collection found, by file."""
+    """Number of collected cases, by file."""
 
     def __init__(self) -> None:
         self.found: dict[str, int] = {}
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Count the cases that are left."""
+        """Count the cases that are selected."""
         for item in items:
             self.found[item.path.stem] = self.found.get(item.path.stem, 0) + 1
 
 
 def counted() -> dict[str, int]:
-    """Cases by file."""
+    """Collect the tests and return the number of cases by file."""
     cases = Cases()
     with contextlib.redirect_stdout(io.StringIO()):
         pytest.main(["-q", "-m", "hostile", "--collect-only", str(FOLDER)], plugins=[cases])
@@ -74,14 +83,14 @@ def counted() -> dict[str, int]:
 
 
 def table(found: dict[str, int]) -> str:
-    """The table, in Markdown."""
+    """Format the table in Markdown."""
     lines = ["| what was tried | cases | what happens |", "|---|---|---|"]
     lines += [f"| {what} | {found[name]} | {then} |" for name, (what, then) in ROWS.items()]
     return "\n".join([*lines, f"| **all** | **{sum(found[name] for name in ROWS)}** | |"])
 
 
 def files() -> set[str]:
-    """The files of this folder that hold tests."""
+    """Return the names of the files with tests in this folder."""
     return {p.stem for p in FOLDER.glob("test_*.py")}
 
 

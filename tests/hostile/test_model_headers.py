@@ -82,7 +82,7 @@ def test_anything_left_out(model_path, tmp_path, small, section):
         (("layout", "window", "time"), 7, "6 channels, the layout 7"),
         (("layout", "window", "lat"), 2.5),
         (("layout", "overlap"), {"time": math.nan}),
-        (("layout", "variables"), ["../../sst"], "no name of a variable"),
+        (("layout", "variables"), ["../../sst"], "not a valid name of a variable"),
         (("layout", "variables"), ["sst", "sst"]),
         (("layout", "axes"), ["lat", "lat"]),
         (("signature", "dims", "time", "spacing"), "a day", "spacing is 'a day', expected a number"),

@@ -83,7 +83,7 @@ def test_an_unfitted_model_is_not_saved(tmp_path):
 def test_a_prior_from_elsewhere_cannot_be_named(model, tmp_path):
     """A class from outside the package cannot be saved, and the error says why."""
     model.model.cost.prior = torch.nn.Tanh()
-    with pytest.raises(ModelError, match="Tanh is not one that a model file can name"):
+    with pytest.raises(ModelError, match="Tanh has no kind, expected one of"):
         model.save(tmp_path / "m.safetensors")
 
 

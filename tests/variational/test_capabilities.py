@@ -157,7 +157,7 @@ def test_a_model_takes_a_foreign_operator_of_its_sensors() -> None:
     assert prepared.model.cost.observation.weights == pytest.approx([1.0, 0.25])
     with pytest.raises(RecipeError, match=r"has 1, of .0."):
         model(observation=Weighed([0]))
-    with pytest.raises(RecipeError, match="Copied takes observations for a state"):
+    with pytest.raises(RecipeError, match="Copied requires observations of the state itself"):
         model(solver=Copied(3))
 
 

@@ -123,7 +123,7 @@ def test_weights_are_learned_and_travel_in_the_state_dict() -> None:
     ("make", "message"),
     [
         (lambda: Sensors([]), "0 operators"),
-        (lambda: Sensors([Identity()], of=[1]), "expected one index from 0 to 0"),
+        (lambda: Sensors([Identity()], of=[1]), "expected an index from 0 to 0"),
         (lambda: Sensors([Identity()], of=[0, 0]), "1 operators"),
         (lambda: Sensors([LinearOperator([[1.0, 0.0]])]), "expected a square"),
         (lambda: Sensors([Identity()]).weigh([0.0]), "numbers above 0"),

@@ -58,21 +58,22 @@ class Solution:
 class Solver(nn.Module, ABC):
     """Γ: the map from an initial state to a minimiser of U, applied to each sample independently.
 
-    Learned, it is eq. (8) of the paper. A new solver inherits from this class, defines `forward`, and is
-    tested by :class:`da4dvar.testing.SolverContract`. What else the package needs to know of a solver is in
-    the attributes below and in :meth:`reweigh`; their defaults are right for a solver that has no other
-    solvers and no weights of U inside it, and that only uses the cost it is given.
+    A learned solver is eq. (8) of the paper. A new solver inherits from this class, defines `forward`, and is
+    tested by :class:`da4dvar.testing.SolverContract`. Everything else that the package needs to know of a
+    solver is in the attributes below, in :attr:`learned_part` and in :meth:`reweigh`. Their defaults suit a
+    solver that contains neither other solvers nor weights of U, and that only uses the given cost.
 
     Attributes
     ----------
     iterations : int
         Maximum number of updates.
     recomputes : bool
-        Whether `forward` takes ``recompute=True``: in training the graph of an iteration is not kept but
-        made again, so that memory does not grow with their number; the gradients are the same.
+        Whether `forward` accepts ``recompute=True``: in training, the graph of each iteration is then
+        computed again instead of kept, so that memory does not grow with the number of iterations; the
+        gradients are the same.
     takes_y_as_state : bool
-        Whether `forward` puts y in the place of the state, so that H must be the identity: a model with
-        several sensors refuses such a solver.
+        Whether `forward` uses y in place of the state, so that H must be the identity; a model with several
+        sensors rejects such a solver.
     nested : dict of str to str
         Arguments that are parts themselves, with their sections, for recipes and model files; see
         :func:`da4dvar.config.kinds.register`. Missing if there are none.
@@ -96,7 +97,7 @@ class Solver(nn.Module, ABC):
 
     @property
     def learned_part(self) -> Solver:
-        """The solver that a training runs: this one, unless it has one inside it that is trained alone.
+        """The solver that training runs: this one, unless a solver inside it is trained alone.
 
         Returns
         -------
@@ -106,14 +107,14 @@ class Solver(nn.Module, ABC):
         return self
 
     def reweigh(self, factor: float) -> None:
-        """Multiply every λ_o that the solver itself holds, because another observation error is stated.
+        """Multiply every λ_o that the solver itself holds by a factor, for a different observation error.
 
-        A cost inside the solver is not meant: it is reweighed by itself.
+        This does not include a cost inside the solver, which has a method `reweigh` of its own.
 
         Parameters
         ----------
         factor : float
-            Above 0.
+            Positive factor.
         """
 
     @abstractmethod

@@ -1,1 +1,1 @@
-"""A model fitted to one gappy data set: what it is like, what fits it, how good that is."""
+"""Automatic fit of a model to one gappy data set: its properties, the choice of a recipe, and the scores."""

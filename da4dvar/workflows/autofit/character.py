@@ -1,4 +1,4 @@
-"""What can be seen of a gappy variable before anything is learned from it."""
+"""Properties of a gappy variable that are known before anything is learned from it."""
 
 from __future__ import annotations
 
@@ -23,24 +23,26 @@ class Character:
     Attributes
     ----------
     time : str
+        Name of the time dimension.
     space : tuple of str
-        Its other dimensions that are places: those of a grid, or one of stations or of a section.
+        Names of the space dimensions: two for a grid, one for stations or a section.
     sizes : dict of str to int
+        Number of entries along each dimension.
     observed : float
-        Part of the points that is observed, of those of cells that ever are.
+        Observed fraction of the points, without cells that are never observed.
     gap : int
-        The length that nine tenths of the gaps do not pass, in steps.
+        90th percentile of the gap length, in steps.
     memory : int
-        Steps after which the correlation of the anomalies has fallen below 1/e.
+        Number of steps after which the correlation of the anomalies has fallen below 1/e.
     seasonal : bool
-        Whether there are dates, over a year and a half or more.
+        Whether the times are dates that cover more than a year and a half.
     dated : bool
-        Whether there are dates.
+        Whether the times are dates.
     lengths : tuple of int
-        Lengths of runs that are spread like those of the gaps.
+        Run lengths, in steps, distributed like the gap lengths.
     offset : float, optional
-        What may be added before taking the logarithm, a tenth of the median: for values that are never
-        negative and have a long tail (a skewness above 1).
+        Offset to add before taking the logarithm, a tenth of the median; only for values that are never
+        negative and have a skewness above 1.
     """
 
     time: str
@@ -56,15 +58,26 @@ class Character:
 
 
 def character_of(array: xr.DataArray, time: str) -> Character:
-    """The character of a variable.
+    """Return the character of a variable.
+
+    Parameters
+    ----------
+    array : DataArray
+        Variable with NaN in the gaps.
+    time : str
+        Name of the time dimension.
+
+    Returns
+    -------
+    Character
 
     Raises
     ------
     DataError
-        If nothing of it is observed, or there is nothing but one time.
+        If the variable has fewer than two times, or no observation.
     """
     if time not in array.dims or array.sizes[time] < 2:
-        raise DataError(f"variable {array.name!r} has fewer than two times; there is nothing to learn from")
+        raise DataError(f"variable {array.name!r} has fewer than two times, which is too few to learn from")
     seen = array.notnull()
     if not seen.any():
         raise DataError(f"variable {array.name!r} holds no observation at all; check its fill value and mask")
@@ -87,28 +100,22 @@ def character_of(array: xr.DataArray, time: str) -> Character:
 
 
 def characters_of(ds: xr.Dataset, time: str) -> dict[str, Character]:
-    """The character of each variable of a data set.
-
-    Raises
-    ------
-    DataError
-        As :func:`character_of`.
-    """
+    """Return the character of each variable of a data set; see :func:`character_of`."""
     return {str(name): character_of(array, time) for name, array in ds.data_vars.items()}
 
 
 def offset_of(array: xr.DataArray) -> float | None:
-    """What may be added to a variable before its logarithm is taken, if that is of use."""
+    """Return the offset to add to a variable before taking its logarithm; None if that is of no use."""
     values = array.values[np.isfinite(array.values)].astype("float64")
     if values.min() < 0 or not values.std() > 0:
         return None
     skewness = float(np.mean((values - values.mean()) ** 3) / values.std() ** 3)
-    # Two digits are enough, and read better in a recipe.
+    # Two digits are sufficient, and easier to read in a recipe.
     return float(f"{0.1 * np.median(values):.2g}") or None if skewness > 1 else None
 
 
 def places(array: xr.DataArray, time: str) -> tuple[str, ...]:
-    """The dimensions that are places: latitude and longitude by their role, or the last two."""
+    """Return the space dimensions: latitude and longitude if both have that role, otherwise the last two."""
     others = [str(d) for d in array.dims if d != time and array.sizes[d] > 1]
     roles = {d: axis_role(array[d]) for d in others if d in array.coords}
     grid = [d for role in ("Y", "X") for d in others if roles.get(d) == role]
@@ -116,7 +123,7 @@ def places(array: xr.DataArray, time: str) -> tuple[str, ...]:
 
 
 def memory_of(array: xr.DataArray, time: str, seasonal: bool) -> int:
-    """Steps after which the correlation of the anomalies, over all cells, has fallen below 1/e."""
+    """Return the lag, in steps, at which the correlation of the anomalies over all cells is below 1/e."""
     lines = array.transpose(time, ...)
     values = lines.values.reshape(lines.shape[0], -1).astype("float64")
     if seasonal:

@@ -1,4 +1,4 @@
-"""From the characters of gappy variables to the recipe of a model for them."""
+"""Choice of a recipe from the characters of gappy variables."""
 
 from __future__ import annotations
 
@@ -14,15 +14,23 @@ LARGEST_FOLDED = 512
 
 
 def choose(characters: Mapping[str, Character]) -> tuple[Table, list[str]]:
-    """The tables of a recipe, all but its data, and a line of reason for each choice.
+    """Choose the tables of a recipe, except its data, and give a reason for each choice.
 
-    A grid is convolved in space, with the times of a window as channels; station series are convolved in
-    time, with the stations as channels, so that what one saw helps the others; a single series in time.
+    Fields on a grid are convolved in space, with the times of a window as channels. Station series are
+    convolved in time, with the stations as channels, so that each station informs the others. A single
+    series is convolved in time.
 
     Parameters
     ----------
     characters : mapping of str to Character
-        Of each variable, all of the same dimensions.
+        Character of each variable; all variables have the same dimensions.
+
+    Returns
+    -------
+    tables : dict
+        Tables of a recipe.
+    reasons : list of str
+        One line for each choice.
     """
     character = longest(characters.values())
     grid = len(character.space) == 2
@@ -30,24 +38,23 @@ def choose(characters: Mapping[str, Character]) -> tuple[Table, list[str]]:
     tables: Table = {"layout": layout}
     if character.seasonal:
         tables["scaling"] = {"kind": "anomaly", "time": character.time}
-        reasons.append("scaling: anomalies to each cell's season, for there are dates over a year and a half")
+        reasons.append("scaling: anomalies from the season of each cell (dates cover over 1.5 years)")
     elif character.dated:
         tables["scaling"] = {"kind": "anomaly", "harmonics": 0, "time": character.time}
-        reasons.append("scaling: anomalies to each cell's mean, for there is too little time for a season")
+        reasons.append("scaling: anomalies from the mean of each cell (too short a record for a season)")
     else:
         tables["scaling"] = {"kind": "standard"}
-        reasons.append("scaling: one mean and standard deviation, for there are no dates")
+        reasons.append("scaling: one mean and one standard deviation (the times are not dates)")
     if not grid:
         lengths = character.lengths
         tables["gaps"] = [
             {"kind": "runs", "lengths": list(lengths), "fraction": 0.85, "time": character.time}
         ]
         reasons.append(
-            f"gaps: runs of {min(lengths)} to {max(lengths)} steps, as long as the data's own, are hidden to "
-            "learn from"
+            f"gaps: training gaps are runs of {min(lengths)} to {max(lengths)} steps, as in the data"
         )
     else:
-        reasons.append("gaps: those of other times are laid over, and what they hide is learned from")
+        reasons.append("gaps: training gaps are copied from other times of the data")
     width = 48 if grid else 64
     tables["prior"] = {"kind": "unet", "width": width}
     tables["solver"] = {"kind": "lstm", "width": width, "iterations": 8, "state_scale": 1.0}
@@ -57,7 +64,7 @@ def choose(characters: Mapping[str, Character]) -> tuple[Table, list[str]]:
 
 
 def longest(characters: Iterable[Character]) -> Character:
-    """One character for variables of the same dimensions: the longest memory and gap, the runs of all."""
+    """Combine characters of variables with equal dimensions: longest memory and gap, all run lengths."""
     every = list(characters)
     return replace(
         every[0],
@@ -74,7 +81,7 @@ def _of_grid(character: Character, variables: Sequence[str]) -> tuple[Table, lis
     wanted = odd_between(2 * max(character.memory, character.gap) + 1, 5, 15)
     if steps > 60:
         window[character.time], overlap[character.time] = wanted, 0.67
-        said = f"{wanted} times as channels, for a memory of {character.memory} and gaps of {character.gap}"
+        said = f"{wanted} times as channels (memory {character.memory} steps, gaps up to {character.gap})"
     else:
         said = f"all {steps} times as channels"
     layout = {
@@ -101,12 +108,12 @@ def _of_series(character: Character, variables: Sequence[str]) -> tuple[Table, l
         "overlap": dict.fromkeys(window, 0.5),
     }
     said = f"windows of {window.get(time, steps)} steps"
-    said += f", for a memory of {character.memory} and gaps of {character.gap}"
+    said += f" (memory {character.memory} steps, gaps up to {character.gap})"
     if folded:
-        said += f"; the {character.sizes[folded[0]]} places along {folded[0]!r} as channels"
+        said += f"; the {character.sizes[folded[0]]} positions along {folded[0]!r} as channels"
     return layout, [f"layout: {said}"]
 
 
 def odd_between(number: int, least: int, most: int) -> int:
-    """The nearest odd number within bounds that are odd."""
+    """Return the smallest odd number that is not below `number`, clipped to odd bounds."""
     return int(np.clip(number + 1 - number % 2, least, most))

@@ -1,4 +1,4 @@
-"""Fill a gappy data set by a model of its own: what ``da4dvar interpolate --fit`` does."""
+"""Filling of a gappy data set by a model that is fitted to it, as ``da4dvar interpolate --fit`` does."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ AUTO = "auto"
 
 @dataclass
 class Filled:
-    """A data set filled by a model of its own, or by a baseline.
+    """Data set filled by a model that was fitted to it, or by a baseline.
 
     Parameters
     ----------
     data : Dataset
-        Without gaps.
+        Filled data set.
     method : str
-        What filled it: "learned", a baseline, or "none" if there was no gap.
+        Method that filled it: "learned", the name of a baseline, or "none" if there was no gap.
     fitted : Fitted or None
-        The model and its scores, if there was a gap.
+        Model and scores; None if there was no gap.
 
     Examples
     --------
@@ -65,20 +65,20 @@ def fill_by_fit(
     say: Callable[[str], None] = lambda line: None,
     **options: Unpack[Options],
 ) -> Filled:
-    """Learn from the observations of a data set, score what was learned, and fill the gaps.
+    """Fit a model to the observations of a data set, score it, and fill the gaps.
 
     Parameters
     ----------
     ds : Dataset
         NaN in the gaps.
     paths : sequence of str
-        The files that `ds` was read from, if it was, for the recipe.
+        Files from which `ds` was read, if any, to be named in the recipe.
     minutes : float
-        Of the training.
+        Duration of the training.
     method : str
-        "learned", "auto" for the best on the points kept for the score, or the name of a baseline.
+        Method that fills the gaps: "learned", "auto" for the best at the test points, or a baseline.
     recipe : str, optional
-        A recipe whose tables replace the choice.
+        Path of a recipe, whose tables replace those that are chosen automatically.
     settings : list of str, optional
         ``section.key=value``, laid over it.
     say : callable
@@ -122,11 +122,11 @@ def fill_by_fit(
     variable = {variable: variable} if isinstance(variable, str) else mapping_of("variable", variable)
     sources = dict(variable) or {name: name for name in numeric(ds) if name != mask}
     if not sources:
-        raise DataError("there is no variable of numbers to fill")
+        raise DataError("there is no numeric variable to fill")
     seen = observations(ds, sources, mask)
     gappy = [name for name in sources if bool(seen[name].isnull().any())]
     if not gappy:
-        say(f"{', '.join(sources)}: no gap; copied as it is")
+        say(f"{', '.join(sources)}: no gaps; copied unchanged")
         return Filled(ds, "none", None)
     if not variable:
         seen = seen[gappy]
@@ -136,7 +136,7 @@ def fill_by_fit(
     unlike = [name for name, array in seen.data_vars.items() if set(array.dims) != set(first.dims)]
     if unlike:
         raise DataError(
-            f"variables {first.name!r} and {unlike[0]!r} have other dimensions "
+            f"variables {first.name!r} and {unlike[0]!r} have different dimensions "
             f"({', '.join(map(str, first.dims))}; {', '.join(map(str, seen[unlike[0]].dims))}); "
             "fit them one by one with --variable"
         )
@@ -144,7 +144,7 @@ def fill_by_fit(
     if time not in first.dims:
         raise DataError(
             f"variable {first.name!r} has no dimension {time!r} (it has {', '.join(map(str, first.dims))}); "
-            "say which is time with --dim time=NAME"
+            "name the time dimension with --dim time=NAME"
         )
     characters = characters_of(seen, time)
     known = [LEARNED, AUTO, *candidates(characters)]
@@ -154,7 +154,7 @@ def fill_by_fit(
     interval = levels_of(given["interval"])
     if (ensemble or interval) and method != LEARNED:
         raise DataError(
-            f"--members, --std and --interval are for the learned model; leave them out with {method!r}"
+            f"--members, --std and --interval require the learned model; leave them out with {method!r}"
         )
     tables = read_recipe(Path(recipe)) if recipe else None
     names = {name: sources[name] for name in characters}
@@ -174,7 +174,7 @@ def fill_by_fit(
     best = fitted.scores.best()
     chosen = best if method == AUTO else method
     if chosen != best:
-        say(f"{best} has the lower error on the points that nothing has seen; --method auto takes it")
+        say(f"{best} has a lower error at the test points; fill with it by --method auto")
     if chosen == LEARNED:
         given["variable"], given["dim"] = names, None
         given["interval"] = known_levels(fitted.model.calibration, interval, say)
@@ -191,7 +191,7 @@ def fill_by_fit(
 def known_levels(
     calibration: CalibratedEnsemble | None, interval: Sequence[float], say: Callable[[str], None]
 ) -> Sequence[float]:
-    """The intervals asked for, if there can be any: what was learned is not lost for want of them."""
+    """Return the requested levels, or none, with a note, if the model cannot provide such intervals."""
     try:
         wanted(calibration, False, None, interval)
     except DataError as error:
@@ -201,11 +201,11 @@ def known_levels(
 
 
 def json_of(filled: Filled) -> Table:
-    """The same for a machine, with what filled the file."""
+    """Return the scores and the name of the method that filled the file, for output as JSON."""
     scores = {} if filled.fitted is None else asdict(filled.fitted.scores)
     return {"filled_by": filled.method, **scores}
 
 
 def write_recipe(tables: Table, path: Path) -> None:
-    """The recipe that was used, to be changed and given back with --recipe."""
+    """Write the recipe of a fit, which can be edited and used again with --recipe."""
     write_whole(path, lambda beside: beside.write_text(tomli_w.dumps(tables), encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""From one gappy data set to a model of it, with its score on points that nothing has seen."""
+"""Fit of a model to one gappy data set, with its scores at points hidden from it."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from da4dvar.workflows.recipe import Recipe
 from da4dvar.workflows.tables import DATA
 
 Say = Callable[[str], None]
-# Part of the minutes given that first guesses may take.
+# Fraction of the training time that the first guesses may take.
 GUESSING = 0.3
 MOST_DRAWS = 8
 
 
 @dataclass(repr=False)
 class Fitted:
-    """A model of a data set, and what is known of it.
+    """Model fitted to a data set, with its recipe and scores.
 
     Parameters
     ----------
     model : Interpolator
-        As trained.
+        Trained model.
     tables : dict
-        The recipe it was made by.
+        Tables of the recipe that was used.
     scores : Scores
-        Of it and of the baselines.
+        Scores of the model and of the baselines.
     baselines : dict of str to Baseline
-        What it was compared with, by name.
+        Baselines with which the model was compared, by name.
 
     Examples
     --------
@@ -62,15 +62,21 @@ class Fitted:
 
 
 def candidates(characters: Mapping[str, Character]) -> dict[str, Table]:
-    """The baselines that can fill variables of these characters, as tables: those whose class `suits` them.
+    """Return tables of the baselines whose attribute `suits` includes the number of space dimensions.
 
-    All variables have the same dimensions, so that a method suits all of them or none; the logarithm is
-    taken of those variables alone whose character has an offset, each with its own.
+    All variables have the same dimensions, so that a method suits either all of them or none. If some
+    variables have an offset in their character, the method ``logarithmic`` is added, which transforms only
+    these, each with its own offset.
 
     Parameters
     ----------
     characters : mapping of str to Character
-        Of each variable, under the name that the baseline will find.
+        Character of each variable, under its name in the data of the recipe.
+
+    Returns
+    -------
+    dict of str to dict
+        Table of each baseline, by name.
     """
     first = next(iter(characters.values()))
     tables: dict[str, Table] = {}
@@ -103,35 +109,35 @@ def fit_to(
     characters: Mapping[str, Character] | None = None,
     say: Say = lambda line: None,
 ) -> Fitted:
-    """Choose a model for a gappy data set, learn it from what is observed, and score it.
+    """Choose a model for a gappy data set, train it on the observations, and score it.
 
-    A part of the observed points is kept from everything for the score, and another part from the training
-    for the choice of the first guess and of the checkpoint.
+    Two parts of the observed points are hidden: the test points, which nothing sees before the scores are
+    computed, and the validation points, which choose the first guess and the checkpoint.
 
     Parameters
     ----------
     ds : Dataset
-        NaN in the gaps.
+        Data with NaN in the gaps.
     variables : mapping of str to str
-        Names of the result, and of the variables of `ds`.
+        Maps each name in the result to a variable of `ds`.
     time : str
-        The dimension of time.
+        Name of the time dimension.
     minutes : float
-        Of the training; first guesses are made within a part of them.
+        Duration of the training, part of which may be used for first guesses.
     mask : str, optional
-        A variable of `ds`, non-zero or true where there is an observation.
+        Name of a variable of `ds`, non-zero or true where there is an observation.
     paths : sequence of str
-        The files that `ds` was read from, if it was: the recipe names them, and can be run again by itself.
+        Files from which `ds` was read, if any. The recipe names them and can then be run without `ds`.
     recipe : dict, optional
-        Tables of a recipe, each in place of the one that would be chosen; the path of its data is not used.
+        Tables of a recipe, which replace those that would be chosen; the path of its data is ignored.
     settings : sequence of str
-        ``section.key=value``, laid over them.
+        Settings ``section.key=value`` that override the tables.
     seed : int
-        Of the training, and of the points kept for the score.
+        Seed of the training and of the hidden points.
     characters : mapping of str to Character, optional
-        Of each variable, if they are known already.
+        Character of each variable; computed if not given.
     say : callable
-        Told each choice in a line.
+        Called with each choice, as a line.
 
     Returns
     -------
@@ -140,7 +146,9 @@ def fit_to(
     Raises
     ------
     DataError
-        If there is too little to learn from.
+        If there are too few observations to learn from.
+    RecipeError
+        If `recipe` or `settings` are invalid.
 
     Examples
     --------
@@ -163,11 +171,11 @@ def fit_to(
     chosen["train"]["seed"] = seed
     tables = overlaid(chosen | (recipe or {}), settings)
     check_table(tables["data"], DATA, "data")
-    # What is learned from is `ds`, whatever file a recipe names.
+    # The data are those of `ds`, whatever file a given recipe names.
     own = {key: value for key, value in tables["data"].items() if key != "path"}
     tables["data"] = data | own
     made = Recipe(tables, Path(), ds)
-    # A mistake in a recipe shows before anything has taken time.
+    # Report mistakes in a recipe before any time is spent.
     made.interpolator(next(iter(characters.values())).sizes)
     for line in reasons:
         say(line)
@@ -175,7 +183,7 @@ def fit_to(
     baselines = {name: build("baseline", table) for name, table in offered.items()}
     checked = made.data("validation")
     scores, seconds = scored(baselines, checked, time)
-    # Few points may take one for the other of the best two; their mean is worse than neither by much.
+    # Few points may confuse the two best methods; their mean is never much worse than either.
     pair = scores.ranked()[:2]
     offered[BOTH] = {"kind": "combination", "methods": [offered[name] for name in pair]}
     baselines[BOTH] = build("baseline", offered[BOTH])
@@ -189,12 +197,12 @@ def fit_to(
         further["first_guess"] = offered[guess]
         draws = GUESSING * 60 * minutes / max(seconds[guess], 0.1)
         train.setdefault("draws", int(np.clip(draws, 2, MOST_DRAWS)))
-        say(f"first guess: {what}, the best baseline on points hidden for the choice")
+        say(f"first guess: {what}, the best baseline at the validation points")
     if "steps" not in train:
         made = made.replaced(**further, train=train)
         train["steps"] = steps_in(made, 60 * minutes)
         train["validate_every"] = max(10, train["steps"] // 20)
-        say(f"training: {train['steps']} steps, what {minutes:g} minutes allow")
+        say(f"training: {train['steps']} steps in about {minutes:g} minutes")
     made = made.replaced(**further, train=train)
     with tempfile.TemporaryDirectory() as temporary:
         model = made.train(Path(temporary))

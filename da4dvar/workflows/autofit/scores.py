@@ -1,10 +1,12 @@
-"""Scores of every method on the points kept for the test."""
+"""Scores of all methods at hidden points."""
 
 from __future__ import annotations
 
+import re
 import time as clock
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,29 +24,29 @@ from da4dvar.workflows.recipe import Recipe
 
 LEARNED = "learned"
 BOTH = "combination"
-# Classes of gaps, in steps: up to and including each.
+# Upper bounds of the classes of gap lengths, in steps; the last class has none.
 CLASSES = (1, 3, 7, 14, 30)
 
 
 @dataclass
 class Scores:
-    """Root mean square errors of every method on the points kept for the test.
+    """Root mean square errors of all methods at hidden points.
 
     Parameters
     ----------
     methods : dict of str to list of float
-        For each variable in turn, in its units: all gaps, then each class of gap lengths; NaN where there is
-        no point.
+        RMSE of each method: for each variable, in its units, over all points and over each class of gap
+        lengths; NaN if there are no points.
     columns : list of str
-        What each number of a list is of.
+        Variable and class of each number, such as "sst, all" and "sst, 4-7 steps".
     points : list of int
-        The number of points behind each column.
+        Number of points in each column.
     error_bars : dict of str to dict of str to UncertaintyScore
-        For each method that states a standard error, and each column.
+        Scores of the error bars of each method that provides a standard error, by column.
 
     Examples
     --------
-    >>> columns = ["sst, all", "sst, gaps > 30"]
+    >>> columns = ["sst, all", "sst, 4-7 steps"]
     >>> found = Scores({"linear": [0.5, 0.9], "learned": [0.4, 0.6]}, columns, points=[200, 40])
     >>> found.best(), found.of("linear", "sst")
     ('learned', 0.5)
@@ -56,7 +58,7 @@ class Scores:
     error_bars: dict[str, dict[str, UncertaintyScore]] = field(default_factory=dict)
 
     def best(self) -> str:
-        """The method with the lowest error, each variable's in units of the best of it.
+        """Return the method with the lowest error; see :meth:`ranked`.
 
         Returns
         -------
@@ -65,28 +67,39 @@ class Scores:
         return self.ranked()[0]
 
     def ranked(self) -> list[str]:
-        """The methods, that with the lowest error first.
+        """Return the methods in ascending order of :meth:`relative`.
 
         Returns
         -------
         list of str
         """
-        totals = [k for k, c in enumerate(self.columns) if c.endswith("all")]
+        found = self.relative()
+        return sorted(found, key=lambda name: float(np.nan_to_num(found[name], nan=np.inf)))
+
+    def relative(self) -> dict[str, float]:
+        """Return the RMSE of each method over the lowest of any method, averaged over the variables.
+
+        Returns
+        -------
+        dict of str to float
+        """
+        totals = [k for k, c in enumerate(self.columns) if c.endswith(", all")]
         rows = {name: np.array([row[k] for k in totals]) for name, row in self.methods.items()}
         least = np.nanmin(np.stack(list(rows.values())), axis=0)
-        return sorted(rows, key=lambda name: float(np.nan_to_num((rows[name] / least).mean(), nan=np.inf)))
+        return {name: float((row / least).mean()) for name, row in rows.items()}
 
     def of(self, method: str, variable: str) -> float:
-        """The error of a method on all points of a variable.
+        """Return the RMSE of a method at all hidden points of a variable.
 
         Parameters
         ----------
         method, variable : str
+            Names of the method and of the variable.
 
         Returns
         -------
         float
-            In the units of the variable.
+            RMSE, in the units of the variable.
         """
         return self.methods[method][self.columns.index(f"{variable}, all")]
 
@@ -94,34 +107,38 @@ class Scores:
 def scored(
     methods: Mapping[str, Any], data: Part, time: str, sets: Mapping[str, xr.Dataset] | None = None
 ) -> tuple[Scores, dict[str, float]]:
-    """Errors of methods at the points of a truth, and the seconds that each took.
+    """Score methods at the points where the truth is known, and measure the time that each takes.
 
-    A point that a method leaves empty counts with the mean of what is seen of the variable.
+    At a point that a method does not fill, its estimate is taken to be the mean of the observations.
 
     Parameters
     ----------
     methods : mapping of str to Interpolator or Baseline
+        Methods to score.
     data : Part
-        What they see, and the truth.
+        Observations that the methods are given, and the truth.
     time : str
+        Name of the time dimension.
     sets : mapping of str to Dataset of bool, optional
-        Kinds of points to tell apart; classes of gap lengths if not given.
+        Sets of points to score separately; by default, one for each class of gap lengths.
+
+    Returns
+    -------
+    scores : Scores
+    seconds : dict of str to float
+        Time of each method.
     """
     assert data.truth is not None
     columns, points, masks = [], [], []
     for name in data.truth.data_vars:
-        # A cell that is never seen is land to every method.
+        # A cell that is never observed counts as land, which no method fills.
         reached = data.seen[name].notnull().any(time)
         wanted = (data.truth[name].notnull() & reached).transpose(*data.truth[name].dims).values
         lengths = gap_length(data.seen[name].notnull(), time).values
         kinds = {"all": wanted}
         if sets is None or len(sets) == 1:
-            lows = (0, *CLASSES)
-            kinds |= {
-                f"gaps ≤ {high}": wanted & (lengths > low) & (lengths <= high)
-                for low, high in zip(lows, CLASSES, strict=False)
-            }
-            kinds[f"gaps > {CLASSES[-1]}"] = wanted & (lengths > CLASSES[-1])
+            for low, high in pairwise((0, *CLASSES, None)):
+                kinds[class_of_gaps(low + 1, high)] = wanted & (lengths > low) & (lengths <= (high or np.inf))
         else:
             kinds |= {kind: wanted & of[name].values for kind, of in sets.items()}
         for kind, here in kinds.items():
@@ -132,7 +149,7 @@ def scored(
     rows, seconds, bars = {}, {}, {}
     for method, thing in methods.items():
         begin = clock.monotonic()
-        # Covariates are for a model; a classical method would fill them.
+        # Covariates are inputs of a model; a classical method would fill them.
         seen = data.seen if isinstance(thing, Interpolator) else data.seen[list(data.truth.data_vars)]
         calibrated = isinstance(thing, Interpolator) and thing.calibration is not None
         filled = thing.interpolate(seen, interval=LEVELS) if calibrated else thing.interpolate(seen)
@@ -150,8 +167,21 @@ def scored(
     return Scores(rows, columns, points, {m: of for m, of in bars.items() if of}), seconds
 
 
+def class_of_gaps(first: int, last: int | None) -> str:
+    """Name a class of gap lengths, from `first` to `last` steps.
+
+    Examples
+    --------
+    >>> class_of_gaps(1, 1), class_of_gaps(4, 7), class_of_gaps(31, None)
+    ('1 step', '4-7 steps', '31+ steps')
+    """
+    if last == first:
+        return f"{first} step{'s' if first > 1 else ''}"
+    return f"{first}+ steps" if last is None else f"{first}-{last} steps"
+
+
 def steps_in(recipe: Recipe, seconds: float, tries: int = 3) -> int:
-    """Updates that fit into a time, by the time that a few take."""
+    """Estimate the number of training steps that fit into a time, by timing a few."""
     from da4dvar.training.loss import reconstruction_loss
     from da4dvar.training.plan import Training
 
@@ -166,7 +196,7 @@ def steps_in(recipe: Recipe, seconds: float, tries: int = 3) -> int:
     if recipe.covariates:
         count = recipe.covariates.channels(seen, {str(d): n for d, n in seen.sizes.items()})
         sample["covariates"] = torch.zeros(plan.batch, count, *cells)
-    # Where, and as, the training will make its steps.
+    # The device and the kind of step are those of the training.
     device = "cuda" if plan.device != "cpu" and torch.cuda.is_available() else "cpu"
     model, sample = model.to(device), {name: tensor.to(device) for name, tensor in sample.items()}
     kind = (plan.nu, plan.observation_fit, plan.checkpoint_iterations)
@@ -178,15 +208,36 @@ def steps_in(recipe: Recipe, seconds: float, tries: int = 3) -> int:
         if device == "cuda":
             torch.cuda.synchronize()
         best = min(best, clock.monotonic() - begin)
-    # A tenth for drawing samples, and a tenth for the validations.
+    # A tenth of the time is for drawing samples, another for the validations.
     return max(20, int(0.8 * seconds / best))
 
 
 def table_of(scores: Scores) -> str:
-    """The scores for reading: a line for each method, a column for each class of gaps."""
-    best = scores.best()
-    rows = [["RMSE on hidden points", "", *scores.columns], ["points", "", *map(str, scores.points)]]
-    for method, errors in sorted(scores.methods.items(), key=lambda row: row[1][0]):
-        rows.append([method, "best" if method == best else "", *(f"{e:.4g}" for e in errors)])
-    table = as_columns(rows)
-    return f"{table}\n\n{error_bars_of(scores.error_bars)}" if scores.error_bars else table
+    """Format scores as text: a verdict, a table of RMSE for each variable, and one of the error bars.
+
+    A table has a line for each method, the best first, and a column for each class of gap lengths.
+    """
+    parts = [verdict(scores)]
+    for name in (c.removesuffix(", all") for c in scores.columns if c.endswith(", all")):
+        own = [k for k, c in enumerate(scores.columns) if c.startswith(f"{name}, ")]
+        kinds = [scores.columns[k].removeprefix(f"{name}, ") for k in own]
+        short = [re.sub(" steps?$", "", kind) for kind in kinds]
+        title = f"RMSE of {name} at hidden points" + (", by gap length in steps" if short != kinds else "")
+        rows = [["", *short], ["points", *(str(scores.points[k]) for k in own)]]
+        for method, errors in sorted(scores.methods.items(), key=lambda row: row[1][own[0]]):
+            rows.append([method, *(f"{errors[k]:.4g}" for k in own)])
+        parts.append(f"{title}\n{as_columns(rows, left=1)}")
+    overall = {m: {c: s for c, s in of.items() if c.endswith(", all")} for m, of in scores.error_bars.items()}
+    if any(overall.values()):
+        parts.append(error_bars_of({m: of for m, of in overall.items() if of}))
+    return "\n\n".join(parts)
+
+
+def verdict(scores: Scores) -> str:
+    """Name the best method, and how far behind the learned model is, or the second best."""
+    best, *others = scores.ranked()
+    rival = LEARNED if LEARNED in others else next(iter(others), best)
+    found = scores.relative()
+    behind = 100 * (found[rival] / found[best] - 1)
+    said = f"best method at the hidden points: {best}"
+    return f"{said}; the RMSE of {rival} is {behind:.0f} % higher" if behind < np.inf and others else said
