@@ -19,10 +19,10 @@ COMMANDS = {
     "intrepolate gappy.nc out.nc": "Did you mean 'interpolate'?; see da4dvar --help",
     "interpolate": "Missing argument",
     "interpolate gappy.nc out.nc --modle x": "--model",
-    "interpolate gappy.nc out.nc --model x --minutes 5": "--minutes is for --fit; leave it out",
-    "interpolate gappy.nc out.nc --model x --save m.safetensors": "--save is for --fit; leave it out",
-    "interpolate gappy.nc out.nc --model x --set train.steps=1": "--set is for --fit; leave it out",
-    "interpolate gappy.nc out.nc --model x --json": "--json is for --fit; leave it out",
+    "interpolate gappy.nc out.nc --model x --minutes 5": "--minutes requires --fit; omit it with --model",
+    "interpolate gappy.nc out.nc --model x --save m.safetensors": "--save requires --fit; omit it",
+    "interpolate gappy.nc out.nc --model x --set train.steps=1": "--set requires --fit; omit it",
+    "interpolate gappy.nc out.nc --model x --json": "--json requires --fit; omit it",
     "interpolate gappy.nc out.nc --fit --save no/m.safetensors": "there is no folder no; create it first",
     "interpolate gappy.nc out.nc --fit --set train.steps": "expected section.key=value",
     "interpolate gappy.nc out.nc --model x --seed -1": "--seed",
@@ -67,10 +67,10 @@ COMMANDS = {
     "interpolate gappy.nc out.nc --model lorenz96 --memory much": "expected a size such as 500MB or 2GiB",
     "interpolate gappy.nc out.nc --model x --scheduler thread": "did you mean 'threads'",
     "interpolate gappy.nc out.nc --fit --model lorenz96": "expected either --model NAME or --fit",
-    "interpolate gappy.nc out.nc --fit --resume": "--resume is for a model",
-    "interpolate gappy.nc out.nc --fit --scheduler threads": "--scheduler is for a model that is there",
-    "interpolate gappy.nc out.nc --fit --observation-error 1": "--observation-error is for a model",
-    "interpolate gappy.nc out.nc --fit --precision bfloat16": "--precision is for a model that is there",
+    "interpolate gappy.nc out.nc --fit --resume": "--resume requires --model; omit it with --fit",
+    "interpolate gappy.nc out.nc --fit --scheduler threads": "--scheduler requires --model; omit it",
+    "interpolate gappy.nc out.nc --fit --observation-error 1": "--observation-error requires --model",
+    "interpolate gappy.nc out.nc --fit --precision bfloat16": "--precision requires --model",
     "interpolate gappy.nc out.nc --fit --minutes 0": "--minutes 0: expected above 0",
     "interpolate gappy.nc out.nc --fit --dim time=day": "has no dimension 'day'",
     "interpolate gappy.nc out.nc --fit --variable sst=sts": "did you mean 'sst'",
@@ -184,4 +184,4 @@ def test_a_training_that_was_stopped_says_how_it_goes_on(folder, monkeypatch, ca
         main()
     assert end.value.code == 130
     said = capsys.readouterr().err.splitlines()
-    assert said[0] == "what was learned is kept in m.safetensors.checkpoints; go on with --resume"
+    assert said[0] == "the last checkpoint is kept in m.safetensors.checkpoints; continue with --resume"
