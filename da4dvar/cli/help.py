@@ -27,7 +27,7 @@ class Command(TyperCommand):
                 title, name, text = "Arguments", placeholder(param), text.removesuffix("  [required]")
             else:
                 title = (grouped and getattr(param, "rich_help_panel", None)) or "Options"
-                text = text.replace("x>=", f"{param.metavar} >= ")
+                text = text.replace("x>=", f"{param.metavar}>=")
             sections.setdefault(title, []).append((name, text))
         for title, rows in sections.items():
             with formatter.section(title):
