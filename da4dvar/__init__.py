@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# Read on first use (PEP 562), so that `import da4dvar` and `da4dvar --help` load no torch.
+# Imported on first use (PEP 562), so that `import da4dvar` and `da4dvar --help` do not load torch.
 _PUBLIC = {
     "Interpolator": "da4dvar.interpolator",
     "Layout": "da4dvar.layout",
@@ -53,11 +53,11 @@ def __dir__() -> list[str]:
 
 
 class _AccessorHook:
-    """Registers ``ds.da4dvar`` as soon as xarray is imported, if that is after this package.
+    """Import hook that registers ``ds.da4dvar`` when xarray is imported after this package.
 
-    Import sorters put `import da4dvar` before `import xarray`, and xarray itself takes too long to be loaded
-    here. Python asks every finder of ``sys.meta_path`` where a module is. This one asks the others where
-    xarray is, and stands in for the loader that they name: it lets that run, then imports the accessor.
+    Import sorters put `import da4dvar` before `import xarray`, and xarray is too slow to be imported here.
+    Python asks the finders in ``sys.meta_path`` for a module. This finder asks the others for xarray and
+    replaces the loader that they return by itself: it runs that loader, then imports the accessor.
     """
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class _AccessorHook:
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        # From here on, xarray is as if there had been no hook: it finds its files by its own loader.
+        # Remove all traces of the hook, as xarray uses its loader to find its files.
         if self in sys.meta_path:
             sys.meta_path.remove(self)
         if module.__spec__ is not None:

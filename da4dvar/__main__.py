@@ -1,4 +1,4 @@
-"""`python -m da4dvar`: the command line."""
+"""The command line, as ``python -m da4dvar``."""
 
 from da4dvar.cli import main
 

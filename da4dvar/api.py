@@ -1,4 +1,4 @@
-"""The functions of `da4dvar` itself, and the accessors ``ds.da4dvar`` and ``da.da4dvar``."""
+"""Functions at the top level of `da4dvar`, and the accessors ``ds.da4dvar`` and ``da.da4dvar``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import xarray as xr
 from da4dvar.analysis.options import Options, completed, with_options
 from da4dvar.errors import ModelError
 
-# What needs torch is imported where it is used: `import xarray` alone must stay quick after `import da4dvar`.
+# Modules that need torch are imported where they are used, so that `import da4dvar` does not slow down
+# `import xarray`.
 if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator
 
@@ -24,25 +25,25 @@ def interpolate(
     Parameters
     ----------
     ds : Dataset or DataArray
-        NaN in the gaps. If it is chunked, so is the result, and nothing is computed. A DataArray is the
-        model's only variable.
+        Data with NaN in the gaps. If they are chunked, so is the result, and nothing is computed yet. A
+        DataArray is taken as the model's only variable.
     model : Interpolator, str or path
-        A fitted model, the name of one that ships with the package, or the path of a model file.
+        A fitted model, the name of a shipped model, or the path of a model file.
     **options
         Keywords of :meth:`da4dvar.Interpolator.interpolate`.
 
     Returns
     -------
     Dataset
-        Each variable, its flag, and its error bars if asked for, as by
+        Each variable with its flag and, if requested, its error bars. See
         :meth:`da4dvar.Interpolator.interpolate`.
 
     Raises
     ------
     DataError
-        If `ds` does not fit the model.
+        If `ds` does not match the model.
     ModelError
-        If there is no such model.
+        If the model does not exist.
     TypeError
         If an option is unknown.
 
@@ -59,21 +60,22 @@ def interpolate(
 
 
 def load(name: str | Path) -> Interpolator:
-    """A model from a file, or one that ships with the package.
+    """Load a shipped model or a model file.
 
     Parameters
     ----------
     name : str or path
-        A path, or the name of a shipped model.
+        Name of a shipped model, or path of a model file.
 
     Returns
     -------
     Interpolator
+        The fitted model.
 
     Raises
     ------
     ModelError
-        If there is no such model, or the file is broken or inconsistent.
+        If the model does not exist, or the file is damaged or inconsistent.
 
     Examples
     --------
@@ -88,12 +90,12 @@ def load(name: str | Path) -> Interpolator:
 
 
 def model_of(model: Interpolator | str | Path) -> Interpolator:
-    """A model, loaded if it is a name or a path.
+    """Return a model, which is loaded if it is given as a name or a path.
 
     Raises
     ------
     ModelError
-        If there is no such model, or it is neither.
+        If the model does not exist, or `model` is of another type.
     """
     from da4dvar.interpolator import Interpolator
 
@@ -109,11 +111,12 @@ def model_of(model: Interpolator | str | Path) -> Interpolator:
 @xr.register_dataset_accessor("da4dvar")
 @xr.register_dataarray_accessor("da4dvar")
 class Da4dvarAccessor:
-    """Interpolation as a method of data: ``ds.da4dvar`` and ``da.da4dvar``, once da4dvar is imported.
+    """Accessor for xarray objects, ``ds.da4dvar`` and ``da.da4dvar``, available once da4dvar is imported.
 
     Parameters
     ----------
     data : Dataset or DataArray
+        Data with NaN in the gaps.
 
     Examples
     --------
@@ -129,19 +132,19 @@ class Da4dvarAccessor:
 
     @with_options
     def interpolate(self, model: Interpolator | str | Path, **options: Unpack[Options]) -> xr.Dataset:
-        """Fill the gaps with a learned model; the same as :func:`da4dvar.interpolate`.
+        """Fill the gaps with a learned model, as :func:`da4dvar.interpolate` does.
 
         Parameters
         ----------
         model : Interpolator, str or path
-            A fitted model, the name of one that ships with the package, or the path of a model file.
+            A fitted model, the name of a shipped model, or the path of a model file.
         **options
             Keywords of :meth:`da4dvar.Interpolator.interpolate`.
 
         Returns
         -------
         Dataset
-            Each variable, its flag, and its error bars if asked for, as by
+            Each variable with its flag and, if requested, its error bars. See
             :meth:`da4dvar.Interpolator.interpolate`.
         """
         return interpolate(self._data, model, **options)

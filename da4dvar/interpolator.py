@@ -1,4 +1,4 @@
-"""The interpolator: labelled data in, labelled estimates out, by a learned variational model."""
+"""The interpolator, which fills the gaps of labelled data with a learned variational model."""
 
 from __future__ import annotations
 
@@ -31,57 +31,60 @@ if TYPE_CHECKING:
 
 
 class Interpolator(Model):
-    """x̂ = arg min U(x, y, Ω), by a prior and a solver that are learned together.
+    """x̂ = arg min U(x, y, Ω), with a prior and a solver that are learned together.
 
     Parameters
     ----------
     prior : nn.Module
-        Φ, which keeps the shape ``(batch, channel, *axes)``.
+        The prior Φ, which preserves the shape ``(batch, channel, *axes)``.
     solver : Solver
+        Minimiser of the cost U.
     layout : Layout
-        How dimensions become the axes of a tensor.
+        Assignment of dimensions to the axes of a tensor.
     scaling : Scaling
-        Normalisation of the variables; the cost is that of normalised values.
+        Normalisation of the variables. The cost is computed from normalised values.
     observation : nn.Module, optional
-        H; the identity if not given.
+        The observation operator H, by default the identity.
     rho : {"square", "absolute"}
         ρ of eq. (4).
     observation_weight, prior_weight : float
-        λ of both terms; the values to start from if they are learned.
+        λ of the two terms, or their initial values if they are learned.
     learn_weights : bool
+        Whether the weights λ are learned.
     initial : {"zero", "observed", "linear"}
-        x(0): the mean, the observations, or linear in time.
+        Initial state x(0): the mean, the observations, or a linear interpolation in time.
     time : str
-        The name of the dimension of time.
+        Name of the time dimension.
     observation_error : float, optional
-        Standard deviation of the observation error that the model is trained for, in the units of the
-        data; `fit` with a `noise` replaces it until the next `fit`.
+        Standard deviation of the observation error for which the model is trained, in the units of the
+        data. A call of `fit` with `noise` replaces it until the next `fit`.
     first_guess : Baseline, optional
-        What makes x(0), in place of `initial`: a classical method that sees the whole data set.
+        Classical method that computes x(0) from the whole data set, instead of `initial`.
     covariates, derived : sequence of str
-        Complete variables beside the observations, and what is taken from the coordinates, that the prior
-        and the solver are given; see :class:`da4dvar.fields.covariates.Covariates`.
+        Additional input of the prior and the solver: complete variables, and quantities derived from the
+        coordinates. See :class:`da4dvar.fields.covariates.Covariates`.
     sensors : sequence of Sensor
-        What is observed, where it is not the variables themselves; `observation` is then
-        :class:`da4dvar.variational.observation.Sensors` of as many operators.
+        Observed quantities, if they are not the variables themselves. `observation` must then be
+        a :class:`da4dvar.variational.observation.Sensors` with one operator for each of them.
 
     Attributes
     ----------
     correction : tuple of float
-        For each variable, how far from the first guess to the model's estimate; none without a first guess.
+        For each variable, the fraction of the network's correction that is added to the first guess; empty
+        without a first guess.
     signature : Signature or None
-        Of the data that it was fitted to.
+        Description of the data that the model was fitted to.
     scores : dict
-        Scores by name, as measured.
+        Measured scores by name.
     provenance : dict
-        What it was trained on, how and with which versions.
+        Data, settings and package versions of the training.
     calibration : CalibratedEnsemble or None
-        What makes error bars of an ensemble; `calibrate` sets it.
+        Calibration that turns an ensemble into error bars, set by `calibrate`.
 
     Raises
     ------
     ValueError
-        If a choice is unknown, a weight is not positive, or a start is linear in no time.
+        If a choice is unknown, a weight is not positive, or `initial` is "linear" without a time dimension.
 
     Examples
     --------
@@ -112,44 +115,45 @@ class Interpolator(Model):
         progress: bool = False,
         devices: int = 1,
     ) -> Self:
-        """Learn the prior, the weights of U and the solver, on the error of the reconstruction.
+        """Learn the prior, the weights of U and the solver by minimising the reconstruction error.
 
         Parameters
         ----------
         ds : Dataset
-            What was observed, NaN in the gaps; complete if `gaps` are to be drawn in it. The covariates
-            are taken from it as well.
+            Observations, with NaN in the gaps, or complete data if `gaps` are drawn in them. The covariates
+            are also taken from this data set.
         truth : Dataset, optional
-            What the estimate is compared with. Without it, the error is taken on observed points
+            Data that the estimate is compared with. Without it, the error is computed at observed points
             that are hidden from the solver.
         validation, validation_truth : Dataset, optional
-            The same for choosing the best checkpoint; if not given, the last tenth of the time,
-            or of the samples where there is no time.
+            Observations and truth for choosing the best checkpoint. By default the last tenth of the times
+            is used, or of the samples if there is no time dimension.
         gaps : GapPattern or sequence of GapPattern, optional
-            A pattern drawn for every sample, or one for each variable or sensor, None where nothing is
-            hidden. Without `truth` and without `gaps`, the gaps of other times of `ds` are transplanted.
+            Pattern of gaps drawn for each sample, or a sequence with one pattern for each variable or sensor,
+            None where nothing is hidden. Without `truth` and `gaps`, gaps from other times of `ds` are
+            transplanted.
         training : da4dvar.training.plan.Training, optional
-            Steps, rates and the seed.
+            Number of steps, learning rates and the seed.
         noise : float
-            Standard deviation of the noise added to what is seen, in the units of the data.
+            Standard deviation of the noise added to the observations, in the units of the data.
         folder : path, optional
-            Where checkpoints and the log are kept; a temporary folder if not given.
+            Folder for checkpoints and the log, by default a temporary folder.
         resume : bool
-            Go on from the last checkpoint in `folder`.
+            Whether to continue from the last checkpoint in `folder`.
         progress : bool
-            Show a progress bar.
+            Whether to show a progress bar.
         devices : int
-            Processes, or GPUs, that share every batch; see :func:`da4dvar.training.loop.train`.
+            Number of GPUs, or of processes, that share each batch. See :func:`da4dvar.training.loop.train`.
 
         Returns
         -------
         Interpolator
-            Itself.
+            The fitted interpolator itself.
 
         Raises
         ------
         DataError
-            If there is nothing to learn from.
+            If the data hold nothing to learn from, or a validation truth is missing.
         """
         from da4dvar.training.loop import train
         from da4dvar.training.plan import Training
@@ -158,11 +162,11 @@ class Interpolator(Model):
         if validation is None:
             ds, truth, validation, validation_truth = split(self, ds, truth)
         elif truth is not None and validation_truth is None:
-            raise DataError("a truth was given to train on, but none to validate with")
+            raise DataError("got a truth for training but none for validation; give validation_truth as well")
         before = self.learned, copy.deepcopy(self.model.state_dict())
         try:
             self.prepare(ds, truth)
-            # A validation truth of its own is what is sought: nothing more is hidden for it.
+            # A separate validation truth already holds values that were not observed: hide no more.
             hidden = gaps if truth is not None or validation_truth is None else None
             learned = training_samples(self, ds, truth, gaps, noise, training)
             checked = samples(self, validation, validation_truth, hidden, noise, 1, training.seed + 1)
@@ -174,7 +178,7 @@ class Interpolator(Model):
                 count, seed = 4 * training.validation_samples, training.seed + 1
                 correction = correction_of(self.frozen(), checked, count, seed)
         except BaseException:
-            # Also at Ctrl-C: the model is as it was before, not half of one.
+            # Also after Ctrl-C, restore the model, so that it is never partly trained.
             self.learned = before[0]
             self.model.load_state_dict(before[1])
             raise
@@ -187,7 +191,18 @@ class Interpolator(Model):
         return self
 
     def prepare(self, ds: xr.Dataset, truth: xr.Dataset | None = None) -> Self:
-        """Learn what data look like and how they are scaled, and nothing else; parameters as for `fit`."""
+        """Learn the signature and the scaling of the data without training.
+
+        Parameters
+        ----------
+        ds, truth : Dataset
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        Interpolator
+            The interpolator itself.
+        """
         self.learned = self.prepared(ds, truth)
         return self
 
@@ -213,50 +228,52 @@ class Interpolator(Model):
         Parameters
         ----------
         ds : Dataset or DataArray
-            NaN in the gaps. If it is chunked, so is the result, and nothing is computed. A DataArray is the
-            model's only variable.
+            Data with NaN in the gaps. If they are chunked, so is the result, and nothing is computed yet. A
+            DataArray is taken as the model's only variable.
         variable : mapping of str to str, or str, optional
-            The name in the data of a variable or covariate of the model, where it is another; a single name
-            is that of the model's only variable.
+            Maps names of variables and covariates of the model to their names in the data, where these
+            differ. A single name is that of the model's only variable.
         mask : str or DataArray, optional
-            Non-zero or true where there is an observation: the name of a variable of the data, or an array
-            with the labels of the data.
+            True or non-zero where there is an observation: the name of a variable in the data, or an array
+            with the coordinates of the data.
         dim : mapping of str to str, optional
-            The name in the data of a dimension of the model, where it is another.
+            Maps names of dimensions of the model to their names in the data, where these differ.
         keep_observed : bool, default False
-            Put the observed values back; by default every cell is the analysis.
+            Keep the observed values. By default the result is the analysis in every cell.
         observation_error : float, optional
-            Standard deviation of the observation error, in the units of the data, where it is another than in
-            training; the attribute ``observation_error_std`` of the variable if not given.
+            Standard deviation of the observation error, in the units of the data, if it differs from that in
+            training. By default the attribute ``observation_error_std`` of the variable, if there is one.
         batch_size : int, default 16
-            Windows solved at once; it changes speed and memory, and the answer only by rounding.
+            Number of windows solved at once. It affects speed and memory, and the result only by rounding.
         progress : callable, optional
-            Called with the number of windows that are done, and the number of all.
+            Function called with the number of finished windows and their total number.
         std : bool, default False
-            Add standard errors, by an ensemble.
+            Add standard errors, estimated from an ensemble.
         members : int, optional
-            Size of the ensemble, which runs if `std`, `members` or `interval` is given; if not given, that of
-            the model's calibration, or 8 without one.
+            Size of the ensemble, which is run if `std`, `members` or `interval` is given. By default the size
+            used in the model's calibration, or 8 without a calibration.
         interval : float or sequence of float, default ()
-            Levels of the intervals to add, such as 0.9; they need a model with a calibration.
+            Levels of the prediction intervals to add, such as 0.9. They require a calibrated model.
         seed : int, default 0
             Seed of the ensemble.
         precision : {"float32", "bfloat16"}, default "float32"
-            Precision of convolutions and matrix products; bfloat16 is faster on some processors, and less
-            exact.
+            Precision of convolutions and matrix products. bfloat16 is faster on some processors, and less
+            accurate.
 
         Returns
         -------
         Dataset
-            Each variable under the model's name, with its labels; ``<name>_flag`` (0 observed,
-            1 interpolated, 2 not estimable); ``observation_term`` and ``prior_term`` of the cost
-            of each window. With an ensemble ``<name>_std``, and ``<name>_lower_<p>`` and
-            ``<name>_upper_<p>`` for each interval, p in per cent. Also for a DataArray.
+            Each variable under the model's name, with the coordinates of the data; ``<name>_flag``
+            (0 observed, 1 interpolated, 2 not estimable); and the ``observation_term`` and ``prior_term`` of
+            the cost of each window. With an ensemble also ``<name>_std``, and ``<name>_lower_<p>`` and
+            ``<name>_upper_<p>`` for each interval, where p is in per cent. The result is a Dataset even if
+            `ds` is a DataArray.
 
         Raises
         ------
         DataError
-            If `ds` does not fit the model, `batch_size` is below 1, or an interval lacks a calibration.
+            If `ds` does not match the model, `batch_size` is less than 1, or an interval is requested from a
+            model without a calibration.
 
         Examples
         --------
@@ -268,7 +285,9 @@ class Interpolator(Model):
         ['observation_term', 'prior_term', 'x', 'x_flag']
         """
         if keep_observed and self.sensors:
-            raise DataError("of several sensors there is no one observed value to keep; leave it out")
+            raise DataError(
+                "keep_observed: a model with several sensors has no single observed value to keep; omit it"
+            )
         ensemble = wanted(self.calibration, std, members, interval)
         conformed = self.conform(ds, variable=variable, mask=mask, dim=dim)
         found = analyse(self, conformed, observation_error, batch_size, progress, ensemble, seed, precision)
@@ -291,39 +310,42 @@ class Interpolator(Model):
         ensemble: Ensemble | None = None,
         seed: int = 0,
     ) -> Self:
-        """Learn what to make of an ensemble; see :func:`da4dvar.analysis.error_bars.calibrate`.
+        """Calibrate the error bars of an ensemble; see :func:`da4dvar.analysis.error_bars.calibrate`.
 
         Parameters
         ----------
         ds, truth : Dataset or DataArray
-            What is observed, of a time that is not that of the training, and the truth or some points of it.
+            Observations from a period that was not used for training, and the truth, complete or at some
+            points.
         variable, mask, dim
             As for :meth:`interpolate`.
         ensemble : Ensemble, optional
-            Its size, and how its members are disturbed.
+            Size of the ensemble and perturbation of its members.
         seed : int
-            Seed of what is withheld, and of the perturbations.
+            Seed of the withheld observations and of the perturbations.
 
         Returns
         -------
         Interpolator
-            Itself.
+            The interpolator itself, with the attribute `calibration` set.
         """
         calibration = calibrate(self, ds, truth, variable, mask, dim, ensemble or Ensemble(), seed)
         self.learned = replace(self.learned, calibration=calibration)
         return self
 
     def save(self, path: str | Path) -> None:
-        """Write a model file: safetensors, with everything a user must know in its header.
+        """Write a model file in safetensors format, with a full description of the model in its header.
 
         Parameters
         ----------
         path : str or path
+            File to write.
 
         Raises
         ------
         ModelError
-            If it is not fitted, or has a part that a file cannot name.
+            If the model is not fitted, or has a component that is not registered and thus cannot be named in
+            a file.
         """
         from da4dvar.modelfile.write import save
 

@@ -1,4 +1,4 @@
-"""From a labelled data set with gaps to one without, and the rules on the way."""
+"""Tests of the interpolator on labelled data sets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from da4dvar.variational.solvers.gradient_descent import GradientDescent
 
 
 def test_every_sea_cell_comes_back_and_land_is_flagged(model, gappy, truth):
-    """What was asked for is finite; land, where nothing is known, is NaN and has flag 2."""
+    """Every sea cell is filled; land is NaN with flag 2."""
     filled = model.interpolate(gappy)
     sea = truth.sst.notnull()
     assert bool(filled.sst.notnull().equals(sea))
@@ -26,20 +26,20 @@ def test_every_sea_cell_comes_back_and_land_is_flagged(model, gappy, truth):
 
 
 def test_lazy_in_lazy_out(model, gappy):
-    """A chunked data set gives a chunked one, and nothing is computed until it is asked for."""
+    """A chunked data set gives a chunked result."""
     lazy = model.interpolate(gappy.chunk({"time": 7}))
     assert all(lazy[n].chunks is not None for n in ("sst", "sst_flag", "prior_term"))
 
 
 def test_lazy_coordinates_may_be_in_other_chunks(model, gappy):
-    """What stands beside the values, such as the month of every day, has chunks of its own."""
+    """A coordinate along time may be chunked differently from the values."""
     months = xr.DataArray(np.arange(30), dims="time").chunk(time=30)
     lazy = gappy.chunk(time=7).assign_coords(month=months)
     xr.testing.assert_allclose(model.interpolate(lazy).sst.drop_vars("month"), model.interpolate(gappy).sst)
 
 
 def test_bfloat16_is_nearly_the_same(model, gappy):
-    """Rounding to eight bits moves the estimate by less than a hundredth of its spread."""
+    """bfloat16 changes the estimate by less than a hundredth of its standard deviation."""
     exact, rounded = (model.interpolate(gappy, precision=p) for p in ("float32", "bfloat16"))
     moved = float(np.sqrt(((exact.sst - rounded.sst) ** 2).mean()))
     assert 0 < moved < 0.01 * float(exact.sst.std())
@@ -50,7 +50,7 @@ def test_bfloat16_is_nearly_the_same(model, gappy):
 
 
 def test_a_window_without_observations_is_flagged_and_counted(model, gappy):
-    """Rule 8: days out of reach are NaN, have flag 2, and a warning says how many windows."""
+    """Rule 8: days out of reach of observations are NaN with flag 2, and a warning counts them."""
     empty = gappy.copy(deep=True)
     empty.sst[10:] = np.nan
     with pytest.warns(Da4dvarWarning, match="hold no observation; [0-9]+ values of 'sst', up to") as told:
@@ -75,7 +75,7 @@ def test_a_window_without_observations_is_flagged_and_counted(model, gappy):
     ids=["method", "function", "accessor"],
 )
 def test_a_warning_names_the_line_of_the_caller(model, gappy, call):
-    """The script that called, whichever face it called, and not a file of the package."""
+    """A warning points to the caller's line, whichever function was called."""
     gappy["sst"][10:] = np.nan
     with pytest.warns(Da4dvarWarning, match="hold no observation") as told:
         call(model, gappy)
@@ -83,7 +83,7 @@ def test_a_warning_names_the_line_of_the_caller(model, gappy, call):
 
 
 def test_names_and_directions_of_the_users_file_are_kept(model, gappy):
-    """Other names are matched by their CF roles, and a descending latitude comes back descending."""
+    """Names of the user's file and a descending latitude are kept in the result."""
     theirs = gappy.rename(time="t", lat="nav_lat", lon="x", sst="analysed").isel(
         nav_lat=slice(None, None, -1)
     )
@@ -95,7 +95,7 @@ def test_names_and_directions_of_the_users_file_are_kept(model, gappy):
 
 
 def test_units_are_converted_with_a_note(model, gappy):
-    """Kelvin become the model's degrees, and a note says so."""
+    """Kelvin are converted to the units of the model, with a warning."""
     kelvin = gappy.assign(sst=gappy.sst + 273.15)
     kelvin.sst.attrs = gappy.sst.attrs | {"units": "K"}
     with pytest.warns(Da4dvarWarning, match="converted from K to degC"):
@@ -105,12 +105,12 @@ def test_units_are_converted_with_a_note(model, gappy):
 
 
 def test_one_day_is_enough(model, gappy):
-    """A single field without a time step to compare is no mistake."""
+    """A single time is accepted, although it has no time step to check."""
     assert model.interpolate(gappy.isel(time=[5])).sst.notnull().any()
 
 
 def test_inference_holds_no_graph_and_leaves_no_trace(model, gappy):
-    """Rules 4 and 6: the same call twice gives the same bits, and parameters are as before."""
+    """Rules 4 and 6: repeated calls give identical results and change no parameters."""
     before = {k: v.clone() for k, v in model.model.state_dict().items()}
     first, second = (model.interpolate(gappy).drop_attrs(deep=False) for _ in range(2))
     xr.testing.assert_identical(first, second)
@@ -119,7 +119,7 @@ def test_inference_holds_no_graph_and_leaves_no_trace(model, gappy):
 
 
 def test_global_random_state_is_left_alone(model, gappy):
-    """Rule 10: neither numpy's nor torch's global generator is touched by an interpolation."""
+    """Rule 10: interpolation does not use the global random generators of numpy and torch."""
     torch.manual_seed(5)
     np.random.seed(5)  # noqa: NPY002
     expected = torch.rand(1), np.random.rand()  # noqa: NPY002
@@ -130,26 +130,26 @@ def test_global_random_state_is_left_alone(model, gappy):
 
 
 def test_the_accessor_the_function_and_pipe_agree(model, gappy):
-    """ds.da4dvar.interpolate, da4dvar.interpolate and ds.pipe are the same."""
+    """ds.da4dvar.interpolate, da4dvar.interpolate and ds.pipe give the same result."""
     results = (
         da4dvar.interpolate(gappy, model),
         gappy.da4dvar.interpolate(model),
         gappy.pipe(da4dvar.interpolate, model),
     )
-    # The history has the second in it.
+    # Attributes are dropped because the history contains the time to the second.
     expected, accessor, piped = (r.drop_attrs(deep=False) for r in results)
     xr.testing.assert_identical(accessor, expected)
     xr.testing.assert_identical(piped, expected)
 
 
 def test_an_unfitted_model_says_so(gappy):
-    """Interpolating before fitting is a mistake with a mend."""
+    """Interpolating before fitting raises an error that says to call fit."""
     with pytest.raises(ModelError, match="call fit"):
         tiny_interpolator().interpolate(gappy)
 
 
 def test_a_truth_of_other_cells_is_refused(truth, gappy):
-    """A latitude the other way would train on the wrong cells, in silence; for the validation as well."""
+    """A truth with a reversed latitude is refused, for training and validation."""
     turned, plan = truth.isel(lat=slice(None, None, -1)), Training(steps=1, batch=1, device="cpu")
     with pytest.raises(DataError, match="not of the same cells"):
         tiny_interpolator().fit(gappy, turned, training=plan)
@@ -158,7 +158,7 @@ def test_a_truth_of_other_cells_is_refused(truth, gappy):
 
 
 def test_what_was_known_of_a_model_goes_when_it_learns_anew(model, truth, gappy):
-    """Scores, error bars and corrections are those of what it was before."""
+    """Learning again discards scores, calibration, correction and provenance."""
     model.calibrate(gappy, truth, ensemble=Ensemble(members=2))
     model = model.replaced(correction=(0.5,), provenance={"title": "before"})
     assert model.scores
@@ -168,7 +168,7 @@ def test_what_was_known_of_a_model_goes_when_it_learns_anew(model, truth, gappy)
 
 @pytest.mark.parametrize("own", [None, 0.3])
 def test_the_noise_of_one_fit_is_not_the_observation_error_of_the_next(truth, own):
-    """Without noise, the error is again the one that the model was made with."""
+    """A fit without noise restores the observation error given to the constructor."""
     model, plan = tiny_interpolator(), Training(steps=0, batch=1, validation_samples=1, device="cpu")
     model = da4dvar.Interpolator(
         model.model.cost.prior, model.model.solver, model.layout, model.scaling, observation_error=own
@@ -179,7 +179,7 @@ def test_the_noise_of_one_fit_is_not_the_observation_error_of_the_next(truth, ow
 
 
 def test_a_start_linear_in_a_time_that_there_is_none_of_is_refused():
-    """Before any data are read: a window of it has no time to go along."""
+    """A linear start is refused if the layout has no time dimension."""
     with pytest.raises(ValueError, match="linear in 'time', which is no dimension of the layout"):
         da4dvar.Interpolator(
             torch.nn.Identity(),

@@ -1,4 +1,4 @@
-"""The options of an interpolation, spelled once: for the method, the functions, the accessor and the fit."""
+"""Options of an interpolation, defined once for the method, the functions, the accessor and the fit."""
 
 from __future__ import annotations
 
@@ -16,41 +16,42 @@ Face = TypeVar("Face", bound=Callable[..., Any])
 
 
 class Options(TypedDict, total=False):
-    """Keywords of :meth:`da4dvar.Interpolator.interpolate`, for signatures: ``**options: Unpack[Options]``.
+    """Keywords of :meth:`da4dvar.Interpolator.interpolate`, for signatures with ``**options``.
 
-    The second entry of each annotation is the default.
+    A function declares them as ``**options: Unpack[Options]``. The second entry of each annotation is the
+    default.
 
     Parameters
     ----------
     variable : mapping of str to str, or str, optional
-        The name in the data of a variable or covariate of the model, where it is another; a single name
-        is that of the model's only variable.
+        Maps names of variables and covariates of the model to their names in the data, where these
+        differ. A single name is that of the model's only variable.
     mask : str or DataArray, optional
-        Non-zero or true where there is an observation: the name of a variable of the data, or an array
-        with the labels of the data.
+        True or non-zero where there is an observation: the name of a variable in the data, or an array
+        with the coordinates of the data.
     dim : mapping of str to str, optional
-        The name in the data of a dimension of the model, where it is another.
+        Maps names of dimensions of the model to their names in the data, where these differ.
     keep_observed : bool, default False
-        Put the observed values back; by default every cell is the analysis.
+        Keep the observed values. By default the result is the analysis in every cell.
     observation_error : float, optional
-        Standard deviation of the observation error, in the units of the data, where it is another than in
-        training; the attribute ``observation_error_std`` of the variable if not given.
+        Standard deviation of the observation error, in the units of the data, if it differs from that in
+        training. By default the attribute ``observation_error_std`` of the variable, if there is one.
     batch_size : int, default 16
-        Windows solved at once; it changes speed and memory, and the answer only by rounding.
+        Number of windows solved at once. It affects speed and memory, and the result only by rounding.
     progress : callable, optional
-        Called with the number of windows that are done, and the number of all.
+        Function called with the number of finished windows and their total number.
     std : bool, default False
-        Add standard errors, by an ensemble.
+        Add standard errors, estimated from an ensemble.
     members : int, optional
-        Size of the ensemble, which runs if `std`, `members` or `interval` is given; if not given, that of
-        the model's calibration, or 8 without one.
+        Size of the ensemble, which is run if `std`, `members` or `interval` is given. By default the size
+        used in the model's calibration, or 8 without a calibration.
     interval : float or sequence of float, default ()
-        Levels of the intervals to add, such as 0.9; they need a model with a calibration.
+        Levels of the prediction intervals to add, such as 0.9. They require a calibrated model.
     seed : int, default 0
         Seed of the ensemble.
     precision : {"float32", "bfloat16"}, default "float32"
-        Precision of convolutions and matrix products; bfloat16 is faster on some processors, and less
-        exact.
+        Precision of convolutions and matrix products. bfloat16 is faster on some processors, and less
+        accurate.
     """
 
     variable: Annotated[Mapping[str, str] | str | None, None]
@@ -75,7 +76,10 @@ DOCUMENTED = inspect.cleandoc(Options.__doc__ or "").partition("----------\n")[2
 
 
 def with_options(function: Face) -> Face:
-    """Spell out ``**options`` in a function's signature and docstring, for ``help()`` and editors."""
+    """List the options in the signature and the docstring of a function, for ``help()`` and editors.
+
+    Used as a decorator of functions with ``**options: Unpack[Options]``.
+    """
     signature = inspect.signature(function)
     own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
     more = [
@@ -89,13 +93,18 @@ def with_options(function: Face) -> Face:
 
 
 def completed(function: Callable[..., Any], options: Options) -> Options:
-    """All options, those that were not given with their defaults.
+    """Return all options, with the defaults of those that were not given.
 
     Parameters
     ----------
     function : callable
-        That was called, for the message.
+        Function that was called, for the error message.
     options : mapping
+        Options that were given.
+
+    Returns
+    -------
+    mapping
 
     Raises
     ------

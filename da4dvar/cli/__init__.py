@@ -1,4 +1,4 @@
-"""The command line: a thin door to the package; every heavy import waits for its verb."""
+"""The command line. Heavy imports are left to the commands that need them, so that it starts quickly."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from da4dvar.cli.memory import keep_freed_memory
 from da4dvar.cli.shell import app, say
 from da4dvar.errors import Da4dvarError, Da4dvarWarning
 
-# typer carries a click of its own from some version on: its errors are reached through typer's.
+# Recent versions of typer contain their own copy of click, so click's errors are found through typer's.
 UsageError: Any = typer.BadParameter.__bases__[0]
 STOPPED = 130
-# As --help lists them: what is used first comes first.
+# Order in --help: commands that are used first come first.
 ORDER = (
     "interpolate",
     "baseline",
@@ -30,31 +30,31 @@ ORDER = (
     "benchmark",
     "simulate",
 )
-app.registered_commands.sort(key=lambda verb: ORDER.index(getattr(verb.callback, "__name__", "")))
+app.registered_commands.sort(key=lambda known: ORDER.index(getattr(known.callback, "__name__", "")))
 
 __all__ = ["app", "ensemble", "fill", "learn", "look", "main", "twin"]
 
 
 def show_note(message: Warning | str, category: type[Warning], *_: Any) -> None:
-    """A warning of ours as a line; those of the libraries beneath are not the user's to mend."""
+    """Print a warning of this package as one line; warnings of other libraries are not shown."""
     if issubclass(category, Da4dvarWarning):
         say(f"note: {one_line(str(message))}")
 
 
-def one_line(said: BaseException | str) -> str:
-    """A message as one line: a name that the user gave may hold a line break."""
-    return " ".join(str(said).split("\n")) or type(said).__name__
+def one_line(message: BaseException | str) -> str:
+    """Return a message as one line, as names given by the user may contain line breaks."""
+    return " ".join(str(message).split("\n")) or type(message).__name__
 
 
 def misused(error: Any) -> str:
-    """What is wrong with a command, in one line, and whose help to read."""
-    said = " ".join(error.format_message().split()).rstrip(".")
+    """Describe a usage error in one line, with the command whose help to read."""
+    message = " ".join(error.format_message().split()).rstrip(".")
     path = error.ctx.command_path if error.ctx else "da4dvar"
-    return f"{said}; see {path} --help"
+    return f"{message}; see {path} --help"
 
 
 def main() -> None:
-    """Run a command; a user's mistake is one line and exit code 2."""
+    """Run a command; report an error of the user in one line, with exit code 2."""
     warnings.showwarning = show_note  # type: ignore[assignment]
     keep_freed_memory()
     arguments = sys.argv[1:] or ["--help"]
@@ -67,11 +67,11 @@ def main() -> None:
         say(f"error: {one_line(misused(error))}")
         status = 2
     except BrokenPipeError:
-        # Whoever read the results has read enough; nothing more can be said to them.
+        # The reader of stdout has closed it, so the rest cannot be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except MemoryError as error:
-        say(f"error: out of memory ({one_line(error)}); give a part of the data, or ask for less")
+        say(f"error: out of memory ({one_line(error)}); process less data at once, or use smaller settings")
         status = 2
     except OSError as error:
         say(f"error: {one_line(error)}; check the disk, the paths and the permissions")

@@ -1,4 +1,4 @@
-"""What the shell offers after a tab: quick, so nothing heavy is imported."""
+"""Tab completion of arguments and option values, without heavy imports."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from da4dvar.modelfile.shipped import names
 
 DATA = (".nc", ".zarr")
 MODELS = (".safetensors",)
-# Of a module that is too heavy to ask it at every tab; a test compares.
+# A copy of the names in da4dvar.simulate, which is too slow to import at every tab; a test compares them.
 SYSTEMS = ("lorenz96", "lorenz63", "lorenz96_published")
 
 
 def models(incomplete: str) -> list[str]:
-    """Models that ship, and model files."""
+    """Return shipped models and model files."""
     return beginning(names(), incomplete) + files(incomplete, MODELS)
 
 
 def models_and_data(incomplete: str) -> list[str]:
-    """Models that ship, model files and data sets."""
+    """Return shipped models, model files and data sets."""
     return beginning(names(), incomplete) + files(incomplete, (*MODELS, *DATA))
 
 
 def one_of(words: Sequence[str]) -> Callable[[str], list[str]]:
-    """What offers those of a few words that begin as typed."""
+    """Return a completion function for a fixed list of words."""
 
     def offer(incomplete: str) -> list[str]:
         return beginning(words, incomplete)
@@ -35,7 +35,7 @@ def one_of(words: Sequence[str]) -> Callable[[str], list[str]]:
 
 
 def kinds_of(section: str, *others: str) -> Callable[[str], list[str]]:
-    """What offers the kinds of a section, those of installed packages too, and other words before them."""
+    """Return a completion function for `others` and the kinds of a section, including those of plug-ins."""
 
     def offer(incomplete: str) -> list[str]:
         return beginning([*others, *by_name(section)], incomplete)
@@ -44,12 +44,12 @@ def kinds_of(section: str, *others: str) -> Callable[[str], list[str]]:
 
 
 def beginning(words: Sequence[str], incomplete: str) -> list[str]:
-    """The words that begin so."""
+    """Return the words that begin with the text typed so far."""
     return [word for word in words if word.startswith(incomplete)]
 
 
 def files(incomplete: str, suffixes: tuple[str, ...]) -> list[str]:
-    """Files with one of the suffixes, and the folders on the way to them."""
+    """Return files with one of the suffixes, and folders that may contain some."""
     found = sorted(glob.glob(glob.escape(incomplete) + "*"))
     folders = [path + "/" for path in found if os.path.isdir(path) and not path.endswith(suffixes)]
     return [path for path in found if path.endswith(suffixes)] + folders

@@ -1,4 +1,4 @@
-"""Options of ensembles, and the verb that makes honest error bars of them: calibrate."""
+"""Ensemble options, and the command that calibrates error bars: calibrate."""
 
 from __future__ import annotations
 
@@ -8,30 +8,50 @@ from typing import Annotated
 import typer
 
 from da4dvar.cli.complete import models
-from da4dvar.cli.shell import Dims, Mask, Overwrite, Quiet, Renamed, Seed, app, pairs, say
+from da4dvar.cli.shell import ERROR_BARS, Dims, Mask, Overwrite, Quiet, Renamed, Seed, command, pairs, say
 
 Members = Annotated[
     int | None,
-    typer.Option(help="Size of the ensemble, if not as calibrated; alone, the same as with --std.", min=2),
+    typer.Option(
+        metavar="N",
+        help="Size of the ensemble; implies --std. By default the size used for calibration, or else 8.",
+        min=2,
+        rich_help_panel=ERROR_BARS,
+    ),
 ]
-Std = Annotated[bool, typer.Option("--std", help="Add NAME_std, the standard error, by an ensemble.")]
+Std = Annotated[
+    bool,
+    typer.Option(
+        "--std",
+        help="Add the standard error of each variable, NAME_std, from an ensemble.",
+        rich_help_panel=ERROR_BARS,
+    ),
+]
 Intervals = Annotated[
     list[float] | None,
-    typer.Option("--interval", help="Add the interval that holds this part of the truths: 0.9. Repeatable."),
+    typer.Option(
+        "--interval",
+        metavar="LEVEL",
+        help="Add the interval with this probability of containing the truth, such as 0.9. Repeatable.",
+        rich_help_panel=ERROR_BARS,
+    ),
 ]
 
 
-@app.command()
+@command
 def calibrate(
-    model: Annotated[
-        str, typer.Argument(help="A model that ships with the package, or a path.", autocompletion=models)
+    model: Annotated[str, typer.Argument(help="Shipped model or model file.", autocompletion=models)],
+    observed: Annotated[str, typer.Argument(help="NetCDF file or Zarr store with the observations.")],
+    truth: Annotated[str, typer.Argument(help="The truth, complete or at points that are gaps in OBSERVED.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Model file to write (.safetensors).")
     ],
-    observed: Annotated[str, typer.Argument(help="What is observed: NetCDF or Zarr.")],
-    truth: Annotated[str, typer.Argument(help="The truth, or points of it that are not in OBSERVED.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")],
-    members: Members = None,
+    members: Annotated[
+        int | None, typer.Option(metavar="N", help="Size of the ensemble, by default 8.", min=2)
+    ] = None,
     withheld: Annotated[
-        float, typer.Option(help="Part of the observations that a member does not see.")
+        float,
+        typer.Option(metavar="FRACTION", help="Fraction of the observations withheld from each member."),
     ] = 0.5,
     variable: Renamed = None,
     dim: Dims = None,
@@ -40,11 +60,12 @@ def calibrate(
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Learn how far a model is off, from points that it does not see: for --std and --interval.
+    """Calibrate the error bars of a model on withheld points.
 
     Example: da4dvar calibrate oisst-tasman observed.nc truth.nc -o calibrated.safetensors
 
-    The data should not be those that the model was trained on.
+    Use data that the model was not trained on. The new model file supports the options --std and --interval
+    of da4dvar interpolate.
     """
     names, dims = pairs(variable, "--variable"), pairs(dim, "--dim")
     from da4dvar.analysis.ensemble import MEMBERS, Ensemble
@@ -60,5 +81,6 @@ def calibrate(
         loaded.save(output)
     if not quiet and loaded.calibration is not None:
         for name, found in loaded.calibration.variables.items():
-            say(f"{name}: {found.points} hidden points; 90 % of the errors within {found.factor(0.9):.2f} σ")
+            within = f"90 % of the errors are within {found.factor(0.9):.2f} σ"
+            say(f"{name}: {found.points} hidden points; {within}")
         say(f"wrote {output}")

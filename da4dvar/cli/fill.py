@@ -1,4 +1,4 @@
-"""Verbs that fill gaps: interpolate and baseline."""
+"""Commands that fill gaps: interpolate and baseline."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import typer
 from da4dvar.cli.complete import kinds_of, models, one_of
 from da4dvar.cli.ensemble import Intervals, Members, Std
 from da4dvar.cli.shell import (
+    WITH_FIT,
+    WITH_MODEL,
     Dims,
     Inputs,
     Mask,
@@ -17,9 +19,9 @@ from da4dvar.cli.shell import (
     Quiet,
     Renamed,
     Seed,
-    app,
     as_text,
     command,
+    command_line,
     opened,
     pairs,
     say,
@@ -33,59 +35,95 @@ from da4dvar.progress import shown
 MINUTES = 10.0
 
 
-@app.command()
+@command
 def interpolate(
     files: Inputs,
     model: Annotated[
         str | None,
-        typer.Option(help="A model that ships with the package, or a path.", autocompletion=models),
+        typer.Option(
+            metavar="MODEL", help="Fill with this shipped model or model file.", autocompletion=models
+        ),
     ] = None,
-    fit: Annotated[bool, typer.Option("--fit", help="Learn a model from the data set itself.")] = False,
+    fit: Annotated[bool, typer.Option("--fit", help="Fit a model to the input, and fill with that.")] = False,
     variable: Renamed = None,
     dim: Dims = None,
     mask: Mask = None,
     keep_observed: Annotated[
-        bool, typer.Option("--keep-observed", help="Put the observed values back.")
+        bool,
+        typer.Option("--keep-observed", help="Keep the observed values instead of analysing every cell."),
     ] = False,
-    observation_error: Annotated[
-        float | None, typer.Option(help="Standard deviation of the observation error, if not as in training.")
-    ] = None,
-    members: Members = None,
     std: Std = False,
     interval: Intervals = None,
+    members: Members = None,
+    observation_error: Annotated[
+        float | None,
+        typer.Option(
+            metavar="STD",
+            help="Standard deviation of the observation error, if different from that in training.",
+            rich_help_panel=WITH_MODEL,
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     memory: Memory = "2GiB",
     resume: Resume = False,
     scheduler: Scheduler = None,
-    batch_size: Annotated[int, typer.Option(help="Windows solved at once.", min=1)] = 16,
+    batch_size: Annotated[
+        int,
+        typer.Option(
+            metavar="N", help="Number of windows solved at once.", min=1, rich_help_panel=WITH_MODEL
+        ),
+    ] = 16,
     precision: Annotated[
         str,
         typer.Option(
-            help="Of convolutions and matrix products: float32, or bfloat16, which is faster.",
+            metavar="TYPE",
+            help="Precision of convolutions and matrix products: float32, or bfloat16, which is faster on "
+            "some processors and less exact.",
             autocompletion=one_of(("float32", "bfloat16")),
+            rich_help_panel=WITH_MODEL,
         ),
     ] = "float32",
-    minutes: Annotated[float, typer.Option(help="With --fit: minutes of training.")] = MINUTES,
+    minutes: Annotated[
+        float, typer.Option(metavar="MINUTES", help="Time for training.", rich_help_panel=WITH_FIT)
+    ] = MINUTES,
     method: Annotated[
         str,
         typer.Option(
-            help="With --fit: learned, a baseline, or auto for the best of all.",
+            metavar="METHOD",
+            help="Method that fills the gaps: learned, a method of da4dvar baseline, or auto for the one "
+            "with the smallest error at hidden points.",
             autocompletion=kinds_of("baseline", "learned", "auto"),
+            rich_help_panel=WITH_FIT,
         ),
     ] = "learned",
     recipe: Annotated[
-        str | None, typer.Option(help="With --fit: a recipe whose tables replace the choice.")
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Recipe (TOML) whose tables replace the automatic choices.",
+            rich_help_panel=WITH_FIT,
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="With --fit: section.key=value, laid over the recipe. Repeatable."),
+        typer.Option(
+            "--set",
+            metavar="SECTION.KEY=VALUE",
+            help="Override a value of the recipe. Repeatable.",
+            rich_help_panel=WITH_FIT,
+        ),
     ] = None,
-    save: Annotated[Path | None, typer.Option(help="With --fit: where to keep the model.")] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Model file to write (.safetensors).", rich_help_panel=WITH_FIT),
+    ] = None,
     seed: Seed = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="With --fit: print the table as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the scores as JSON.", rich_help_panel=WITH_FIT)
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fill the gaps of a data set with a learned model: one that is there, or one of its own.
+    """Fill gaps with a saved model or with one fitted to the file.
 
     Example: da4dvar interpolate gappy.nc filled.nc --model oisst-tasman
 
@@ -97,15 +135,15 @@ def interpolate(
 
     Example: da4dvar interpolate big.zarr filled.zarr --model mine.safetensors --scheduler processes
 
-    With --fit the choice is printed, and the recipe written beside the output (filled.recipe.toml); the table
-    has the errors of the model and of every baseline on points hidden from all of them.
+    With --fit, the choices are printed and the recipe is written next to the output (filled.recipe.toml). The
+    table compares the errors of the model and of every baseline at points hidden from all of them.
     """
     from da4dvar.fields.files.store import add_history, check_output, files_of, write_dataset
 
     inputs, output = split(files)
     names, dims = pairs(variable, "--variable"), pairs(dim, "--dim")
     if fit == (model is not None):
-        raise DataError("expected either --model NAME or --fit, which learns from the data set itself")
+        raise DataError("expected either --model NAME or --fit, which fits a model to the input")
     for option, given, belongs in (
         ("--observation-error", observation_error is not None, "--model"),
         ("--precision", precision != "float32", "--model"),
@@ -119,18 +157,17 @@ def interpolate(
         ("--json", as_json, "--fit"),
     ):
         if given and fit != (belongs == "--fit"):
-            meant = "for a model that is there; leave it out with --fit" if fit else "for --fit; leave it out"
-            raise DataError(f"{option} is {meant}")
+            raise DataError(f"{option} requires {belongs}; omit it with {'--fit' if fit else '--model'}")
     if fit:
         from da4dvar.workflows.autofit.fill import fill_by_fit, json_of, write_recipe
         from da4dvar.workflows.autofit.scores import table_of
 
-        beside = Path(output).with_suffix(".recipe.toml")
+        recipe_path = Path(output).with_suffix(".recipe.toml")
         check_output(output, files_of(inputs), overwrite)
-        for path in (beside, *([save] if save else [])):
+        for path in (recipe_path, *([save] if save else [])):
             taken = [*files_of(inputs), output, *([recipe] if recipe and path == save else [])]
             check_output(path, taken, overwrite, (path.suffix,))
-        tell = (lambda line: None) if quiet else say
+        note = (lambda line: None) if quiet else say
         with shown("fitting", quiet):
             ds = opened(inputs, output, overwrite)
             done = fill_by_fit(
@@ -148,18 +185,18 @@ def interpolate(
                 std=std,
                 members=members,
                 interval=interval or (),
-                say=tell,
+                say=note,
             )
-            write_dataset(add_history(done.data, command()), output, overwrite)
+            write_dataset(add_history(done.data, command_line()), output, overwrite)
             if done.fitted is not None:
-                write_recipe(done.fitted.tables, beside)
+                write_recipe(done.fitted.tables, recipe_path)
                 if save is not None:
                     done.fitted.model.save(save)
         if as_json:
             typer.echo(as_text(json_of(done)))
         elif done.fitted is not None:
             typer.echo(table_of(done.fitted.scores))
-        tell(f"wrote {output}, filled by: {done.method}")
+        note(f"wrote {output}, filled by: {done.method}")
         return
     from da4dvar.outofcore.interpolate_file import interpolate_file
 
@@ -184,29 +221,39 @@ def interpolate(
             seed=seed,
             precision=precision,
             scheduler=scheduler,
-            command=command(),
+            command=command_line(),
         )
     if not quiet:
         say(f"wrote {output}")
 
 
-@app.command()
+@command
 def baseline(
     files: Inputs,
     method: Annotated[
-        str, typer.Option(help=f"{', '.join(BY_NAME['baseline'])}.", autocompletion=kinds_of("baseline"))
+        str,
+        typer.Option(
+            metavar="METHOD",
+            help=f"One of: {', '.join(BY_NAME['baseline'])}.",
+            autocompletion=kinds_of("baseline"),
+        ),
     ] = "linear",
     history: Annotated[
-        str | None, typer.Option(help="Other years, for the climatology and the EOFs, or complete images.")
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Data to learn from: other years for the climatology and the EOFs, or complete images for "
+            "sparse coding.",
+        ),
     ] = None,
     variable: Renamed = None,
     dim: Dims = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fill the gaps of a data set with a classical method.
+    """Fill gaps with a classical method.
 
-    Example: da4dvar baseline gappy.nc out.nc --method linear
+    Example: da4dvar baseline gappy.nc filled.nc --method linear
     """
     from da4dvar.fields.files.store import add_history, write_dataset
     from da4dvar.workflows.fill import fill_classically
@@ -215,4 +262,4 @@ def baseline(
     with shown("filling", quiet):
         ds = opened(inputs, output, overwrite, [history] if history else [])
         filled = fill_classically(ds, method, pairs(variable, "--variable"), pairs(dim, "--dim"), history)
-        write_dataset(add_history(filled, command()), output, overwrite)
+        write_dataset(add_history(filled, command_line()), output, overwrite)

@@ -1,4 +1,4 @@
-"""Verbs that learn: train, and benchmark, which shows what was learned."""
+"""Commands that train a model or run a benchmark: train and benchmark."""
 
 from __future__ import annotations
 
@@ -9,36 +9,48 @@ from typing import Annotated
 import typer
 
 from da4dvar.cli.complete import models
-from da4dvar.cli.shell import Json, Overwrite, Quiet, app, as_text, say
+from da4dvar.cli.shell import Json, Overwrite, Quiet, as_text, command, say
 from da4dvar.errors import DataError
 
 
-@app.command()
+@command
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A TOML recipe.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")],
+    recipe: Annotated[Path, typer.Argument(help="Recipe (TOML).")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Model file to write (.safetensors).")
+    ],
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="section.key=value, laid over the recipe. Repeatable."),
+        typer.Option(
+            "--set", metavar="SECTION.KEY=VALUE", help="Override a value of the recipe. Repeatable."
+        ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the last checkpoint, if there is one.")
+        bool, typer.Option("--resume", help="Continue from the last checkpoint, if there is one.")
     ] = False,
     start: Annotated[
         str | None,
-        typer.Option(help="A model, shipped or a path, whose weights to start from.", autocompletion=models),
+        typer.Option(
+            metavar="MODEL",
+            help="Shipped model or model file whose weights to start from.",
+            autocompletion=models,
+        ),
     ] = None,
     devices: Annotated[
-        int, typer.Option(help="GPUs, or processes on a CPU, that share every batch.", min=1)
+        int,
+        typer.Option(
+            metavar="N", help="Number of GPUs, or of processes on a CPU, that share each batch.", min=1
+        ),
     ] = 1,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train the model of a recipe.
+    """Train the model described by a recipe.
 
     Example: da4dvar train recipe.toml -o model.safetensors --set solver.iterations=10
 
-    Checkpoints and the log are kept in the folder OUTPUT.checkpoints.
+    Checkpoints and the log are kept in a folder named after the output, such as
+    model.safetensors.checkpoints.
     """
     from da4dvar.api import load
     from da4dvar.config.tables import read_recipe
@@ -50,8 +62,8 @@ def train(
     folder = output.with_name(output.name + ".checkpoints")
     if folder.exists() and not resume:
         raise DataError(
-            f"{folder}: checkpoints of an earlier training; say --resume to go on with it, or "
-            "remove the folder"
+            f"{folder}: holds checkpoints of an earlier training; continue it with --resume, or remove the "
+            "folder"
         )
     bar = sys.stderr.isatty() and not quiet
     begun = None if start is None else load(start)
@@ -59,32 +71,40 @@ def train(
         model = Recipe(tables, recipe.parent).train(folder, resume, bar, begun, devices)
     except KeyboardInterrupt:
         if (folder / "last.ckpt").exists():
-            say(f"what was learned is kept in {folder}; go on with --resume")
+            say(f"the last checkpoint is kept in {folder}; continue with --resume")
         raise
     model.save(output)
     if not quiet:
         say(f"wrote {output}")
 
 
-@app.command()
+@command
 def benchmark(
-    folder: Annotated[Path, typer.Argument(help="A folder with benchmark.toml and a recipe for each row.")],
+    folder: Annotated[Path, typer.Argument(help="Folder with benchmark.toml and a recipe for each row.")],
     rows: Annotated[
-        str | None, typer.Option(help="Names of rows, separated by commas; all if left out.")
+        str | None,
+        typer.Option(metavar="NAME,...", help="Rows to run, separated by commas; by default all of them."),
     ] = None,
-    variant: Annotated[str | None, typer.Option(help="Another test set of the benchmark.")] = None,
-    series: Annotated[int | None, typer.Option(help="Test series to simulate.", min=1)] = None,
+    variant: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Variant of the test set, defined by the benchmark.")
+    ] = None,
+    series: Annotated[
+        int | None, typer.Option(metavar="N", help="Number of test series to simulate.", min=1)
+    ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder of the results; FOLDER/results if left out.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FOLDER", help="Folder for the results; by default FOLDER/results."
+        ),
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run the rows of a benchmark; write its table (Markdown, CSV) and figures.
+    """Run a benchmark and write its table and figures.
 
     Example: da4dvar benchmark recipes/lorenz96 --rows linear,ode-lstm --series 32 -o results
 
-    Rows that were run before keep their line in the table.
+    The table is written as Markdown and CSV. Rows of earlier runs stay in it.
     """
     from da4dvar.workflows.benchmark.run import run_rows, tables
 

@@ -1,4 +1,4 @@
-"""Verbs that look: at the models that ship, and at what a file holds."""
+"""Commands that show what is available and what a file holds: models and inspect."""
 
 from __future__ import annotations
 
@@ -7,39 +7,43 @@ from typing import Annotated
 import typer
 
 from da4dvar.cli.complete import models_and_data
-from da4dvar.cli.shell import Json, Quiet, app, as_text
+from da4dvar.cli.shell import Json, Quiet, as_text, command
 from da4dvar.progress import shown
 
 
-@app.command()
+@command
 def models(as_json: Json = False, quiet: Quiet = False) -> None:
-    """List the models that ship: what each fills, what it was trained on, and its scores.
+    """List the shipped models.
 
     Example: da4dvar models
+
+    The list shows what each model fills, what it was trained on, and its scores.
     """
     from da4dvar.modelfile.summary import summaries, text_of
 
     found = summaries()
     typer.echo(as_text(found) if as_json else text_of(found))
     if not (as_json or quiet):
-        typer.echo("\nAll about one of them: da4dvar inspect NAME", err=True)
+        typer.echo("\nFor details of a model: da4dvar inspect NAME", err=True)
 
 
-@app.command()
+@command
 def inspect(
     file: Annotated[
         str,
-        typer.Argument(help="A model, shipped or a path, or a data set.", autocompletion=models_and_data),
+        typer.Argument(
+            help="Shipped model, model file, or data set (NetCDF or Zarr).", autocompletion=models_and_data
+        ),
     ],
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show what a model or a data set is.
+    """Describe a model or a data set.
 
     Example: da4dvar inspect oisst-tasman
 
-    Of a model: what it fills, what it was trained on, how, when and with which versions, its scores, its
-    parts and its recipe. Of a data set: dimensions, variables, gaps and attributes.
+    For a model: what it fills; the data, date, versions and recipe of its training; its scores and
+    components. For a data set: dimensions, variables, gaps and attributes.
     """
     from da4dvar.modelfile.describe import describe
     from da4dvar.modelfile.describe_text import text_of

@@ -1,18 +1,21 @@
-"""What the verbs of the command line share: the app, their options, and how files come in."""
+"""Parts shared by all commands: the app, common options, and the reading of inputs."""
 
 from __future__ import annotations
 
 import shlex
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isfinite
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 import da4dvar
+from da4dvar.cli.help import Command
 from da4dvar.errors import Da4dvarWarning, DataError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 app = typer.Typer(
     help="Fill the gaps of geoscience time series by learned variational data assimilation.",
@@ -21,61 +24,97 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+# Headings in the help of commands with many options.
+NAMES, WITH_MODEL, WITH_FIT = "Names in the input", "Options with --model", "Options with --fit"
+ERROR_BARS = "Error bars"
+
 Inputs = Annotated[
     list[str],
-    typer.Argument(help="NetCDF files or Zarr stores, or a glob in quotes; the last is the output."),
+    typer.Argument(
+        metavar="INPUT... OUTPUT",
+        help="One or more NetCDF files or Zarr stores (or a quoted pattern such as 'sst_*.nc'), then the "
+        "file or store to write.",
+    ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
 Renamed = Annotated[
     list[str] | None,
-    typer.Option("--variable", help="NAME=OTHER: read OTHER for the variable NAME. Repeatable."),
+    typer.Option(
+        "--variable",
+        metavar="NAME=OTHER",
+        help="Read variable NAME from the variable OTHER of the input. Repeatable.",
+        rich_help_panel=NAMES,
+    ),
 ]
 Dims = Annotated[
     list[str] | None,
-    typer.Option("--dim", help="NAME=OTHER: the dimension NAME is called OTHER. Repeatable."),
+    typer.Option(
+        "--dim",
+        metavar="NAME=OTHER",
+        help="Dimension NAME is called OTHER in the input. Repeatable.",
+        rich_help_panel=NAMES,
+    ),
 ]
-Mask = Annotated[str | None, typer.Option(help="A variable: non-zero or true where there is an observation.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything drawn at random.", min=0)]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Mask = Annotated[
+    str | None,
+    typer.Option(
+        metavar="VARIABLE",
+        help="Variable of the input that is true or non-zero where there is an observation.",
+        rich_help_panel=NAMES,
+    ),
+]
+Seed = Annotated[int, typer.Option(metavar="N", help="Seed of the random numbers.", min=0)]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
-def hush(quiet: bool) -> bool:
-    """A note is neither a result nor an error."""
+def command(function: Function) -> Function:
+    """Register a function as a command of the app."""
+    return app.command(cls=Command)(function)
+
+
+def silence(quiet: bool) -> bool:
+    """Suppress the package's warnings if `quiet` is set."""
     if quiet:
         warnings.simplefilter("ignore", Da4dvarWarning)
     return quiet
 
 
 Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", callback=hush, help="Say nothing but results and errors.")
+    bool, typer.Option("--quiet", "-q", callback=silence, help="Print only results and errors.")
 ]
 
 
-def version(asked: bool) -> None:
-    """The version, if it is `asked` for."""
-    if asked:
+def print_version(requested: bool) -> None:
+    """Print the version and exit, if `requested`."""
+    if requested:
         typer.echo(da4dvar.__version__)
         raise typer.Exit
 
 
 @app.callback()
-def door(
-    show_version: Annotated[
-        bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version.")
+def options_of_app(
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Fill the gaps of geoscience time series by learned variational data assimilation."""
 
 
 def split(files: list[str]) -> tuple[list[str], str]:
-    """Inputs and output."""
+    """Split the arguments into the inputs and the output.
+
+    Raises
+    ------
+    DataError
+        If there is only one.
+    """
     if len(files) < 2:
         raise DataError(f"got {len(files)} file, expected an input and an output")
     return files[:-1], files[-1]
 
 
 def opened(inputs: list[str], output: str, overwrite: bool, others: Sequence[str] = ()) -> Any:
-    """The inputs as one data set in memory, once the output may be written beside them and `others`."""
+    """Load the inputs as one data set, after checking that the output replaces none of them nor `others`."""
     from da4dvar.fields.files.store import check_output, files_of, load_dataset
 
     check_output(output, files_of([*inputs, *others]), overwrite)
@@ -83,7 +122,13 @@ def opened(inputs: list[str], output: str, overwrite: bool, others: Sequence[str
 
 
 def pairs(given: list[str] | None, option: str) -> dict[str, str]:
-    """NAME=OTHER, as a mapping."""
+    """Return the values NAME=OTHER of an option as a mapping.
+
+    Raises
+    ------
+    DataError
+        If a value has another form.
+    """
     out = {}
     for text in given or []:
         name, equals, other = text.partition("=")
@@ -93,20 +138,20 @@ def pairs(given: list[str] | None, option: str) -> dict[str, str]:
     return out
 
 
-def command() -> str:
-    """The command line as a shell would take it again, for the history of a file."""
+def command_line() -> str:
+    """Return the command line, quoted for a shell, for the history of a file."""
     return shlex.join(["da4dvar", *sys.argv[1:]])
 
 
 def as_text(table: Any) -> str:
-    """JSON; what is no number, as the score of no cells, is null."""
+    """Format a table as JSON, with NaN and infinity as null."""
     import json
 
     return json.dumps(without_nan(table), indent=2, default=str)
 
 
 def without_nan(value: Any) -> Any:
-    """The same with None for what JSON has no number for."""
+    """Replace NaN and infinity, which JSON cannot represent, by None."""
     if isinstance(value, dict):
         return {key: without_nan(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -115,5 +160,5 @@ def without_nan(value: Any) -> Any:
 
 
 def say(text: str) -> None:
-    """A line for a person, on stderr: results alone go to stdout."""
+    """Print a line to stderr; stdout is reserved for results."""
     typer.echo(text, err=True)

@@ -1,4 +1,4 @@
-"""Options of what is larger than memory, or was interrupted."""
+"""Options for data sets larger than memory and for interrupted runs."""
 
 from __future__ import annotations
 
@@ -9,33 +9,40 @@ from typing import Annotated
 import typer
 
 from da4dvar.cli.complete import one_of
-from da4dvar.cli.shell import say
+from da4dvar.cli.shell import WITH_MODEL, say
 
 Memory = Annotated[
     str,
     typer.Option(
-        help="Of the whole process, as 500MB or 2GiB; a larger data set is solved in regions. "
-        "Of all workers of --scheduler threads and processes together; of each worker of a cluster."
+        metavar="SIZE",
+        help="Memory limit, such as 500MB or 2GiB; a larger data set is solved in regions. With --scheduler "
+        "it covers all workers on this machine together; on a cluster, each worker.",
+        rich_help_panel=WITH_MODEL,
     ),
 ]
 Scheduler = Annotated[
     str | None,
     typer.Option(
-        help="Solve regions on workers: threads, processes, or the address of a dask scheduler, tcp://HOST:PORT.",
+        metavar="NAME",
+        help="Solve regions in parallel: threads, processes, or the address tcp://HOST:PORT of a dask "
+        "scheduler.",
         autocompletion=one_of(("threads", "processes")),
+        rich_help_panel=WITH_MODEL,
     ),
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Continue an interrupted run.", rich_help_panel=WITH_MODEL)
+]
 
 
 @contextmanager
 def resumable(output: str) -> Iterator[None]:
-    """Say to a person who stops a run how it can go on."""
+    """Print how to continue if the user interrupts a run."""
     try:
         yield
     except KeyboardInterrupt:
         from da4dvar.outofcore.journal import Journal
 
         if Journal(output).begun():
-            say("what is finished is kept; go on with --resume")
+            say("finished regions are kept; continue with --resume")
         raise

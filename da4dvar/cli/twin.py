@@ -1,4 +1,4 @@
-"""Verbs of experiments with a known truth: simulate, gaps, evaluate."""
+"""Commands for experiments with a known truth: simulate, gaps and evaluate."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from da4dvar.cli.shell import (
     Quiet,
     Renamed,
     Seed,
-    app,
     as_text,
     command,
+    command_line,
     opened,
     pairs,
     say,
@@ -26,24 +26,31 @@ from da4dvar.errors import DataError, RecipeError, nearest
 from da4dvar.progress import shown
 
 
-@app.command()
+@command
 def evaluate(
-    estimate: Annotated[str, typer.Argument(help="The data set to score.")],
-    truth: Annotated[str, typer.Argument(help="The data set to compare it with.")],
+    estimate: Annotated[str, typer.Argument(help="Data set to score.")],
+    truth: Annotated[str, typer.Argument(help="Data set to compare it with.")],
     observed: Annotated[
-        str | None, typer.Option(help="The gappy data set: scores apart for its gaps.")
+        str | None,
+        typer.Option(metavar="FILE", help="Data set with gaps; its gaps are also scored separately."),
     ] = None,
     variable: Renamed = None,
     as_json: Json = False,
     report: Annotated[
-        str | None, typer.Option(help="A page to write, FILE.html: tables and figures.")
+        str | None, typer.Option(metavar="FILE.html", help="Web page to write, with tables and figures.")
     ] = None,
-    figures: Annotated[str | None, typer.Option(help="A folder for the figures as PNG files.")] = None,
-    at: Annotated[str | None, typer.Option(help="The time to draw, such as 2011-09-20.")] = None,
+    figures: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Folder for the figures as PNG files.")
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Time to map in the report, such as 2011-09-20.")
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
-            help="For the report: the model whose solver to watch on a few windows.", autocompletion=models
+            metavar="MODEL",
+            help="Shipped model or model file whose minimisation the report shows on a few windows.",
+            autocompletion=models,
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -55,7 +62,7 @@ def evaluate(
 
     Example: da4dvar evaluate filled.nc truth.nc --observed gappy.nc --report report.html
 
-    --variable NAME=OTHER reads OTHER in the gappy data set for the variable NAME.
+    The names given with --variable apply to the data set given with --observed.
     """
     from da4dvar.evaluation.scores import evaluate_files
     from da4dvar.evaluation.text import table_of
@@ -64,7 +71,7 @@ def evaluate(
     if report is None and figures is None:
         for option, given in (("--at", at), ("--model", model)):
             if given is not None:
-                raise DataError(f"{option} is for the report; say --report FILE.html or --figures FOLDER too")
+                raise DataError(f"{option} requires --report FILE.html or --figures FOLDER")
     with shown("scoring", quiet):
         if report is None and figures is None:
             scores = evaluate_files(estimate, truth, observed, names)
@@ -88,60 +95,75 @@ def evaluate(
             say(f"wrote {written}")
 
 
-@app.command()
+@command
 def simulate(
-    system: Annotated[str, typer.Argument(help=f"{', '.join(SYSTEMS)}.", autocompletion=one_of(SYSTEMS))],
-    output: Annotated[str, typer.Argument(help="The data set to write.")],
-    series: Annotated[int, typer.Option(help="Independent series.")] = 16,
-    steps: Annotated[int, typer.Option(help="Times of each.")] = 200,
+    system: Annotated[
+        str, typer.Argument(help=f"One of: {', '.join(SYSTEMS)}.", autocompletion=one_of(SYSTEMS))
+    ],
+    output: Annotated[str, typer.Argument(help="Data set to write.")],
+    series: Annotated[int, typer.Option(metavar="N", help="Number of independent series.")] = 16,
+    steps: Annotated[int, typer.Option(metavar="N", help="Number of times in each series.")] = 200,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Simulate a twin experiment: x (truth) and x_observed (NaN where not observed).
+    """Simulate the truth and the observations of a twin experiment.
 
     Example: da4dvar simulate lorenz96 l96.nc --series 16 --steps 200 --seed 1
+
+    The output holds the variables x (truth) and x_observed (NaN where not observed).
     """
     from da4dvar.fields.files.store import add_history, check_output, write_dataset
     from da4dvar.simulate import SYSTEMS as MAKES
 
     if system not in MAKES:
-        raise RecipeError(f"there is no system {system!r}: {nearest(system, MAKES)}")
+        raise RecipeError(f"unknown system {system!r}: {nearest(system, MAKES)}")
     check_output(output, [], overwrite)
     with shown("simulating", quiet) as progress:
         ds = MAKES[system](series, steps, seed, progress=progress)
-        write_dataset(add_history(ds, command()), output, overwrite)
+        write_dataset(add_history(ds, command_line()), output, overwrite)
 
 
-@app.command()
+@command
 def gaps(
-    source: Annotated[str, typer.Argument(help="A complete data set.")],
-    output: Annotated[str, typer.Argument(help="The gappy data set to write.")],
+    source: Annotated[str, typer.Argument(help="Complete data set.")],
+    output: Annotated[str, typer.Argument(help="Data set with gaps to write.")],
     kind: Annotated[
-        str, typer.Option(help=f"{', '.join(BY_NAME['gaps'])}.", autocompletion=kinds_of("gaps"))
+        str,
+        typer.Option(
+            metavar="KIND", help=f"One of: {', '.join(BY_NAME['gaps'])}.", autocompletion=kinds_of("gaps")
+        ),
     ] = "tracks",
-    fraction: Annotated[float, typer.Option(help="Part of the cells that stays.")] = 0.035,
+    fraction: Annotated[
+        float,
+        typer.Option(
+            metavar="FRACTION",
+            help="Fraction of the cells that stays observed; not used by squares and transplanted.",
+        ),
+    ] = 0.035,
     block: Annotated[
-        list[str] | None, typer.Option(help="DIM=CELLS: the size of a block or square. Repeatable.")
+        list[str] | None,
+        typer.Option(metavar="DIM=CELLS", help="Size of a block or square along a dimension. Repeatable."),
     ] = None,
-    number: Annotated[int, typer.Option(help="Squares to an image.")] = 3,
+    number: Annotated[int, typer.Option(metavar="N", help="Number of squares in each image.")] = 3,
     masks: Annotated[
-        str | None, typer.Option(help="FILE:VARIABLE of the masks to transplant; true = observed.")
+        str | None,
+        typer.Option(metavar="FILE:VARIABLE", help="Masks to transplant, true where observed."),
     ] = None,
     select: Annotated[
         list[str] | None,
-        typer.Option(help="DIM=FIRST:LAST: the part of the source to take. Repeatable."),
+        typer.Option(metavar="DIM=FIRST:LAST", help="Part of the source to use. Repeatable."),
     ] = None,
     select_masks: Annotated[
         list[str] | None,
-        typer.Option(help="DIM=FIRST:LAST: the part of the masks to use. Repeatable."),
+        typer.Option(metavar="DIM=FIRST:LAST", help="Part of the masks to use. Repeatable."),
     ] = None,
     dim: Dims = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Hide a part of a complete data set.
+    """Hide part of a complete data set.
 
     Example: da4dvar gaps complete.nc gappy.nc --kind tracks --fraction 0.035 --seed 1
     """
@@ -166,4 +188,4 @@ def gaps(
             dim=pairs(dim, "--dim"),
             seed=seed,
         )
-        write_dataset(add_history(gappy, command()), output, overwrite)
+        write_dataset(add_history(gappy, command_line()), output, overwrite)

@@ -86,7 +86,7 @@ def of_dimension(name: str, dim: Table, layout: Table) -> str:
         said.append(f"overlap {layout['overlap'][name]:g}")
     said += ["periodic"] if name in layout["periodic"] else []
     said += ["as channels"] if name in layout["channels"] else []
-    said += [f"of {dim['size']} entries"] if dim.get("size") else []
+    said += [f"{dim['size']} entries"] if dim.get("size") else []
     return f"{name}: {', '.join(said)}"
 
 

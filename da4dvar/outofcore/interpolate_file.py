@@ -1,4 +1,4 @@
-"""From a file to a file: in memory where the data fit, or else in regions, in runs that can be resumed."""
+"""Interpolation from file to file, in memory if the data fit, otherwise in regions that can be resumed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from da4dvar.progress import Progress
 if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator
 
-# Options on which the values of a file filled in regions depend: a resumed run must have the same.
+# Options that affect the values of a file filled in regions. A resumed run must use the same ones.
 SETTINGS = ("variable", "mask", "dim", "keep_observed", "observation_error", "batch_size", "precision")
 
 
@@ -59,48 +59,50 @@ def interpolate_file(
     command: str | None = None,
     **options: Unpack[Options],
 ) -> None:
-    """Fill the gaps of a file, of any size, into another.
+    """Fill the gaps of a file of any size and write the result to another file.
 
     Parameters
     ----------
     source : path, glob or sequence of paths
         NetCDF files or Zarr stores.
     output : path
-        A NetCDF file or a Zarr store; it appears under its name only when it is complete.
+        A NetCDF file or a Zarr store, which appears only when it is complete.
     model : Interpolator, str or path
-        A fitted model, the name of one that ships with the package, or the path of a model file.
+        A fitted model, the name of a shipped model, or the path of a model file.
     memory : str
-        Memory of the whole process, such as ``500MB`` or ``2GiB``. A data set that fits is solved in memory;
-        a larger one in regions, if the model has neither a first guess nor several sensors, and no ensemble
-        is asked for, and with fewer windows at once than `batch_size` where these do not fit. With a
-        `scheduler`, memory of all processes of this machine together; of each worker, if it is an address.
+        Memory limit of the whole process, such as ``500MB`` or ``2GiB``. A data set that fits is solved in
+        memory. A larger one is solved in regions, and with fewer windows at once than `batch_size` if
+        these do not fit; this requires a model without a first guess and without several sensors, and no
+        ensemble. With a `scheduler`, the limit is for all processes of this machine together, or, if the
+        scheduler is an address, for each worker.
     resume : bool
-        Continue an interrupted run: with its plan, without solving again what it finished.
+        Continue an interrupted run with its plan, keeping the regions that it finished.
     overwrite : bool
         Replace the output, and discard an interrupted run unless `resume` is set.
     scheduler : {"threads", "processes"} or str, optional
-        What solves the regions, whether the data fit in memory or not: workers of this machine, one on each
-        core, or those of the dask scheduler at an address such as ``tcp://10.0.0.1:8786``, which must see
-        the same files. ``processes`` needs ``if __name__ == "__main__":`` in a script.
+        Solve the data in regions on workers, even if they fit in memory. The workers run on this machine, one
+        on each core, or belong to the dask scheduler at an address such as ``tcp://10.0.0.1:8786`` and must
+        have access to the same files. In a script, ``processes`` requires ``if __name__ == "__main__":``.
     command : str, optional
-        A line for the history of the output.
+        Line to add to the history of the output.
     **options
         Keywords of :meth:`da4dvar.Interpolator.interpolate`.
 
     Raises
     ------
     DataError
-        If the source does not fit the model or cannot be read, the output exists, cannot be written or is
-        being written by another run, the memory is too small, the run to continue had another source, model
-        or option, or the scheduler is unknown, does not answer or loses its workers.
+        If the source does not match the model or cannot be read; if the output exists, cannot be written or
+        is being written by another run; if the memory limit is too low; if the run to continue had a
+        different source, model or option; or if the scheduler is unknown, does not answer or loses its
+        workers.
     ModelError
-        If there is no such model.
+        If the model does not exist.
     TypeError
         If an option is unknown.
 
     Notes
     -----
-    A `mask` is the name of a variable of the files.
+    `mask` must be the name of a variable in the files.
 
     Examples
     --------
@@ -120,7 +122,7 @@ def interpolate_file(
     mask = given["mask"]
     if mask is not None and not isinstance(mask, str):
         raise DataError(
-            f"mask is of type {type(mask).__name__}, expected the name of a variable of the files"
+            f"mask is of type {type(mask).__name__}, expected the name of a variable in the files"
         )
     workers = scheduler_of(scheduler)
     limit, files = parse_bytes(memory), files_of([source] if isinstance(source, str | Path) else source)
@@ -136,8 +138,8 @@ def interpolate_file(
         whole = None if going_on else why_whole(fitted, ensemble is not None)
         if scheduler is not None and whole is not None:
             raise DataError(
-                f"scheduler {scheduler} shares regions among workers, but {whole} needs all of the data at "
-                "once; leave --scheduler out"
+                f"scheduler {scheduler} distributes regions over workers, but {whole} needs all of the data "
+                "at once; omit --scheduler"
             )
         if going_on or scheduler or not fits_in_memory(fitted, opened, given["batch_size"], limit, whole):
             run = Run(
@@ -157,29 +159,29 @@ def interpolate_file(
 
 
 def check_journal(journal: Journal, files: Sequence[str], resume: bool, overwrite: bool) -> bool:
-    """Whether there is a run to continue.
+    """Return whether there is an interrupted run to continue.
 
     Raises
     ------
     DataError
-        If the output cannot be written, or it was not said what to do with an interrupted run.
+        If the output cannot be written, or there is an interrupted run and neither option is set.
     """
     begun = journal.begun()
     check_output(journal.output, files, overwrite or (resume and begun))
     if begun and not (resume or overwrite):
-        # Where the other run is still writing, that is the error.
+        # Raises another error if the other run is still writing.
         with journal.locked():
             raise DataError(
-                f"{journal.output}: there is an interrupted run; continue with --resume or start over with "
-                "--overwrite"
+                f"{journal.output}: there is an interrupted run; continue it with --resume, or start "
+                "over with --overwrite"
             )
     if resume and not begun:
-        warn("there is nothing to resume; the run begins")
+        warn("there is no interrupted run to resume; starting a new one")
     return resume and begun
 
 
 def why_whole(model: Interpolator, ensemble: bool) -> str | None:
-    """What needs all of a data set at once, if anything."""
+    """Return the component that needs the whole data set at once, or None."""
     if model.first_guess is not None:
         return "the model's first guess"
     if model.sensors:
@@ -190,12 +192,12 @@ def why_whole(model: Interpolator, ensemble: bool) -> str | None:
 def fits_in_memory(
     model: Interpolator, source: Source, batch_size: int, memory: int, whole: str | None
 ) -> bool:
-    """Whether the usual way is taken.
+    """Return whether the data set is solved in memory.
 
     Raises
     ------
     DataError
-        If it must be, and the data do not fit.
+        If it must be solved in memory but does not fit.
     """
     sizes = [model.layout.window.get(d, source.whole.data.sizes[d]) for d in model.layout.dims]
     variables = len(source.whole.sources) + len(source.signature.covariates)
@@ -209,27 +211,29 @@ def fits_in_memory(
         raise DataError(
             f"memory is {readable_bytes(memory)}, but {whole} needs all of the data at once, about "
             f"{readable_bytes(need)}; give --memory {readable_bytes(need)}, select a part of the data, or "
-            "use what can be streamed: a model without first guess and sensors, and no ensemble"
+            "use a model without a first guess and sensors, and no ensemble"
         )
     return True
 
 
 @dataclass(frozen=True)
 class Run:
-    """A file filled in regions.
+    """A run that fills a file in regions.
 
     Attributes
     ----------
     model : Interpolator
+        Fitted model.
     source : Source
+        Opened data set.
     files : sequence of str
-        Of the source.
+        Files of the source.
     journal : Journal
-        Locked.
+        Locked journal of the run.
     settings : mapping
-        The options on which the values depend.
+        Options that affect the values.
     command : str, optional
-        A line for the history of the output.
+        Line to add to the history of the output.
     """
 
     model: Interpolator
@@ -240,7 +244,7 @@ class Run:
     command: str | None
 
     def begun(self, memory: int, workers: Scheduler) -> tuple[Plan, Scheduler]:
-        """A new plan and an empty output, and the workers that the memory is enough for."""
+        """Create a plan and an empty output; return the plan and the workers that fit in memory."""
         for note in self.source.whole.notes:
             warn(note)
         needs = Needs.of(self.model, self.source, self.settings["observation_error"])
@@ -255,7 +259,7 @@ class Run:
         return plan, workers
 
     def resumed(self, memory: int, workers: Scheduler) -> tuple[Plan, Scheduler]:
-        """The plan of the interrupted run, and the workers that the memory is enough for."""
+        """Return the plan of the interrupted run and the workers that fit in memory."""
         kept = self.journal.plan()
         check_same(kept, self.identity())
         plan = Plan.from_json(kept.get("plan", {}))
@@ -265,10 +269,10 @@ class Run:
         return plan, workers.within(memory, needs.bytes(plan.regions, plan.batch_size))
 
     def write(self, plan: Plan, workers: Scheduler, progress: Progress | None) -> None:
-        """Solve what is left of a plan, and give the output its name."""
+        """Solve the remaining regions of a plan and publish the output under its name."""
         journal, settings, store = self.journal, self.settings, self.journal.store
         if not store.exists() and journal.output.exists():
-            # Killed after the output had its name.
+            # The interrupted run was stopped after it had published the output.
             journal.end()
             return
         job = Job(
@@ -293,21 +297,22 @@ class Run:
         journal.end()
 
     def identity(self) -> dict[str, Any]:
-        """What an interrupted run must have had in common with this one."""
+        """Return the properties that an interrupted run must share with this one."""
         return identity(self.model, self.source, self.files, self.settings)
 
     def template(self, plan: Plan) -> xr.Dataset:
-        """The labels of the output."""
+        """Return the output without values: its dimensions, coordinates and attributes."""
         return template_of(self.model, self.source, plan, self.settings["keep_observed"])
 
 
 @contextmanager
 def reported(journal: Journal) -> Iterator[None]:
-    """Make one line of a failure to write, that says what is kept.
+    """Turn a failure to write into an error of one line that says what is kept.
 
     Raises
     ------
     DataError
+        If the body fails to write.
     """
     try:
         yield
@@ -315,9 +320,9 @@ def reported(journal: Journal) -> Iterator[None]:
         raise
     except (OSError, RuntimeError) as failure:
         begun = journal.begun()
-        kept = f"what is finished is kept in {journal.folder.name}" if begun else "nothing of it was kept"
+        kept = f"finished regions are kept in {journal.folder.name}" if begun else "nothing was kept"
         resume = ", then continue with --resume" if begun else ""
         raise DataError(
             f"{journal.output}: could not be written ({first_line(failure)}); {kept}. "
-            f"Check the space on the disk and the permissions{resume}"
+            f"Check the disk space and the permissions{resume}"
         ) from failure

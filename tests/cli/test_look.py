@@ -1,4 +1,4 @@
-"""models and inspect: what a model is, for a person and for a program."""
+"""Tests of the commands models and inspect, with their text and JSON output."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from da4dvar.modelfile.summary import summaries
 
 
 def test_models_lists_what_ships():
-    """Each with what it fills, what it was trained on, and its score as the model file has it."""
+    """The list shows the title, the training data and the scores of each shipped model."""
     text = ran("models").out
     for name in shipped.names():
         model = da4dvar.load(name)
@@ -31,7 +31,7 @@ def test_models_lists_what_ships():
 
 
 def test_models_as_json_holds_the_scores_of_the_files():
-    """To the last digit, with the number of parameters that there are."""
+    """The JSON output has the exact scores, the number of parameters and the variables of each model."""
     found = {model["name"]: model for model in json.loads(ran("models", "--json").out)}
     assert sorted(found) == shipped.names()
     for name, model in found.items():
@@ -42,7 +42,7 @@ def test_models_as_json_holds_the_scores_of_the_files():
 
 
 def test_a_model_that_was_put_together_names_the_data_of_its_weights():
-    """lorenz96-ode has not been trained itself: two series are no training."""
+    """For lorenz96-ode, assembled from trained parts, the list shows the training data of its weights."""
     trained_on = {model["name"]: model["trained_on"] for model in summaries()}
     assert (
         trained_on["lorenz96-ode"] == trained_on["lorenz96"] == "Lorenz-96 twin experiment, series 0 to 1999"
@@ -51,7 +51,7 @@ def test_a_model_that_was_put_together_names_the_data_of_its_weights():
 
 @pytest.mark.parametrize("name", shipped.names())
 def test_inspect_shows_all_that_a_model_knows(name):
-    """Title, variables with units, steps, windows, seed, versions and every score; no raw table."""
+    """The text has the title, variables, steps, seed, versions and every score, and no raw tables."""
     text = ran("inspect", name).out
     model = da4dvar.load(name)
     provenance = model.provenance
@@ -71,14 +71,14 @@ def test_inspect_shows_all_that_a_model_knows(name):
 
 
 def test_the_recipe_that_is_shown_is_the_recipe():
-    """It can be cut out and given to da4dvar train."""
+    """The recipe in the text is valid TOML for da4dvar train and equals the stored recipe."""
     described = describe("oisst-tasman")
     shown = text_of(described).partition("\n\nrecipe\n")[2].partition("\n\nstarted from")[0]
     assert tomllib.loads(shown) == described["provenance"]["recipe"]
 
 
 def test_inspect_as_json_is_the_header(model_path):
-    """A program gets all of it, whatever a person is shown."""
+    """The JSON output has the complete header of the model file."""
     described = describe(str(model_path))
     loaded = da4dvar.load(model_path)
     assert described["scores"] == loaded.scores
@@ -88,7 +88,7 @@ def test_inspect_as_json_is_the_header(model_path):
 
 
 def test_a_model_without_a_story_can_be_inspected(model_path):
-    """One that was fitted in Python has no title, no recipe and no seed."""
+    """A model fitted in Python, without a title, recipe or seed, can be described."""
     text = text_of(describe(str(model_path)))
     assert text.startswith("tiny.safetensors\n")
     assert "trained on    not recorded" in text
@@ -96,7 +96,7 @@ def test_a_model_without_a_story_can_be_inspected(model_path):
 
 
 def test_a_data_set_in_words(tmp_path, gappy):
-    """Each dimension with its ends and step, each variable with its units and gaps."""
+    """The text has the range and step of each dimension, and the units and gaps of each variable."""
     gappy.drop_vars("lon").to_netcdf(tmp_path / "gappy.nc")
     text = text_of(describe(str(tmp_path / "gappy.nc")))
     assert "time  30, from 2001-03-01T00:00:00 to 2001-03-30T00:00:00, in steps of 1 day" in text
@@ -107,18 +107,18 @@ def test_a_data_set_in_words(tmp_path, gappy):
 
 
 def test_toml_has_no_null():
-    """What is none or empty is left out, in lists of tables too."""
+    """None and empty lists are omitted from TOML, also in lists of tables."""
     shown = as_toml({"a": None, "b": [], "c": {"d": None, "e": 1}, "f": [{"g": None, "h": 2}]})
     assert tomllib.loads(shown) == {"c": {"e": 1}, "f": [{"h": 2}]}
 
 
 def test_json_has_no_nan():
-    """The score of no cells is null, as every parser of JSON takes it."""
+    """NaN and infinity are null in JSON."""
     assert json.loads(as_text({"a": [float("nan"), 1.5], "b": float("inf")})) == {"a": [None, 1.5], "b": None}
 
 
 def test_a_data_set_is_looked_at_in_parts(monkeypatch, tmp_path):
-    """One of any size fits: the parts tell what the whole does, also where some are all gaps."""
+    """Reading a data set in parts gives the same description, even if some parts hold only gaps."""
     values = np.arange(60.0).reshape(5, 4, 3)
     values[1:3] = np.nan
     xr.Dataset({"x": (("a", "b", "c"), values), "n": ((), 3)}).to_netcdf(tmp_path / "x.nc")

@@ -1,4 +1,4 @@
-"""What a person gets wrong who has never seen a verb: one line, exit code 2, and the folder as it was."""
+"""Tests of user errors, which give one line and exit code 2 and leave the folder unchanged."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ COMMANDS = {
     "intrepolate gappy.nc out.nc": "Did you mean 'interpolate'?; see da4dvar --help",
     "interpolate": "Missing argument",
     "interpolate gappy.nc out.nc --modle x": "--model",
-    "interpolate gappy.nc out.nc --model x --minutes 5": "--minutes is for --fit; leave it out",
-    "interpolate gappy.nc out.nc --model x --save m.safetensors": "--save is for --fit; leave it out",
-    "interpolate gappy.nc out.nc --model x --set train.steps=1": "--set is for --fit; leave it out",
-    "interpolate gappy.nc out.nc --model x --json": "--json is for --fit; leave it out",
+    "interpolate gappy.nc out.nc --model x --minutes 5": "--minutes requires --fit; omit it with --model",
+    "interpolate gappy.nc out.nc --model x --save m.safetensors": "--save requires --fit; omit it",
+    "interpolate gappy.nc out.nc --model x --set train.steps=1": "--set requires --fit; omit it",
+    "interpolate gappy.nc out.nc --model x --json": "--json requires --fit; omit it",
     "interpolate gappy.nc out.nc --fit --save no/m.safetensors": "there is no folder no; create it first",
     "interpolate gappy.nc out.nc --fit --set train.steps": "expected section.key=value",
     "interpolate gappy.nc out.nc --model x --seed -1": "--seed",
@@ -67,10 +67,10 @@ COMMANDS = {
     "interpolate gappy.nc out.nc --model lorenz96 --memory much": "expected a size such as 500MB or 2GiB",
     "interpolate gappy.nc out.nc --model x --scheduler thread": "did you mean 'threads'",
     "interpolate gappy.nc out.nc --fit --model lorenz96": "expected either --model NAME or --fit",
-    "interpolate gappy.nc out.nc --fit --resume": "--resume is for a model",
-    "interpolate gappy.nc out.nc --fit --scheduler threads": "--scheduler is for a model that is there",
-    "interpolate gappy.nc out.nc --fit --observation-error 1": "--observation-error is for a model",
-    "interpolate gappy.nc out.nc --fit --precision bfloat16": "--precision is for a model that is there",
+    "interpolate gappy.nc out.nc --fit --resume": "--resume requires --model; omit it with --fit",
+    "interpolate gappy.nc out.nc --fit --scheduler threads": "--scheduler requires --model; omit it",
+    "interpolate gappy.nc out.nc --fit --observation-error 1": "--observation-error requires --model",
+    "interpolate gappy.nc out.nc --fit --precision bfloat16": "--precision requires --model",
     "interpolate gappy.nc out.nc --fit --minutes 0": "--minutes 0: expected above 0",
     "interpolate gappy.nc out.nc --fit --dim time=day": "has no dimension 'day'",
     "interpolate gappy.nc out.nc --fit --variable sst=sts": "did you mean 'sst'",
@@ -94,7 +94,7 @@ COMMANDS = {
 
 @pytest.fixture
 def folder(tmp_path, gappy, monkeypatch):
-    """A folder with gappy.nc, a recipe that reads truth.nc, and a benchmark of one row."""
+    """Create a folder with gappy.nc, a recipe that reads truth.nc, and a benchmark with one row."""
     gappy.to_netcdf(tmp_path / "gappy.nc")
     make_sst(70).to_netcdf(tmp_path / "truth.nc")
     (tmp_path / "recipe.toml").write_text(RECIPE.format(steps=2))
@@ -110,19 +110,19 @@ def folder(tmp_path, gappy, monkeypatch):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_mistake_is_one_line_that_says_what_to_do(command, folder):
-    """Whether the shell's words are wrong or what they name; nothing is written."""
+    """Wrong arguments and wrong data give one line with a remedy, and nothing is written."""
     assert COMMANDS[command] in refused(*shlex.split(command), cwd=folder)
 
 
 def test_an_end_of_a_selection_may_be_open(folder):
-    """From a day on, and up to a latitude."""
+    """Either end of a range given with --select may be omitted."""
     ran(*["gaps", "truth.nc", "out.nc", "--select", "time=2001-05-01:", "--select", "lat=:-39"])
     with xr.open_dataset("out.nc") as cut:
         assert (cut.sizes["time"], cut.sizes["lat"]) == (9, 5)
 
 
 def test_a_benchmark_as_json_is_the_table(folder):
-    """The row with its numbers, and nothing else on stdout."""
+    """With --json, stdout has only the table, which equals the result file."""
     said = ran(*["benchmark", "bench", "--rows", "linear", "-o", "results", "--json"])
     assert said.err == "row linear\n"
     found = json.loads(said.out)["linear"]
@@ -131,7 +131,7 @@ def test_a_benchmark_as_json_is_the_table(folder):
 
 
 def test_a_fit_as_json_says_what_filled_the_file(folder):
-    """A file without gaps is copied, and a program is told that."""
+    """A file without gaps is copied, and the JSON output says that nothing filled it."""
     make_sst(70).fillna(0.0).to_netcdf("whole.nc")
     said = ran(*["interpolate", "whole.nc", "out.nc", "--fit", "--json", "-q"])
     assert json.loads(said.out) == {"filled_by": "none"}
@@ -139,7 +139,7 @@ def test_a_fit_as_json_says_what_filled_the_file(folder):
 
 
 def test_quiet_leaves_out_notes(folder, model_path):
-    """Windows without an observation are worth a word, but not to one who wants none."""
+    """A warning about windows without observations is printed, but not with --quiet."""
     with xr.open_dataset("gappy.nc") as ds:
         ds.load().where(ds.time < ds.time[10]).to_netcdf("bad.nc")
     command = f"interpolate bad.nc out.nc --overwrite --model {model_path}"
@@ -148,7 +148,7 @@ def test_quiet_leaves_out_notes(folder, model_path):
 
 
 def test_the_history_can_be_given_to_a_shell_again(folder):
-    """Also where a word has a space."""
+    """The command in the history is quoted, so that a file name with a space is preserved."""
     os.rename("gappy.nc", "my gaps.nc")
     ran(*shlex.split("baseline 'my gaps.nc' out.nc"))
     with xr.open_dataset("out.nc") as filled:
@@ -157,7 +157,7 @@ def test_the_history_can_be_given_to_a_shell_again(folder):
 
 
 def test_who_stops_a_command_is_told_that_nothing_was_written(monkeypatch, capsys):
-    """Exit code 130, whichever way the library beneath passes it on."""
+    """After Ctrl-C the exit code is 130 and a message says that nothing was written."""
 
     def stop(*_, **__):
         raise KeyboardInterrupt
@@ -171,7 +171,7 @@ def test_who_stops_a_command_is_told_that_nothing_was_written(monkeypatch, capsy
 
 
 def test_a_training_that_was_stopped_says_how_it_goes_on(folder, monkeypatch, capsys):
-    """What was learned is kept: where, and what to type."""
+    """An interrupted training says where its checkpoint is and how to continue."""
 
     def stopped(self, place, *_):
         place.mkdir()
@@ -184,4 +184,4 @@ def test_a_training_that_was_stopped_says_how_it_goes_on(folder, monkeypatch, ca
         main()
     assert end.value.code == 130
     said = capsys.readouterr().err.splitlines()
-    assert said[0] == "what was learned is kept in m.safetensors.checkpoints; go on with --resume"
+    assert said[0] == "the last checkpoint is kept in m.safetensors.checkpoints; continue with --resume"

@@ -1,4 +1,4 @@
-"""What only a process of its own can show: each verb from the shell, and what a start does not load."""
+"""Tests that need a separate process: every command from the shell, and imports at startup."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ observed = { x = "x_observed" }
 
 @pytest.fixture
 def folder(tmp_path, gappy):
-    """What the verbs read."""
+    """Create a folder with the inputs of all commands."""
     gappy.to_netcdf(tmp_path / "gappy.nc")
     make_sst(70).to_netcdf(tmp_path / "truth.nc")
     (tmp_path / "recipe.toml").write_text(RECIPE.format(steps=2))
@@ -49,7 +49,7 @@ def folder(tmp_path, gappy):
 
 
 def process(*arguments, cwd):
-    """Run da4dvar as a shell does."""
+    """Run da4dvar in a new process."""
     return subprocess.run(
         [sys.executable, "-m", "da4dvar", *arguments],
         cwd=cwd,
@@ -63,7 +63,7 @@ def process(*arguments, cwd):
 
 @pytest.mark.parametrize("verb", get_command(app).commands)
 def test_every_verb_from_the_shell(folder, model_path, verb):
-    """Exit code 0; the result on stdout or in the file that was named, and nothing else changed."""
+    """Every command succeeds and writes only to stdout or to its output."""
     before = content(folder)
     if verb in ("calibrate", "evaluate"):
         make_sst(30).to_netcdf(folder / "truth.nc")
@@ -79,7 +79,7 @@ def test_every_verb_from_the_shell(folder, model_path, verb):
 
 
 def test_a_mistake_from_the_shell(tmp_path):
-    """One line and exit code 2."""
+    """A user error gives one line on stderr and exit code 2."""
     done = process("inspect", "gone.nc", cwd=tmp_path)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
     assert done.stderr.startswith("error: gone.nc: no such file")
@@ -87,7 +87,7 @@ def test_a_mistake_from_the_shell(tmp_path):
 
 @pytest.mark.slow
 def test_processes_fill_a_file_and_say_nothing_else(folder, model_path):
-    """Neither dask's logs nor its goodbyes reach the terminal."""
+    """With --scheduler processes, no messages of dask reach the terminal."""
     options = ("--model", str(model_path), "--scheduler", "processes", "--memory", "4GiB")
     before = content(folder)
     done = process("interpolate", "gappy.nc", "out.nc", *options, cwd=folder)
@@ -110,7 +110,7 @@ ASKED = {"_DA4DVAR_COMPLETE": "complete_bash", "COMP_WORDS": "da4dvar inspect lo
     ids=["help", "a tab", "models", "inspect"],
 )
 def test_what_is_quick_loads_nothing_that_takes_long(command, asked, heavy, said):
-    """Rule 11: help, completions and a look at a model do without the libraries that compute."""
+    """Rule 11: help, completion, models and inspect do not load heavy libraries."""
     code = (
         "import sys, da4dvar, da4dvar.cli\n"
         f"sys.argv = ['da4dvar', *{command.split()}]\n"

@@ -1,4 +1,4 @@
-"""What a person who waits is shown, and where nothing may be shown."""
+"""Tests of the progress display, and of the cases in which nothing may be shown."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from da4dvar.progress import shown
 
 
 class Terminal(io.StringIO):
-    """A terminal that remembers what was written to it."""
+    """A terminal that records what is written to it."""
 
     def isatty(self):
         return True
 
 
 class AtOnce(threading.Timer):
-    """A timer whose time is up when it starts."""
+    """A timer that fires as soon as it starts."""
 
     def start(self):
         self.function()
 
     def join(self, timeout=None):
-        """There is no thread to wait for."""
+        """Return at once, as there is no thread to wait for."""
 
 
 def terminal(monkeypatch, kind="xterm"):
-    """A patient person's wide terminal as the standard error.
+    """Replace stderr by a wide terminal, on which progress is shown only after a long time.
 
-    It is no fixture, for pytest replaces the streams after those.
+    This is not a fixture, because pytest replaces the streams after fixtures have run.
     """
     monkeypatch.setattr(da4dvar.progress, "PATIENCE", 600.0)
     monkeypatch.setenv("TERM", kind)
@@ -45,18 +45,18 @@ def terminal(monkeypatch, kind="xterm"):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Every command takes long."""
+    """Make the progress display appear immediately."""
     monkeypatch.setattr(da4dvar.progress, "Timer", AtOnce)
 
 
 @pytest.fixture(autouse=True)
 def here(files, monkeypatch):
-    """Where gappy.nc and truth.nc are."""
+    """Change to the folder with gappy.nc and truth.nc."""
     monkeypatch.chdir(files)
 
 
 def run(monkeypatch, *arguments):
-    """Run a command in this process."""
+    """Run a command in this process and expect it to succeed."""
     monkeypatch.setattr(sys, "argv", ["da4dvar", *map(str, arguments)])
     with pytest.raises(SystemExit) as stopped:
         main()
@@ -64,7 +64,7 @@ def run(monkeypatch, *arguments):
 
 
 def soon(happened):
-    """Whether something happens before long."""
+    """Wait up to 20 s for a condition and return whether it holds."""
     end = time.monotonic() + 20
     while not happened() and time.monotonic() < end:
         time.sleep(0.01)
@@ -82,13 +82,13 @@ verbs = pytest.mark.parametrize("doing", VERBS)
 
 
 def complete(doing, model_path):
-    """The arguments of a verb."""
+    """Return the arguments of a command."""
     return [*VERBS[doing], *([model_path] if doing == "interpolating" else [])]
 
 
 @verbs
 def test_a_verb_that_takes_long_says_what_it_does(doing, model_path, impatient, monkeypatch, capsys):
-    """On a terminal; how far it is where it knows; and no word of it on stdout."""
+    """On a terminal, a slow command shows its name and, where known, the percentage; stdout stays clean."""
     stderr = terminal(monkeypatch)
     run(monkeypatch, *complete(doing, model_path))
     said = stderr.getvalue()
@@ -100,7 +100,7 @@ def test_a_verb_that_takes_long_says_what_it_does(doing, model_path, impatient, 
 @verbs
 @pytest.mark.parametrize("because", ["quiet", "no terminal"])
 def test_nothing_is_shown_where_it_is_not_wanted(doing, because, model_path, impatient, monkeypatch):
-    """--quiet, or a standard error that is a file, even if colours are forced on it."""
+    """With --quiet or without a terminal no progress is shown, even if colours are forced."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     stderr = terminal(monkeypatch)
     if because == "no terminal":
@@ -111,14 +111,14 @@ def test_nothing_is_shown_where_it_is_not_wanted(doing, because, model_path, imp
 
 
 def test_quiet_keeps_the_result(monkeypatch, capsys):
-    """Scores are what was asked for."""
+    """With --quiet the result is still printed."""
     run(monkeypatch, "evaluate", "gappy.nc", "truth.nc", "-q")
     assert "R-score" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", ["xterm", "dumb"])
 def test_what_is_quick_shows_nothing(kind, monkeypatch):
-    """Not even a code that hides the cursor, or the empty line that ends a bar on a dumb terminal."""
+    """A quick operation writes nothing to the terminal, not even control codes or an empty line."""
     stderr = terminal(monkeypatch, kind)
     with shown("filling", quiet=False) as progress:
         progress(1, 2)
@@ -126,7 +126,7 @@ def test_what_is_quick_shows_nothing(kind, monkeypatch):
 
 
 def test_patience_ends(monkeypatch):
-    """While the body does something else, the spinner appears by itself, and goes with the body."""
+    """A spinner appears while the body runs and disappears, with its thread, when the body ends."""
     stderr = terminal(monkeypatch)
     monkeypatch.setattr(da4dvar.progress, "PATIENCE", 0.05)
     threads = threading.active_count()
@@ -141,7 +141,7 @@ def test_patience_ends(monkeypatch):
 
 @pytest.mark.parametrize("seen", [False, True])
 def test_a_mistake_leaves_no_bar_behind(seen, monkeypatch):
-    """Neither a thread nor a replaced stream outlives the body, whether the bar was seen or not."""
+    """After an error no thread and no replaced stream remain, whether or not the bar was shown."""
     stderr = terminal(monkeypatch)
     if seen:
         monkeypatch.setattr(da4dvar.progress, "Timer", AtOnce)
@@ -154,7 +154,7 @@ def test_a_mistake_leaves_no_bar_behind(seen, monkeypatch):
 
 
 def test_a_note_is_not_lost_in_the_bar(model_path, impatient, monkeypatch, gappy):
-    """What the library has to say is written above the bar."""
+    """Warnings are shown in addition to the progress bar."""
     gappy.where(gappy.time < gappy.time[10]).to_netcdf("gappy.nc")
     stderr = terminal(monkeypatch)
     run(monkeypatch, *complete("interpolating", model_path))

@@ -1,4 +1,4 @@
-"""evaluate --report: a page beside the table, and mistakes in one line."""
+"""Tests of evaluate --report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from door import ran, refused
 
 @pytest.fixture
 def files(files, truth):
-    """And filled.nc, an estimate with error bars."""
+    """Add filled.nc, an estimate with error bars, to the files."""
     filled = truth.copy(deep=True)
     filled["sst"] = truth.sst + 0.1
     filled["sst_std"] = truth.sst * 0 + 0.1
@@ -24,7 +24,7 @@ FILES = ("evaluate", "filled.nc", "truth.nc")
 
 
 def test_a_report_beside_the_table(files, model_path):
-    """The scores go to stdout as ever, the page and the descent of the model to the file."""
+    """The scores go to stdout, and the page with the minimisation of the model to the file."""
     options = ["--observed", "gappy.nc", "--report", "r.html", "--model", model_path, "--at", "2001-03-10"]
     said = ran(*FILES, *options, "--json", cwd=files)
     assert json.loads(said.out)["sst"]["all"]["crps"] == pytest.approx(0.1 * 0.6024, rel=0.01)
@@ -33,7 +33,7 @@ def test_a_report_beside_the_table(files, model_path):
 
 
 def test_mistakes_of_a_report(files, model_path):
-    """Each is one line, and nothing is written."""
+    """Each user error gives one line, and nothing is written."""
     (files / "there.html").write_text("mine")
     salt = xr.Dataset({"salt": ("time", np.zeros(3))})
     salt.to_netcdf(files / "salt.nc")

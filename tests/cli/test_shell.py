@@ -1,8 +1,9 @@
-"""What a shell is given: scripts for its completions, words to complete with, and help that holds true."""
+"""Tests of tab completion and of the help texts."""
 
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from door import ran as said
 from typer.main import get_command
 
 from da4dvar.cli import app, complete
@@ -21,7 +23,7 @@ VERBS = get_command(app).commands
 
 @pytest.fixture
 def shell(tmp_path):
-    """A folder with the command da4dvar, as an installation puts it on the path."""
+    """Create a folder with the command da4dvar, as an installation puts it on the path."""
     (tmp_path / "bin").mkdir()
     command = tmp_path / "bin/da4dvar"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m da4dvar "$@"\n')
@@ -30,7 +32,7 @@ def shell(tmp_path):
 
 
 def ran(folder: Path, *command: str | Path, **variables: str) -> str:
-    """The output of a command that finds da4dvar on its path, and whose home is the folder."""
+    """Return the output of a command that has da4dvar on its path and the folder as its home."""
     path = f"{folder}/bin{os.pathsep}{os.environ['PATH']}"
     known = os.environ | {"PATH": path, "HOME": str(folder)} | variables
     done = subprocess.run(
@@ -41,7 +43,7 @@ def ran(folder: Path, *command: str | Path, **variables: str) -> str:
 
 
 def as_shell(folder: Path, name: str) -> Path:
-    """A shell that goes by this name, whichever it is."""
+    """Create a link to an available shell under this name."""
     path = folder / "bin" / name
     path.symlink_to(shutil.which("bash") or "/bin/sh")
     return path
@@ -49,21 +51,21 @@ def as_shell(folder: Path, name: str) -> Path:
 
 @pytest.mark.parametrize(("name", "sign"), [("bash", "complete -o default"), ("zsh", "#compdef da4dvar")])
 def test_completions_are_shown_for_the_shell_that_asks(name, sign, shell):
-    """A script for it, on stdout."""
+    """--show-completion prints the script for the current shell."""
     script = ran(shell, as_shell(shell, name), "-c", "da4dvar --show-completion; true")
     assert sign in script
     assert f"_DA4DVAR_COMPLETE=complete_{name}" in script
 
 
 def test_completions_are_installed_for_the_next_start_of_bash(shell):
-    """The file that a start reads names the script."""
+    """--install-completion adds the script to .bashrc."""
     ran(shell, as_shell(shell, "bash"), "-c", "da4dvar --install-completion >&1; true")
     (script,) = (shell / ".bash_completions").iterdir()
     assert str(script) in (shell / ".bashrc").read_text()
 
 
 def test_bash_completes_the_model(shell):
-    """A tab after --model gives the models that ship and the files that may be one."""
+    """The Tab key after --model offers shipped models and model files."""
     (shell / "old.safetensors").touch()
     (shell / "old.nc").touch()
     script = ran(shell, as_shell(shell, "bash"), "-c", "da4dvar --show-completion; true")
@@ -78,7 +80,7 @@ def test_bash_completes_the_model(shell):
 
 
 def test_zsh_completes_the_model(shell):
-    """The same, as zsh asks."""
+    """Completion also works with the variables that zsh sets."""
     asked = {
         "_DA4DVAR_COMPLETE": "complete_zsh",
         "_TYPER_COMPLETE_ARGS": "da4dvar interpolate a b --model oi",
@@ -87,7 +89,7 @@ def test_zsh_completes_the_model(shell):
 
 
 def test_a_tab_is_quick():
-    """It loads nothing that takes long."""
+    """Completion loads no heavy library."""
     code = (
         "import sys; sys.argv = ['da4dvar']\n"
         "import da4dvar.cli\n"
@@ -102,13 +104,13 @@ def test_a_tab_is_quick():
 
 
 def test_what_is_offered_is_what_there_is():
-    """The words that are kept by themselves, so that a tab is quick, are those of the modules."""
+    """The names copied into the completion module equal those of the modules they come from."""
     assert set(complete.SYSTEMS) == set(SYSTEMS)
     assert complete.models("")[: len(shipped.names())] == shipped.names()
 
 
 def test_files_are_offered_with_the_folders_on_the_way(tmp_path, monkeypatch):
-    """A Zarr store is a data set; another folder may hold one; brackets are no pattern."""
+    """Completion offers Zarr stores and other folders, and takes brackets literally."""
     monkeypatch.chdir(tmp_path)
     for name in ("in.zarr", "inner", "in[1]"):
         (tmp_path / name).mkdir()
@@ -120,14 +122,14 @@ def test_files_are_offered_with_the_folders_on_the_way(tmp_path, monkeypatch):
 
 
 def examples(verb: str) -> list[str]:
-    """The commands that the help of a verb shows."""
+    """Return the example commands in the help of a command."""
     lines = map(str.strip, (VERBS[verb].help or "").splitlines())
     return [line.removeprefix("Example: ") for line in lines if line.startswith("Example: ")]
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_examples_of_a_verb_are_commands_that_it_takes(verb):
-    """There is one at least, and the parser has nothing against any of them."""
+    """Every command has at least one example, and the parser accepts all of them."""
     assert examples(verb)
     for example in examples(verb):
         program, name, *arguments = shlex.split(example)
@@ -138,6 +140,17 @@ def test_the_examples_of_a_verb_are_commands_that_it_takes(verb):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_can_be_quiet(verb):
-    """And is it by the same letter."""
+    """Every command has the options --quiet and -q."""
     (option,) = [p for p in VERBS[verb].params if p.name == "quiet"]
     assert option.opts == ["--quiet", "-q"]
+
+
+@pytest.mark.parametrize("verb", ["", *VERBS])
+def test_help_is_plain_and_fits_a_terminal(verb, monkeypatch):
+    """Help has no truncated summary, no Python type and no line over 80 columns, and names the output."""
+    monkeypatch.setenv("COLUMNS", "200")
+    text = said(*filter(None, [verb]), "--help").out
+    assert max(map(len, text.splitlines())) <= 80
+    assert not re.search(r"\w\.\.\.$|list\[|<\w", text, re.MULTILINE)
+    assert ("INPUT... OUTPUT" in text) == (verb in ("interpolate", "baseline"))
+    assert ("Options with --fit:" in text) == (verb == "interpolate")

@@ -1,4 +1,4 @@
-"""Every verb on real files."""
+"""Tests of the commands on files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from examples import RECIPE, make_sst
 
 
 def test_interpolate_writes_a_file_that_says_how(files, model_path):
-    """The output holds values, flags and terms, keeps its packing, and its history has the command."""
+    """The output has values, flags, cost terms, the packing of the input, and the command in its history."""
     ran("interpolate", "gappy.nc", "filled.nc", "--model", model_path, cwd=files)
     with xr.open_dataset(files / "filled.nc") as filled, xr.open_dataset(files / "gappy.nc") as gappy:
         assert set(filled.data_vars) == {"sst", "sst_flag", "observation_term", "prior_term"}
@@ -26,7 +26,7 @@ def test_interpolate_writes_a_file_that_says_how(files, model_path):
 
 
 def test_interpolate_writes_zarr_and_reads_it(files, model_path):
-    """By suffix: NetCDF to Zarr, and Zarr to NetCDF, with the same values."""
+    """The suffix chooses between NetCDF and Zarr, for input and output, with the same values."""
     ran("interpolate", "gappy.nc", "filled.zarr", "--model", model_path, cwd=files)
     xr.open_dataset(files / "gappy.nc").load().to_zarr(files / "gappy.zarr", consolidated=False)
     ran("interpolate", "gappy.zarr", "again.nc", "--model", model_path, cwd=files)
@@ -36,7 +36,7 @@ def test_interpolate_writes_zarr_and_reads_it(files, model_path):
 
 
 def test_interpolate_joins_files(files, model_path):
-    """Two files in a row, by name or by glob, are one data set."""
+    """Two files given by name or by a glob are read as one data set."""
     with xr.open_dataset(files / "gappy.nc") as gappy:
         gappy.isel(time=slice(0, 14)).to_netcdf(files / "part1.nc")
         gappy.isel(time=slice(14, None)).to_netcdf(files / "part2.nc")
@@ -48,7 +48,7 @@ def test_interpolate_joins_files(files, model_path):
 
 
 def test_interpolate_overwrites_only_when_told(files, model_path):
-    """--overwrite replaces a file and a store."""
+    """--overwrite replaces a file or a store."""
     (files / "filled.nc").write_text("mine")
     (files / "filled.zarr").mkdir()
     for output in ("filled.nc", "filled.zarr"):
@@ -58,7 +58,7 @@ def test_interpolate_overwrites_only_when_told(files, model_path):
 
 
 def test_interpolate_keeps_observed_values(files, model_path):
-    """--keep-observed puts them back, to the last bit of the packed file."""
+    """With --keep-observed, observed values equal those of the packed input exactly."""
     ran("interpolate", "gappy.nc", "filled.nc", "--model", model_path, "--keep-observed", cwd=files)
     with xr.open_dataset(files / "filled.nc") as filled, xr.open_dataset(files / "gappy.nc") as gappy:
         observed = gappy.sst.notnull().values
@@ -66,7 +66,7 @@ def test_interpolate_keeps_observed_values(files, model_path):
 
 
 def test_train_inspect_and_resume(files):
-    """A recipe becomes a model file; its provenance can be read; --resume goes on."""
+    """Training writes a model file whose provenance can be read, and --resume continues it."""
     truth = make_sst(70)
     truth.to_netcdf(files / "truth.nc")
     (files / "recipe.toml").write_text(RECIPE.format(steps=2))
@@ -82,7 +82,7 @@ def test_train_inspect_and_resume(files):
 
 
 def test_simulate_baseline_evaluate(tmp_path):
-    """A twin experiment, filled by lines, scored: the error is near 0.54 of the variance."""
+    """The error of linear interpolation in a twin experiment is near 0.54 of the variance."""
     ran("simulate", "lorenz96", "l96.nc", "--series", "8", "--steps", "200", "--seed", "1", cwd=tmp_path)
     ran("baseline", "l96.nc", "out.nc", "--method", "linear", "--variable", "x=x_observed", cwd=tmp_path)
     arguments = ["evaluate", "out.nc", "l96.nc", "--observed", "l96.nc", "--variable", "x=x_observed"]
@@ -102,7 +102,7 @@ def test_simulate_baseline_evaluate(tmp_path):
     ],
 )
 def test_gaps_hides_a_part(files, options):
-    """Every kind of gap, on a file with a land mask and labels that survive."""
+    """Every kind of gap hides part of a file with a land mask and keeps its attributes."""
     with xr.open_dataset(files / "gappy.nc") as ds:
         ds.assign(seen=ds.sst.notnull().astype("int8")).to_netcdf(files / "masks.nc")
     options = [o.replace("gappy.nc", "masks.nc") for o in options]
@@ -115,7 +115,7 @@ def test_gaps_hides_a_part(files, options):
 
 
 def test_baseline_climatology_from_other_years(files):
-    """The climatology of one file fills another."""
+    """--history computes the climatology from another file."""
     make_sst(400, start="2000-01-01").to_netcdf(files / "history.nc")
     arguments = ["baseline", "gappy.nc", "clim.nc", "--method", "climatology", "--history", "history.nc"]
     ran(*arguments, cwd=files)
@@ -124,7 +124,7 @@ def test_baseline_climatology_from_other_years(files):
 
 
 def test_inspect_shows_a_data_set(files):
-    """Dimensions, ranges and how much is missing."""
+    """inspect shows the units and the missing part of a data set."""
     text = ran("inspect", "gappy.nc", cwd=files).out
     assert "missing: 6" in text
     assert "degC" in text

@@ -284,7 +284,7 @@ def test_a_second_run_is_refused(interrupted, model):
 
 def test_resuming_nothing_begins_and_says_so(files, model):
     """Resuming without an earlier run starts one with a warning."""
-    with pytest.warns(Da4dvarWarning, match="nothing to resume; the run begins"):
+    with pytest.warns(Da4dvarWarning, match="no interrupted run to resume; starting a new one"):
         fill(files, model, resume=True)
 
 
@@ -393,7 +393,7 @@ def test_a_plan_is_what_it_was_after_json():
     [
         (
             {"mask": xr.DataArray(1)},
-            "mask is of type DataArray, expected the name of a variable of the files",
+            "mask is of type DataArray, expected the name of a variable in the files",
         ),
         ({"interval": 0.9}, "no calibration"),
         ({"members": 1}, "2 members or more"),
