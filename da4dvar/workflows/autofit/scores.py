@@ -6,7 +6,6 @@ import re
 import time as clock
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -137,7 +136,7 @@ def scored(
         lengths = gap_length(data.seen[name].notnull(), time).values
         kinds = {"all": wanted}
         if sets is None or len(sets) == 1:
-            for low, high in pairwise((0, *CLASSES, None)):
+            for low, high in zip((0, *CLASSES), (*CLASSES, None), strict=True):
                 kinds[class_of_gaps(low + 1, high)] = wanted & (lengths > low) & (lengths <= (high or np.inf))
         else:
             kinds |= {kind: wanted & of[name].values for kind, of in sets.items()}
