@@ -190,7 +190,7 @@ def test_without_gaps_it_is_copied() -> None:
     done = fill(complete, say=said.append)
     assert done.method == "none"
     xr.testing.assert_identical(done.data, complete)
-    assert said == ["pm, depth: no gap; copied as it is"]
+    assert said == ["pm, depth: no gaps; copied unchanged"]
 
 
 def test_auto_takes_the_best() -> None:
@@ -205,16 +205,16 @@ def test_auto_takes_the_best() -> None:
 
 def test_a_table_names_the_best_first() -> None:
     """Sorted by the error over all gaps."""
-    scores = Scores({"linear": [2.0, 1.0], "learned": [1.0, 3.0]}, ["x, all", "x, gaps ≤ 1"], [50, 20])
-    lines = table_of(scores).splitlines()
-    assert lines[2].split()[:2] == ["learned", "best"]
-    assert lines[3].split()[0] == "linear"
+    scores = Scores({"linear": [2.0, 1.0], "learned": [1.0, 3.0]}, ["x, all", "x, 1 step"], [50, 20])
+    verdict, table = table_of(scores).split("\n\n")
+    assert "best method at the hidden points: learned" in verdict
+    assert [line.split()[0] for line in table.splitlines()[-2:]] == ["learned", "linear"]
 
 
 def test_variables_of_other_dimensions_are_fitted_one_by_one() -> None:
     """A model has one layout."""
     ds = network()[["pm"]].assign(mean=network().pm.mean("station").where(np.arange(240) % 3 > 0))
-    with pytest.raises(DataError, match=r"other dimensions .* fit them one by one with --variable"):
+    with pytest.raises(DataError, match=r"different dimensions .* fit them one by one with --variable"):
         fill(ds)
 
 
