@@ -20,6 +20,25 @@ BOUNDARIES = [
     ("reflect", "periodic"),
     ("periodic", "reflect", "zero"),
 ]
+# bᵢ, Aᵢⱼ and Qᵢⱼₖ (j ≤ k) of a bilinear system; of Lorenz-96, neighbours −2 to 2 are numbered 0 to 4.
+Coefficients = tuple[dict[int, float], dict[tuple[int, int], float], dict[tuple[int, int, int], float]]
+LORENZ63: Coefficients = (
+    {},
+    {(0, 0): -10.0, (0, 1): 10.0, (1, 0): 28.0, (1, 1): -1.0, (2, 2): -8 / 3},
+    {(1, 0, 2): -1.0, (2, 0, 1): 1.0},
+)
+LORENZ96: Coefficients = ({0: 8.0}, {(0, 2): -1.0}, {(0, 1, 3): 1.0, (0, 0, 1): -1.0})
+
+
+def coefficients(dynamics: nn.Module, constant: dict, linear: dict, quadratic: dict) -> dict[str, Tensor]:
+    """Return the parameters of a bilinear system with the given coefficients and zero elsewhere."""
+    pairs = [tuple(pair) for pair in dynamics.pairs.T.tolist()]
+    products = {(i, pairs.index((j, k))): value for (i, j, k), value in quadratic.items()}
+    found = {name: torch.zeros_like(p) for name, p in dynamics.named_parameters()}
+    for name, known in (("constant", constant), ("linear", linear), ("quadratic", products)):
+        for at, value in known.items():
+            found[name][at] = value
+    return found
 
 
 def double(*shape: int, seed: int = 0) -> Tensor:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from da4dvar.testing import PriorContract, normal
+from da4dvar.testing import normal
 from da4dvar.variational.priors.pca import PCA
 
 
@@ -16,23 +16,7 @@ def states(seed: int = 0) -> torch.Tensor:
     return normal(40, 2, 3, 4, seed=seed) * torch.arange(1.0, 25).reshape(2, 3, 4) + 5
 
 
-class TestFitted(PriorContract):
-    """Contract with five fitted components."""
-
-    shape = (2, 3, 4)
-
-    def make(self) -> PCA:
-        return PCA(2, (3, 4), components=5).fit(states())
-
-
-class TestNotFitted(TestFitted):
-    """Contract before fitting."""
-
-    def make(self) -> PCA:
-        return PCA(2, (3, 4), components=5)
-
-
-def test_it_is_the_projection_on_the_leading_singular_vectors() -> None:
+def test_it_is_the_projection_on_the_leading_singular_vectors():
     """The residual is that of a singular value decomposition, and Φ is idempotent."""
     x = states()
     prior = PCA(2, (3, 4), components=5).fit(x)
@@ -42,32 +26,16 @@ def test_it_is_the_projection_on_the_leading_singular_vectors() -> None:
     assert_close(prior(prior(x)), prior(x), rtol=1e-4, atol=1e-4)
 
 
-def test_all_components_leave_nothing() -> None:
+def test_all_components_leave_nothing():
     """With as many components as the size of a state, Φ is the identity."""
     x = states()
     assert_close(PCA(2, (3, 4), components=24).fit(x)(x), x, rtol=1e-4, atol=1e-3)
 
 
-def test_it_knows_whether_it_was_fitted() -> None:
+def test_it_knows_whether_it_was_fitted():
     """`fitted` is correct, also after the state dict is loaded."""
     prior, other = PCA(2, (3, 4), components=2), PCA(2, (3, 4), components=2)
     assert not prior.fitted
     other.load_state_dict(prior.fit(states()).state_dict())
     assert other.fitted
-
-
-def test_nothing_of_it_is_learned_by_descent() -> None:
-    """The prior has buffers, which a model file stores, and no parameters."""
-    prior = PCA(1, [4], components=2)
     assert not list(prior.parameters())
-    assert set(prior.state_dict()) == {"mean", "vectors"}
-
-
-def test_mistakes_are_refused() -> None:
-    """Too many components, too few states and states of another size are refused."""
-    with pytest.raises(ValueError, match="components is 25, expected 1 to 24"):
-        PCA(2, (3, 4), components=25)
-    with pytest.raises(ValueError, match="got 3 states for 5 components"):
-        PCA(2, (3, 4), components=5).fit(states()[:3])
-    with pytest.raises(ValueError, match=r"shape \(2, 3, 5\), expected \(2, 3, 4\)"):
-        PCA(2, (3, 4), components=5)(torch.zeros(1, 2, 3, 5))

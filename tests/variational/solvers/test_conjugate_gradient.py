@@ -9,30 +9,11 @@ from torch.testing import assert_close
 from variational.problems import Linear, domain, double
 from variational.solvers.test_gradient_descent import quadratic
 
-from da4dvar.testing import SolverContract
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.solvers.conjugate_gradient import ConjugateGradient
 
 
-class TestLine(SolverContract):
-    """Contract with a few iterations in one dimension."""
-
-    shape = (2, 6)
-
-    def make(self) -> ConjugateGradient:
-        return ConjugateGradient(iterations=4, tolerance=0.0)
-
-
-class TestPlaneWithTolerance(SolverContract):
-    """Contract in two dimensions, with samples that converge at different iterations."""
-
-    shape = (1, 4, 5)
-
-    def make(self) -> ConjugateGradient:
-        return ConjugateGradient(iterations=8, tolerance=0.02)
-
-
-def test_reaches_the_minimum_of_a_quadratic_in_as_many_steps_as_cells() -> None:
+def test_reaches_the_minimum_of_a_quadratic_in_as_many_steps_as_cells():
     """For a linear prior, eight cells need eight iterations, up to rounding."""
     cost, minimum, _ = quadratic()
     with torch.no_grad():
@@ -40,7 +21,7 @@ def test_reaches_the_minimum_of_a_quadratic_in_as_many_steps_as_cells() -> None:
     assert_close(found.x[:, 0], torch.as_tensor(minimum), rtol=0, atol=1e-6)
 
 
-def test_on_a_quadratic_it_is_the_linear_method() -> None:
+def test_on_a_quadratic_it_is_the_linear_method():
     """For a quadratic U, every iterate is that of scipy's linear method."""
     p = np.eye(8, k=1) * 0.9
     cost = VariationalCost(Linear(p)).double().given(double(1, 1, 8), domain(1, 1, 8))
@@ -60,7 +41,7 @@ def test_on_a_quadratic_it_is_the_linear_method() -> None:
         assert_close(found.x.flatten(), torch.as_tensor(iterates[k - 1]), rtol=0, atol=1e-7)
 
 
-def test_the_cost_never_rises() -> None:
+def test_the_cost_never_rises():
     """U does not increase, even if it is not quadratic."""
     model = VariationalCost(lambda x: torch.sin(2 * x) + 0.1 * x**2).double()
     cost = model.given(double(4, 1, 9), domain(4, 1, 9))

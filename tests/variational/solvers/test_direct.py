@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import pytest
 import torch
 from variational.problems import domain, double
 
-from da4dvar.testing import SolverContract
 from da4dvar.variational.checks import check_channels
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.direct import Direct
 
 
-class TestPlane(SolverContract):
-    """Contract with two networks in two dimensions and covariates."""
-
-    shape = (2, 6, 7)
-    covariates: ClassVar[int] = 1
-    # U is only reported: the networks do not use its gradient, and its weights are not learned.
-    test_inference_mode_is_refused = None
-    test_gradients_reach_all_that_is_learned = None
-
-    def make(self) -> Direct:
-        return Direct(2, ("zero", "periodic"), width=4, iterations=2, covariates=1)
-
-
 @pytest.mark.parametrize("fold", [1, 2])
-def test_nothing_that_a_network_makes_is_thrown_away(fold: int) -> None:
+def test_nothing_that_a_network_makes_is_thrown_away(fold):
     """The last layers have as many channels as the state, and each affects the estimate."""
     solver = Direct(2, ("zero",), width=8, iterations=2, fold=fold).double()
     y, mask = double(3, 2, 8), domain(3, 2, 8)
@@ -41,7 +25,7 @@ def test_nothing_that_a_network_makes_is_thrown_away(fold: int) -> None:
             assert (last.bias.grad != 0).all()
 
 
-def test_further_inputs_are_not_covariates() -> None:
+def test_further_inputs_are_not_covariates():
     """y and Ω are inputs of the networks but do not count as covariates."""
     check_channels(Direct(2, ("zero",), width=4, covariates=3), 3)
     check_channels(Direct(2, ("zero",), width=4), 0)

@@ -7,24 +7,11 @@ import torch
 from torch.testing import assert_close
 from variational.problems import Linear, domain, double
 
-from da4dvar.testing import SolverContract
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.solvers.fixed_point import FixedPoint
 
 
-class TestLine(SolverContract):
-    """Contract with a few iterations in one dimension."""
-
-    shape = (2, 6)
-    # The solver uses neither derivatives nor the weights of U.
-    test_inference_mode_is_refused = None
-    test_gradients_reach_all_that_is_learned = None
-
-    def make(self) -> FixedPoint:
-        return FixedPoint(iterations=4)
-
-
-def test_finds_the_member_of_a_subspace_that_was_observed() -> None:
+def test_finds_the_member_of_a_subspace_that_was_observed():
     """If Φ projects on a subspace, partial observations of one of its elements recover that element."""
     basis = np.linalg.qr(np.random.default_rng(0).standard_normal((12, 3)))[0]
     truth = torch.as_tensor(basis @ np.array([1.0, -2.0, 0.5])).reshape(1, 1, 12)
@@ -35,7 +22,7 @@ def test_finds_the_member_of_a_subspace_that_was_observed() -> None:
     assert_close(found.x, truth, rtol=0, atol=1e-8)
 
 
-def test_observations_are_kept() -> None:
+def test_observations_are_kept():
     """On Ω, the estimate equals the observations."""
     y, mask = double(2, 1, 7), domain(2, 1, 7)
     cost = VariationalCost(Linear(0.5 * np.eye(7))).double().given(y, mask)

@@ -18,11 +18,12 @@ FLOWS = {
     "short Lorenz-96": (Flow(Lorenz96(), 0.05), (1, 9), 9),
     "Lorenz-63": (Flow(Lorenz63(), 0.01), (3,), 3),
     "learned": (Flow(Bilinear(6), 0.1), (2, 6), 6),
+    "learned, periodic": (Flow(Bilinear(7, reach=2), 0.1), (1, 7), 7),
 }
 
 
 @pytest.mark.parametrize("name", FLOWS)
-def test_agrees_with_the_dense_jacobian(name: str) -> None:
+def test_agrees_with_the_dense_jacobian(name):
     """For each time and sample, the Jacobian is that of torch, with no more directions than needed."""
     flow, shape, directions = FLOWS[name]
     flow = flow.double()
