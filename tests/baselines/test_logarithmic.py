@@ -25,7 +25,7 @@ class Normal:
         return ds.assign(x=x, x_std=xr.full_like(x, self.std))
 
 
-def test_mean_and_spread_are_those_of_a_log_normal_variable() -> None:
+def test_mean_and_spread_are_those_of_a_log_normal_variable():
     """Mean and spread are those of scipy's log-normal distribution less the offset, with units."""
     ds = xr.Dataset({"x": ("time", [1.0, np.nan], {"units": "ug/m3"})})
     out = Logarithmic(Normal(0.7, 0.5), offset=2.0).interpolate(ds)
@@ -35,7 +35,7 @@ def test_mean_and_spread_are_those_of_a_log_normal_variable() -> None:
     assert out.x_std.attrs["units"] == out.x.attrs["units"] == "ug/m3"
 
 
-def test_observed_values_survive_a_method_that_keeps_them() -> None:
+def test_observed_values_survive_a_method_that_keeps_them():
     """Observed values, labels and encoding survive the transformation."""
     ds = xr.Dataset(
         {"x": (("time", "s"), np.array([[1.0, 0.0], [np.nan, 5.0]], dtype="float32"))},
@@ -49,7 +49,7 @@ def test_observed_values_survive_a_method_that_keeps_them() -> None:
     xr.testing.assert_identical(out.drop_vars("x"), ds.drop_vars("x"))
 
 
-def test_it_wins_where_errors_grow_with_the_value() -> None:
+def test_it_wins_where_errors_grow_with_the_value():
     """The logarithm reduces the error if errors grow with the value, for stations with a common signal."""
     generator = np.random.default_rng(0)
     log = generator.standard_normal((900, 1)) + 0.2 * generator.standard_normal((900, 8))
@@ -64,7 +64,7 @@ def test_it_wins_where_errors_grow_with_the_value() -> None:
     assert errors[0] < 0.9 * errors[1]
 
 
-def test_a_value_without_a_logarithm_is_refused() -> None:
+def test_a_value_without_a_logarithm_is_refused():
     """The message states the value and the offset."""
     with pytest.raises(DataError, match=r"'x' has the value -3, which has no logarithm with the offset 2"):
         Logarithmic(Linear(), 2.0).interpolate(xr.Dataset({"x": ("time", [1.0, -3.0])}))
@@ -72,7 +72,7 @@ def test_a_value_without_a_logarithm_is_refused() -> None:
         Logarithmic(Linear(), -1.0)
 
 
-def test_a_table_names_the_method_within() -> None:
+def test_a_table_names_the_method_within():
     """A table names the method and the one it wraps."""
     table = {"kind": "logarithmic", "offset": 2.0, "method": {"kind": "nearest_stations", "neighbours": 7}}
     made = build("baseline", table)
@@ -81,7 +81,7 @@ def test_a_table_names_the_method_within() -> None:
     assert (again["method"]["kind"], again["method"]["neighbours"]) == ("nearest_stations", 7)
 
 
-def test_only_the_variables_that_are_named() -> None:
+def test_only_the_variables_that_are_named():
     """Only the named variables are transformed: a temperature below zero is filled directly."""
     rain, cold = [1.0, np.nan, 4.0], [-1.0, np.nan, -4.0]
     ds = xr.Dataset({"rain": ("time", rain), "cold": ("time", cold)})
