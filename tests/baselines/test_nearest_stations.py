@@ -51,15 +51,6 @@ def hidden(ds: xr.Dataset, at: slice, station: int = 2) -> xr.Dataset:
     return ds
 
 
-def test_a_linear_combination_of_two_others_is_exact():
-    """Without noise and penalty, a linear combination of two stations is recovered exactly."""
-    ds = network()
-    ds.pm10[:, 2] = 3 + 2 * ds.pm10[:, 0] - 0.5 * ds.pm10[:, 4]
-    out = NearestStations(ridge=0).interpolate(hidden(ds, slice(50, 150)))
-    np.testing.assert_allclose(out.pm10, ds.pm10, atol=1e-6)
-    assert float(out.pm10_std.max()) < 1e-3
-
-
 @pytest.mark.parametrize("neighbours", [2, 3, 5])
 def test_without_a_penalty_it_is_least_squares(neighbours):
     """Without a penalty, the regression is least squares on the best correlated of complete stations."""

@@ -89,28 +89,17 @@ TestDirect = solver(
     (2, 6, 7), lambda: Direct(2, PLANE, 4, iterations=2, covariates=1), WITHOUT_GRADIENT, covariates=1
 )
 # Levenberg-Marquardt is not differentiable; the iterations of a chain are those of its solvers.
-TestLevenbergMarquardt = solver(
-    (3, 12),
-    lambda: LevenbergMarquardt(iterations=4, ladder=(0.1, 1.0)),
-    [UNLEARNED],
-    make_cost=lambda self: VariationalCost(Flow(Lorenz63(), 0.01)),
-)
+window = partial(solver, (3, 12), make_cost=lambda self: VariationalCost(Flow(Lorenz63(), 0.01)))
+levenberg = partial(LevenbergMarquardt, iterations=4, ladder=(0.1, 1.0))
+chain = partial(Chain, restarts=2, accept=0.1)
+TestLevenbergMarquardt = window(levenberg, [UNLEARNED])
 TestLevenbergMarquardtOfAnyPrior = solver(
-    (2, 12),
-    lambda: LevenbergMarquardt(iterations=4, ladder=(0.1, 1.0), inner=10),
-    [UNLEARNED],
+    (2, 12), lambda: levenberg(inner=10), [UNLEARNED],
     make_cost=lambda self: VariationalCost(seeded(lambda: UNet(2, LINE, width=3))),
-)
-TestChain = solver(
-    (3, 12),
-    lambda: Chain(
-        GradientDescent(1e-3, iterations=3),
-        LevenbergMarquardt(iterations=3, ladder=(1.0,)),
-        restarts=2,
-        accept=0.1,
-    ),
+)  # fmt: skip
+TestChain = window(
+    lambda: chain(GradientDescent(1e-3, iterations=3), LevenbergMarquardt(iterations=3, ladder=(1.0,))),
     [UNLEARNED, "test_memory_of_inference_does_not_grow_with_iterations"],
-    make_cost=lambda self: VariationalCost(Flow(Lorenz63(), 0.01)),
 )
 
 

@@ -12,7 +12,6 @@ from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.observation import LearnedOperator
 from da4dvar.variational.priors.unet import UNet
-from da4dvar.variational.solvers.gradient_descent import GradientDescent
 from da4dvar.variational.solvers.lstm import ConvLSTM
 
 BOUNDARY = ("zero", "periodic")
@@ -38,15 +37,6 @@ def test_model_is_the_solver_run_on_the_cost():
     with torch.no_grad():
         solution, by_hand = model(y, mask, x0), model.solver(model.cost.given(y, mask), x0)
     assert_close((solution.x, solution.cost), (by_hand.x, by_hand.cost))
-
-
-def test_a_solver_lowers_a_cost_it_was_not_trained_with():
-    """A solver lowers a cost that it was not trained with: gradient descent with a learned prior."""
-    model, (y, mask, x0) = seeded(make_model), problem()
-    descent = VariationalModel(model.cost, GradientDescent(0.01, iterations=10))
-    with torch.no_grad():
-        solution = descent(y, mask, x0)
-    assert (solution.cost[-1] < solution.cost[0]).all()
 
 
 def test_model_is_restored_from_its_state_dict():

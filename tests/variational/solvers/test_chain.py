@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 from torch.testing import assert_close
-from variational.problems import double
+from variational.problems import double, short_window
 
-from da4dvar.simulate import lorenz96
 from da4dvar.variational.cost import Cost, VariationalCost
 from da4dvar.variational.dynamics.lorenz96 import Lorenz96
 from da4dvar.variational.priors.flow import Flow
@@ -26,12 +25,10 @@ def test_its_iterations_are_those_of_its_solvers_at_any_time():
 
 
 @pytest.fixture
-def problem() -> tuple[Cost, Tensor]:
-    """Short Lorenz-96 series of eight components, and a start close to the truth."""
-    ds = lorenz96(3, 9, seed=5, components=8, every=2, number=4)
-    x, y = (torch.tensor(ds[n].values).double().movedim(1, 2)[:, None] for n in ("x", "x_observed"))
-    model = VariationalCost(Flow(Lorenz96(), 0.05), observation_weight=0.5, prior_weight=50.0).double()
-    return model.given(y, y.isfinite()), x + double(*x.shape)
+def problem():
+    """Short Lorenz-96 series, and a start close to the truth."""
+    cost, truth = short_window(series=3)
+    return cost, truth + double(*truth.shape)
 
 
 def test_is_never_worse_than_its_first_solver(problem):

@@ -1,4 +1,4 @@
-"""Tests of Levenberg-Marquardt: the contract, and comparisons with dense solvers."""
+"""Tests of Levenberg-Marquardt, its block-tridiagonal systems and its Jacobians against dense solvers."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ import torch
 from scipy.optimize import least_squares
 from torch import Tensor
 from torch.testing import assert_close
-from variational.problems import double
+from variational.problems import double, short_window
 
 from da4dvar.simulate import lorenz96
 from da4dvar.testing import normal
 from da4dvar.variational.cost import Cost, VariationalCost
+from da4dvar.variational.dynamics.bilinear import Bilinear
+from da4dvar.variational.dynamics.lorenz63 import Lorenz63
 from da4dvar.variational.dynamics.lorenz96 import Lorenz96
 from da4dvar.variational.priors.flow import Flow
 from da4dvar.variational.solvers.block_tridiagonal import solve_block_tridiagonal
 from da4dvar.variational.solvers.levenberg_marquardt import LevenbergMarquardt
+from da4dvar.variational.solvers.tangent import Tangent
 
 
 def test_block_tridiagonal_agrees_with_a_dense_solve():
@@ -44,14 +47,6 @@ def test_block_tridiagonal_is_nan_where_it_is_not_positive_definite():
     found = solve_block_tridiagonal(diagonal, torch.zeros(2, 2, 2, 2), 1.0, torch.ones(2, 3, 2))
     assert found[0].isnan().all()
     assert_close(found[1], torch.ones(3, 2))
-
-
-def short_window(series: int = 2, steps: int = 9, prior_weight: float = 50.0) -> tuple[Cost, Tensor]:
-    """The cost for short Lorenz-96 series of eight components, and their truth."""
-    ds = lorenz96(series, steps, seed=5, components=8, every=2, number=4)
-    x, y = (torch.tensor(ds[n].values).double().movedim(1, 2)[:, None] for n in ("x", "x_observed"))
-    model = VariationalCost(Flow(Lorenz96(), 0.05), observation_weight=0.5, prior_weight=prior_weight)
-    return model.double().given(y, y.isfinite()), x
 
 
 def test_agrees_with_a_dense_solve_on_a_short_window():
@@ -146,3 +141,30 @@ def test_mixed_precision_leaves_it_as_it_is():
     expected = solver(cost, torch.zeros_like(y)).x
     with torch.autocast("cpu", torch.bfloat16):
         assert_close(solver(cost, torch.zeros_like(y)).x, expected, rtol=0, atol=0)
+
+
+FLOWS = {
+    "Lorenz-96": (Flow(Lorenz96(), 0.05), (1, 40), 14),
+    "short Lorenz-96": (Flow(Lorenz96(), 0.05), (1, 9), 9),
+    "Lorenz-63": (Flow(Lorenz63(), 0.01), (3,), 3),
+    "learned": (Flow(Bilinear(6), 0.1), (2, 6), 6),
+    "learned, periodic": (Flow(Bilinear(7, reach=2), 0.1), (1, 7), 7),
+}
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_agrees_with_the_dense_jacobian(name):
+    """For each time and sample, the Jacobian is that of torch, with no more directions than needed."""
+    flow, shape, directions = FLOWS[name]
+    flow = flow.double()
+    x = 3 * double(2, *shape, 5)
+    tangent = Tangent(flow, x)
+    assert len(tangent.directions) <= directions
+    forecast, found = tangent(x)
+    assert_close(forecast, flow.forecast(x))
+    n = tangent.size
+    for sample in range(2):
+        for time in range(5):
+            state = x[sample : sample + 1, ..., time : time + 1]
+            dense = torch.autograd.functional.jacobian(flow.forecast, state).reshape(n, n)
+            assert_close(found[sample, time], dense)

@@ -1,4 +1,4 @@
-"""Tests of the learned solver: the contract, its cell against torch, and its scaling."""
+"""Tests of the learned solvers: the LSTM cell against torch, its scaling, its inputs; direct regression."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import pytest
 import torch
 from torch import nn
 from torch.testing import assert_close
-from variational.problems import domain
+from variational.problems import domain, double
 
 from da4dvar.testing import Neighbour, normal, seeded
+from da4dvar.variational.checks import check_channels
 from da4dvar.variational.cost import Cost, VariationalCost
+from da4dvar.variational.priors.unet import UNet
+from da4dvar.variational.solvers.direct import Direct
 from da4dvar.variational.solvers.lstm import ConvLSTM, ConvLSTMCell
 
 
@@ -69,19 +72,6 @@ def test_a_sample_without_observation_is_finite(scale):
     solution.x.square().sum().backward()
     assert solution.x.isfinite().all()
     assert all(p.grad.isfinite().all() for p in solver.parameters() if p.requires_grad)
-
-
-@pytest.mark.parametrize("sizes", [(8,), (7,), (5,), (4, 6), (5, 7), (3, 4, 5)])
-@pytest.mark.parametrize("downsampling", [2, 3])
-def test_blocks_need_not_divide_the_field(sizes, downsampling):
-    """Sizes that are not multiples of the block are preserved, and every cell is updated."""
-    boundary = ("zero",) * len(sizes)
-    solver = seeded(lambda: ConvLSTM(2, boundary, width=3, iterations=2, downsampling=downsampling))
-    x0 = normal(2, 2, *sizes, seed=2)
-    with torch.no_grad():
-        solution = solver(problem(2, 2, *sizes), x0)
-    assert solution.x.shape == x0.shape
-    assert (solution.x != x0).all()
 
 
 def test_the_last_block_is_padded_with_zeros():
@@ -160,3 +150,22 @@ def test_the_number_of_iterations_can_be_changed():
     assert (few.iterations, more.iterations) == (2, 5)
     assert_close(more.cost[:3], few.cost)
     assert not more.converged.any()
+
+
+@pytest.mark.parametrize("fold", [1, 2])
+def test_nothing_that_a_network_makes_is_thrown_away(fold):
+    """The last layers have as many channels as the state, and each affects the estimate."""
+    solver = Direct(2, ("zero",), width=8, iterations=2, fold=fold).double()
+    y, mask = double(3, 2, 8), domain(3, 2, 8)
+    cost = VariationalCost(UNet(2, ("zero",), width=2)).double().given(y, mask)
+    solver(cost, torch.zeros_like(y)).x.square().sum().backward()
+    for network in solver.networks:
+        for last in (network.fine.project.convolution, network.up):
+            assert last.out_channels == 2 * fold
+            assert (last.bias.grad != 0).all()
+
+
+def test_further_inputs_are_not_covariates():
+    """y and Ω are inputs of the networks but do not count as covariates."""
+    check_channels(Direct(2, ("zero",), width=4, covariates=3), 3)
+    check_channels(Direct(2, ("zero",), width=4), 0)
