@@ -45,3 +45,10 @@ def files(tmp_path: Path, gappy: xr.Dataset, truth: xr.Dataset) -> Path:
     gappy.to_netcdf(tmp_path / "gappy.nc")
     truth.to_netcdf(tmp_path / "truth.nc")
     return tmp_path
+
+
+@pytest.fixture
+def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count neither Python itself nor much for a window, so that small data exceed a small memory."""
+    monkeypatch.setattr("da4dvar.outofcore.plan.BASE", 0)
+    monkeypatch.setattr("da4dvar.outofcore.memory.window_bytes", lambda *_: 10_000)

@@ -59,3 +59,11 @@ def opened(path: Path) -> xr.Dataset:
     options = {"consolidated": False} if engine == "zarr" else {}
     with xr.open_dataset(path, engine=engine, decode_timedelta=False, **options) as ds:
         return ds.load()
+
+
+def fill(
+    files: Path, model: object, output: str = "out.zarr", source: str = "in.nc", **options: object
+) -> xr.Dataset:
+    """Fill a file of a folder and return the output."""
+    da4dvar.interpolate_file(files / source, files / output, model, **options)
+    return opened(files / output)

@@ -21,13 +21,13 @@ def sea(days: int = 1461, start: str = "2001-01-01", noise: float = 0.0, seen: f
     return xr.Dataset({"sst": (("time", "x"), values)}, coords={"time": time.values})
 
 
-def test_a_season_is_given_back() -> None:
+def test_a_season_is_given_back():
     """A season without noise is its own climatology, with or without gaps."""
     np.testing.assert_allclose(Climatology().interpolate(sea()).sst, sea().sst, atol=1e-3)
     np.testing.assert_allclose(Climatology().interpolate(sea(seen=0.3)).sst, sea().sst, atol=0.02)
 
 
-def test_it_is_smoother_than_the_mean_of_each_day() -> None:
+def test_it_is_smoother_than_the_mean_of_each_day():
     """Four noisy years recover the season to a fraction of the noise."""
     noisy = sea(noise=1.0)
     error = float((Climatology().interpolate(noisy).sst - sea().sst).std())
@@ -36,55 +36,46 @@ def test_it_is_smoother_than_the_mean_of_each_day() -> None:
     assert error < 0.1 < rough
 
 
-def test_without_dates_it_is_the_mean() -> None:
-    """Without dates, the climatology is the mean of the observations of each cell."""
-    ds = sea(noise=1.0, seen=0.5).drop_vars("time")
-    expected = np.nanmean(ds.sst.values, axis=0)
-    np.testing.assert_allclose(Climatology().interpolate(ds).sst, np.broadcast_to(expected, (1461, 3)))
+@pytest.mark.parametrize(
+    ("ds", "harmonics"),
+    [(sea(noise=1.0, seen=0.5).drop_vars("time"), 2), (sea(days=90), 2), (sea(noise=1.0), 0)],
+    ids=["no dates", "dates of three months", "no harmonics"],
+)
+def test_without_a_season_it_is_the_mean(ds, harmonics):
+    """Without dates, a whole year or harmonics, the climatology is the mean of each cell."""
+    expected = np.broadcast_to(np.nanmean(ds.sst, axis=0), ds.sst.shape)
+    np.testing.assert_allclose(Climatology(harmonics=harmonics).interpolate(ds).sst, expected, atol=1e-4)
 
 
-def test_dates_of_less_than_a_year_have_no_season() -> None:
-    """Dates that cover three months give the mean of each cell."""
-    ds = sea(days=90)
-    expected = np.broadcast_to(ds.sst.values.mean(0), (90, 3))
-    np.testing.assert_allclose(Climatology().interpolate(ds).sst, expected)
-
-
-def test_other_years_may_give_the_climatology() -> None:
+def test_other_years_may_give_the_climatology():
     """A month without observations gets the season of the history."""
     ds = sea(days=30, start="2007-07-01")
     out = Climatology(history=sea()).interpolate(ds * np.nan)
     np.testing.assert_allclose(out.sst, ds.sst, atol=1e-2)
 
 
-def test_no_harmonics_are_the_mean() -> None:
-    """With 0 harmonics, the climatology is the mean of each cell."""
-    out = Climatology(harmonics=0).interpolate(sea())
-    np.testing.assert_allclose(out.sst, np.broadcast_to(sea().sst.mean("time"), (1461, 3)), atol=1e-4)
-
-
-def test_a_constant_has_a_climatology() -> None:
+def test_a_constant_has_a_climatology():
     """A constant variable, such as ice in summer, is accepted."""
     for value in (0.0, 0.1):
         constant = xr.full_like(sea(), value)
         np.testing.assert_allclose(Climatology().interpolate(constant).sst, value, atol=1e-6)
 
 
-def test_a_history_without_the_variable_is_refused() -> None:
-    """The message suggests the most similar name."""
-    with pytest.raises(DataError, match="the history has no variable 'sst': did you mean 'sts'"):
-        Climatology(history=sea().rename(sst="sts")).interpolate(sea())
-
-
-def test_a_history_of_other_cells_is_refused() -> None:
-    """A history that lacks cells of the data, by their coordinates, is refused."""
-    history = sea().assign_coords(x=[0.0, 1.0, 2.0])
-    with pytest.raises(DataError, match=r"'x' holds 5\.0, which the model's climatology does not know"):
+@pytest.mark.parametrize(
+    ("history", "message"),
+    [
+        (sea().rename(sst="sts"), "the history has no variable 'sst': did you mean 'sts'"),
+        (sea().assign_coords(x=[0.0, 1.0, 2.0]), r"'x' holds 5\.0, which the model's climatology does not"),
+    ],
+)
+def test_a_history_that_does_not_fit_is_refused(history, message):
+    """The message suggests the most similar name, or states the cell that the history lacks."""
+    with pytest.raises(DataError, match=message):
         Climatology(history=history).interpolate(sea().assign_coords(x=[0.0, 1.0, 5.0]))
 
 
 @pytest.mark.parametrize("dates", [True, False])
-def test_whole_numbers_have_a_real_climatology(dates: bool) -> None:
+def test_whole_numbers_have_a_real_climatology(dates):
     """The climatology of integers is not rounded to integers."""
     ds = sea(noise=1.0).round().astype("int16")
     ds = ds if dates else ds.drop_vars("time")

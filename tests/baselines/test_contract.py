@@ -22,7 +22,7 @@ LEAVES = [name for name in METHODS if "climatology" not in name and name != "com
 timed = pytest.mark.parametrize("name", [*TIMED, "nearest stations"])
 
 
-def test_every_kind_is_tried() -> None:
+def test_every_kind_is_tried():
     """A kind that a recipe may name is among them."""
     tried = {type(make()) for make in METHODS.values()}
     assert tried == {class_of("baseline", kind) for kind in KINDS["baseline"]}
@@ -59,14 +59,14 @@ class TestWithoutDates(BaselineContract):
 
 
 @timed
-def test_the_dimension_of_time_may_have_any_name(name: str) -> None:
+def test_the_dimension_of_time_may_have_any_name(name):
     """It is an argument."""
     renamed = classical.METHODS[name](time="day").interpolate(labelled_sea().rename(time="day"))
     xr.testing.assert_equal(renamed.rename(day="time"), classical.METHODS[name]().interpolate(labelled_sea()))
 
 
 @timed
-def test_a_variable_without_time_is_refused(name: str) -> None:
+def test_a_variable_without_time_is_refused(name):
     """The message names the variable, the dimension and those that there are."""
     ds = labelled_sea().assign(depth=(("lat", "lon"), np.ones((3, 4))))
     with pytest.raises(DataError, match=r"variable 'depth' has no dimension 'time'.* lat, lon"):
@@ -74,7 +74,7 @@ def test_a_variable_without_time_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LEAVES)
-def test_what_has_no_gaps_is_left(name: str) -> None:
+def test_what_has_no_gaps_is_left(name):
     """Whole numbers, flags and names cannot be missing, and are not made real numbers."""
     values = np.arange(160).reshape(40, 4) % 2
     flags = {dtype: (("time", "lon"), values.astype(dtype)) for dtype in ("int16", "bool", "<U3")}
@@ -85,7 +85,7 @@ def test_what_has_no_gaps_is_left(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_standard_error_says_what_it_is_and_overwrites_nothing(name: str) -> None:
+def test_a_standard_error_says_what_it_is_and_overwrites_nothing(name):
     """A variable of its name is the user's."""
     ds = labelled_sea()
     out = METHODS[name]().interpolate(ds)
@@ -97,7 +97,7 @@ def test_a_standard_error_says_what_it_is_and_overwrites_nothing(name: str) -> N
 
 
 @pytest.mark.parametrize("name", classical.BY_SAMPLE)
-def test_further_dimensions_are_solved_one_by_one(name: str) -> None:
+def test_further_dimensions_are_solved_one_by_one(name):
     """A member gives alone what it gives among others."""
     ds = labelled_sea().sss.assign_coords(lon=("lon", np.arange(4.0), {"axis": "X"})).to_dataset()
     both = xr.concat([ds, 20 + 0.5 * ds], "member").transpose("lat", "member", ...)

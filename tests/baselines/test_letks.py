@@ -83,7 +83,7 @@ def least_squares(y: np.ndarray, mean: np.ndarray, covariance: np.ndarray, lag: 
 
 
 @pytest.mark.parametrize("lag", [0, 3, 30])
-def test_of_a_linear_system_it_is_the_kalman_smoother(lag: int) -> None:
+def test_of_a_linear_system_it_is_the_kalman_smoother(lag):
     """For a linear system, the result is that of a Kalman smoother with the ensemble's initial statistics."""
     y, method = gappy(), smoother(lag=lag, members=9)
     draws = ensemble(method, y)
@@ -93,21 +93,14 @@ def test_of_a_linear_system_it_is_the_kalman_smoother(lag: int) -> None:
         np.testing.assert_allclose(analysis, expected, rtol=1e-7, atol=1e-9)
 
 
-def test_many_members_know_the_covariance() -> None:
+def test_many_members_know_the_covariance():
     """With 1000 members, the result is close to a Kalman smoother with the given mean and std."""
     y, method = gappy(series=1), smoother(members=1000, mean=1.0, std=2.0)
     expected = least_squares(y.x.values[0], np.ones(4), 4 * np.eye(4), 30)
     np.testing.assert_allclose(method.interpolate(y).x[0], expected, atol=4 * 2.0 / np.sqrt(1000))
 
 
-def test_the_draws_have_the_mean_and_the_std() -> None:
-    """1000 draws have the given mean and std to within five standard errors."""
-    draws = ensemble(smoother(members=1000, mean=10.0, std=2.0), gappy(series=1, times=2))
-    np.testing.assert_allclose(draws.mean(0), 10, atol=5 * 2 / np.sqrt(1000))
-    np.testing.assert_allclose(draws.std(0), 2, atol=5 * 2 / np.sqrt(2 * 1000))
-
-
-def test_the_forecast_is_a_step_of_runge_and_kutta() -> None:
+def test_the_forecast_is_a_step_of_runge_and_kutta():
     """Without observations, the estimate is the mean of the members integrated by `rk4`."""
     nothing = xr.Dataset({"x": (DIMS, np.full((1, 3, 8), NAN))})
     method = smoother(dynamics=on_arrays(Lorenz96(axis=-1)), step=0.05)
@@ -118,7 +111,7 @@ def test_the_forecast_is_a_step_of_runge_and_kutta() -> None:
     np.testing.assert_allclose(spun_up.interpolate(nothing).x[0, 0], twice.mean(0))
 
 
-def test_an_observation_reaches_less_than_two_radii_round_the_circle() -> None:
+def test_an_observation_reaches_less_than_two_radii_round_the_circle():
     """The weight of an observation is 0 at twice the radius, and 5/24 of the full weight at the radius."""
     seen = xr.Dataset({"x": (DIMS, np.full((1, 1, 12), NAN))})
     seen.x[0, 0, 1] = 5.0
@@ -131,14 +124,14 @@ def test_an_observation_reaches_less_than_two_radii_round_the_circle() -> None:
     np.testing.assert_allclose(change[[3, 11]], far[[3, 11]])
 
 
-def test_inflation_trusts_the_observations_more() -> None:
+def test_inflation_trusts_the_observations_more():
     """Doubling the inflation is equivalent to halving the observation error."""
     y = gappy(times=2)
     wide = smoother(inflation=2.0, lag=0).interpolate(y)
     xr.testing.assert_allclose(wide, smoother(observation_error=ERROR / 2, lag=0).interpolate(y))
 
 
-def test_it_beats_linear_interpolation() -> None:
+def test_it_beats_linear_interpolation():
     """The smoother is far better than linear interpolation on a chaotic system."""
     ds = lorenz96(series=2, steps=60, seed=7)
     method = LETKS(on_arrays(Lorenz96(axis=-1)), step=0.05, observation_error=2**0.5)
@@ -146,40 +139,31 @@ def test_it_beats_linear_interpolation() -> None:
     assert float(r_score(smoothed, ds.x)) < 0.3 * float(r_score(line, ds.x))
 
 
-def test_a_series_does_not_depend_on_the_others() -> None:
-    """The result for a series is the same alone and with others, even if their observation times differ."""
+def test_a_series_does_not_depend_on_the_others():
+    """The result for a series is the same alone and with others, whatever their observation times."""
     y = gappy(series=5)
     y.x[2, ::2] = NAN
     method = smoother(inflation=1.1, radius=1.0, spin_up=2)
     among = method.interpolate(y)
     for i in range(5):
-        xr.testing.assert_allclose(method.interpolate(y.isel(series=[i])), among.isel(series=[i]))
+        xr.testing.assert_allclose(method.interpolate(y.isel(series=i)), among.isel(series=i))
 
 
-def test_the_seed_is_all_that_is_drawn() -> None:
-    """Equal seeds give equal results, and different seeds different ones."""
-    first, again, other = (smoother(seed=s, members=5).interpolate(gappy()) for s in (1, 1, 2))
-    xr.testing.assert_identical(first, again)
+def test_the_seed_is_all_that_is_drawn():
+    """Different seeds give different results; equal ones are a guarantee."""
+    first, other = (smoother(seed=s, members=5).interpolate(gappy()) for s in (1, 2))
     assert not np.allclose(first.x, other.x)
 
 
-def test_a_single_series_needs_no_other_dimension() -> None:
-    """The dimensions of time and components are sufficient."""
-    y = gappy(series=1)
-    xr.testing.assert_allclose(
-        smoother().interpolate(y.isel(series=0)), smoother().interpolate(y).isel(series=0)
-    )
-
-
 @pytest.mark.parametrize("missing", ["time", "component"])
-def test_a_variable_without_a_dimension_is_refused(missing: str) -> None:
+def test_a_variable_without_a_dimension_is_refused(missing):
     """The message names the variable and its dimensions."""
     y = gappy().isel({missing: 0})
     with pytest.raises(DataError, match=f"variable 'x' has no dimension '{missing}'; it has series, "):
         smoother().interpolate(y)
 
 
-def test_an_ensemble_that_runs_away_is_refused() -> None:
+def test_an_ensemble_that_runs_away_is_refused():
     """If the ensemble diverges, the message suggests a shorter step."""
     method = smoother(dynamics=lambda x: x**2, step=100.0)
     with np.errstate(over="ignore"), pytest.raises(DataError, match=r"step of 100\.0; use a shorter one"):

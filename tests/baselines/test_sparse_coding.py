@@ -24,7 +24,7 @@ def gappy(ds: xr.Dataset, seed: int = 1) -> xr.Dataset:
     return ds.where(xr.DataArray(np.random.default_rng(seed).random(ds.v.shape) < 0.7, dims=ds.v.dims))
 
 
-def test_lasso_in_turns_ends_where_coding_the_observed_pixels_alone_does() -> None:
+def test_lasso_in_turns_ends_where_coding_the_observed_pixels_alone_does():
     """The turns converge to scikit-learn's Lasso on the observed rows of D, for each image."""
     baseline = SparseCoding(images(300), atoms=8, coding="lasso", alpha=0.2, turns=400)
     y = gappy(images(4, seed=2))
@@ -37,7 +37,7 @@ def test_lasso_in_turns_ends_where_coding_the_observed_pixels_alone_does() -> No
         np.testing.assert_allclose(estimate, oracle.coef_ @ dictionary + mean, atol=1e-3)
 
 
-def test_pursuit_uses_no_more_atoms_than_it_may() -> None:
+def test_pursuit_uses_no_more_atoms_than_it_may():
     """Decoded images have at most `sparsity` atoms, and fill gaps better than the mean."""
     baseline = SparseCoding(images(300), atoms=8, sparsity=2, turns=20)
     truth = images(40, seed=3)
@@ -49,20 +49,7 @@ def test_pursuit_uses_no_more_atoms_than_it_may() -> None:
     assert float(((found - truth.v) ** 2).where(hidden).mean()) < 0.5 * float(truth.v.where(hidden).var())
 
 
-def test_an_image_does_not_depend_on_its_neighbours() -> None:
-    """The result for an image does not depend on others or on chunks; without observations, it is NaN."""
-    baseline = SparseCoding(images(100), atoms=6, sparsity=2, turns=3)
-    y = gappy(images(5, seed=4))
-    y.v[3] = np.nan
-    whole = baseline.interpolate(y)
-    xr.testing.assert_allclose(baseline.interpolate(y.isel(sample=[1])).v, whole.v[[1]])
-    lazy = baseline.interpolate(y.chunk(sample=2, y=3))
-    assert lazy.v.chunks is not None
-    xr.testing.assert_allclose(lazy.compute(), whole)
-    np.testing.assert_array_equal(whole.v.isnull().all(("y", "x")), np.arange(5) == 3)
-
-
-def test_observed_values_are_put_back_where_that_is_wanted() -> None:
+def test_observed_values_are_put_back_where_that_is_wanted():
     """`keep_observed` restores the observed values and does not change the gaps."""
     y, truth = gappy(images(4)), images(4)
     plain, kept = (
@@ -74,7 +61,7 @@ def test_observed_values_are_put_back_where_that_is_wanted() -> None:
     xr.testing.assert_equal(kept.projected(truth), plain.interpolate(truth))
 
 
-def test_mistakes_are_refused() -> None:
+def test_mistakes_are_refused():
     """The message states what was given and what was expected."""
     with pytest.raises(RecipeError, match="no coding 'lars'"):
         SparseCoding(images(9), coding="lars")

@@ -68,3 +68,8 @@ def remove(table: Any, way: tuple[Any, ...]) -> None:
     for key in way[:-1]:
         table = table[key]
     del table[way[-1]]
+
+
+def ways(section: str, table: Any) -> list[tuple[Any, ...]]:
+    """The way to a section and to every value in it."""
+    return [(section,), *((section, *way) for way in leaves(table))]

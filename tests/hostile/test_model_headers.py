@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import xarray as xr
 from door import limits
-from hostile.models import changed, leaves, parts, put, remove, with_header
+from hostile.models import changed, parts, put, remove, ways, with_header
 
 import da4dvar
 from da4dvar.errors import Da4dvarError, ModelError
@@ -42,7 +42,7 @@ def used_or_refused(path: Any, ds: xr.Dataset) -> bool:
 def test_any_value_in_any_place(model_path, tmp_path, small, section, value):
     """A model is refused when it is loaded, or works; it never fails in the middle, and never hangs."""
     whole, arrays = parts(model_path)
-    for way in [(section,), *((section, *way) for way in leaves(whole[section]))]:
+    for way in ways(section, whole[section]):
         header = copy.deepcopy(whole)
         put(header, way, value)
         used_or_refused(with_header(tmp_path / "m.safetensors", header, arrays), small)
@@ -52,72 +52,40 @@ def test_any_value_in_any_place(model_path, tmp_path, small, section, value):
 def test_anything_left_out(model_path, tmp_path, small, section):
     """Each entry of each table in turn."""
     whole, arrays = parts(model_path)
-    for way in [(section,), *((section, *way) for way in leaves(whole[section]))]:
+    for way in ways(section, whole[section]):
         header = copy.deepcopy(whole)
         remove(header, way)
         used_or_refused(with_header(tmp_path / "m.safetensors", header, arrays), small)
 
 
-@pytest.mark.parametrize(
-    "lie",
-    [
-        (("prior", "width"), 10**9),
-        (("prior", "kernel"), 4),
-        (("prior", "kernel"), -3),
-        (("prior", "channels"), 7),
-        (("prior", "boundary"), ["zero"]),
-        (("prior", "boundary"), ["zero"] * 9),
-        (("prior", "downsampling"), [10**6, 10**6]),
-        (("prior", "kind"), "builtins:eval"),
-        (("prior", "kind"), "../unet"),
-        (("solver", "iterations"), 10**9, "solver.iterations is 1e"),
-        (("solver", "iterations"), 0),
-        (("solver", "iterations"), -5),
-        (("solver", "iterations"), "3"),
-        (("solver", "iterations"), 2.5),
-        (("solver", "state_scale"), math.nan),
-        (("cost", "prior_weight"), -1.0),
-        (("cost", "prior_weight"), math.inf),
-        (("layout", "window", "time"), 10**12),
-        (("layout", "window", "time"), 7, "6 channels, the layout 7"),
-        (("layout", "window", "lat"), 2.5),
-        (("layout", "overlap"), {"time": math.nan}),
-        (("layout", "variables"), ["../../sst"], "not a valid name of a variable"),
-        (("layout", "variables"), ["sst", "sst"]),
-        (("layout", "axes"), ["lat", "lat"]),
-        (("signature", "dims", "time", "spacing"), "a day", "spacing is 'a day', expected a number"),
-        (("signature", "dims", "time", "spacing"), 0),
-        (("signature", "dims", "time", "size"), -6),
-        (("signature", "variables", "sst", "units"), 5),
-        (("signature", "variables"), {}),
-        (("signature", "variables"), {"sss": {}}, "variables of the signature are sss, expected sst"),
-        (("signature", "covariates"), {"depth": {}}),
-        (("scaling", "harmonics"), 2),
-        (("scaling", "time"), "day"),
-        (("scaling", "kind"), "none"),
-        (("scaling",), {"kind": "none"}, "values as they are"),
-        (("scaling", "kind"), "standard"),
-        (("observation_error",), -0.1),
-        (("correction",), [math.nan]),
-        (("correction",), [1.0, 1.0]),
-        (("calibration",), {"ensemble": {"members": 10**9}, "variables": {}}),
-        (("labels",), {"sst.dims": "lat"}),
-        (("labels",), {"sst.dims": ["lat", "depth"]}),
-        (("sensors",), [{"variable": "sst", "of": "sst", "error": 0.0}]),
-        (("first_guess",), {"kind": "letks"}),
-        (("first_guess",), {"kind": "eof_iteration", "iterations": 10**9}),
-        (("initial",), "guess"),
-        (("provenance",), []),
-        (("format",), 99, "format 99"),
-        (("solver",), {}, "solver"),
-        (("solver", "width"), 7, "do not fit"),
-        (("prior", "kind"), "os.system", "unknown kind"),
-        (("prior", "kind"), ["unet"], "unknown kind"),
-        (("prior", "width"), 10**7, "do not fit"),
-        (("layout", "axes"), [], "axes"),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("lie", [
+    (("prior", "width"), 10**9), (("prior", "kernel"), 4), (("prior", "kernel"), -3),
+    (("prior", "channels"), 7), (("prior", "boundary"), ["zero"]), (("prior", "boundary"), ["zero"] * 9),
+    (("prior", "downsampling"), [10**6, 10**6]), (("prior", "kind"), "builtins:eval"),
+    (("prior", "kind"), "../unet"), (("solver", "iterations"), 10**9, "solver.iterations is 1e"),
+    (("solver", "iterations"), 0), (("solver", "iterations"), -5), (("solver", "iterations"), "3"),
+    (("solver", "iterations"), 2.5), (("solver", "state_scale"), math.nan), (("cost", "prior_weight"), -1.0),
+    (("cost", "prior_weight"), math.inf), (("layout", "window", "time"), 10**12),
+    (("layout", "window", "time"), 7, "6 channels, the layout 7"), (("layout", "window", "lat"), 2.5),
+    (("layout", "overlap"), {"time": math.nan}),
+    (("layout", "variables"), ["../../sst"], "not a valid name of a variable"),
+    (("layout", "variables"), ["sst", "sst"]), (("layout", "axes"), ["lat", "lat"]),
+    (("signature", "dims", "time", "spacing"), "a day", "spacing is 'a day', expected a number"),
+    (("signature", "dims", "time", "spacing"), 0), (("signature", "dims", "time", "size"), -6),
+    (("signature", "variables", "sst", "units"), 5), (("signature", "variables"), {}),
+    (("signature", "variables"), {"sss": {}}, "variables of the signature are sss, expected sst"),
+    (("signature", "covariates"), {"depth": {}}), (("scaling", "harmonics"), 2), (("scaling", "time"), "day"),
+    (("scaling", "kind"), "none"), (("scaling",), {"kind": "none"}, "values as they are"),
+    (("scaling", "kind"), "standard"), (("observation_error",), -0.1), (("correction",), [math.nan]),
+    (("correction",), [1.0, 1.0]), (("calibration",), {"ensemble": {"members": 10**9}, "variables": {}}),
+    (("labels",), {"sst.dims": "lat"}), (("labels",), {"sst.dims": ["lat", "depth"]}),
+    (("sensors",), [{"variable": "sst", "of": "sst", "error": 0.0}]), (("first_guess",), {"kind": "letks"}),
+    (("first_guess",), {"kind": "eof_iteration", "iterations": 10**9}), (("initial",), "guess"),
+    (("provenance",), []), (("format",), 99, "format 99"), (("solver",), {}, "solver"),
+    (("solver", "width"), 7, "do not fit"), (("prior", "kind"), "os.system", "unknown kind"),
+    (("prior", "kind"), ["unet"], "unknown kind"), (("prior", "width"), 10**7, "do not fit"),
+    (("layout", "axes"), [], "axes"),
+], ids=str)  # fmt: skip
 def test_a_lie_is_told_when_the_model_is_loaded(model_path, tmp_path, lie):
     """Not when it is used: one line that names the file and, where it is given here, the lie."""
     way, value, *said = lie
@@ -132,12 +100,9 @@ def test_a_network_of_a_million_networks(model_path, tmp_path):
     """What is built of a number is bounded before anything is built."""
 
     def direct(header: dict[str, Any]) -> None:
-        header["solver"] = {
-            "kind": "direct",
-            "channels": 6,
-            "boundary": ["zero", "zero"],
-            "iterations": 10**5,
-        }
+        header['solver'] = {
+            "kind": "direct", "channels": 6, "boundary": ["zero", "zero"], "iterations": 10**5,
+        }  # fmt: skip
 
     with limits(5), pytest.raises(ModelError, match="iterations is 100000"):
         da4dvar.load(changed(model_path, tmp_path / "m.safetensors", direct))

@@ -10,18 +10,13 @@ import numpy as np
 import pytest
 import xarray as xr
 from door import done_or_refused, refused
-from examples import make_sst
+from hostile.verbs import gappy
 
-from da4dvar.workflows.twin import hide
+import da4dvar
 
 pytestmark = pytest.mark.hostile
 
 Change = Callable[[xr.Dataset], xr.Dataset]
-
-
-def gappy(days: int = 12) -> xr.Dataset:
-    """A small sea with gaps, without packing."""
-    return hide(make_sst(days), "random", 0.4, seed=3).drop_encoding()
 
 
 def encoded(ds: xr.Dataset, name: str, **encoding: object) -> xr.Dataset:
@@ -36,23 +31,11 @@ def attributed(ds: xr.Dataset, name: str, **attrs: object) -> xr.Dataset:
     return ds
 
 
-def times(ds: xr.Dataset, order: list[int]) -> xr.Dataset:
-    """A data set at some of its times, in this order."""
-    return ds.isel(time=order)
-
-
 def grid(ds: xr.Dataset) -> xr.Dataset:
     """Latitude and longitude of two dimensions, beside axes without labels."""
     lat, lon = np.meshgrid(ds.lat, ds.lon, indexing="ij")
     bare = ds.rename(lat="y", lon="x").drop_vars(["y", "x"])
     return bare.assign_coords(lat=(("y", "x"), lat), lon=(("y", "x"), lon))
-
-
-def calendar(ds: xr.Dataset, name: str) -> xr.Dataset:
-    """The same days of another calendar."""
-    return ds.assign_coords(
-        time=xr.date_range("2001-03-01", periods=ds.time.size, calendar=name, use_cftime=True)
-    )
 
 
 # What has a right answer: that of the plain file, to the precision of the encoding.
@@ -64,13 +47,9 @@ RIGHT: dict[str, tuple[Change, float]] = {
     "big-endian": (lambda ds: ds.assign(sst=ds.sst.astype(">f4")), 1e-6),
     "double precision": (lambda ds: ds.assign(sst=ds.sst.astype("f8")), 1e-4),
     "integers with a fill value": (
-        lambda ds: encoded(ds, "sst", dtype="int16", scale_factor=0.01, _FillValue=-9999),
-        0.011,
-    ),
+        lambda ds: encoded(ds, "sst", dtype="int16", scale_factor=0.01, _FillValue=-9999), 0.011),
     "unsigned with a fill value": (
-        lambda ds: encoded(ds, "sst", dtype="uint16", scale_factor=0.01, _FillValue=65535),
-        0.011,
-    ),
+        lambda ds: encoded(ds, "sst", dtype="uint16", scale_factor=0.01, _FillValue=65535), 0.011),
     "missing_value alone": (lambda ds: encoded(ds, "sst", missing_value=np.float32(-999.0)), 1e-6),
     "an unlimited dimension": (lambda ds: ds.assign_attrs(note="unlimited"), 1e-6),
     "a variable without dimensions": (lambda ds: ds.assign(crs=5), 1e-6),
@@ -81,10 +60,8 @@ RIGHT: dict[str, tuple[Change, float]] = {
     "names in other letters": (lambda ds: ds.assign_attrs({"título": "å\u2028b"}), 1e-6),
     "an empty attribute": (lambda ds: ds.assign_attrs(comment=""), 1e-6),
     "bounds of the times": (
-        lambda ds: ds.assign(time_bnds=(("time", "nv"), np.stack([ds.time, ds.time], 1))),
-        1e-6,
-    ),
-}
+        lambda ds: ds.assign(time_bnds=(("time", "nv"), np.stack([ds.time, ds.time], 1))), 1e-6),
+}  # fmt: skip
 
 # What is refused, and a part of the line that says so.
 WRONG: dict[str, tuple[Change, str]] = {
@@ -92,10 +69,10 @@ WRONG: dict[str, tuple[Change, str]] = {
     "no latitude at all": (lambda ds: ds.isel(lat=slice(0, 0)), "no entries"),
     "all NaN": (lambda ds: ds.assign(sst=ds.sst * np.nan), "holds no observation"),
     "infinite": (lambda ds: ds.assign(sst=ds.sst * np.inf), "infinite values"),
-    "times twice": (lambda ds: times(ds, [0, 1, 1, 2, 3, 4, 5, 6]), "duplicates"),
-    "all times the same": (lambda ds: times(ds, [3] * 8), "duplicates"),
-    "times out of order": (lambda ds: times(ds, [0, 2, 1, 3, 4, 5, 6]), "not monotonic"),
-    "a day left out": (lambda ds: times(ds, [0, 1, 2, 4, 5, 6, 7]), "steps from 1 days to 2 days"),
+    "times twice": (lambda ds: ds.isel(time=[0, 1, 1, 2, 3, 4, 5, 6]), "duplicates"),
+    "all times the same": (lambda ds: ds.isel(time=[3] * 8), "duplicates"),
+    "times out of order": (lambda ds: ds.isel(time=[0, 2, 1, 3, 4, 5, 6]), "not monotonic"),
+    "a day left out": (lambda ds: ds.isel(time=[0, 1, 2, 4, 5, 6, 7]), "steps from 1 days to 2 days"),
     "a time that is missing": (
         lambda ds: ds.assign_coords(time=ds.time.where(ds.time != ds.time[3])),
         "not monotonic",
@@ -144,8 +121,6 @@ WRONG: dict[str, tuple[Change, str]] = {
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory, model_path):
     """What the plain file is filled to."""
-    import da4dvar
-
     return da4dvar.load(model_path).interpolate(gappy())
 
 
@@ -180,7 +155,8 @@ def test_what_is_wrong_is_refused(tmp_path, model_path, what):
 @pytest.mark.parametrize("name", ["noleap", "all_leap", "360_day", "julian"])
 def test_calendars_that_numpy_does_not_have(tmp_path, model_path, plain, name):
     """The season is that of the calendar; the result keeps it."""
-    calendar(gappy(), name).to_netcdf(tmp_path / "in.nc")
+    days = xr.date_range("2001-03-01", periods=12, calendar=name, use_cftime=True)
+    gappy().assign_coords(time=days).to_netcdf(tmp_path / "in.nc")
     assert done_or_refused("interpolate", "in.nc", "out.nc", "--model", model_path, cwd=tmp_path)
     with xr.open_dataset(tmp_path / "out.nc") as out:
         assert out.time.dt.calendar == name

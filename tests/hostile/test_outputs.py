@@ -25,36 +25,23 @@ def test_a_folder_of_other_things_is_never_replaced(tmp_path, model_path, verb):
     assert "folder" in refused(*arguments(verb, model_path), "--overwrite", cwd=tmp_path)
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["interpolate", "in.zarr", "in.zarr/out.zarr", "--model", "MODEL"],
-        ["interpolate", "folder.zarr/gappy.nc", "folder.zarr", "--model", "MODEL", "--overwrite"],
-        ["interpolate", "gappy.nc", "link.nc", "--model", "MODEL", "--overwrite"],
-        ["interpolate", "gappy.nc", "hard.nc", "--model", "MODEL", "--overwrite"],
-        ["interpolate", "gappy.nc", "out.nc", "--fit", "--save", "gappy.nc", "--overwrite"],
-        ["interpolate", "gappy.nc", "out.nc", "--fit", "--save", "out.nc", "--overwrite"],
-        ["interpolate", "gappy.nc", "out.nc", "--fit", "--save", "no/m.safetensors"],
-        [
-            "baseline",
-            "gappy.nc",
-            "truth.nc",
-            "--method",
-            "climatology",
-            "--history",
-            "truth.nc",
-            "--overwrite",
-        ],
-        ["baseline", "gappy*.nc", "gappy.nc", "--overwrite"],
-        ["gaps", "truth.nc", "gappy.nc", "--kind", "transplanted", "--masks", "gappy.nc:sst", "--overwrite"],
-        ["gaps", "truth.nc", "./truth.nc", "--overwrite"],
-        ["train", "recipe.toml", "-o", "recipe.toml", "--overwrite"],
-        ["calibrate", "MODEL", "gappy.nc", "truth.nc", "-o", "truth.nc", "--overwrite"],
-        ["evaluate", "gappy.nc", "truth.nc", "--report", "truth.nc", "--overwrite"],
-        ["evaluate", "gappy.nc", "truth.nc", "--figures", "truth.nc", "--overwrite"],
-    ],
-    ids=lambda c: " ".join(c)[:60],
-)
+@pytest.mark.parametrize("command", [
+    ["interpolate", "in.zarr", "in.zarr/out.zarr", "--model", "MODEL"],
+    ["interpolate", "folder.zarr/gappy.nc", "folder.zarr", "--model", "MODEL", "--overwrite"],
+    ["interpolate", "gappy.nc", "link.nc", "--model", "MODEL", "--overwrite"],
+    ["interpolate", "gappy.nc", "hard.nc", "--model", "MODEL", "--overwrite"],
+    ["interpolate", "gappy.nc", "out.nc", "--fit", "--save", "gappy.nc", "--overwrite"],
+    ["interpolate", "gappy.nc", "out.nc", "--fit", "--save", "out.nc", "--overwrite"],
+    ["interpolate", "gappy.nc", "out.nc", "--fit", "--save", "no/m.safetensors"],
+    ["baseline", "gappy.nc", "truth.nc", "--method", "climatology", "--history", "truth.nc", "--overwrite"],
+    ["baseline", "gappy*.nc", "gappy.nc", "--overwrite"],
+    ["gaps", "truth.nc", "gappy.nc", "--kind", "transplanted", "--masks", "gappy.nc:sst", "--overwrite"],
+    ["gaps", "truth.nc", "./truth.nc", "--overwrite"],
+    ["train", "recipe.toml", "-o", "recipe.toml", "--overwrite"],
+    ["calibrate", "MODEL", "gappy.nc", "truth.nc", "-o", "truth.nc", "--overwrite"],
+    ["evaluate", "gappy.nc", "truth.nc", "--report", "truth.nc", "--overwrite"],
+    ["evaluate", "gappy.nc", "truth.nc", "--figures", "truth.nc", "--overwrite"],
+], ids=lambda c: " ".join(c)[:60])  # fmt: skip
 def test_what_is_read_is_not_written_over(tmp_path, model_path, command):
     """By whatever name or link, and for every option that reads."""
     prepare(tmp_path)
@@ -88,20 +75,10 @@ def test_a_folder_that_may_not_be_written(model_path, verb):
         assert content(folder) == before
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "a\nb.nc",
-        "a b.nc",
-        "-.nc",
-        "ä.nc",
-        "caf\udce9.nc",
-        "a:b.nc",
-        "'.nc",
-        "x" * 240 + ".nc",
-        "x" * 300 + ".nc",
-    ],
-)
+@pytest.mark.parametrize("name", [
+    "a\nb.nc", "a b.nc", "-.nc", "ä.nc", "caf\udce9.nc", "a:b.nc", "'.nc", "x" * 240 + ".nc",
+    "x" * 300 + ".nc",
+])  # fmt: skip
 @pytest.mark.parametrize("side", ["input", "output", "missing"])
 def test_names_of_any_letters(tmp_path, model_path, name, side):
     """A file of such a name is filled, or refused in one line that can be printed."""

@@ -51,20 +51,13 @@ def test_near_the_fill_value(tmp_path, fill, suffix):
 
 
 @pytest.mark.parametrize("suffix", [".nc", ".zarr"])
-@pytest.mark.parametrize("fill", [70000, -70000, np.nan, 255])
-def test_a_fill_value_that_the_integers_do_not_have(tmp_path, fill, suffix):
-    """The file holds the numbers themselves."""
-    ds = packed([5.0, np.nan], "int8", fill, 0.1, 0.0)
-    write_dataset(ds, tmp_path / f"a{suffix}")
-    np.testing.assert_array_equal(load_dataset(tmp_path / f"a{suffix}").x, ds.x)
-
-
-@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
-@pytest.mark.parametrize(
-    ("scale", "offset"), [(0.0, 0.0), (np.nan, 0.0), (1e-30, 0.0), (0.01, np.nan), (np.inf, 0.0)]
-)
-def test_a_packing_that_is_none(tmp_path, scale, offset, suffix):
-    """By zero, by NaN, or finer than the integers reach."""
-    ds = packed([5.0, 7.0], "int16", -9999, scale, offset)
+@pytest.mark.parametrize(("values", "packing"), [
+    *(([5.0, np.nan], ("int8", fill, 0.1, 0.0)) for fill in (70000, -70000, np.nan, 255)),
+    *(([5.0, 7.0], ("int16", -9999, scale, 0.0)) for scale in (0.0, np.nan, 1e-30, np.inf)),
+    ([5.0, 7.0], ("int16", -9999, 0.01, np.nan)),
+])  # fmt: skip
+def test_a_packing_that_is_none(tmp_path, values, packing, suffix):
+    """The file holds the numbers themselves if the fill value is no such integer, or the scale no scale."""
+    ds = packed(values, *packing)
     write_dataset(ds, tmp_path / f"a{suffix}")
     np.testing.assert_array_equal(load_dataset(tmp_path / f"a{suffix}").x, ds.x)

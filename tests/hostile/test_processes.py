@@ -16,101 +16,71 @@ from hostile.verbs import prepare
 pytestmark = pytest.mark.hostile
 
 SECONDS, BYTES = 60, 1.2e9
-FILL = ["interpolate", "gappy.nc", "out.nc", "--model"]
+CASES = [
+    "a pickle", "half a model", "a flipped bit", "endless iterations", "a network of terabytes",
+    "nothing but brackets", "no bytes", "a pipe", "units without end", "a simulation larger than any memory",
+]  # fmt: skip
 
 
 def process(folder, *arguments):
     """Exit code, standard error, seconds and highest memory of a command."""
     begun = time.monotonic()
     with (folder.parent / "err").open("w+") as err:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "da4dvar", *map(str, arguments)],
-            cwd=folder,
-            stdout=err,
-            stderr=err,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
+        command = [sys.executable, "-m", "da4dvar", *map(str, arguments)]
+        env = os.environ | {"OMP_NUM_THREADS": "1"}
+        child = subprocess.Popen(command, cwd=folder, stdout=err, stderr=err, env=env)
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
         err.seek(0)
         return child.returncode, err.read(), time.monotonic() - begun, usage.ru_maxrss * 1024
 
 
-def trap(folder, model):
-    """A pickle that would leave a file behind."""
+class Trap:
+    """What would leave a file behind if a pickle of it were loaded."""
 
-    class Trap:
-        def __reduce__(self):
-            return (open, (str(folder / "sprung"), "w"))
-
-    (folder / "m.safetensors").write_bytes(pickle.dumps(Trap()))
-    return [*FILL, "m.safetensors"]
+    def __reduce__(self):
+        return (open, ("sprung", "w"))
 
 
-def cut(folder, model):
-    """Half a model."""
-    (folder / "m.safetensors").write_bytes(model.read_bytes()[: model.stat().st_size // 2])
-    return [*FILL, "m.safetensors"]
+def made(case, folder, model):
+    """Put a broken file in a folder, and return the command that reads it."""
+    weights, recipe = model.read_bytes(), (folder / "recipe.toml").read_text()
+    if case == "a pipe":
+        (folder / "gappy.nc").unlink()
+        os.mkfifo(folder / "gappy.nc")
+    if case == "a simulation larger than any memory":
+        return ["simulate", "lorenz96", "out.nc", "--series", "1000000000000"]
+    broken = {
+        "a pickle": pickle.dumps(Trap()),
+        "half a model": weights[: len(weights) // 2],
+        "a flipped bit": weights[:-2] + bytes([weights[-2] ^ 1]) + weights[-1:],
+    }
+    recipes = {
+        "a network of terabytes": recipe.replace("width = 4", "width = 400_000", 1),
+        "nothing but brackets": "a = " + "[" * 100_000,
+    }
+    if case in broken:
+        (folder / "m.safetensors").write_bytes(broken[case])
+    elif case == "endless iterations":
+        changed(model, folder / "m.safetensors", lambda h: put(h, ("solver", "iterations"), 10**9))
+    elif case in recipes:
+        (folder / "recipe.toml").write_text(recipes[case])
+        return ["train", "recipe.toml", "-o", "out.safetensors"]
+    elif case == "no bytes":
+        (folder / "gappy.nc").write_bytes(b"")
+    elif case == "units without end":
+        ds = make_sst(12)
+        ds.sst.attrs["units"] = "9**9**9**9**9"
+        ds.to_netcdf(folder / "gappy.nc")
+    known = (folder / "m.safetensors").exists()
+    return ["interpolate", "gappy.nc", "out.nc", "--model", "m.safetensors" if known else model]
 
 
-def flipped(folder, model):
-    """A model with one bit of a weight changed."""
-    whole = bytearray(model.read_bytes())
-    whole[-2] ^= 1
-    (folder / "m.safetensors").write_bytes(whole)
-    return [*FILL, "m.safetensors"]
-
-
-def endless(folder, model):
-    """A model of a thousand million iterations."""
-    changed(model, folder / "m.safetensors", lambda h: put(h, ("solver", "iterations"), 10**9))
-    return [*FILL, "m.safetensors"]
-
-
-def wide(folder, model):
-    """A recipe whose network would take terabytes."""
-    text = (folder / "recipe.toml").read_text()
-    (folder / "recipe.toml").write_text(text.replace("width = 4", "width = 400_000", 1))
-    return ["train", "recipe.toml", "-o", "out.safetensors"]
-
-
-def deep(folder, model):
-    """A recipe of nothing but brackets."""
-    (folder / "recipe.toml").write_text("a = " + "[" * 100_000)
-    return ["train", "recipe.toml", "-o", "out.safetensors"]
-
-
-def empty(folder, model):
-    """A data set of no bytes."""
-    (folder / "gappy.nc").write_bytes(b"")
-    return [*FILL, model]
-
-
-def pipe(folder, model):
-    """A data set that nobody writes to."""
-    (folder / "gappy.nc").unlink()
-    os.mkfifo(folder / "gappy.nc")
-    return [*FILL, model]
-
-
-def units(folder, model):
-    """Units that are a number without end."""
-    ds = make_sst(12)
-    ds.sst.attrs["units"] = "9**9**9**9**9"
-    ds.to_netcdf(folder / "gappy.nc")
-    return [*FILL, model]
-
-
-def series(folder, model):
-    """A simulation larger than any memory."""
-    return ["simulate", "lorenz96", "out.nc", "--series", "1000000000000"]
-
-
-@pytest.mark.parametrize("case", [trap, cut, flipped, endless, wide, deep, empty, pipe, units, series])
+@pytest.mark.parametrize("case", CASES)
 def test_a_process(tmp_path, model_path, case):
     """One line, exit code 2, in seconds and little memory; nothing is written, and nothing is run."""
     prepare(tmp_path)
-    arguments = case(tmp_path, model_path)
+    arguments = made(case, tmp_path, model_path)
     before = sorted(p.name for p in tmp_path.iterdir())
     code, said, seconds, memory = process(tmp_path, *arguments)
     assert code == 2, said

@@ -15,43 +15,22 @@ from da4dvar.errors import RecipeError
 pytestmark = pytest.mark.hostile
 
 TEXTS = {
-    "empty": b"",
-    "binary": bytes(range(256)),
-    "zeros": bytes(1000),
-    "utf-16": "title = 'x'".encode("utf-16"),
-    "latin-1": "title = 'å'".encode("latin-1"),
-    "half a line": b"[data",
-    "a key twice": b"[data]\npath = 'a'\npath = 'b'\n",
-    "a table twice": b"[data]\n[data]\n",
-    "deep lists": b"a = " + b"[" * 100_000,
-    "deep lists that end": b"a = " + b"[" * 400 + b"]" * 400,
-    "deep tables": b"a = " + b"{b=" * 100_000,
-    "a long key": b"a" + b".a" * 100_000 + b" = 1",
+    "empty": b"", "binary": bytes(range(256)), "zeros": bytes(1000), "utf-16": "title = 'x'".encode("utf-16"),
+    "latin-1": "title = 'å'".encode("latin-1"), "half a line": b"[data",
+    "a key twice": b"[data]\npath = 'a'\npath = 'b'\n", "a table twice": b"[data]\n[data]\n",
+    "deep lists": b"a = " + b"[" * 100_000, "deep lists that end": b"a = " + b"[" * 400 + b"]" * 400,
+    "deep tables": b"a = " + b"{b=" * 100_000, "a long key": b"a" + b".a" * 100_000 + b" = 1",
     "many long keys": b"".join(b"x%d" % k + b".a" * 99 + b" = 1\n" for k in range(2000)),
-    "a long header": b"[a" + b".a" * 100_000 + b"]",
-    "a long number": b"a = " + b"1" * 100_000,
-    "a long text": b"title = '" + b"x" * 2**20 + b"'",
-    "a date that is none": b"a = 2001-13-45",
-    "only a title": b"title = 'x'",
-    "json": b'{"data": {}}',
-    "yaml": b"data:\n  path: a\n",
+    "a long header": b"[a" + b".a" * 100_000 + b"]", "a long number": b"a = " + b"1" * 100_000,
+    "a long text": b"title = '" + b"x" * 2**20 + b"'", "a date that is none": b"a = 2001-13-45",
+    "only a title": b"title = 'x'", "json": b'{"data": {}}', "yaml": b"data:\n  path: a\n",
     "infinite": b"a = inf\nb = nan",
-}
+}  # fmt: skip
 
 SETTINGS = [
-    "",
-    "=",
-    "a",
-    ".=1",
-    "a.b.c.d=1",
-    "train" + ".x" * 5000 + "=1",
-    "train.steps=" + "1" * 5000,
-    "train.steps=" + "[" * 5000,
-    "train.steps=-1",
-    "train.steps=nan",
-    "train.batch=1e400",
-    "train=5",
-]
+    "", "=", "a", ".=1", "a.b.c.d=1", "train" + ".x" * 5000 + "=1", "train.steps=" + "1" * 5000,
+    "train.steps=" + "[" * 5000, "train.steps=-1", "train.steps=nan", "train.batch=1e400", "train=5",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("what", TEXTS)
@@ -101,11 +80,7 @@ def test_a_path_that_is_no_recipe(files, kind):
     refused("train", paths.get(kind, "r.toml"), "-o", "m.safetensors", cwd=files)
 
 
-@pytest.mark.parametrize(
-    "setting",
-    SETTINGS,
-    ids=lambda s: s[:20],
-)
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: s[:20])
 def test_a_setting_that_is_none(files, setting):
     """`--set` is as careful as the file."""
     make_sst(70).to_netcdf(files / "truth.nc")

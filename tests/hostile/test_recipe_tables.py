@@ -10,7 +10,7 @@ import tomllib
 import pytest
 from door import limits
 from examples import RECIPE, make_sst
-from hostile.models import leaves, put, remove
+from hostile.models import put, remove, ways
 
 from da4dvar.errors import Da4dvarError, RecipeError
 from da4dvar.workflows.recipe import Recipe
@@ -53,23 +53,15 @@ def trained_or_refused(tables, folder):
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
-@pytest.mark.parametrize("section", WHOLE)
-def test_any_value_in_any_place(folder, section, value):
-    """What is refused is refused in one line; what is not, is trained."""
-    for way in [(section,), *((section, *way) for way in leaves(WHOLE[section]))]:
+@pytest.mark.parametrize(
+    ("section", "known"), [*WHOLE.items(), *MORE.items()], ids=lambda v: v if isinstance(v, str) else ""
+)
+def test_any_value_in_any_place(folder, section, known, value):
+    """What is refused is refused in one line; what is not, is trained; also what a recipe need not say."""
+    for way in ways(section, known):
         tables = copy.deepcopy(WHOLE)
-        put(tables, way, value)
-        trained_or_refused(tables, folder)
-
-
-@pytest.mark.parametrize("value", VALUES, ids=repr)
-@pytest.mark.parametrize("section", MORE)
-def test_any_value_in_a_table_that_may_be_left_out(folder, section, value):
-    """The same for what a recipe need not say."""
-    for way in [(section,), *((section, *way) for way in leaves(MORE[section]))]:
-        tables = copy.deepcopy(WHOLE)
-        more = copy.deepcopy(MORE[section])
-        tables[section] = tables[section] | more if section in tables else more
+        whole = tables.get(section)
+        tables[section] = whole | copy.deepcopy(known) if isinstance(whole, dict) else copy.deepcopy(known)
         put(tables, way, value)
         trained_or_refused(tables, folder)
 
@@ -77,7 +69,7 @@ def test_any_value_in_a_table_that_may_be_left_out(folder, section, value):
 @pytest.mark.parametrize("section", WHOLE)
 def test_anything_left_out(folder, section):
     """Each entry of each table in turn."""
-    for way in [(section,), *((section, *way) for way in leaves(WHOLE[section]))]:
+    for way in ways(section, WHOLE[section]):
         tables = copy.deepcopy(WHOLE)
         remove(tables, way)
         trained_or_refused(tables, folder)
@@ -95,32 +87,25 @@ def test_a_key_that_no_table_has(folder, section):
         Recipe(tables, folder).train(folder / "checkpoints")
 
 
-@pytest.mark.parametrize(
-    ("way", "value", "said"),
-    [
-        (("train", "batch"), 10**12, "batch is 1000000000000, expected up to"),
-        (("train", "validation_samples"), 10**12, "validation_samples"),
-        (("train", "steps"), "5", "steps is '5', expected a whole number"),
-        (("train", "rate"), math.inf, "rate is inf"),
-        (("train", "devices"), "abacus", "there are: auto, cpu, cuda"),
-        (("train", "precision"), "8-bit", "float32"),
-        (("prior", "width"), 10**5, "make them narrower"),
-        (("prior", "width"), 2**62, "prior of kind 'unet'"),
-        (("prior", "kernel"), 4, "expected an odd number"),
-        (("prior", "boundary"), ["zero"] * 4, "prior of kind 'unet'"),
-        (("solver", "iterations"), 0, "iterations is 0"),
-        (("layout", "window"), {"time": 10**12}, "prior of kind 'unet'"),
-        (("layout", "variables"), "sst", r"expected a list: \['sst'\]"),
-        (("data", "path"), 5, "path is 5, expected text or a list"),
-        (("data", "path"), "/dev/null", "a pipe or a device"),
-        (("data", "path"), "x\0y.nc", "no such file"),
-        (("data", "truth"), "sst", "expected a table"),
-        (("data", "train"), {"time": [5, "x"]}, "no part of the data"),
-        (("data", "train"), {"time": [[], {}]}, "no part of the data"),
-        (("gaps", "fraction"), True, "expected a number"),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize(("way", "value", "said"), [
+    (("train", "batch"), 10**12, "batch is 1000000000000, expected up to"),
+    (("train", "validation_samples"), 10**12, "validation_samples"),
+    (("train", "steps"), "5", "steps is '5', expected a whole number"),
+    (("train", "rate"), math.inf, "rate is inf"),
+    (("train", "devices"), "abacus", "there are: auto, cpu, cuda"),
+    (("train", "precision"), "8-bit", "float32"), (("prior", "width"), 10**5, "make them narrower"),
+    (("prior", "width"), 2**62, "prior of kind 'unet'"), (("prior", "kernel"), 4, "expected an odd number"),
+    (("prior", "boundary"), ["zero"] * 4, "prior of kind 'unet'"),
+    (("solver", "iterations"), 0, "iterations is 0"),
+    (("layout", "window"), {"time": 10**12}, "prior of kind 'unet'"),
+    (("layout", "variables"), "sst", r"expected a list: \['sst'\]"),
+    (("data", "path"), 5, "path is 5, expected text or a list"),
+    (("data", "path"), "/dev/null", "a pipe or a device"), (("data", "path"), "x\0y.nc", "no such file"),
+    (("data", "truth"), "sst", "expected a table"),
+    (("data", "train"), {"time": [5, "x"]}, "no part of the data"),
+    (("data", "train"), {"time": [[], {}]}, "no part of the data"),
+    (("gaps", "fraction"), True, "expected a number"),
+], ids=str)  # fmt: skip
 def test_a_mistake_is_named(folder, way, value, said):
     """With what was got, and what was expected."""
     tables = copy.deepcopy(WHOLE)

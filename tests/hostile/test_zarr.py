@@ -13,10 +13,10 @@ import xarray as xr
 import zarr
 from door import da4dvar, done_or_refused, refused
 from examples import make_sst
+from hostile.verbs import gappy
 
 from da4dvar.fields.files.store import load_dataset
 from da4dvar.outofcore.source import Source
-from da4dvar.workflows.twin import hide
 
 pytestmark = pytest.mark.hostile
 
@@ -27,11 +27,12 @@ def store(
     folder: Path, version: int = 3, consolidated: bool = False, days: int = 12, **encoding: object
 ) -> Path:
     """in.zarr: a small sea with gaps, in chunks of some days."""
-    ds = hide(make_sst(days), "random", 0.4, seed=3).drop_encoding()
     encodings = {"sst": {"chunks": (4, 9, 8)} | encoding}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        ds.to_zarr(folder / "in.zarr", zarr_format=version, consolidated=consolidated, encoding=encodings)
+        gappy(days).to_zarr(
+            folder / "in.zarr", zarr_format=version, consolidated=consolidated, encoding=encodings
+        )
     return folder / "in.zarr"
 
 
@@ -47,7 +48,7 @@ def test_both_versions_are_read(tmp_path, model, model_path, version, consolidat
     """With and without consolidated metadata, to the same answer."""
     store(tmp_path, version, consolidated)
     assert done_or_refused(*COMPUTE, model_path, cwd=tmp_path)
-    usual = model.interpolate(hide(make_sst(12), "random", 0.4, seed=3))
+    usual = model.interpolate(gappy())
     np.testing.assert_allclose(load_dataset(tmp_path / "out.nc").sst, usual.sst, atol=1e-5)
 
 
@@ -62,19 +63,15 @@ def test_a_chunk_that_is_broken(tmp_path, model_path, version, how, verb):
     path.write_bytes({"cut": content[: len(content) // 2], "noise": noise, "empty": b""}[how])
     make_sst(12).to_netcdf(tmp_path / "truth.nc")
     arguments = {
-        "interpolate": [*COMPUTE, model_path],
-        "baseline": ["baseline", "in.zarr", "out.nc"],
+        "interpolate": [*COMPUTE, model_path], "baseline": ["baseline", "in.zarr", "out.nc"],
         "gaps": ["gaps", "in.zarr", "out.nc", "--kind", "random"],
-        "evaluate": ["evaluate", "in.zarr", "truth.nc"],
-        "inspect": ["inspect", "in.zarr"],
-    }
+        "evaluate": ["evaluate", "in.zarr", "truth.nc"], "inspect": ["inspect", "in.zarr"],
+    }  # fmt: skip
     assert "in.zarr" in refused(*arguments[verb], cwd=tmp_path)
 
 
-def test_a_chunk_that_is_broken_where_memory_is_small(tmp_path, model_path, monkeypatch):
+def test_a_chunk_that_is_broken_where_memory_is_small(tmp_path, model_path, little_memory):
     """The same for what is read part by part; what was begun can be gone on with, once it is restored."""
-    monkeypatch.setattr("da4dvar.outofcore.plan.BASE", 0)
-    monkeypatch.setattr("da4dvar.outofcore.memory.window_bytes", lambda *_: 10_000)
     path = chunks(store(tmp_path, days=60))[2]
     whole = path.read_bytes()
     path.write_bytes(whole[:20])
@@ -100,13 +97,9 @@ def test_metadata_that_are_broken(tmp_path, model_path, name, how):
     path = store(tmp_path) / name
     text = path.read_text()
     contents = {
-        "empty": "",
-        "cut": text[: len(text) // 2],
-        "noise": "\x00\x01\x02",
-        "list": "[]",
-        "nonsense": '{"zarr_format": 99, "node_type": "array"}',
-        "deep": "[" * 100_000,
-    }
+        "empty": "", "cut": text[: len(text) // 2], "noise": "\x00\x01\x02", "list": "[]",
+        "nonsense": '{"zarr_format": 99, "node_type": "array"}', "deep": "[" * 100_000,
+    }  # fmt: skip
     if how == "missing":
         path.unlink()
     else:
@@ -115,28 +108,15 @@ def test_metadata_that_are_broken(tmp_path, model_path, name, how):
     assert done is None or (how == "missing" and name in ("time/zarr.json", "lat/zarr.json"))
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"shape": [10**12, 9, 8]},
-        {"shape": [-1, 9, 8]},
-        {"shape": [0, 9, 8]},
-        {"shape": [12, 9]},
-        {"shape": "12"},
-        {"data_type": "float33"},
-        {"data_type": "complex64"},
-        {"data_type": "string"},
-        {"fill_value": "x"},
-        {"codecs": []},
-        {"codecs": [{"name": "os.system"}]},
-        {"dimension_names": ["a", "b", "c"]},
-        {"dimension_names": None},
-        {"dimension_names": ["time", "time", "lon"]},
-        {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [0, 0, 0]}}},
-        {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [10**9, 10**9, 10**9]}}},
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("change", [
+    {"shape": [10**12, 9, 8]}, {"shape": [-1, 9, 8]}, {"shape": [0, 9, 8]}, {"shape": [12, 9]},
+    {"shape": "12"}, {"data_type": "float33"}, {"data_type": "complex64"}, {"data_type": "string"},
+    {"fill_value": "x"}, {"codecs": []}, {"codecs": [{"name": "os.system"}]},
+    {"dimension_names": ["a", "b", "c"]}, {"dimension_names": None},
+    {"dimension_names": ["time", "time", "lon"]},
+    {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [0, 0, 0]}}},
+    {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [10**9, 10**9, 10**9]}}},
+], ids=str)  # fmt: skip
 def test_metadata_that_lie(tmp_path, model_path, change):
     """Shapes, types and codecs that are not those of the chunks."""
     path = store(tmp_path) / "sst" / "zarr.json"
@@ -147,7 +127,7 @@ def test_metadata_that_lie(tmp_path, model_path, change):
 @pytest.mark.parametrize("dtype", ["complex64", "bool", "datetime64[ns]", "U5", "timedelta64[ns]"])
 def test_numbers_of_another_kind(tmp_path, model_path, dtype):
     """Complex numbers, truth values, dates, texts and durations are no temperatures."""
-    ds = hide(make_sst(12), "random", 0.4, seed=3).drop_encoding()
+    ds = gappy()
     values = np.zeros(ds.sst.shape, dtype)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -158,11 +138,9 @@ def test_numbers_of_another_kind(tmp_path, model_path, dtype):
     assert "no numeric variable" in refused("gaps", "in.zarr", "out.nc", cwd=tmp_path)
 
 
-@pytest.mark.parametrize(
-    "value",
-    [{"a": {"b": 1}}, [1, "a", None], None, True, [], [[1, 2], [3]], 10**30, "a\u2028b", float("nan")],
-    ids=repr,
-)
+@pytest.mark.parametrize("value", [
+    {"a": {"b": 1}}, [1, "a", None], None, True, [], [[1, 2], [3]], 10**30, "a\u2028b", float("nan"),
+], ids=repr)  # fmt: skip
 def test_attributes_that_netcdf_does_not_have(tmp_path, model_path, value):
     """Tables, lists of anything, nothing: the result is written, with their text where they cannot stay."""
     path = store(tmp_path)
@@ -200,10 +178,8 @@ def test_a_store_that_vanishes_while_it_is_read(tmp_path, model_path, monkeypatc
     assert not list(tmp_path.iterdir())
 
 
-def test_a_store_that_vanishes_while_it_is_read_in_parts(tmp_path, model_path, monkeypatch):
+def test_a_store_that_vanishes_while_it_is_read_in_parts(tmp_path, model_path, monkeypatch, little_memory):
     """Nor where it is larger than the memory: the run ends, and the output does not get its name."""
-    monkeypatch.setattr("da4dvar.outofcore.plan.BASE", 0)
-    monkeypatch.setattr("da4dvar.outofcore.memory.window_bytes", lambda *_: 10_000)
     path, calls = store(tmp_path, days=60), []
     part = Source.part
 

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import xarray as xr
 from examples import RECIPE, make_sst
 
 from da4dvar.workflows.twin import hide
 
 # What each writes, apart from checkpoints.
 OUTPUTS = {
-    "interpolate": "out.nc",
-    "interpolate to zarr": "out.zarr",
-    "baseline": "out.nc",
-    "gaps": "out.zarr",
-    "simulate": "out.nc",
-    "train": "out.safetensors",
-    "evaluate": "out.html",
-}
+    "interpolate": "out.nc", "interpolate to zarr": "out.zarr", "baseline": "out.nc", "gaps": "out.zarr",
+    "simulate": "out.nc", "train": "out.safetensors", "evaluate": "out.html",
+}  # fmt: skip
 
 
 def arguments(verb: str, model: Path) -> list[str]:
@@ -40,3 +36,8 @@ def prepare(folder: Path) -> None:
     truth.to_netcdf(folder / "truth.nc")
     hide(truth, "random", 0.4, seed=3).to_netcdf(folder / "gappy.nc")
     (folder / "recipe.toml").write_text(RECIPE.format(steps=2))
+
+
+def gappy(days: int = 12) -> xr.Dataset:
+    """A small sea with gaps, without packing."""
+    return hide(make_sst(days), "random", 0.4, seed=3).drop_encoding()

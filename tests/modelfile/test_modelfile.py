@@ -1,7 +1,8 @@
-"""A model file holds everything about a model, and no code in it is ever executed."""
+"""A model file holds everything about a model, is protected by a checksum, and no code in it is executed."""
 
 from __future__ import annotations
 
+import json
 import pickle
 
 import numpy as np
@@ -10,11 +11,13 @@ import safetensors.numpy
 import torch
 import xarray as xr
 from examples import tiny_interpolator
+from hostile.models import parts
 
 import da4dvar
 from da4dvar.baselines.climatology import Climatology
 from da4dvar.errors import ModelError
-from da4dvar.modelfile.header import read
+from da4dvar.modelfile.checks import numbers
+from da4dvar.modelfile.header import KEY, checksum, parsed, read
 from da4dvar.modelfile.shipped import PRETRAINED, find
 
 
@@ -53,24 +56,16 @@ def test_a_pickle_is_refused_and_never_loaded(tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
-def test_another_safetensors_file_is_refused(tmp_path):
-    """A safetensors file without the header of a model is refused."""
-    path = tmp_path / "other.safetensors"
-    safetensors.numpy.save_file({"a": np.zeros(2)}, path)
-    with pytest.raises(ModelError, match="not written by da4dvar"):
-        da4dvar.load(path)
-
-
-def test_an_unknown_name_offers_the_shipped_ones():
-    """A misspelt name of a shipped model is answered with the known names."""
-    with pytest.raises(ModelError, match="did you mean 'oisst-tasman'"):
-        da4dvar.load("oisst-tasmann")
-
-
-def test_a_missing_file_is_named():
-    """A missing file is refused by its path."""
-    with pytest.raises(ModelError, match="no such model file"):
-        da4dvar.load("nowhere/model.safetensors")
+@pytest.mark.parametrize(("name", "message"), [
+    ("other.safetensors", "not written by da4dvar"), ("oisst-tasmann", "did you mean 'oisst-tasman'"),
+    ("nowhere/model.safetensors", "no such model file"),
+])  # fmt: skip
+def test_what_is_no_model_is_refused(tmp_path, monkeypatch, name, message):
+    """A safetensors file of something else, a misspelt shipped model and a missing file are told apart."""
+    monkeypatch.chdir(tmp_path)
+    safetensors.numpy.save_file({"a": np.zeros(2)}, "other.safetensors")
+    with pytest.raises(ModelError, match=message):
+        da4dvar.load(name)
 
 
 def test_an_unfitted_model_is_not_saved(tmp_path):
@@ -107,3 +102,38 @@ def test_a_part_that_no_table_can_hold_is_not_saved(model, gappy, tmp_path):
     with pytest.raises(ModelError, match="rho is a "):
         model.save(path)
     assert not path.exists()
+
+
+def test_a_file_without_a_checksum_is_read(model_path, tmp_path):
+    """Older files without a checksum are read."""
+    header, arrays = parts(model_path)
+    safetensors.numpy.save_file(arrays, tmp_path / "m.safetensors", {KEY: json.dumps(header)})
+    assert da4dvar.load(tmp_path / "m.safetensors").signature is not None
+
+
+def test_the_checksum_is_of_names_types_shapes_and_values():
+    """The checksum depends on header, names, types, shapes and values, but not on their order."""
+    arrays = {"a": np.zeros((2, 3), "f4"), "b": np.ones(1, "f4")}
+    known = checksum({"x": 1, "y": 2}, arrays)
+    assert checksum({"y": 2, "x": 1}, dict(reversed(arrays.items()))) == known
+    for header, tensors in (
+        ({"x": 1, "y": 3}, arrays),
+        ({"x": 1, "y": 2}, {"a": arrays["a"].reshape(3, 2), "b": arrays["b"]}),
+        ({"x": 1, "y": 2}, {"a": arrays["a"].astype("i4"), "b": arrays["b"]}),
+        ({"x": 1, "y": 2}, {"c": arrays["a"], "b": arrays["b"]}),
+        ({"x": 1, "y": 2}, {"a": arrays["a"], "b": arrays["b"] * 2}),
+    ):
+        assert checksum(header, tensors) != known
+
+
+def test_a_key_twice_is_no_header():
+    """A duplicate key is refused at any depth."""
+    assert parsed('{"a": {"b": 1}}') == {"a": {"b": 1}}
+    with pytest.raises(ValueError, match="holds 'b' twice"):
+        parsed('{"a": [{"b": 1, "b": 2}]}')
+
+
+def test_numbers_are_found_wherever_they_are():
+    """Numbers are found in nested tables and lists; Booleans are not numbers."""
+    table = {"a": 1, "b": [2.5, {"c": 3}], "d": True, "e": "4"}
+    assert list(numbers(table, "x")) == [("x.a", 1), ("x.b", 2.5), ("x.b.c", 3)]

@@ -10,28 +10,26 @@ import sys
 import time
 import warnings
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
+import streams
 import xarray as xr
 from examples import assert_bits, gappy_sst
 from streams import opened
 
-import da4dvar
 from da4dvar.errors import Da4dvarError, Da4dvarWarning, DataError
 from da4dvar.fields.windows.grid import WindowGrid
 from da4dvar.outofcore import interpolate_file as file_to_file
 from da4dvar.outofcore import journal as journal_module
-from da4dvar.outofcore import plan as stream_plan
 from da4dvar.outofcore import run as streamed
 from da4dvar.outofcore import schedulers
 from da4dvar.outofcore import store as region_store
 from da4dvar.outofcore.identity import check_same
 from da4dvar.outofcore.plan import Plan
-
-SMALL = "400KB"
 
 
 class Killed(BaseException):
@@ -39,20 +37,15 @@ class Killed(BaseException):
 
 
 @pytest.fixture
-def files(tmp_path, monkeypatch):
-    """Return a folder with in.nc, whose data exceed a memory that does not count Python itself."""
-    monkeypatch.setattr(stream_plan, "BASE", 0)
-    monkeypatch.setattr("da4dvar.outofcore.memory.window_bytes", lambda *_: 10_000)
+def files(tmp_path, little_memory):
+    """Return a folder with in.nc and in.zarr, whose data exceed the memory."""
     ds = gappy_sst(60)
     ds.to_netcdf(tmp_path / "in.nc")
     ds.drop_encoding().to_zarr(tmp_path / "in.zarr", consolidated=False)
     return tmp_path
 
 
-def fill(files: Path, model, output: str = "out.zarr", source: str = "in.nc", **options) -> xr.Dataset:
-    """Fill a file in little memory and return the output."""
-    da4dvar.interpolate_file(files / source, files / output, model, **{"memory": SMALL} | options)
-    return opened(files / output)
+fill = partial(streams.fill, memory="400KB")
 
 
 def killed_after(count: int, monkeypatch) -> None:
@@ -93,9 +86,8 @@ def test_a_file_larger_than_memory_is_filled_as_in_memory(files, model, source, 
     filled = fill(files, model, output, source, progress=lambda done, of: calls.append((done, of)))
     usual = model.interpolate(opened(files / source))
     xr.testing.assert_allclose(filled, usual, rtol=1e-4, atol=1e-4)
-    assert {n: a.attrs.keys() for n, a in filled.data_vars.items()} == {
-        n: a.attrs.keys() for n, a in usual.data_vars.items()
-    }
+    for name, array in usual.data_vars.items():
+        assert filled[name].attrs.keys() == array.attrs.keys()
     assert "sst interpolated by" in filled.attrs["history"]
     assert calls[-1] == (usual.prior_term.size, usual.prior_term.size)
     assert {p.name for p in files.iterdir()} == {"in.nc", "in.zarr", output}
@@ -214,22 +206,9 @@ def test_an_interrupted_run_is_not_forgotten_by_mistake(interrupted, model):
     fill(interrupted, model, overwrite=True)
 
 
-def touched(files: Path, model) -> dict:
-    later = os.stat(files / "in.nc").st_mtime_ns + 10**9
-    os.utime(files / "in.nc", ns=(later, later))
-    return {}
-
-
 def shifted(files: Path, model) -> dict:
     ds = opened(files / "in.nc")
     ds.assign_coords(time=ds.time + np.timedelta64(1, "D")).to_netcdf(files / "in.nc")
-    return {}
-
-
-def longer(files: Path, model) -> dict:
-    ds = opened(files / "in.nc")
-    later = ds.assign_coords(time=ds.time + np.timedelta64(60, "D"))
-    xr.concat([ds, later], "time").to_netcdf(files / "in.nc")
     return {}
 
 
@@ -239,11 +218,9 @@ def retrained(files: Path, model) -> dict:
 
 
 def rechunked(files: Path, model) -> dict:
-    store = files / ".out.zarr.da4dvar" / "store.zarr"
-    other = opened(store).load()
-    other.drop_encoding().to_zarr(
-        store, mode="w", zarr_format=3, consolidated=False, encoding={"sst": {"chunks": (1, 9, 8)}}
-    )
+    store, chunks = files / ".out.zarr.da4dvar" / "store.zarr", {"sst": {"chunks": (1, 9, 8)}}
+    other = opened(store).drop_encoding()
+    other.to_zarr(store, mode="w", zarr_format=3, consolidated=False, encoding=chunks)
     return {}
 
 
@@ -253,19 +230,13 @@ def moved(files: Path, model) -> dict:
     return {}
 
 
-@pytest.mark.parametrize(
-    ("change", "text"),
-    [
-        (touched, "source was modified or replaced"),
-        (shifted, "source has other coordinates .*time"),
-        (longer, "source has other coordinates"),
-        (retrained, "the model is not the one"),
-        (lambda *_: {"keep_observed": True}, "keep_observed is True.*began with False"),
-        (lambda *_: {"batch_size": 3}, "batch_size is 3.*began with 16"),
-        (rechunked, r"store\.zarr: its chunk size of 'sst'"),
-        (moved, r"store\.zarr: its coordinate 'lat'"),
-    ],
-)
+@pytest.mark.parametrize(("change", "text"), [
+    (shifted, "source has other coordinates .*time"),
+    (retrained, "the model is not the one"),
+    (lambda *_: {"keep_observed": True}, "keep_observed is True.*began with False"),
+    (lambda *_: {"batch_size": 3}, "batch_size is 3.*began with 16"),
+    (rechunked, r"store\.zarr: its chunk size of 'sst'"), (moved, r"store\.zarr: its coordinate 'lat'"),
+])  # fmt: skip
 def test_a_run_is_resumed_as_it_began_or_not_at_all(interrupted, model, change, text):
     """A changed source, model, option or store is refused before anything is solved."""
     options = change(interrupted, model)
@@ -297,12 +268,6 @@ def test_an_output_that_is_there_stays_unless_it_is_to_be_replaced(files, model)
     assert_bits(fill(files, model, overwrite=True), first)
 
 
-def test_a_batch_of_no_windows_is_refused(files, model):
-    """A batch size of 0 is refused before anything is written."""
-    with pytest.raises(DataError, match="batch_size is 0, expected 1 or more"):
-        fill(files, model, batch_size=0)
-
-
 def test_too_little_memory_says_the_least_that_would_do(files, model):
     """The error gives the least memory, which then suffices."""
     with pytest.raises(DataError, match="give at least --memory") as caught:
@@ -315,61 +280,6 @@ def test_what_needs_all_data_at_once_is_refused_before_work(files, model):
     with pytest.raises(DataError, match=r"an ensemble needs all of the data at once.*give --memory"):
         fill(files, model, members=2, memory="200KB")
     assert not list(files.glob(".*"))
-
-
-def process(files: Path, model_path: Path, *options: str) -> subprocess.Popen:
-    """Start the command line with memory for a few days."""
-    command = [sys.executable, "-m", "da4dvar", "interpolate", "in.nc", "out.zarr", "--quiet", *options]
-    return subprocess.Popen(
-        [*command, "--model", str(model_path), "--memory", "482MB"],
-        cwd=files,
-        stderr=subprocess.PIPE,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-
-
-def kill_and_resume(files: Path, model_path: Path, moments: int, seed: int) -> None:
-    """Kill a number of runs at random times after they began, and let the last one finish."""
-    whole = process(files, model_path)
-    assert whole.wait(120) == 0
-    expected = opened(files / "out.zarr")
-    (files / "out.zarr").rename(files / "expected.zarr")
-    generator, killed = np.random.default_rng(seed), 0
-    plan = files / ".out.zarr.da4dvar" / "plan.json"
-    for _ in range(moments):
-        run = process(files, model_path, "--resume")
-        before = len(list(plan.parent.glob("done-*")))
-        while run.poll() is None and not (
-            plan.exists() and len(list(plan.parent.glob("done-*"))) > min(before, 3)
-        ):
-            time.sleep(0.02)
-        time.sleep(generator.uniform(0, 0.3))
-        run.send_signal(signal.SIGKILL)
-        killed += run.wait(60) == -signal.SIGKILL
-        if (files / "out.zarr").exists():
-            break
-    assert killed
-    if not (files / "out.zarr").exists():
-        assert process(files, model_path, "--resume").wait(120) == 0
-    assert_bits(opened(files / "out.zarr"), expected)
-
-
-@pytest.fixture
-def years(tmp_path):
-    """A series of some years, so that a run takes a while."""
-    gappy_sst(400).to_netcdf(tmp_path / "in.nc")
-    return tmp_path
-
-
-def test_a_killed_process_is_resumed(years, model_path):
-    """A run finishes after one SIGKILL."""
-    kill_and_resume(years, model_path, 1, seed=0)
-
-
-@pytest.mark.slow
-def test_twenty_kills_leave_no_trace(years, model_path):
-    """A run finishes after SIGKILL at twenty random moments."""
-    kill_and_resume(years, model_path, 20, seed=1)
 
 
 def test_a_run_of_another_version_is_not_gone_on_with():
@@ -388,21 +298,50 @@ def test_a_plan_is_what_it_was_after_json():
             Plan.from_json(broken)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (
-            {"mask": xr.DataArray(1)},
-            "mask is of type DataArray, expected the name of a variable in the files",
-        ),
-        ({"interval": 0.9}, "no calibration"),
-        ({"members": 1}, "2 members or more"),
-        ({"dim": "time"}, "dim is 'time', expected a mapping"),
-        ({"model": 3}, "model is of type int, expected an Interpolator"),
-    ],
-)
+@pytest.mark.parametrize(("options", "message"), [
+    ({"mask": xr.DataArray(1)}, "mask is of type DataArray, expected the name of a variable in the files"),
+    ({"interval": 0.9}, "no calibration"), ({"members": 1}, "2 members or more"),
+    ({"batch_size": 0}, "batch_size is 0, expected 1 or more"),
+    ({"dim": "time"}, "dim is 'time', expected a mapping"),
+    ({"model": 3}, "model is of type int, expected an Interpolator"),
+])  # fmt: skip
 def test_a_wrong_option_is_one_line_before_the_data_are_read(files, model, monkeypatch, options, message):
     """Nothing is opened, and nothing written."""
     monkeypatch.setattr(file_to_file, "open_in_parts", None)
     with pytest.raises(Da4dvarError, match=message):
         fill(files, options.pop("model", model), **options)
+
+
+def process(files: Path, model_path: Path, *options: str) -> subprocess.Popen:
+    """Start the command line with memory for a few days."""
+    command = [sys.executable, "-m", "da4dvar", "interpolate", "in.nc", "out.zarr", "--quiet", *options]
+    command += ["--model", str(model_path), "--memory", "482MB"]
+    return subprocess.Popen(
+        command, cwd=files, stderr=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+
+
+@pytest.mark.parametrize("moments", [1, pytest.param(20, marks=pytest.mark.slow)])
+def test_killed_processes_are_resumed(tmp_path, model_path, moments):
+    """A run finishes after SIGKILL at random moments after it began."""
+    gappy_sst(400).to_netcdf(tmp_path / "in.nc")
+    output = tmp_path / "out.zarr"
+    assert process(tmp_path, model_path).wait(120) == 0
+    expected = opened(output)
+    output.rename(tmp_path / "expected.zarr")
+    generator, killed = np.random.default_rng(moments), 0
+    plan = tmp_path / ".out.zarr.da4dvar" / "plan.json"
+    for _ in range(moments):
+        run = process(tmp_path, model_path, "--resume")
+        before = min(len(list(plan.parent.glob("done-*"))), 3)
+        while run.poll() is None and not (plan.exists() and len(list(plan.parent.glob("done-*"))) > before):
+            time.sleep(0.02)
+        time.sleep(generator.uniform(0, 0.3))
+        run.send_signal(signal.SIGKILL)
+        killed += run.wait(60) == -signal.SIGKILL
+        if output.exists():
+            break
+    assert killed
+    if not output.exists():
+        assert process(tmp_path, model_path, "--resume").wait(120) == 0
+    assert_bits(opened(output), expected)

@@ -21,14 +21,6 @@ def journal(tmp_path):
     return made
 
 
-def test_a_second_run_is_refused_while_the_first_has_it(journal):
-    """The lock refuses a second run and is released at the end of the first."""
-    with journal.locked(), pytest.raises(DataError, match="another run is writing it"), journal.locked():
-        pass
-    with journal.locked():
-        pass
-
-
 def test_a_system_without_locks_is_one_line(tmp_path, monkeypatch):
     """A system without `fcntl` is refused before anything is written."""
     monkeypatch.setitem(sys.modules, "fcntl", None)

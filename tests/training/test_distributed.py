@@ -50,7 +50,7 @@ def logged(folder: Path) -> dict[str, list[float]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("again", [False, True])
-def test_two_processes_train_as_one(tmp_path: Path, again: bool) -> None:
+def test_two_processes_train_as_one(tmp_path, again):
     """After 20 steps, loss, scores and weights equal those of one process with the same batches."""
     models = {}
     for devices in (1, 2):
@@ -65,7 +65,7 @@ def test_two_processes_train_as_one(tmp_path: Path, again: bool) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_are_resumed_on_one(tmp_path: Path) -> None:
+def test_two_processes_are_resumed_on_one(tmp_path):
     """A training stopped on two processes and resumed on one gives the uninterrupted result."""
     plan = {"steps": 4, "validate_every": 2}
     whole = trained(tmp_path / "whole", 1, **plan).model
@@ -77,27 +77,20 @@ def test_two_processes_are_resumed_on_one(tmp_path: Path) -> None:
     assert_close(resumed.state_dict(), whole.state_dict(), rtol=1e-4, atol=1e-5)
 
 
-def test_what_is_no_mistake_comes_with_its_traceback() -> None:
-    """A programming error in a process is reported with its traceback."""
-    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
-        run_on(1, divmod, 1, 0)
-
-
-def test_a_process_that_ends_without_an_exception_is_reported() -> None:
-    """As one does that the system kills for its memory."""
-    with pytest.raises(RecipeError, match=r"code 7.*too little memory"):
-        run_on(1, os._exit, 7)
-
-
-def test_an_interrupted_process_has_not_finished() -> None:
-    """An interrupt that reaches a process of the training alone is no success."""
-    with pytest.raises(RecipeError, match="code 130"):
-        run_on(1, signal.raise_signal, signal.SIGINT)
+@pytest.mark.parametrize(("error", "message", "work"), [
+    (RuntimeError, "ZeroDivisionError", (divmod, 1, 0)),
+    (RecipeError, r"code 7.*too little memory", (os._exit, 7)),
+    (RecipeError, "code 130", (signal.raise_signal, signal.SIGINT)),
+])  # fmt: skip
+def test_a_process_that_fails_is_reported(error, message, work):
+    """A programming error comes with its traceback, a killed or interrupted process with its exit code."""
+    with pytest.raises(error, match=message):
+        run_on(1, *work)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not end them")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_no_process_outlives_the_one_that_started_it(tmp_path: Path, how: signal.Signals) -> None:
+def test_no_process_outlives_the_one_that_started_it(tmp_path, how):
     """However that one is ended: the output of all of them closes long before their work is done."""
     script = tmp_path / "script.py"
     script.write_text(
@@ -109,9 +102,8 @@ def test_no_process_outlives_the_one_that_started_it(tmp_path: Path, how: signal
         "if __name__ == '__main__':\n"
         "    run_on(1, work)\n"
     )
-    started = subprocess.Popen(
-        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    pipe = subprocess.PIPE
+    started = subprocess.Popen([sys.executable, str(script)], stdout=pipe, stderr=pipe, text=True)
     assert started.stdout is not None
     assert started.stdout.readline() == "started\n"
     started.send_signal(how)
@@ -132,9 +124,7 @@ def test_no_process_outlives_the_one_that_started_it(tmp_path: Path, how: signal
         ),
     ],
 )
-def test_devices_that_do_not_go_with_the_plan_are_refused(
-    tmp_path: Path, changed: dict, number: int, message: str
-) -> None:
+def test_devices_that_do_not_go_with_the_plan_are_refused(tmp_path, changed, number, message):
     """An unsuitable number of devices is refused before anything is trained or written."""
     with pytest.raises(RecipeError, match=message):
         trained(tmp_path, number, steps=2, **changed)
@@ -143,7 +133,7 @@ def test_devices_that_do_not_go_with_the_plan_are_refused(
 
 @settings(deadline=None)
 @given(st.integers(0, 40), st.integers(1, 9), st.integers(1, 4))
-def test_shares_are_the_batches(count: int, batch: int, processes: int) -> None:
+def test_shares_are_the_batches(count, batch, processes):
     """Batches do not depend on the number of processes, and each sample goes to one process."""
     whole = list(Share(count, batch))
     for number, part in enumerate(whole):
@@ -153,24 +143,26 @@ def test_shares_are_the_batches(count: int, batch: int, processes: int) -> None:
             assert not share or list(Share(count, batch, process, processes))[number] == share
 
 
+def train_on_two(folder, recipe):
+    """Train from the shell on two processes."""
+    make_sst(70).to_netcdf(folder / "truth.nc")
+    (folder / "recipe.toml").write_text(recipe.format(steps=2))
+    return from_the_shell("train", "recipe.toml", "-o", "m.safetensors", "--devices", "2", cwd=folder)
+
+
 @pytest.mark.slow
-def test_the_command_trains_on_two(tmp_path: Path) -> None:
+def test_the_command_trains_on_two(tmp_path):
     """`--devices 2` writes one model and one log, and prints only the name of the file."""
-    make_sst(70).to_netcdf(tmp_path / "truth.nc")
-    (tmp_path / "recipe.toml").write_text(RECIPE.format(steps=2))
-    done = from_the_shell("train", "recipe.toml", "-o", "m.safetensors", "--devices", "2", cwd=tmp_path)
+    done = train_on_two(tmp_path, RECIPE)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "wrote m.safetensors\n")
-    assert sorted(p.name for p in (tmp_path / "m.safetensors.checkpoints").iterdir()) == [
-        "best.ckpt", "last.ckpt", "metrics.csv",
-    ]  # fmt: skip
+    written = {p.name for p in (tmp_path / "m.safetensors.checkpoints").iterdir()}
+    assert written == {"best.ckpt", "last.ckpt", "metrics.csv"}
 
 
 @pytest.mark.slow
-def test_a_mistake_of_a_process_is_one_line(tmp_path: Path) -> None:
+def test_a_mistake_of_a_process_is_one_line(tmp_path):
     """An error in both processes is reported once, with exit code 2."""
-    make_sst(70).to_netcdf(tmp_path / "truth.nc")
-    (tmp_path / "recipe.toml").write_text(RECIPE.format(steps=2).replace("fraction = 0.4", "fraction = 1e-9"))
-    done = from_the_shell("train", "recipe.toml", "-o", "m.safetensors", "--devices", "2", cwd=tmp_path)
+    done = train_on_two(tmp_path, RECIPE.replace("fraction = 0.4", "fraction = 1e-9"))
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "had nothing to learn from" in done.stderr
     assert not (tmp_path / "m.safetensors").exists()

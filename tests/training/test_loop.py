@@ -13,12 +13,14 @@ from examples import WINDOW, make_sst, tiny_interpolator, train_tiny
 import da4dvar
 import da4dvar.training.prior
 from da4dvar.errors import DataError, RecipeError
-from da4dvar.fields.gaps.patterns import Random, Transplanted
+from da4dvar.fields.channels import stack_variables
+from da4dvar.fields.gaps.patterns import Random, Transplanted, own_gaps
 from da4dvar.fields.scaling.standard import Unscaled
 from da4dvar.simulate import lorenz96
 from da4dvar.testing import seeded
 from da4dvar.training.loop import EndToEnd
 from da4dvar.training.plan import Training
+from da4dvar.training.samples import Samples
 from da4dvar.variational.dynamics.bilinear import Bilinear
 from da4dvar.variational.priors.flow import Flow
 from da4dvar.variational.priors.pca import PCA
@@ -29,9 +31,19 @@ from da4dvar.variational.solvers.lstm import ConvLSTM
 PLAN = {"batch": 4, "validate_every": 2, "validation_samples": 4, "device": "cpu"}
 
 
-def weights(interpolator):
+TRUTH = make_sst(70, seed=1)
+
+
+def fit(folder=None, model=None, resume=False, truth=TRUTH, **settings):
+    """Train the small model, or another, for four steps unless the settings say otherwise."""
+    plan = Training(**{"steps": 4, **PLAN, **settings})
+    model = model or tiny_interpolator(settings.get("seed", 0))
+    return model.fit(truth, truth, gaps=Random(0.4), training=plan, folder=folder, resume=resume)
+
+
+def weights(model):
     """Return the parameters as one vector."""
-    return torch.cat([p.detach().flatten() for p in interpolator.model.parameters()])
+    return torch.cat([p.detach().flatten() for p in getattr(model, "model", model).parameters()])
 
 
 def test_training_lowers_the_error():
@@ -39,11 +51,6 @@ def test_training_lowers_the_error():
     short, long = train_tiny(2), train_tiny(150)
     key = "validation_rmse_normalised"
     assert long.scores[key] < 0.8 * short.scores[key]
-
-
-def test_the_same_seed_gives_the_same_model():
-    """Two trainings with the same seed agree to the bit."""
-    assert torch.equal(weights(train_tiny(3)), weights(train_tiny(3)))
 
 
 def test_workers_prepare_the_same_samples():
@@ -54,16 +61,10 @@ def test_workers_prepare_the_same_samples():
 
 def test_a_training_that_was_cut_goes_on_where_it_was(tmp_path):
     """Four steps and two more after a restart equal six steps without interruption."""
-    truth = make_sst(70, seed=1)
-
-    def run(folder, resume=False):
-        plan = Training(steps=6, warmup=1, rate=1e-3, **PLAN)
-        model = tiny_interpolator()
-        return model.fit(truth, truth=truth, gaps=Random(0.4), training=plan, folder=folder, resume=resume)
-
-    whole = run(tmp_path / "whole")
-    cut_short(tmp_path / "cut", lambda: run(tmp_path / "cut"), after=4)
-    resumed = run(tmp_path / "cut", resume=True)
+    settings = {"steps": 6, "warmup": 1, "rate": 1e-3}
+    whole = fit(tmp_path / "whole", **settings)
+    cut_short(tmp_path / "cut", lambda: fit(tmp_path / "cut", **settings), after=4)
+    resumed = fit(tmp_path / "cut", resume=True, **settings)
     assert torch.allclose(weights(whole), weights(resumed), atol=1e-6)
 
 
@@ -76,59 +77,31 @@ def cut_short(folder, training, after):
             raise KeyboardInterrupt
         return original(self, sample, index)
 
-    EndToEnd.training_step = mortal
-    try:
-        training()
-    except (KeyboardInterrupt, SystemExit):
-        pass
-    finally:
-        EndToEnd.training_step = original
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EndToEnd, "training_step", mortal)
+        with pytest.raises((KeyboardInterrupt, SystemExit)):
+            training()
     assert (folder / "last.ckpt").exists()
 
 
-def test_a_log_is_kept(tmp_path):
-    """The log holds the score of every validation."""
-    truth = make_sst(70, seed=1)
-    plan = Training(steps=4, **PLAN)
-    tiny_interpolator().fit(truth, truth=truth, gaps=Random(0.4), training=plan, folder=tmp_path)
-    rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
+def test_an_old_folder_does_not_leak_into_a_new_training(tmp_path):
+    """A second training in the same folder keeps its own best weights; the log has every validation."""
+    fit(tmp_path / "one", seed=1)
+    again, alone = fit(tmp_path / "one", seed=2), fit(tmp_path / "two", seed=2)
+    assert torch.equal(weights(again), weights(alone))
+    rows = list(csv.DictReader((tmp_path / "two" / "metrics.csv").open()))
     assert sum(bool(r["validation_rmse"]) for r in rows) == 2
 
 
-def test_an_old_folder_does_not_leak_into_a_new_training(tmp_path):
-    """A second training in the same folder keeps its own best weights."""
-    truth = make_sst(70, seed=1)
-
-    def run(seed, folder):
-        plan = Training(steps=4, seed=seed, **PLAN)
-        return tiny_interpolator(seed).fit(truth, truth=truth, gaps=Random(0.4), training=plan, folder=folder)
-
-    run(1, tmp_path / "one")
-    again = run(2, tmp_path / "one")
-    assert torch.equal(weights(again), weights(run(2, tmp_path / "two")))
-
-
 def test_without_truth_hidden_points_are_enough():
-    """A model trains from data with gaps alone, with gaps taken from other times."""
-    truth = make_sst(70, seed=1)
-    gappy = truth.where(np.random.default_rng(0).random(truth.sst.shape) < 0.6)
+    """Without a truth, the target is disjoint from the input, with gaps taken from other times."""
+    gappy = TRUTH.where(np.random.default_rng(0).random(TRUTH.sst.shape) < 0.6)
     model = tiny_interpolator().fit(gappy, training=Training(steps=4, **PLAN))
     assert np.isfinite(model.scores["validation_rmse_normalised"])
-
-
-def test_without_truth_the_loss_never_sees_a_seen_point():
-    """The target is disjoint from the input, and both were observed."""
-    from da4dvar.fields.channels import stack_variables
-    from da4dvar.fields.gaps.patterns import own_gaps
-    from da4dvar.training.samples import Samples
-
-    layout = tiny_interpolator().layout
-    truth = make_sst(70, seed=1)
-    gappy = truth.where(np.random.default_rng(0).random(truth.sst.shape) < 0.6)
-    y = stack_variables(gappy, layout)
-    pattern = own_gaps(y, layout, "time")
+    y = stack_variables(gappy, model.layout)
+    pattern = own_gaps(y, model.layout, "time")
     assert isinstance(pattern, Transplanted)
-    sample = Samples(y, None, pattern, layout).draw(np.random.default_rng(1))
+    sample = Samples(y, None, pattern, model.layout).draw(np.random.default_rng(1))
     assert not (sample["mask"] & sample["sought"]).any()
     assert sample["sought"].any()
 
@@ -147,14 +120,14 @@ def test_too_little_data_says_so():
         tiny_interpolator().fit(make_sst(6), truth=make_sst(6), gaps=Random(0.4))
 
 
-def test_a_plan_that_makes_no_sense_is_refused():
-    """A negative number of steps or a wrong number of weights is refused."""
-    with pytest.raises(RecipeError, match="steps"):
-        Training(steps=-1)
-    with pytest.raises(RecipeError, match="nu has 2"):
-        Training(nu=(1.0, 0.1))
-    with pytest.raises(RecipeError, match="prior_rate is -1"):
-        Training(prior_rate=-1)
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [("steps", -1, "steps"), ("nu", (1.0, 0.1), "nu has 2"), ("prior_rate", -1, "prior_rate is -1")],
+)
+def test_a_plan_that_makes_no_sense_is_refused(name, value, message):
+    """A negative number or a wrong number of weights is refused."""
+    with pytest.raises(RecipeError, match=message):
+        Training(**{name: value})
 
 
 def neural_ode():
@@ -177,21 +150,9 @@ def fit_neural_ode(folder, resume=False, gappy=False, **settings):
     if gappy:
         truth = truth.where(truth.time > 1)
     plan = Training(**{"steps": 4, "warmup": 1, **PLAN, **settings})
-    return neural_ode().fit(
-        truth,
-        truth,
-        validation=truth,
-        validation_truth=truth,
-        gaps=Random(0.5),
-        training=plan,
-        folder=folder,
-        resume=resume,
-    )
-
-
-def dynamics_of(interpolator):
-    """Return the learned coefficients of the prior as one vector."""
-    return torch.cat([p.detach().flatten() for p in interpolator.model.cost.prior.parameters()])
+    held_out = {"validation": truth, "validation_truth": truth}
+    options = {"gaps": Random(0.5), "training": plan, "folder": folder, "resume": resume}
+    return neural_ode().fit(truth, truth, **held_out, **options)
 
 
 def test_dynamics_are_learned_before_the_joint_training(tmp_path):
@@ -206,9 +167,10 @@ def test_the_prior_has_a_rate_of_its_own(tmp_path):
     start = neural_ode()
     kept = fit_neural_ode(tmp_path / "kept", prior_rate=0)
     moved = fit_neural_ode(tmp_path / "moved")
-    assert torch.equal(dynamics_of(kept), dynamics_of(start))
+    priors = [weights(m.model.cost.prior) for m in (start, kept, moved)]
+    assert torch.equal(priors[1], priors[0])
     assert not torch.equal(weights(kept), weights(start))
-    assert not torch.equal(dynamics_of(moved), dynamics_of(start))
+    assert not torch.equal(priors[2], priors[0])
 
 
 def test_a_resumed_training_keeps_the_dynamics_that_it_had(tmp_path, monkeypatch):
@@ -229,73 +191,48 @@ def test_dynamics_are_not_learned_from_gaps(tmp_path):
 
 def test_a_solver_that_cannot_run_its_iterations_again_is_refused():
     """A solver that cannot recompute its iterations is refused by name before training."""
-    model = tiny_interpolator()
-    model.model.solver = GradientDescent(0.1, iterations=2)
-    truth, plan = make_sst(70, seed=1), Training(steps=4, checkpoint_iterations=True, **PLAN)
+    model = tiny_interpolator().with_solver(GradientDescent(0.1, iterations=2))
     with pytest.raises(RecipeError, match="class GradientDescent cannot recompute its iterations; leave it"):
-        model.fit(truth, truth=truth, gaps=Random(0.4), training=plan)
+        fit(model=model, checkpoint_iterations=True)
 
 
 def test_checkpoints_of_another_model_are_refused(tmp_path):
     """A changed model does not resume from the checkpoints of the old one."""
-    truth, plan = make_sst(70, seed=1), Training(steps=4, **PLAN)
-    settings = {"truth": truth, "gaps": Random(0.4), "folder": tmp_path, "training": plan}
-    tiny_interpolator().fit(truth, **settings)
-    other = tiny_interpolator()
-    other.model.solver = ConvLSTM(WINDOW, ("zero", "zero"), width=5, iterations=3)
+    fit(tmp_path)
+    other = tiny_interpolator().with_solver(ConvLSTM(WINDOW, ("zero", "zero"), width=5, iterations=3))
     with pytest.raises(RecipeError, match="checkpoints of another model; use its recipe, or remove"):
-        other.fit(truth, **settings, resume=True)
-
-
-def test_ctrl_c_is_no_silent_end(tmp_path, monkeypatch):
-    """An interrupt is raised to the caller, and the signal handler is restored."""
-    handler = signal.getsignal(signal.SIGINT)
-
-    def pressed(self, sample, index):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(EndToEnd, "training_step", pressed)
-    truth, plan = make_sst(70, seed=1), Training(steps=4, **PLAN)
-    with pytest.raises(KeyboardInterrupt):
-        tiny_interpolator().fit(truth, truth=truth, gaps=Random(0.4), training=plan, folder=tmp_path)
-    assert signal.getsignal(signal.SIGINT) is handler
+        fit(tmp_path, other, resume=True)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, DataError])
 def test_an_interrupted_training_leaves_a_usable_model(tmp_path, monkeypatch, error):
-    """After an interruption the solver has its own number of iterations and the prior is trainable."""
-    step = EndToEnd.training_step
+    """An interrupt reaches the caller; signal handler, number of iterations and prior are as before."""
+    step, handler = EndToEnd.training_step, signal.getsignal(signal.SIGINT)
 
     def failing(self, sample, index):
         step(self, sample, index)
         raise error
 
     monkeypatch.setattr(EndToEnd, "training_step", failing)
-    model, truth = tiny_interpolator(), make_sst(70, seed=1)
-    plan = Training(steps=4, iterations=(1,), prior_rate=0, **PLAN)
+    model = tiny_interpolator()
     with pytest.raises(error):
-        model.fit(truth, truth=truth, gaps=Random(0.4), training=plan, folder=tmp_path)
+        fit(tmp_path, model, iterations=(1,), prior_rate=0)
+    assert signal.getsignal(signal.SIGINT) is handler
     assert model.model.solver.iterations == 3
     assert all(p.requires_grad for p in model.model.cost.prior.parameters())
 
 
 @pytest.mark.parametrize(
-    ("solver", "learn_weights"), [(FixedPoint(), True), (GradientDescent(0.1, iterations=2), False)]
+    ("solver", "learn"), [(FixedPoint(), True), (GradientDescent(0.1, iterations=2), False)]
 )
-def test_a_model_with_nothing_to_learn_is_refused(solver, learn_weights):
+def test_a_model_with_nothing_to_learn_is_refused(solver, learn):
     """A model without trainable parameters is refused, and can be fitted with 0 steps instead."""
-    model = tiny_interpolator()
-    model = da4dvar.Interpolator(
-        prior=PCA(WINDOW, [5, 6], components=2),
-        solver=solver,
-        layout=model.layout,
-        scaling=model.scaling,
-        learn_weights=learn_weights,
-    )
-    truth = make_sst(70, seed=1).fillna(0.0)
+    tiny, prior = tiny_interpolator(), PCA(WINDOW, [5, 6], components=2)
+    model = da4dvar.Interpolator(prior, solver, tiny.layout, tiny.scaling, learn_weights=learn)
+    truth = TRUTH.fillna(0.0)
     with pytest.raises(RecipeError, match=r"any parameter of the model; set train\.steps to 0, or"):
-        model.fit(truth, truth=truth, gaps=Random(0.4), training=Training(steps=4, **PLAN))
-    model.fit(truth, truth=truth, gaps=Random(0.4), training=Training(steps=0, **PLAN))
+        fit(model=model, truth=truth)
+    fit(model=model, truth=truth, steps=0)
 
 
 def losing(monkeypatch, when):

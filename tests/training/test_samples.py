@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from da4dvar.errors import DataError
 from da4dvar.fields.channels import stack_variables, to_channels
-from da4dvar.fields.gaps.patterns import GapPattern, Random
+from da4dvar.fields.gaps.patterns import Random
 from da4dvar.layout import Layout
 from da4dvar.training.samples import Samples
 
@@ -42,7 +42,7 @@ KINDS = ("truth", "gaps", "observations alone")
 
 @pytest.mark.parametrize("initial", ["zero", "observed", "linear"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_arrays_are_finite_and_fit_together(kind: str, initial: str) -> None:
+def test_arrays_are_finite_and_fit_together(kind, initial):
     """All arrays are finite, with zeros at unobserved cells of y and unsought cells of the target."""
     source, generator = samples(kind, initial=initial), np.random.default_rng(0)
     for _ in range(10):
@@ -63,26 +63,16 @@ def test_arrays_are_finite_and_fit_together(kind: str, initial: str) -> None:
 @pytest.mark.parametrize("initial", ["zero", "observed", "linear"])
 @settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1))
-def test_what_is_sought_without_a_truth_is_hidden(initial: str, seed: int) -> None:
-    """Observed and sought cells are disjoint, and no sought value appears in y or x(0)."""
-    sample = samples("observations alone", initial=initial).draw(np.random.default_rng(seed))
-    assert not (sample["mask"] & sample["sought"]).any()
-    sought = sample["target"][sample["sought"]]
-    assert not np.isin(sought, sample["y"]).any()
-    assert not np.isin(sought, sample["x0"]).any()
-
-
-@pytest.mark.parametrize("initial", ["zero", "observed", "linear"])
-def test_hidden_values_change_nothing_that_is_seen(initial: str) -> None:
-    """Other values at the hidden points give the same y, mask and x(0)."""
+def test_hidden_values_change_nothing_that_is_seen(initial, seed):
+    """Without a truth, sought cells are not observed, and other values there give the same y, Ω and x(0)."""
     layout = Layout(["a", "b"], ["lat", "lon"], ["time"])
     observed = values(1, 0.6).isel(member=[0])
 
     def draw(data: xr.DataArray) -> dict[str, np.ndarray]:
-        source = Samples(data, None, Random(0.5), layout, initial=initial)
-        return source.draw(np.random.default_rng(7))
+        return Samples(data, None, Random(0.5), layout, initial=initial).draw(np.random.default_rng(seed))
 
     first = draw(observed)
+    assert not (first["mask"] & first["sought"]).any()
     sought = first["sought"].reshape(observed.isel(member=0).shape)
     second = draw(observed.where(~sought[:, None], -9.0))
     assert (second["target"][first["sought"]] == -9.0).all()
@@ -90,7 +80,7 @@ def test_hidden_values_change_nothing_that_is_seen(initial: str) -> None:
         np.testing.assert_array_equal(first[name], second[name])
 
 
-def test_a_truth_is_sought_everywhere_it_is_known() -> None:
+def test_a_truth_is_sought_everywhere_it_is_known():
     """Land without a truth is not sought, observed cells are."""
     truth = values().where(xr.DataArray(np.arange(5) > 0, dims="lat"))
     sample = Samples(values(1, 0.3), truth, None, LAYOUT).draw(np.random.default_rng(3))
@@ -101,7 +91,7 @@ def test_a_truth_is_sought_everywhere_it_is_known() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_generator_decides_the_sample(kind: str) -> None:
+def test_the_generator_decides_the_sample(kind):
     """The state of the generator alone decides the sample."""
     source = samples(kind, noise=0.1)
     first = source.draw(np.random.default_rng(1))
@@ -113,7 +103,7 @@ def test_the_generator_decides_the_sample(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_drawing_does_not_change_the_data(kind: str) -> None:
+def test_drawing_does_not_change_the_data(kind):
     """Drawing samples does not modify the data."""
     source, generator = samples(kind, noise=1.0), np.random.default_rng(0)
     before = source._observed.copy()
@@ -122,14 +112,14 @@ def test_drawing_does_not_change_the_data(kind: str) -> None:
     np.testing.assert_array_equal(source._observed, before)
 
 
-def test_every_window_is_drawn() -> None:
+def test_every_window_is_drawn():
     """Windows are drawn from all members and all positions, including the edges."""
     source, generator = samples("gaps"), np.random.default_rng(0)
     firsts = {source.draw(generator)["target"].flat[0] for _ in range(400)}
     assert firsts == set(values().isel(variable=0, time=slice(4), lat=slice(3), lon=0).values.ravel())
 
 
-def test_noise_is_added_to_what_is_seen_alone() -> None:
+def test_noise_is_added_to_what_is_seen_alone():
     """Noise of the given size is added to y but not to the target."""
     sample = samples("gaps", noise=0.25)
     drawn = [sample.draw(np.random.default_rng(k)) for k in range(30)]
@@ -138,7 +128,7 @@ def test_noise_is_added_to_what_is_seen_alone() -> None:
     assert all(np.isin(d["target"], values()).all() for d in drawn)
 
 
-def test_the_order_of_dimensions_does_not_matter() -> None:
+def test_the_order_of_dimensions_does_not_matter():
     """Arrays in another dimension order give the same samples."""
     straight = samples("truth").draw(np.random.default_rng(0))
     turned = Samples(
@@ -159,38 +149,29 @@ class HidesAll:
 
 
 @pytest.mark.parametrize("gaps", [HidesAll(), Random(1.0)])
-def test_windows_with_nothing_to_learn_from_are_reported(gaps: GapPattern) -> None:
+def test_windows_with_nothing_to_learn_from_are_reported(gaps):
     """Gaps that hide everything or nothing are refused after a number of tries."""
     with pytest.raises(DataError, match="none of 3 random windows has both an observation and a target; use"):
         Samples(values(), None, gaps, LAYOUT).draw(np.random.default_rng(0), tries=3)
 
 
-def test_a_truth_or_gaps_are_needed() -> None:
-    """Samples without a truth and without gaps are refused."""
-    with pytest.raises(DataError, match="nothing to learn from; pass a truth, or gaps"):
-        Samples(values(), None, None, LAYOUT)
+TOO_SHORT, OTHER = values().isel(time=slice(2)), values().isel(time=slice(6))
 
 
-@pytest.mark.parametrize("count", [1, 3])
-def test_gap_patterns_are_as_many_as_the_variables(count: int) -> None:
-    """A wrong number of patterns is refused before anything is drawn."""
-    with pytest.raises(DataError, match=f"got {count} gap patterns, expected 2"):
-        Samples(values(), values(), [Random(0.3)] * count, LAYOUT)
+@pytest.mark.parametrize(("data", "truth", "gaps", "message"), [
+    (values(), None, None, "nothing to learn from; pass a truth, or gaps"),
+    (values(), values(), [Random(0.3)], "got 1 gap patterns, expected 2"),
+    (values(), values(), [Random(0.3)] * 3, "got 3 gap patterns, expected 2"),
+    (TOO_SHORT, values(), None, "a window has 4 cells along 'time', but the data have 2"),
+    (values(), OTHER, None, r"the truth has cells .*'time': 6.* but the observations"),
+])  # fmt: skip
+def test_what_gives_no_samples_is_refused(data, truth, gaps, message):
+    """The error names what is missing, or both sizes."""
+    with pytest.raises(DataError, match=message):
+        Samples(data, truth, gaps, LAYOUT)
 
 
-def test_a_window_larger_than_the_data_is_refused() -> None:
-    """The error names the dimension and both sizes."""
-    with pytest.raises(DataError, match="a window has 4 cells along 'time', but the data have 2"):
-        Samples(values().isel(time=slice(2)), values(), None, LAYOUT)
-
-
-def test_a_truth_of_another_size_is_refused() -> None:
-    """Truth and observations must have the same times and places."""
-    with pytest.raises(DataError, match=r"the truth has cells .*'time': 6.* but the observations"):
-        Samples(values(), values().isel(time=slice(6)), None, LAYOUT)
-
-
-def test_variables_and_folded_dimensions_become_channels() -> None:
+def test_variables_and_folded_dimensions_become_channels():
     """Channels hold all times of the first variable, then those of the second."""
     window = np.arange(2 * 4 * 3 * 6).reshape(2, 4, 3, 6)
     folded = to_channels(window, LAYOUT)
@@ -198,7 +179,7 @@ def test_variables_and_folded_dimensions_become_channels() -> None:
     np.testing.assert_array_equal(folded[5], window[1, 1])
 
 
-def test_variables_are_stacked_in_the_order_of_the_layout() -> None:
+def test_variables_are_stacked_in_the_order_of_the_layout():
     """Dimensions are ordered as variable, batch, layout, whatever their order in the data."""
     ds = values().assign_coords(variable=["b", "a"]).to_dataset("variable")
     ds = ds.transpose("lat", "time", "lon", "member").assign(other=1.0)

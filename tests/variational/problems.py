@@ -9,7 +9,11 @@ import torch
 from scipy.integrate import solve_ivp
 from torch import Tensor, nn
 
+from da4dvar.simulate import lorenz96
 from da4dvar.testing import normal
+from da4dvar.variational.cost import Cost, VariationalCost
+from da4dvar.variational.dynamics.lorenz96 import Lorenz96
+from da4dvar.variational.priors.flow import Flow
 
 # One rule per axis: every rule in one dimension, then mixed.
 BOUNDARIES = [
@@ -20,6 +24,25 @@ BOUNDARIES = [
     ("reflect", "periodic"),
     ("periodic", "reflect", "zero"),
 ]
+# bᵢ, Aᵢⱼ and Qᵢⱼₖ (j ≤ k) of a bilinear system; of Lorenz-96, neighbours −2 to 2 are numbered 0 to 4.
+Coefficients = tuple[dict[int, float], dict[tuple[int, int], float], dict[tuple[int, int, int], float]]
+LORENZ63: Coefficients = (
+    {},
+    {(0, 0): -10.0, (0, 1): 10.0, (1, 0): 28.0, (1, 1): -1.0, (2, 2): -8 / 3},
+    {(1, 0, 2): -1.0, (2, 0, 1): 1.0},
+)
+LORENZ96: Coefficients = ({0: 8.0}, {(0, 2): -1.0}, {(0, 1, 3): 1.0, (0, 0, 1): -1.0})
+
+
+def coefficients(dynamics: nn.Module, constant: dict, linear: dict, quadratic: dict) -> dict[str, Tensor]:
+    """Return the parameters of a bilinear system with the given coefficients and zero elsewhere."""
+    pairs = [tuple(pair) for pair in dynamics.pairs.T.tolist()]
+    products = {(i, pairs.index((j, k))): value for (i, j, k), value in quadratic.items()}
+    found = {name: torch.zeros_like(p) for name, p in dynamics.named_parameters()}
+    for name, known in (("constant", constant), ("linear", linear), ("quadratic", products)):
+        for at, value in known.items():
+            found[name][at] = value
+    return found
 
 
 def double(*shape: int, seed: int = 0) -> Tensor:
@@ -65,3 +88,11 @@ def trajectory(dynamics: nn.Module, start: Tensor, times: np.ndarray) -> Tensor:
         tendency, (times[0], times[-1]), start.numpy(), "DOP853", t_eval=times, rtol=1e-12, atol=1e-12
     )
     return torch.as_tensor(solution.y)
+
+
+def short_window(series: int = 2, prior_weight: float = 50.0) -> tuple[Cost, Tensor]:
+    """The cost for nine times of Lorenz-96 with eight components, partly observed, and the truth."""
+    ds = lorenz96(series, 9, seed=5, components=8, every=2, number=4)
+    x, y = (torch.tensor(ds[n].values).double().movedim(1, 2)[:, None] for n in ("x", "x_observed"))
+    model = VariationalCost(Flow(Lorenz96(), 0.05), observation_weight=0.5, prior_weight=prior_weight)
+    return model.double().given(y, y.isfinite()), x

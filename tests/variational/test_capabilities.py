@@ -16,6 +16,7 @@ from da4dvar.errors import ModelError, RecipeError
 from da4dvar.fields.gaps.patterns import Random
 from da4dvar.fields.scaling.standard import Unscaled
 from da4dvar.fields.sensors import Sensor
+from da4dvar.testing import seeded
 from da4dvar.training.plan import Training
 from da4dvar.training.warm_start import take_weights
 from da4dvar.variational.cost import Cost, VariationalCost
@@ -77,13 +78,11 @@ class Halved(Observation):
         return x[:, ::2]
 
 
-def lstm(channels: int = WINDOW, seed: int = 0) -> ConvLSTM:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return ConvLSTM(channels, ("zero", "zero"), width=6, iterations=3)
+def lstm(channels: int = WINDOW) -> ConvLSTM:
+    return seeded(lambda: ConvLSTM(channels, ("zero", "zero"), width=6, iterations=3))
 
 
-def test_another_observation_error_reaches_the_weights_of_a_foreign_solver() -> None:
+def test_another_observation_error_reaches_the_weights_of_a_foreign_solver():
     """Its own λ_o as that of the model's cost; the model itself stays as it is."""
     model = VariationalModel(VariationalCost(nn.Identity()), Polished(Polished(lstm(), 2.0), 3.0))
     other = reweighted(model, 4.0)
@@ -91,7 +90,7 @@ def test_another_observation_error_reaches_the_weights_of_a_foreign_solver() -> 
     assert (model.solver.weight, model.solver.begin.weight) == (3.0, 2.0)
 
 
-def test_a_training_runs_the_learned_part_of_a_foreign_solver() -> None:
+def test_a_training_runs_the_learned_part_of_a_foreign_solver():
     """Weights beside it stay as they are; those of its learned part change."""
     truth = make_sst(70, seed=1)
     model = tiny_interpolator().with_solver(Polished(lstm()))
@@ -103,7 +102,7 @@ def test_a_training_runs_the_learned_part_of_a_foreign_solver() -> None:
     assert not any(name.startswith("solver.polish.") for name in changed)
 
 
-def test_the_learned_part_of_a_foreign_solver_starts_from_a_model() -> None:
+def test_the_learned_part_of_a_foreign_solver_starts_from_a_model():
     """As that of a chain does; the rest of it keeps its own weights."""
     start, model = tiny_interpolator(1), tiny_interpolator().with_solver(Polished(lstm()))
     polish = model.model.solver.polish.weight.clone()
@@ -113,7 +112,7 @@ def test_the_learned_part_of_a_foreign_solver_starts_from_a_model() -> None:
     assert torch.equal(model.model.solver.polish.weight, polish)
 
 
-def test_a_foreign_solver_within_another_must_fit_the_layout(tmp_path, monkeypatch) -> None:
+def test_a_foreign_solver_within_another_must_fit_the_layout(tmp_path, monkeypatch):
     """The check of a model file looks at every solver, however deep."""
     from da4dvar.config import kinds
 
@@ -130,16 +129,18 @@ def test_a_foreign_solver_within_another_must_fit_the_layout(tmp_path, monkeypat
                 da4dvar.load(tmp_path / "m.safetensors")
 
 
-def test_a_foreign_operator_weighs_its_sensors() -> None:
-    """U_O = λ_o Σ w ‖x − y‖² with w = (1, 1/16), by the operator of this package as well."""
-    x, y = torch.zeros(1, 2, 4), torch.ones(1, 4, 4)
-    for operator in (Sensors([Identity(), Identity()]), Weighed([0, 0])):
+def test_a_foreign_operator_weighs_its_sensors():
+    """U_O = λ_o Σ w ‖x − y‖², as by the operator of this package."""
+    own, other = Sensors([Identity(), Identity()]), Weighed([0, 0])
+    x, y = torch.randn(3, 2, 4), torch.randn(3, 4, 4)
+    found = []
+    for operator in (own, other):
         operator.weigh([0.1, 0.4])
         cost = VariationalCost(nn.Identity(), operator).given(y, y.isfinite())
         torch.testing.assert_close(cost.terms(x).observation, torch.tensor([8 + 8 / 16]))
 
 
-def test_a_model_takes_a_foreign_operator_of_its_sensors() -> None:
+def test_a_model_takes_a_foreign_operator_of_its_sensors():
     """Of as many sensors, of the same variables; its weights are those of their errors."""
     sensors = [Sensor("good", "sst", 0.1), Sensor("bad", "sst", 0.2)]
 
@@ -161,14 +162,14 @@ def test_a_model_takes_a_foreign_operator_of_its_sensors() -> None:
         model(solver=Copied(3))
 
 
-def test_an_operator_that_changes_the_channels_is_not_for_one_sensor() -> None:
+def test_an_operator_that_changes_the_channels_is_not_for_one_sensor():
     """It says so itself; a module that says nothing is taken as one that keeps them."""
     with pytest.raises(ValueError, match="Halved of a sensor changes the number of channels"):
         Sensors([Identity(), Halved()])
     assert len(Sensors([nn.Identity()]).operators) == 1
 
 
-def test_a_foreign_scaling_that_learns_nothing_is_loaded(tmp_path, monkeypatch) -> None:
+def test_a_foreign_scaling_that_learns_nothing_is_loaded(tmp_path, monkeypatch):
     """It says so, as the one of this package does; one that does not say it lacks what it learned."""
     from da4dvar.config import kinds
 

@@ -1,62 +1,38 @@
-"""Tests of the learned bilinear system, which includes those of Lorenz."""
+"""Tests of the learned bilinear system, which includes those of Lorenz, and of its identification."""
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor
 from torch.testing import assert_close
-from variational.problems import double
+from variational.problems import LORENZ63, LORENZ96, coefficients, double
 
+from da4dvar.simulate import lorenz63, lorenz96
 from da4dvar.testing import seeded
 from da4dvar.variational.dynamics.bilinear import Bilinear
+from da4dvar.variational.dynamics.identification import learn_dynamics
 from da4dvar.variational.dynamics.lorenz63 import Lorenz63
 from da4dvar.variational.dynamics.lorenz96 import Lorenz96
+from da4dvar.variational.priors.flow import Flow
 
 
-def with_coefficients(
-    dynamics: Bilinear,
-    constant: dict[int, float],
-    linear: dict[tuple[int, int], float],
-    quadratic: dict[tuple[int, int, int], float],
-) -> Bilinear:
-    """Set the given bᵢ, Aᵢⱼ and Qᵢⱼₖ (j ≤ k) of `dynamics`, and all others to zero."""
-    for parameter in dynamics.parameters():
-        nn.init.zeros_(parameter)
-    for i, value in constant.items():
-        dynamics.constant.data[i] = value
-    for (i, j), value in linear.items():
-        dynamics.linear.data[i, j] = value
-    pairs = [tuple(pair) for pair in dynamics.pairs.T.tolist()]
-    for (i, j, k), value in quadratic.items():
-        dynamics.quadratic.data[i, pairs.index((j, k))] = value
-    return dynamics
-
-
-def test_lorenz96_is_a_special_case() -> None:
-    """With suitable coefficients, it is Lorenz-96, x₊₁ x₋₁ − x₋₂ x₋₁ − x + 8, neighbours being 0 to 4."""
-    dynamics = with_coefficients(
-        Bilinear(8, reach=2).double(), {0: 8.0}, {(0, 2): -1.0}, {(0, 1, 3): 1.0, (0, 0, 1): -1.0}
-    )
-    x = double(2, 1, 8, 5)
-    assert_close(dynamics(x), Lorenz96()(x))
-
-
-def test_lorenz63_is_a_special_case() -> None:
-    """With suitable coefficients, it is Lorenz-63: 10 (y − x), x (28 − z) − y, xy − 8/3 z."""
-    dynamics = with_coefficients(
-        Bilinear(3).double(),
-        {},
-        {(0, 0): -10.0, (0, 1): 10.0, (1, 0): 28.0, (1, 1): -1.0, (2, 2): -8 / 3},
-        {(1, 0, 2): -1.0, (2, 0, 1): 1.0},
-    )
-    x = double(2, 3, 5)
-    assert_close(dynamics(x), Lorenz63()(x))
+@pytest.mark.parametrize(
+    ("dynamics", "lorenz", "known", "shape"),
+    [(Bilinear(8, 2), Lorenz96(), LORENZ96, (1, 8, 5)), (Bilinear(3), Lorenz63(), LORENZ63, (3, 5))],
+)
+def test_systems_of_lorenz_are_special_cases(dynamics, lorenz, known, shape):
+    """With suitable coefficients, it is Lorenz-96 or Lorenz-63."""
+    dynamics.load_state_dict(coefficients(dynamics, *known), strict=False)
+    x = double(2, *shape)
+    assert_close(dynamics.double()(x), lorenz(x))
 
 
 @pytest.mark.parametrize("reach", [None, 2])
 @pytest.mark.parametrize("axis", [-1, -2, -3])
-def test_components_may_be_any_axis(reach: int | None, axis: int) -> None:
+def test_components_may_be_any_axis(reach, axis):
     """The tendency does not depend on the axis of the components."""
     dynamics = seeded(lambda: Bilinear(6, reach, axis=axis)).double()
     last = seeded(lambda: Bilinear(6, reach, axis=-1)).double()
@@ -64,14 +40,8 @@ def test_components_may_be_any_axis(reach: int | None, axis: int) -> None:
     assert_close(dynamics(x.movedim(-1, axis)), last(x).movedim(-1, axis))
 
 
-def test_periodic_system_obeys_one_law() -> None:
-    """A shift of the state shifts the tendency, whatever the coefficients."""
-    dynamics, x = seeded(lambda: Bilinear(7, reach=1)), double(2, 1, 7, 3).float()
-    assert_close(dynamics(torch.roll(x, 2, -2)), torch.roll(dynamics(x), 2, -2))
-
-
 @pytest.mark.parametrize("reach", [0, 1, 2, 4])
-def test_periodic_tendency_is_the_sum_of_all_products(reach: int) -> None:
+def test_periodic_tendency_is_the_sum_of_all_products(reach):
     """The tendency is the explicit sum for each component, even if the reach exceeds the circle."""
     dynamics = seeded(lambda: Bilinear(7, reach, axis=-1)).double()
     x = double(7)
@@ -85,7 +55,7 @@ def test_periodic_tendency_is_the_sum_of_all_products(reach: int) -> None:
     assert_close(dynamics(x).detach(), expected)
 
 
-def test_periodic_tendency_has_derivatives_of_two_orders() -> None:
+def test_periodic_tendency_has_derivatives_of_two_orders():
     """First and second derivatives in state and coefficients, as training needs, agree with differences."""
     dynamics = seeded(lambda: Bilinear(5, reach=2)).double()
     names = [name for name, _ in dynamics.named_parameters()]
@@ -98,16 +68,7 @@ def test_periodic_tendency_has_derivatives_of_two_orders() -> None:
     assert torch.autograd.gradgradcheck(tendency, inputs)
 
 
-def test_periodic_tendency_has_a_tangent() -> None:
-    """Forward derivatives along many directions give the Jacobian of torch."""
-    dynamics, x = seeded(lambda: Bilinear(7, reach=2)).double(), double(1, 1, 7, 1)
-    directions = torch.eye(7).double().reshape(7, *x.shape)
-    along = torch.func.vmap(lambda direction: torch.func.jvp(dynamics, (x,), (direction,))[1])
-    dense = torch.autograd.functional.jacobian(dynamics, x).reshape(7, 7)
-    assert_close(along(directions).reshape(7, 7).T, dense)
-
-
-def test_mixed_precision_does_not_round_a_periodic_tendency() -> None:
+def test_mixed_precision_does_not_round_a_periodic_tendency():
     """Under mixed precision, the tendency is not rounded to bfloat16, which would ruin a trajectory."""
     dynamics, x = seeded(lambda: Bilinear(7, reach=2)), double(2, 1, 7, 3).float()
     with torch.autocast("cpu", torch.bfloat16):
@@ -115,23 +76,51 @@ def test_mixed_precision_does_not_round_a_periodic_tendency() -> None:
     assert torch.equal(mixed, dynamics(x))
 
 
-def test_coefficients_are_learned_from_tendencies() -> None:
-    """Least squares on states and tendencies of Lorenz-63 recovers its equations."""
-    dynamics, x = Bilinear(3, axis=-1).double(), double(60, 3)
-    optimiser = torch.optim.LBFGS(dynamics.parameters(), max_iter=200, line_search_fn="strong_wolfe")
-
-    def misfit() -> torch.Tensor:
-        optimiser.zero_grad()
-        loss = (dynamics(x) - Lorenz63(axis=-1)(x)).square().mean()
-        loss.backward()
-        return loss
-
-    optimiser.step(misfit)
-    expected = torch.tensor([[-10.0, 10.0, 0.0], [28.0, -1.0, 0.0], [0.0, 0.0, -8 / 3]]).double()
-    assert_close(dynamics.linear.detach(), expected, rtol=0, atol=1e-3)
+def series_of_lorenz96(series: int = 4, steps: int = 60) -> Tensor:
+    """Noise-free series of shape (series, 1, component, time)."""
+    x = lorenz96(series=series, steps=steps, seed=5).x.transpose("series", "component", "time")
+    return torch.from_numpy(x.values)[:, None]
 
 
-def test_another_number_of_components_is_refused() -> None:
-    """The message states the number of components and the expected number."""
-    with pytest.raises(ValueError, match="the state has 5 components, expected 4"):
-        Bilinear(4)(double(1, 5, 3))
+@pytest.mark.parametrize("which", ["lorenz63", "lorenz96"])
+def test_equations_are_found_again(which):
+    """The coefficients of Lorenz-63 and Lorenz-96 are recovered from series, and no others."""
+    if which == "lorenz96":
+        known, dynamics, x = LORENZ96, seeded(lambda: Bilinear(40, reach=2)), series_of_lorenz96()
+        error, highest = learn_dynamics(Flow(dynamics, 0.05), x, steps=150), 1e-3
+    else:
+        known, dynamics = LORENZ63, seeded(lambda: Bilinear(3))
+        x = torch.tensor(lorenz63(8, 100, seed=5).x.transpose("series", "component", "time").values)
+        error, highest = learn_dynamics(Flow(dynamics, 0.01), x, steps=300), 1e-5
+    assert error < highest
+    found = {name: p.detach() for name, p in dynamics.named_parameters()}
+    assert_close(found, coefficients(dynamics, *known), rtol=0, atol=1e-2)
+
+
+def test_what_is_returned_is_the_error_of_the_forecast():
+    """The returned value is the forecast error of the learned flow, in the units of the series."""
+    x, flow = series_of_lorenz96(series=2, steps=20), seeded(lambda: Flow(Bilinear(40, reach=1), 0.05))
+    error = learn_dynamics(flow, x, steps=10)
+    assert {p.dtype for p in flow.parameters()} == {torch.float32}
+    with torch.no_grad():
+        left = (x[..., 1:] - flow.forecast(x[..., :-1])).square().mean().sqrt()
+    assert error == pytest.approx(float(left), rel=1e-4)
+
+
+def test_fixed_parameters_are_unchanged():
+    """Parameters that do not require a gradient are unchanged."""
+    flow = seeded(lambda: Flow(Bilinear(40, reach=1), 0.05))
+    before = copy.deepcopy(flow)
+    flow.dynamics.constant.requires_grad_(False)
+    learn_dynamics(flow, series_of_lorenz96(series=2, steps=20), steps=5)
+    assert torch.equal(flow.dynamics.constant, before.dynamics.constant)
+    assert not torch.equal(flow.dynamics.linear, before.dynamics.linear)
+
+
+def test_a_forecast_that_runs_away_changes_nothing():
+    """If the step is so long that the forecast diverges, the flow is unchanged."""
+    flow = seeded(lambda: Flow(Bilinear(40, reach=2), step=1e60))
+    before = copy.deepcopy(flow.state_dict())
+    with pytest.raises(ValueError, match="diverges"):
+        learn_dynamics(flow, series_of_lorenz96(series=1, steps=5), steps=5)
+    assert_close(flow.state_dict(), before, rtol=0, atol=0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 import torch
@@ -12,97 +10,19 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.testing import assert_close
 
-from da4dvar.testing import PriorContract, normal, seeded
+from da4dvar.testing import normal, seeded
 from da4dvar.variational.priors.unet import Branch, UNet, fold, unfold
 
 BLOCKS = st.lists(st.tuples(st.integers(1, 5), st.integers(1, 3)), min_size=1, max_size=3)
 
 
-class TestZero(PriorContract):
-    """Contract on a line with zero padding."""
-
-    shape = (2, 9)
-    boundary: tuple[str, ...] = ("zero",)
-
-    def make(self) -> UNet:
-        return UNet(self.shape[0], self.boundary, width=3)
-
-
-class TestReflect(TestZero):
-    """Contract on a line with reflecting boundaries."""
-
-    boundary = ("reflect",)
-
-
-class TestPeriodic(TestZero):
-    """Contract on a circle."""
-
-    boundary = ("periodic",)
-
-
-class TestPlane(TestZero):
-    """Contract on a plane that is periodic along one axis."""
-
-    shape = (2, 5, 6)
-    boundary = ("zero", "periodic")
-
-
-class TestVolume(TestZero):
-    """Contract in three dimensions, with each boundary rule and sizes that are not multiples of the block."""
-
-    shape = (1, 4, 5, 3)
-    boundary = ("periodic", "reflect", "zero")
-
-
-class TestCovariates(TestPlane):
-    """Contract of Φ(x, c) with two covariates."""
-
-    covariates = 2
-
-    def make(self) -> UNet:
-        return UNet(self.shape[0], self.boundary, width=3, covariates=2)
-
-
-class TestFoldedCovariates(TestCovariates):
-    """Contract with covariates and folding, with sizes that are not multiples of the block."""
-
-    def make(self) -> UNet:
-        return UNet(self.shape[0], self.boundary, width=3, fold=[2, 3], covariates=2)
-
-
-class TestUnequalBlocks(TestPlane):
-    """Contract on a plane that is averaged along one axis only."""
-
-    def make(self) -> UNet:
-        return UNet(2, self.boundary, width=3, kernel=5, downsampling=(1, 2))
-
-
-class TestFolded(TestPlane):
-    """Contract on a plane folded along one axis, with a size that is not a multiple of the block."""
-
-    def make(self) -> UNet:
-        return UNet(2, self.boundary, width=3, fold=(1, 4))
-
-
-@pytest.mark.parametrize(
-    ("boundary", "downsampling", "folded", "shift"),
-    [
-        (("periodic",), 2, 1, (4,)),
-        (("periodic",), 4, 1, (-4,)),
-        (("periodic", "periodic"), 2, 1, (2, 6)),
-        (("zero", "periodic"), (2, 1), 1, (0, 3)),
-        (("periodic", "zero", "periodic"), (2, 2, 4), 1, (2, 0, 4)),
-        (("periodic", "zero"), 1, (1, 4), (3, 0)),
-        (("periodic", "periodic"), 1, (1, 4), (3, 4)),
-        (("periodic", "periodic"), (1, 2), (1, 2), (5, -4)),
-    ],
-)
-def test_periodic_axes_commute_with_a_shift(
-    boundary: tuple[str, ...],
-    downsampling: int | Sequence[int],
-    folded: int | Sequence[int],
-    shift: tuple[int, ...],
-) -> None:
+@pytest.mark.parametrize(("boundary", "downsampling", "folded", "shift"), [
+    (("periodic",), 2, 1, (4,)), (("periodic",), 4, 1, (-4,)), (("periodic", "periodic"), 2, 1, (2, 6)),
+    (("zero", "periodic"), (2, 1), 1, (0, 3)), (("periodic", "zero", "periodic"), (2, 2, 4), 1, (2, 0, 4)),
+    (("periodic", "zero"), 1, (1, 4), (3, 0)), (("periodic", "periodic"), 1, (1, 4), (3, 4)),
+    (("periodic", "periodic"), (1, 2), (1, 2), (5, -4)),
+])  # fmt: skip
+def test_periodic_axes_commute_with_a_shift(boundary, downsampling, folded, shift):
     """On a circle, a shift of x by whole blocks shifts Φ(x)."""
     axes = len(boundary)
     prior = seeded(lambda: UNet(2, boundary, width=3, downsampling=downsampling, fold=folded))
@@ -113,7 +33,7 @@ def test_periodic_axes_commute_with_a_shift(
 @settings(max_examples=30, deadline=None)
 @example([1, 3, 5], 2)
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=3), st.integers(1, 4))
-def test_coarse_branch_sees_the_means_of_blocks(sizes: list[int], block: int) -> None:
+def test_coarse_branch_sees_the_means_of_blocks(sizes, block):
     """With Dw and Up alone, each cell is the mean of its block, which may be cut at the end."""
     prior = UNet(1, ("zero",) * len(sizes), downsampling=block)
     prior.coarse, prior.fine = nn.Identity(), nn.Identity()
@@ -129,7 +49,7 @@ def test_coarse_branch_sees_the_means_of_blocks(sizes: list[int], block: int) ->
 
 @settings(max_examples=50, deadline=None)
 @given(BLOCKS)
-def test_unfold_inverts_fold(axes: list[tuple[int, int]]) -> None:
+def test_unfold_inverts_fold(axes):
     """Each folded channel holds one cell of each block, and unfolding restores the field."""
     counts, blocks = [n for n, _ in axes], [b for _, b in axes]
     x = normal(2, 2, *(n * b for n, b in axes))
@@ -146,7 +66,7 @@ def test_unfold_inverts_fold(axes: list[tuple[int, int]]) -> None:
 @settings(max_examples=30, deadline=None)
 @example([(1, 3), (5, 2)])
 @given(BLOCKS)
-def test_folding_leaves_each_cell_in_its_place(axes: list[tuple[int, int]]) -> None:
+def test_folding_leaves_each_cell_in_its_place(axes):
     """If the network is the identity, folding leaves every cell in place for any size."""
     prior = UNet(2, ("zero",) * len(axes), fold=[b for _, b in axes])
     prior.coarse, prior.fine = nn.Identity(), nn.Identity()
@@ -156,14 +76,14 @@ def test_folding_leaves_each_cell_in_its_place(axes: list[tuple[int, int]]) -> N
     assert torch.equal(prior(x), x)
 
 
-def test_the_last_folded_block_is_padded_with_zeros() -> None:
+def test_the_last_folded_block_is_padded_with_zeros():
     """Six cells in blocks of four are treated as eight with two trailing zeros."""
     prior, x = seeded(lambda: UNet(2, ("periodic", "zero"), width=3, fold=(1, 4))), normal(2, 2, 4, 8)
     x[..., 6:] = 0
     assert_close(prior(x[..., :6]), prior(x)[..., :6])
 
 
-def test_a_folded_cell_is_seen_from_its_whole_block() -> None:
+def test_a_folded_cell_is_seen_from_its_whole_block():
     """With kernels of one cell and no coarse branch, a cell depends only on its block."""
     prior, x = seeded(lambda: UNet(1, ("zero",), width=8, kernel=1, fold=4)), normal(1, 1, 12)
     nn.init.zeros_(prior.up.weight)
@@ -171,7 +91,7 @@ def test_a_folded_cell_is_seen_from_its_whole_block() -> None:
     assert torch.equal(reach, torch.block_diag(*[torch.ones(4, 4)] * 3).bool())
 
 
-def test_a_branch_can_hold_a_product() -> None:
+def test_a_branch_can_hold_a_product():
     """With suitable weights, Φ(x) = x² exactly, so that a branch can represent a flow."""
     branch = Branch(1, 2, 1, ("zero",))
     for parameter in branch.parameters():
@@ -181,16 +101,3 @@ def test_a_branch_can_hold_a_product() -> None:
     branch.project.convolution.weight.data[0, 2, 0] = 1.0
     x = normal(2, 1, 7)
     assert_close(branch(x), x.square())
-
-
-@pytest.mark.parametrize("name", ["downsampling", "fold"])
-def test_blocks_for_other_axes_are_refused(name: str) -> None:
-    """The message states the given numbers and the number of axes."""
-    with pytest.raises(ValueError, match=rf"^{name} is \(2, 2, 2\), expected .* each of the 2 axes$"):
-        UNet(1, ("zero", "zero"), **{name: (2, 2, 2)})
-
-
-def test_an_axis_that_is_too_short_for_the_kernel_is_refused() -> None:
-    """The message suggests a smaller kernel or a longer axis."""
-    with pytest.raises(ValueError, match="use a smaller kernel or a longer axis"):
-        UNet(1, ("reflect",), kernel=7)(normal(1, 1, 5))

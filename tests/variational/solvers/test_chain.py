@@ -6,12 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 from torch.testing import assert_close
-from variational.problems import double
+from variational.problems import double, short_window
 
-from da4dvar.simulate import lorenz96
-from da4dvar.testing import SolverContract
 from da4dvar.variational.cost import Cost, VariationalCost
-from da4dvar.variational.dynamics.lorenz63 import Lorenz63
 from da4dvar.variational.dynamics.lorenz96 import Lorenz96
 from da4dvar.variational.priors.flow import Flow
 from da4dvar.variational.solvers.base import Solution, Solver, Watch, solution
@@ -20,39 +17,21 @@ from da4dvar.variational.solvers.gradient_descent import GradientDescent
 from da4dvar.variational.solvers.levenberg_marquardt import LevenbergMarquardt
 
 
-class TestChain(SolverContract):
-    """Contract of gradient descent followed by Levenberg-Marquardt, with two restarts."""
-
-    shape = (3, 12)
-    # Levenberg-Marquardt is not differentiable; the iterations of a chain are those of its solvers.
-    test_gradients_reach_all_that_is_learned = None
-    test_memory_of_inference_does_not_grow_with_iterations = None
-
-    def make(self) -> Chain:
-        first, second = GradientDescent(1e-3, iterations=3), LevenbergMarquardt(iterations=3, ladder=(1.0,))
-        return Chain(first, second, restarts=2, accept=0.1)
-
-    def make_cost(self) -> VariationalCost:
-        return VariationalCost(Flow(Lorenz63(), 0.01))
-
-
-def test_its_iterations_are_those_of_its_solvers_at_any_time() -> None:
+def test_its_iterations_are_those_of_its_solvers_at_any_time():
     """The number of iterations follows changes of a solver, as in training."""
-    chain = TestChain().make()
+    chain = Chain(GradientDescent(1e-3, iterations=3), LevenbergMarquardt(iterations=3))
     chain.first.iterations = 7
     assert chain.iterations == 10
 
 
 @pytest.fixture
-def problem() -> tuple[Cost, Tensor]:
-    """Short Lorenz-96 series of eight components, and a start close to the truth."""
-    ds = lorenz96(3, 9, seed=5, components=8, every=2, number=4)
-    x, y = (torch.tensor(ds[n].values).double().movedim(1, 2)[:, None] for n in ("x", "x_observed"))
-    model = VariationalCost(Flow(Lorenz96(), 0.05), observation_weight=0.5, prior_weight=50.0).double()
-    return model.given(y, y.isfinite()), x + double(*x.shape)
+def problem():
+    """Short Lorenz-96 series, and a start close to the truth."""
+    cost, truth = short_window(series=3)
+    return cost, truth + double(*truth.shape)
 
 
-def test_is_never_worse_than_its_first_solver(problem: tuple[Cost, Tensor]) -> None:
+def test_is_never_worse_than_its_first_solver(problem):
     """Levenberg-Marquardt after gradient descent lowers the same cost."""
     cost, start = problem
     first, second = GradientDescent(1e-3, iterations=20), LevenbergMarquardt(iterations=10, ladder=(0.1, 1.0))
@@ -64,7 +43,7 @@ def test_is_never_worse_than_its_first_solver(problem: tuple[Cost, Tensor]) -> N
 
 
 @pytest.mark.parametrize("given", ["cost", "weights"])
-def test_may_end_on_another_cost(problem: tuple[Cost, Tensor], given: str) -> None:
+def test_may_end_on_another_cost(problem, given):
     """The second solver minimises the `cost` of the chain, or the given cost with other weights."""
     cost, start = problem
     strict = VariationalCost(Flow(Lorenz96(), 0.05), observation_weight=0.5, prior_weight=1e5).double()
@@ -102,7 +81,7 @@ class Stay(Solver):
         return solution(x0, [cost.terms(x0), cost.terms(x0)])
 
 
-def test_restarts_only_what_is_not_accepted() -> None:
+def test_restarts_only_what_is_not_accepted():
     """Only samples whose U per observation is too high are restarted."""
     y, mask = torch.zeros(3, 1, 4), torch.ones(3, 1, 4) > 0
     y[1] = 1.0
@@ -116,7 +95,7 @@ def test_restarts_only_what_is_not_accepted() -> None:
     assert_close(found.cost[-1], cost(found.x))
 
 
-def test_keeps_the_lowest_cost_of_all_starts(problem: tuple[Cost, Tensor]) -> None:
+def test_keeps_the_lowest_cost_of_all_starts(problem):
     """If no sample is accepted, more restarts never give a higher cost."""
     cost, start = problem
     first, second = GradientDescent(1e-3, iterations=5), LevenbergMarquardt(iterations=4, ladder=(1.0,))
@@ -124,26 +103,3 @@ def test_keeps_the_lowest_cost_of_all_starts(problem: tuple[Cost, Tensor]) -> No
         costs = [cost(Chain(first, second, restarts=n, accept=1e-9)(cost, start).x) for n in (0, 1, 3)]
     assert (costs[1] <= costs[0]).all()
     assert (costs[2] <= costs[1]).all()
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"restarts": -1},
-        {"accept": 0},
-        {"perturbation": 0},
-        {"withheld": 1.0},
-        {"weights": (1.0, 0.0)},
-        {"weights": (1.0,)},
-    ],
-)
-def test_impossible_settings_are_refused(arguments: dict) -> None:
-    """The message states what was expected."""
-    with pytest.raises(ValueError, match="expected"):
-        Chain(Stay(), Stay(), **arguments)
-
-
-def test_a_cost_and_weights_together_are_refused() -> None:
-    """A cost and weights together are ambiguous and refused."""
-    with pytest.raises(ValueError, match="expected at most one of them"):
-        Chain(Stay(), Stay(), cost=VariationalCost(torch.nn.Identity()), weights=(1.0, 1.0))

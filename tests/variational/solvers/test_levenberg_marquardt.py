@@ -1,4 +1,4 @@
-"""Tests of Levenberg-Marquardt: the contract, and comparisons with dense solvers."""
+"""Tests of Levenberg-Marquardt, its block-tridiagonal systems and its Jacobians against dense solvers."""
 
 from __future__ import annotations
 
@@ -8,48 +8,21 @@ import torch
 from scipy.optimize import least_squares
 from torch import Tensor
 from torch.testing import assert_close
-from variational.problems import double
+from variational.problems import double, short_window
 
 from da4dvar.simulate import lorenz96
-from da4dvar.testing import SolverContract, normal, seeded
+from da4dvar.testing import normal
 from da4dvar.variational.cost import Cost, VariationalCost
+from da4dvar.variational.dynamics.bilinear import Bilinear
 from da4dvar.variational.dynamics.lorenz63 import Lorenz63
 from da4dvar.variational.dynamics.lorenz96 import Lorenz96
 from da4dvar.variational.priors.flow import Flow
-from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.block_tridiagonal import solve_block_tridiagonal
 from da4dvar.variational.solvers.levenberg_marquardt import LevenbergMarquardt
+from da4dvar.variational.solvers.tangent import Tangent
 
 
-class TestLorenz63(SolverContract):
-    """Contract for Lorenz-63 with the components as channels."""
-
-    shape = (3, 12)
-    # The solver is not differentiable.
-    test_gradients_reach_all_that_is_learned = None
-
-    def make(self) -> LevenbergMarquardt:
-        return LevenbergMarquardt(iterations=4, ladder=(0.1, 1.0))
-
-    def make_cost(self) -> VariationalCost:
-        return VariationalCost(Flow(Lorenz63(), 0.01))
-
-
-class TestAnyPrior(SolverContract):
-    """Contract for a U-Net prior, with the matrix-free step."""
-
-    shape = (2, 12)
-    # The solver is not differentiable.
-    test_gradients_reach_all_that_is_learned = None
-
-    def make(self) -> LevenbergMarquardt:
-        return LevenbergMarquardt(iterations=4, ladder=(0.1, 1.0), inner=10)
-
-    def make_cost(self) -> VariationalCost:
-        return VariationalCost(seeded(lambda: UNet(2, ("zero",), width=3)))
-
-
-def test_block_tridiagonal_agrees_with_a_dense_solve() -> None:
+def test_block_tridiagonal_agrees_with_a_dense_solve():
     """For each sample, the solution is that of the dense matrix, a diagonal + JᵀJ of x(t + 1) − A(t) x(t)."""
     batch, times, n, weight = 3, 6, 4, 0.7
     diagonal, tangent = 1 + double(batch, times, n).square(), double(batch, times - 1, n, n, seed=1)
@@ -67,7 +40,7 @@ def test_block_tridiagonal_agrees_with_a_dense_solve() -> None:
     assert_close(solve_block_tridiagonal(given, tangent, weight, right).flatten(1), expected)
 
 
-def test_block_tridiagonal_is_nan_where_it_is_not_positive_definite() -> None:
+def test_block_tridiagonal_is_nan_where_it_is_not_positive_definite():
     """A matrix that is not positive definite gives NaN for its own sample only."""
     diagonal = torch.ones(2, 3, 2)
     diagonal[0, 1] = -1.0
@@ -76,15 +49,7 @@ def test_block_tridiagonal_is_nan_where_it_is_not_positive_definite() -> None:
     assert_close(found[1], torch.ones(3, 2))
 
 
-def short_window(series: int = 2, steps: int = 9, prior_weight: float = 50.0) -> tuple[Cost, Tensor]:
-    """The cost for short Lorenz-96 series of eight components, and their truth."""
-    ds = lorenz96(series, steps, seed=5, components=8, every=2, number=4)
-    x, y = (torch.tensor(ds[n].values).double().movedim(1, 2)[:, None] for n in ("x", "x_observed"))
-    model = VariationalCost(Flow(Lorenz96(), 0.05), observation_weight=0.5, prior_weight=prior_weight)
-    return model.double().given(y, y.isfinite()), x
-
-
-def test_agrees_with_a_dense_solve_on_a_short_window() -> None:
+def test_agrees_with_a_dense_solve_on_a_short_window():
     """The minimum is that of scipy's dense least squares in float64 from the same start."""
     cost, truth = short_window()
     start = truth + 0.3 * double(*truth.shape)
@@ -102,7 +67,7 @@ def test_agrees_with_a_dense_solve_on_a_short_window() -> None:
         assert_close(found.x[k].flatten(), torch.as_tensor(dense.x), rtol=0, atol=1e-5)
 
 
-def test_reaches_the_closed_form_minimum_of_a_linear_gaussian_cost() -> None:
+def test_reaches_the_closed_form_minimum_of_a_linear_gaussian_cost():
     """For linear dynamics, one undamped step solves the normal equations."""
 
     class Decay(torch.nn.Module):
@@ -117,7 +82,7 @@ def test_reaches_the_closed_form_minimum_of_a_linear_gaussian_cost() -> None:
 
 
 @pytest.mark.parametrize("spread", [0.1, 2.0, 30.0])
-def test_is_never_worse_than_its_start(spread: float) -> None:
+def test_is_never_worse_than_its_start(spread):
     """U is never higher than at the start, however poor the start."""
     cost, truth = short_window(prior_weight=1e4)
     start = truth + spread * double(*truth.shape)
@@ -125,7 +90,7 @@ def test_is_never_worse_than_its_start(spread: float) -> None:
     assert (cost(found.x) <= cost(start) * (1 + 1e-6)).all()
 
 
-def test_matrix_free_steps_are_those_of_the_blocks() -> None:
+def test_matrix_free_steps_are_those_of_the_blocks():
     """For a flow, the matrix-free step reaches the same minimum as the block-tridiagonal step."""
     cost, truth = short_window()
 
@@ -145,7 +110,7 @@ def test_matrix_free_steps_are_those_of_the_blocks() -> None:
     assert (free.iterations, len(free.cost)) == (20, 21)
 
 
-def test_a_background_is_a_term_of_the_first_time() -> None:
+def test_a_background_is_a_term_of_the_first_time():
     """Without observations, the first state remains that of x(0) for any background error."""
     cost, truth = short_window()
     start = truth + 0.3 * double(*truth.shape)
@@ -155,7 +120,7 @@ def test_a_background_is_a_term_of_the_first_time() -> None:
     assert_close(found.cost[-1], empty(found.x))
 
 
-def test_a_tight_background_holds_the_first_state() -> None:
+def test_a_tight_background_holds_the_first_state():
     """A smaller background error keeps the first state closer to x(0); the last cost is U alone."""
     cost, truth = short_window()
     start = truth + 0.3 * double(*truth.shape)
@@ -167,30 +132,7 @@ def test_a_tight_background_holds_the_first_state() -> None:
     assert moved[0] < 0.01 < moved[1] < moved[2]
 
 
-@pytest.mark.parametrize(
-    ("rho", "background", "message"),
-    [("absolute", None, "needs rho 'square'"), ("square", 1.0, "a background needs a flow")],
-)
-def test_what_it_cannot_solve_is_refused(rho: str, background: float | None, message: str) -> None:
-    """A rho other than the square, and a background without a flow, are refused."""
-    cost = VariationalCost(torch.nn.Identity(), rho=rho)
-    with pytest.raises(ValueError, match=message):
-        LevenbergMarquardt(background=background)(
-            cost.given(torch.zeros(1, 1, 4), torch.ones(1, 1, 4) > 0), torch.zeros(1, 1, 4)
-        )
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [{"iterations": 2}, {"ladder": (0.0, 1.0)}, {"damping": 0}, {"inner": 0}, {"background": 0.0}],
-)
-def test_impossible_settings_are_refused(arguments: dict) -> None:
-    """The message states what was expected."""
-    with pytest.raises(ValueError, match="expected"):
-        LevenbergMarquardt(**arguments)
-
-
-def test_mixed_precision_leaves_it_as_it_is() -> None:
+def test_mixed_precision_leaves_it_as_it_is():
     """The result is the same under autocast, as the systems are solved in single precision."""
     truth = lorenz96(1, 16, seed=1, components=8, number=4).x.transpose("series", "component", "time")
     y = torch.from_numpy(truth.values).float()[:, None]
@@ -199,3 +141,30 @@ def test_mixed_precision_leaves_it_as_it_is() -> None:
     expected = solver(cost, torch.zeros_like(y)).x
     with torch.autocast("cpu", torch.bfloat16):
         assert_close(solver(cost, torch.zeros_like(y)).x, expected, rtol=0, atol=0)
+
+
+FLOWS = {
+    "Lorenz-96": (Flow(Lorenz96(), 0.05), (1, 40), 14),
+    "short Lorenz-96": (Flow(Lorenz96(), 0.05), (1, 9), 9),
+    "Lorenz-63": (Flow(Lorenz63(), 0.01), (3,), 3),
+    "learned": (Flow(Bilinear(6), 0.1), (2, 6), 6),
+    "learned, periodic": (Flow(Bilinear(7, reach=2), 0.1), (1, 7), 7),
+}
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_agrees_with_the_dense_jacobian(name):
+    """For each time and sample, the Jacobian is that of torch, with no more directions than needed."""
+    flow, shape, directions = FLOWS[name]
+    flow = flow.double()
+    x = 3 * double(2, *shape, 5)
+    tangent = Tangent(flow, x)
+    assert len(tangent.directions) <= directions
+    forecast, found = tangent(x)
+    assert_close(forecast, flow.forecast(x))
+    n = tangent.size
+    for sample in range(2):
+        for time in range(5):
+            state = x[sample : sample + 1, ..., time : time + 1]
+            dense = torch.autograd.functional.jacobian(flow.forecast, state).reshape(n, n)
+            assert_close(found[sample, time], dense)

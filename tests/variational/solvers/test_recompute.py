@@ -35,7 +35,7 @@ def descended(cost: Cost, x: Tensor) -> tuple[Tensor, ...]:
     return x - 0.1 * gradient, *terms
 
 
-def test_a_gradient_within_is_differentiated_as_by_torch() -> None:
+def test_a_gradient_within_is_differentiated_as_by_torch():
     """For a function that computes ∇U, all gradients equal those of torch's checkpoint."""
     found = []
     for by_torch in (True, False):
@@ -72,14 +72,14 @@ def held(iterations: int, recompute: bool) -> int:
     return sum({s.data_ptr(): s.nbytes() for s in storages}.values())
 
 
-def test_an_iteration_adds_its_states_to_the_memory() -> None:
+def test_an_iteration_adds_its_states_to_the_memory():
     """With recomputation, an iteration adds exactly x, h and c to the memory instead of its graph."""
     states = 8 * 12 * SHAPE[0] * (1 + 2 * 6)
     assert held(12, True) - held(2, True) == 10 * states
     assert held(12, False) - held(2, False) > 80 * states
 
 
-def test_a_training_step_has_the_same_gradients() -> None:
+def test_a_training_step_has_the_same_gradients():
     """`checkpoint_iterations` of the training reaches the solver and does not change the gradients."""
     target = double(*SHAPE)
     sample = {"y": target, "mask": domain(*SHAPE), "target": target, "sought": target > -9}
@@ -94,7 +94,7 @@ def test_a_training_step_has_the_same_gradients() -> None:
     assert_close(*found, rtol=1e-10, atol=1e-12)
 
 
-def test_mixed_precision_is_the_same_the_second_time() -> None:
+def test_mixed_precision_is_the_same_the_second_time():
     """Under autocast, the backward pass recomputes in the precision of the forward pass."""
     weight, seen = torch.nn.Parameter(normal(4, 4)), []
 

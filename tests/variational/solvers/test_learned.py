@@ -1,90 +1,21 @@
-"""Tests of the learned solver: the contract, its cell against torch, and its scaling."""
+"""Tests of the learned solvers: the LSTM cell against torch, its scaling, its inputs; direct regression."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 from torch.testing import assert_close
-from variational.problems import domain
+from variational.problems import domain, double
 
-from da4dvar.testing import Neighbour, SolverContract, normal, seeded
+from da4dvar.testing import Neighbour, normal, seeded
+from da4dvar.variational.checks import check_channels
 from da4dvar.variational.cost import Cost, VariationalCost
+from da4dvar.variational.priors.unet import UNet
+from da4dvar.variational.solvers.direct import Direct
 from da4dvar.variational.solvers.lstm import ConvLSTM, ConvLSTMCell
-
-
-class TestZero(SolverContract):
-    """Contract on a line with zero padding."""
-
-    shape = (2, 7)
-    boundary: tuple[str, ...] = ("zero",)
-    options: ClassVar[dict[str, Any]] = {}
-
-    def make(self) -> ConvLSTM:
-        return ConvLSTM(self.shape[0], self.boundary, width=3, iterations=3, **self.options)
-
-
-class TestReflect(TestZero):
-    """Contract on a line with reflecting boundaries."""
-
-    boundary = ("reflect",)
-
-
-class TestPeriodic(TestZero):
-    """Contract on a circle with a learned α."""
-
-    boundary = ("periodic",)
-    options: ClassVar = {"scale": "learned"}
-
-
-class TestPlane(TestZero):
-    """Contract on a plane that is periodic along one axis, with the state as input and a convolutional H."""
-
-    shape = (2, 5, 6)
-    boundary = ("periodic", "zero")
-    options: ClassVar = {"state_scale": 2.0, "output": "convolutional"}
-
-
-class TestVolume(TestZero):
-    """Contract in three dimensions with each boundary rule."""
-
-    shape = (1, 4, 5, 3)
-    boundary = ("periodic", "reflect", "zero")
-
-
-class TestCovariates(TestPlane):
-    """Contract with three covariates as further inputs."""
-
-    covariates = 3
-    options: ClassVar = {"state_scale": 2.0, "covariates": 3, "downsampling": 2}
-
-
-class TestCoarsePlane(TestZero):
-    """Contract on blocks of two cells, with sizes that are not multiples."""
-
-    shape = (2, 5, 7)
-    boundary = ("zero", "periodic")
-    options: ClassVar = {"downsampling": 2, "state_scale": 2.0}
-
-
-class TestUnequalBlocks(TestCoarsePlane):
-    """Contract on blocks of one and of three cells along the two axes."""
-
-    options: ClassVar = {"downsampling": (1, 3)}
-
-
-class TestTerms(TestZero):
-    """Contract with the separate gradients of both terms as inputs."""
-
-    options: ClassVar = {"feed": "terms"}
-
-
-class TestTermsOnACoarsePlane(TestCoarsePlane):
-    """Contract on blocks, with both gradients and the state as inputs and a learned α."""
-
-    options: ClassVar = {"feed": "terms", "downsampling": (2, 1), "state_scale": 2.0, "scale": "learned"}
 
 
 def problem(*shape: int, weight: float = 1.0, prior: nn.Module | None = None) -> Cost:
@@ -93,7 +24,7 @@ def problem(*shape: int, weight: float = 1.0, prior: nn.Module | None = None) ->
     return model.given(normal(*shape), domain(*shape))
 
 
-def test_cell_is_that_of_torch() -> None:
+def test_cell_is_that_of_torch():
     """With a kernel of one cell, each cell is an independent LSTM equal to that of torch."""
     cell, oracle = seeded(lambda: ConvLSTMCell(2, 3, 1, ("zero",))), nn.LSTMCell(2, 3)
     enter, forget, leave, value = cell.gates.convolution.weight.detach()[..., 0].chunk(4)
@@ -107,7 +38,7 @@ def test_cell_is_that_of_torch() -> None:
         assert_close((h_new[..., k], c_new[..., k]), oracle(x[..., k], (h[..., k], c[..., k])))
 
 
-def test_rms_scale_does_not_see_the_units_of_the_cost() -> None:
+def test_rms_scale_does_not_see_the_units_of_the_cost():
     """With the rms scale, multiplying U by a hundred does not change the estimate."""
     solver, x0 = seeded(lambda: ConvLSTM(1, ("zero",), width=3, iterations=4)), normal(2, 1, 8, seed=2)
     with torch.no_grad():
@@ -117,7 +48,7 @@ def test_rms_scale_does_not_see_the_units_of_the_cost() -> None:
     assert_close(hundred.cost, 100 * one.cost, rtol=1e-3, atol=1e-3)
 
 
-def test_learned_scale_is_one_number() -> None:
+def test_learned_scale_is_one_number():
     """α is positive, starts at 1, and is learned only with the scale 'learned'."""
     make = lambda scale: seeded(lambda: ConvLSTM(1, ("zero",), width=3, scale=scale))  # noqa: E731
     learned, x0 = make("learned"), normal(2, 1, 8, seed=2)
@@ -132,7 +63,7 @@ def test_learned_scale_is_one_number() -> None:
 
 
 @pytest.mark.parametrize("scale", ["rms", "learned"])
-def test_a_sample_without_observation_is_finite(scale: str) -> None:
+def test_a_sample_without_observation_is_finite(scale):
     """If the first gradient is zero everywhere, estimate and gradients are finite."""
     solver = seeded(lambda: ConvLSTM(1, ("zero",), width=3, iterations=4, scale=scale))
     y, mask = torch.full((2, 1, 8), torch.nan), torch.zeros(2, 1, 8, dtype=torch.bool)
@@ -143,20 +74,7 @@ def test_a_sample_without_observation_is_finite(scale: str) -> None:
     assert all(p.grad.isfinite().all() for p in solver.parameters() if p.requires_grad)
 
 
-@pytest.mark.parametrize("sizes", [(8,), (7,), (5,), (4, 6), (5, 7), (3, 4, 5)])
-@pytest.mark.parametrize("downsampling", [2, 3])
-def test_blocks_need_not_divide_the_field(sizes: tuple[int, ...], downsampling: int) -> None:
-    """Sizes that are not multiples of the block are preserved, and every cell is updated."""
-    boundary = ("zero",) * len(sizes)
-    solver = seeded(lambda: ConvLSTM(2, boundary, width=3, iterations=2, downsampling=downsampling))
-    x0 = normal(2, 2, *sizes, seed=2)
-    with torch.no_grad():
-        solution = solver(problem(2, 2, *sizes), x0)
-    assert solution.x.shape == x0.shape
-    assert (solution.x != x0).all()
-
-
-def test_the_last_block_is_padded_with_zeros() -> None:
+def test_the_last_block_is_padded_with_zeros():
     """Seven cells are treated as eight of which the last has zero gradient and state."""
     solver = seeded(lambda: ConvLSTM(1, ("zero",), width=3, scale="learned", downsampling=2))
     eight, x0 = problem(2, 1, 8, prior=nn.Identity()), normal(2, 1, 8, seed=2)
@@ -167,7 +85,7 @@ def test_the_last_block_is_padded_with_zeros() -> None:
 
 
 @pytest.mark.parametrize(("downsampling", "shift"), [(1, 2), (2, 2), ((2, 1), 3), ((1, 4), -4)])
-def test_periodic_axes_commute_with_a_shift(downsampling: int | tuple[int, ...], shift: int) -> None:
+def test_periodic_axes_commute_with_a_shift(downsampling, shift):
     """On a circle, a shift of the observations by whole blocks shifts the estimate."""
     boundary = ("zero", "periodic")
     solver = seeded(lambda: ConvLSTM(1, boundary, width=3, iterations=3, downsampling=downsampling))
@@ -177,23 +95,11 @@ def test_periodic_axes_commute_with_a_shift(downsampling: int | tuple[int, ...],
         assert_close(solver(turned, torch.roll(x0, shift, -1)).x, torch.roll(solver(cost, x0).x, shift, -1))
 
 
-def test_one_block_for_all_axes_is_the_same_for_each() -> None:
-    """A downsampling of 2 is equivalent to (2, 2)."""
-    cost, x0, made = problem(2, 1, 4, 5), normal(2, 1, 4, 5, seed=2), []
-    for downsampling in (2, (2, 2)):
-        solver = seeded(lambda d=downsampling: ConvLSTM(1, ("zero",) * 2, 3, iterations=2, downsampling=d))
-        with torch.no_grad():
-            made.append(solver(cost, x0).x)
-    assert torch.equal(*made)
-
-
 @pytest.mark.parametrize(
     ("downsampling", "reader"), [(1, "cell.gates.convolution.weight"), (2, "down.weight")]
 )
 @pytest.mark.parametrize("scale", ["rms", "learned"])
-def test_terms_with_equal_weights_are_equivalent_to_the_gradient(
-    scale: str, downsampling: int, reader: str
-) -> None:
+def test_terms_with_equal_weights_are_equivalent_to_the_gradient(scale, downsampling, reader):
     """With equal weights for both terms, feeding the terms is equivalent to feeding their sum."""
     options: dict[str, Any] = {"width": 3, "iterations": 3, "scale": scale, "downsampling": downsampling}
     of_sum = seeded(lambda: ConvLSTM(2, ("zero",), **options))
@@ -207,7 +113,7 @@ def test_terms_with_equal_weights_are_equivalent_to_the_gradient(
 
 
 @pytest.mark.parametrize(("blind_to", "sees_y"), [(0, False), (1, True)])
-def test_observations_are_fed_before_the_prior(blind_to: int, sees_y: bool) -> None:
+def test_observations_are_fed_before_the_prior(blind_to, sees_y):
     """The first input is the gradient of the observation term, the second that of the prior term."""
     solver = seeded(lambda: ConvLSTM(1, ("zero",), width=3, scale="learned", feed="terms"))
     solver.cell.gates.convolution.weight.data[:, blind_to] = 0
@@ -220,7 +126,7 @@ def test_observations_are_fed_before_the_prior(blind_to: int, sees_y: bool) -> N
         assert torch.equal(solver(other_prior, x0).x, x) == sees_y
 
 
-def test_the_state_is_seen_when_asked() -> None:
+def test_the_state_is_seen_when_asked():
     """With a state scale, the update depends on x and not only on the gradient."""
     everywhere = torch.ones(1, 1, 6, dtype=torch.bool)
     model = VariationalCost(nn.Identity())
@@ -234,7 +140,7 @@ def test_the_state_is_seen_when_asked() -> None:
     assert not torch.allclose(*updates[1.0], atol=1e-3)
 
 
-def test_the_number_of_iterations_can_be_changed() -> None:
+def test_the_number_of_iterations_can_be_changed():
     """The number of iterations can be changed, as in training, without changing the earlier iterates."""
     solver, x0 = seeded(lambda: ConvLSTM(1, ("zero",), width=3, iterations=2)), normal(2, 1, 8, seed=2)
     with torch.no_grad():
@@ -246,10 +152,20 @@ def test_the_number_of_iterations_can_be_changed() -> None:
     assert not more.converged.any()
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"scale": "std"}, {"output": "dense"}, {"feed": "both"}, {"downsampling": 0}]
-)
-def test_unknown_settings_are_refused(wrong: dict[str, Any]) -> None:
-    """The message states what was expected."""
-    with pytest.raises(ValueError, match="expected"):
-        ConvLSTM(1, ("zero",), **wrong)
+@pytest.mark.parametrize("fold", [1, 2])
+def test_nothing_that_a_network_makes_is_thrown_away(fold):
+    """The last layers have as many channels as the state, and each affects the estimate."""
+    solver = Direct(2, ("zero",), width=8, iterations=2, fold=fold).double()
+    y, mask = double(3, 2, 8), domain(3, 2, 8)
+    cost = VariationalCost(UNet(2, ("zero",), width=2)).double().given(y, mask)
+    solver(cost, torch.zeros_like(y)).x.square().sum().backward()
+    for network in solver.networks:
+        for last in (network.fine.project.convolution, network.up):
+            assert last.out_channels == 2 * fold
+            assert (last.bias.grad != 0).all()
+
+
+def test_further_inputs_are_not_covariates():
+    """y and Ω are inputs of the networks but do not count as covariates."""
+    check_channels(Direct(2, ("zero",), width=4, covariates=3), 3)
+    check_channels(Direct(2, ("zero",), width=4), 0)

@@ -1,44 +1,20 @@
-"""Tests of gradient descent: the contract, and the minimum given by the normal equations."""
+"""Tests of gradient descent, conjugate gradients and fixed-point iterations against closed forms."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
+from scipy.sparse.linalg import LinearOperator, cg
 from torch import nn
 from torch.testing import assert_close
 from variational.problems import Linear, domain, double
 
-from da4dvar.testing import SolverContract, normal
+from da4dvar.testing import normal
 from da4dvar.variational.cost import Cost, VariationalCost
+from da4dvar.variational.solvers.conjugate_gradient import ConjugateGradient
+from da4dvar.variational.solvers.fixed_point import FixedPoint
 from da4dvar.variational.solvers.gradient_descent import GradientDescent
-
-
-class TestLine(SolverContract):
-    """Contract in one dimension, keeping the last iterate."""
-
-    shape = (2, 6)
-
-    def make(self) -> GradientDescent:
-        return GradientDescent(0.1, iterations=5)
-
-
-class TestPlaneKeepsBest(SolverContract):
-    """Contract in two dimensions, keeping the best iterate."""
-
-    shape = (1, 4, 5)
-
-    def make(self) -> GradientDescent:
-        return GradientDescent(0.1, iterations=5, keep="best")
-
-
-class TestVolumeWithTolerance(SolverContract):
-    """Contract in three dimensions, with samples that converge at different iterations."""
-
-    shape = (1, 3, 2, 4)
-
-    def make(self) -> GradientDescent:
-        return GradientDescent(0.2, iterations=40, tolerance=0.05)
 
 
 def quadratic(batch: int = 3, cells: int = 8) -> tuple[Cost, np.ndarray, float]:
@@ -56,7 +32,7 @@ def quadratic(batch: int = 3, cells: int = 8) -> tuple[Cost, np.ndarray, float]:
 
 
 @pytest.mark.parametrize("keep", ["last", "best"])
-def test_converges_to_the_minimum(keep: str) -> None:
+def test_converges_to_the_minimum(keep):
     """For a linear prior, every sample converges to the solution of its normal equations."""
     cost, minimum, step = quadratic()
     with torch.no_grad():
@@ -65,7 +41,7 @@ def test_converges_to_the_minimum(keep: str) -> None:
     assert (solution.cost.diff(dim=0) <= 1e-12).all()
 
 
-def test_a_step_is_along_the_gradient() -> None:
+def test_a_step_is_along_the_gradient():
     """x(1) = x(0) − s ∇U(x(0)), and the terms are those at x(0) and x(1)."""
     cost, _, _ = quadratic()
     x0 = double(3, 1, 8, seed=2)
@@ -77,7 +53,7 @@ def test_a_step_is_along_the_gradient() -> None:
     assert_close(solution.prior, torch.stack([before.prior, after.prior]))
 
 
-def test_best_survives_a_step_that_is_too_long() -> None:
+def test_best_survives_a_step_that_is_too_long():
     """If the descent diverges, the best iterate is finite and better than the start."""
     cost, _, step = quadratic()
     x0 = double(3, 1, 8, seed=2)
@@ -91,7 +67,7 @@ def test_best_survives_a_step_that_is_too_long() -> None:
     assert (cost(best.x) <= cost(x0)).all()
 
 
-def test_each_sample_keeps_its_own_best() -> None:
+def test_each_sample_keeps_its_own_best():
     """A sample that diverges keeps its start, while one that converges keeps its last iterate."""
     model = VariationalCost(Linear(np.zeros((4, 4), dtype="float32")))
     mask = torch.tensor([True, False]).reshape(2, 1, 1).expand(2, 1, 4)
@@ -102,7 +78,7 @@ def test_each_sample_keeps_its_own_best() -> None:
     assert_close(solution.x[1], torch.zeros(1, 4), rtol=0, atol=1e-6)
 
 
-def test_each_sample_stops_when_it_has_converged() -> None:
+def test_each_sample_stops_when_it_has_converged():
     """A sample whose gradient is small enough is not updated further, while the others are."""
     mask = torch.ones(2, 1, 4, dtype=torch.bool)
     cost = VariationalCost(nn.Identity()).given(double(2, 1, 4), mask)
@@ -114,7 +90,7 @@ def test_each_sample_stops_when_it_has_converged() -> None:
     assert solution.iterations == 5
 
 
-def test_tolerance_bounds_the_gradient() -> None:
+def test_tolerance_bounds_the_gradient():
     """A sample is converged if its gradient norm is at most `tolerance` times the first."""
     cost, _, step = quadratic()
     x0 = double(3, 1, 8, seed=2) * torch.tensor([1e-3, 1.0, 1e3]).double().reshape(3, 1, 1)
@@ -127,7 +103,7 @@ def test_tolerance_bounds_the_gradient() -> None:
     assert solution.iterations < 3000
 
 
-def test_counts_the_updates_that_were_made() -> None:
+def test_counts_the_updates_that_were_made():
     """A start at the minimum needs no update, and only its terms are returned."""
     cost = VariationalCost(nn.Identity()).given(normal(2, 1, 4), torch.ones(2, 1, 4, dtype=torch.bool))
     with torch.no_grad():
@@ -137,18 +113,57 @@ def test_counts_the_updates_that_were_made() -> None:
     assert torch.equal(solution.x, cost.y)
 
 
-def test_a_sample_without_observation_is_finite() -> None:
-    """Without observations, a start at the minimum of the prior remains there."""
-    y, mask = torch.full((1, 1, 8), torch.nan), torch.zeros(1, 1, 8, dtype=torch.bool)
-    model = VariationalCost(Linear(0.5 * np.eye(8, dtype="float32")))
+def test_reaches_the_minimum_of_a_quadratic_in_as_many_steps_as_cells():
+    """For a linear prior, eight cells need eight iterations, up to rounding."""
+    cost, minimum, _ = quadratic()
     with torch.no_grad():
-        solution = GradientDescent(0.1, iterations=5)(model.given(y, mask), torch.zeros(1, 1, 8))
-    assert_close(solution.x, torch.zeros(1, 1, 8))
+        found = ConjugateGradient(iterations=8, tolerance=0.0)(cost, torch.zeros(3, 1, 8).double())
+    assert_close(found.x[:, 0], torch.as_tensor(minimum), rtol=0, atol=1e-6)
 
 
-def test_wrong_settings_are_refused() -> None:
-    """The message states what was given and what was expected."""
-    with pytest.raises(ValueError, match="step is 0, expected a number above 0"):
-        GradientDescent(0)
-    with pytest.raises(ValueError, match="keep is 'first', expected 'last' or 'best'"):
-        GradientDescent(0.1, keep="first")
+def test_on_a_quadratic_it_is_the_linear_method():
+    """For a quadratic U, every iterate is that of scipy's linear method."""
+    p = np.eye(8, k=1) * 0.9
+    cost = VariationalCost(Linear(p)).double().given(double(1, 1, 8), domain(1, 1, 8))
+    zero = torch.zeros(1, 1, 8).double()
+    right = -cost.gradient(zero)[0].detach().flatten().numpy()
+
+    def hessian(v: np.ndarray) -> np.ndarray:
+        return (
+            cost.gradient(torch.as_tensor(v).double().reshape(1, 1, 8))[0].detach().flatten().numpy() + right
+        )
+
+    iterates: list[np.ndarray] = []
+    cg(LinearOperator((8, 8), hessian), right, rtol=1e-12, callback=lambda v: iterates.append(v.copy()))
+    for k in range(1, 5):
+        with torch.no_grad():
+            found = ConjugateGradient(iterations=k, tolerance=0.0)(cost, zero)
+        assert_close(found.x.flatten(), torch.as_tensor(iterates[k - 1]), rtol=0, atol=1e-7)
+
+
+def test_the_cost_never_rises():
+    """U does not increase, even if it is not quadratic."""
+    model = VariationalCost(lambda x: torch.sin(2 * x) + 0.1 * x**2).double()
+    cost = model.given(double(4, 1, 9), domain(4, 1, 9))
+    with torch.no_grad():
+        found = ConjugateGradient(iterations=30)(cost, 3 * double(4, 1, 9, seed=2))
+    assert (found.cost.diff(dim=0) <= 1e-12).all()
+
+
+def test_finds_the_member_of_a_subspace_that_was_observed():
+    """If Φ projects on a subspace, partial observations of one of its elements recover that element."""
+    basis = np.linalg.qr(np.random.default_rng(0).standard_normal((12, 3)))[0]
+    truth = torch.as_tensor(basis @ np.array([1.0, -2.0, 0.5])).reshape(1, 1, 12)
+    mask = domain(1, 1, 12)
+    cost = VariationalCost(Linear(basis @ basis.T)).double().given(truth, mask)
+    found = FixedPoint(iterations=3000, tolerance=1e-12)(cost, torch.zeros_like(truth))
+    assert found.converged.all()
+    assert_close(found.x, truth, rtol=0, atol=1e-8)
+
+
+def test_observations_are_kept():
+    """On Ω, the estimate equals the observations."""
+    y, mask = double(2, 1, 7), domain(2, 1, 7)
+    cost = VariationalCost(Linear(0.5 * np.eye(7))).double().given(y, mask)
+    found = FixedPoint(iterations=2)(cost, torch.zeros_like(y))
+    assert torch.equal(found.x[mask], y[mask])

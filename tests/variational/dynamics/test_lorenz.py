@@ -1,0 +1,58 @@
+"""Tests of the systems of Lorenz against their equations, and of the Runge-Kutta step."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.testing import assert_close
+from variational.problems import double, trajectory
+
+from da4dvar.variational.dynamics.lorenz63 import Lorenz63
+from da4dvar.variational.dynamics.lorenz96 import Lorenz96
+from da4dvar.variational.dynamics.rk4 import rk4
+
+NUMBERS = st.floats(-50, 50)
+
+
+@settings(deadline=None)
+@given(st.tuples(*[NUMBERS] * 3), st.tuples(*[NUMBERS] * 3))
+def test_lorenz63_is_its_equations(state, parameters):
+    """The tendency is σ(y − x), x(ρ − z) − y, xy − βz."""
+    (x, y, z), (sigma, rho, beta) = state, parameters
+    expected = torch.tensor([sigma * (y - x), x * (rho - z) - y, x * y - beta * z], dtype=torch.float64)
+    found = Lorenz63(*parameters, axis=-1)(torch.tensor(state, dtype=torch.float64))
+    assert_close(found, expected)
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(-20, 20), min_size=4, max_size=12), st.floats(-20, 20))
+def test_lorenz96_is_its_equation(x, forcing):
+    """The tendency is (xⱼ₊₁ − xⱼ₋₂) xⱼ₋₁ − xⱼ + F, with indices modulo J."""
+    n = len(x)
+    expected = [(x[(j + 1) % n] - x[j - 2]) * x[j - 1] - x[j] + forcing for j in range(n)]
+    tendency = Lorenz96(forcing, axis=-1)(torch.tensor(x, dtype=torch.float64))
+    assert_close(tendency, torch.tensor(expected, dtype=torch.float64))
+
+
+def test_linear_system_gives_the_taylor_polynomial():
+    """For dx/dt = A x, a step is 1 + hA + ... + (hA)⁴/24 up to rounding."""
+    a, x, h = double(4, 4), double(4, 1, seed=1), 0.3
+    expected = sum(torch.linalg.matrix_power(h * a, n) / np.prod(range(1, n + 1)) for n in range(5)) @ x
+    assert_close(rk4(lambda x: a @ x, x, h), expected)
+
+
+def test_error_falls_with_the_fourth_power_of_the_step():
+    """Halving the step reduces the error on Lorenz-63 sixteenfold, compared with DOP853."""
+    start = torch.tensor([1.0, 2.0, 20.0]).double()
+    exact = trajectory(Lorenz63(), start, np.array([0.0, 0.4]))[:, -1]
+    errors = []
+    for steps in (80, 160, 320):
+        x = start
+        for _ in range(steps):
+            x = rk4(Lorenz63(axis=-1), x, 0.4 / steps)
+        errors.append(float((x - exact).norm()))
+    assert errors[-1] < 1e-6
+    assert -np.diff(np.log2(errors)) == pytest.approx(4, abs=0.3)
