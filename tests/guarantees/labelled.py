@@ -38,11 +38,7 @@ def data_sets(draw: st.DrawFn) -> xr.Dataset:
     calendar, year = draw(st.sampled_from(CALENDARS)), draw(st.sampled_from([900, 1999, 2000, 2400]))
     ds = data("learned", days, draw(st.integers(0, 99)), draw(st.sampled_from([0.05, 0.5])))[["sst"]]
     ds = ds.astype(draw(st.sampled_from(["float32", "float64"])))
-    ds.sst.attrs = {
-        "units": "degC",
-        "standard_name": "sea_surface_temperature",
-        **draw(st.sampled_from(ATTRIBUTES)),
-    }
+    ds.sst.attrs |= draw(st.sampled_from(ATTRIBUTES))
     ds.sst.encoding = dict(draw(st.sampled_from(PACKINGS)))
     ds = ds.assign_coords(
         time=("time", times(calendar, year, days), {"axis": "T", "long_name": "day"}),
@@ -51,26 +47,25 @@ def data_sets(draw: st.DrawFn) -> xr.Dataset:
         depth=((), np.float32(0.5), {"positive": "down", "units": "m"}),
         month=("time", np.arange(days, dtype="int8")),
     )
-    ds.time.encoding = {
-        "units": draw(st.sampled_from(UNITS)),
-        "calendar": calendar,
-        "dtype": np.dtype("float64"),
-        "_FillValue": None,
-    }
+    ds.time.encoding = {"units": draw(st.sampled_from(UNITS)), "calendar": calendar}
+    ds.time.encoding |= {"dtype": np.dtype("float64"), "_FillValue": None}
     for name in ("lat", "lon", "area"):
         ds[name].encoding = {"_FillValue": None}
     ds.attrs = {"title": "a small sea", "history": "made by hand", "Conventions": "CF-1.11"}
     ds.encoding = {"unlimited_dims": draw(st.sampled_from([set(), {"time"}]))}
     turned = draw(st.sets(st.sampled_from(["time", "lat", "lon"])))
-    return ds.isel({d: slice(None, None, -1) for d in sorted(turned)}).transpose(
-        *draw(st.permutations(["time", "lat", "lon"]))
-    )
+    ds = ds.isel({d: slice(None, None, -1) for d in sorted(turned)})
+    return ds.transpose(*draw(st.permutations(["time", "lat", "lon"])))
+
+
+def assert_attributes(found: xr.Dataset, given: xr.Dataset) -> None:
+    """The same attributes of the data set, and one line more of history, at its top."""
+    assert found.attrs["history"].split("\n")[1:] == [given.attrs["history"]]
+    assert found.attrs | {"history": given.attrs["history"]} == given.attrs
 
 
 def assert_coordinates(found: xr.DataArray, given: xr.DataArray) -> None:
     """The same coordinates: names, values, types and attributes."""
-    xr.testing.assert_identical(
-        found.coords.to_dataset().drop_encoding(), given.coords.to_dataset().drop_encoding()
-    )
+    xr.testing.assert_identical(*(array.coords.to_dataset().drop_encoding() for array in (found, given)))
     for name in given.coords:
         assert found[name].dtype == given[name].dtype, name

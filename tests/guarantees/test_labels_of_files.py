@@ -4,34 +4,23 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import pytest
 import xarray as xr
-from guarantees.labelled import assert_coordinates, data_sets
-from guarantees.small import examples, model
+from guarantees.labelled import assert_attributes, assert_coordinates, data_sets
+from guarantees.small import examples, fill_file, promise, suffixes, write
 from hypothesis import given
 from hypothesis import strategies as st
 from streams import opened
 
-import da4dvar
 from da4dvar.outofcore.schedulers import InProcess
 
 pytestmark = [
-    pytest.mark.guarantee,
-    pytest.mark.filterwarnings("ignore::da4dvar.errors.Da4dvarWarning"),
+    *promise,
     pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning"),
     pytest.mark.filterwarnings("ignore:Unable to decode time axis"),
 ]
-
-
-def write(ds: xr.Dataset, path: Path) -> None:
-    """By xarray alone."""
-    if path.suffix == ".nc":
-        ds.to_netcdf(path)
-    else:
-        ds.to_zarr(path, consolidated=False, zarr_format=3)
 
 
 def packing(array: xr.DataArray) -> dict[str, object]:
@@ -43,30 +32,16 @@ def packing(array: xr.DataArray) -> dict[str, object]:
     return {k: packed.get(k) for k in ("dtype", "scale_factor", "add_offset")} | {"fill": fill}
 
 
-def undecoded(path: Path) -> xr.Dataset:
-    """What a file says, as it stands there."""
-    engine = "zarr" if path.suffix == ".zarr" else "netcdf4"
-    options = {"consolidated": False} if engine == "zarr" else {}
-    with xr.open_dataset(path, engine=engine, decode_cf=False, **options) as ds:
-        return ds.load()
-
-
 @examples(50)
-@given(
-    ds=data_sets(),
-    suffixes=st.tuples(*[st.sampled_from([".nc", ".zarr"])] * 2),
-    regions=st.booleans(),
-    keep=st.booleans(),
-)
+@given(ds=data_sets(), suffixes=suffixes, regions=st.booleans(), keep=st.booleans())
 def test_a_file_keeps_the_labels_of_its_source(ds, suffixes, regions, keep):
     """NetCDF and Zarr, one to the other; packed as it was, but for a file that is filled in regions."""
     with tempfile.TemporaryDirectory() as folder:
         source, output = (Path(folder, f"{n}{s}") for n, s in zip(("in", "out"), suffixes, strict=True))
-        write(ds, source)
-        given, options = opened(source), {"scheduler": "any"} if regions else {}
-        with patch("da4dvar.outofcore.interpolate_file.scheduler_of", lambda _: InProcess(tiles=4)):
-            da4dvar.interpolate_file(source, output, model("learned"), keep_observed=keep, **options)
-        found, raw = opened(output), undecoded(output)
+        write(ds, source, zarr_format=3)
+        given = opened(source)
+        fill_file(source, output, "learned", InProcess(tiles=4) if regions else None, keep_observed=keep)
+        found, raw = opened(output), opened(output, decode_cf=False)
     assert found.sst.dims == found.sst_flag.dims == given.sst.dims
     assert_coordinates(found.sst, given.sst)
     assert found.sst_flag.dtype == np.int8
@@ -74,9 +49,7 @@ def test_a_file_keeps_the_labels_of_its_source(ds, suffixes, regions, keep):
     for name in ("units", "calendar"):
         assert found.time.encoding[name] == given.time.encoding[name]
     assert found.sst.attrs == given.sst.attrs | {"ancillary_variables": "sst_flag"}
-    history = found.attrs.pop("history").split("\n")
-    assert history[1:] == [given.attrs["history"]]
-    assert found.attrs == {k: v for k, v in given.attrs.items() if k != "history"}
+    assert_attributes(found, given)
     if not regions:
         assert packing(found.sst) == packing(given.sst)
     if suffixes == (".nc", ".nc"):
