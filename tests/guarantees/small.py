@@ -87,7 +87,7 @@ def untrained(kind: str) -> da4dvar.Interpolator:
         layout = da4dvar.Layout(["sst"], ["time", "lon"], periodic=["lon"], window={"time": WINDOW})
         return da4dvar.Interpolator(UNet(1, ("zero", "periodic"), width=4), layout=layout, **descent)
     layout = da4dvar.Layout(["sst"], ["lat", "lon"], ["time"], window=window)
-    return da4dvar.Interpolator(UNet(WINDOW, FLAT, 4), layout=layout, first_guess=Linear(), **descent)
+    return da4dvar.Interpolator(UNet(WINDOW, FLAT, width=4), layout=layout, first_guess=Linear(), **descent)
 
 
 def names(kind: str) -> list[str]:

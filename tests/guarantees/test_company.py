@@ -49,24 +49,18 @@ def members(kind: str, seed: int, count: int = 4) -> xr.Dataset:
     return xr.concat(some, "member").assign_coords(member=np.arange(count))
 
 
+chosen = st.lists(st.integers(0, 3), min_size=1, unique=True)
+
+
 @often
-@given(kind=kinds, seed=seeds, order=st.permutations(range(4)), axis=st.integers(0, 2))
-def test_the_order_of_samples_changes_rounding_at_most(kind, seed, order, axis):
-    """Samples in another order, wherever their dimension is, give the same answers in that order."""
+@given(kind=kinds, seed=seeds, chosen=chosen, axis=st.integers(0, 2))
+def test_other_samples_and_their_order_change_rounding_at_most(kind, seed, chosen, axis):
+    """Some of the samples in any order, wherever their dimension is, give the answers that all give."""
     ds = members(kind, seed)
     dims = [d for d in ds.sst.dims if d != "member"]
     dims.insert(axis, "member")
-    turned = ds.isel(member=list(order)).transpose(*dims)
-    expected = model(kind).interpolate(ds).isel(member=list(order))
-    assert_close(model(kind).interpolate(turned), expected)
-
-
-@often
-@given(kind=kinds, seed=seeds, chosen=st.sets(st.integers(0, 3), min_size=1))
-def test_a_sample_is_solved_as_if_it_were_alone(kind, seed, chosen):
-    """Some of the samples, without the others."""
-    ds, some = members(kind, seed), sorted(chosen)
-    assert_close(model(kind).interpolate(ds.isel(member=some)), model(kind).interpolate(ds).isel(member=some))
+    found = model(kind).interpolate(ds.isel(member=chosen).transpose(*dims))
+    assert_close(found, model(kind).interpolate(ds).isel(member=chosen))
 
 
 @often
