@@ -82,13 +82,9 @@ def da4dvar(*arguments: object, cwd: Path | None = None) -> Said:
 
 def content(folder: Path) -> dict[str, str]:
     """Every file below a folder, and a hash of it."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_symlink():
-            found[str(path.relative_to(folder))] = os.readlink(path)
-        elif path.is_file():
-            found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
+    links = {p: os.readlink(p) for p in folder.rglob("*") if p.is_symlink()}
+    files = {p: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.is_file()}
+    return {str(path.relative_to(folder)): found for path, found in sorted((files | links).items())}
 
 
 def ran(*arguments: object, cwd: Path | None = None) -> Said:
@@ -102,13 +98,11 @@ def refused(*arguments: object, cwd: Path) -> str:
     """The one line of a command that must fail as a user's mistake does, and change nothing on the disk."""
     before = content(cwd)
     said = da4dvar(*arguments, cwd=cwd)
-    assert said.code == 2, said
-    assert said.out == ""
-    lines = [line for line in said.err.splitlines() if not line.startswith("note: ")]
-    assert len(lines) == 1, said.err
-    assert lines[0].startswith("error: ")
+    assert (said.code, said.out) == (2, ""), said
+    (line,) = (line for line in said.err.splitlines() if not line.startswith("note: "))
+    assert line.startswith("error: ")
     assert content(cwd) == before
-    return lines[0]
+    return line
 
 
 def done_or_refused(*arguments: object, cwd: Path) -> Said | None:
@@ -126,16 +120,7 @@ def done_or_refused(*arguments: object, cwd: Path) -> Said | None:
 
 
 def begun(*arguments: object, cwd: Path, limit: Callable[[], object] | None = None) -> int:
-    """A command in a process of its own, which has what is imported already; its number.
-
-    Parameters
-    ----------
-    *arguments
-        Of the command line.
-    cwd : Path
-    limit : callable, optional
-        Called first, in the new process.
-    """
+    """A command in a process of its own, which has what is imported already and calls `limit`; its number."""
     child = os.fork()
     if child:
         return child
@@ -165,9 +150,8 @@ def begun(*arguments: object, cwd: Path, limit: Callable[[], object] | None = No
 def ended(child: int, cwd: Path) -> Said:
     """What a process said once it came to its end: the number of a signal is a negative exit code."""
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    said = []
-    for name in ("out", "err"):
-        path = Path(f"{cwd}.{name}")
-        said.append(path.read_text() if path.exists() else "")
+    paths = [Path(f"{cwd}.{name}") for name in ("out", "err")]
+    said = Said(code, *(path.read_text() if path.exists() else "" for path in paths))
+    for path in paths:
         path.unlink(missing_ok=True)
-    return Said(code, *said)
+    return said

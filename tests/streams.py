@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
@@ -28,12 +29,7 @@ def small_plan(model: da4dvar.Interpolator, source: Source, cells: int = 7, batc
 
 
 def in_regions(
-    model: da4dvar.Interpolator,
-    ds: xr.Dataset,
-    output: Path,
-    cells: int = 7,
-    batch_size: int = 5,
-    keep_observed: bool = False,
+    model: da4dvar.Interpolator, ds: xr.Dataset, output: Path, cells=7, batch_size=5, keep_observed=False
 ) -> xr.Dataset:
     """A data set filled region by region."""
     source = Source.of(ds, model.signature)
@@ -53,11 +49,10 @@ def in_regions(
     return opened(output)
 
 
-def opened(path: Path) -> xr.Dataset:
-    """A file read into memory."""
-    engine = "zarr" if path.suffix == ".zarr" else "netcdf4"
-    options = {"consolidated": False} if engine == "zarr" else {}
-    with xr.open_dataset(path, engine=engine, decode_timedelta=False, **options) as ds:
+def opened(path: Path, **options: Any) -> xr.Dataset:
+    """Return a file or store in memory."""
+    options |= {"engine": "zarr", "consolidated": False} if path.suffix == ".zarr" else {"engine": "netcdf4"}
+    with xr.open_dataset(path, decode_timedelta=False, **options) as ds:
         return ds.load()
 
 

@@ -50,8 +50,13 @@ CASES: list[tuple[Any, dict[str, Any], list[tuple[str, Any, str]]]] = [
     (Training, {}, [("batch", 0, ""), ("steps", -1, ""), ("rate", -1.0, "")]),
     (interpolate, {}, [("members", 1, "2 members or more"), ("interval", [90], "above 0 and below 1")]),
     (hidden, {}, [("fraction", 0.0, "above 0 and up to 1"), ("fraction", 1.5, "above 0 and up to 1")]),
-    (lorenz63, {"steps": 2}, [("series", 0, "")]),
-    (lorenz96, {"series": 1}, [("steps", 0, ""), ("number", 0, ""), ("every", 0, "")]),
+    (lorenz96, {"series": 1}, [("number", 0, "")]),
+    *((lorenz, {"series": 1, "steps": 5, "step": 0.1}, [
+        *(("series", n, f"got {n} series of 5 steps") for n in (0, -1)),
+        *(("step", n, f"steps of {n}") for n in (0.0, -0.05, NAN)),
+        *(("steps", 0, said) for said in ("of 0 steps", "expected all of these to be positive")),
+        ("every", 0, "every is 0"), ("noise_variance", -1.0, "noise_variance is -1.0, expected 0 or more"),
+    ]) for lorenz in (lorenz63, lorenz96)),
 ]  # fmt: skip
 
 

@@ -33,14 +33,8 @@ def test_windows_have_the_calendar_of_the_data(model, gappy: xr.Dataset, tmp_pat
     write_dataset(model.interpolate(gappy), tmp_path / "out.nc")
     with netCDF4.Dataset(tmp_path / "out.nc") as file:
         dates, centres = file["time"], file["window_time"]
-        assert (
-            (centres.units, centres.calendar)
-            == (dates.units, dates.calendar)
-            == (
-                "days since 1990-01-01",
-                "standard",
-            )
-        )
+        assert centres.units == dates.units == "days since 1990-01-01"
+        assert centres.calendar == dates.calendar == "standard"
         assert centres.dtype == dates.dtype == np.dtype("int32")
 
 
@@ -48,9 +42,8 @@ def test_flags_are_of_the_type_of_their_values(model_path: Path, gappy: xr.Datas
     """Also where the file came by way of a store, whose attributes have one kind of whole number."""
     write_dataset(gappy, tmp_path / "in.nc")
     for name, scheduler in (("memory.nc", None), ("regions.nc", "threads")):
-        da4dvar.interpolate_file(
-            tmp_path / "in.nc", tmp_path / name, model_path, scheduler=scheduler, memory="4GiB"
-        )
+        paths = (tmp_path / "in.nc", tmp_path / name, model_path)
+        da4dvar.interpolate_file(*paths, scheduler=scheduler, memory="4GiB")
         with netCDF4.Dataset(tmp_path / name) as file:
             flag = file["sst_flag"]
             assert flag.flag_values.dtype == flag.dtype == np.dtype("int8"), name

@@ -1,38 +1,117 @@
-"""Pages of the documentation take tables from the files that their commands wrote."""
+"""What the README, the pages and CONTRIBUTING.md show can be typed, followed and run as it stands."""
 
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import typer
+import xarray as xr
 
-DOCS = Path(__file__).parents[1] / "docs"
+from da4dvar.cli import app
+
+ROOT = Path(__file__).parents[1]
+VERBS = typer.main.get_command(app).commands
+FENCES = re.compile(r"^```\S*(?: ipython3)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMANDS = [
+    shlex.split(line, comments=True)[1:]
+    for page in ("README.md", "docs/start-here.md")
+    for block in FENCES.findall((ROOT / page).read_text("utf-8"))
+    for line in block.replace("\\\n", "").splitlines()
+    if line.startswith("da4dvar ") and "--help" not in line
+]
+SECTION = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+SECTIONS = dict(SECTION.findall((ROOT / "CONTRIBUTING.md").read_text()))
 INCLUDE = re.compile(r"^```\{include\} (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INCLUDES = [
     (page, *found)
-    for page in sorted(DOCS.rglob("*.md"))
+    for page in sorted((ROOT / "docs").rglob("*.md"))
     for found in INCLUDE.findall(page.read_text("utf-8"))
 ]
 
 
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+def test_a_command_has_the_options_that_are_shown(arguments: list[str]) -> None:
+    """Verb, options and types of their values are those of the command line; no file is opened."""
+    verb, *rest = arguments
+    VERBS[verb].make_context(verb, rest)
+
+
+def test_the_links_of_the_readme_lead_to_files() -> None:
+    """A page that is moved takes its link along."""
+    links = re.findall(r"\]\((?!https?:|#)([^)\s]+)\)", (ROOT / "README.md").read_text("utf-8"))
+    assert len(links) > 20
+    assert not [link for link in links if not (ROOT / link).exists()]
+
+
+def test_the_make_targets_of_the_readme_exist() -> None:
+    """`make demo` and its like."""
+    targets = set(re.findall(r"\bmake ([a-z]+)", (ROOT / "README.md").read_text("utf-8")))
+    assert {"demo", "test", "check"} <= targets
+    assert targets <= set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
 def passage(text: str, options: str) -> str:
     """The part of a file that an include takes; what is looked for must be there."""
-    marks = dict(re.findall(r'^:(start-after|end-before): "(.*)"$', options, re.MULTILINE))
-    if "start-after" in marks:
-        _, found, text = text.partition(marks["start-after"])
-        assert found, f"no {marks['start-after']!r}"
-    if "end-before" in marks:
-        text, found, _ = text.partition(marks["end-before"])
-        assert found, f"no {marks['end-before']!r}"
+    for where, mark in re.findall(r'^:(start-after|end-before): "(.*)"$', options, re.MULTILINE):
+        before, found, after = text.partition(mark)
+        assert found, f"no {mark!r}"
+        text = after if where == "start-after" else before
     return text
 
 
-@pytest.mark.parametrize(
-    ("page", "path", "options"), INCLUDES, ids=lambda part: part.stem if isinstance(part, Path) else ""
-)
+@pytest.mark.parametrize(("page", "path", "options"), INCLUDES, ids=lambda x: getattr(x, "stem", ""))
 def test_an_included_passage_is_there_and_whole(page: Path, path: str, options: str) -> None:
     """A README that is rewritten leaves no page without its table, and no fence cut in two."""
     text = passage((page.parent / path).read_text("utf-8"), options)
     assert text.strip()
     assert len(re.findall(r"^```", text, re.MULTILINE)) % 2 == 0
+
+
+def code(section: str) -> str:
+    """The blocks of a section, as one file."""
+    return "\n".join(re.findall(r"```python\n(.*?)```", SECTIONS[section], re.DOTALL))
+
+
+def test_the_code_passes_its_own_tests(tmp_path: Path) -> None:
+    """Each section is a file that pytest collects: the contract holds for what it shows."""
+    least = {"A prior": 6, "A solver": 12, "A baseline": 10}
+    names = {section: f"test_{section.split()[-1]}.py" for section in least}
+    for section, name in names.items():
+        (tmp_path / name).write_text(code(section))
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-c", "/dev/null"]
+    command += names.values()
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    for section, number in least.items():
+        assert len(re.findall(rf"{names[section]}::.* PASSED", done.stdout)) >= number, section
+
+
+def test_the_data_set_says_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file that the section writes can be opened, with its units, its gaps and its dates."""
+    monkeypatch.chdir(tmp_path)
+    exec(code("A data set"), {})
+    with xr.open_dataset("datasets/harbour/harbour.nc") as ds:
+        assert ds.level.attrs["units"] == "m"
+        assert int(ds.level.isnull().sum()) == 5
+        assert ds.time.dtype.kind == "M"
+
+
+def test_a_section_is_under_a_page() -> None:
+    """Sixty lines, as printed."""
+    for name, text in SECTIONS.items():
+        assert len(text.splitlines()) <= 66, name
+
+
+def test_every_data_set_has_its_card() -> None:
+    """What, from where and by which right: the rows that the section asks for; and the list names it."""
+    cards = sorted(ROOT.glob("datasets/*/README.md"))
+    assert cards
+    for card in cards:
+        for row in ("files?", "variables?", "source", "licence"):
+            assert re.search(rf"^\| {row} \|", card.read_text(), re.MULTILINE), f"{card}: {row}"
+        assert f"]({card.parent.name}/README.md)" in (ROOT / "datasets/README.md").read_text()

@@ -1,30 +1,26 @@
-"""The plan of the package: imports that only go down, two wings, files that hold one idea."""
+"""The plan of the package: imports that only go down, two wings, and what `import da4dvar` loads."""
 
 from __future__ import annotations
 
 import ast
-import importlib.util
+import runpy
 import subprocess
 import sys
 from graphlib import CycleError
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from test_dependencies import imported
 
 import da4dvar
 
 PACKAGE = Path(da4dvar.__file__).parent
-SCRIPT = Path(__file__).parents[1] / ".ci" / "house.py"
 ARRAYS = {"xarray", "dask", "netCDF4", "zarr"}
 TENSORS = {"torch", "pytorch_lightning", "lightning"}
 FORBIDDEN = {"variational": ARRAYS, "fields": TENSORS, "baselines": TENSORS, "layout": ARRAYS | TENSORS}
-MOST_LINES = 300
 
-spec = importlib.util.spec_from_file_location("house", SCRIPT)
-assert spec is not None
-assert spec.loader is not None
-house = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(house)
+house = SimpleNamespace(**runpy.run_path(str(PACKAGE.parent / ".ci/house.py")))
 
 
 def test_imports_only_go_down() -> None:
@@ -46,6 +42,12 @@ def test_the_top_can_be_drawn_from_memory() -> None:
     assert all(house.purpose(part) for part in packages | modules)
 
 
+def loaded(code: str) -> set[str]:
+    """The modules in memory after some code, in a fresh interpreter."""
+    command = [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
 def write(folder: Path, files: dict[str, str]) -> Path:
     """A package of some files."""
     for name, text in files.items():
@@ -55,15 +57,15 @@ def write(folder: Path, files: dict[str, str]) -> Path:
     return folder / "da4dvar"
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "from da4dvar.cli import main",
-        "import da4dvar.cli",
-        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from da4dvar import cli",
-        "def late():\n    from da4dvar.cli import main",
-    ],
+UPWARD = (
+    "from da4dvar.cli import main",
+    "import da4dvar.cli",
+    "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from da4dvar import cli",
+    "def late():\n    from da4dvar.cli import main",
 )
+
+
+@pytest.mark.parametrize("line", UPWARD)
 def test_an_upward_import_is_found(tmp_path: Path, line: str) -> None:
     """However it is written."""
     package = write(tmp_path, {"__init__.py": "", "fields/__init__.py": line, "cli/__init__.py": ""})
@@ -78,17 +80,6 @@ def test_a_circle_within_a_package_is_found(tmp_path: Path) -> None:
         house.order(house.module_graph(write(tmp_path, files)))
 
 
-def outside(file: Path) -> set[str]:
-    """The top names of what a file imports from other libraries."""
-    found = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            found.add((node.module or "").split(".")[0])
-    return found
-
-
 def modules(part: str) -> list[Path]:
     """The files of a package or module."""
     return sorted((PACKAGE / part).rglob("*.py")) or [PACKAGE / f"{part}.py"]
@@ -97,19 +88,15 @@ def modules(part: str) -> list[Path]:
 @pytest.mark.parametrize("part", FORBIDDEN)
 def test_a_wing_imports_no_library_of_the_other(part: str) -> None:
     """No tensors among the labelled arrays, no labels among the tensors."""
-    for file in modules(part):
-        assert outside(file).isdisjoint(FORBIDDEN[part]), f"{file} imports {outside(file) & FORBIDDEN[part]}"
+    assert {file.name: found for file in modules(part) if (found := imported(file) & FORBIDDEN[part])} == {}
 
 
 @pytest.mark.parametrize("wing", ["variational", "fields", "baselines"])
 def test_a_wing_loads_nothing_of_the_other(wing: str) -> None:
     """What is in memory once every module of a wing has been imported, in a fresh interpreter."""
     foreign = {"xarray"} if wing == "variational" else {"torch"}
-    names = [".".join(f.relative_to(PACKAGE.parent).with_suffix("").parts) for f in modules(wing)]
-    names = [name.removesuffix(".__init__") for name in names]
-    code = f"import sys, {', '.join(names)}; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert foreign.isdisjoint(loaded.stdout.split())
+    names = [f"da4dvar.{house.name_of(file, PACKAGE)}" for file in modules(wing)]
+    assert foreign.isdisjoint(loaded(f"import {', '.join(names)}"))
 
 
 def lines_of_code(text: str) -> int:
@@ -121,14 +108,52 @@ def lines_of_code(text: str) -> int:
     return len(lines)
 
 
-def test_lines_of_code_leave_documentation_out() -> None:
-    """A docstring, a comment and a blank line cost nothing."""
-    assert lines_of_code('"""A\nB"""\n\n# c\nx = 1\n') == 1
-
-
 def test_a_file_holds_one_idea() -> None:
-    """Past 300 lines of code, it holds more than one."""
-    long = {
-        f.name: n for f in PACKAGE.rglob("*.py") if (n := lines_of_code(f.read_text("utf-8"))) > MOST_LINES
-    }
-    assert long == {}
+    """Past 300 lines of code, it holds more than one; documentation and blank lines cost nothing."""
+    assert lines_of_code('"""A\nB"""\n\n# c\nx = 1\n') == 1
+    assert [f for f in PACKAGE.rglob("*.py") if lines_of_code(f.read_text("utf-8")) > 300] == []
+
+
+def test_the_package_alone_loads_no_library():
+    """Neither torch nor xarray, nor what they are made of."""
+    assert loaded("import da4dvar").isdisjoint({"torch", "xarray", "numpy", "pandas", "dask"})
+
+
+@pytest.mark.parametrize("order", ["import da4dvar\nimport xarray", "import xarray\nimport da4dvar"])
+def test_the_accessors_are_there_in_either_order(order):
+    """Import sorters put da4dvar first; torch is not loaded for it."""
+    code = f"{order}\nassert xarray.Dataset.da4dvar and xarray.DataArray.da4dvar"
+    assert "torch" not in loaded(code)
+
+
+def test_the_hook_leaves_no_trace():
+    """Once xarray is loaded, or only looked for, it is as if there had been none."""
+    loaded(
+        "import importlib.resources, importlib.util, sys\n"
+        "before = list(sys.meta_path)\n"
+        "import da4dvar; importlib.util.find_spec('xarray'); import xarray\n"
+        "assert sys.meta_path == before\n"
+        "assert type(xarray.__loader__).__name__ == 'SourceFileLoader'\n"
+        "assert xarray.__spec__.loader is xarray.__loader__\n"
+        "assert importlib.resources.files('xarray').is_dir()\n"
+        "assert xarray.Dataset.da4dvar"
+    )
+
+
+def test_a_broken_xarray_says_so_itself():
+    """The error is that of the import, and a second attempt is made without the hook."""
+    loaded(
+        "import sys, da4dvar\n"
+        "sys.modules['numpy'] = None\n"
+        "for _ in range(2):\n"
+        "    try:\n        import xarray\n"
+        "    except ImportError as error:\n        assert 'numpy' in str(error)\n"
+        "    else:\n        raise SystemExit(1)"
+    )
+
+
+def test_the_package_lists_public_names_alone():
+    """What a tab offers: no module that was imported, no constant."""
+    modules = {"baselines", "fields", "simulate", "testing", "training", "variational"}
+    assert set(dir(da4dvar)) == {*da4dvar.__all__} | modules
+    assert all(getattr(da4dvar, name) is not None for name in dir(da4dvar))

@@ -26,16 +26,11 @@ def test_every_sea_cell_comes_back_and_land_is_flagged(model, gappy, truth):
 
 
 def test_lazy_in_lazy_out(model, gappy):
-    """A chunked data set gives a chunked result."""
-    lazy = model.interpolate(gappy.chunk({"time": 7}))
-    assert all(lazy[n].chunks is not None for n in ("sst", "sst_flag", "prior_term"))
-
-
-def test_lazy_coordinates_may_be_in_other_chunks(model, gappy):
-    """A coordinate along time may be chunked differently from the values."""
+    """A chunked data set gives a chunked one, also where a coordinate has other chunks."""
     months = xr.DataArray(np.arange(30), dims="time").chunk(time=30)
-    lazy = gappy.chunk(time=7).assign_coords(month=months)
-    xr.testing.assert_allclose(model.interpolate(lazy).sst.drop_vars("month"), model.interpolate(gappy).sst)
+    lazy = model.interpolate(gappy.chunk(time=7).assign_coords(month=months))
+    assert all(lazy[n].chunks is not None for n in ("sst", "sst_flag", "prior_term"))
+    xr.testing.assert_allclose(lazy.sst.drop_vars("month"), model.interpolate(gappy).sst)
 
 
 def test_bfloat16_is_nearly_the_same(model, gappy):
@@ -53,27 +48,25 @@ def test_a_window_without_observations_is_flagged_and_counted(model, gappy):
     """Rule 8: days out of reach of observations are NaN with flag 2, and a warning counts them."""
     empty = gappy.copy(deep=True)
     empty.sst[10:] = np.nan
-    with pytest.warns(Da4dvarWarning, match="hold no observation; [0-9]+ values of 'sst', up to") as told:
+    with pytest.warns(Da4dvarWarning, match="hold no observation") as told:
         filled = model.interpolate(empty)
     sea = filled.sst_flag.where(~(filled.sst_flag == 2).all("time"))
     longest = int((sea == 2).any(["lat", "lon"]).sum())
-    said = f"; {int((sea == 2).sum())} values of 'sst', up to {longest} steps together, are NaN"
-    assert said in str(told[0].message)
+    assert f"{int((sea == 2).sum())} values of 'sst', up to {longest} steps" in str(told[0].message)
     assert filled.sst.isel(time=slice(20, None)).isnull().all()
     assert (filled.sst_flag.isel(time=slice(20, None)) == 2).all()
-    assert filled.prior_term.isnull().any()
-    assert filled.prior_term.notnull().any()
+    assert 0 < int(filled.prior_term.isnull().sum()) < filled.prior_term.size
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda model, ds: model.interpolate(ds),
-        lambda model, ds: da4dvar.interpolate(ds, model),
-        lambda model, ds: ds.da4dvar.interpolate(model),
-    ],
-    ids=["method", "function", "accessor"],
-)
+CALLS = [
+    lambda model, ds: model.interpolate(ds),
+    lambda model, ds: da4dvar.interpolate(ds, model),
+    lambda model, ds: ds.da4dvar.interpolate(model),
+    lambda model, ds: ds.pipe(da4dvar.interpolate, model),
+]
+
+
+@pytest.mark.parametrize("call", CALLS[:3], ids=["method", "function", "accessor"])
 def test_a_warning_names_the_line_of_the_caller(model, gappy, call):
     """A warning points to the caller's line, whichever function was called."""
     gappy["sst"][10:] = np.nan
@@ -82,64 +75,23 @@ def test_a_warning_names_the_line_of_the_caller(model, gappy, call):
     assert [(note.filename, note.lineno) for note in told] == [(__file__, call.__code__.co_firstlineno)]
 
 
-def test_names_and_directions_of_the_users_file_are_kept(model, gappy):
-    """Names of the user's file and a descending latitude are kept in the result."""
-    theirs = gappy.rename(time="t", lat="nav_lat", lon="x", sst="analysed").isel(
-        nav_lat=slice(None, None, -1)
-    )
-    filled = model.interpolate(theirs, variable={"sst": "analysed"})
-    assert filled.sst.dims == ("t", "nav_lat", "x")
-    np.testing.assert_allclose(
-        filled.sst.isel(nav_lat=slice(None, None, -1)), model.interpolate(gappy).sst, atol=1e-5
-    )
-
-
-def test_units_are_converted_with_a_note(model, gappy):
-    """Kelvin are converted to the units of the model, with a warning."""
-    kelvin = gappy.assign(sst=gappy.sst + 273.15)
-    kelvin.sst.attrs = gappy.sst.attrs | {"units": "K"}
-    with pytest.warns(Da4dvarWarning, match="converted from K to degC"):
-        filled = model.interpolate(kelvin)
-    assert filled.sst.attrs["units"] == "degC"
-    np.testing.assert_allclose(filled.sst, model.interpolate(gappy).sst, atol=1e-3)
-
-
-def test_one_day_is_enough(model, gappy):
-    """A single time is accepted, although it has no time step to check."""
-    assert model.interpolate(gappy.isel(time=[5])).sst.notnull().any()
-
-
 def test_inference_holds_no_graph_and_leaves_no_trace(model, gappy):
-    """Rules 4 and 6: repeated calls give identical results and change no parameters."""
+    """Rules 4, 6 and 10: the same bits twice; parameters and both global generators are as before."""
     before = {k: v.clone() for k, v in model.model.state_dict().items()}
+    states = torch.get_rng_state(), str(np.random.get_state())  # noqa: NPY002
     first, second = (model.interpolate(gappy).drop_attrs(deep=False) for _ in range(2))
     xr.testing.assert_identical(first, second)
     assert all(torch.equal(v, before[k]) for k, v in model.model.state_dict().items())
     assert not any(p.grad is not None for p in model.model.parameters())
-
-
-def test_global_random_state_is_left_alone(model, gappy):
-    """Rule 10: interpolation does not use the global random generators of numpy and torch."""
-    torch.manual_seed(5)
-    np.random.seed(5)  # noqa: NPY002
-    expected = torch.rand(1), np.random.rand()  # noqa: NPY002
-    torch.manual_seed(5)
-    np.random.seed(5)  # noqa: NPY002
-    model.interpolate(gappy)
-    assert (torch.rand(1), np.random.rand()) == expected  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert str(np.random.get_state()) == states[1]  # noqa: NPY002
 
 
 def test_the_accessor_the_function_and_pipe_agree(model, gappy):
-    """ds.da4dvar.interpolate, da4dvar.interpolate and ds.pipe give the same result."""
-    results = (
-        da4dvar.interpolate(gappy, model),
-        gappy.da4dvar.interpolate(model),
-        gappy.pipe(da4dvar.interpolate, model),
-    )
-    # Attributes are dropped because the history contains the time to the second.
-    expected, accessor, piped = (r.drop_attrs(deep=False) for r in results)
-    xr.testing.assert_identical(accessor, expected)
-    xr.testing.assert_identical(piped, expected)
+    """All are the method; the history has the second in it."""
+    expected, *others = (call(model, gappy).drop_attrs(deep=False) for call in CALLS)
+    for other in others:
+        xr.testing.assert_identical(other, expected)
 
 
 def test_an_unfitted_model_says_so(gappy):
@@ -151,10 +103,10 @@ def test_an_unfitted_model_says_so(gappy):
 def test_a_truth_of_other_cells_is_refused(truth, gappy):
     """A truth with a reversed latitude is refused, for training and validation."""
     turned, plan = truth.isel(lat=slice(None, None, -1)), Training(steps=1, batch=1, device="cpu")
-    with pytest.raises(DataError, match="not of the same cells"):
-        tiny_interpolator().fit(gappy, turned, training=plan)
-    with pytest.raises(DataError, match="not of the same cells"):
-        tiny_interpolator().fit(gappy, truth, validation=gappy, validation_truth=turned, training=plan)
+    for given in ((turned,), (truth, gappy, turned)):
+        names = ("truth", "validation", "validation_truth")
+        with pytest.raises(DataError, match="not of the same cells"):
+            tiny_interpolator().fit(gappy, **dict(zip(names, given, strict=False)), training=plan)
 
 
 def test_what_was_known_of_a_model_goes_when_it_learns_anew(model, truth, gappy):
@@ -168,23 +120,18 @@ def test_what_was_known_of_a_model_goes_when_it_learns_anew(model, truth, gappy)
 
 @pytest.mark.parametrize("own", [None, 0.3])
 def test_the_noise_of_one_fit_is_not_the_observation_error_of_the_next(truth, own):
-    """A fit without noise restores the observation error given to the constructor."""
-    model, plan = tiny_interpolator(), Training(steps=0, batch=1, validation_samples=1, device="cpu")
-    model = da4dvar.Interpolator(
-        model.model.cost.prior, model.model.solver, model.layout, model.scaling, observation_error=own
-    )
+    """Without noise, the error is again the one that the model was made with."""
+    model = tiny_interpolator()
+    parts = (model.model.cost.prior, model.model.solver, model.layout, model.scaling)
+    model = da4dvar.Interpolator(*parts, observation_error=own)
+    plan = Training(steps=0, batch=1, validation_samples=1, device="cpu")
     given = {"gaps": Random(0.5), "training": plan}
     assert model.fit(truth, truth, noise=0.1, **given).observation_error == 0.1
     assert model.fit(truth, truth, **given).observation_error == own
 
 
 def test_a_start_linear_in_a_time_that_there_is_none_of_is_refused():
-    """A linear start is refused if the layout has no time dimension."""
+    """Before any data are read: a window of it has no time to go along."""
+    parts = (torch.nn.Identity(), GradientDescent(0.1), da4dvar.Layout(["x"], axes=["lat"]), Unscaled())
     with pytest.raises(ValueError, match="linear in 'time', which is no dimension of the layout"):
-        da4dvar.Interpolator(
-            torch.nn.Identity(),
-            GradientDescent(0.1),
-            da4dvar.Layout(["x"], axes=["lat"]),
-            Unscaled(),
-            initial="linear",
-        )
+        da4dvar.Interpolator(*parts, initial="linear")

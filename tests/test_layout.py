@@ -23,15 +23,10 @@ def test_windows_follow_each_other_without_a_gap(window: int, overlap: float) ->
     assert abs(layout.stride("time") - max(1, window * (1 - overlap))) <= 0.5
 
 
-def test_half_a_window_overlaps_if_nothing_is_said() -> None:
-    """The overlap is 0.5 by default."""
-    layout = Layout(["t"], ["time"], window={"time": 40})
+def test_half_a_window_overlaps_and_channels_come_before_axes() -> None:
+    """The overlap is 0.5 by default; dimensions keep the given order among channels and among axes."""
+    layout = Layout(["sst"], axes=["lon", "lat"], channels=["time", "depth"], window={"time": 40})
     assert layout.stride("time") == 20
-
-
-def test_folded_dimensions_come_before_the_axes() -> None:
-    """The dimensions are ordered as channels, then axes, in the given order."""
-    layout = Layout(["sst"], axes=["lon", "lat"], channels=["time", "depth"])
     assert layout.dims == ("time", "depth", "lon", "lat")
 
 
@@ -45,7 +40,7 @@ def test_a_periodic_axis_wraps_only_if_it_is_taken_whole() -> None:
 
 @given(
     variables=st.integers(1, 3),
-    sizes=st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4)),
+    sizes=st.tuples(*[st.integers(1, 4)] * 3),
     window=st.none() | st.integers(1, 4),
 )
 def test_the_count_of_channels_is_that_of_a_folded_window(
@@ -53,12 +48,8 @@ def test_the_count_of_channels_is_that_of_a_folded_window(
 ) -> None:
     """There is one channel for each variable at each position along the folded dimensions."""
     named = dict(zip(("time", "depth", "lat"), sizes, strict=True))
-    layout = Layout(
-        [f"v{k}" for k in range(variables)],
-        axes=["lat"],
-        channels=["time", "depth"],
-        window={} if window is None else {"time": window},
-    )
+    windows = {} if window is None else {"time": window}
+    layout = Layout([f"v{k}" for k in range(variables)], ["lat"], ["time", "depth"], window=windows)
     cut = np.zeros((variables, window or sizes[0], *sizes[1:]))
     assert layout.channel_count(named) == len(to_channels(cut, layout))
     assert layout.channel_count(named) == variables * math.prod(cut.shape[1:3])

@@ -15,19 +15,13 @@ import da4dvar
 from da4dvar.config import kinds
 
 ROOT = Path(da4dvar.__file__).parents[1]
-BLOCKS = dict(
-    re.findall(
-        r"^```\{code-block\} \w+\n:caption: (.+?)\n(.*?)^```",
-        (ROOT / "docs/tutorials/own-package.md").read_text("utf-8"),
-        re.MULTILINE | re.DOTALL,
-    )
-)
+BLOCK = re.compile(r"^```\{code-block\} \w+\n:caption: (.+?)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCKS = dict(BLOCK.findall((ROOT / "docs/tutorials/own-package.md").read_text("utf-8")))
 
 
 def run(command: str, folder: Path, *path: Path) -> subprocess.CompletedProcess[str]:
     """A command of the tutorial in a new interpreter, with da4dvar and some folders to import from."""
-    program, *rest = command.split()
-    line = [sys.executable, "-m", program, *rest]
+    line = [sys.executable, "-m", *command.split()]
     known = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, *path))), "PYTHONSAFEPATH": "1"}
     return subprocess.run(line, cwd=folder, env=known, capture_output=True, text=True, check=False)
 
@@ -38,10 +32,8 @@ def author(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder, site = tmp_path_factory.mktemp("smoothing"), tmp_path_factory.mktemp("site")
     for name in ("pyproject.toml", "smoothing.py", "recipe.toml"):
         (folder / name).write_text(BLOCKS[name], encoding="utf-8")
-    command = BLOCKS["once"].strip().replace(" -e .", f" --no-index --target {site} .")
-    done = run(command, folder)
-    assert done.returncode == 0, done.stderr
-    for line in BLOCKS["the author"].splitlines():
+    once = BLOCKS["once"].strip().replace(" -e .", f" --no-index --target {site} .")
+    for line in (once, *BLOCKS["the author"].splitlines()):
         done = run(line, folder, site)
         assert done.returncode == 0, done.stderr
     return folder, site

@@ -15,9 +15,8 @@ NOBODY = 65534
 def open_folder() -> Iterator[Path]:
     """A folder that everybody can enter; those of pytest are the tester's own."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        yield folder
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 def as_nobody(action: Callable[[], object]) -> str:

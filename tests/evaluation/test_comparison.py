@@ -8,7 +8,6 @@ import xarray as xr
 from scipy.stats import norm
 from scores.probability import crps_for_ensemble
 
-from da4dvar.errors import Da4dvarWarning, DataError
 from da4dvar.evaluation.comparison import Comparison, companions, compare_files, comparison
 from da4dvar.evaluation.scores import evaluate_files, scores_of
 from da4dvar.evaluation.text import table_of
@@ -22,9 +21,7 @@ def arrays(seed: int = 0, size: int = 400) -> tuple[xr.DataArray, xr.DataArray, 
     std = generator.uniform(0.5, 2, size)
     estimate = generator.standard_normal(size)
     truth = estimate + std * generator.standard_normal(size)
-    return tuple(
-        xr.DataArray(a, dims="time", coords={"time": np.arange(size)}) for a in (estimate, std, truth)
-    )
+    return tuple(xr.DataArray(a, {"time": np.arange(size)}) for a in (estimate, std, truth))
 
 
 @pytest.mark.parametrize("level", [0.9, 0.975, 0.999])
@@ -52,11 +49,6 @@ def files(tmp_path):
     return tmp_path
 
 
-def test_error_bars_flags_and_terms_are_no_variables(files):
-    """One variable is scored, although both files have six."""
-    assert list(evaluate_files(str(files / "est.nc"), str(files / "truth.nc"))) == ["t"]
-
-
 def test_a_name_that_only_looks_like_error_bars_is_scored():
     """A variable with a name like error bars, but without the variable it would describe, is scored."""
     ds = xr.Dataset(dict.fromkeys(("wind_std", "a_lower_bound", "t", "t_std_old", "t_lower_97.5"), 0.0))
@@ -64,11 +56,13 @@ def test_a_name_that_only_looks_like_error_bars_is_scored():
 
 
 def test_the_crps_of_the_table_is_that_of_a_large_ensemble(files):
-    """The Gaussian CRPS agrees with that of a large ensemble from the same Gaussian."""
+    """One of the six variables is scored; its Gaussian CRPS agrees with that of a large ensemble."""
     estimate, std, truth = arrays()
     quantiles = xr.DataArray(norm.ppf((np.arange(2000) + 0.5) / 2000), dims="member")
     expected = float(crps_for_ensemble(estimate + std * quantiles, truth, "member", method="ecdf"))
-    found = evaluate_files(str(files / "est.nc"), str(files / "truth.nc"))["t"]["all"]
+    scores = evaluate_files(str(files / "est.nc"), str(files / "truth.nc"))
+    assert list(scores) == ["t"]
+    found = scores["t"]["all"]
     assert found["crps"] == pytest.approx(expected, rel=1e-3)
     assert found["spread_skill"] == pytest.approx(1, abs=0.1)
 
@@ -88,15 +82,7 @@ def test_without_error_bars_the_table_is_as_before():
     """A table has no column without scores."""
     estimate, _, truth = arrays()
     table = table_of({"t": scores_of(Comparison("t", estimate, truth))})
-    assert table.splitlines()[0].split() == [
-        "variable",
-        "cells",
-        "number",
-        "RMSE",
-        "bias",
-        "R-score",
-        "correlation",
-    ]
+    assert " ".join(table.split()[:7]) == "variable cells number RMSE bias R-score correlation"
 
 
 def test_cells_that_count_are_hidden_and_known():
@@ -120,37 +106,14 @@ def test_all_are_cut_to_what_they_share():
     assert one.estimate.shape == one.truth.shape == one.std.shape == (2, 10)
 
 
-def test_a_file_cut_short_is_named(files):
-    """A truncated file is refused with its path."""
-    content = (files / "est.nc").read_bytes()
-    (files / "cut.nc").write_bytes(content[: len(content) // 2])
-    with pytest.raises(DataError, match=r"cut\.nc"):
-        list(compare_files(str(files / "cut.nc"), str(files / "truth.nc")))
-
-
 def test_a_variable_does_not_stay_in_memory(tmp_path, monkeypatch):
     """A variable that was compared does not stay in memory with the open file."""
     field = xr.DataArray([1.0, 2.0, 4.0], dims="t")
     xr.Dataset({"a": field, "b": field, "b_std": field}).to_netcdf(tmp_path / "all.nc")
-    opened = []
-
-    def remember(path):
-        opened.append(open_dataset(path))
-        return opened[-1]
-
-    monkeypatch.setattr("da4dvar.evaluation.comparison.open_dataset", remember)
     path = str(tmp_path / "all.nc")
+    opened = [open_dataset(path) for _ in range(3)]
+    left = iter(opened)
+    monkeypatch.setattr("da4dvar.evaluation.comparison.open_dataset", lambda _: next(left))
     for _ in compare_files(path, path, path):
         assert not any(ds[name].variable._in_memory for ds in opened for name in ds.data_vars)
-    assert len(opened) == 3
-
-
-def test_a_truth_in_another_unit_is_converted(tmp_path):
-    """A truth in other units is converted with a warning, or scored unchanged with another warning."""
-    field = xr.DataArray([1.0, 2.0, 4.0], dims="t", attrs={"units": "degC"})
-    xr.Dataset({"sst": field}).to_netcdf(tmp_path / "estimate.nc")
-    for units, shift, note in (("K", 273.15, "converted from K to degC"), ("kg", 0.0, "cannot be converted")):
-        xr.Dataset({"sst": (field + shift).assign_attrs(units=units)}).to_netcdf(tmp_path / "truth.nc")
-        with pytest.warns(Da4dvarWarning, match=note):
-            (found,) = compare_files(str(tmp_path / "estimate.nc"), str(tmp_path / "truth.nc"))
-        np.testing.assert_allclose(found.truth, field, atol=1e-9)
+    assert next(left, None) is None

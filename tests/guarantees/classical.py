@@ -41,10 +41,9 @@ def complete() -> xr.Dataset:
     """The same without a gap, land neither."""
     ds = labelled_sea(DAYS)
     generator = np.random.default_rng(1)
-    for name, array in ds.data_vars.items():
-        values = 15 + generator.standard_normal(array.shape)
-        ds[name] = array.copy(data=values.astype(array.dtype))
-    return ds
+    return ds.map(
+        lambda a: a.copy(data=15 + generator.standard_normal(a.shape).astype(a.dtype)), keep_attrs=True
+    )
 
 
 def still(x: np.ndarray) -> np.ndarray:

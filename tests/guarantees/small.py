@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
+import pytest
 import xarray as xr
 from examples import WINDOW, make_sst, tiny_interpolator
 from hypothesis import settings
@@ -14,11 +17,13 @@ from hypothesis import strategies as st
 import da4dvar
 from da4dvar.baselines.linear import Linear
 from da4dvar.fields.scaling.standard import Standard
+from da4dvar.outofcore.schedulers import Scheduler
 from da4dvar.testing import seeded
 from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.gradient_descent import GradientDescent
 from da4dvar.variational.solvers.lstm import ConvLSTM
 
+promise = [pytest.mark.guarantee, pytest.mark.filterwarnings("ignore::da4dvar.errors.Da4dvarWarning")]
 FLAT = ("zero", "zero")
 # Of these, a model sees no more of a data set than one window at a time.
 LOCAL = ("learned", "linear start", "two variables", "stations", "circle")
@@ -27,6 +32,7 @@ KINDS = (*LOCAL, "first guess")
 kinds = st.sampled_from(KINDS)
 seeds = st.integers(0, 999)
 parts = st.sampled_from([0.02, 0.2, 0.5, 0.9])
+suffixes = st.tuples(*[st.sampled_from([".nc", ".zarr"])] * 2)
 
 
 def examples(most: int) -> settings:
@@ -54,9 +60,7 @@ def sea(days: int = 14, seed: int = 0, part: float = 0.4) -> xr.Dataset:
 def data(kind: str, days: int = 14, seed: int = 0, part: float = 0.4) -> xr.Dataset:
     """A data set for a model of a kind: that of the stations has one row of the sea for its stations."""
     ds = sea(days, seed, part)
-    if kind != "stations":
-        return ds
-    return ds.isel(lat=4, drop=True).rename(lon="station")
+    return ds.isel(lat=4, drop=True).rename(lon="station") if kind == "stations" else ds
 
 
 @cache
@@ -70,17 +74,12 @@ def untrained(kind: str) -> da4dvar.Interpolator:
     """Windows of six days, four by five cells where the map is cut, that overlap by half."""
     window = {"time": WINDOW, "lat": 5, "lon": 6}
     descent: dict[str, Any] = {"solver": GradientDescent(iterations=3, step=0.1), "scaling": Standard()}
-    if kind == "learned":
-        return tiny_interpolator()
-    if kind == "linear start":
-        return tiny_interpolator(initial="linear")
+    if kind in ("learned", "linear start"):
+        return tiny_interpolator(initial="linear" if kind == "linear start" else "zero")
     if kind == "two variables":
-        return da4dvar.Interpolator(
-            UNet(2 * WINDOW, FLAT, width=4),
-            ConvLSTM(2 * WINDOW, FLAT, width=6, iterations=3),
-            da4dvar.Layout(["sst", "sss"], ["lat", "lon"], ["time"], window=window),
-            Standard(),
-        )
+        layout = da4dvar.Layout(["sst", "sss"], ["lat", "lon"], ["time"], window=window)
+        solver = ConvLSTM(2 * WINDOW, FLAT, width=6, iterations=3)
+        return da4dvar.Interpolator(UNet(2 * WINDOW, FLAT, width=4), solver, layout, Standard())
     if kind == "stations":
         layout = da4dvar.Layout(["sst"], ["time"], ["station"], window={"time": WINDOW})
         return da4dvar.Interpolator(UNet(8, ("zero",), width=4), layout=layout, **descent)
@@ -88,13 +87,26 @@ def untrained(kind: str) -> da4dvar.Interpolator:
         layout = da4dvar.Layout(["sst"], ["time", "lon"], periodic=["lon"], window={"time": WINDOW})
         return da4dvar.Interpolator(UNet(1, ("zero", "periodic"), width=4), layout=layout, **descent)
     layout = da4dvar.Layout(["sst"], ["lat", "lon"], ["time"], window=window)
-    prior = UNet(WINDOW, FLAT, width=4)
-    return da4dvar.Interpolator(prior, layout=layout, first_guess=Linear(), **descent)
+    return da4dvar.Interpolator(UNet(WINDOW, FLAT, width=4), layout=layout, first_guess=Linear(), **descent)
 
 
 def names(kind: str) -> list[str]:
     """The variables that a model of a kind estimates."""
     return list(model(kind).layout.variables)
+
+
+def write(ds: xr.Dataset, path: Path, **options: Any) -> None:
+    """Write a file or a store by xarray alone."""
+    ds.to_netcdf(path) if path.suffix == ".nc" else ds.to_zarr(path, consolidated=False, **options)
+
+
+def fill_file(
+    source: Path | list[Path], output: Path, kind: str, by: Scheduler | None = None, **more: Any
+) -> None:
+    """Fill a file in memory, or in the regions of a scheduler."""
+    more |= {} if by is None else {"scheduler": "any"}
+    with patch("da4dvar.outofcore.interpolate_file.scheduler_of", lambda _: by):
+        da4dvar.interpolate_file(source, output, model(kind), **more)
 
 
 def assert_close(one: xr.Dataset, other: xr.Dataset) -> None:

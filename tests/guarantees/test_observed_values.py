@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
-import pytest
 import xarray as xr
 from guarantees import classical
-from guarantees.small import LOCAL, data, kinds, model, names, often, seeds, seldom
+from guarantees.small import (
+    LOCAL,
+    data,
+    fill_file,
+    kinds,
+    model,
+    names,
+    often,
+    promise,
+    seeds,
+    seldom,
+    suffixes,
+    write,
+)
 from hypothesis import given
 from hypothesis import strategies as st
+from streams import opened
 
-import da4dvar
 from da4dvar.outofcore.schedulers import InProcess
 
-pytestmark = [
-    pytest.mark.guarantee,
-    pytest.mark.filterwarnings("ignore::da4dvar.errors.Da4dvarWarning"),
-]
+pytestmark = promise
 floats = st.sampled_from(["float16", "float32", "float64", ">f4", ">f8"])
 
 
@@ -37,17 +45,13 @@ def bits(array: xr.DataArray, at: np.ndarray) -> bytes:
 
 @often
 @given(
-    kind=kinds,
-    seed=seeds,
-    part=st.sampled_from([0.2, 0.9, 1.0]),
-    dtype=floats,
-    order=st.permutations(range(3)),
-    turned=st.booleans(),
-    lazy=st.booleans(),
-)
+    kind=kinds, seed=seeds, part=st.sampled_from([0.2, 0.9, 1.0]), dtype=floats,
+    order=st.permutations(range(3)), turned=st.booleans(), lazy=st.booleans(),
+)  # fmt: skip
 def test_observed_values_are_kept_to_the_bit(kind, seed, part, dtype, order, turned, lazy):
-    """Of any type and order, in chunks or not; zeros keep their sign."""
-    ds = to_the_last_digit(data(kind, seed=seed, part=part), dtype)
+    """Of any type and order, in chunks or not, or all of a complete field; zeros keep their sign."""
+    ds = data(kind, seed=seed, part=part)
+    ds = to_the_last_digit(ds.fillna(15.0) if part == 1.0 else ds, dtype)
     ds.sst[0] = ds.sst[0] * -0.0
     ds = ds.transpose(*(ds.sst.dims[k] for k in order if k < ds.sst.ndim))
     ds = ds.isel(time=slice(None, None, -1)) if turned else ds
@@ -66,94 +70,50 @@ def test_whole_numbers_are_kept_too(kind, seed, dtype):
     ds = data(kind, seed=seed, part=1.0)
     seen = np.random.default_rng(seed).random(ds.sst.shape) < 0.5
     whole = {n: ds[n].fillna(15).round().astype(dtype) for n in names(kind)}
-    filled = model(kind).interpolate(
-        ds.assign(whole | {"mask": (ds.sst.dims, seen)}), mask="mask", keep_observed=True
-    )
+    masked = ds.assign(whole | {"mask": (ds.sst.dims, seen)})
+    filled = model(kind).interpolate(masked, mask="mask", keep_observed=True)
     for name in names(kind):
         np.testing.assert_array_equal(filled[name].values[seen], whole[name].values[seen])
 
 
-@often
-@given(kind=kinds, seed=seeds, dtype=floats, lazy=st.booleans())
-def test_a_complete_field_comes_back_as_it_was(kind, seed, dtype, lazy):
-    """Nothing is changed, and every flag says observed."""
-    ds = to_the_last_digit(data(kind, seed=seed, part=1.0).fillna(15.0), dtype)
-    filled = model(kind).interpolate(ds.chunk(time=5) if lazy else ds, keep_observed=True)
-    for name in names(kind):
-        assert filled[name].values.tobytes() == ds[name].values.tobytes()
-        assert (filled[f"{name}_flag"] == 0).all()
-
-
-def raw(path: Path) -> xr.Dataset:
-    """What a file holds, without scaling and masks."""
-    engine = "zarr" if path.suffix == ".zarr" else "netcdf4"
-    options = {"consolidated": False} if engine == "zarr" else {}
-    with xr.open_dataset(path, engine=engine, decode_cf=False, **options) as ds:
-        return ds.load()
-
-
-def write(ds: xr.Dataset, path: Path) -> None:
-    """By xarray alone, with the data set's encoding."""
-    if path.suffix == ".nc":
-        ds.to_netcdf(path)
-    else:
-        ds.drop_encoding().to_zarr(path, consolidated=False, encoding={n: keep(ds[n].encoding) for n in ds})
-
-
-def keep(encoding: dict) -> dict:
-    """What Zarr takes of an encoding of NetCDF."""
-    return {k: v for k, v in encoding.items() if k in ("dtype", "scale_factor", "add_offset", "_FillValue")}
-
-
-PACKINGS = {
-    "as they are": {},
-    "short": {"dtype": "int16", "scale_factor": 0.01, "_FillValue": -32768},
-    "of single precision": {"dtype": "int16", "scale_factor": np.float32(0.01), "_FillValue": -32768},
-    "shifted": {"dtype": "int32", "scale_factor": 1e-3, "add_offset": 273.15, "_FillValue": -1},
-}
+PACKINGS = (
+    {},
+    {"dtype": "int16", "scale_factor": 0.01, "_FillValue": -32768},
+    {"dtype": "int16", "scale_factor": np.float32(0.01), "_FillValue": -32768},
+    {"dtype": "int32", "scale_factor": 1e-3, "add_offset": 273.15, "_FillValue": -1},
+)
 
 
 @seldom
 @given(
-    kind=st.sampled_from(LOCAL),
-    seed=seeds,
-    part=st.sampled_from([0.3, 1.0]),
-    packing=st.sampled_from(sorted(PACKINGS)),
-    suffixes=st.tuples(*[st.sampled_from([".nc", ".zarr"])] * 2),
-    regions=st.booleans(),
-)
+    kind=st.sampled_from(LOCAL), seed=seeds, part=st.sampled_from([0.3, 1.0]),
+    packing=st.sampled_from(PACKINGS), suffixes=suffixes, regions=st.booleans(),
+)  # fmt: skip
 def test_a_file_holds_the_observed_values_as_they_were(kind, seed, part, packing, suffixes, regions):
     """The same packed numbers, or where the output is not packed the same values, from file to file."""
     ds = data(kind, seed=seed, part=part)[names(kind)]
     ds = ds.fillna(15.0) if part == 1.0 else ds
     for name in names(kind):
-        ds[name].encoding = dict(PACKINGS[packing])
+        ds[name].encoding = {**packing}
     with tempfile.TemporaryDirectory() as folder:
         source, output = (Path(folder, f"{n}{s}") for n, s in zip(("in", "out"), suffixes, strict=True))
         write(ds, source)
-        options = {"scheduler": "any"} if regions else {}
-        with patch("da4dvar.outofcore.interpolate_file.scheduler_of", lambda _: InProcess(tiles=4)):
-            da4dvar.interpolate_file(source, output, model(kind), keep_observed=True, **options)
-        before, after = raw(source), raw(output)
+        fill_file(source, output, kind, InProcess(tiles=4) if regions else None, keep_observed=True)
+        before, after = (opened(path, decode_cf=False) for path in (source, output))
         known, found = xr.decode_cf(before), xr.decode_cf(after)
         for name in names(kind):
             seen = known[name].notnull().values
             if after[name].dtype == before[name].dtype:
                 assert bits(after[name], seen) == bits(before[name], seen)
             else:
-                assert regions or packing == "as they are"
+                assert regions or not packing
                 np.testing.assert_array_equal(found[name].values[seen], known[name].values[seen])
             if part == 1.0:
                 assert (found[f"{name}_flag"] == 0).all()
 
 
 @often
-@given(
-    name=st.sampled_from(classical.KEEPS_OBSERVED),
-    seed=seeds,
-    part=st.sampled_from([0.5, 0.9]),
-    lazy=st.booleans(),
-)
+@given(st.sampled_from(classical.KEEPS_OBSERVED), seeds, st.sampled_from([0.5, 0.9]), st.booleans())
 def test_classical_methods_that_keep_observed_values_keep_every_bit(name, seed, part, lazy):
     """Linear interpolation, EOF iteration and nearest stations; a complete field comes back as it was."""
     method = classical.METHODS[name]()

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from unittest.mock import patch
 
-import pytest
 import xarray as xr
 from examples import assert_bits
-from guarantees.small import LOCAL, assert_close, data, examples, model, seeds, seldom
+from guarantees.small import (
+    LOCAL,
+    assert_close,
+    data,
+    examples,
+    fill_file,
+    model,
+    promise,
+    seeds,
+    seldom,
+    write,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from streams import opened
 
-import da4dvar
 from da4dvar.outofcore.schedulers import InProcess, Local, Scheduler
 
-pytestmark = [
-    pytest.mark.guarantee,
-    pytest.mark.filterwarnings("ignore::da4dvar.errors.Da4dvarWarning"),
-]
+pytestmark = promise
 local = st.sampled_from(LOCAL)
 
 
@@ -41,27 +44,15 @@ class Shuffled(InProcess):
         return super().solved(model, job, order, tell)
 
 
-@contextmanager
-def folder_of(ds: xr.Dataset, suffix: str = ".nc") -> Iterator[Path]:
-    """A folder with a data set, in.nc or in.zarr."""
-    with tempfile.TemporaryDirectory() as name:
-        plain = ds.drop_encoding()
-        if suffix == ".nc":
-            plain.to_netcdf(Path(name, "in.nc"))
-        else:
-            plain.to_zarr(Path(name, "in.zarr"), consolidated=False)
-        yield Path(name)
-
-
-def filled(
-    folder: Path, kind: str, by: Scheduler, source: str = "in.nc", output: str = "out.zarr"
-) -> xr.Dataset:
-    """The output of a run in regions, solved by a scheduler."""
-    with patch("da4dvar.outofcore.interpolate_file.scheduler_of", lambda _: by):
-        da4dvar.interpolate_file(
-            folder / source, folder / output, model(kind), scheduler="any", overwrite=True
-        )
-    return opened(folder / output).drop_attrs(deep=False)
+def filled(ds: xr.Dataset, kind: str, *schedulers: Scheduler) -> list[xr.Dataset]:
+    """The outputs of runs in regions, one for each scheduler."""
+    outputs = []
+    with tempfile.TemporaryDirectory() as folder:
+        write(ds.drop_encoding(), Path(folder, "in.nc"))
+        for number, by in enumerate(schedulers):
+            fill_file(Path(folder, "in.nc"), Path(folder, f"{number}.zarr"), kind, by)
+            outputs.append(opened(Path(folder, f"{number}.zarr")))
+    return outputs
 
 
 @examples(4)
@@ -69,41 +60,34 @@ def filled(
 def test_regions_are_solved_in_any_order(kind, seed, order):
     """Sixteen regions, first to last or as it comes: the same bits; those of all at once but for rounding."""
     ds = data(kind, days=18, seed=seed)
-    with folder_of(ds) as folder:
-        expected = filled(folder, kind, InProcess(tiles=16))
-        assert_bits(filled(folder, kind, Shuffled(tiles=16, seed=order)), expected)
+    expected, found = filled(ds, kind, InProcess(tiles=16), Shuffled(tiles=16, seed=order))
+    assert_bits(found, expected)
     assert_close(expected, model(kind).interpolate(ds))
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
-def test_any_number_of_workers_gives_the_same_bits(workers):
+def test_any_number_of_workers_gives_the_same_bits():
     """Up to four workers of this machine; more cut the field in more regions, which moves rounding."""
-    with folder_of(data("learned", days=30)) as folder:
-        expected = filled(folder, "learned", InProcess(tiles=16))
-        assert_bits(filled(folder, "learned", Local("threads", workers)), expected)
+    workers = [Local("threads", number) for number in (1, 2, 4)]
+    expected, *others = filled(data("learned", days=30), "learned", InProcess(tiles=16), *workers)
+    for found in others:
+        assert_bits(found, expected)
 
 
 @seldom
 @given(
-    kind=local,
-    seed=seeds,
-    cuts=st.sets(st.integers(1, 19), min_size=1, max_size=4),
-    shuffle=st.randoms(use_true_random=False),
-    suffix=st.sampled_from([".nc", ".zarr"]),
-)
+    kind=local, seed=seeds, cuts=st.sets(st.integers(1, 19), min_size=1, max_size=4),
+    shuffle=st.randoms(use_true_random=False), suffix=st.sampled_from([".nc", ".zarr"]),
+)  # fmt: skip
 def test_the_order_of_files_does_not_change_a_bit(kind, seed, cuts, shuffle, suffix):
     """A series cut in files, which are named in any order, is what it was in one."""
-    ds = data(kind, days=20, seed=seed)
-    ends = [0, *sorted(cuts), 20]
-    with folder_of(ds, suffix) as folder:
-        whole = opened(folder / f"in{suffix}")
-        files = []
-        for k, (first, last) in enumerate(pairwise(ends)):
-            files.append(folder / f"part{k}{suffix}")
-            part = whole.isel(time=slice(first, last)).drop_encoding()
-            part.to_netcdf(files[-1]) if suffix == ".nc" else part.to_zarr(files[-1], consolidated=False)
+    whole = data(kind, days=20, seed=seed).drop_encoding()
+    with tempfile.TemporaryDirectory() as name:
+        folder, files = Path(name), []
+        for first, last in pairwise([0, *sorted(cuts), 20]):
+            files.append(folder / f"part{first}{suffix}")
+            write(whole.isel(time=slice(first, last)), files[-1])
         shuffle.shuffle(files)
-        da4dvar.interpolate_file(folder / f"in{suffix}", folder / "one.nc", model(kind))
-        da4dvar.interpolate_file(files, folder / "many.nc", model(kind))
-        one, many = (opened(folder / f"{name}.nc").drop_attrs(deep=False) for name in ("one", "many"))
-        assert_bits(many, one)
+        write(whole, folder / f"in{suffix}")
+        fill_file(folder / f"in{suffix}", folder / "one.nc", kind)
+        fill_file(files, folder / "many.nc", kind)
+        assert_bits(opened(folder / "many.nc"), opened(folder / "one.nc"))

@@ -1,16 +1,20 @@
-"""The tables of a report agree with the numbers that they summarise."""
+"""The tables of a report agree with the numbers that they summarise, and its example is a typical one."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import da4dvar
 from da4dvar.errors import DataError
 from da4dvar.evaluation.comparison import Comparison
 from da4dvar.evaluation.report.classes import class_parts, gaps_of, round_edges, scores_by
 from da4dvar.evaluation.report.descent import descent
+from da4dvar.evaluation.report.example import LONGEST, around, example_of, index_at, places_of
 from da4dvar.evaluation.report.power import sampled, spectra_part
 from da4dvar.evaluation.report.reliability import reliability_part
 from da4dvar.evaluation.report.shape import Shape
@@ -32,8 +36,8 @@ def test_classes_share_out_all_unobserved_cells():
     values, name, edges = gaps_of(one.observed, Shape.of(one.estimate))
     row = xr.DataArray(values.values[one.scored.values], dims="cell")
     labels, scored, spread, table = scores_by(cells, row, edges(row.values), name)
-    total = float((scored["cells"] * scored.score**2).sum())
-    assert total == pytest.approx(float(((cells.estimate - cells.truth) ** 2).sum()))
+    total = float(((cells.estimate - cells.truth) ** 2).sum())
+    assert float((scored["cells"] * scored.score**2).sum()) == pytest.approx(total)
     assert int(scored["cells"].sum()) == cells.truth.size
     np.testing.assert_allclose(spread.score, 1)
     assert [r[0] for r in table.rows] == labels
@@ -44,8 +48,7 @@ def test_round_edges_hold_every_distance():
     for scale in (1e-3, 1.0, 111.0, 1e5):
         values = scale * np.random.default_rng(0).uniform(0.01, 50, 300)
         edges = round_edges(values)
-        assert edges == sorted(set(edges))
-        assert edges[0] == 0
+        assert edges == sorted({0, *edges})
         assert edges[-2] > values.max()
         assert len(edges) <= 12
 
@@ -61,8 +64,7 @@ def test_honest_error_bars_are_reliable():
 
 def test_no_gap_lengths_without_observations():
     """Without observations, the part names the missing option."""
-    one = line()
-    part = class_parts(Comparison("t", one.estimate, one.truth))
+    part = class_parts(Comparison("t", line().estimate, line().truth))
     assert part.figure is None
     assert "--observed" in part.text[0]
 
@@ -79,24 +81,18 @@ def test_a_spectrum_takes_complete_lines_only():
     assert "gap" in none.text[0]
 
 
-def test_the_descent_ends_where_the_model_does(model, gappy, truth):
-    """The terms of the last iterate are the medians of the terms that interpolating reports."""
+def test_the_descent_goes_from_the_mean_to_where_the_model_ends(model, gappy, truth):
+    """The last terms are the medians of those of `interpolate`; the first error is that of the mean."""
     filled = model.interpolate(gappy)
-    windows = int(np.prod(filled.observation_term.shape))
     found = descent(model, gappy, truth, windows=10**6)
-    assert found.windows == windows
-    assert found.observation[-1] == pytest.approx(
-        np.sort(filled.observation_term.values.ravel())[(windows - 1) // 2], rel=1e-4
-    )
-    assert found.prior[-1] == pytest.approx(
-        np.sort(filled.prior_term.values.ravel())[(windows - 1) // 2], rel=1e-4
-    )
+    assert found.windows == filled.prior_term.size
+    for last, terms in (
+        (found.observation[-1], filled.observation_term),
+        (found.prior[-1], filled.prior_term),
+    ):
+        lower_median = np.sort(terms.values.ravel())[(terms.size - 1) // 2]
+        assert last == pytest.approx(lower_median, rel=1e-4)
     assert len(found.error) == len(found.prior) == 4
-
-
-def test_a_descent_that_starts_at_the_mean_has_the_error_of_the_mean(model, gappy, truth):
-    """With x(0) = 0, the first error is the root mean square of the normalised truth."""
-    found = descent(model, gappy, truth, windows=10**6)
     normal = model.states(truth).where(gappy.sst.isnull())
     assert found.error[0] == pytest.approx(float((normal**2).mean() ** 0.5), rel=0.15)
 
@@ -112,3 +108,78 @@ def test_a_descent_of_renamed_observations(gappy, truth):
     ds = da4dvar.simulate.lorenz96(series=1, steps=40, seed=3)
     found = descent(da4dvar.load("lorenz96"), ds[["x_observed"]], ds[["x"]], {"x": "x_observed"})
     assert found.error[-1] < 0.5 * found.error[0]
+
+
+def sea(seed: int = 0, times: int = 50) -> Comparison:
+    """Return an estimate with an error that grows with time and a varying number of observations."""
+    generator = np.random.default_rng(seed)
+    days = pd.date_range("2001-01-01", periods=times)
+    coords = {"time": days, "lat": np.arange(6.0), "lon": np.arange(7.0)}
+    truth = xr.DataArray(generator.standard_normal((times, 6, 7)), coords, ("time", "lat", "lon"))
+    noise = generator.standard_normal(truth.shape) * np.linspace(0.1, 2, times)[:, None, None]
+    seen = truth.where(generator.random(truth.shape) < generator.random((times, 1, 1)))
+    return Comparison("sst", truth + noise, truth, seen)
+
+
+@given(seed=st.integers(0, 50))
+@settings(deadline=None, max_examples=15)
+def test_the_time_drawn_has_a_usual_error(seed):
+    """The RMSE of the drawn time is between the 20th and 80th percentiles, and it has observations."""
+    one = sea(seed)
+    k = example_of(one, Shape.of(one.estimate), None).where["time"]
+    each = ((one.estimate - one.truth).where(one.scored) ** 2).mean(("lat", "lon")) ** 0.5
+    low, high = each.quantile([0.2, 0.8])
+    assert low <= each[k] <= high
+    assert one.observed[k].any()
+
+
+def test_the_time_asked_for_is_drawn():
+    """The requested date is drawn, and the reason names the option."""
+    example = example_of(sea(), Shape.of(sea().estimate), "2001-01-20")
+    assert example.where == {"time": 19}
+    assert "--at" in example.reason
+
+
+@pytest.mark.parametrize("at", ["2003-01-01", "soon"])
+def test_an_invalid_time_is_refused(at):
+    """A time outside the data, or text that is not a time, is refused with the range of the data."""
+    with pytest.raises(DataError, match=f"--at {at}.*goes from 2001-01-01"):
+        index_at(sea().estimate.time, at)
+
+
+def test_dates_of_another_calendar_can_be_asked_for():
+    """A date of a cftime calendar is found by its text."""
+    times = xr.date_range("2001-01-01", periods=90, calendar="360_day", use_cftime=True)
+    assert index_at(xr.DataArray(times, dims="time"), "2001-02-15") == 44
+
+
+@given(k=st.integers(0, 999), size=st.integers(1, 1000))
+def test_a_stretch_of_time_holds_its_middle_and_stays_inside(k, size):
+    """The period contains the step, lies within the data and is as long as possible."""
+    k = min(k, size - 1)
+    window = around(k, size)
+    assert 0 <= window.start <= k < window.stop <= size
+    assert window.stop - window.start == min(size, LONGEST)
+
+
+def test_the_places_drawn_go_from_a_low_to_a_high_error():
+    """The chosen places are ordered by the RMSE of their scored cells."""
+    one = sea()
+    places = places_of(one, Shape.of(one.estimate), {"time": slice(0, 50)}, 3)
+    each = ((one.estimate - one.truth).where(one.scored) ** 2).mean("time") ** 0.5
+    low, middle, high = (float(each.isel(p)) for p in places)
+    assert low <= middle <= high
+
+
+def test_dimensions_are_known_by_their_names():
+    """Dimensions without attributes get their roles from their names."""
+    for dims, *roles in (
+        (("time", "lat", "lon"), "time", ("lat", "lon"), ()),
+        (("lon", "time", "lat"), "time", ("lat", "lon"), ()),
+        (("series", "time", "component"), "time", ("component",), ("series",)),
+        (("member", "time"), "time", (), ("member",)),
+        (("time", "depth", "y", "x"), "time", ("y", "x"), ("depth",)),
+        (("station",), None, ("station",), ()),
+    ):
+        shape = Shape.of(xr.DataArray(np.zeros((2,) * len(dims)), dims=dims))
+        assert [shape.time, shape.space, shape.batch] == roles
