@@ -13,19 +13,19 @@ Dims = Sequence[str] | None
 
 
 def rmse(estimate: xr.DataArray, truth: xr.DataArray, dims: Dims = None) -> xr.DataArray:
-    """√ mean (x̂ − x)² over the cells where both are known, in the units of the variable.
+    """√ mean (x̂ − x)² over the cells where both are known: root mean square error.
 
     Parameters
     ----------
     estimate, truth : DataArray
-        x̂ and x, in the same units. Cells where one of them is NaN do not count.
+        x̂ and x, in the same units. Cells where any of them is NaN are ignored.
     dims : sequence of str, optional
-        Dimensions to average over; all of them if not given.
+        Dimensions to average over, all by default.
 
     Returns
     -------
     DataArray
-        0 is perfect. NaN where no cell counts.
+        In the units of the variable; 0 is perfect. NaN if there are no valid cells.
 
     Examples
     --------
@@ -37,19 +37,19 @@ def rmse(estimate: xr.DataArray, truth: xr.DataArray, dims: Dims = None) -> xr.D
 
 
 def bias(estimate: xr.DataArray, truth: xr.DataArray, dims: Dims = None) -> xr.DataArray:
-    """Mean (x̂ − x), in the units of the variable.
+    """Mean (x̂ − x) over the cells where both are known.
 
     Parameters
     ----------
     estimate, truth : DataArray
-        x̂ and x, in the same units. Cells where one of them is NaN do not count.
+        x̂ and x, in the same units. Cells where any of them is NaN are ignored.
     dims : sequence of str, optional
-        Dimensions to average over; all of them if not given.
+        Dimensions to average over, all by default.
 
     Returns
     -------
     DataArray
-        Above 0 where the estimate is too high. NaN where no cell counts.
+        In the units of the variable; above 0 where the estimate is too high. NaN if there are no valid cells.
 
     Examples
     --------
@@ -61,22 +61,21 @@ def bias(estimate: xr.DataArray, truth: xr.DataArray, dims: Dims = None) -> xr.D
 
 
 def r_score(estimate: xr.DataArray, truth: xr.DataArray, dims: Dims = None) -> xr.DataArray:
-    """mean (x − x̂)² / mean x²: the normalised error of the paper's tables, as its authors code it.
+    """mean (x − x̂)² / mean x²: the normalised error in the paper's tables, as computed by its authors.
 
-    The mean square of the truth is that of the values as given, not of their departures from the
-    mean.
+    The mean square of the truth is computed from the values as given, without subtracting their mean.
 
     Parameters
     ----------
     estimate, truth : DataArray
-        x̂ and x, in the same units. Cells where one of them is NaN do not count.
+        x̂ and x, in the same units. Cells where any of them is NaN are ignored.
     dims : sequence of str, optional
-        Dimensions to average over; all of them if not given.
+        Dimensions to average over, all by default.
 
     Returns
     -------
     DataArray
-        Without unit: 0 is perfect, and 1 is no better than an estimate of 0 everywhere.
+        Dimensionless. 0 is perfect; an estimate of 0 everywhere scores 1.
 
     Examples
     --------
@@ -91,24 +90,24 @@ def r_score(estimate: xr.DataArray, truth: xr.DataArray, dims: Dims = None) -> x
 def i_score(
     estimate: xr.DataArray, truth: xr.DataArray, observed: xr.DataArray, dims: Dims = None
 ) -> xr.DataArray:
-    """mean (x − x̂)² over the gaps / mean x² over all cells: the interpolation error in units of the R-score.
+    """mean (x − x̂)² over the gaps / mean x² over all cells: interpolation error in units of the R-score.
 
-    It is what the paper's authors compute: their R-score is the share of gaps times this, and what is left
-    on the observed cells.
+    This is what the paper's authors compute: their R-score is this value times the fraction of gaps, plus the
+    remaining error on the observed cells.
 
     Parameters
     ----------
     estimate, truth : DataArray
-        x̂ and x, in the same units. The mean of x² is that of all cells where x is known.
+        x̂ and x, in the same units. The mean of x² is taken over all cells where x is known.
     observed : DataArray of bool
         True where there was an observation.
     dims : sequence of str, optional
-        Dimensions to average over; all of them if not given.
+        Dimensions to average over, all by default.
 
     Returns
     -------
     DataArray
-        Without unit; 0 is perfect.
+        Dimensionless; 0 is perfect.
 
     Examples
     --------
@@ -120,19 +119,19 @@ def i_score(
 
 
 def correlation(estimate: xr.DataArray, truth: xr.DataArray, dims: Dims = None) -> xr.DataArray:
-    """Pearson's correlation of the cells where both are known.
+    """Pearson correlation coefficient over the cells where both are known.
 
     Parameters
     ----------
     estimate, truth : DataArray
-        x̂ and x. Cells where one of them is NaN do not count.
+        x̂ and x. Cells where any of them is NaN are ignored.
     dims : sequence of str, optional
-        Dimensions to correlate over; all of them if not given.
+        Dimensions to correlate over, all by default.
 
     Returns
     -------
     DataArray
-        From -1 to 1. NaN where one of them does not vary.
+        From -1 to 1. NaN where either does not vary.
 
     Examples
     --------
@@ -149,21 +148,21 @@ SCORES = {"rmse": rmse, "bias": bias, "r_score": r_score, "correlation": correla
 def scores(
     estimate: xr.DataArray, truth: xr.DataArray, observed: xr.DataArray | None = None
 ) -> dict[str, dict[str, float]]:
-    """Every score over all cells and, if it is known which were observed, over both kinds.
+    """Compute all scores over all cells and, given a mask, over observed and unobserved cells.
 
     Parameters
     ----------
     estimate, truth : DataArray
-        x̂ and x, in the same units. Cells where one of them is NaN do not count.
+        x̂ and x, in the same units. Cells where any of them is NaN are ignored.
     observed : DataArray of bool, optional
         True where there was an observation.
 
     Returns
     -------
     dict
-        ``all`` and, with `observed`, ``observed`` and ``unobserved``: each a dict of the scores
-        and of ``cells``, the number of cells compared. The ``r_score`` of the unobserved cells is over
-        their own mean square; :func:`i_score` is not.
+        ``all`` and, with `observed`, ``observed`` and ``unobserved``: each a dict of the scores and of
+        ``cells``, the number of cells compared. The ``r_score`` of the unobserved cells is normalised by
+        their own mean square, unlike :func:`i_score`.
 
     Examples
     --------
