@@ -162,9 +162,9 @@ def test_an_unfitted_model_says_so(gappy):
 def test_a_truth_of_other_cells_is_refused(truth, gappy):
     """A latitude the other way would train on the wrong cells, in silence; for the validation as well."""
     turned, plan = truth.isel(lat=slice(None, None, -1)), Training(steps=1, batch=1, devices="cpu")
-    with pytest.raises(DataError, match="not of the same cells"):
+    with pytest.raises(DataError, match="not on the same cells"):
         tiny_interpolator().fit(gappy, turned, training=plan)
-    with pytest.raises(DataError, match="not of the same cells"):
+    with pytest.raises(DataError, match="not on the same cells"):
         tiny_interpolator().fit(gappy, truth, validation=gappy, validation_truth=turned, training=plan)
 
 
@@ -191,7 +191,7 @@ def test_the_noise_of_one_fit_is_not_the_observation_error_of_the_next(truth, ow
 
 def test_a_start_linear_in_a_time_that_there_is_none_of_is_refused():
     """Before any data are read: a window of it has no time to go along."""
-    with pytest.raises(ValueError, match="linear in 'time', which is no dimension of the layout"):
+    with pytest.raises(ValueError, match="linear in 'time', which is not a dimension of the layout"):
         da4dvar.Interpolator(
             torch.nn.Identity(),
             GradientDescent(0.1),

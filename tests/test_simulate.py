@@ -176,5 +176,5 @@ def test_sizes_that_make_no_sense_are_refused(name: str, change: dict[str, Any],
 
 def test_more_observed_components_than_there_are_is_refused() -> None:
     """Twenty of eight cannot be seen."""
-    with pytest.raises(Da4dvarError, match="20 components are to be seen, but 'component' has 8"):
+    with pytest.raises(Da4dvarError, match="number is 20, but 'component' has only 8 components"):
         lorenz96(1, 5, components=8, step=0.1)

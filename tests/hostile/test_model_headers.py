@@ -95,7 +95,7 @@ def test_anything_left_out(model_path, tmp_path, small, section):
         (("scaling", "harmonics"), 2),
         (("scaling", "time"), "day"),
         (("scaling", "kind"), "none"),
-        (("scaling",), {"kind": "none"}, "values as they are"),
+        (("scaling",), {"kind": "none"}, "without scaling"),
         (("scaling", "kind"), "standard"),
         (("observation_error",), -0.1),
         (("correction",), [math.nan]),

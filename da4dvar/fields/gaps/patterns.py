@@ -62,7 +62,7 @@ def _check_dims(wanted: tuple[str, ...], sizes: Mapping[str, int], pattern: str)
     for dim in wanted:
         if dim not in sizes:
             raise RecipeError(
-                f"gaps of kind {pattern!r} need a dimension {dim!r}; the field has {', '.join(sizes)}"
+                f"gaps of kind {pattern!r} need a dimension {dim!r}; there are {', '.join(sizes)}"
             )
 
 

@@ -64,7 +64,7 @@ class Runs:
         """
         if self.time not in sizes:
             raise RecipeError(
-                f"gaps of kind 'runs' need a dimension {self.time!r}; the field has {', '.join(sizes)}"
+                f"gaps of kind 'runs' need a dimension {self.time!r}; there are {', '.join(sizes)}"
             )
         steps = sizes[self.time]
         others = [n for d, n in sizes.items() if d != self.time]

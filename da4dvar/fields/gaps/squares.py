@@ -68,7 +68,7 @@ class Squares:
         for dim, cells in self.size.items():
             if dim not in sizes:
                 raise RecipeError(
-                    f"gaps of kind 'squares' need a dimension {dim!r}; the field has {', '.join(sizes)}"
+                    f"gaps of kind 'squares' need a dimension {dim!r}; there are {', '.join(sizes)}"
                 )
             if cells > sizes[dim]:
                 raise RecipeError(f"squares have {cells} cells along {dim!r}, but the field has {sizes[dim]}")

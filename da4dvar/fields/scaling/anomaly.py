@@ -188,7 +188,7 @@ class Anomaly:
             if (index < 0).any():
                 outside = wanted[index < 0]
                 raise DataError(
-                    f"{dim!r} contains {outside[0]}, which is not in the climatology of the model "
+                    f"{dim!r} holds {outside[0]}, which is not in the climatology of the model "
                     f"(it has {known.size} from {known[0]} to {known[-1]}); "
                     "select that range, or train a model on this grid"
                 )
