@@ -1,4 +1,4 @@
-"""The minimisation of U for a labelled data set, all windows of it, and for the members of an ensemble."""
+"""Minimisation of U for all windows of a labelled data set, and for the members of an ensemble."""
 
 from __future__ import annotations
 
@@ -22,16 +22,18 @@ from da4dvar.progress import Progress
 
 @dataclass(frozen=True)
 class Analysis:
-    """What the minimisation gives, under the model's names and in physical units.
+    """Result of the minimisation, under the model's names and in physical units.
 
     Attributes
     ----------
     estimates : Dataset
+        Estimates of the state variables.
     weight, terms : DataArray
         See :func:`da4dvar.fields.windows.reconstruct.reconstruct`.
     grid : WindowGrid
+        Grid of the windows.
     parts : ErrorParts, optional
-        If an ensemble was run.
+        Error information, if an ensemble was run.
     """
 
     estimates: xr.Dataset
@@ -51,24 +53,31 @@ def analyse(
     seed: int = 0,
     precision: str = "float32",
 ) -> Analysis:
-    """The minimisation for data under the model's names, and its ensemble.
+    """Minimise U for all windows of a data set and, optionally, for an ensemble.
 
     Parameters
     ----------
     model : Model
+        Fitted model.
     conformed : Conformed
+        Data set under the model's names.
     observation_error, batch_size, progress, seed, precision
         See :meth:`da4dvar.Interpolator.interpolate`.
     ensemble : Ensemble, optional
-        Whose members are to be solved as well.
+        Ensemble whose members are also solved.
+
+    Returns
+    -------
+    Analysis
+        Estimates, cost terms and error information.
 
     Raises
     ------
     DataError
-        If the values cannot be used, or an ensemble of several sensors is wanted.
+        If the values are invalid, or an ensemble is requested for a model with several sensors.
     """
     if ensemble is not None and model.sensors:
-        raise DataError("there is no ensemble of several sensors yet; leave standard errors out")
+        raise DataError("no ensemble of several sensors is supported yet; do not request standard errors")
     y = model.observations(conformed.data)
     check_values(y, conformed)
     problem = pose(model, conformed, y, observation_error, precision)
@@ -89,7 +98,7 @@ def analyse(
     x, weight = x.isel(keep), weight.isel(keep)
     estimates = physical(model, conformed, x)
     if (first := problem.first) is not None:
-        # Of a cell that the training never saw the scaling knows nothing; the first guess may.
+        # The scaling does not cover cells without training data, but the first guess may.
         estimates = estimates.assign({n: estimates[n].fillna(first[n].drop_attrs()) for n in estimates})
     return Analysis(estimates, weight, terms, grid, parts)
 
@@ -100,7 +109,7 @@ def error_parts(
     first: xr.Dataset | None,
     spread: xr.DataArray,
 ) -> ErrorParts:
-    """What is known of errors: an ensemble's spread, a first guess' error, and where the observations are."""
+    """Collect the spread of an ensemble, the error of the first guess and distances to observations."""
     names = list(model.layout.variables)
     coords = {d: conformed.data[d] for d in conformed.data.indexes}
     by_name = spread.assign_coords(variable=names).to_dataset("variable").assign_coords(coords)
@@ -114,7 +123,7 @@ def error_parts(
 
 
 def guess_error(filled: xr.Dataset | None, names: Sequence[str]) -> xr.Dataset:
-    """The standard errors that a first guess states, under the names of its variables."""
+    """Return the standard errors of a first guess, under the names of its variables."""
     if filled is None:
         return xr.Dataset()
     return xr.Dataset({n: filled[f"{n}_std"].drop_attrs() for n in names if f"{n}_std" in filled})
@@ -130,28 +139,32 @@ def spread(
     seed: int,
     run: Callable[[xr.DataArray, int], tuple[xr.DataArray, ...]],
 ) -> xr.DataArray:
-    """√ mean (x̂_m − x̂)² over the members, one after another.
+    """√ mean (x̂_m − x̂)² over the members, which are computed one after another.
 
     Parameters
     ----------
     model : Model
+        Fitted model.
     y : DataArray, dims ``(variable, *batch, *layout.dims)``
-        Normalised observations, then the first guess if there is one; what follows is left as it is.
+        Normalised observations, followed by the first guess, if any, and by entries that are not perturbed.
     x : DataArray, dims of `y`
-        The analysis of what was observed.
+        Analysis of the unperturbed observations.
     first : Dataset, optional
-        The first guess in physical units, with the standard errors that it states.
+        First guess in physical units, with its standard errors, if any.
     error : float, optional
         Standard deviation of the observation error, in the units of the data.
     ensemble : Ensemble
+        Size and perturbations of the ensemble.
     seed : int
+        Random seed.
     run : callable
-        The analysis, and more, of what stands in the place of `y`; told the number of the run, from 1.
+        Function from a perturbed `y` and the number of the run, starting at 1, to a tuple that begins with
+        the analysis.
 
     Returns
     -------
     DataArray, dims of `x`
-        Normalised. A member that has no observation in reach of a cell has the mean there.
+        Normalised spread. Where a member has no observation within reach, its value is the mean (0).
     """
     names = list(model.layout.variables)
     y = y.drop_vars(list(y.coords))
@@ -180,5 +193,5 @@ def spread(
 
 
 def scale_of(model: Model, name: str) -> float:
-    """What a normalised value is multiplied by."""
+    """Return the factor from normalised to physical values of a variable."""
     return float(model.scaling.std.get(name, 1.0))

@@ -1,4 +1,4 @@
-"""Honest error bars: a spread fitted to errors that were seen, and factors that make intervals of it."""
+"""Calibration of error bars on known errors: a model of σ, and factors from σ to intervals."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ MOST = 200_000
 
 @dataclass(frozen=True)
 class Calibration:
-    """σ² = a² + b² s² + c² g² + d² r, and q_p so that a part p of the errors is within q_p σ.
+    """σ² = a² + b² s² + c² g² + d² r, and q_p such that a fraction p of the errors lies within q_p σ.
 
     s is the spread of an ensemble, g the standard error of the first guess and r the distance to the nearest
-    observation, along which variance grows as that of a random walk. a to d are those of the lowest mean
-    CRPS of N(x̂, σ²) (Gneiting et al., 2005) on points that were hidden; q_p is the finite-sample quantile of
-    the normalised errors abs(x − x̂)/σ there: split conformal prediction (Papadopoulos et al., 2002; Lei et
-    al., 2018, "Distribution-free predictive inference for regression"). New points are then covered with
-    probability p or more, as far as they are to the hidden ones as these are to each other.
+    observation, with which the variance grows as in a random walk. The coefficients a to d minimise the mean
+    CRPS of N(x̂, σ²) (Gneiting et al., 2005) at hidden points. q_p is the finite-sample quantile of the
+    normalised errors abs(x − x̂)/σ at these points, as in split conformal prediction (Papadopoulos et al.,
+    2002; Lei et al., 2018, "Distribution-free predictive inference for regression"). New points are covered
+    with probability p or more if they are exchangeable with the hidden points.
 
     Parameters
     ----------
     floor : float
         a, in the units of the variable.
     spread, guess : float
-        b and c, without unit.
+        b and c, dimensionless.
     distance : float
-        d, in the units of the variable, for one cell.
+        d, in the units of the variable at a distance of one cell.
     reach : float
-        The largest r that was seen; what lies farther counts as that.
+        Largest r in the calibration data; larger distances are reduced to it.
     levels, factors : tuple of float
-        p, increasing, and q_p.
+        Increasing levels p, and their q_p.
     points : int
-        How many errors it was learned from.
+        Number of errors in the calibration data.
 
     Examples
     --------
@@ -70,20 +70,21 @@ class Calibration:
         guess: np.ndarray | None = None,
         distance: np.ndarray | None = None,
     ) -> Self:
-        """Learn from errors, and what was thought of each.
+        """Fit a calibration to known errors and their predictors.
 
         Parameters
         ----------
         error, spread : array
             x − x̂ and s, in the units of the variable.
         guess : array, optional
-            g, in the same units; zero or NaN where there is none.
+            g, in the same units; zero or NaN where unknown.
         distance : array, optional
             r, in cells.
 
         Returns
         -------
         Calibration
+            Fitted calibration.
 
         Raises
         ------
@@ -104,7 +105,7 @@ class Calibration:
         r = np.zeros(e.size) if distance is None else distance[known].astype("float64")
         if e.size < FEWEST:
             raise DataError(
-                f"{e.size} points that are hidden and estimated, expected {FEWEST} or more; hide more of them"
+                f"{e.size} points are both hidden and estimated, expected {FEWEST} or more; hide more of them"
             )
         reach = float(r[np.isfinite(r)].max(initial=0.0))
         a, b, c, d = map(float, np.sqrt(_lowest_crps(e, s**2, g**2, r.clip(max=reach))))
@@ -116,7 +117,7 @@ class Calibration:
         return replace(bare, levels=levels, factors=factors)
 
     def sigma(self, spread: Field, guess: Field | float, distance: Field) -> Field:
-        """√(a² + b² s² + c² g² + d² r), for arrays of any kind.
+        """√(a² + b² s² + c² g² + d² r), for NumPy arrays and DataArrays.
 
         Parameters
         ----------
@@ -134,7 +135,7 @@ class Calibration:
         return (self.floor**2 + spreads + self.distance**2 * distance.clip(max=self.reach)) ** 0.5
 
     def factor(self, level: float) -> float:
-        """q_p; between two levels q_p / Φ⁻¹((1 + p)/2) is linear in p.
+        """Return q_p; between two levels, q_p / Φ⁻¹((1 + p)/2) is interpolated linearly in p.
 
         Parameters
         ----------
@@ -144,32 +145,34 @@ class Calibration:
         Returns
         -------
         float
-            Without unit.
+            Dimensionless factor.
 
         Raises
         ------
         DataError
-            If the errors that were seen say nothing of that level.
+            If the level is outside the range of the calibration.
         """
         if not self.levels[0] <= level <= self.levels[-1]:
             raise DataError(
-                f"an interval of {level:g}: the calibration, by {self.points} points, knows those of "
-                f"{self.levels[0]:g} to {self.levels[-1]:g}"
+                f"interval: got {level:g}, but the calibration from {self.points} points supports only "
+                f"levels from {self.levels[0]:g} to {self.levels[-1]:g}"
             )
         ratios = np.array(self.factors) / ndtri((1 + np.array(self.levels)) / 2)
         return float(np.interp(level, self.levels, ratios) * ndtri((1 + level) / 2))
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> Self:
-        """The inverse of ``dataclasses.asdict``, from JSON as well.
+        """Create a calibration from the result of ``dataclasses.asdict``, also if it was stored as JSON.
 
         Parameters
         ----------
         table : mapping
+            Fields of the calibration.
 
         Returns
         -------
         Calibration
+            Stored calibration.
         """
         levels, factors = (tuple(map(float, table[k])) for k in ("levels", "factors"))
         numbers = {k: v for k, v in table.items() if k not in ("levels", "factors")}
@@ -177,9 +180,9 @@ class Calibration:
 
 
 def _lowest_crps(error: np.ndarray, *squares: np.ndarray) -> np.ndarray:
-    """Coefficients ≥ 0 of 1 and of each of `squares` in σ², for the lowest mean CRPS of N(0, σ²).
+    """Return the coefficients ≥ 0 of 1 and of `squares` in σ² that minimise the mean CRPS of N(0, σ²).
 
-    The derivative of the CRPS by σ is 2φ(z) − 1/√π, z = e/σ.
+    The derivative of the CRPS with respect to σ is 2φ(z) − 1/√π, z = e/σ.
     """
     if error.size > MOST:
         kept = np.linspace(0, error.size - 1, MOST).astype(int)
@@ -189,7 +192,7 @@ def _lowest_crps(error: np.ndarray, *squares: np.ndarray) -> np.ndarray:
     used = means > 0
     if not unit > 0:
         return np.zeros(means.size)
-    # Each term in units of the mean square error: of a like size, whatever the units of the data.
+    # Terms relative to the mean square error have similar sizes, whatever the units of the data.
     terms = np.stack([np.ones_like(error), *squares])[used] / means[used, None]
     e = np.abs(error) / unit
 
@@ -209,12 +212,12 @@ def _lowest_crps(error: np.ndarray, *squares: np.ndarray) -> np.ndarray:
 
 
 def levels_of(interval: float | Sequence[float]) -> tuple[float, ...]:
-    """The levels of one interval or of several.
+    """Return the levels of one or several intervals as a tuple.
 
     Raises
     ------
     DataError
-        If one is not a number above 0 and below 1.
+        If a level is not a number above 0 and below 1.
     """
     given: Any = interval
     levels = tuple(given) if np.iterable(given) and not isinstance(given, str) else (given,)

@@ -1,18 +1,15 @@
-"""An ensemble of analyses, and what else is known of the error of each cell."""
+"""Ensembles of analyses, and the information about the error of each cell."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import xarray as xr
 
 from da4dvar.analysis.calibration import Calibration
 from da4dvar.errors import DataError
-
-if TYPE_CHECKING:
-    pass
 
 MEMBERS = 8
 MOST = 10_000
@@ -20,21 +17,22 @@ MOST = 10_000
 
 @dataclass(frozen=True)
 class Ensemble:
-    """x̂_m = arg min U(x, y + ε_m, Ω_m) from x(0) + δ_m: the same minimisation, of other observations.
+    """x̂_m = arg min U(x, y + ε_m, Ω_m) from x(0) + δ_m: minimisations with perturbed observations.
 
-    ε has the observation error that the model or the data state, δ is drawn in units of the standard error
-    of the first guess. A first guess without one, or a start at the mean, stays as it is: the solver knows
-    no other start, and 0.1 standard deviations of noise there made a spread that told nothing of the errors.
+    ε has the observation error stated by the model or the data; δ is drawn in units of the standard error of
+    the first guess. A first guess without standard errors, or an initial state at the mean, is not perturbed,
+    because the solver was trained on no other initial state: noise of 0.1 standard deviations gave a spread
+    that was unrelated to the errors.
 
     Parameters
     ----------
     members : int
-        How many minimisations.
+        Number of members.
     withheld : float
-        Part of the observations that a member does not see. With half of them the spread followed the
-        errors better than with a fifth (rank correlation 0.14 and 0.10; three members, SST from tracks).
+        Fraction of the observations withheld from each member. With one half, the spread followed the errors
+        better than with one fifth (rank correlation 0.14 and 0.10; three members, SST from tracks).
     block : mapping of str to int
-        Cells of the boxes in which they are withheld, along a dimension; 1 where not given.
+        Cells along each dimension of the boxes in which observations are withheld, 1 by default.
     start : float
         Standard deviation of δ, in standard errors of the first guess.
 
@@ -62,11 +60,11 @@ class Ensemble:
         if self.members < 2:
             raise DataError(f"an ensemble of {self.members} has no spread; expected 2 members or more")
         if self.members > MOST:
-            raise DataError(f"an ensemble of {self.members}: expected up to {MOST} members")
+            raise DataError(f"an ensemble of {self.members} is too large; expected up to {MOST} members")
         if not 0 <= self.withheld < 1:
-            raise DataError(f"the part withheld is {self.withheld:g}, expected from 0 up and below 1")
+            raise DataError(f"the fraction withheld is {self.withheld:g}, expected 0 or more and below 1")
         if not self.start >= 0:
-            raise DataError(f"the perturbation of the start is {self.start:g}, expected 0 or more")
+            raise DataError(f"the perturbation of the first guess is {self.start:g}, expected 0 or more")
         for dim, cells in self.block.items():
             if cells < 1:
                 raise DataError(f"boxes of {cells} cells along {dim!r}, expected 1 or more")
@@ -74,16 +72,16 @@ class Ensemble:
 
 @dataclass(frozen=True)
 class ErrorParts:
-    """What is known of the error of each cell, under the model's names.
+    """Information about the error of each cell, under the model's names.
 
     Parameters
     ----------
     spread : Dataset
         √ mean (x̂_m − x̂)² over the members, in the units of the variables.
     guess : Dataset
-        The standard error of the first guess, of the variables for which it states one.
+        Standard error of the first guess, for the variables that have one.
     distance : Dataset
-        Cells to the nearest observation, in time and along the layout's axes; inf where there is none.
+        Distance to the nearest observation, in cells along time and the layout's axes; inf if there is none.
 
     Examples
     --------
@@ -99,14 +97,14 @@ class ErrorParts:
 
 @dataclass(frozen=True)
 class CalibratedEnsemble:
-    """An ensemble, and for each variable what is to be made of its spread.
+    """An ensemble and the calibration of each variable.
 
     Parameters
     ----------
     ensemble : Ensemble
-        To run.
+        Ensemble to run.
     variables : mapping of str to Calibration
-        By the model's names.
+        Calibrations by the model's names of the variables.
 
     Examples
     --------
@@ -120,14 +118,14 @@ class CalibratedEnsemble:
     variables: Mapping[str, Calibration]
 
     def sigma(self, name: str, parts: ErrorParts) -> xr.DataArray:
-        """σ of a variable, lazy if what it is made of is.
+        """Return σ of a variable, lazy if `parts` is.
 
         Parameters
         ----------
         name : str
-            The variable.
+            Name of the variable.
         parts : ErrorParts
-            What is known of its errors.
+            Error information.
 
         Returns
         -------
@@ -139,7 +137,7 @@ class CalibratedEnsemble:
         return self.variables[name].sigma(spread, guess, parts.distance[name])
 
     def to_dict(self) -> dict[str, Any]:
-        """For the header of a model file.
+        """Return plain tables for the header of a model file.
 
         Returns
         -------
@@ -150,11 +148,12 @@ class CalibratedEnsemble:
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any] | None) -> Self | None:
-        """The inverse of :meth:`to_dict`; none of none.
+        """Create the object from the result of :meth:`to_dict`, or return None for None.
 
         Parameters
         ----------
         table : mapping or None
+            Result of :meth:`to_dict`.
 
         Returns
         -------

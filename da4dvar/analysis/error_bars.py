@@ -1,4 +1,4 @@
-"""How far an estimate may be off: an ensemble, and what calibration makes of it."""
+"""Standard errors and intervals of estimates, from a calibrated ensemble."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def wanted(
     members: int | None,
     interval: float | Sequence[float],
 ) -> Ensemble | None:
-    """The ensemble to run, if one is asked for; see :class:`da4dvar.analysis.options.Options`.
+    """Return the ensemble to run, or None if none is requested; see :class:`da4dvar.analysis.options.Options`.
 
     Raises
     ------
     DataError
-        If there cannot be one, or an interval is asked of a model without calibration.
+        If the ensemble is invalid, or an interval is requested from a model without calibration.
     """
     levels = levels_of(interval)
     if not std and members is None and not levels:
         return None
     if levels and calibration is None:
         raise DataError(
-            "the model has no calibration, without which there is no interval; make one with "
+            "the model has no calibration, which intervals need; create one with "
             "da4dvar calibrate MODEL observed.nc truth.nc -o NEW.safetensors"
         )
     for known in () if calibration is None else calibration.variables.values():
@@ -56,7 +56,7 @@ def with_uncertainty(
     calibration: CalibratedEnsemble | None,
     interval: float | Sequence[float],
 ) -> xr.Dataset:
-    """The data set that a user gets, with standard errors and intervals if an ensemble was run."""
+    """Add standard errors and intervals to an output data set if an ensemble was run."""
     if parts is None:
         return filled
     if calibration is None:
@@ -81,31 +81,31 @@ def calibrate(
     ensemble: Ensemble = Ensemble(),  # noqa: B008 — frozen
     seed: int = 0,
 ) -> CalibratedEnsemble:
-    """Learn what to make of an ensemble, from cells that are known but not observed.
+    """Calibrate an ensemble on cells whose true value is known but not observed.
 
     Parameters
     ----------
     model : Model
-        Left as it is.
+        Fitted model, which is not changed.
     ds, truth : Dataset or DataArray
-        What is observed, of a time that is not that of the training, and the truth or some points of it.
+        Observations from a period that was not used in training, and the truth at all or some of the cells.
     variable, mask, dim
-        As for :meth:`da4dvar.Interpolator.interpolate`; `variable` for a name in `truth` as well, where it
-        has that and not the model's.
+        See :meth:`da4dvar.Interpolator.interpolate`. The names in `variable` also apply to `truth` if it has
+        them and lacks those of the model.
     ensemble : Ensemble
-        Its members, and how they are disturbed.
+        Size and perturbations of the ensemble.
     seed : int
-        Of what is withheld, and of the perturbations.
+        Random seed of withheld observations and perturbations.
 
     Returns
     -------
     CalibratedEnsemble
-        For the attribute `calibration` of the model.
+        Value for the attribute `calibration` of the model.
 
     Raises
     ------
     DataError
-        If the data do not fit, or fewer than 50 cells are known but not observed.
+        If the data do not fit the model, or fewer than 50 cells are known but not observed.
 
     Examples
     --------
@@ -130,20 +130,28 @@ def calibrate(
 def calibrated(
     model: Model, pairs: Sequence[tuple[Conformed, xr.Dataset]], ensemble: Ensemble, seed: int
 ) -> CalibratedEnsemble:
-    """What makes of the spread of an ensemble the errors on points that it did not see.
+    """Calibrate an ensemble on pairs of observations and truth.
 
     Parameters
     ----------
     model : Model
+        Fitted model.
     pairs : sequence of (Conformed, Dataset)
-        What is observed, and the truth of cells that are not, both under the model's names.
+        Observations and truth, both under the model's names.
     ensemble : Ensemble
+        Size and perturbations of the ensemble.
     seed : int
+        Random seed.
+
+    Returns
+    -------
+    CalibratedEnsemble
+        Ensemble with a calibration of each variable.
 
     Raises
     ------
     DataError
-        If the two are not of the same cells, or fewer than 50 of them are known only to the truth.
+        If observations and truth differ in their cells, or fewer than 50 cells are known only to the truth.
     """
     errors: dict[str, list[tuple[np.ndarray, ...]]] = {n: [] for n in model.layout.variables}
     for conformed, truth in pairs:
@@ -169,17 +177,25 @@ def calibrated(
 def calibration_pairs(
     seen: xr.Dataset, truth: xr.Dataset | None, gaps: GapPattern | None, time: str, seed: int
 ) -> list[tuple[xr.Dataset, xr.Dataset]]:
-    """What is observed and what is true of validation data, with something hidden: as a training would.
+    """Return pairs of observations and truth with hidden points, from validation data.
 
     Parameters
     ----------
     seen, truth : Dataset
-        As a training is validated on. A truth that knows no more than what is seen has `gaps` drawn in that,
-        each pattern of a mixture once; without a truth and without gaps, points are hidden in the shapes of
-        the data's own.
+        Observations and, optionally, truth. If the truth has no values beyond the observations, `gaps` are
+        drawn in them, once for each pattern of a mixture. Without `gaps`, points are hidden in the shapes of
+        the gaps of the data.
     gaps : GapPattern, optional
+        Gaps of the training.
     time : str
+        Name of the time dimension.
     seed : int
+        Random seed.
+
+    Returns
+    -------
+    list of (Dataset, Dataset)
+        Observations and truth.
     """
     true = seen if truth is None else truth
     if any(bool((true[n].notnull() & seen[n].isnull()).any()) for n in seen.data_vars):
@@ -192,6 +208,6 @@ def calibration_pairs(
 
 
 UNCALIBRATED = (
-    "the model has no calibration: standard errors are the spread of the members as it is, which may be far "
-    "from the errors; da4dvar calibrate makes them honest"
+    "the model has no calibration: standard errors are the raw spread of the members, which may differ much "
+    "from the actual errors; calibrate the model with da4dvar calibrate"
 )

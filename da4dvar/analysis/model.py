@@ -1,4 +1,4 @@
-"""A model of labelled data: its network, its layout, and the record of what it has learned."""
+"""Model of labelled data: network, layout, and the record of what was learned."""
 
 from __future__ import annotations
 
@@ -38,21 +38,25 @@ from da4dvar.variational.solvers.base import Solver
 
 @dataclass(frozen=True)
 class Learned:
-    """What a model has learned, apart from the weights of its network; always replaced as a whole.
+    """Everything a model has learned except the weights of its network. Always replaced as a whole.
 
     Attributes
     ----------
     scaling : Scaling
+        Normalisation of the variables.
     covariates : Covariates
+        Covariates and their normalisation.
     signature : Signature, optional
-        Of the data that the model was fitted to; None before that.
+        Signature of the training data; None before the fit.
     correction : tuple of float
-        For each variable, how far to go from the first guess to the minimum; empty without a first guess.
+        For each variable, the fraction of the step from the first guess to the minimum that is taken. Empty
+        without a first guess.
     observation_error : float, optional
-        Standard deviation, in the units of the data.
+        Standard deviation of the observation error, in the units of the data.
     calibration : CalibratedEnsemble, optional
+        Ensemble and calibration for error bars.
     scores, provenance : mapping
-        What was measured, and how the model was trained.
+        Measured scores, and how the model was trained.
     """
 
     scaling: Scaling
@@ -66,7 +70,7 @@ class Learned:
 
 
 class Changes(TypedDict, total=False):
-    """Entries of `Learned` to be replaced."""
+    """Fields of :class:`Learned` that can be replaced."""
 
     scaling: Scaling
     covariates: Covariates
@@ -79,19 +83,20 @@ class Changes(TypedDict, total=False):
 
 
 class Model:
-    """A network, the layout that leads to its tensors, and what was learned.
+    """A network, the layout of its tensors, and the record of what was learned.
 
     Parameters
     ----------
     prior, solver, layout, scaling, observation, rho, observation_weight, prior_weight, learn_weights, \
     initial, time, observation_error, first_guess, covariates, derived, sensors
-        As for :class:`da4dvar.Interpolator`.
+        See :class:`da4dvar.Interpolator`.
 
     Attributes
     ----------
     model : VariationalModel
-        The network: U and the solver.
+        Network: the cost U and the solver.
     learned : Learned
+        Record of what was learned.
     """
 
     def __init__(
@@ -122,9 +127,7 @@ class Model:
         check_sensors(self.sensors, layout)
         check_operators(self.model, [layout.variables.index(s.of) for s in self.sensors])
         if self.sensors and first_guess is not None:
-            raise RecipeError(
-                "a first guess needs one observation of each variable, but there are sensors; leave it out"
-            )
+            raise RecipeError("a first guess cannot be combined with several sensors; remove it")
         seen = self.sensors[0].variable if self.sensors else None
         self._given_error = observation_error
         self.learned = Learned(
@@ -157,71 +160,71 @@ class Model:
 
     @property
     def scaling(self) -> Scaling:
-        """The normalisation of the variables."""
+        """Normalisation of the variables."""
         return self.learned.scaling
 
     @property
     def covariates(self) -> Covariates:
-        """The covariates and their normalisation."""
+        """Covariates and their normalisation."""
         return self.learned.covariates
 
     @property
     def signature(self) -> Signature | None:
-        """The signature of the data that the model was fitted to; None before that."""
+        """Signature of the training data; None before the fit."""
         return self.learned.signature
 
     @property
     def correction(self) -> tuple[float, ...]:
-        """For each variable, how far to go from the first guess to the minimum."""
+        """Fraction of the step from the first guess to the minimum, for each variable."""
         return self.learned.correction
 
     @property
     def observation_error(self) -> float | None:
-        """The standard deviation of the observation error that the model is trained for."""
+        """Standard deviation of the observation error for which the model was trained."""
         return self.learned.observation_error
 
     @property
     def calibration(self) -> CalibratedEnsemble | None:
-        """The ensemble and the calibration that give error bars, if there is one."""
+        """Ensemble and calibration for error bars, or None."""
         return self.learned.calibration
 
     @property
     def scores(self) -> Mapping[str, Any]:
-        """Scores by name, as measured."""
+        """Measured scores by name."""
         return self.learned.scores
 
     @property
     def provenance(self) -> Mapping[str, Any]:
-        """How, on what and with which versions the model was trained."""
+        """Data, settings and versions with which the model was trained."""
         return self.learned.provenance
 
     def replaced(self, **changes: Unpack[Changes]) -> Self:
-        """A model with the same network and another record of what was learned.
+        """Return a model with the same network and a changed record of what was learned.
 
         Parameters
         ----------
         **changes
-            Entries of :class:`Learned`.
+            Fields of :class:`Learned`.
 
         Returns
         -------
         Interpolator
-            A new one; this one stays as it is.
+            New model; this one is not changed.
         """
         other = copy.copy(self)
         other.learned = replace(self.learned, **changes)
         return other
 
     def with_solver(self, solver: Solver) -> Self:
-        """A model that minimises the same cost with another solver."""
+        """Return a model that minimises the same cost with another solver."""
         other = copy.copy(self)
         other.model = VariationalModel(self.model.cost, solver)
         return other
 
     def prepared(self, ds: xr.Dataset, truth: xr.Dataset | None = None) -> Learned:
-        """The record that a fit begins with: signature, scaling and covariates of a data set.
+        """Return the record with which a fit starts: signature, scaling and covariates of a data set.
 
-        The operators of several sensors are weighed by the errors of the sensors, in place.
+        With several sensors, this also sets the weights of their operators from their errors, in place.
         """
         covariates, scaling = copy.deepcopy(self.covariates), copy.deepcopy(self.scaling)
         if covariates:
@@ -232,7 +235,7 @@ class Model:
         signature = Signature.of(ds, names, self.layout.dims, whole, covariates.names)
         known = ds if truth is None else truth
         if self.sensors:
-            # Everything that the sensors see is in the units of the state from here on.
+            # From here on, the observations of all sensors are in the units of the state.
             units = units_of_state(self.sensors, ds, truth)
             for sensor in self.sensors:
                 signature.variables[sensor.variable] |= {"units": u} if (u := units[sensor.of]) else {}
@@ -245,7 +248,7 @@ class Model:
         return Learned(scaling, covariates, signature, observation_error=self._given_error)
 
     def fitted_signature(self) -> Signature:
-        """The signature of the data that the model was fitted to.
+        """Return the signature of the data that the model was fitted to.
 
         Raises
         ------
@@ -264,22 +267,22 @@ class Model:
         mask: str | xr.DataArray | None = None,
         dim: Mapping[str, str] | None = None,
     ) -> Conformed:
-        """The data set under the model's names; see :func:`da4dvar.fields.labels.conform.conform`."""
+        """Return the data set under the model's names; see :func:`da4dvar.fields.labels.conform.conform`."""
         return conform(ds, self.fitted_signature(), variable, mask, dim)
 
     def states(self, ds: xr.Dataset) -> xr.DataArray:
-        """The model's variables, normalised, as one array, dims ``(variable, *batch, *layout.dims)``."""
+        """Return the normalised variables as one array, dims ``(variable, *batch, *layout.dims)``."""
         for name in self.layout.variables:
             if name not in ds:
-                raise DataError(f"there is no variable {name!r}; it has {', '.join(map(str, ds))}")
+                raise DataError(f"there is no variable {name!r}; the data set has {', '.join(map(str, ds))}")
         wanted = ds[list(self.layout.variables)].astype("float32", keep_attrs=True)
         return stack_variables(self.scaling.normalise(wanted), self.layout).astype("float32")
 
     def observations(self, ds: xr.Dataset) -> xr.DataArray:
-        """What is observed, normalised, dims ``(variable, *batch, *layout.dims)``: an entry for each sensor.
+        """Return normalised observations, dims ``(variable, *batch, *layout.dims)``, one entry per sensor.
 
-        Every sensor is normalised by the scaling of the variable that it sees, so that H(x) = x means what it
-        says. Without sensors, these are the variables themselves.
+        Each sensor is normalised by the scaling of the variable that it observes, so that the identity is a
+        valid operator H. Without sensors, the entries are the variables of the state.
         """
         if not self.sensors or self.signature is None:
             return self.states(ds)
@@ -291,9 +294,9 @@ class Model:
         return xr.concat(seen, "variable", coords="minimal", compat="override")
 
     def first_sensors(self) -> list[int] | None:
-        """The number of the first sensor of each variable, where there are sensors."""
+        """Return the index of the first sensor of each variable, or None without sensors."""
         return first_of(self.sensors, self.layout) if self.sensors else None
 
     def frozen(self) -> VariationalModel:
-        """A copy of the network that holds nothing of its training."""
+        """Return a copy of the network in evaluation mode, without gradients."""
         return copy.deepcopy(self.model).requires_grad_(False).eval()

@@ -1,4 +1,4 @@
-"""What a user may want to know of a data set before and after it is interpolated."""
+"""Warnings and history lines for an interpolated data set."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from da4dvar.fields.labels.output import unreached
 
 
 def credit(model: Model) -> str:
-    """The line of a history that says by what a data set was filled."""
+    """Return the history line that names the model."""
     names, title = ", ".join(model.layout.variables), model.provenance.get("title")
-    by = f"by the model {title!r}" if title else "by a model of its own"
+    by = f"by the model {title!r}" if title else "by an unnamed model"
     return f"da4dvar {version('da4dvar')}: {names} interpolated {by}"
 
 
 def report(conformed: Conformed, terms: xr.DataArray, filled: xr.Dataset, time: str) -> None:
-    """What was done to the data, and where nothing could be, as warnings of whoever calls the caller."""
+    """Warn about conversions and about windows without observations, at the line of the user's call."""
     for note in conformed.notes:
         warn(note)
     if terms.chunks is not None or not (empty := int(terms.isel(term=0).isnull().sum())):

@@ -1,6 +1,6 @@
-"""Random numbers of cells: each a function of a key and of where the cell is, and of nothing else.
+"""Random numbers for cells, each determined only by a key and the position of the cell.
 
-A member of an ensemble is the same whatever the chunks, the batches and the order in which it is computed.
+The members of an ensemble therefore do not depend on chunks, batches or the order of computation.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ ROUNDS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
 
 
 def uniform(key: Sequence[int], index: Index) -> np.ndarray:
-    """One number of (0, 1) for each cell, by a hash of its place (SplitMix64; Steele, Lea & Flood, 2014).
+    """Uniform numbers in (0, 1), from a hash of the position (SplitMix64; Steele, Lea & Flood, 2014).
 
     Parameters
     ----------
     key : sequence of int
-        Numbers from 0 up: the seed, the member and what is drawn.
+        Integers of 0 or more: seed, member, and a number for the purpose of the draw.
     index : sequence of array of int
-        The cell's place along each dimension, as an open mesh (``np.ix_``).
+        Position of the cells along each dimension, as an open mesh (``np.ix_``).
 
     Returns
     -------
     array of float
-        Of the shape that the mesh has.
+        Array with the shape of the mesh.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def _mixed(state: np.ndarray) -> np.ndarray:
 
 
 def by_cell(like: xr.DataArray, draw: Callable[[Index], np.ndarray]) -> xr.DataArray:
-    """What `draw` makes of the places of cells, for all of `like`; lazy if that is."""
+    """Apply `draw` to the positions of all cells of `like`; the result is lazy if `like` is."""
     if like.chunks is None:
         return like.copy(data=draw(np.ix_(*map(np.arange, like.shape))).astype(like.dtype))
 
@@ -67,23 +67,25 @@ def by_cell(like: xr.DataArray, draw: Callable[[Index], np.ndarray]) -> xr.DataA
 
 
 def normal(like: xr.DataArray, key: Sequence[int]) -> xr.DataArray:
-    """N(0, 1) for every cell, independent of each other."""
+    """Draw independent numbers from N(0, 1) for each cell."""
     return by_cell(like, lambda index: ndtri(uniform(key, index)))
 
 
 def withheld(
     like: xr.DataArray, key: Sequence[int], part: float, block: Mapping[str, int] | None = None
 ) -> xr.DataArray:
-    """1 in boxes of cells that cover about a part of them, chosen at random, and 0 elsewhere.
+    """Return 1 in randomly chosen boxes of cells, and 0 elsewhere.
 
     Parameters
     ----------
     like : DataArray
+        Array with the wanted dimensions, chunks and dtype.
     key : sequence of int
+        See :func:`uniform`.
     part : float
-        Part of the boxes, and so about of the cells.
+        Fraction of the boxes, and approximately of the cells, that is 1.
     block : mapping of str to int, optional
-        Cells of a box along a dimension; 1 where not given. Where the boxes begin is drawn as well.
+        Cells of a box along each dimension, 1 by default. The offset of the boxes is random, too.
     """
     sizes = [int((block or {}).get(str(d), 1)) for d in like.dims]
     first = [int(n) for n in np.random.default_rng(key).integers(sizes)]

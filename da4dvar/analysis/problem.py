@@ -1,4 +1,4 @@
-"""The minimisation of U for a labelled data set, posed for its windows: what is solved, and the way back."""
+"""Setup of the minimisation of U for the windows of a labelled data set."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ LARGEST = 10.0
 
 @dataclass(frozen=True)
 class Problem:
-    """What :func:`da4dvar.fields.windows.grid.overlap_add` needs to know of a data set.
+    """Input for :func:`da4dvar.fields.windows.grid.overlap_add`.
 
     Attributes
     ----------
     y : DataArray, dims ``(variable, *batch, *layout.dims)``
-        Normalised; NaN where not observed. The first guess and the covariates are its last variables.
+        Normalised observations, NaN where not observed, followed by the first guess and the covariates.
     short : dict of str to (int, int)
-        By how much dimensions that are shorter than a window were lengthened.
+        Padding of dimensions that are shorter than a window, in cells.
     solve : WindowSolver
-        It knows which entries of `y` are observed, and which are not.
+        Solver of the windows, which knows the meaning of the entries of `y`.
     first : Dataset or None
-        The first guess, in physical units.
+        First guess, in physical units.
     stated : float or None
-        The observation error that counts.
+        Observation error in use.
     """
 
     y: xr.DataArray
@@ -53,12 +53,12 @@ class Problem:
     stated: float | None
 
     def grid(self, model: Model) -> WindowGrid:
-        """The windows of all of the data set.
+        """Return the grid of windows of the data set.
 
         Raises
         ------
         DataError
-            If they are not of the size that the prior is made for.
+            If the prior requires another window size.
         """
         grid = WindowGrid.of(model.layout, {str(d): n for d, n in self.y.sizes.items()})
         check_space(model.model, model.layout, grid.windows)
@@ -72,21 +72,28 @@ def pose(
     observation_error: float | None = None,
     precision: str = "float32",
 ) -> Problem:
-    """The problem of a data set, or of a part of one where the model has no first guess.
+    """Set up the problem of a data set, or of a part of one if the model has no first guess.
 
     Parameters
     ----------
     model : Model
+        Fitted model.
     conformed : Conformed
+        Data set under the model's names.
     y : DataArray, dims ``(variable, *batch, *layout.dims)``
-        What is observed; see :meth:`da4dvar.analysis.model.Model.observations`.
+        Observations; see :meth:`da4dvar.analysis.model.Model.observations`.
     observation_error, precision
         See :meth:`da4dvar.Interpolator.interpolate`.
+
+    Returns
+    -------
+    Problem
+        Problem to solve.
 
     Raises
     ------
     DataError
-        If the values or the observation error cannot be used.
+        If the values or the observation error are invalid.
     """
     sizes = y.sizes
     first = None
@@ -124,17 +131,19 @@ def pose_part(
     observation_error: float | None = None,
     precision: str = "float32",
 ) -> Problem:
-    """The problem of what is observed in a part of a data set."""
+    """Set up the problem of the observations in a part of a data set."""
     return pose(model, conformed, model.observations(conformed.data), observation_error, precision)
 
 
 def whole_samples(model: Model, ds: xr.Dataset) -> tuple[np.ndarray, WindowSolver]:
-    """Each sample of a data set as one window, and what solves it.
+    """Return each sample of a data set as one window, with the solver of the windows.
 
     Returns
     -------
     windows : array, shape ``(sample, entry, *layout.dims)``
+        Normalised samples.
     solve : WindowSolver
+        Solver of the windows.
     """
     problem = pose_part(model, model.conform(ds))
     axes = len(model.layout.dims)
@@ -143,7 +152,7 @@ def whole_samples(model: Model, ds: xr.Dataset) -> tuple[np.ndarray, WindowSolve
 
 
 def whole_inputs(model: Model, ds: xr.Dataset) -> Inputs:
-    """What the network is given of each sample of a data set, taken whole.
+    """Return the network inputs for each sample of a data set as one window.
 
     Examples
     --------
@@ -158,7 +167,7 @@ def whole_inputs(model: Model, ds: xr.Dataset) -> Inputs:
 
 
 def physical(model: Model, conformed: Conformed, x: xr.DataArray) -> xr.Dataset:
-    """Normalised estimates, dims (variable, ...), in physical units and on the coordinates of the data."""
+    """Convert normalised estimates, dims (variable, ...), to physical units, with the data's coordinates."""
     estimates = x.assign_coords(variable=list(model.layout.variables)).to_dataset("variable")
     coords = {d: conformed.data[d] for d in conformed.data.indexes}
     return model.scaling.restore(estimates.assign_coords(coords))
@@ -170,16 +179,16 @@ def stated_error(
     trained: float | None,
     spread: float = math.inf,
 ) -> float | None:
-    """The standard deviation of the observation error, where it counts.
+    """Return the standard deviation of the observation error to use, or None for that of the training.
 
     Parameters
     ----------
     sources : mapping of str to DataArray
-        What is observed; the attribute ``observation_error_std`` says its error.
+        Observations, whose attribute ``observation_error_std`` states the error.
     given : float, optional
-        What the user says, which comes before any attribute.
+        Error given by the user, which takes precedence over the attribute.
     trained : float, optional
-        That of the model's training; without it there is nothing to compare with.
+        Error for which the model was trained. Without it, attributes are ignored.
     spread : float
         Standard deviation of the data.
 
@@ -190,8 +199,8 @@ def stated_error(
     Raises
     ------
     DataError
-        If an error is not positive, over ten times the spread of the data, or is given for a model that was
-        trained without.
+        If an error is not positive, exceeds ten times the spread of the data, or is given for a model that
+        was trained without one.
     """
     if given is not None and not 0 < given < math.inf:
         raise DataError(f"the observation error is {given:g}, expected a standard deviation above 0")
@@ -219,7 +228,7 @@ def stated_error(
 
 
 def reweighted(model: VariationalModel, factor: float) -> VariationalModel:
-    """A copy of a model whose λ_o is `factor` times as large, in every cost that its solver minimises."""
+    """Return a copy of a model with λ_o multiplied by `factor` in every cost that its solver minimises."""
     model = copy.deepcopy(model)
     for part in model.modules():
         if isinstance(part, VariationalCost | Solver):

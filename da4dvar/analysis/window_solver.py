@@ -1,4 +1,4 @@
-"""A model as a function of windows: what the sum over windows is made of."""
+"""A model as a function from windows to estimates."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ PRECISIONS = ("float32", "bfloat16")
 
 
 def check_precision(precision: str) -> None:
-    """Refuse a precision that does not exist.
+    """Raise an error for an unknown precision.
 
     Raises
     ------
     DataError
+        If `precision` is neither "float32" nor "bfloat16".
     """
     if precision not in PRECISIONS:
         raise DataError(f"precision is {precision!r}, expected {' or '.join(PRECISIONS)}")
@@ -38,22 +39,24 @@ class WindowSolver:
     Parameters
     ----------
     network : VariationalModel
+        Cost U and solver.
     layout : Layout
+        Layout of the windows.
     initial : {"zero", "observed", "linear"}
-        x(0), where no first guess comes with the windows.
+        Initial state x(0), if the windows contain no first guess.
     time : str
-        The dimension of time.
+        Name of the time dimension.
     entries : Entries
-        What the entries of a window are.
+        Meaning of the entries of a window.
     correction : sequence of float
-        α of each variable; 1 if not given.
+        α of each variable, 1 by default.
     precision : {"float32", "bfloat16"}
-        Of what convolutions and matrix products multiply; the state and the cost stay in float32.
+        Precision of convolutions and matrix products. The state and the cost are always in float32.
 
     Raises
     ------
     DataError
-        If there is no such precision.
+        If the precision is unknown.
     """
 
     network: VariationalModel
@@ -68,7 +71,7 @@ class WindowSolver:
         check_precision(self.precision)
 
     def inputs(self, windows: np.ndarray) -> Inputs:
-        """What the network is given of windows, shape ``(window, entry, *cells)``.
+        """Return the network inputs for windows of shape ``(window, entry, *cells)``.
 
         Raises
         ------
@@ -76,8 +79,8 @@ class WindowSolver:
             If a value is infinite, or a covariate is missing.
         """
         if np.isinf(windows).any():
-            raise DataError("infinite values in the data; replace them by NaN where nothing was seen")
-        # Of a lazy data set, these are the first values of the covariates that are looked at.
+            raise DataError("the data have infinite values; replace them by NaN where nothing was observed")
+        # For lazy data, this is the first time that the values of covariates are checked.
         covariates = self.entries.split(windows)[2]
         for name, field in zip(self.entries.covariates, covariates.swapaxes(0, 1), strict=True):
             if missing := int(np.isnan(field).sum()):
@@ -87,13 +90,21 @@ class WindowSolver:
     def minimise(
         self, windows: np.ndarray, watch: Callable[[Tensor], None] | None = None
     ) -> tuple[Tensor, Solution]:
-        """The estimates of windows as channels, and the solution of the minimisation.
+        """Minimise U for windows; return the estimates as channels, and the solution.
 
         Parameters
         ----------
         windows : array, shape ``(window, entry, *cells)``
+            Normalised windows.
         watch : callable, optional
-            Called with every iterate as channels, as it would be returned if it were the last.
+            Called with each iterate as channels, with the correction applied.
+
+        Returns
+        -------
+        x : Tensor, shape ``(window, channel, *axes)``
+            Estimates.
+        found : Solution
+            Solution of the minimisation, without the correction.
         """
         device = next(self.network.parameters(), torch.zeros(())).device
         y, mask, x0, covariates = (
@@ -119,7 +130,7 @@ class WindowSolver:
         return corrected(found.x.float()), found
 
     def __call__(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Estimates and both terms of the cost; see :func:`da4dvar.fields.windows.grid.overlap_add`."""
+        """Return estimates and both cost terms; see :func:`da4dvar.fields.windows.grid.overlap_add`."""
         x, found = self.minimise(windows)
         costs = torch.stack([found.observation[-1], found.prior[-1]])
         shape = (len(windows), self.entries.sought, *windows.shape[2:])

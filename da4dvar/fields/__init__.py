@@ -1,6 +1,6 @@
-"""Labelled arrays: from data sets to windows of numbers, and back.
+"""Labelled arrays: conversion of data sets to windows of numbers, and back.
 
-Knows xarray, dask and numpy and no tensors; imports `errors` and `layout` only. A gap pattern goes to
-`gaps`, a normalisation to `scaling`, a measure of error to `scores`; names of patterns and scalings to
-`kinds`.
+The modules use xarray, dask and numpy but no tensors, and import only `errors` and `layout` from the rest of
+the package. Gap patterns belong in `gaps`, normalisations in `scaling`, error measures in `scores`, and the
+names of patterns and scalings in `kinds`.
 """

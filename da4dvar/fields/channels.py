@@ -1,4 +1,4 @@
-"""Labelled arrays as channels of a tensor, as a layout describes them."""
+"""Conversion of labelled arrays to the tensor channels that a layout describes."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from da4dvar.layout import Layout
 
 @dataclass(frozen=True)
 class Entries:
-    """What stands along ``variable`` in a field: observations, then the first guess, then covariates.
+    """Entries along ``variable`` of a field: observations, then the first guess, then covariates.
 
     Parameters
     ----------
     observed : int
-        Observed entries: one for each variable of the state, or for each sensor.
+        Number of observed entries: one for each state variable, or one for each sensor.
     first : sequence of int, optional
-        For each variable of the state, the first of the sensors that see it; without sensors, all in order.
+        Index of the first sensor of each state variable. Not given without sensors.
     guess : bool
-        Whether a first guess of each variable of the state follows.
+        Whether a first guess of each state variable follows the observations.
     covariates : mapping of str to collection of str
-        The covariates that follow, and the dimensions that each has by itself.
+        Names of the covariates that follow, and the dimensions of each before broadcasting.
 
     Examples
     --------
@@ -40,27 +40,27 @@ class Entries:
 
     @property
     def sought(self) -> int:
-        """The variables of the state, which are estimated."""
+        """Number of state variables, which are estimated."""
         return self.observed if self.first is None else len(self.first)
 
     @property
     def telling(self) -> int:
-        """The entries that are a reason to solve a window: all but the covariates, which are everywhere."""
+        """Number of entries that give a reason to solve a window: all but the covariates."""
         return self.observed + (self.sought if self.guess else 0)
 
     def split(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-        """Observations, first guess and covariates of windows, shape ``(window, entry, *cells)``."""
+        """Split windows, shape ``(window, entry, *cells)``, into observations, first guess and covariates."""
         y, guess, covariates = np.split(windows, [self.observed, self.telling], axis=1)
         return y, guess if self.guess else None, covariates
 
 
 def to_channels(window: np.ndarray, layout: Layout) -> np.ndarray:
-    """``(variable, *channels, *axes)`` folded to ``(channel, *axes)``."""
+    """Fold an array of shape ``(variable, *channels, *axes)`` to ``(channel, *axes)``."""
     return window.reshape(-1, *window.shape[1 + len(layout.channels) :])
 
 
 def stack_variables(ds: xr.Dataset, layout: Layout) -> xr.DataArray:
-    """The layout's variables as one array, dims ``(variable, *batch, *layout.dims)``."""
+    """Stack the layout's variables into one array with dims ``(variable, *batch, *layout.dims)``."""
     arrays = [ds[name].drop_attrs() for name in layout.variables]
     stacked = xr.concat(arrays, "variable", coords="minimal", compat="override")
     batch = [d for d in stacked.dims if d not in ("variable", *layout.dims)]
@@ -68,14 +68,16 @@ def stack_variables(ds: xr.Dataset, layout: Layout) -> xr.DataArray:
 
 
 def fold(window: Sequence[np.ndarray], own: Sequence[Collection[str]], layout: Layout) -> np.ndarray:
-    """Windows of covariates as channels, shape ``(channel, *axes)``.
+    """Fold windows of covariates to channels, shape ``(channel, *axes)``.
 
     Parameters
     ----------
     window : sequence of array, each of shape ``(*layout.dims)``
+        One array for each covariate.
     own : sequence of collections of str
-        The dimensions of each covariate: a folded one that it lacks gives no channels.
+        Dimensions of each covariate. A covariate without a folded dimension gets a single channel for it.
     layout : Layout
+        Layout of the state.
     """
     folded = []
     for covariate, dims in zip(window, own, strict=True):

@@ -1,4 +1,4 @@
-"""Covariates: complete fields that go in with the observations and are not estimated."""
+"""Covariates: complete fields that are given with the observations and are not estimated."""
 
 from __future__ import annotations
 
@@ -13,32 +13,33 @@ from da4dvar.fields.derived import DERIVED, derived
 from da4dvar.fields.scaling.standard import Arrays, Standard
 from da4dvar.layout import Layout
 
-# Between -1 and 1 as they are: a month is no sample of the year.
+# Already between -1 and 1; the statistics of a month do not represent the year.
 CIRCLES = ("day_of_year_", "hour_of_day_")
 
 
 class Covariates:
-    """c = (value − mean) / standard deviation, one of each for a covariate.
+    """c = (value − mean) / standard deviation, with one mean and one deviation for each covariate.
 
-    The day of the year, whose sine and cosine are of the size of a normalised field, is left as it is.
+    The day of the year and the hour of the day are not scaled, because their sine and cosine already have the
+    size of a normalised field.
 
     Parameters
     ----------
     names : sequence of str
-        Variables of the data set. Each may lack dimensions of the state, as topography has no time.
+        Variables of the data set. Each may lack dimensions of the state, such as topography without time.
     derived : sequence of {"day_of_year", "hour_of_day", "latitude", "longitude"}
-        What is taken from the coordinates.
+        Covariates to derive from the coordinates.
     layout : Layout
-        Of the state.
+        Layout of the state.
     time : str
-        The dimension of time.
+        Name of the time dimension.
     like : str, optional
-        A variable of the data set that has the dimensions of the state; the layout's first if not given.
+        Variable of the data set that has the dimensions of the state. By default the layout's first variable.
 
     Raises
     ------
     RecipeError
-        If a covariate is a variable that is estimated, is named twice, or cannot be derived.
+        If a covariate is also an estimated variable, is named twice, or cannot be derived.
 
     Examples
     --------
@@ -61,11 +62,11 @@ class Covariates:
             if isinstance(given, str) or not all(isinstance(n, str) for n in given):
                 raise RecipeError(f"data: {key} is {given!r}, expected a list of names: [{given!r}]")
             if twice := [n for n in given if list(given).count(n) > 1]:
-                raise RecipeError(f"data: {key} names {twice[0]!r} twice; name it once")
+                raise RecipeError(f"data: {key} contains {twice[0]!r} twice; remove one of them")
         if both := [n for n in names if n in layout.variables]:
             raise RecipeError(
-                f"data: covariate {both[0]!r} is a variable of the layout, which is estimated; "
-                "name it in one of the two"
+                f"data: covariate {both[0]!r} is also a variable of the layout, which is estimated; "
+                "remove it from one of the two"
             )
         for name in derived:
             if name not in DERIVED:
@@ -79,22 +80,22 @@ class Covariates:
         return bool(self.names or self.derived)
 
     def fit(self, ds: xr.Dataset) -> Covariates:
-        """Learn the means and standard deviations.
+        """Compute the means and standard deviations of the covariates.
 
         Parameters
         ----------
         ds : Dataset
-            With the covariates.
+            Data set with the covariates.
 
         Returns
         -------
         Covariates
-            Itself.
+            This object.
 
         Raises
         ------
         DataError
-            As :meth:`normalised`; or if one does not vary.
+            See :meth:`normalised`; also if a covariate does not vary.
         """
         fields = self._fields(ds)
         scaled = [str(n) for n in fields if not str(n).startswith(CIRCLES)]
@@ -102,35 +103,37 @@ class Covariates:
         return self
 
     def normalised(self, ds: xr.Dataset) -> xr.Dataset:
-        """The covariates of a data set, normalised, each with the dimensions that it has.
+        """Return the normalised covariates of a data set, each with its own dimensions.
 
         Parameters
         ----------
         ds : Dataset
-            With the covariates.
+            Data set with the covariates.
 
         Returns
         -------
         Dataset
-            Without unit.
+            Dimensionless values of type float32.
 
         Raises
         ------
         DataError
-            If one is missing, has a missing value, or a dimension that the state has not. The values of
-            lazy data are looked at when they are used.
+            If a covariate does not exist, has missing values, or has a dimension that the state lacks. The
+            values of lazy data are checked when they are used.
         """
         return self.scaling.normalise(self._fields(ds)).astype("float32")
 
     def channels(self, ds: xr.Dataset, sizes: Mapping[str, int]) -> int:
-        """Channels of a tensor of the covariates: those without a folded dimension have one alone.
+        """Return the number of tensor channels of the covariates.
+
+        A covariate without folded dimensions has a single channel.
 
         Parameters
         ----------
         ds : Dataset
-            With the covariates.
+            Data set with the covariates.
         sizes : mapping of str to int
-            Of the folded dimensions that are taken whole.
+            Sizes of the folded dimensions that are not cut into windows.
 
         Returns
         -------
@@ -141,7 +144,7 @@ class Covariates:
         return sum(math.prod(lengths.get(str(d), 1) for d in field.dims) for field in fields)
 
     def arrays(self) -> Arrays:
-        """Means and standard deviations, for a model file.
+        """Return the means and standard deviations, for a model file.
 
         Returns
         -------
@@ -150,18 +153,19 @@ class Covariates:
         return self.scaling.arrays()
 
     def load(self, arrays: Arrays) -> None:
-        """The inverse of :meth:`arrays`.
+        """Restore the result of :meth:`arrays`.
 
         Parameters
         ----------
         arrays : dict of str to array
+            Means and standard deviations.
         """
         self.scaling.load(arrays)
 
     def _fields(self, ds: xr.Dataset, checked: bool = True) -> xr.Dataset:
         first = self.like
         known = ds[first].dims if first in ds else None
-        # Coordinates of other variables are no place of the state.
+        # Coordinates of other variables do not locate the state.
         own = ds[[first]] if first in ds else ds
         out = {}
         for name in self.names:
@@ -175,8 +179,8 @@ class Covariates:
             for dim in field.dims:
                 if known is not None and dim not in known:
                     raise DataError(
-                        f"covariate {label!r} has a dimension {dim!r}, which {first!r} has "
-                        f"not ({', '.join(map(str, known))}); select one of its entries, or rename it"
+                        f"covariate {label!r} has a dimension {dim!r}, which {first!r} "
+                        f"({', '.join(map(str, known))}) lacks; select one of its entries, or rename it"
                     )
             if checked and field.chunks is None and (missing := int((~np.isfinite(field)).sum())):
                 raise DataError(incomplete(str(label), missing))
@@ -184,22 +188,24 @@ class Covariates:
 
 
 def incomplete(name: str, missing: int) -> str:
-    """What to say of a covariate with missing or infinite values."""
+    """Return the error message for a covariate with missing or infinite values."""
     return (
-        f"covariate {name!r} has {missing} missing value{'' if missing == 1 else 's'}; a covariate is known "
-        "everywhere, on land and at any time: fill it first (ds.fillna or da4dvar baseline), or leave it out"
+        f"covariate {name!r} has {missing} missing value{'' if missing == 1 else 's'}; covariates must be "
+        "complete, on land and at all times: fill it first (ds.fillna or da4dvar baseline), or leave it out"
     )
 
 
 def beside(y: xr.DataArray, covariates: xr.Dataset, short: Mapping[str, tuple[int, int]]) -> xr.DataArray:
-    """Normalised observations, and after them the covariates on the same cells.
+    """Append the covariates to normalised observations, broadcast to the same cells.
 
     Parameters
     ----------
     y : DataArray, dims ``(variable, *batch, *layout.dims)``
-        Lengthened by `short` already; the covariates go on there as they end.
+        Normalised observations, already padded by `short`. The covariates are padded with their edge values.
     covariates : Dataset
+        Normalised covariates.
     short : mapping of str to (int, int)
+        Padding of each dimension that is shorter than a window, in cells.
     """
     if not covariates:
         return y

@@ -1,4 +1,4 @@
-"""Covariates that the coordinates of a data set already hold: season, hour and place."""
+"""Covariates derived from the coordinates of a data set: season, hour and place."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ import xarray as xr
 from da4dvar.errors import DataError
 from da4dvar.fields.labels.cf import axis_role, geographic, is_dates, standard_name
 
-# Days of a year, where it is not that of the seasons.
+# Days in a year of calendars that differ from the tropical year.
 YEARS = {"360_day": 360.0, "noleap": 365.0, "365_day": 365.0, "all_leap": 366.0, "366_day": 366.0}
 
 
 def day_angle(time: xr.DataArray) -> np.ndarray:
-    """2π times the part of the day that has passed, in the time that the dates are given in."""
+    """2π times the elapsed fraction of the day, in the time zone of the dates."""
     return 2 * np.pi * (time.dt.hour.values + time.dt.minute.values / 60) / 24
 
 
 def year_angle(time: xr.DataArray) -> np.ndarray:
-    """2π times the part of the year that has passed, for dates of any calendar."""
+    """2π times the elapsed fraction of the year, for dates of any calendar."""
     hours = time.dt.hour + time.dt.minute / 60
     year = YEARS.get(time.dt.calendar, 365.2425)
     return 2 * np.pi * (time.dt.dayofyear.values - 1 + hours.values / 24) / year
 
 
 def day_of_year(ds: xr.Dataset, time: str) -> dict[str, xr.DataArray]:
-    """Sine and cosine of the day of the year, each over `time`."""
+    """Sine and cosine of the day of the year, along `time`."""
     return _on_a_circle("day_of_year", year_angle, ds, time)
 
 
 def hour_of_day(ds: xr.Dataset, time: str) -> dict[str, xr.DataArray]:
-    """Sine and cosine of the hour of the day, each over `time`."""
+    """Sine and cosine of the hour of the day, along `time`."""
     return _on_a_circle("hour_of_day", day_angle, ds, time)
 
 
@@ -42,19 +42,19 @@ def _on_a_circle(
     if time not in ds.coords or not is_dates(ds[time]):
         raise DataError(
             f"derived {name!r} needs dates along {time!r}; "
-            "give the time axis CF units such as 'days since 2000-01-01', or leave it out"
+            f"give the time axis CF units such as 'days since 2000-01-01', or remove {name!r}"
         )
     angles = angle(ds[time])
     return {f"{name}_{f.__name__}": xr.DataArray(f(angles), dims=(time,)) for f in (np.sin, np.cos)}
 
 
 def latitude(ds: xr.Dataset, time: str) -> dict[str, xr.DataArray]:
-    """The latitude of every cell."""
+    """Latitude of every cell, in degrees."""
     return {"latitude": place(ds, "Y", "latitude")}
 
 
 def longitude(ds: xr.Dataset, time: str) -> dict[str, xr.DataArray]:
-    """Sine and cosine of the longitude: the same whether it runs from 0 or from -180."""
+    """Sine and cosine of the longitude, independent of whether it starts at 0 or at -180."""
     where = place(ds, "X", "longitude")
     angle = np.deg2rad(where.values.astype("float64"))
     return {f"longitude_{f.__name__}": where.copy(data=f(angle)) for f in (np.sin, np.cos)}
@@ -69,26 +69,26 @@ DERIVED: dict[str, Callable[[xr.Dataset, str], dict[str, xr.DataArray]]] = {
 
 
 def derived(ds: xr.Dataset, names: Sequence[str], time: str) -> xr.Dataset:
-    """The derived covariates of a data set, each over the dimensions of its coordinate alone.
+    """Return derived covariates of a data set, each along the dimensions of its coordinate.
 
     Parameters
     ----------
     ds : Dataset
-        With dates along `time`, or coordinates of place.
+        Data set with dates along `time`, or with latitude and longitude.
     names : sequence of {"day_of_year", "hour_of_day", "latitude", "longitude"}
-        What to take from them.
+        Covariates to derive.
     time : str
-        The dimension of time.
+        Name of the time dimension.
 
     Returns
     -------
     Dataset
-        Sine and cosine of what goes round, as ``<name>_sin`` and ``<name>_cos``; the latitude in degrees.
+        Sine and cosine of periodic quantities, as ``<name>_sin`` and ``<name>_cos``; latitude in degrees.
 
     Raises
     ------
     DataError
-        If `ds` has no such coordinate.
+        If `ds` lacks the coordinate.
 
     Examples
     --------
@@ -105,17 +105,17 @@ def derived(ds: xr.Dataset, names: Sequence[str], time: str) -> xr.Dataset:
 
 
 def place(ds: xr.Dataset, role: str, wanted: str) -> xr.DataArray:
-    """The latitude or longitude of a data set, or else the axis of that role if nothing says what it is."""
+    """Return the latitude or longitude of a data set, else its only Y or X axis without a standard name."""
     found = geographic(ds.coords, role)
     if not found:
         axes = [c for c in ds.coords.values() if axis_role(c) == role and c.dtype.kind in "iuf"]
-        # The axis of a projection or of a rotated grid has a standard name of its own.
+        # The axes of projections and rotated grids have their own standard names.
         found = [c for c in axes if standard_name(c) is None]
     if len(found) != 1:
         names = ", ".join(str(c.name) for c in found)
-        said = f"has {len(found)} of them ({names})" if found else "has none"
+        said = f"it has {len(found)} ({names})" if found else "it has none"
         raise DataError(
-            f"derived {wanted!r} needs one coordinate of that standard_name, but the data set {said}; "
-            f"set its standard_name to {wanted!r}, or leave it out"
+            f"derived {wanted!r} needs exactly one coordinate of that standard_name, but {said}; "
+            f"set the standard_name of the coordinate to {wanted!r}, or remove {wanted!r}"
         )
     return found[0].reset_coords(drop=True)

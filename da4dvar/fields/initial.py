@@ -1,4 +1,4 @@
-"""Where a solver starts: x(0), from the observations alone."""
+"""Initial state x(0) of a solver, from the observations alone."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ import numpy as np
 
 
 def linear_in_time(y: np.ndarray, axis: int) -> np.ndarray:
-    """Linear interpolation along one axis; NaN marks the gaps.
+    """Interpolate linearly along one axis; NaN marks the gaps.
 
-    Before the first and after the last observation the nearest one is kept; a line without any
-    observation stays NaN.
+    Cells before the first and after the last observation take the value of the nearest one. A line without
+    observations stays NaN.
 
     Parameters
     ----------
     y : array
+        Values, NaN or infinite where not observed.
     axis : int
-        The axis of time, evenly spaced.
+        Evenly spaced time axis.
+
+    Returns
+    -------
+    array
+        Same shape and dtype as `y`.
 
     Examples
     --------
@@ -27,7 +33,7 @@ def linear_in_time(y: np.ndarray, axis: int) -> np.ndarray:
     lines = np.moveaxis(y, axis, -1)
     steps = np.arange(lines.shape[-1])
     observed = np.isfinite(lines)
-    lines = np.where(observed, lines, np.nan)  # infinite values alone are no observation
+    lines = np.where(observed, lines, np.nan)  # infinite values do not count as observations
     before = np.maximum.accumulate(np.where(observed, steps, -1), axis=-1)
     last = steps.size
     after = np.minimum.accumulate(np.where(observed, steps, last)[..., ::-1], axis=-1)[..., ::-1]
@@ -43,33 +49,40 @@ def linear_in_time(y: np.ndarray, axis: int) -> np.ndarray:
 
 
 def check_initial(kind: str, time: str, dims: Sequence[str]) -> None:
-    """Refuse a start that there is none of, or along a time that a window does not have.
+    """Raise an error for an unknown kind of initial state, or a linear one without a time dimension.
 
     Raises
     ------
     ValueError
+        If `kind` is unknown, or is "linear" and `time` is not in `dims`.
     """
     if kind not in ("zero", "observed", "linear"):
         raise ValueError(f"initial is {kind!r}, expected 'zero', 'observed' or 'linear'")
     if kind == "linear" and time not in dims:
-        raise ValueError(f"initial is linear in {time!r}, which is no dimension of the layout")
+        raise ValueError(f"initial is linear in {time!r}, which is not a dimension of the layout")
 
 
 def start(y: np.ndarray, kind: str, time_axis: int | None) -> np.ndarray:
-    """x(0) for normalised observations `y`, NaN in the gaps.
+    """Return the initial state x(0) for normalised observations.
 
     Parameters
     ----------
     y : array
+        Normalised observations, NaN in the gaps.
     kind : {"zero", "observed", "linear"}
-        The mean everywhere; the observations and the mean in the gaps; or linear in time.
+        The mean (0) everywhere; the observations, and the mean in the gaps; or linear interpolation in time.
     time_axis : int, optional
-        The axis of time, which "linear" needs.
+        Time axis of `y`; required for "linear".
+
+    Returns
+    -------
+    array
+        Same shape as `y`, without NaN.
     """
     if kind == "zero":
         return np.zeros_like(y)
     if kind == "linear":
         if time_axis is None:
-            raise ValueError("a start that is linear in time needs a time dimension")
+            raise ValueError("initial 'linear' needs a time dimension; use 'zero' or 'observed'")
         y = linear_in_time(y, time_axis)
     return np.where(np.isfinite(y), y, np.zeros_like(y))

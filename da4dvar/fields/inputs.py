@@ -1,4 +1,4 @@
-"""What a network is given of some windows: y, Ω, x(0) and c, made here and nowhere else."""
+"""Network inputs of windows: y, Ω, x(0) and c. All callers build them with this module."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from da4dvar.layout import Layout
 
 
 class Inputs(NamedTuple):
-    """y, Ω, x(0) and c of windows, each of shape ``(window, channel, *axes)``.
+    """Network inputs y, Ω, x(0) and c, each of shape ``(window, channel, *axes)``.
 
     Attributes
     ----------
     y : array of float32
-        Zero outside Ω.
+        Observations, zero outside Ω.
     mask : array of bool
-        Ω.
+        Ω, true where observed.
     x0 : array of float32
-        x(0).
+        Initial state x(0).
     covariates : array of float32 or None
-        c.
+        Covariates c, or None if there are none.
     """
 
     y: np.ndarray
@@ -33,19 +33,20 @@ class Inputs(NamedTuple):
 
 
 def inputs_of(windows: np.ndarray, entries: Entries, layout: Layout, initial: str, time: str) -> Inputs:
-    """The inputs of windows of a normalised field.
+    """Return the network inputs for windows of a normalised field.
 
     Parameters
     ----------
     windows : array, shape ``(window, entry, *layout.dims)``
-        NaN where nothing was observed, or where there is no first guess.
+        Windows, NaN where not observed or where the first guess is missing.
     entries : Entries
-        What the entries are.
+        Meaning of the entries.
     layout : Layout
+        Layout of the state.
     initial : {"zero", "observed", "linear"}
-        x(0), where there is no first guess; see :func:`da4dvar.fields.initial.start`.
+        Initial state if there is no first guess; see :func:`da4dvar.fields.initial.start`.
     time : str
-        The dimension of time.
+        Name of the time dimension.
 
     Returns
     -------

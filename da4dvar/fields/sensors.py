@@ -1,4 +1,4 @@
-"""Several observations of one state: what each sensor saw, in the state's own scaling."""
+"""Several sensors that observe one state, each converted to the units and scaling of the state."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from da4dvar.layout import Layout
 
 @dataclass(frozen=True)
 class Sensor:
-    """y = H(x) + ε, with ε of standard deviation `error`.
+    """y = H(x) + ε, where ε has the standard deviation `error`.
 
     Parameters
     ----------
     variable : str
-        What it saw, as a variable of the data set, NaN in the gaps.
+        Variable of the data set that holds the observations, NaN in the gaps.
     of : str
-        The variable of the state that it sees.
+        State variable that the sensor observes.
     error : float or str
-        Standard deviation of its error, in the units of `variable`, or with a unit as in ``"0.2 K"``.
+        Standard deviation of the error, in the units of `variable` or with a unit as in ``"0.2 K"``.
 
     Raises
     ------
     RecipeError
-        If the error is no number above 0.
+        If the error is not a positive number.
 
     Examples
     --------
@@ -51,7 +51,7 @@ class Sensor:
 
     @property
     def amount(self) -> tuple[float, str | None]:
-        """The error as a number, and its unit if it names one."""
+        """Error as a number, and its unit if one is given."""
         number, _, unit = str(self.error).strip().partition(" ")
         try:
             return float(number), unit.strip() or None
@@ -63,37 +63,38 @@ class Sensor:
 
 
 def check_sensors(sensors: Sequence[Sensor], layout: Layout) -> None:
-    """Refuse sensors of nothing, and variables of the state that no sensor sees.
+    """Raise an error if the sensors do not match the variables of the layout.
 
     Raises
     ------
     RecipeError
+        If a sensor observes an unknown variable, is named twice, or a variable has no sensor.
     """
     for sensor in sensors:
         if sensor.of not in layout.variables:
             raise RecipeError(
-                f"observations: {sensor.variable!r} is of {sensor.of!r}, which is no variable of the layout; "
+                f"observations: {sensor.variable!r} is of {sensor.of!r}, not a variable of the layout; "
                 f"{nearest(sensor.of, layout.variables)}"
             )
     names = [sensor.variable for sensor in sensors]
     if twice := [n for n in names if names.count(n) > 1]:
-        raise RecipeError(f"observations: variable {twice[0]!r} is named twice; give each sensor its own")
+        raise RecipeError(f"observations: variable {twice[0]!r} is named twice; use one for each sensor")
     for variable in layout.variables:
         if sensors and variable not in [sensor.of for sensor in sensors]:
             raise RecipeError(
-                f"observations: no sensor sees {variable!r}; add one, or take it out of the layout"
+                f"observations: no sensor observes {variable!r}; add one, or remove it from the layout"
             )
 
 
 def first_of(sensors: Sequence[Sensor], layout: Layout) -> list[int]:
-    """The number of the first sensor of each variable of the state."""
+    """Return the index of the first sensor of each state variable."""
     return [[sensor.of for sensor in sensors].index(variable) for variable in layout.variables]
 
 
 def units_of_state(
     sensors: Sequence[Sensor], ds: xr.Dataset, truth: xr.Dataset | None
 ) -> dict[str, str | None]:
-    """The units of each variable of the state: those of the truth, or else of its first sensor."""
+    """Return the units of each state variable: those of the truth, else those of its first sensor."""
     units = {s.of: pick(ds, s.variable).attrs.get("units") for s in reversed(sensors)}
     if truth is not None:
         units |= {name: truth[name].attrs.get("units", units[name]) for name in units}
@@ -101,7 +102,7 @@ def units_of_state(
 
 
 def as_state(ds: xr.Dataset, sensor: Sensor, units: Mapping[str, str | None], layout: Layout) -> xr.Dataset:
-    """What a sensor saw, as if each variable of the state were that."""
+    """Return the observations of one sensor under the name of every state variable, in their units."""
     array, _ = converted(pick(ds, sensor.variable), units[sensor.of])
     return xr.Dataset({name: array.rename(name) for name in layout.variables})
 
@@ -109,7 +110,7 @@ def as_state(ds: xr.Dataset, sensor: Sensor, units: Mapping[str, str | None], la
 def firsts(
     ds: xr.Dataset, sensors: Sequence[Sensor], units: Mapping[str, str | None], layout: Layout
 ) -> xr.Dataset:
-    """Each variable of the state as its first sensor saw it."""
+    """Return each state variable as observed by its first sensor."""
     numbers = zip(layout.variables, first_of(sensors, layout), strict=True)
     return xr.Dataset({name: as_state(ds, sensors[k], units, layout)[name] for name, k in numbers})
 
@@ -117,12 +118,12 @@ def firsts(
 def errors(
     sensors: Sequence[Sensor], ds: xr.Dataset, units: Mapping[str, str | None], std: Mapping[str, float]
 ) -> list[float]:
-    """The error of each sensor in normalised units.
+    """Return the observation error of each sensor in normalised units.
 
     Raises
     ------
     DataError
-        If an error has a unit that cannot be converted.
+        If the unit of an error cannot be converted.
     """
     found = []
     for sensor in sensors:
@@ -132,7 +133,7 @@ def errors(
         if unit and not (own or units[sensor.of]):
             raise DataError(
                 f"observations: the error of {sensor.variable!r} is {sensor.error!r}, but the variable has "
-                "no units; give it the attribute `units`, or the error as a number"
+                "no units; set its attribute `units`, or give the error as a number"
             )
         try:
             ends, _ = converted(said, units[sensor.of] or own)
@@ -146,7 +147,7 @@ def errors(
 
 
 def by_state(conformed: Conformed, sensors: Sequence[Sensor], layout: Layout) -> Conformed:
-    """What was observed of each variable of the state, by any sensor, with the labels of its first."""
+    """Return the observations of each state variable by any of its sensors, with the labels of the first."""
     data, sources = {}, {}
     for variable, first in zip(layout.variables, first_of(sensors, layout), strict=True):
         seen = [conformed.data[s.variable] for s in sensors if s.of == variable]

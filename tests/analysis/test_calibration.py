@@ -1,4 +1,4 @@
-"""Calibration: intervals that hold what they say, whatever was thought before."""
+"""Calibration: intervals cover what they state, whatever the spread was."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ from da4dvar.errors import DataError
 
 
 def errors(seed: int, number: int = 20_000, wrong: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """Gaussian errors and their standard deviations, stated too small by a factor."""
+    """Return Gaussian errors and their standard deviations, stated too small by a factor."""
     generator = np.random.default_rng(seed)
     sigma = generator.uniform(0.5, 3, number)
     return sigma * generator.standard_normal(number), sigma / wrong
 
 
 def half_width(fitted: Calibration, level: float, spread: np.ndarray) -> np.ndarray:
+    """Return the half-width of the interval of a level."""
     return fitted.factor(level) * fitted.sigma(spread, 0.0, np.zeros(spread.size))
 
 
 def test_a_perfect_gaussian_has_the_quantiles_of_the_normal_distribution() -> None:
-    """σ = s, and q_p = Φ⁻¹((1 + p)/2)."""
+    """For a correct spread, σ = s and q_p = Φ⁻¹((1 + p)/2)."""
     fitted = Calibration.fit(*errors(0, 200_000))
     assert fitted.spread == pytest.approx(1, abs=0.02)
     assert fitted.floor == pytest.approx(0, abs=0.15)
@@ -39,7 +40,7 @@ def test_a_perfect_gaussian_has_the_quantiles_of_the_normal_distribution() -> No
 @pytest.mark.parametrize("wrong", [0.2, 1.0, 5.0])
 @pytest.mark.parametrize("level", [0.5, 0.9, 0.95])
 def test_a_spread_that_is_wrong_by_a_factor_still_covers(wrong: float, level: float) -> None:
-    """On other points, within two per cent of what was asked."""
+    """The coverage of other points is within two per cent of the level."""
     fitted = Calibration.fit(*errors(1, wrong=wrong))
     error, spread = errors(2, wrong=wrong)
     covered = np.mean(np.abs(error) <= half_width(fitted, level, spread))
@@ -47,7 +48,7 @@ def test_a_spread_that_is_wrong_by_a_factor_still_covers(wrong: float, level: fl
 
 
 def test_errors_with_long_tails_are_covered_all_the_same() -> None:
-    """Where a Gaussian would be wrong at both ends: Student's t with two degrees of freedom."""
+    """Errors of Student's t distribution are covered as stated."""
     draws = student(2).rvs((2, 20_000), random_state=0)
     ones = np.ones(20_000)
     fitted = Calibration.fit(draws[0], ones)
@@ -59,7 +60,7 @@ def test_errors_with_long_tails_are_covered_all_the_same() -> None:
 @settings(max_examples=15, deadline=None)
 @given(scale=st.floats(1e-3, 1e3), units=st.floats(1e-3, 1e3))
 def test_a_spread_in_other_units_changes_nothing(scale: float, units: float) -> None:
-    """Intervals are the same if all spreads are scaled, and scale as the errors do."""
+    """Intervals do not depend on the units of the spread, and scale with the errors."""
     error, spread = errors(3, 3000)
     expected = half_width(Calibration.fit(error, spread), 0.9, spread)
     found = half_width(Calibration.fit(units * error, scale * spread), 0.9, scale * spread)
@@ -67,50 +68,39 @@ def test_a_spread_in_other_units_changes_nothing(scale: float, units: float) -> 
 
 
 def test_each_source_is_told_from_the_others() -> None:
-    """σ² = 0.5² + (2 s)² + (0.7 g)² + 0.3² r is found again; a distance beyond those seen counts as these."""
+    """All coefficients of σ² are recovered, and larger distances count as the largest known."""
     generator = np.random.default_rng(4)
     s, g, r = generator.uniform(0, 1, (3, 200_000)) * np.array([[1.0], [4.0], [40.0]])
     sigma = np.sqrt(0.25 + 4 * s**2 + 0.49 * g**2 + 0.09 * r)
     fitted = Calibration.fit(sigma * generator.standard_normal(s.size), s, g, r)
-    assert fitted.spread == pytest.approx(2, rel=0.1)
-    assert fitted.guess == pytest.approx(0.7, rel=0.1)
-    assert fitted.distance == pytest.approx(0.3, rel=0.1)
+    assert (fitted.spread, fitted.guess, fitted.distance) == pytest.approx((2, 0.7, 0.3), rel=0.1)
     far = fitted.sigma(np.zeros(2), 0.0, np.array([fitted.reach, np.inf]))
     assert far[0] == far[1]
 
 
 def test_few_points_promise_no_more_than_they_know() -> None:
-    """With 60 points the 0.99 quantile is beyond the largest; fewer than 50 are refused."""
+    """60 points support levels up to 0.98, and fewer than 50 are refused."""
     error, spread = errors(5, 60)
     fitted = Calibration.fit(error, spread)
     assert fitted.levels[-1] == 0.98
-    with pytest.raises(DataError, match=r"knows those of 0.05 to 0.98"):
+    with pytest.raises(DataError, match=r"supports only levels from 0.05 to 0.98"):
         fitted.factor(0.99)
     with pytest.raises(DataError, match=r"40 points .* expected 50 or more"):
         Calibration.fit(error[:40], spread[:40])
 
 
 def test_it_comes_back_from_json() -> None:
-    """What a header holds."""
+    """A calibration is restored from JSON."""
     fitted = Calibration.fit(*errors(6, 100))
     assert Calibration.from_dict(json.loads(json.dumps(asdict(fitted)))) == fitted
 
 
-@pytest.mark.parametrize("level", [0.0, 1.0, -0.1, 90.0])
-def test_a_level_is_a_part(level: float) -> None:
-    """Per cent are refused, with an example."""
-    with pytest.raises(DataError, match=r"such as 0.9"):
-        levels_of([0.5, level])
-
-
-@pytest.mark.parametrize("wrong", ["0.9", ["0.9"], None, np.array(0.9), [[0.9]], 90], ids=repr)
-def test_what_is_no_level_is_one_line(wrong: Any) -> None:
-    """A text, nothing, or a list within a list."""
-    with pytest.raises(DataError, match=r"^interval: got .*, expected numbers above 0 and below 1"):
+@pytest.mark.parametrize(
+    "wrong", [0.0, 1.0, -0.1, 90.0, [0.5, 1.0], "0.9", ["0.9"], None, np.array(0.9), [[0.9]], 90], ids=repr
+)
+def test_levels_are_numbers_between_0_and_1(wrong: Any) -> None:
+    """A single level needs no list; everything else is refused with an example."""
+    for level in (0.9, np.float32(0.9), (0.9,), np.array([0.9])):
+        assert levels_of(level) == pytest.approx((0.9,))
+    with pytest.raises(DataError, match=r"^interval: got .*, expected numbers above 0 .*, such as 0\.9"):
         levels_of(wrong)
-
-
-@pytest.mark.parametrize("level", [0.9, np.float32(0.9), (0.9,), np.array([0.9])], ids=repr)
-def test_one_level_needs_no_list(level: Any) -> None:
-    """A number is a list of one."""
-    assert levels_of(level) == pytest.approx((0.9,))

@@ -1,4 +1,4 @@
-"""Random numbers of cells: the same wherever they are drawn from."""
+"""Random numbers of cells, independent of chunks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FIELD = xr.DataArray(np.zeros((2, 30, 12, 9), "float32"), dims=("variable", "tim
 @settings(max_examples=10, deadline=None)
 @given(chunks=st.fixed_dictionaries({d: st.integers(1, 9) for d in ("time", "lat", "lon")}))
 def test_a_cell_has_its_number_whatever_the_chunks(chunks: dict[str, int]) -> None:
-    """Noise and withheld boxes of a chunked field are those of the whole."""
+    """Noise and withheld boxes do not depend on chunks."""
     lazy = FIELD.chunk(chunks)
     boxes = {"time": 4, "lat": 3}
     for drawn, whole in (
@@ -28,7 +28,7 @@ def test_a_cell_has_its_number_whatever_the_chunks(chunks: dict[str, int]) -> No
 
 
 def test_the_numbers_are_what_they_claim_to_be() -> None:
-    """Uniform by Kolmogorov and Smirnov, normal, and without a tie between neighbours or keys."""
+    """Numbers are uniform or normal, and uncorrelated between neighbours and keys."""
     index = np.ix_(range(200), range(200))
     one, other = uniform([7, 0], index), uniform([7, 1], index)
     assert kstest(one.ravel(), "uniform").pvalue > 0.01
@@ -38,7 +38,7 @@ def test_the_numbers_are_what_they_claim_to_be() -> None:
 
 
 def test_the_part_asked_for_is_withheld_in_boxes() -> None:
-    """About 30 %, and along a box of a whole dimension all or none."""
+    """About 30 % is withheld, and a box of a whole dimension is withheld as one."""
     hidden = withheld(FIELD, [5], 0.3, {"lon": 1000})
     assert abs(float(withheld(FIELD, [5], 0.3).mean()) - 0.3) < 0.02
     whole = hidden.mean("lon").values

@@ -1,4 +1,4 @@
-"""A model of two sensors of one sea: from a recipe to a filled file."""
+"""Models with two sensors of one sea, from a recipe to a filled file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from examples import RECIPE, WINDOW, make_sst
+from examples import RECIPE, WINDOW, make_sst, tiny_interpolator
 
 import da4dvar
 from da4dvar.errors import DataError, RecipeError
@@ -33,7 +33,7 @@ TRACKS, COARSE = Sensor("tracks", "sst", 0.1), Sensor("coarse", "sst", 0.4)
 
 
 def sea(days: int = 30, seed: int = 0) -> xr.Dataset:
-    """The small sea, a few accurate cells of it in kelvin, and half of it seen half a degree too warm."""
+    """Return the small sea, some accurate cells in kelvin, and half of it biased by half a degree."""
     generator = np.random.default_rng(seed)
     ds = make_sst(days, seed=seed)
     few, many = (generator.random(ds.sst.shape) < part for part in (0.1, 0.5))
@@ -43,6 +43,7 @@ def sea(days: int = 30, seed: int = 0) -> xr.Dataset:
 
 
 def untrained(sensors=(TRACKS, COARSE), **change: object) -> da4dvar.Interpolator:
+    """Return an untrained model of two sensors."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         parts: dict = {
@@ -50,16 +51,13 @@ def untrained(sensors=(TRACKS, COARSE), **change: object) -> da4dvar.Interpolato
             "solver": ConvLSTM(WINDOW, BOUNDARY, width=6, iterations=3),
             "observation": Sensors([Identity(), LearnedOperator(WINDOW, BOUNDARY, shared=True)]),
         }
-    layout = da4dvar.Layout(
-        ["sst"], axes=["lat", "lon"], channels=["time"], window={"time": WINDOW, "lat": 5, "lon": 6}
-    )
-    return da4dvar.Interpolator(
-        **(parts | change), layout=layout, scaling=Anomaly(harmonics=1), sensors=sensors
-    )
+    given = {"layout": tiny_interpolator().layout, "scaling": Anomaly(harmonics=1), "sensors": sensors}
+    return da4dvar.Interpolator(**(parts | given | change))
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
+    """Return a trained model and its file."""
     ds = sea(70, seed=1)
     seen = ds[["tracks", "coarse"]]
     model = untrained().fit(seen, ds[["sst"]], validation=seen, validation_truth=ds[["sst"]], training=PLAN)
@@ -70,11 +68,12 @@ def saved(tmp_path_factory):
 
 @pytest.fixture
 def seen():
+    """Return the observations of both sensors."""
     return sea()[["tracks", "coarse"]]
 
 
 def test_the_state_comes_back_labelled_and_flagged(saved, seen):
-    """In the units of the truth, with flag 0 wherever a sensor saw the cell."""
+    """The state has the units of the truth, and flag 0 where any sensor observed the cell."""
     filled = saved[0].interpolate(seen)
     sea_cells = make_sst().sst.notnull()
     assert filled.sst.attrs["units"] == "degC"
@@ -86,21 +85,17 @@ def test_the_state_comes_back_labelled_and_flagged(saved, seen):
 
 
 def test_a_file_comes_back_the_same(saved, seen):
-    """Sensors, operators, errors and weights travel in the model file."""
-    loaded = da4dvar.load(saved[1])
-    xr.testing.assert_equal(loaded.interpolate(seen), saved[0].interpolate(seen))
+    """A loaded model has the same sensors and results, lazily as well."""
+    loaded, filled = da4dvar.load(saved[1]), saved[0].interpolate(seen)
+    xr.testing.assert_equal(loaded.interpolate(seen), filled)
     assert loaded.sensors == (TRACKS, COARSE)
-
-
-def test_lazy_gives_the_same(saved, seen):
-    """In chunks of other lengths than the windows."""
     lazy = saved[0].interpolate(seen.chunk(time=7, lat=4))
     assert lazy.sst.chunks is not None
-    xr.testing.assert_allclose(lazy.compute(), saved[0].interpolate(seen), atol=1e-4, rtol=1e-4)
+    xr.testing.assert_allclose(lazy.compute(), filled, atol=1e-4, rtol=1e-4)
 
 
 def test_every_sensor_is_in_the_scaling_of_the_state():
-    """Normalised tracks in kelvin are the normalised truth, and the warm sensor is warm by 0.5 / σ."""
+    """All sensors are normalised like the state, so that the bias is 0.5 / σ."""
     ds = sea()
     model = untrained().prepare(ds[["tracks", "coarse"]], ds[["sst"]])
     drawn = samples(model, ds[["tracks", "coarse"]], ds[["sst"]], None, 0.0, 1, 0)
@@ -115,7 +110,7 @@ def test_every_sensor_is_in_the_scaling_of_the_state():
 
 @pytest.mark.parametrize("error", [0.4, "0.4 K", "400 mK"])
 def test_errors_are_weights_in_the_units_that_they_name(error):
-    """Four times the error is a sixteenth of the weight; a unit may be named."""
+    """Four times the error is a sixteenth of the weight, in any unit."""
     ds = sea()
     model = untrained((TRACKS, Sensor("coarse", "sst", error))).prepare(ds[["tracks", "coarse"]], ds[["sst"]])
     weights = model.model.cost.observation.log_weights.exp()
@@ -123,7 +118,7 @@ def test_errors_are_weights_in_the_units_that_they_name(error):
 
 
 def test_gaps_may_hide_a_part_of_one_sensor():
-    """A pattern for each sensor; without a truth, hidden points of the first are sought."""
+    """Each sensor has its own gaps; without a truth, hidden points of the first are sought."""
     ds = sea(60)[["tracks", "coarse"]]
     model = untrained().prepare(ds)
     drawn = samples(model, ds, None, [Random(0.5), None], 0.0, 1, 0)
@@ -136,7 +131,7 @@ def test_gaps_may_hide_a_part_of_one_sensor():
 
 
 def test_labels_of_one_sensor_alone_are_refused(saved, seen):
-    """A file without the second sensor is no file for this model; there is no value to keep of two."""
+    """Features that need one observation per variable, and missing sensors, are refused."""
     with pytest.raises(DataError, match=r"no variable 'coarse'.*--variable coarse=NAME"):
         saved[0].interpolate(seen[["tracks"]])
     with pytest.raises(DataError, match="no single observed value to keep"):
@@ -165,13 +160,13 @@ def test_labels_of_one_sensor_alone_are_refused(saved, seen):
     ],
 )
 def test_what_does_not_fit_is_refused(make, error, message):
-    """Errors that are none, operators for other sensors, solvers that cannot see two."""
+    """Invalid errors, operators and solvers are refused."""
     with pytest.raises(error, match=message):
         make()
 
 
 def test_the_operator_has_a_rate_of_its_own():
-    """At zero it stays the identity while the networks are learned; with one, its bias moves."""
+    """The operator is only trained if its learning rate is above 0."""
     ds = sea(70, seed=1)
     parts = {"validation": ds, "validation_truth": ds}
     for rate, moved in ((0.0, False), (0.05, True)):
@@ -185,6 +180,7 @@ def test_the_operator_has_a_rate_of_its_own():
 
 
 def recipe(folder, change=None):
+    """Return a recipe with two sensors."""
     sea(70).to_netcdf(folder / "truth.nc")
     tables = tomllib.loads(RECIPE.format(steps=2))
     del tables["gaps"]
@@ -198,7 +194,7 @@ def recipe(folder, change=None):
 
 
 def test_from_a_recipe_to_a_filled_file(tmp_path):
-    """What a recipe of two sensors trains is saved, loaded, and fills; its operator is learned."""
+    """A trained recipe is saved, loaded and fills; its operator is learned."""
     made = recipe(tmp_path).train(tmp_path / "folder")
     made.save(tmp_path / "m.safetensors")
     loaded = da4dvar.load(tmp_path / "m.safetensors")
@@ -209,7 +205,7 @@ def test_from_a_recipe_to_a_filled_file(tmp_path):
 
 
 def change_table(key, value):
-    """A change of the second table of observations."""
+    """Return a change of the second table of observations."""
     return lambda tables: tables["observations"][1].update({key: value})
 
 
@@ -220,7 +216,7 @@ def change_table(key, value):
         (change_table("operator", {"kind": "learned", "kernle": 3}), "did you mean 'kernel'"),
         (change_table("error", 0), "expected a standard deviation above 0"),
         (change_table("eror", 1), "table 2: unknown key 'eror'; did you mean 'error'"),
-        (change_table("of", "sss"), "no variable of the layout"),
+        (change_table("of", "sss"), "not a variable of the layout"),
         (lambda t: t["observations"][0].pop("error"), "table 1: no 'error'"),
         (lambda t: t.update(observation={"kind": "identity"}), "expected one of them"),
         (lambda t: t["data"].update(noise=0.1), "'noise' cannot be used with"),
@@ -230,6 +226,6 @@ def change_table(key, value):
     ],
 )
 def test_a_recipe_that_cannot_be_meant_is_refused(tmp_path, change, message):
-    """Unknown operators and keys, errors of nothing, tables that exclude each other."""
+    """Unknown kinds and keys, invalid errors and conflicting tables are refused."""
     with pytest.raises(RecipeError, match=message):
         recipe(tmp_path, change).interpolator({"time": 51, "lat": 9, "lon": 8})

@@ -31,7 +31,7 @@ COMMANDS = {
     "calibrate x gappy.nc gappy.nc -o m.safetensors --members 1": "--members",
     "train recipe.toml": "Missing option",
     "train recipe.toml -o no/m.safetensors": "there is no folder no; create it first",
-    "train recipe.toml -o gappy.nc": "say --overwrite to replace it",
+    "train recipe.toml -o gappy.nc": "use --overwrite to replace it",
     "train recipe.toml -o m.safetensors --set solver.iterations=three": "is 'three', expected a whole number",
     "train recipe.toml -o m.safetensors --set solver.iterations=-3": "iterations is -3, expected 1 or more",
     "train recipe.toml -o m.safetensors --set prior.width=0": "width is 0, expected 1 or more",

@@ -174,7 +174,7 @@ def test_a_store_that_vanishes_while_it_is_read(tmp_path, model_path, monkeypatc
     monkeypatch.setattr(xr.Dataset, "load", late)
     said = da4dvar(*COMPUTE, model_path, cwd=tmp_path)
     assert said.code == 2
-    assert "vanished" in said.err
+    assert "disappeared" in said.err
     assert not list(tmp_path.iterdir())
 
 

@@ -263,7 +263,7 @@ def test_an_output_that_is_there_stays_unless_it_is_to_be_replaced(files, model)
     """An existing output is replaced with `overwrite` only, even when resuming."""
     first = fill(files, model)
     for options in ({}, {"resume": True}):
-        with pytest.raises(DataError, match="exists already"):
+        with pytest.raises(DataError, match="already exists"):
             fill(files, model, **options)
     assert_bits(fill(files, model, overwrite=True), first)
 

@@ -127,7 +127,7 @@ def test_a_table_that_names_no_data_is_refused(
     ("mask", "message"),
     [
         (("time", ["yes"] * 400), r"mask 'good' holds .*, expected numbers"),
-        ((("time", "depth"), np.ones((400, 2))), "mask 'good' has a dimension 'depth', which 'pm' has not"),
+        ((("time", "depth"), np.ones((400, 2))), "mask 'good' has a dimension 'depth', which 'pm' lacks"),
     ],
 )
 def test_a_mask_that_does_not_fit_is_refused(ds: xr.Dataset, mask: Any, message: str) -> None:

@@ -1,1 +1,1 @@
-"""Reading and writing of NetCDF files and Zarr stores."""
+"""Reading and writing NetCDF files and Zarr stores."""

@@ -1,4 +1,4 @@
-"""How labelled data are written: what of their encoding, attributes and chunks a file can have."""
+"""Encoding, attributes and chunks with which labelled data are written to a file."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import xarray as xr
 PACKING = ("dtype", "scale_factor", "add_offset", "_FillValue")
 CALENDAR = ("units", "calendar")
 COMPRESSION = ("zlib", "complevel", "shuffle")
-# Of the last place that packing keeps: what rounds to a whole number within it is exact.
-HALF = 0.49  # of the last place that packing keeps
+# Largest rounding error that packing may cause, in units of the last packed digit.
+HALF = 0.49
 
 
 def plain_attributes(attrs: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Attributes as NetCDF can hold them: a table, a truth value or nothing, as Zarr has them, become text.
+    """Convert attributes that only Zarr can store (dict, bool, None, mixed lists) to text for NetCDF.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def plain_attributes(attrs: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def evenly_chunked(array: xr.DataArray) -> xr.DataArray:
-    """The array in chunks of one size, as Zarr has them."""
+    """Rechunk an array to chunks of equal size, as Zarr requires."""
     return (
         array
         if array.chunks is None
@@ -48,7 +48,7 @@ def evenly_chunked(array: xr.DataArray) -> xr.DataArray:
 
 
 def encoding_for(array: xr.DataArray, suffix: str) -> dict[str, Any]:
-    """The part of a variable's encoding that the new file can have."""
+    """Return the part of the encoding of a variable that applies to a new file."""
     kept = (*PACKING, *(COMPRESSION if suffix == ".nc" else ()))
     if array.dtype.kind == "M" or array.dtype == object:
         kept += CALENDAR
@@ -57,7 +57,7 @@ def encoding_for(array: xr.DataArray, suffix: str) -> dict[str, Any]:
         encoding["_FillValue"] = missing
     index = array.dims == (array.name,) and array.dtype.kind in "fMO"
     if index or (array.name in array.coords and array.dtype.kind == "f" and _complete(array)):
-        # A coordinate has no gaps, and CF allows it no fill value; xarray gives it one if nothing is said.
+        # CF does not allow fill values in coordinates, but xarray writes one unless told otherwise.
         encoding.setdefault("_FillValue", None)
     if "dtype" in encoding and array.dtype.kind == "f" and not _fits(array, encoding):
         encoding = {k: v for k, v in encoding.items() if k not in PACKING}
@@ -67,12 +67,12 @@ def encoding_for(array: xr.DataArray, suffix: str) -> dict[str, Any]:
 
 
 def _complete(array: xr.DataArray) -> bool:
-    """Whether nothing is missing; an unread lazy array is not taken to be complete."""
+    """Whether no value is missing; False for lazy arrays, which are not read."""
     return array.chunks is None and bool(array.notnull().all())
 
 
 def _fits(array: xr.DataArray, encoding: Mapping[str, Any]) -> bool:
-    """Whether packed integers can hold the values; an unread lazy array is not taken to."""
+    """Whether packed integers can represent the values; False for lazy arrays, which are not read."""
     packed = np.dtype(encoding["dtype"])
     if packed.kind not in "iu":
         return True
@@ -91,7 +91,7 @@ def _fits(array: xr.DataArray, encoding: Mapping[str, Any]) -> bool:
     fill = encoding.get("_FillValue", info.min)
     if not info.min <= fill <= info.max:
         return False
-    # The library rounds in single precision: what is nearly half-way may go either way.
+    # netCDF4 rounds in single precision, so values close to half-way may be rounded in either direction.
     return bool(
         codes.min() > info.min - HALF
         and codes.max() < info.max + HALF

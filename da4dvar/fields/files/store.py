@@ -1,4 +1,4 @@
-"""Data sets from and to files: NetCDF and Zarr, by suffix; whole or not at all."""
+"""Reading and writing data sets as NetCDF or Zarr, by suffix. Outputs appear only when complete."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from da4dvar.errors import DataError, first_line
 from da4dvar.fields.files.encoding import encoding_for, evenly_chunked, plain_attributes
 
 SUFFIXES = (".nc", ".zarr")
-# Seconds within which what is still being written to a store is there.
+# Time in seconds for pending writes to a store to finish.
 LATE = 0.2
-# What tells a Zarr store from a folder.
+# Files that distinguish a Zarr store from other folders.
 STORE = {"zarr.json", ".zgroup", ".zarray", ".zmetadata"}
 Labelled = TypeVar("Labelled", xr.Dataset, xr.DataArray)
 
@@ -30,17 +30,17 @@ def open_dataset(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
     Parameters
     ----------
     paths : path, glob or sequence of paths
-        NetCDF files or Zarr stores; several are joined along their coordinates.
+        NetCDF files or Zarr stores. Several are joined along their coordinates.
 
     Returns
     -------
     Dataset
-        To be closed, or used as a context manager.
+        Lazy data set; close it, or use it as a context manager.
 
     Raises
     ------
     DataError
-        If a file is missing, is neither NetCDF nor Zarr, or the files do not fit together.
+        If a file is missing, is neither NetCDF nor Zarr, or the files cannot be joined.
 
     Examples
     --------
@@ -59,13 +59,13 @@ def open_dataset(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
 
 
 def _joined(opened: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Data sets that follow each other, as one."""
+    """Join data sets that follow each other along a coordinate."""
     for name in map(str, opened[0].data_vars):
         units = {str(ds[name].attrs.get("units")) for ds in opened if name in ds.variables}
         if len(units) > 1:
             raise DataError(
                 f"{name!r} is in {' and '.join(sorted(units))} in the {len(opened)} files; "
-                "convert them to one unit"
+                "convert them to the same units"
             )
     try:
         joined = xr.combine_by_coords(
@@ -79,13 +79,13 @@ def _joined(opened: Sequence[xr.Dataset]) -> xr.Dataset:
         return joined if isinstance(joined, xr.Dataset) else joined.to_dataset()
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(
-            f"the {len(opened)} files do not join to one data set ({first_line(error)}); "
+            f"the {len(opened)} files cannot be joined to one data set ({first_line(error)}); "
             "give files that follow each other along one coordinate"
         ) from error
 
 
 def open_in_parts(files: Sequence[str]) -> xr.Dataset:
-    """Files as one data set of which parts can be read: several are joined without reading them.
+    """Open files as one data set that can be read in parts; several files are joined lazily.
 
     Raises
     ------
@@ -98,21 +98,22 @@ def open_in_parts(files: Sequence[str]) -> xr.Dataset:
 
 
 def load_dataset(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
-    """The same as :func:`open_dataset`, read into memory.
+    """Open files like :func:`open_dataset` and read them into memory.
 
     Parameters
     ----------
     paths : path, glob or sequence of paths
-        NetCDF files or Zarr stores; several are joined along their coordinates.
+        NetCDF files or Zarr stores. Several are joined along their coordinates.
 
     Returns
     -------
     Dataset
+        Data set in memory.
 
     Raises
     ------
     DataError
-        Also if the file is cut short, which only reading shows.
+        See :func:`open_dataset`; also if a file is truncated, which is only detected by reading it.
 
     Examples
     --------
@@ -126,34 +127,34 @@ def load_dataset(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
         whole = loaded(ds, str(paths))
     finally:
         ds.close()
-    # What is missing of a store reads as gaps.
+    # Missing chunks of a store are read as gaps.
     for file in files_of([paths] if isinstance(paths, str | Path) else paths):
         if not os.path.exists(file):
-            raise DataError(f"{file}: vanished while it was read; restore it")
+            raise DataError(f"{file}: disappeared while it was read; restore it")
     return whole
 
 
 def loaded(data: Labelled, path: str) -> Labelled:
-    """What was opened, read into memory; `data` itself stays as lazy as it is.
+    """Return opened data read into memory; `data` itself stays lazy.
 
     Raises
     ------
     DataError
-        If it cannot be.
+        If the data cannot be read.
     """
     try:
         return data.compute()
-    except Exception as error:  # as in opening
-        raise DataError(f"{path}: broken or cut short ({first_line(error)})") from error
+    except Exception as error:  # see _open_one
+        raise DataError(f"{path}: damaged or truncated ({first_line(error)})") from error
 
 
 def files_of(paths: Sequence[str | Path]) -> list[str]:
-    """The files that paths and globs name.
+    """Return the files that match paths and globs.
 
     Raises
     ------
     DataError
-        If a glob matches nothing, or nothing is named.
+        If a glob matches nothing, or `paths` is empty.
     """
     files: list[str] = []
     for path in map(str, paths):
@@ -162,7 +163,7 @@ def files_of(paths: Sequence[str | Path]) -> list[str]:
             raise DataError(f"{path}: no file matches; check the pattern")
         files += matches
     if not files:
-        raise DataError("no file is named; give one at least")
+        raise DataError("no file is given; give at least one")
     return files
 
 
@@ -171,10 +172,10 @@ def _open_one(path: str) -> xr.Dataset:
         raise DataError(f"{path}: no such file; give the path of a NetCDF file or a Zarr store")
     is_zarr = path.rstrip("/").endswith(".zarr")
     if not (os.path.isfile(path) or os.path.isdir(path)):
-        # A pipe would be waited for without end.
+        # Opening a pipe would block forever.
         raise DataError(f"{path}: a pipe or a device; give the path of a NetCDF file or a Zarr store")
     if os.path.isdir(path) and not is_zarr:
-        raise DataError(f"{path}: a folder that is no Zarr store; a store's name ends in .zarr")
+        raise DataError(f"{path}: a folder, not a Zarr store; the name of a store ends in .zarr")
     try:
         if is_zarr:
             store: xr.Dataset = xr.open_zarr(path, chunks=None, consolidated=False, decode_timedelta=False)
@@ -182,27 +183,27 @@ def _open_one(path: str) -> xr.Dataset:
         return xr.open_dataset(path, engine="netcdf4", decode_timedelta=False)
     except PermissionError as error:
         raise DataError(f"{path}: not permitted to read it ({error.strerror})") from error
-    except Exception as error:  # the libraries beneath raise whatever a broken file provokes
-        raise DataError(
-            f"{path}: not a NetCDF file or Zarr store that can be read ({first_line(error)})"
-        ) from error
+    except Exception as error:  # damaged files raise many kinds of errors in the libraries
+        raise DataError(f"{path}: not a readable NetCDF file or Zarr store ({first_line(error)})") from error
 
 
 def check_output(
     path: str | Path, inputs: Sequence[str | Path], overwrite: bool, suffixes: Sequence[str] = SUFFIXES
 ) -> None:
-    """Refuse an output that cannot or must not be written, before any work is done.
+    """Raise an error for an output that cannot or must not be written, before any work is done.
 
     Raises
     ------
     DataError
+        If the suffix is unsupported, the output exists and `overwrite` is false, the output overlaps an
+        input, or its folder is missing or not writable.
     """
     path = Path(path)
     if path.suffix not in suffixes:
-        raise DataError(f"{path}: a file of which kind? End its name in {' or '.join(suffixes)}")
+        raise DataError(f"{path}: unsupported suffix {path.suffix!r}; use {' or '.join(suffixes)}")
     check_apart(path, inputs)
     if os.path.exists(path) and not overwrite:
-        raise DataError(f"{path}: exists already; say --overwrite to replace it, or name another")
+        raise DataError(f"{path}: already exists; use --overwrite to replace it, or choose another name")
     check_replaceable(path)
     folder = path.resolve().parent
     if not os.path.isdir(folder):
@@ -212,61 +213,63 @@ def check_output(
 
 
 def check_apart(path: Path, inputs: Sequence[str | Path]) -> None:
-    """Refuse an output that is an input, lies within one or holds one.
+    """Raise an error if an output is an input, lies inside one or contains one.
 
     Raises
     ------
     DataError
+        If output and inputs overlap.
     """
     output = os.path.realpath(path)
     for one in inputs:
         source = os.path.realpath(one)
         both = os.path.exists(one) and os.path.exists(path)
         if source == output or (both and os.path.samefile(one, path)):
-            raise DataError(f"{path}: output and input are the same; give the output another name")
+            raise DataError(f"{path}: output and input are the same; choose another name for the output")
         if os.path.exists(one) and f"{output}{os.sep}".startswith(f"{source}{os.sep}"):
-            raise DataError(f"{path}: lies within the input {one}; give the output another place")
+            raise DataError(f"{path}: lies inside the input {one}; choose another place for the output")
         if f"{source}{os.sep}".startswith(f"{output}{os.sep}"):
-            raise DataError(f"{path}: holds the input {one}; give the output another place")
+            raise DataError(f"{path}: contains the input {one}; choose another place for the output")
 
 
 def check_replaceable(path: Path) -> None:
-    """Refuse to replace a folder that holds something else than a Zarr store.
+    """Raise an error for a non-empty folder that is not a Zarr store, which is never replaced.
 
     Raises
     ------
     DataError
+        If `path` is such a folder.
     """
     if os.path.isdir(path) and (held := set(os.listdir(path))) and not held & STORE:
         raise DataError(
-            f"{path}: a folder that is no Zarr store, which is never replaced; remove it yourself, "
-            "or name another"
+            f"{path}: a folder that is not a Zarr store is never replaced; remove it yourself, "
+            "or choose another name"
         )
 
 
 def write_dataset(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> None:
-    """Write a data set beside its destination and move it there once it is whole.
+    """Write a data set to a temporary name and move it to its destination when it is complete.
 
     Parameters
     ----------
     ds : Dataset
-        A lazy one is computed chunk by chunk.
+        Data set to write. Lazy data are computed chunk by chunk.
     path : str or path
-        Ends in ``.nc`` or ``.zarr``.
+        Destination that ends in ``.nc`` or ``.zarr``.
     overwrite : bool
-        Replace what is there.
+        Whether to replace an existing file or store.
 
     Raises
     ------
     DataError
-        If the destination exists, or it cannot be written: nothing is left behind.
+        If the destination exists or cannot be written. No partial output is left behind.
 
     Examples
     --------
     >>> write_dataset(xr.Dataset(), "result.csv")
     Traceback (most recent call last):
     ...
-    da4dvar.errors.DataError: result.csv: a file of which kind? End its name in .nc or .zarr
+    da4dvar.errors.DataError: result.csv: unsupported suffix '.csv'; use .nc or .zarr
     """
     path = Path(path)
     check_output(path, [], overwrite)
@@ -290,7 +293,7 @@ def write_dataset(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> 
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` make a file or folder beside `path`, and rename it to `path` at the end."""
+    """Call `write` with a temporary path next to `path`, and rename the result to `path` at the end."""
     check_replaceable(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial{path.suffix}")
     replaced = path.with_name(f".{path.name}.{os.getpid()}.replaced")
@@ -299,9 +302,9 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         if path.is_dir():
             os.replace(path, replaced)
         os.replace(beside, path)
-    except Exception as error:  # a full disk is told in many ways, and so is what a format cannot hold
+    except Exception as error:  # full disks and unsupported data raise many kinds of errors
         raise DataError(
-            f"{path}: could not be written ({first_line(error)}); nothing was kept of it. "
+            f"{path}: could not be written ({first_line(error)}); no partial output was kept. "
             "Check the space on the disk and the permissions"
         ) from error
     finally:
@@ -312,7 +315,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def _remove(leftover: Path) -> None:
-    """Remove what a write that failed has left; the other writes of a store may still be under way."""
+    """Remove the remains of a failed write, although other writes to a store may still be in progress."""
     for _ in range(5):
         if not leftover.is_dir():
             leftover.unlink(missing_ok=True)
@@ -322,7 +325,7 @@ def _remove(leftover: Path) -> None:
 
 
 def add_history(ds: xr.Dataset, what: str) -> xr.Dataset:
-    """The data set with a line on top of its ``history`` attribute."""
+    """Return a data set with a new first line in its ``history`` attribute."""
     line = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {what}"
     earlier = str(ds.attrs.get("history", ""))
     return ds.assign_attrs(history=f"{line}\n{earlier}" if earlier else line)

@@ -1,1 +1,1 @@
-"""Gap patterns, points that are hidden, and the geometry of gaps."""
+"""Gap patterns, hidden points for validation, and the geometry of gaps."""

@@ -1,4 +1,4 @@
-"""How far a cell is from what was observed, in time and in space, and the score by that."""
+"""Gap lengths, distances to observations, and scores by class of either."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ EARTH = 6371.0  # km, the mean radius
 
 
 def gap_length(observed: xr.DataArray, time: str = "time") -> xr.DataArray:
-    """(next observed time) − (last observed time) − 1: the steps of the gap that a cell lies in.
+    """(next observed time) − (last observed time) − 1: length of the gap that contains a cell, in steps.
 
     Parameters
     ----------
     observed : DataArray of bool
         True where there was an observation.
     time : str
-        The dimension of time.
+        Name of the time dimension.
 
     Returns
     -------
     DataArray of int
-        0 where observed. A gap that touches an end of the data has the length that is seen of it.
+        0 where observed. A gap at either end of the record has the length that lies within the record.
 
     Raises
     ------
     DataError
-        If there is no such dimension, or `observed` is not of bool.
+        If `observed` lacks the dimension or is not of type bool.
 
     Examples
     --------
@@ -56,16 +56,16 @@ def gap_length(observed: xr.DataArray, time: str = "time") -> xr.DataArray:
 def distance_to_observation(
     observed: xr.DataArray, dims: Sequence[str], spacing: Mapping[str, float] | None = None
 ) -> xr.DataArray:
-    """min over the observed cells c of √ Σ_d (h_d (i_d − c_d))²: the way to the nearest of them.
+    """min over the observed cells c of √ Σ_d (h_d (i_d − c_d))²: distance to the nearest observation.
 
     Parameters
     ----------
     observed : DataArray of bool
         True where there was an observation.
     dims : sequence of str
-        The dimensions to measure along. Along the others each slice stands for itself.
+        Dimensions to measure along. Slices along the other dimensions are independent.
     spacing : mapping of str to float, optional
-        h, the size of a cell along each of `dims`; 1 where not given.
+        Cell size h along each of `dims`, 1 by default.
 
     Returns
     -------
@@ -75,8 +75,8 @@ def distance_to_observation(
     Raises
     ------
     DataError
-        If there is no such dimension, a spacing is not above 0 or of no such dimension, or
-        `observed` is not of bool.
+        If `observed` lacks a dimension or is not of type bool, or if a spacing is not above 0 or belongs to
+        a dimension that is not in `dims`.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def distance_to_observation(
     for dim, size in sizes.items():
         if dim not in dims or not size > 0:
             raise DataError(
-                f"spacing is {size} along {dim!r}, expected above 0 along one of {', '.join(dims)}"
+                f"spacing is {size} along {dim!r}, expected a number above 0 along one of {', '.join(dims)}"
             )
     if observed.chunks is not None:
         observed = observed.chunk(dict.fromkeys(dims, -1))
@@ -114,28 +114,29 @@ def by_class(
     edges: Sequence[float],
     score: Score = rmse,
 ) -> xr.Dataset:
-    """The score over the cells with edgeₖ ≤ class < edgeₖ₊₁, for each k; the last edge belongs too.
+    """Score over the cells with edgeₖ ≤ class < edgeₖ₊₁, for each k; the last class includes its upper edge.
 
     Parameters
     ----------
     estimate, truth : DataArray
+        Fields to compare. Cells where either is NaN are ignored.
     classes : DataArray
-        What to sort the cells by, such as the length of their gap.
+        Quantity that classifies the cells, such as their gap length.
     edges : sequence of float
-        Increasing, one more than there are classes; the last may be inf.
+        Increasing class edges, one more than classes; the last may be inf.
     score : callable
-        One of ``da4dvar.fields.scores.metrics``.
+        Function from ``da4dvar.fields.scores.metrics``.
 
     Returns
     -------
     Dataset
-        ``score`` and ``cells``, the number of cells compared, along ``class``, with the
-        coordinates ``lower`` and ``upper``. A class without cells scores NaN.
+        Variables ``score`` and ``cells`` (number of cells compared) along ``class``, with the coordinates
+        ``lower`` and ``upper``. The score of a class without cells is NaN.
 
     Raises
     ------
     DataError
-        If the edges do not increase, or are fewer than two.
+        If the edges do not increase, or there are fewer than two.
 
     Examples
     --------
@@ -145,7 +146,7 @@ def by_class(
     """
     bounds = np.asarray(edges, float)
     if bounds.size < 2 or not (np.diff(bounds) > 0).all():
-        raise DataError(f"edges are {list(edges)}, expected two or more that increase")
+        raise DataError(f"edges are {list(edges)}, expected two or more increasing numbers")
     both = estimate.notnull() & truth.notnull()
     points, cells = [], []
     for k in range(bounds.size - 1):
@@ -189,23 +190,23 @@ def _distances(observed: np.ndarray, sampling: list[float]) -> np.ndarray:
 def distance_to_reporting(
     observed: xr.DataArray, station: str, lat: xr.DataArray, lon: xr.DataArray
 ) -> xr.DataArray:
-    """min over the stations c that reported of 2R arcsin(√(sin²(Δφ/2) + cos φ cos φ_c sin²(Δλ/2))).
+    """min over the reporting stations c of 2R arcsin(√(sin²(Δφ/2) + cos φ cos φ_c sin²(Δλ/2))).
 
-    The great circle by the haversine (Sinnott, 1984), on a sphere of R = 6371 km.
+    Great-circle distance by the haversine formula (Sinnott, 1984), on a sphere of radius R = 6371 km.
 
     Parameters
     ----------
     observed : DataArray of bool
         True where there was an observation.
     station : str
-        The dimension of the stations; along the others each slice stands for itself.
+        Name of the station dimension. Slices along the other dimensions are independent.
     lat, lon : DataArray, dims (station,)
-        φ and λ in degrees.
+        Latitude φ and longitude λ in degrees.
 
     Returns
     -------
     DataArray of float
-        In km; 0 where observed, inf where no station reported, NaN for a station without a place.
+        In km; 0 where observed, inf where no station reported, NaN for a station without coordinates.
 
     Examples
     --------
@@ -225,7 +226,7 @@ def distance_to_reporting(
         half = half + np.cos(phi) * np.cos(phi[k]) * np.sin((lam - lam[k]) / 2) ** 2
         distance = 2 * EARTH * np.arcsin(np.sqrt(np.minimum(half, 1)))
         order = np.argsort(np.where(placed, distance, np.inf))[: placed.sum()]
-        # Nearest first, so that the first that reported is the one.
+        # Sorted by distance, so the first reporting station is the nearest.
         there = seen[:, order]
         first = there.argmax(1)
         out[:, k] = np.where(there.any(1), distance[order][first], np.inf) if placed[k] else np.nan
@@ -237,25 +238,25 @@ def distance_to_reporting(
 
 
 def missing_run(flags: xr.DataArray, time: str, missing: int, steps: int) -> tuple[int, int]:
-    """How many values of some cells are missing and the longest run, read a few steps at a time.
+    """Count the missing values and find their longest run in time, reading a few steps at once.
 
-    A cell that is missing at all times is land, and not counted.
+    Cells that are missing at all times are land and are not counted.
 
     Parameters
     ----------
     flags : DataArray of int
-        As opened, not read.
+        Flags, possibly lazy.
     time : str
-        Its dimension of time.
+        Name of the time dimension.
     missing : int
-        The flag that says so.
+        Flag value of a missing value.
     steps : int
-        How many to read at once.
+        Number of time steps to read at once.
 
     Returns
     -------
     count, longest : int
-        As of :func:`da4dvar.fields.labels.output.unreached`.
+        See :func:`da4dvar.fields.labels.output.unreached`.
 
     Examples
     --------

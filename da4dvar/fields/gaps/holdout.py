@@ -1,11 +1,10 @@
-"""Observed points hidden from everything, to score with: in the shapes of the data's own gaps."""
+"""Observed points withheld from training for scoring, in the shapes of the gaps of the data."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -13,17 +12,15 @@ import xarray as xr
 from da4dvar.errors import DataError, check_least
 from da4dvar.fields.gaps.runs import Runs, gap_lengths
 
-if TYPE_CHECKING:
-    pass
-
-# Longer runs say little: half of a series hidden is another series. Of a field, neighbours still tell.
+# Longest hidden run, as a fraction of the record. A series that is half hidden is no longer representative;
+# in a field, neighbouring cells still carry information.
 LONGEST = 0.25
 LONGEST_OF_FIELDS = 0.5
-# Errors under one cloud are alike: a score, and an interval even more, needs many of them.
+# Errors under one cloud are correlated: scores, and intervals even more, need many independent shapes.
 SHAPES = 40
 SMALLEST = 1 / 16
 GOLDEN = (5**0.5 - 1) / 2
-# Part of the observed points that is hidden at a time, where a model learns from observations alone.
+# Fraction of the observed points hidden at once when a model learns from observations alone.
 HIDDEN = 0.15
 
 
@@ -34,34 +31,35 @@ def hidden_points(
     seed: int | Sequence[int],
     lengths: Sequence[int] = (),
 ) -> xr.DataArray:
-    """Some of the observed points of a variable, chosen as its gaps would.
+    """Choose observed points to hide, in shapes like those of the gaps of the variable.
 
-    A field over two dimensions or more, for as long as its gaps last, loses what is not seen at other times,
-    as if its clouds had moved: in boxes, so small that there are some 40 of these, spread evenly over the
-    time. Series, one by one, lose runs of steps, as long as their gaps.
+    In a field of two or more spatial dimensions, points are hidden where other times are not observed, as if
+    the clouds had moved, for as long as the gaps of the variable last. This is done in boxes that are small
+    enough to give about 40 of them, spread evenly over time. In series, runs of steps are hidden, one series
+    at a time, with the lengths of the gaps.
 
     Parameters
     ----------
     observed : DataArray of bool
         True where there was an observation.
     time : str
-        The dimension of time.
+        Name of the time dimension.
     fraction : float
-        Part of the observed points that is hidden, about.
+        Approximate fraction of the observed points to hide.
     seed : int or sequence of int
-        Of the choice.
+        Random seed.
     lengths : sequence of int, optional
-        Lengths of runs, for any variable; those of its gaps if not given.
+        Lengths of the hidden runs, for series and fields. By default those of the gaps of the variable.
 
     Returns
     -------
     DataArray of bool
-        True where a point is observed and hidden; dimensions as they came.
+        True where a point is observed and hidden, with the dimensions of `observed`.
 
     Raises
     ------
     DataError
-        If there are fewer than 20 points to hide, or the part is not above 0 and below 0.5.
+        If fewer than 20 points can be hidden, or `fraction` is not above 0 and below 0.5.
 
     Examples
     --------
@@ -71,7 +69,7 @@ def hidden_points(
     (False, True)
     """
     if not 0 < fraction < 0.5:
-        raise DataError(f"the part to hide is {fraction}, expected above 0 and below 0.5")
+        raise DataError(f"the fraction to hide is {fraction}, expected above 0 and below 0.5")
     generator = np.random.default_rng(seed)
     if not len(lengths) and observed.ndim > 2 and observed.sizes[time] > 1:
         hidden = _shapes(observed, time, fraction, generator)
@@ -80,23 +78,24 @@ def hidden_points(
     if int(hidden.sum()) < 20:
         raise DataError(
             f"variable {observed.name!r} has {int(observed.sum())} observed points, too few to hide some and "
-            "learn from the others; use a baseline (da4dvar baseline --method linear)"
+            "learn from the rest; use a baseline (da4dvar baseline --method linear)"
         )
     return hidden
 
 
 @dataclass(frozen=True)
 class Holdout:
-    """Which observed points are kept from a training: some for the test, some to choose by.
+    """Observed points withheld from training, for the test and for validation.
 
     Parameters
     ----------
     test, validation : float
-        Part of the observed points of a variable, for each of `lengths`; none with 0.
+        Fraction of the observed points of a variable, for each of `lengths`; 0 for none.
     lengths : sequence of int
-        Steps of the blocks that are hidden, series by series; in the shapes of the data's own gaps if empty.
+        Lengths in steps of the blocks that are hidden in each series. If empty, the shapes of the gaps of the
+        data are used.
     seed : int
-        Of the choice.
+        Random seed.
 
     Examples
     --------
@@ -115,14 +114,14 @@ class Holdout:
         check_least(0, seed=self.seed)
 
     def tests(self, ds: xr.Dataset, time: str) -> dict[str, xr.Dataset]:
-        """The points kept for the test, by what they were hidden as.
+        """Return the points withheld for the test, by kind of block.
 
         Parameters
         ----------
         ds : Dataset
-            NaN in the gaps.
+            Observations, NaN in the gaps.
         time : str
-            The dimension of time.
+            Name of the time dimension.
 
         Returns
         -------
@@ -132,41 +131,41 @@ class Holdout:
         Raises
         ------
         DataError
-            If there are too few points to hide some.
+            If there are too few observed points.
         """
         return self._points(ds, time, self.test, self.seed)
 
     def taken(self, ds: xr.Dataset, time: str) -> tuple[xr.Dataset, xr.Dataset]:
-        """What is left without the points of the test, and those points alone.
+        """Split a data set into the points that remain and those withheld for the test.
 
         Parameters
         ----------
         ds : Dataset
-            NaN in the gaps.
+            Observations, NaN in the gaps.
         time : str
-            The dimension of time.
+            Name of the time dimension.
 
         Returns
         -------
         rest, test : Dataset
-            As `ds`, NaN where a point is in the other.
+            Copies of `ds`, each NaN at the points of the other.
 
         Raises
         ------
         DataError
-            If there are too few points to hide some.
+            If there are too few observed points.
         """
         return apart(ds, self.tests(ds, time))
 
     def validations(self, ds: xr.Dataset, time: str) -> dict[str, xr.Dataset]:
-        """The points kept for the validation, by what they were hidden as.
+        """Return the points withheld for validation, by kind of block.
 
         Parameters
         ----------
         ds : Dataset
-            What is left without the points of the test.
+            Observations without the points of the test.
         time : str
-            The dimension of time.
+            Name of the time dimension.
 
         Returns
         -------
@@ -176,7 +175,7 @@ class Holdout:
         Raises
         ------
         DataError
-            If there are too few points to hide some.
+            If there are too few observed points.
         """
         return self._points(ds, time, self.validation, self.seed + 1)
 
@@ -194,18 +193,19 @@ class Holdout:
 
 
 def apart(ds: xr.Dataset, points: Mapping[str, xr.Dataset]) -> tuple[xr.Dataset, xr.Dataset]:
-    """A data set without some of its points, and those points alone.
+    """Split a data set into the points that remain and those taken out.
 
     Parameters
     ----------
     ds : Dataset
+        Data set to split.
     points : mapping of str to Dataset of bool
-        True for the points to take out, of any kind.
+        For each kind, true at the points to take out.
 
     Returns
     -------
     rest, taken : Dataset
-        As `ds`, NaN where a point is in the other.
+        Copies of `ds`, each NaN at the points of the other.
 
     Examples
     --------
@@ -223,7 +223,7 @@ def apart(ds: xr.Dataset, points: Mapping[str, xr.Dataset]) -> tuple[xr.Dataset,
 
 
 def own_lengths(observed: xr.DataArray, time: str, number: int = 20) -> list[int]:
-    """Lengths of runs that are spread like those of a variable's gaps: its quantiles."""
+    """Return run lengths distributed like the gap lengths of a variable: their quantiles."""
     most = max(1, int(LONGEST * observed.sizes[time]))
     found = gap_lengths(observed, time, most)
     if not found.size:
@@ -239,13 +239,13 @@ def _shapes(
     seen = observed.transpose(*order).values
     wanted = fraction * seen.sum()
     hidden = np.zeros_like(seen)
-    # All of them, not quantiles: the few longest gaps hold many of the missing points.
+    # All lengths, not quantiles: the few longest gaps contain many of the missing points.
     found = gap_lengths(observed, time, max(1, int(LONGEST_OF_FIELDS * len(seen))))
     lengths = np.sort(found) if found.size else np.ones(1, dtype=int)
     usual = seen.sum() * (1 - seen.mean()) / len(seen)
     part = float(np.clip(wanted / max(SHAPES * usual * np.mean(lengths), 1), SMALLEST, 1))
     box = [math.ceil(n * part ** (1 / (seen.ndim - 1))) for n in seen.shape[1:]]
-    # No more than half of what is wanted at once, or a single cloud would be all of it.
+    # At most half of the wanted points at once; otherwise a single cloud could provide all of them.
     most = max(1, int(0.5 * wanted / max(usual * part, 1)))
     begin = generator.random()
     for number in range(100 * len(seen)):
@@ -253,7 +253,7 @@ def _shapes(
             break
         steps = min(int(generator.choice(lengths)), most)
         places = len(seen) - steps + 1
-        # A sequence of low discrepancy: however many there are, they are spread evenly.
+        # A low-discrepancy sequence spreads any number of shapes evenly over time.
         first, other = int((begin + number * GOLDEN) % 1 * places), int(generator.integers(places))
         corner = [int(generator.integers(n - b + 1)) for n, b in zip(seen.shape[1:], box, strict=True)]
         cells = tuple(slice(c, c + b) for c, b in zip(corner, box, strict=True))
@@ -274,7 +274,7 @@ def _runs(
     hidden = np.zeros(observed.shape, dtype=bool)
     wanted = fraction * int(observed.sum())
     while hidden.sum() < wanted:
-        # In small portions: what is hidden is counted in observed points, what is drawn in cells.
+        # In small portions: runs are drawn in cells, but the hidden points are counted where observed.
         kept = Runs(lengths, 1 - fraction / 4, time).draw(generator, sizes)
         hidden |= observed.values & ~kept
     return observed.copy(data=hidden)

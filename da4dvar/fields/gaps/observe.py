@@ -1,8 +1,6 @@
-"""Observations of a complete data set: gaps, and noise on what is left."""
+"""Simulated observations of a complete data set, with gaps and noise."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -10,28 +8,27 @@ import xarray as xr
 from da4dvar.errors import DataError
 from da4dvar.fields.gaps.patterns import GapPattern
 
-if TYPE_CHECKING:
-    pass
-
 
 def observe(truth: xr.Dataset, gaps: GapPattern, noise: float = 0.0, seed: int = 0) -> xr.Dataset:
-    """y = x + ε on Ω, NaN elsewhere, ε independent and normal; an attribute states its standard deviation.
+    """y = x + ε on Ω and NaN elsewhere, where ε is independent Gaussian noise.
 
     Parameters
     ----------
     truth : Dataset
-        Complete; every variable has gaps and noise of its own.
+        Complete data. Gaps and noise are independent for each variable.
     gaps : GapPattern
-        Drawn once for all of a variable: what it draws anew along which dimension is the pattern's own.
+        Pattern that is drawn once for the whole of each variable. The pattern determines along which
+        dimensions the gaps vary.
     noise : float
         Standard deviation of ε, in the units of the data.
     seed : int
-        Of gaps and noise.
+        Random seed of gaps and noise.
 
     Returns
     -------
     Dataset
-        As `truth`, with the attribute ``observation_error_std`` on each variable if there is noise.
+        Observations with the labels of `truth`. If there is noise, the attribute ``observation_error_std`` of
+        each variable states its standard deviation.
 
     Raises
     ------
@@ -61,11 +58,11 @@ def observe(truth: xr.Dataset, gaps: GapPattern, noise: float = 0.0, seed: int =
 
 
 def thinned(array: xr.DataArray, gaps: GapPattern, generator: np.random.Generator) -> xr.DataArray:
-    """A variable with the cells hidden that a pattern does not see."""
+    """Hide the cells of a variable that a drawn pattern does not observe."""
     kept = gaps.draw(generator, {str(d): n for d, n in array.sizes.items()})
     return array.where(xr.DataArray(kept, dims=array.dims))
 
 
 def noisy(array: xr.DataArray, noise: float, generator: np.random.Generator) -> xr.DataArray:
-    """A variable with noise of a standard deviation added."""
+    """Add Gaussian noise with standard deviation `noise` to a variable."""
     return array + noise * generator.standard_normal(array.shape)

@@ -1,7 +1,7 @@
-"""Gap patterns: which cells of a complete field an instrument would have seen.
+"""Gap patterns: random masks of the cells that an instrument observes.
 
-Every pattern has one method, ``draw(generator, sizes)``: an array of bool, true where observed,
-with an axis for each entry of ``sizes``, in that order.
+Every pattern has one method, ``draw(generator, sizes)``, which returns an array of bool that is true where
+observed, with one axis for each entry of ``sizes``, in that order.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from da4dvar.layout import Layout
 
 
 class GapPattern(Protocol):
-    """What draws the observed cells of a field: any object with this one method.
+    """Protocol of an object that draws the observed cells of a field.
 
     Examples
     --------
@@ -31,14 +31,14 @@ class GapPattern(Protocol):
     """
 
     def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
-        """Observed cells, an axis for each of `sizes`.
+        """Draw the observed cells, with one axis for each entry of `sizes`.
 
         Parameters
         ----------
         generator : numpy.random.Generator
-            What chance is taken from.
+            Source of random numbers.
         sizes : mapping of str to int
-            Cells along each dimension, in the order of the axes.
+            Number of cells along each dimension, in the order of the axes.
 
         Returns
         -------
@@ -48,7 +48,7 @@ class GapPattern(Protocol):
         Raises
         ------
         RecipeError
-            If a dimension is missing that the pattern needs, or is too short for it.
+            If a dimension that the pattern needs is missing or too short.
         """
         ...
 
@@ -67,12 +67,12 @@ def _check_dims(wanted: tuple[str, ...], sizes: Mapping[str, int], pattern: str)
 
 
 class Random:
-    """Cells seen independently of each other.
+    """Cells observed independently of each other.
 
     Parameters
     ----------
     fraction : float
-        Part of the cells that is observed.
+        Fraction of the cells that is observed.
 
     Raises
     ------
@@ -91,19 +91,19 @@ class Random:
         self.fraction = fraction
 
     def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
-        """Observed cells; see :meth:`GapPattern.draw`."""
+        """Draw the observed cells; see :meth:`GapPattern.draw`."""
         return generator.random(tuple(sizes.values())) < self.fraction
 
 
 class Blocks:
-    """All seen but for boxes of one size, thrown until few enough cells are left.
+    """Boxes of one size, hidden at random places until the observed fraction is reached.
 
     Parameters
     ----------
     fraction : float
-        Part of the cells that is observed, reached within one block.
+        Fraction of the cells that is observed, to within one block.
     size : mapping of str to int
-        Cells of a block along a dimension; a dimension without one is hidden whole.
+        Cells of a block along each dimension. A block spans the whole of a dimension that is not given.
 
     Raises
     ------
@@ -113,7 +113,7 @@ class Blocks:
     Examples
     --------
     >>> observed = Blocks(0.8, {"lat": 5}).draw(np.random.default_rng(0), {"lat": 50, "lon": 2})
-    >>> bool((observed[:, 0] == observed[:, 1]).all())  # without a size along lon, both are hidden at once
+    >>> bool((observed[:, 0] == observed[:, 1]).all())  # without a size along lon, a block spans it
     True
     """
 
@@ -125,16 +125,16 @@ class Blocks:
         self.fraction, self.size = fraction, dict(size)
 
     def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
-        """Observed cells; see :meth:`GapPattern.draw`."""
+        """Draw the observed cells; see :meth:`GapPattern.draw`."""
         _check_dims(tuple(self.size), sizes, "blocks")
         observed = np.ones(tuple(sizes.values()), dtype=bool)
         left = observed.size
-        # Of none at all, nothing is thrown.
+        # A field without cells needs no blocks.
         while left / max(1, observed.size) > self.fraction:
             box = []
             for dim, cells in sizes.items():
                 length = min(self.size.get(dim, cells), cells)
-                # A block may hang over an edge, so that cells there are hidden as often as others.
+                # Blocks may extend beyond an edge, so that cells there are hidden as often as others.
                 start = generator.integers(1 - length, cells) if length < cells else 0
                 box.append(slice(max(start, 0), start + length))
             left -= int(np.count_nonzero(observed[tuple(box)]))
@@ -143,23 +143,23 @@ class Blocks:
 
 
 class Tracks:
-    """Straight lines across the field, a few at each time, like those under a satellite.
+    """Straight lines across the field at each time, like the ground tracks of a satellite.
 
     Parameters
     ----------
     fraction : float
-        Part of the cells that is observed, on average.
+        Mean fraction of the cells that is observed.
     time : str
-        The dimension along which tracks are drawn anew.
+        Name of the time dimension; each time has its own tracks.
     along, across : str
-        The dimensions of the field: a track has one cell in every row of `along`.
+        Dimensions of the field. A track has one cell in each row of `along`.
     slope : (float, float)
-        Least and most cells of `across` that a track moves in a row, to either side.
+        Smallest and largest number of cells along `across` by which a track moves per row, to either side.
 
     Raises
     ------
     RecipeError
-        If the fraction is not above 0 and up to 1, or the slopes are no range.
+        If the fraction is not above 0 and up to 1, or `slope` is not a valid range.
 
     Examples
     --------
@@ -178,20 +178,20 @@ class Tracks:
     ) -> None:
         _check_fraction(fraction)
         if len(slope) != 2 or not 0 <= slope[0] <= slope[1]:
-            raise RecipeError(f"slope of tracks is {slope}, expected the least and the most, from 0 up")
+            raise RecipeError(f"slope of tracks is {slope}, expected (smallest, largest), both 0 or more")
         self.fraction, self.time, self.along, self.across = fraction, time, along, across
         self.slope = (float(slope[0]), float(slope[1]))
 
     def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
-        """Observed cells; see :meth:`GapPattern.draw`."""
+        """Draw the observed cells; see :meth:`GapPattern.draw`."""
         _check_dims((self.time, self.along, self.across), sizes, "tracks")
         steps, rows, columns = (sizes[d] for d in (self.time, self.along, self.across))
         others = {d: n for d, n in sizes.items() if d not in (self.time, self.along, self.across)}
         fields = steps * int(np.prod(list(others.values()), dtype=int))
         observed = np.zeros((fields, rows, columns), dtype=bool)
-        # Tracks start as far outside as the steepest can reach, so that every cell is as likely.
+        # Tracks start as far outside as the steepest can reach, so that all cells are equally likely.
         margin = self.slope[1] * rows / 2
-        rate = -np.log1p(-min(self.fraction, 0.999))  # tracks cross, and a cell counts once
+        rate = -np.log1p(-min(self.fraction, 0.999))  # cells where tracks cross count once
         number = generator.poisson(rate * (columns + 2 * margin), size=fields)
         which = np.repeat(np.arange(fields), number)
         slopes = generator.uniform(*self.slope, which.size) * generator.choice([-1, 1], which.size)
@@ -206,16 +206,16 @@ class Tracks:
 
 
 class Network:
-    """Instruments that report every few steps, other ones each time.
+    """A network that reports every few steps, each time from other randomly chosen components.
 
     Parameters
     ----------
     every : int
-        Steps from one report to the next; the first step has one.
+        Steps between reports. The first step has a report.
     number : int
-        Components seen in a report, drawn without replacement.
+        Number of components in a report, drawn without replacement.
     time, component : str
-        The dimensions of both.
+        Names of the time and component dimensions.
 
     Raises
     ------
@@ -233,16 +233,16 @@ class Network:
         self, every: int = 4, number: int = 20, time: str = "time", component: str = "component"
     ) -> None:
         if every < 1 or number < 1:
-            raise RecipeError(f"every is {every} and number {number}, expected 1 or more of both")
+            raise RecipeError(f"every is {every} and number {number}, expected 1 or more for both")
         self.every, self.number, self.time, self.component = every, number, time, component
 
     def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
-        """Observed cells; see :meth:`GapPattern.draw`."""
+        """Draw the observed cells; see :meth:`GapPattern.draw`."""
         _check_dims((self.time, self.component), sizes, "network")
         if self.number > sizes[self.component]:
             raise RecipeError(
-                f"gaps: {self.number} components are to be seen, "
-                f"but {self.component!r} has {sizes[self.component]}"
+                f"gaps: number is {self.number}, but {self.component!r} has only "
+                f"{sizes[self.component]} components; use fewer"
             )
         drawn = (*(d for d in sizes if d != self.component), self.component)
         lottery = generator.random([sizes[d] for d in drawn]).argsort(-1).argsort(-1)
@@ -258,23 +258,23 @@ class Transplanted:
     Parameters
     ----------
     masks : DataArray of bool
-        True where observed. Dimensions that a drawn field does not have are samples to choose
-        from; along the others a random piece is cut. Where the masks are shorter in `time` than
-        the field, pieces are joined.
+        True where observed. One entry is chosen at random along each dimension that the field lacks; along
+        the other dimensions, a random piece is cut out. Where the masks are shorter than the field along
+        `time`, several pieces are joined.
     time : str
-        The dimension along which pieces may be joined.
+        Dimension along which pieces may be joined.
     flip : bool
-        Whether pieces are mirrored at random, along every dimension.
+        Whether pieces are mirrored at random along every dimension.
     part : float
-        Part of the times that get the transplanted gaps, in one run of steps; elsewhere all is
-        seen. Data that are sparse to begin with want less than 1, or nothing would be left.
+        Fraction of the times that get the transplanted gaps, in one run of steps; the other times are fully
+        observed. Use less than 1 for sparse data, which would otherwise have too few observations left.
 
     Raises
     ------
     RecipeError
-        If the part is not above 0 and up to 1.
+        If `part` is not above 0 and up to 1.
     DataError
-        If there are no masks.
+        If `masks` is empty.
 
     Examples
     --------
@@ -289,11 +289,11 @@ class Transplanted:
     ) -> None:
         _check_fraction(part)
         if not masks.size:
-            raise DataError("the masks to transplant are empty; select some")
+            raise DataError("masks to transplant are empty; select at least one")
         self.masks, self.time, self.flip, self.part = masks, time, flip, part
 
     def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
-        """Observed cells; see :meth:`GapPattern.draw`."""
+        """Draw the observed cells; see :meth:`GapPattern.draw`."""
         _check_dims(tuple(d for d in (self.time,) if d in self.masks.dims), sizes, "transplanted")
         samples = [d for d in self.masks.dims if d not in sizes]
         dims = [d for d in sizes if d in self.masks.dims]
@@ -339,18 +339,19 @@ class Transplanted:
 
 
 class Mixture:
-    """One of several patterns, chosen anew for every field.
+    """One of several patterns, chosen at random for each field.
 
     Parameters
     ----------
-    patterns : sequence of GapPattern
-    weights : sequence of float, optional
-        How often each is chosen; equally often if not given.
+    patterns : list of GapPattern
+        Patterns to choose from.
+    weights : list of float, optional
+        Relative frequency of each pattern, equal by default.
 
     Raises
     ------
     RecipeError
-        If there is no pattern, or the weights do not fit them.
+        If there are no patterns, or the weights do not match them.
 
     Examples
     --------
@@ -364,23 +365,23 @@ class Mixture:
     def __init__(self, patterns: list[GapPattern], weights: list[float] | None = None) -> None:
         weights = [1.0] * len(patterns) if weights is None else list(weights)
         if not patterns:
-            raise RecipeError("a mixture of no gap patterns; give at least one")
+            raise RecipeError("a mixture has no gap patterns; give at least one")
         if len(weights) != len(patterns) or min(weights) < 0 or sum(weights) == 0:
-            raise RecipeError(f"weights {weights} do not fit {len(patterns)} gap patterns")
+            raise RecipeError(f"weights {weights} do not fit {len(patterns)} gap patterns; give one for each")
         self.patterns = patterns
         self.weights = np.array(weights) / sum(weights)
 
     def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
-        """Observed cells; see :meth:`GapPattern.draw`."""
+        """Draw the observed cells; see :meth:`GapPattern.draw`."""
         chosen = generator.choice(len(self.patterns), p=self.weights)
         return self.patterns[chosen].draw(generator, sizes)
 
 
 def own_gaps(y: xr.DataArray, layout: Layout, time: str) -> Transplanted:
-    """The gaps that a data set has itself, to be transplanted to other times of it.
+    """Return a pattern that transplants the gaps of a data set to other times of the same data.
 
-    Data of which less than half is seen get them on a third of the times, so that enough is left
-    to learn from.
+    If less than half of the data is observed, only a third of the times get these gaps, so that enough
+    observations are left to learn from.
     """
     observed = y.notnull().any("variable")
     cells = observed.any(time) if time in observed.dims else observed

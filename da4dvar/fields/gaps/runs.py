@@ -1,4 +1,4 @@
-"""Gaps in time, as long as those of a data set, each series by itself."""
+"""Gaps in time of given lengths, independent for each series."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from da4dvar.errors import RecipeError
 
 
 class Runs:
-    """Instruments that fall silent for a while, one by one.
+    """Outages of single instruments for a number of steps.
 
     Parameters
     ----------
     lengths : sequence of int
-        Steps of a silence; one is chosen at random for each.
+        Lengths of outages in steps, from which one is drawn for each.
     fraction : float
-        Part of the cells that is observed, reached within one run.
+        Fraction of the cells that is observed, to within one run.
     time : str
-        The dimension that a run lies along; it hides one place of every other.
+        Name of the time dimension, along which a run lies. A run hides a single series.
 
     Raises
     ------
     RecipeError
-        If there is no length, one is below 1, or the fraction is not above 0 and up to 1.
+        If there are no lengths, one is below 1, or the fraction is not above 0 and up to 1.
 
     Examples
     --------
@@ -37,20 +37,20 @@ class Runs:
 
     def __init__(self, lengths: Sequence[int], fraction: float = 0.9, time: str = "time") -> None:
         if not len(lengths) or min(lengths) < 1:
-            raise RecipeError(f"lengths of runs are {list(lengths)}, expected whole numbers from 1 on")
+            raise RecipeError(f"lengths of runs are {list(lengths)}, expected whole numbers of 1 or more")
         if not 0 < fraction <= 1:
             raise RecipeError(f"fraction of observed cells is {fraction}, expected above 0 and up to 1")
         self.lengths, self.fraction, self.time = tuple(map(int, lengths)), float(fraction), time
 
     def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
-        """Observed cells, an axis for each of `sizes`.
+        """Draw the observed cells, with one axis for each entry of `sizes`.
 
         Parameters
         ----------
         generator : numpy.random.Generator
-            What chance is taken from.
+            Source of random numbers.
         sizes : mapping of str to int
-            Cells along each dimension, in the order of the axes.
+            Number of cells along each dimension, in the order of the axes.
 
         Returns
         -------
@@ -60,7 +60,7 @@ class Runs:
         Raises
         ------
         RecipeError
-            If there is no dimension of time.
+            If there is no time dimension.
         """
         if self.time not in sizes:
             raise RecipeError(
@@ -73,7 +73,7 @@ class Runs:
         wanted, left = (1 - self.fraction) * seen.size, float(seen.size)
         while seen.size - left < wanted:
             length = min(int(generator.choice(self.lengths)), steps)
-            # A run may hang over an end, so that cells there are hidden as often as others.
+            # Runs may extend beyond an end, so that cells there are hidden as often as others.
             first = int(generator.integers(1 - length, steps)) if length < steps else 0
             row = seen[generator.integers(series), max(first, 0) : first + length]
             left -= row.sum()
@@ -83,21 +83,21 @@ class Runs:
 
 
 def gap_lengths(observed: xr.DataArray, time: str, most: int) -> np.ndarray:
-    """Lengths of the gaps between observations, cell by cell, those longer than `most` left out.
+    """Return the lengths of the gaps between observations of each cell, without those longer than `most`.
 
     Parameters
     ----------
     observed : DataArray of bool
         True where there was an observation.
     time : str
-        The dimension of time.
+        Name of the time dimension.
     most : int
-        The longest to count, in steps.
+        Longest gap to include, in steps.
 
     Returns
     -------
     array of int, shape (gap,)
-        In steps. A gap before the first or after the last observation of a cell does not count.
+        In steps. Gaps before the first and after the last observation of a cell are not included.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Gaps that are boxes of one size, a few to an image."""
+"""Gaps in the form of a fixed number of boxes per image."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from da4dvar.errors import RecipeError
 
 
 class Squares:
-    """All seen but for a fixed number of boxes, each wholly inside the image, anywhere there as likely.
+    """A fixed number of hidden boxes, placed uniformly at random inside each image.
 
-    Every image has boxes of its own: they are drawn anew at each entry of the dimensions that `size` does
-    not name. Boxes may overlap. The gaps of the paper's MNIST experiment are three squares of 9 × 9.
+    Each entry of the dimensions that `size` does not name is an image with its own boxes. Boxes may overlap.
+    The gaps of the paper's MNIST experiment are three squares of 9 × 9.
 
     Parameters
     ----------
     number : int
-        Boxes to an image.
+        Number of boxes in an image.
     size : mapping of str to int
-        Cells of a box along each dimension of an image.
+        Number of cells of a box along each dimension of an image.
 
     Raises
     ------
     RecipeError
-        If there is no box, or it has no size.
+        If the number of boxes or a size is below 1, or no size is given.
 
     Examples
     --------
@@ -39,21 +39,21 @@ class Squares:
         if number < 1:
             raise RecipeError(f"number of squares is {number}, expected 1 or more")
         if not size:
-            raise RecipeError("squares have no size; give their cells along the dimensions of an image")
+            raise RecipeError("squares have no size; give the cells along each dimension of an image")
         for dim, cells in size.items():
             if cells < 1:
                 raise RecipeError(f"squares have {cells} cells along {dim!r}, expected 1 or more")
         self.number, self.size = number, dict(size)
 
     def draw(self, generator: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
-        """Observed cells, an axis for each of `sizes`.
+        """Draw the observed cells, with one axis for each entry of `sizes`.
 
         Parameters
         ----------
         generator : numpy.random.Generator
-            What chance is taken from.
+            Source of random numbers.
         sizes : mapping of str to int
-            Cells along each dimension, in the order of the axes.
+            Number of cells along each dimension, in the order of the axes.
 
         Returns
         -------
@@ -71,7 +71,7 @@ class Squares:
                     f"gaps of kind 'squares' need a dimension {dim!r}; there are {', '.join(sizes)}"
                 )
             if cells > sizes[dim]:
-                raise RecipeError(f"squares have {cells} cells along {dim!r}, but there are {sizes[dim]}")
+                raise RecipeError(f"squares have {cells} cells along {dim!r}, but the field has {sizes[dim]}")
         images = [d for d in sizes if d not in self.size]
         count = int(np.prod([sizes[d] for d in images], dtype=int))
         hidden: np.ndarray = np.ones((self.number, count, *[1] * len(self.size)), dtype=bool)

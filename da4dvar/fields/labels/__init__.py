@@ -1,1 +1,1 @@
-"""Names, roles, units and attributes of variables and dimensions."""
+"""Names, CF roles, units and attributes of variables and dimensions."""

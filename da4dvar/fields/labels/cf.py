@@ -1,11 +1,11 @@
-"""The one place that finds out what a coordinate is: its role, by CF attributes and names.
+"""Roles of coordinates, from CF attributes and names. All other modules use this one.
 
-What attributes say is read with the criteria of cf-xarray (``cf_xarray.criteria``), which know every
-spelling of CF, COARDS and THREDDS. The accessor ``ds.cf`` is not used: it takes a millisecond per data set
-and fails on an attribute ``coordinates`` that is not text. Two things are added: dates are time whatever
-their attributes, and ``NAMES`` holds usual names for coordinates without attributes. The regular expressions
-of ``guess_coord_axis`` match the start of a name only, so that ``index`` would be a longitude axis and
-``latent_heat`` a latitude.
+Attributes are evaluated with the criteria of cf-xarray (``cf_xarray.criteria``), which cover the spellings of
+CF, COARDS and THREDDS. The accessor ``ds.cf`` is not used, because it takes a millisecond per data set and
+fails if an attribute ``coordinates`` is not text. In addition, coordinates of dates are always time, whatever
+their attributes, and ``NAMES`` lists common names of coordinates without attributes. The regular expressions
+of ``guess_coord_axis`` are not used for that, because they match only the start of a name: ``index`` would be
+a longitude axis and ``latent_heat`` a latitude.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 from cf_xarray.criteria import coordinate_criteria
 
-# The roles of cf-xarray's criteria. Those of latitude and longitude come before those of any grid.
+# Axis for each of cf-xarray's criteria. Latitude and longitude take precedence over axes of other grids.
 ROLES = {"T": "T", "latitude": "Y", "longitude": "X", "Y": "Y", "X": "X", "Z": "Z", "vertical": "Z"}
 DIMS = {"time": "T", "lat": "Y", "lon": "X"}
 DEGREES = {"Y": ("lat", "latitude", "nav_lat"), "X": ("lon", "longitude", "nav_lon")}
@@ -26,18 +26,18 @@ NAMES = {
     "Y": (*DEGREES["Y"], "y", "nlat", "yc", "northing"),
     "X": (*DEGREES["X"], "x", "nlon", "xc", "easting"),
 }
-# Names that a picture is drawn by, but that are too vague for a method to rely on.
+# Names used only to orient figures: too ambiguous for the methods.
 IMAGE = {"row": "Y", "column": "X"}
 
 
 def states(coordinate: xr.DataArray, what: str) -> bool:
-    """Whether an attribute of a coordinate states that it is a `what` of cf-xarray's criteria."""
+    """Whether an attribute of a coordinate meets the criterion `what` of cf-xarray."""
     criteria = coordinate_criteria[what].items()
     return any(str(coordinate.attrs.get(attribute)) in values for attribute, values in criteria)
 
 
 def axis_role(coordinate: xr.DataArray) -> str | None:
-    """The CF axis of a coordinate (T, Z, Y or X) by its attributes or its dates, never by its name.
+    """Return the CF axis of a coordinate (T, Z, Y or X) from its attributes or dates, never from its name.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def axis_role(coordinate: xr.DataArray) -> str | None:
 
 
 def dim_role(array: xr.DataArray, dim: str) -> str | None:
-    """The CF axis of a dimension: by its coordinate, else by its name if that is a usual one.
+    """Return the CF axis of a dimension, from its coordinate or else from a common name.
 
     Examples
     --------
@@ -66,16 +66,18 @@ def dim_role(array: xr.DataArray, dim: str) -> str | None:
 
 
 def geographic(coords: Mapping[Hashable, xr.DataArray], role: str) -> list[xr.DataArray]:
-    """The coordinates that are latitudes (`role` Y) or longitudes (X) in degrees.
+    """Return the coordinates that are latitudes (`role` Y) or longitudes (X) in degrees.
 
-    Those whose attributes say so; if there are none, those with a usual name whose attributes do not
-    contradict it. An axis alone says nothing: that of a projection is in metres.
+    These are the coordinates identified by their attributes or, if there are none, those with a common name
+    that their attributes do not contradict. An axis attribute alone is not sufficient, because the axes of a
+    projection are in metres.
 
     Parameters
     ----------
     coords : mapping of str to DataArray
-        The ``coords`` of a data set or an array.
+        Attribute ``coords`` of a data set or an array.
     role : {"Y", "X"}
+        Y for latitudes, X for longitudes.
 
     Returns
     -------
@@ -95,13 +97,13 @@ def geographic(coords: Mapping[Hashable, xr.DataArray], role: str) -> list[xr.Da
 
 
 def standard_name(coordinate: xr.DataArray) -> str | None:
-    """The standard name of a coordinate, if it has one."""
+    """Return the standard name of a coordinate, or None."""
     name = coordinate.attrs.get("standard_name")
     return None if name is None else str(name)
 
 
 def is_dates(coordinate: xr.DataArray) -> bool:
-    """Whether a coordinate holds dates, of any calendar."""
+    """Whether a coordinate holds dates of any calendar."""
     if coordinate.dtype.kind == "M":
         return True
     first = coordinate.values.flat[0] if coordinate.dtype == object and coordinate.size else None
@@ -109,7 +111,7 @@ def is_dates(coordinate: xr.DataArray) -> bool:
 
 
 def steps(coordinate: xr.DataArray) -> np.ndarray | None:
-    """Differences of a coordinate, in seconds for dates; nothing if it holds no numbers."""
+    """Return the differences of a coordinate, in seconds for dates; None if it is not numeric."""
     values = coordinate.values
     if values.dtype.kind == "M":
         return np.diff(values) / np.timedelta64(1, "s")
@@ -119,7 +121,7 @@ def steps(coordinate: xr.DataArray) -> np.ndarray | None:
 
 
 def uneven(coordinate: xr.DataArray) -> bool:
-    """Whether steps differ by more than a tenth, as where winters are left out: no step is expected then."""
+    """Whether steps differ from their median by more than a tenth, as in records without winters."""
     differences = steps(coordinate)
     if differences is None or not differences.size:
         return False
@@ -128,13 +130,13 @@ def uneven(coordinate: xr.DataArray) -> bool:
 
 
 def spacing(coordinate: xr.DataArray) -> float | None:
-    """The usual step of a coordinate, signed."""
+    """Return the median step of a coordinate, with its sign."""
     differences = steps(coordinate)
     return None if differences is None or not differences.size else float(np.median(differences))
 
 
 def dims_by_role(array: xr.DataArray, given: Mapping[str, str]) -> dict[str, str]:
-    """The names of time, lat and lon in an array: as given, the same, or by their CF axis."""
+    """Map time, lat and lon to the dimensions of an array: as given, by the same name, or by CF axis."""
     names = dict(given)
     for usual, role in DIMS.items():
         alike = [str(d) for d in array.dims if d in array.coords and axis_role(array[d]) == role]
@@ -144,5 +146,5 @@ def dims_by_role(array: xr.DataArray, given: Mapping[str, str]) -> dict[str, str
 
 
 def numeric(ds: xr.Dataset) -> list[str]:
-    """The variables that hold real numbers."""
+    """Return the names of the floating-point variables with at least one dimension."""
     return [str(n) for n in ds.data_vars if ds[n].dtype.kind == "f" and ds[n].ndim]

@@ -1,4 +1,4 @@
-"""Make a data set look like the one a model was trained on, or say why it cannot be."""
+"""Conversion of a data set to the names, units and directions of the training data of a model."""
 
 from __future__ import annotations
 
@@ -17,38 +17,41 @@ from da4dvar.fields.labels.units import converted
 
 
 def check_same_cells(seen: xr.Dataset, truth: xr.Dataset | None) -> None:
-    """Refuse a truth, if there is one, whose labels are not those of what is seen.
+    """Raise an error if observations and truth do not have the same coordinates.
 
     Raises
     ------
     DataError
+        If the coordinates differ.
     """
     try:
         xr.align(seen, seen if truth is None else truth, join="exact", copy=False)
     except ValueError as error:
-        raise DataError(f"observations and truth are not of the same cells ({first_line(error)})") from error
+        raise DataError(
+            f"observations and truth are not on the same cells ({first_line(error)}); select the same ones"
+        ) from error
 
 
 @dataclass
 class Conformed:
-    """A data set under a model's names, and the way back to the user's.
+    """A data set under the names of a model, with what is needed to restore the user's labels.
 
     Attributes
     ----------
     data : Dataset
-        The model's variables, NaN where not observed, and its covariates; dimensions under the model's names.
+        Variables of the model, NaN where not observed, and covariates, with the model's dimension names.
     sources : dict of str to DataArray
-        The user's variable behind each of the model's.
+        User's variable for each variable of the model.
     dims : dict of str to str
-        The user's name of each of the model's dimensions.
+        User's name of each dimension of the model.
     attrs : dict
-        The attributes of the user's data set.
+        Attributes of the user's data set.
     flipped : list of str
-        The model's dimensions that run the other way in the user's data.
+        Dimensions of the model that run in the opposite direction in the user's data.
     notes : list of str
-        What was done that the user may want to know.
+        Messages to the user about conversions.
     unlimited : set of str
-        The user's dimensions that may grow in a NetCDF file.
+        User's dimensions that are unlimited in a NetCDF file.
     """
 
     data: xr.Dataset
@@ -60,7 +63,7 @@ class Conformed:
     unlimited: set[str] = field(default_factory=set)
 
     def restore(self, array: xr.DataArray) -> xr.DataArray:
-        """An array over the model's dimensions, on the user's, in the user's direction."""
+        """Convert an array from the model's dimensions to the user's names and directions."""
         back = array.isel({d: slice(None, None, -1) for d in self.flipped if d in array.dims})
         return back.rename({m: u for m, u in self.dims.items() if m in back.dims and m != u})
 
@@ -72,24 +75,30 @@ def conform(
     mask: str | xr.DataArray | None = None,
     dim: Mapping[str, str] | None = None,
 ) -> Conformed:
-    """Match variables and dimensions, convert units, turn axes, and check the rest.
+    """Match variables and dimensions, convert units, reverse axes, and check the rest.
 
     Parameters
     ----------
     ds : Dataset or DataArray
+        User's data.
     signature : Signature
-        Of the data that the model was trained on.
+        Signature of the training data of the model.
     variable : mapping of str to str, or str, optional
-        The name in `ds` of a model's variable or covariate, where it is another.
+        Names in `ds` of variables and covariates of the model, where they differ.
     mask : str or DataArray, optional
-        A variable of `ds`, or an array with its labels: non-zero or true where there is an observation.
+        Variable of `ds`, or array with its labels, that is non-zero or true where there is an observation.
     dim : mapping of str to str, optional
-        The name in `ds` of a model's dimension, where it is another.
+        Names in `ds` of dimensions of the model, where they differ.
+
+    Returns
+    -------
+    Conformed
+        Data set under the names of the model.
 
     Raises
     ------
     DataError
-        If `ds` does not fit the model; the message says what was got and expected, and what to do.
+        If `ds` does not fit the model. The message states what was found and expected, and what to do.
     """
     ds, variable = as_dataset(ds, signature, variable)
     dim = mapping_of("dim", dim)
@@ -104,7 +113,7 @@ def conform(
         if name not in variable and name not in ds.variables:
             raise DataError(
                 f"there is no variable {name!r}: {nearest(name, map(str, ds.data_vars))}; "
-                f"say which one it is with --variable {name}=NAME"
+                f"choose one with --variable {name}=NAME"
             )
     sources = {name: pick(ds, variable.get(name, name)) for name in signature.variables}
     names = match_dims(next(iter(sources.values())), signature.dims, dim)
@@ -140,18 +149,18 @@ def under_model_names(
     signature: Signature,
     dims: Mapping[str, str],
 ) -> tuple[xr.DataArray, str | None]:
-    """A variable under its model's names and units, NaN where not observed, and a note if converted."""
+    """Convert a variable to the model's names and units; return it with a note if values changed."""
     if source.dtype.kind not in "fiu":
         raise DataError(f"variable {source.name!r} holds {source.dtype}, expected numbers")
     array = source if mask is None else source.where(observed_by(ds, mask, source))
     array, note = converted(array, signature.variables[name].get("units"))
-    # Places of stations stay: a classical method may need them.
+    # Keep the coordinates of stations: a classical method may need them.
     array = array.drop_vars([c for c in array.coords if c not in array.dims and array[c].ndim != 1])
     return array.rename({u: m for m, u in dims.items() if m != u}).rename(name), note
 
 
 def observed_by(ds: xr.Dataset, mask: str | xr.DataArray, of: xr.DataArray) -> xr.DataArray:
-    """Where a mask says that a variable was observed: non-zero or true, and not missing.
+    """Return true where a mask marks a variable as observed: non-zero or true, and not missing.
 
     Raises
     ------
@@ -166,10 +175,10 @@ def observed_by(ds: xr.Dataset, mask: str | xr.DataArray, of: xr.DataArray) -> x
         )
     array = pick(ds, mask) if isinstance(mask, str) else mask
     if array.dtype.kind not in "fiub":
-        raise DataError(f"mask {array.name!r} holds {array.dtype}, expected numbers or true and false")
+        raise DataError(f"mask {array.name!r} holds {array.dtype}, expected numbers or booleans")
     if strange := [str(d) for d in array.dims if d not in of.dims]:
         raise DataError(
-            f"mask {array.name!r} has a dimension {strange[0]!r}, which {of.name!r} has not; "
+            f"mask {array.name!r} has a dimension {strange[0]!r}, which {of.name!r} lacks; "
             "select one of its entries"
         )
     return (array if isinstance(mask, str) else on_cells_of(of, array)).fillna(0) != 0
@@ -197,12 +206,12 @@ def on_cells_of(of: xr.DataArray, mask: xr.DataArray) -> xr.DataArray:
 def covariate(
     ds: xr.Dataset, name: str, given: Mapping[str, str], signature: Signature, dims: Mapping[str, str]
 ) -> tuple[xr.DataArray, str | None]:
-    """A covariate under the model's names and in its units, and a note if its values changed."""
+    """Convert a covariate to the model's names and units; return it with a note if values changed."""
     source = given.get(name, name)
     if source not in ds.variables:
         raise DataError(
-            f"the model needs the covariate {name!r}, and there is no {source!r}: "
-            f"{nearest(source, map(str, ds.data_vars))}; say which one it is with --variable {name}=NAME"
+            f"the model needs the covariate {name!r}, but there is no {source!r}: "
+            f"{nearest(source, map(str, ds.data_vars))}; choose one with --variable {name}=NAME"
         )
     if ds[source].dtype.kind not in "fiub":
         raise DataError(f"covariate {source!r} holds {ds[source].dtype}, expected numbers")
@@ -212,7 +221,7 @@ def covariate(
 
 
 def check_values(y: xr.DataArray, conformed: Conformed) -> None:
-    """What can only be known from the values; a lazy data set is not read for it."""
+    """Raise an error for infinite values, or if nothing is observed. Lazy data are not checked."""
     if y.chunks is not None:
         return
     for name, source in conformed.sources.items():
@@ -225,11 +234,12 @@ def check_values(y: xr.DataArray, conformed: Conformed) -> None:
 
 
 def check_finite(array: xr.DataArray, name: str) -> None:
-    """Refuse infinite values: a gap is NaN, and nothing else is infinite.
+    """Raise an error if an array has infinite values; gaps must be NaN.
 
     Raises
     ------
     DataError
+        If there are infinite values.
     """
     if array.dtype.kind == "f" and (count := int(np.isinf(array.values).sum())):
         raise DataError(
@@ -238,7 +248,7 @@ def check_finite(array: xr.DataArray, name: str) -> None:
 
 
 def pick(ds: xr.Dataset, name: str) -> xr.DataArray:
-    """A variable of a data set."""
+    """Return a variable of a data set, or raise a DataError that suggests the nearest name."""
     if name not in ds.variables:
         raise DataError(f"there is no variable {name!r}: {nearest(name, map(str, ds.data_vars))}")
     return ds[name]
@@ -247,7 +257,7 @@ def pick(ds: xr.Dataset, name: str) -> xr.DataArray:
 def match_dims(
     array: xr.DataArray, expected: Mapping[str, Dimension], given: Mapping[str, str]
 ) -> dict[str, str]:
-    """The array's name of each expected dimension: as given, the same, or of the same CF role."""
+    """Map each expected dimension to one of an array: as given, by the same name, or by CF role."""
     names: dict[str, str] = {}
     free = [str(d) for d in array.dims if d not in given.values()]
     for wanted in expected:
@@ -269,7 +279,7 @@ def match_dims(
             raise DataError(
                 f"variable {array.name!r} has no dimension {wanted!r} "
                 f"(it has {', '.join(map(str, array.dims))}); "
-                f"say which one it is with --dim {wanted}=NAME"
+                f"choose one with --dim {wanted}=NAME"
             )
         names[wanted] = alike[0]
         free.remove(alike[0])
@@ -277,7 +287,7 @@ def match_dims(
 
 
 def same_axis(coordinate: xr.DataArray, entry: Dimension) -> bool:
-    """Whether a coordinate has the standard name or the CF axis of a dimension."""
+    """Whether a coordinate has the standard name or CF axis of a dimension of the model."""
     name = standard_name(coordinate)
     if name is not None and name == entry.standard_name:
         return True
@@ -285,7 +295,7 @@ def same_axis(coordinate: xr.DataArray, entry: Dimension) -> bool:
 
 
 def check_dim(array: xr.DataArray, dim: str, user_dim: str, expected: Dimension) -> bool:
-    """Check a dimension against the model's; true if it runs the other way."""
+    """Check a dimension against the model's; return true if it runs in the opposite direction."""
     size = array.sizes[dim]
     if size == 0:
         raise DataError(f"dimension {user_dim!r} has no entries; there is nothing to interpolate")
@@ -306,7 +316,7 @@ def check_dim(array: xr.DataArray, dim: str, user_dim: str, expected: Dimension)
             + (
                 "give it CF units such as 'days since 2000-01-01'"
                 if expected.dates
-                else f"give it such a coordinate, or none (ds.drop_vars({user_dim!r}))"
+                else f"give it such a coordinate, or remove it (ds.drop_vars({user_dim!r}))"
             )
         )
     if not differences.size:
@@ -323,8 +333,8 @@ def check_dim(array: xr.DataArray, dim: str, user_dim: str, expected: Dimension)
         raise DataError(
             f"{user_dim!r} has steps from {readable(np.abs(differences).min(), coordinate)} to "
             f"{readable(np.abs(differences).max(), coordinate)}, expected "
-            f"{readable(usual, coordinate)} throughout; reindex the data set so that what is "
-            "missing is NaN"
+            f"{readable(usual, coordinate)} throughout; reindex the data set so that missing "
+            "entries are NaN"
         )
     if abs(got - usual) > (0.1 if expected.dates and monthly(usual) else 0.05) * usual:
         raise DataError(
@@ -336,12 +346,12 @@ def check_dim(array: xr.DataArray, dim: str, user_dim: str, expected: Dimension)
 
 
 def monthly(seconds: float) -> bool:
-    """Whether a step is a month or more: the usual one of a few months may have 28 or 31 days."""
+    """Whether a step is a month or more; the median step of a few months may be 28 or 31 days."""
     return seconds > 27 * 86400
 
 
 def readable(step: float, coordinate: xr.DataArray) -> str:
-    """A step in words."""
+    """Format a step for messages, with a unit of time for dates."""
     if not is_dates(coordinate):
         return f"{step:.4g}"
     for name, length in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):

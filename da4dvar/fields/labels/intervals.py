@@ -1,4 +1,4 @@
-"""Standard errors and intervals beside the variables that they belong to."""
+"""Standard errors and intervals as ancillary variables of the estimates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from da4dvar.fields.labels.output import like
 
 
 def ends(name: str, level: float) -> tuple[str, str]:
-    """The names of the lower and the upper end of an interval.
+    """Return the names of the lower and upper ends of an interval.
 
     Examples
     --------
@@ -25,18 +25,24 @@ def ends(name: str, level: float) -> tuple[str, str]:
 def with_error_bars(
     filled: xr.Dataset, conformed: Conformed, std: xr.Dataset, halves: Mapping[float, xr.Dataset]
 ) -> xr.Dataset:
-    """σ as ``<name>_std`` and x̂ ± h_p as ``<name>_lower_<p>`` and ``<name>_upper_<p>``, in per cent.
+    """Add σ as ``<name>_std`` and x̂ ± h_p as ``<name>_lower_<p>`` and ``<name>_upper_<p>``, p in per cent.
 
     Parameters
     ----------
     filled : Dataset
-        Estimates with the user's labels; their attribute ``ancillary_variables`` will list what is new.
+        Estimates with the user's labels. The attribute ``ancillary_variables`` of each will list its new
+        variables.
     conformed : Conformed
-        The data that were interpolated.
+        Data that were interpolated.
     std : Dataset
         σ under the model's names, in the units of the variables.
     halves : mapping of float to Dataset
-        Half the width of the interval of each level.
+        Half-width of the interval of each level.
+
+    Returns
+    -------
+    Dataset
+        Copy of `filled` with the new variables.
     """
     out = filled.copy()
     for name, source in conformed.sources.items():
@@ -57,7 +63,7 @@ def with_error_bars(
 
 
 def error_attrs(array: xr.DataArray) -> dict[str, str]:
-    """The attributes of the standard error of a variable, as CF has them.
+    """Return the CF attributes of the standard error of a variable.
 
     Examples
     --------
@@ -77,10 +83,10 @@ def error_attrs(array: xr.DataArray) -> dict[str, str]:
 def labelled(
     values: xr.DataArray, source: xr.DataArray, conformed: Conformed, estimate: xr.DataArray
 ) -> xr.DataArray:
-    """Values on the user's cells with the units of the estimate, NaN where there is none."""
+    """Return values with the user's labels and the units of the estimate, NaN where that is NaN."""
     shaped = like(source, conformed.restore(values), conformed, str(values.name))
     shaped = estimate.copy(data=shaped.where(estimate.notnull()).transpose(*estimate.dims).data)
-    # The packing of a value need not hold its error, nor the end of an interval.
+    # The packing of the variable may not fit its error or the ends of an interval.
     shaped.encoding = {}
     shaped.attrs = {k: estimate.attrs[k] for k in ("units", "units_metadata") if k in estimate.attrs}
     return shaped

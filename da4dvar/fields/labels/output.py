@@ -1,4 +1,4 @@
-"""Estimates with the labels of the data that they came from."""
+"""Output data sets: estimates with the labels of the input data."""
 
 from __future__ import annotations
 
@@ -26,20 +26,29 @@ def labelled(
     layout: Layout,
     keep_observed: bool,
 ) -> xr.Dataset:
-    """The data set that a user gets back.
+    """Return the output data set: estimates, flags, and the cost terms of each window.
 
     Parameters
     ----------
     conformed : Conformed
-        The data that were interpolated.
+        Data that were interpolated.
     estimates : Dataset
-        The model's variables in physical units, NaN where nothing could be estimated.
+        Variables of the model in physical units, NaN where nothing could be estimated.
     weight : DataArray
-        Zero where no window with an observation reaches.
+        Sum of window weights; zero in cells that no window with observations covers.
     terms : DataArray, dims (term, ..., window_<dim>...)
+        Observation and prior terms of each window.
     grid : WindowGrid
+        Grid of the windows.
     layout : Layout
+        Layout of the model.
     keep_observed : bool
+        Whether observed cells keep their observed values.
+
+    Returns
+    -------
+    Dataset
+        Data set with the user's labels.
     """
     out = labelled_values(conformed, estimates, weight, keep_observed)
     return out.merge(window_terms(conformed, terms, grid, layout), compat="no_conflicts")
@@ -48,12 +57,12 @@ def labelled(
 def labelled_values(
     conformed: Conformed, estimates: xr.Dataset, weight: xr.DataArray, keep_observed: bool
 ) -> xr.Dataset:
-    """The estimates and their flags, without the terms of the windows."""
+    """Return estimates and flags with the user's labels, without the cost terms of the windows."""
     out = xr.Dataset(attrs=conformed.attrs)
     out.encoding = {"unlimited_dims": set(conformed.unlimited)}
     for name, source in conformed.sources.items():
         observed = conformed.data[name].notnull()
-        # Neither an infinite value nor one that the user's type cannot hold is an estimate.
+        # Infinite values, and values out of range of the user's dtype, are not estimates.
         largest = np.finfo(source.dtype if source.dtype.kind == "f" else "float32").max
         estimate = estimates[name].where((weight > 0) & (abs(estimates[name]) <= largest))
         if keep_observed:
@@ -75,19 +84,19 @@ def labelled_values(
 
 
 def unreached(flags: xr.DataArray, time: str) -> tuple[int, int]:
-    """How many values cannot be estimated, though their cell is at other times, and the longest run of them.
+    """Count the values that are not estimable in cells that are at other times, and their longest run.
 
     Parameters
     ----------
     flags : DataArray of int
-        ``<name>_flag``.
+        Variable ``<name>_flag`` of an output data set.
     time : str
-        Its dimension of time.
+        Name of the time dimension.
 
     Returns
     -------
     count, longest : int
-        The latter in steps.
+        Number of values, and length of the longest run in steps.
 
     Examples
     --------
@@ -98,13 +107,13 @@ def unreached(flags: xr.DataArray, time: str) -> tuple[int, int]:
 
 
 def like(source: xr.DataArray, values: xr.DataArray, conformed: Conformed, name: str) -> xr.DataArray:
-    """`values` with the dimension order, coordinates, attributes and encoding of `source`."""
+    """Return `values` with the dimension order, coordinates, attributes and encoding of `source`."""
     values = values.transpose(*source.dims)
     data = values.data
     if source.dtype.kind == "f" and data.dtype.kind == "f":
         data = data.astype(source.dtype)
     copied = source.copy(data=data).rename(name)
-    # The whole numbers of a file cannot hold an estimate.
+    # An integer encoding cannot represent estimates.
     copied.encoding = dict(source.encoding) if source.dtype.kind == "f" else {}
     for model_name, converted in conformed.data.items():
         if model_name == name and "units" in converted.attrs:
@@ -113,18 +122,18 @@ def like(source: xr.DataArray, values: xr.DataArray, conformed: Conformed, name:
 
 
 def window_terms(conformed: Conformed, terms: xr.DataArray, grid: WindowGrid, layout: Layout) -> xr.Dataset:
-    """Both terms of the cost of each window, on the coordinates of the windows' centres."""
+    """Return both cost terms of each window, on the coordinates of the window centres."""
     coords: dict[Hashable, Any] = {}
     names: dict[str, str] = {}
     for dim, starts, window in zip(layout.dims, grid.starts, grid.windows, strict=True):
         names[f"window_{dim}"] = f"window_{conformed.dims[dim]}"
         if dim in conformed.data.coords:
             known = conformed.data[dim]
-            # The cell in the middle, for a coordinate that may hold dates of any calendar.
+            # The middle cell instead of a mean, because the coordinate may hold dates of any calendar.
             centre = np.array(starts) + window // 2
             centre = centre % known.size if dim in layout.periodic else centre.clip(max=known.size - 1)
             values = known.isel({dim: centre})
-            attrs = {**known.attrs, "long_name": f"{conformed.dims[dim]} in the middle of a window"}
+            attrs = {**known.attrs, "long_name": f"{conformed.dims[dim]} at the centre of a window"}
             attrs.pop("axis", None)
             encoded = known.encoding
             dated = (

@@ -1,4 +1,4 @@
-"""What a model knows of the data it was trained on: names, units, roles and spacings."""
+"""Signature of the training data of a model: names, units, roles and spacings."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ class Dimension:
     role : str, optional
         CF axis: T, Z, Y or X.
     standard_name : str, optional
+        CF standard name of the coordinate.
     spacing : float, optional
         Signed step of the coordinate, in its own units; in seconds for dates.
     dates : bool
         Whether the coordinate holds dates.
     size : int, optional
-        Its length, where a model cannot do with another.
+        Length, if the model requires exactly this one.
     """
 
     role: str | None = None
@@ -40,7 +41,7 @@ class Dimension:
 
 @dataclass(frozen=True)
 class Signature:
-    """Variables and covariates with their attributes, and dimensions, by name."""
+    """Attributes of variables and covariates, and properties of dimensions, by name."""
 
     variables: dict[str, dict[str, str]]
     dims: dict[str, Dimension]
@@ -55,12 +56,12 @@ class Signature:
         fixed: Sequence[str],
         covariates: Sequence[str] = (),
     ) -> Self:
-        """The signature of a data set; the sizes of the dimensions in `fixed` belong to it.
+        """Return the signature of a data set, with the sizes of the dimensions in `fixed`.
 
         Raises
         ------
         DataError
-            If the variables have no such dimension.
+            If the variables lack one of `dims`.
         """
         described, there = {}, ds[list(variables)].dims
         for dim in dims:
@@ -82,11 +83,11 @@ class Signature:
         return cls({n: kept[n] for n in variables}, described, {n: kept[n] for n in covariates})
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain tables, for the header of a model file."""
+        """Return plain tables, for the header of a model file."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, table: dict[str, Any]) -> Self:
-        """The inverse of :meth:`to_dict`."""
+        """Create a signature from the result of :meth:`to_dict`."""
         dims = {name: Dimension(**entry) for name, entry in table["dims"].items()}
         return cls(table["variables"], dims, table.get("covariates", {}))

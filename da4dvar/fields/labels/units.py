@@ -1,4 +1,4 @@
-"""Units of variables, compared and converted by pint."""
+"""Comparison and conversion of units with pint."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import xarray as xr
 
 from da4dvar.errors import DataError
 
-# The library works out a number to any length: what no unit has is not given to it.
+# pint evaluates numbers of any length, so powers that do not occur in units are rejected first.
 ENDLESS = re.compile(
     r"(\*\*|\^)\s*[-+(\s]*\d{3,}"  # a power of a hundred or more
     r"|(\*\*|\^)[^A-Za-z]*(\*\*|\^)"  # of a power
@@ -21,8 +21,8 @@ BRACKETS = re.compile(r"\)\s*(\*\*|\^)")
 
 @cache
 def registry() -> Any:
-    """pint's units, with the few that CF spells in its own way."""
-    import pint  # takes a quarter of a second, and most data sets need no conversion
+    """Return the unit registry of pint, extended by units that are specific to CF."""
+    import pint  # takes 0.25 s to import, and most data sets need no conversion
 
     units: Any = pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
     units.define("psu = 1e-3 = practical_salinity_unit")
@@ -30,15 +30,15 @@ def registry() -> Any:
 
 
 def parsed(units: str) -> Any:
-    """A unit as pint knows it: CF writes ``m s-1`` for metres per second."""
+    """Parse a unit in CF spelling, such as ``m s-1``, with pint."""
     text = re.sub(r"(?<=[A-Za-z])(-?\d+)", r"**\1", units.strip())
     if ENDLESS.search(text) or len(BRACKETS.findall(text)) > 1:
-        raise ValueError(f"a power of a power in {units!r}")
+        raise ValueError(f"nested or very large powers in {units!r}")
     return registry().parse_units(text)
 
 
 def converted(array: xr.DataArray, wanted: object) -> tuple[xr.DataArray, str | None]:
-    """An array in the wanted units, and a note if its values changed.
+    """Convert an array to other units; return it with a note if its values changed.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def converted(array: xr.DataArray, wanted: object) -> tuple[xr.DataArray, str | 
     )
     try:
         unit, target = parsed(str(got)), parsed(str(wanted))
-        # Conversions of units are affine: two points say all.
+        # Unit conversions are affine, so two points determine them.
         zero = registry().Quantity(0.0, unit).to(target).magnitude
         one = registry().Quantity(1.0, unit).to(target).magnitude
     except (pint.errors.PintError, AttributeError, TypeError, ValueError, AssertionError) as error:

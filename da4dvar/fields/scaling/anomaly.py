@@ -1,4 +1,4 @@
-"""Anomalies to a harmonic climatology of every cell, and its inverse."""
+"""Anomalies with respect to a harmonic climatology of each cell."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ from da4dvar.fields.scaling.harmonics import (
 )
 from da4dvar.fields.scaling.standard import Arrays, positive
 
-# One more, and it is shorter than two days.
+# The next harmonic would be shorter than two days.
 MOST_HARMONICS = 182
 
 
 class Anomaly:
-    """(x − climatology) / standard deviation of what is left, for data with a season.
+    """(x − climatology) / standard deviation of the anomalies, for data with a seasonal cycle.
 
-    The climatology of a cell is its mean and a few harmonics of the year, fitted by least squares
-    to what was observed. Cells with few observations are drawn towards the harmonics of the whole
-    region. A cell that was never observed has none: it is not estimated.
+    The climatology of a cell consists of its mean and a few harmonics of the year, fitted by least squares to
+    the observations. The harmonics of cells with few observations shrink towards those of the whole region. A
+    cell that was never observed has no climatology and is not estimated.
 
     Parameters
     ----------
     harmonics : int
-        Harmonics of the year; 3 follow a season to about two months.
+        Number of harmonics of the year; 3 resolve about two months.
     time : str
-        The dimension of time; its coordinate holds dates.
+        Name of the time dimension, whose coordinate must hold dates.
     shrinkage : float
-        Weight of the region's harmonics, in observations.
+        Weight of the harmonics of the region, as a number of observations.
 
     Raises
     ------
     ValueError
-        If a number of harmonics or a shrinkage is out of range.
+        If `harmonics` or `shrinkage` is out of range.
 
     Examples
     --------
     >>> time = xr.date_range("2001-01-01", periods=730)
     >>> season = 15 + 5 * np.cos(year_angle(xr.DataArray(time, dims="time")))
     >>> ds = xr.Dataset({"sst": ("time", season + np.tile([-0.5, 0.5], 365))}, {"time": time})
-    >>> round(Anomaly().fit(ds, ["sst"], ["time"]).std["sst"], 2)  # what the season leaves
+    >>> round(Anomaly().fit(ds, ["sst"], ["time"]).std["sst"], 2)  # of the anomalies
     0.5
     """
 
@@ -60,14 +60,14 @@ class Anomaly:
         if not 0 <= harmonics <= MOST_HARMONICS or not 0 <= shrinkage < np.inf:
             raise ValueError(
                 f"harmonics is {harmonics} and shrinkage {shrinkage}, expected from 0 to {MOST_HARMONICS}, "
-                "and from 0 on"
+                "and 0 or more"
             )
         self.harmonics, self.time, self.shrinkage = harmonics, time, shrinkage
         self.coefficients: dict[str, xr.DataArray] = {}
         self.std: dict[str, float] = {}
 
     def fit(self, ds: xr.Dataset, variables: Sequence[str], dims: Sequence[str]) -> Self:
-        """Learn climatologies, and what they leave; see :meth:`Scaling.fit`."""
+        """Fit climatologies and the standard deviations of anomalies; see :meth:`Scaling.fit`."""
         for name in variables:
             if ds[name].chunks is None:
                 residual = self.fit_climatology(ds, name, dims)
@@ -84,15 +84,16 @@ class Anomaly:
         Parameters
         ----------
         ds : Dataset
+            Training data, NaN in the gaps.
         name : str
-            The variable.
+            Name of the variable.
         dims : sequence of str
-            Of a state; others count as further samples.
+            Dimensions of the state; entries along other dimensions are additional samples.
 
         Returns
         -------
         array, shape (row, cell)
-            What they leave of it, in its units.
+            Anomalies, in the units of the variable.
         """
         values, rows, cells = self._rows(ds, name, dims)
         fitted = harmonic_regression(values, rows, self.shrinkage)
@@ -101,7 +102,7 @@ class Anomaly:
         return left
 
     def _fit_by_parts(self, ds: xr.Dataset, name: str, dims: Sequence[str]) -> float:
-        """The same in two passes over the chunks of lazy data; the standard deviation of what is left."""
+        """Fit one variable in two passes over chunks; return the standard deviation of the anomalies."""
         ends = np.cumsum(ds[name].variable.chunksizes[self.time])
         parts = [ds[[name]].isel({self.time: slice(a, b)}) for a, b in pairwise((0, *ends))]
         normal, right = np.zeros(()), np.zeros(())
@@ -122,7 +123,7 @@ class Anomaly:
     def _rows(
         self, ds: xr.Dataset, name: str, dims: Sequence[str]
     ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        """Values, shape (row, cell), the basis of each row, and the dimensions of the cells."""
+        """Return values of shape (row, cell), the basis of each row, and the dimensions of the cells."""
         basis = self._basis(ds).values
         cells = [d for d in dims if d in ds[name].dims and d != self.time]
         batch = [d for d in ds[name].dims if d not in (*cells, self.time)]
@@ -132,7 +133,7 @@ class Anomaly:
         return stacked.reshape(len(basis) * members, -1), np.repeat(basis, members, axis=0), cells
 
     def _keep(self, ds: xr.Dataset, name: str, cells: list[str], fitted: np.ndarray) -> None:
-        """Keep coefficients, shape (harmonic, cell), with their labels."""
+        """Store coefficients of shape (harmonic, cell) with their labels."""
         self.coefficients[name] = xr.DataArray(
             fitted.reshape(-1, *(ds.sizes[d] for d in cells)).astype("float32"),
             dims=("harmonic", *cells),
@@ -148,13 +149,14 @@ class Anomaly:
         return ds.assign({n: ds[n] * self.std[n] + self.climatology(ds, n) for n in self.std})
 
     def climatology(self, ds: xr.Dataset, name: str) -> xr.DataArray:
-        """The climatology of a variable at the times and cells of `ds`, lazy where that is lazy.
+        """Return the climatology of a variable at the times and cells of `ds`, lazy if `ds` is.
 
         Parameters
         ----------
         ds : Dataset
+            Data set with dates along the time dimension.
         name : str
-            The variable.
+            Name of the variable.
 
         Returns
         -------
@@ -162,7 +164,7 @@ class Anomaly:
             In the units of the variable.
         """
         basis = self._basis(ds)
-        # Of the values alone: a lazy coordinate may be in other chunks.
+        # Chunks of the values only: a lazy coordinate may have other chunks.
         chunks = ds[name].variable.chunksizes
         if self.time in chunks:
             basis = basis.chunk({self.time: chunks[self.time]})
@@ -170,7 +172,7 @@ class Anomaly:
         return mean.transpose(*[d for d in ds[name].dims if d in mean.dims])
 
     def _cells(self, ds: xr.Dataset, name: str) -> xr.DataArray:
-        """The coefficients of a variable at the cells of `ds`, matched by their coordinates."""
+        """Return the coefficients of a variable at the cells of `ds`, matched by coordinates."""
         coefficients = self.coefficients[name]
         for dim in coefficients.dims[1:]:
             if dim not in coefficients.coords:
@@ -186,7 +188,7 @@ class Anomaly:
             if (index < 0).any():
                 outside = wanted[index < 0]
                 raise DataError(
-                    f"{dim!r} holds {outside[0]}, which the model's climatology does not know "
+                    f"{dim!r} holds {outside[0]}, which is not in the climatology of the model "
                     f"(it has {known.size} from {known[0]} to {known[-1]}); "
                     "select that range, or fit a model to the file (da4dvar interpolate --fit)"
                 )
@@ -194,12 +196,12 @@ class Anomaly:
         return coefficients
 
     def arrays(self) -> Arrays:
-        """Coefficients, their labels and standard deviations; see :meth:`Scaling.arrays`."""
+        """Return coefficients, labels and standard deviations; see :meth:`Scaling.arrays`."""
         out: Arrays = {}
         for name, coefficients in self.coefficients.items():
             out[f"{name}.coefficients"] = coefficients.values
             out[f"{name}.std"] = np.array(self.std[name])
-            # A file may hand the arrays back in another order.
+            # A file may return the arrays in another order.
             out[f"{name}.dims"] = np.array(coefficients.dims[1:], dtype=str)
             for dim in coefficients.dims[1:]:
                 if dim in coefficients.coords:
@@ -207,7 +209,7 @@ class Anomaly:
         return out
 
     def load(self, arrays: Arrays) -> Self:
-        """Coefficients, their labels and standard deviations; see :meth:`Scaling.load`."""
+        """Restore coefficients, labels and standard deviations; see :meth:`Scaling.load`."""
         for key, value in arrays.items():
             if not key.endswith(".coefficients"):
                 continue
@@ -227,7 +229,7 @@ class Anomaly:
     def _basis(self, ds: xr.Dataset) -> xr.DataArray:
         if self.time not in ds.coords or not is_dates(ds[self.time]):
             raise DataError(
-                f"the scaling needs dates along {self.time!r} to know the season; "
+                f"scaling 'anomaly' needs dates along {self.time!r}; "
                 "give the time axis CF units such as 'days since 2000-01-01'"
             )
         time = ds[self.time]

@@ -15,7 +15,7 @@ Arrays = dict[str, np.ndarray]
 
 
 class Scaling(Protocol):
-    """Makes variables comparable to a network, and their estimates physical again.
+    """Protocol of a normalisation of variables for a network, and its inverse.
 
     Attributes
     ----------
@@ -36,21 +36,21 @@ class Scaling(Protocol):
     std: dict[str, float]
 
     def fit(self, ds: xr.Dataset, variables: Sequence[str], dims: Sequence[str]) -> Self:
-        """Learn the scaling of variables from what is observed of them.
+        """Fit the scaling to the observed values.
 
         Parameters
         ----------
         ds : Dataset
-            NaN in the gaps; lazy data are read part by part.
+            Training data, NaN in the gaps; lazy data are read in parts.
         variables : sequence of str
-            Those to scale.
+            Variables to scale.
         dims : sequence of str
-            The dimensions of a state; others count as further samples.
+            Dimensions of the state; entries along other dimensions are additional samples.
 
         Returns
         -------
         Scaling
-            Itself.
+            This object.
 
         Raises
         ------
@@ -60,37 +60,37 @@ class Scaling(Protocol):
         ...
 
     def normalise(self, ds: xr.Dataset) -> xr.Dataset:
-        """Physical units to normalised ones.
+        """Convert variables from physical to normalised units.
 
         Parameters
         ----------
         ds : Dataset
-            With the variables that it was fitted to.
+            Data set with the fitted variables.
 
         Returns
         -------
         Dataset
-            Without unit; lazy if `ds` is.
+            Dimensionless values; lazy if `ds` is.
         """
         ...
 
     def restore(self, ds: xr.Dataset) -> xr.Dataset:
-        """Normalised units to physical ones: the inverse of :meth:`normalise`.
+        """Convert variables from normalised to physical units, the inverse of :meth:`normalise`.
 
         Parameters
         ----------
         ds : Dataset
-            With the variables that it was fitted to.
+            Data set with the fitted variables.
 
         Returns
         -------
         Dataset
-            In the units of what it was fitted to; lazy if `ds` is.
+            Values in the units of the training data; lazy if `ds` is.
         """
         ...
 
     def arrays(self) -> Arrays:
-        """What was learned, for a model file.
+        """Return the fitted parameters, for a model file.
 
         Returns
         -------
@@ -99,22 +99,23 @@ class Scaling(Protocol):
         ...
 
     def load(self, arrays: Arrays) -> Self:
-        """The inverse of :meth:`arrays`.
+        """Restore the fitted parameters, the inverse of :meth:`arrays`.
 
         Parameters
         ----------
         arrays : dict of str to array
+            Result of :meth:`arrays`.
 
         Returns
         -------
         Scaling
-            Itself.
+            This object.
         """
         ...
 
 
 class Unscaled:
-    """Values as they are, for a prior that is written in physical units.
+    """No scaling, for priors in physical units.
 
     Examples
     --------
@@ -129,30 +130,30 @@ class Unscaled:
         self.std: dict[str, float] = {}
 
     def fit(self, ds: xr.Dataset, variables: Sequence[str], dims: Sequence[str]) -> Self:
-        """Nothing is learned; see :meth:`Scaling.fit`."""
+        """Do nothing; see :meth:`Scaling.fit`."""
         return self
 
     def normalise(self, ds: xr.Dataset) -> xr.Dataset:
-        """`ds` itself; see :meth:`Scaling.normalise`."""
+        """Return `ds` unchanged; see :meth:`Scaling.normalise`."""
         return ds
 
     def restore(self, ds: xr.Dataset) -> xr.Dataset:
-        """`ds` itself; see :meth:`Scaling.restore`."""
+        """Return `ds` unchanged; see :meth:`Scaling.restore`."""
         return ds
 
     def arrays(self) -> Arrays:
-        """None; see :meth:`Scaling.arrays`."""
+        """Return an empty dict; see :meth:`Scaling.arrays`."""
         return {}
 
     def load(self, arrays: Arrays) -> Self:
-        """Nothing is loaded; see :meth:`Scaling.load`."""
+        """Check that there are no parameters; see :meth:`Scaling.load`."""
         if arrays:
-            raise ValueError(f"values as they are have no {next(iter(arrays))!r}")
+            raise ValueError(f"a model without scaling has no parameter {next(iter(arrays))!r}")
         return self
 
 
 class Standard:
-    """(x − mean) / standard deviation, one of each for a variable.
+    """(x − mean) / standard deviation, with one mean and one deviation for each variable.
 
     Examples
     --------
@@ -167,8 +168,8 @@ class Standard:
         self.std: dict[str, float] = {}
 
     def fit(self, ds: xr.Dataset, variables: Sequence[str], dims: Sequence[str]) -> Self:
-        """Learn means and standard deviations; see :meth:`Scaling.fit`."""
-        # By one thread: lazy data are read a chunk at a time.
+        """Compute means and standard deviations; see :meth:`Scaling.fit`."""
+        # A single thread reads lazy data one chunk at a time.
         with dask.config.set(scheduler="synchronous"):
             for name in variables:
                 self.mean[name] = float(ds[name].mean(dtype="float64"))
@@ -184,16 +185,16 @@ class Standard:
         return ds.assign({n: ds[n] * self.std[n] + self.mean[n] for n in self.mean})
 
     def arrays(self) -> Arrays:
-        """``<name>.mean`` and ``<name>.std``; see :meth:`Scaling.arrays`."""
+        """Return ``<name>.mean`` and ``<name>.std``; see :meth:`Scaling.arrays`."""
         return {f"{n}.{k}": np.array(getattr(self, k)[n]) for n in self.mean for k in ("mean", "std")}
 
     def load(self, arrays: Arrays) -> Self:
-        """Means and standard deviations; see :meth:`Scaling.load`."""
+        """Restore means and standard deviations; see :meth:`Scaling.load`."""
         for key, value in arrays.items():
             name, _, kind = key.rpartition(".")
             known = {"mean": self.mean, "std": self.std}
             if kind not in known or not np.isfinite(value) or (kind == "std" and not value > 0):
-                raise ValueError(f"the scaling cannot have {value} for {key!r}")
+                raise ValueError(f"the scaling has an invalid value {value} of {key!r}")
             known[kind][name] = float(value)
         if self.mean.keys() != self.std.keys():
             raise ValueError("the scaling lacks a mean or a standard deviation")
@@ -201,7 +202,7 @@ class Standard:
 
 
 def positive(std: float, name: str) -> float:
-    """`std`, if the variable varies at all."""
+    """Return `std`, or raise a DataError if it is not positive and finite."""
     if not 0 < std < np.inf:
-        raise DataError(f"variable {name!r} has no spread (standard deviation {std}); nothing to learn")
+        raise DataError(f"variable {name!r} has no spread (standard deviation {std}); nothing can be learned")
     return std

@@ -1,1 +1,1 @@
-"""Measures of error, of error bars and of spectra."""
+"""Scores of estimates, error bars and spectra."""

@@ -14,19 +14,19 @@ Dims = Sequence[str] | None
 
 
 def rmse(estimate: xr.DataArray, truth: xr.DataArray, dims: Dims = None) -> xr.DataArray:
-    """√ mean (x̂ − x)² over the cells where both are known, in the units of the variable.
+    """√ mean (x̂ − x)² over the cells where both are known: root mean square error.
 
     Parameters
     ----------
     estimate, truth : DataArray
-        x̂ and x, in the same units. Cells where one of them is NaN do not count.
+        x̂ and x, in the same units. Cells where any of them is NaN are ignored.
     dims : sequence of str, optional
-        Dimensions to average over; all of them if not given.
+        Dimensions to average over, all by default.
 
     Returns
     -------
     DataArray
-        0 is perfect. NaN where no cell counts.
+        In the units of the variable; 0 is perfect. NaN if there are no valid cells.
 
     Examples
     --------
@@ -38,19 +38,19 @@ def rmse(estimate: xr.DataArray, truth: xr.DataArray, dims: Dims = None) -> xr.D
 
 
 def bias(estimate: xr.DataArray, truth: xr.DataArray, dims: Dims = None) -> xr.DataArray:
-    """Mean (x̂ − x), in the units of the variable.
+    """Mean (x̂ − x) over the cells where both are known.
 
     Parameters
     ----------
     estimate, truth : DataArray
-        x̂ and x, in the same units. Cells where one of them is NaN do not count.
+        x̂ and x, in the same units. Cells where any of them is NaN are ignored.
     dims : sequence of str, optional
-        Dimensions to average over; all of them if not given.
+        Dimensions to average over, all by default.
 
     Returns
     -------
     DataArray
-        Above 0 where the estimate is too high. NaN where no cell counts.
+        In the units of the variable; above 0 where the estimate is too high. NaN if there are no valid cells.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def r_score(
     Parameters
     ----------
     estimate, truth : DataArray
-        x̂ and x, in the same units. Cells where one of them is NaN do not count.
+        x̂ and x, in the same units. Cells where any of them is NaN are ignored.
     dims : sequence of str, optional
         Dimensions to average over; all of them if not given.
     centred : bool, optional
@@ -99,24 +99,24 @@ def r_score(
 def i_score(
     estimate: xr.DataArray, truth: xr.DataArray, observed: xr.DataArray, dims: Dims = None
 ) -> xr.DataArray:
-    """mean (x − x̂)² over the gaps / mean x² over all cells: the interpolation error in units of the R-score.
+    """mean (x − x̂)² over the gaps / mean x² over all cells: interpolation error in units of the R-score.
 
-    It is what the paper's authors compute: their R-score is the share of gaps times this, and what is left
-    on the observed cells.
+    This is what the paper's authors compute: their R-score is this value times the fraction of gaps, plus the
+    remaining error on the observed cells.
 
     Parameters
     ----------
     estimate, truth : DataArray
-        x̂ and x, in the same units. The mean of x² is that of all cells where x is known.
+        x̂ and x, in the same units. The mean of x² is taken over all cells where x is known.
     observed : DataArray of bool
         True where there was an observation.
     dims : sequence of str, optional
-        Dimensions to average over; all of them if not given.
+        Dimensions to average over, all by default.
 
     Returns
     -------
     DataArray
-        Without unit; 0 is perfect.
+        Dimensionless; 0 is perfect.
 
     Examples
     --------
@@ -128,19 +128,19 @@ def i_score(
 
 
 def correlation(estimate: xr.DataArray, truth: xr.DataArray, dims: Dims = None) -> xr.DataArray:
-    """Pearson's correlation of the cells where both are known.
+    """Pearson correlation coefficient over the cells where both are known.
 
     Parameters
     ----------
     estimate, truth : DataArray
-        x̂ and x. Cells where one of them is NaN do not count.
+        x̂ and x. Cells where any of them is NaN are ignored.
     dims : sequence of str, optional
-        Dimensions to correlate over; all of them if not given.
+        Dimensions to correlate over, all by default.
 
     Returns
     -------
     DataArray
-        From -1 to 1. NaN where one of them does not vary.
+        From -1 to 1. NaN where either does not vary.
 
     Examples
     --------
@@ -162,12 +162,12 @@ SCORES: dict[str, Callable[[xr.DataArray, xr.DataArray], xr.DataArray]] = {
 def scores(
     estimate: xr.DataArray, truth: xr.DataArray, observed: xr.DataArray | None = None
 ) -> dict[str, dict[str, float]]:
-    """Every score over all cells and, if it is known which were observed, over both kinds.
+    """Compute all scores over all cells and, given a mask, over observed and unobserved cells.
 
     Parameters
     ----------
     estimate, truth : DataArray
-        x̂ and x, in the same units. Cells where one of them is NaN do not count.
+        x̂ and x, in the same units. Cells where any of them is NaN are ignored.
     observed : DataArray of bool, optional
         True where there was an observation.
 

@@ -1,4 +1,4 @@
-"""Scores of an estimate that knows its uncertainty."""
+"""Scores of estimates with error bars."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def crps_gaussian(
 ) -> xr.DataArray:
     """Mean of σ (z (2Φ(z) − 1) + 2φ(z) − 1/√π), z = (x − x̂)/σ: the CRPS of N(x̂, σ²).
 
-    Where σ = 0 it is abs(x − x̂), its limit (Gneiting et al., 2005).
+    Where σ = 0, the limit abs(x − x̂) is used (Gneiting et al., 2005).
 
     Parameters
     ----------
     mean, std, truth : DataArray
-        x̂, σ and x, in the units of the variable. Cells where one of them is NaN do not count.
+        x̂, σ and x, in the units of the variable. Cells where any of them is NaN are ignored.
     dims : sequence of str, optional
-        Dimensions to average over; all of them if not given.
+        Dimensions to average over, all by default.
 
     Returns
     -------
     DataArray
-        In the units of the variable; 0 is perfect. NaN where no cell counts.
+        In the units of the variable; 0 is perfect. NaN if there are no valid cells.
 
     Examples
     --------
@@ -48,19 +48,19 @@ def crps_gaussian(
 def coverage(
     lower: xr.DataArray, upper: xr.DataArray, truth: xr.DataArray, dims: Dims = None
 ) -> xr.DataArray:
-    """Part of the cells with lower ≤ x ≤ upper.
+    """Fraction of the cells with lower ≤ x ≤ upper.
 
     Parameters
     ----------
     lower, upper, truth : DataArray
-        In the same units. Cells where one of them is NaN do not count.
+        In the same units. Cells where any of them is NaN are ignored.
     dims : sequence of str, optional
-        Dimensions to average over; all of them if not given.
+        Dimensions to average over, all by default.
 
     Returns
     -------
     DataArray
-        From 0 to 1. NaN where no cell counts.
+        From 0 to 1. NaN if there are no valid cells.
 
     Examples
     --------
@@ -75,19 +75,19 @@ def coverage(
 def spread_skill(
     std: xr.DataArray, estimate: xr.DataArray, truth: xr.DataArray, dims: Dims = None
 ) -> xr.DataArray:
-    """√ mean σ² / √ mean (x̂ − x)²: 1 for honest error bars, less for too narrow ones.
+    """√ mean σ² / √ mean (x̂ − x)²: 1 for calibrated error bars, less if they are too narrow.
 
     Parameters
     ----------
     std, estimate, truth : DataArray
-        In the same units. Cells where one of them is NaN do not count.
+        In the same units. Cells where any of them is NaN are ignored.
     dims : sequence of str, optional
-        Dimensions to average over, before the ratio is taken; all of them if not given.
+        Dimensions to average over before the ratio is taken, all by default.
 
     Returns
     -------
     DataArray
-        Without unit. NaN where no cell counts.
+        Dimensionless. NaN if there are no valid cells.
 
     Examples
     --------
@@ -106,23 +106,23 @@ def reliability(
     levels: Sequence[float],
     dims: Dims = None,
 ) -> xr.DataArray:
-    """Part of the cells with abs(x − x̂) ≤ Φ⁻¹((1 + p)/2) σ, for each level p.
+    """Fraction of the cells with abs(x − x̂) ≤ Φ⁻¹((1 + p)/2) σ, for each level p.
 
-    Honest Gaussian error bars have p of the truths in their central interval of level p.
+    For calibrated Gaussian error bars, the central interval of level p contains a fraction p of the truths.
 
     Parameters
     ----------
     std, estimate, truth : DataArray
-        In the same units. Cells where one of them is NaN do not count.
+        In the same units. Cells where any of them is NaN are ignored.
     levels : sequence of float
-        The nominal p, each between 0 and 1.
+        Nominal levels p, each between 0 and 1.
     dims : sequence of str, optional
-        Dimensions to average over; all of them if not given.
+        Dimensions to average over, all by default.
 
     Returns
     -------
     DataArray
-        From 0 to 1, with a dimension ``level`` first.
+        From 0 to 1, with ``level`` as the first dimension.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def reliability(
     """
     for level in levels:
         if not 0 < level < 1:
-            raise DataError(f"a level is {level}, expected between 0 and 1")
+            raise DataError(f"a level is {level}, expected a number between 0 and 1")
 
     def inside(level: float) -> xr.DataArray:
         half = std * ndtri((1 + level) / 2)

@@ -1,4 +1,4 @@
-"""Power spectra, and the wavelength down to which an estimate follows the truth."""
+"""Power spectra and the effective resolution of an estimate."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ def power_spectrum(
 ) -> xr.DataArray:
     """S(f) = mean of 2h abs(Σ w x exp(−2πi f t))² / Σ w² over all lines along one dimension of step h.
 
-    Its integral is the variance along `dim`. A line with a gap is left out. The average over
-    overlapping pieces of a line is that of Welch (1967).
+    The integral of the spectrum is the variance along `dim`. Lines with gaps are ignored. Overlapping
+    segments of a line are averaged as in Welch (1967).
 
     Parameters
     ----------
     array : DataArray
-        Read into memory if it is lazy.
+        Field; lazy data are read into memory.
     dim : str
-        The dimension of the spectrum; its coordinate, if there is one, is evenly spaced.
+        Dimension of the spectrum. Its coordinate, if any, must be evenly spaced.
     detrend : {"linear", "constant", False}
-        What is taken off each piece first.
+        Trend that is removed from each segment.
     window : str
-        The taper w, by its name in ``scipy.signal``; "boxcar" for none.
+        Name of the taper w in ``scipy.signal``; "boxcar" for none.
     segment : int, optional
-        Cells of a piece, half of which overlaps the next; the whole line if not given.
+        Length of a segment in cells; half of it overlaps the next segment. By default the whole line.
 
     Returns
     -------
     DataArray
-        Along ``frequency``, in cycles per unit of the coordinate, per day for dates, per cell
-        without one; in the units of the variable squared, times one over that of the frequency.
+        Along ``frequency``, which is in cycles per unit of the coordinate, per day for dates, or per cell
+        without a coordinate. The power is in squared units of the variable per unit of frequency.
 
     Raises
     ------
     DataError
-        If there is no such dimension, it is not evenly spaced, or every line has a gap.
+        If `array` lacks the dimension, it is not evenly spaced, or every line has a gap.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def power_spectrum(
     lines = array.transpose(..., dim).values.reshape(-1, array.sizes[dim])
     complete = lines[np.isfinite(lines).all(-1)]
     if not len(complete):
-        raise DataError(f"every line along {dim!r} has a gap; fill them, or select a part without")
+        raise DataError(f"every line along {dim!r} has a gap; fill the gaps, or select a part without")
     pieces = min(segment or complete.shape[1], complete.shape[1])
     frequency, power = welch(complete, 1 / step, window, pieces, detrend=detrend, axis=-1)
     return xr.DataArray(
@@ -72,28 +72,28 @@ def resolved_wavelength(
 ) -> float:
     """1/f at the first f with S(x̂ − x)(f) > S(x)(f) / 2, S the power spectrum along one dimension.
 
-    Read from long to short waves, the ratio being linear in the logarithm of the wavelength
-    between two frequencies (effective resolution; Ballarotta et al., 2019).
+    This is the effective resolution of Ballarotta et al. (2019), searched from long to short waves. Between
+    two frequencies, the ratio is interpolated linearly in the logarithm of the wavelength.
 
     Parameters
     ----------
     estimate, truth : DataArray
-        A line that has a gap in either is left out.
+        x̂ and x. Lines with a gap in either are ignored.
     dim : str
-        The dimension of the waves.
+        Dimension of the waves.
     segment : int, optional
-        Cells of a piece; pieces make the ratio smoother, and forgo the waves longer than they.
+        Length of a segment in cells. Segments give a smoother ratio but exclude longer waves.
 
     Returns
     -------
     float
-        In the units of the coordinate, in days for dates, in cells without one. NaN if the ratio
-        never passes one half: all waves are resolved, or none.
+        In the units of the coordinate, in days for dates, or in cells without a coordinate. NaN if the ratio
+        never crosses one half, that is, if all waves are resolved or none.
 
     Raises
     ------
     DataError
-        As for :func:`power_spectrum`.
+        See :func:`power_spectrum`.
 
     Examples
     --------
@@ -105,10 +105,10 @@ def resolved_wavelength(
     known = truth.broadcast_like(error).where(error.notnull())
     error_power = power_spectrum(error, dim, segment=segment)
     true_power = power_spectrum(known, dim, segment=segment)
-    # The mean has no wavelength.
+    # Frequency 0 has no wavelength.
     frequency = error_power.frequency.values[1:]
     noise, signal = error_power.values[1:], true_power.values[1:]
-    # As a difference, a frequency at which neither has any power is not a division by zero.
+    # A difference, because a ratio would divide by zero where neither has any power.
     excess = noise - signal / 2
     passed = np.flatnonzero((excess[:-1] <= 0) & (excess[1:] > 0))
     if not passed.size:
@@ -122,7 +122,7 @@ def resolved_wavelength(
 
 def _step(array: xr.DataArray, dim: str) -> float:
     if dim not in array.dims:
-        raise DataError(f"there is no dimension {dim!r}; there are {', '.join(map(str, array.dims))}")
+        raise DataError(f"no dimension {dim!r}; the array has {', '.join(map(str, array.dims))}")
     if array.sizes[dim] < 3:
         raise DataError(f"{dim!r} has {array.sizes[dim]} cells, expected 3 or more")
     differences = steps(array[dim]) if dim in array.coords else np.ones(1)
@@ -132,5 +132,5 @@ def _step(array: xr.DataArray, dim: str) -> float:
         differences = differences / 86400
     step = float(np.median(differences))
     if step == 0 or not np.allclose(differences, step, rtol=1e-3, atol=0):
-        raise DataError(f"{dim!r} is not evenly spaced; interpolate to an even grid first")
+        raise DataError(f"{dim!r} is not evenly spaced; interpolate to a regular grid first")
     return abs(step)

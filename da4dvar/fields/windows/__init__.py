@@ -1,1 +1,1 @@
-"""Windows that cover a field, and their sum with a taper."""
+"""Overlapping windows that cover a field, and their tapered sum."""

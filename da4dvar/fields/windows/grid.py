@@ -1,4 +1,4 @@
-"""A grid of overlapping windows, and the field that their answers add up to."""
+"""Grid of overlapping windows, and the weighted sum of their solutions."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ Solve = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True)
 class WindowGrid:
-    """Where windows begin, from the sizes of a data set alone.
+    """Positions of windows, which depend only on the sizes of the data set.
 
     Parameters
     ----------
     sizes : tuple of int
-        The field's cells along each of the layout's dimensions.
+        Cells of the field along each dimension of the layout.
     windows : tuple of int
-        A window's cells along each.
+        Cells of a window along each dimension.
     starts : tuple of tuple of int
-        The first cells of the windows along each. The last window ends where the field ends.
+        First cells of the windows along each dimension. The last window ends at the end of the field, except
+        along periodic dimensions.
 
     Examples
     --------
@@ -43,11 +44,12 @@ class WindowGrid:
 
     @classmethod
     def of(cls, layout: Layout, sizes: Mapping[str, int]) -> Self:
-        """The grid of a layout on a field; an axis shorter than its window is taken whole.
+        """Return the grid of a layout on a field. An axis shorter than its window gets a single window.
 
         Parameters
         ----------
         layout : Layout
+            Layout with windows and overlaps.
         sizes : mapping of str to int
             Cells along each dimension of the layout.
 
@@ -74,25 +76,25 @@ class WindowGrid:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The number of windows along each dimension."""
+        """Number of windows along each dimension."""
         return tuple(len(s) for s in self.starts)
 
     def __iter__(self) -> Iterator[tuple[int, ...]]:
-        """The number of each window along each dimension, in order."""
+        """Iterate over the windows, as tuples of their index along each dimension."""
         return itertools.product(*(range(n) for n in self.shape))
 
     def cells(self, number: tuple[int, ...]) -> tuple[np.ndarray, ...]:
-        """An open mesh of the cells of a window; past a periodic end it goes on at the beginning.
+        """Return an open mesh of the cells of a window, wrapped around at the end of periodic dimensions.
 
         Parameters
         ----------
         number : tuple of int
-            Of the window, along each dimension.
+            Index of the window along each dimension.
 
         Returns
         -------
         tuple of array of int
-            As :func:`numpy.ix_` gives them.
+            Mesh in the form of :func:`numpy.ix_`.
         """
         return np.ix_(
             *(
@@ -102,7 +104,7 @@ class WindowGrid:
         )
 
     def taper(self) -> np.ndarray:
-        """sin²(π (i + ½) / n) along every dimension that is cut: a window counts least at its edges.
+        """sin²(π (i + ½) / n) along each dimension that is cut: weight of the cells of a window.
 
         Returns
         -------
@@ -118,20 +120,21 @@ class WindowGrid:
         return weight
 
     def rows(self, axis: int, first: int, last: int) -> tuple[Self, slice]:
-        """The windows from `first` up to `last` along one axis, and the cells they cover there.
+        """Return the windows from `first` to `last` along one axis, and the cells that they cover there.
 
         Parameters
         ----------
         axis : int
-            Of the layout's dimensions.
+            Index of the dimension in the layout.
         first, last : int
-            Numbers along it; `last` is not among them.
+            Window indices along the axis, `last` excluded.
 
         Returns
         -------
         grid : WindowGrid
-            Of these windows alone.
+            Grid of these windows.
         cells : slice
+            Cells of the field along the axis.
         """
         begin = self.starts[axis][first]
         end = self.starts[axis][last - 1] + self.windows[axis]
@@ -148,10 +151,11 @@ class Overlap:
     Parameters
     ----------
     total : array, shape ``(variable, batch, *sizes)``
+        Sum of the weighted estimates.
     weight : array, shape ``(batch, *sizes)``
-        Zero where no window of which something is known reaches.
+        Sum of the weights, zero in cells that no solved window covers.
     terms : array, shape ``(2, batch, *grid.shape)``
-        The observation and prior terms of each window; NaN for one without observations.
+        Observation and prior terms of each window, NaN for windows that were not solved.
 
     Examples
     --------
@@ -165,23 +169,24 @@ class Overlap:
     terms: np.ndarray
 
     def mean(self) -> np.ndarray:
-        """The field, from the sums of the windows.
+        """Return the field, the weighted mean over the windows.
 
         Returns
         -------
         array, shape ``(variable, batch, *sizes)``
-            NaN where no window reaches.
+            NaN in cells that no solved window covers.
         """
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(self.weight > 0, self.total / self.weight, np.nan)
 
 
 def check_batch_size(batch_size: int) -> None:
-    """Refuse a number of windows with which none would be solved.
+    """Raise an error if the batch size is below 1.
 
     Raises
     ------
     DataError
+        If `batch_size` is below 1.
     """
     if batch_size < 1:
         raise DataError(f"batch_size is {batch_size}, expected 1 or more")
@@ -196,34 +201,35 @@ def overlap_add(
     done: Callable[[int], None] | None = None,
     entries: Entries | None = None,
 ) -> Overlap:
-    """Solve every window of which something is known, and add up the answers.
+    """Solve all windows with observations or a first guess, and add up the tapered solutions.
 
     Parameters
     ----------
     y : array, shape ``(variable, batch, *grid.sizes)``
-        NaN where not observed.
+        Normalised field, NaN where not observed.
     grid : WindowGrid
-        Where the windows are.
+        Grid of the windows.
     taper : array, shape grid.windows
-        What an answer counts with in each of its cells.
+        Weight of each cell of a window.
     solve : callable
-        From windows, shape ``(n, variable, *grid.windows)``, to estimates of the variables that are
-        sought, shape ``(n, sought, *grid.windows)``, and to both terms of the cost, shape (2, n).
+        Function from windows, shape ``(n, variable, *grid.windows)``, to the estimates of the state
+        variables, shape ``(n, sought, *grid.windows)``, and both cost terms, shape ``(2, n)``.
     batch_size : int
-        Windows handed to `solve` at once.
+        Number of windows passed to `solve` at once.
     done : callable, optional
-        Told the number of windows solved or passed over.
+        Called after each batch with its number of windows, whether solved or skipped.
     entries : Entries, optional
-        What stands along the first axis; only variables that are observed and sought if not given.
+        Meaning of the entries along the first axis. By default all are observed state variables.
 
     Returns
     -------
     Overlap
+        Weighted sums over the windows.
 
     Warns
     -----
     Da4dvarWarning
-        If a solution is not finite: its window is left out, as if nothing of it were known.
+        If a solution is not finite. Its window is ignored, as if nothing was observed in it.
 
     Examples
     --------
@@ -249,7 +255,7 @@ def overlap_add(
             x, costs = solve(np.stack([y[:, member][every + cells] for member, _, cells in full]))
             for k, (member, number, cells) in enumerate(full):
                 if not np.isfinite(x[k]).all():
-                    # It must not reach the cells that other windows cover.
+                    # It must not affect cells that other windows cover.
                     lost += 1
                     continue
                 total[:, member][every + cells] += taper * x[k]
@@ -259,7 +265,7 @@ def overlap_add(
             done(len(places))
     if lost:
         warn(
-            f"{lost} windows have no finite solution and are left out; look for values that are no "
-            "observations, such as a fill value that no attribute declares"
+            f"{lost} windows have no finite solution and are ignored; check the data for invalid values, "
+            "such as a fill value that no attribute declares"
         )
     return Overlap(total, weight, terms)

@@ -1,4 +1,4 @@
-"""Every window of a labelled field solved once: at once, or as dask tasks if the field is lazy."""
+"""Solution of all windows of a labelled field, immediately or, for lazy fields, as dask tasks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Progress = Callable[[int, int], None]
 
 
 def of_runs(progress: Progress | None, run: int, runs: int) -> Progress | None:
-    """The progress of one of several runs over the same windows, as part of all of them."""
+    """Return a progress callback for one of several runs, which reports to that of all runs."""
     if progress is None:
         return None
     return lambda done, windows: progress(run * windows + done, runs * windows)
@@ -36,24 +36,26 @@ def reconstruct(
     Parameters
     ----------
     y : DataArray, dims ``(variable, *batch, *dims of the grid)``
-        NaN where not observed.
+        Normalised field, NaN where not observed.
     grid : WindowGrid
+        Grid of the windows.
     solve : callable
         See :func:`da4dvar.fields.windows.grid.overlap_add`.
     batch_size : int
+        Number of windows passed to `solve` at once.
     progress : callable, optional
-        Told how many windows are done, and of how many; not for a lazy field.
+        Called with the number of finished windows and their total. Not called for lazy fields.
     entries : Entries, optional
-        What stands along ``variable``; only variables that are observed and sought if not given.
+        Meaning of the entries along ``variable``. By default all are observed state variables.
 
     Returns
     -------
     x : DataArray, dims of `y`
-        The variables that are sought, NaN where nothing could be estimated.
+        Estimates of the state variables, NaN where nothing could be estimated.
     weight : DataArray, dims of `y` without the variable
-        Zero there.
+        Sum of the window weights, zero where nothing could be estimated.
     terms : DataArray, dims ``(term, *batch, window_<dim>...)``
-        The observation and the prior term of each window.
+        Observation and prior terms of each window.
 
     Raises
     ------
@@ -105,7 +107,7 @@ def _at_once(
 def _lazily(
     y: dask.array.Array, grid: WindowGrid, solve: Solve, batch_size: int, entries: Entries
 ) -> tuple[dask.array.Array, dask.array.Array, dask.array.Array]:
-    """One task for a run of windows along the axis that has most, one for each piece between."""
+    """Build one task for each run of windows along the longest axis, and one for each output chunk."""
     axis = max(range(len(grid.shape)), key=lambda a: grid.shape[a] * _runs_straight(grid, a))
     rows = grid.shape[axis] if _runs_straight(grid, axis) else 1
     per_row = int(np.prod(grid.shape)) // grid.shape[axis]
@@ -114,7 +116,7 @@ def _lazily(
     if rows == 1:
         groups = [(0, grid.shape[axis])]
     block = max(1, batch_size // (per_row * step))
-    # One task holds the network, one the taper; given as they are, every task would have a copy of them.
+    # One task holds the network and one the taper; otherwise every task would hold a copy of them.
     run = uuid4().hex
     shared = delayed(solve, name=f"solve-{run}", traverse=False)
     taper = delayed(grid.taper(), name=f"taper-{run}", traverse=False)
@@ -128,7 +130,7 @@ def _lazily(
 
 
 def _runs_straight(grid: WindowGrid, axis: int) -> bool:
-    """Whether no window of an axis goes past its end and on at its beginning."""
+    """Whether no window wraps around the end of an axis."""
     return grid.starts[axis][-1] + grid.windows[axis] <= grid.sizes[axis]
 
 
@@ -147,7 +149,7 @@ def _members(
         whole = (first, last) == (0, grid.shape[axis])
         sub, cells = (grid, slice(0, grid.sizes[axis])) if whole else grid.rows(axis, first, last)
         at = (slice(None),) * (2 + axis) + (cells,)
-        # One chunk without an optimisation of its own, so that neighbours share what they read.
+        # One chunk, not optimised separately, so that neighbours share the chunks that they read.
         block = y[at].rechunk(-1).to_delayed(optimize_graph=False).item()
         part = delayed(overlap_add, pure=False)(block, sub, taper, solve, batch_size, None, entries)
         parts.append((part, cells))
@@ -168,7 +170,7 @@ def _members(
 
 
 def _piece(parts: list[Overlap], starts: list[int], axis: int, begin: int, end: int) -> np.ndarray:
-    """The estimate from `begin` to `end`, with its weight as one more variable."""
+    """Return the estimate from `begin` to `end`, with its weight as an additional variable."""
     shape = list(parts[0].total.shape)
     shape[2 + axis] = end - begin
     total = np.zeros(shape, dtype="float32")

@@ -1,4 +1,4 @@
-"""Points kept for a score: observed ones, reproducible, in the shapes of gaps, and none of them left."""
+"""Hidden points: observed, reproducible, disjoint, and in the shapes of gaps."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from da4dvar.errors import DataError, RecipeError
+from da4dvar.errors import DataError
 from da4dvar.fields.gaps.holdout import Holdout, apart, hidden_points, own_lengths
 
 
 def stations(missing: float = 0.3) -> xr.Dataset:
-    """Ten series of 300 steps."""
+    """Return ten series of 300 steps."""
     generator = np.random.default_rng(0)
     values = generator.standard_normal((300, 10))
     values[generator.random(values.shape) < missing] = np.nan
@@ -19,7 +19,7 @@ def stations(missing: float = 0.3) -> xr.Dataset:
 
 
 def clouds() -> xr.DataArray:
-    """Fields of which another half is hidden each day."""
+    """Return fields of which one or the other half is hidden each day."""
     side = np.random.default_rng(1).integers(2, size=60)
     seen = (np.arange(12)[None] < 6) == side[:, None].astype(bool)
     return xr.DataArray(np.broadcast_to(seen[:, None], (60, 8, 12)).copy(), dims=("time", "y", "x"))
@@ -27,7 +27,7 @@ def clouds() -> xr.DataArray:
 
 @pytest.mark.parametrize("observed", [stations().pm.notnull(), clouds()], ids=["series", "fields"])
 def test_about_as_many_observed_points_as_asked_for(observed: xr.DataArray) -> None:
-    """None that was not observed, a tenth of the others, the same again with the same seed."""
+    """Only observed points are hidden, in about the requested number, reproducibly."""
     hidden = hidden_points(observed, "time", 0.1, 4)
     assert not (hidden & ~observed).any()
     assert 0.1 * int(observed.sum()) <= int(hidden.sum()) <= 0.15 * int(observed.sum()) + 48
@@ -37,7 +37,7 @@ def test_about_as_many_observed_points_as_asked_for(observed: xr.DataArray) -> N
 
 
 def test_fields_lose_what_another_time_does_not_see() -> None:
-    """A column that every time sees is never hidden."""
+    """Cells that are observed at all times are never hidden."""
     observed = clouds()
     observed[:, :, 4] = True
     hidden = hidden_points(observed, "time", 0.2, 0)
@@ -46,7 +46,7 @@ def test_fields_lose_what_another_time_does_not_see() -> None:
 
 
 def test_what_fields_lose_is_spread_over_the_time() -> None:
-    """Clouds that stay for ten of 400 steps: each eighth of the time loses something like its part."""
+    """Each eighth of a record with clouds of ten steps loses about its share."""
     sides = np.random.default_rng(2).integers(2, size=40).repeat(10)
     seen = (np.arange(12)[None] < 6) == sides[:, None].astype(bool)
     observed = xr.DataArray(np.broadcast_to(seen[:, None], (400, 8, 12)).copy(), dims=("time", "y", "x"))
@@ -56,13 +56,13 @@ def test_what_fields_lose_is_spread_over_the_time() -> None:
 
 
 def test_the_order_of_dimensions_does_not_matter() -> None:
-    """The points of a field are the same however it lies in memory."""
+    """The hidden points do not depend on the order of dimensions."""
     turned = hidden_points(clouds().transpose("x", "time", "y"), "time", 0.2, 0)
     assert hidden_points(clouds(), "time", 0.2, 0).equals(turned.transpose("time", "y", "x"))
 
 
 def test_blocks_are_as_long_as_asked_for() -> None:
-    """In complete series, most runs of hidden points have the length."""
+    """In complete series, most hidden runs have the requested length."""
     complete = xr.DataArray(np.ones((400, 8), dtype=bool), dims=("time", "station"))
     hidden = hidden_points(complete, "time", 0.05, 0, [7]).values.T
     edges = np.diff(np.pad(hidden, ((0, 0), (1, 1))).astype(int), axis=1)
@@ -71,7 +71,7 @@ def test_blocks_are_as_long_as_asked_for() -> None:
 
 
 def test_parts_are_disjoint_and_together_everything() -> None:
-    """Training, validation and test share no point and lose none."""
+    """Training, validation and test are disjoint and together complete."""
     ds = stations()
     holdout = Holdout(0.1, 0.1, (1, 7))
     left, test = apart(ds, holdout.tests(ds, "time"))
@@ -83,7 +83,7 @@ def test_parts_are_disjoint_and_together_everything() -> None:
 
 
 def test_what_is_taken_apart_keeps_its_labels() -> None:
-    """Attributes, coordinates and encoding stay with both parts."""
+    """Both parts keep attributes, coordinates and encoding."""
     ds = stations().assign_coords(station=list("abcdefghij"))
     ds.pm.attrs["units"], ds.pm.encoding = "ug/m3", {"dtype": "int16"}
     for part in apart(ds, Holdout().tests(ds, "time")):
@@ -93,20 +93,20 @@ def test_what_is_taken_apart_keeps_its_labels() -> None:
 
 
 def test_lengths_are_those_of_the_gaps() -> None:
-    """Every other value missing: all gaps have one step; without gaps, one step as well."""
+    """Gaps of one step give lengths of one step, and so do data without gaps."""
     half = xr.DataArray(np.arange(40)[:, None] % 2 == np.zeros((1, 3)), dims=("time", "x"))
     assert set(own_lengths(half, "time")) == {1}
     assert own_lengths(xr.ones_like(half), "time") == [1]
 
 
-def test_too_few_points_offer_a_baseline() -> None:
-    """Nothing can be learned from ten values, but they can be joined by lines."""
-    few = stations().pm.isel(time=slice(10), station=slice(1)).notnull()
-    with pytest.raises(DataError, match=r"too few to hide some and learn.*da4dvar baseline"):
-        hidden_points(few, "time", 0.1, 0)
-
-
-def test_a_part_that_is_none_is_refused() -> None:
-    """All of the points cannot be hidden, and half is too much."""
-    with pytest.raises((DataError, RecipeError), match=r"expected above 0 and below 0\.5"):
-        hidden_points(clouds(), "time", 0.6, 0)
+@pytest.mark.parametrize(
+    ("observed", "fraction", "text"),
+    [
+        (stations().pm[:10, :1].notnull(), 0.1, "too few to hide some and learn.*da4dvar baseline"),
+        (clouds(), 0.6, r"expected above 0 and below 0\.5"),
+    ],
+)
+def test_too_few_points_and_invalid_fractions_are_refused(observed, fraction, text) -> None:
+    """The message for too few points suggests a baseline."""
+    with pytest.raises(DataError, match=text):
+        hidden_points(observed, "time", fraction, 0)

@@ -1,4 +1,4 @@
-"""Observations of a complete data set."""
+"""Simulated observations of a complete data set."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from da4dvar.fields.gaps.squares import Squares
 
 
 def truth() -> xr.Dataset:
-    """Two complete variables with labels."""
+    """Return two complete variables with labels."""
     values = np.random.default_rng(0).standard_normal((2, 50, 8, 9)).astype("float32")
     dims = ("sample", "y", "x")
     return xr.Dataset({"a": (dims, values[0], {"units": "1"}), "b": (dims, values[1])}, {"x": np.arange(9.0)})
 
 
 def test_what_is_left_is_the_truth_with_noise() -> None:
-    """Of the standard deviation that was asked for, under gaps of the pattern; labels and type are kept."""
+    """Observations are the truth plus noise under the gaps, with labels and dtype kept."""
     y = observe(truth(), Squares(1, {"y": 4, "x": 4}), noise=0.5, seed=3)
     noise = (y - truth()).a
     assert (y.a.isnull().sum(("y", "x")) == 16).all()
@@ -32,7 +32,7 @@ def test_what_is_left_is_the_truth_with_noise() -> None:
 
 
 def test_a_seed_decides_gaps_and_noise() -> None:
-    """Variables and seeds differ; the same seed is the same."""
+    """The seed determines gaps and noise, which differ between variables."""
     first, other = (observe(truth(), Random(0.5), 0.1, seed) for seed in (1, 2))
     xr.testing.assert_identical(observe(truth(), Random(0.5), 0.1, 1), first)
     assert (first.a.isnull() != other.a.isnull()).any()
@@ -40,6 +40,6 @@ def test_a_seed_decides_gaps_and_noise() -> None:
 
 
 def test_a_negative_noise_is_refused() -> None:
-    """The message says what was got."""
+    """The message states the value."""
     with pytest.raises(DataError, match="standard deviation of -1, expected 0 or more"):
         observe(truth(), Random(0.5), noise=-1)

@@ -1,7 +1,8 @@
-"""Gap patterns: the fraction they reach, their shape, and what they refuse."""
+"""Gap patterns: observed fraction, shape, and errors."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import label
 
-from da4dvar.config.kinds import KINDS, class_of
-from da4dvar.errors import Da4dvarError, DataError, RecipeError
+from da4dvar.config.registry import KINDS, class_of
+from da4dvar.errors import Da4dvarError
 from da4dvar.fields.gaps.patterns import (
     Blocks,
     GapPattern,
@@ -23,18 +25,24 @@ from da4dvar.fields.gaps.patterns import (
     Transplanted,
     own_gaps,
 )
-from da4dvar.fields.gaps.runs import Runs
+from da4dvar.fields.gaps.runs import Runs, gap_lengths
 from da4dvar.fields.gaps.squares import Squares
 from da4dvar.layout import Layout
 from da4dvar.testing import GapPatternContract
 
 SIZES = {"time": 12, "lat": 9, "lon": 10}
+IMAGES = {"sample": 300, "y": 28, "x": 28}
 
 
 def masks(**sizes: int) -> xr.DataArray:
-    """Random masks, half observed."""
+    """Return random masks that are half observed."""
     values = np.random.default_rng(5).random(list(sizes.values())) < 0.5
     return xr.DataArray(values, dims=list(sizes))
+
+
+def draw(pattern: GapPattern, **sizes: int) -> np.ndarray:
+    """Draw a field of the usual sizes, or others."""
+    return pattern.draw(np.random.default_rng(0), SIZES | sizes)
 
 
 PATTERNS: dict[str, GapPattern] = {
@@ -54,7 +62,7 @@ NEEDS = {
 
 
 class TestEvery(GapPatternContract):
-    """Each kind that a recipe may name, and a mixture."""
+    """The contract holds for each kind of a recipe and for a mixture."""
 
     name: str
 
@@ -68,39 +76,33 @@ class TestEvery(GapPatternContract):
 
 
 def test_every_kind_is_tried() -> None:
-    """A kind that a recipe may name is among them."""
-    assert {type(p) for p in PATTERNS.values()} == {class_of("gaps", kind) for kind in KINDS["gaps"]} | {
-        Mixture
-    }
+    """The contract is run for all kinds that a recipe can name."""
+    kinds = {class_of("gaps", kind) for kind in KINDS["gaps"]}
+    assert {type(p) for p in PATTERNS.values()} == kinds | {Mixture}
 
 
 @pytest.mark.parametrize("name", ["tracks", "network", "squares"])
 def test_the_order_of_sizes_only_turns_the_axes(name: str) -> None:
-    """A pattern knows its dimensions by name, not by place."""
+    """The order of the sizes only transposes the result."""
     drawn = PATTERNS[name].draw(np.random.default_rng(0), SIZES)
     turned = PATTERNS[name].draw(np.random.default_rng(0), {d: SIZES[d] for d in ("lon", "time", "lat")})
     np.testing.assert_array_equal(turned, drawn.transpose(2, 0, 1))
 
 
-@pytest.mark.parametrize("fraction", [0.05, 0.4, 0.95])
-@pytest.mark.parametrize("kind", [Random, Tracks])
+@pytest.mark.parametrize(
+    ("kind", "fraction"), [(Random, 0.05), (Random, 0.4), (Random, 1.0), (Tracks, 0.05), (Tracks, 0.95)]
+)
 def test_the_fraction_is_reached_on_average(kind: Callable[[float], GapPattern], fraction: float) -> None:
-    """Over many fields, everywhere in the field: corners are seen as often as the middle."""
+    """The mean observed fraction is as requested, at the edges and in the middle."""
     seen = kind(fraction).draw(np.random.default_rng(0), {"time": 4000, "lat": 6, "lon": 7}).mean(0)
     spread = 6 * np.sqrt(fraction * (1 - fraction) / 4000)
     np.testing.assert_allclose(seen, fraction, atol=spread)
 
 
-def test_all_is_seen_if_the_fraction_is_one() -> None:
-    """A fraction of 1 hides nothing."""
-    assert Random(1.0).draw(np.random.default_rng(0), SIZES).all()
-    assert Blocks(1.0, {"lat": 2}).draw(np.random.default_rng(0), SIZES).all()
-
-
 @settings(deadline=None, max_examples=50)
-@given(st.floats(0.05, 0.95), st.integers(1, 12), st.integers(1, 12), st.integers(0, 99))
+@given(st.floats(0.05, 1.0), st.integers(1, 12), st.integers(1, 12), st.integers(0, 99))
 def test_blocks_stop_at_the_fraction(fraction: float, rows: int, columns: int, seed: int) -> None:
-    """Hidden is what is asked for, and at most one block more."""
+    """Blocks hide the requested fraction and at most one block more."""
     size = {"lat": rows, "lon": columns}
     sizes = {"time": 3, "lat": 9, "lon": 10}
     seen = Blocks(fraction, size).draw(np.random.default_rng(seed), sizes).mean()
@@ -108,14 +110,8 @@ def test_blocks_stop_at_the_fraction(fraction: float, rows: int, columns: int, s
     assert fraction - block - 1e-9 <= seen <= fraction
 
 
-def test_a_block_is_a_box_that_hides_whole_what_has_no_size() -> None:
-    """Without a size along time, a cell is hidden at all times or at none."""
-    seen = Blocks(0.5, {"lat": 3, "lon": 2}).draw(np.random.default_rng(0), SIZES)
-    assert (seen.all(0) | ~seen.any(0)).all()
-
-
 class OneTrack:
-    """A generator that sends one track over every field."""
+    """A generator that produces one track in every field."""
 
     def __init__(self) -> None:
         self.generator = np.random.default_rng(0)
@@ -128,7 +124,7 @@ class OneTrack:
 
 
 def test_a_track_is_a_line_one_cell_wide() -> None:
-    """One cell at most in a row, the next row's no further than the steepest slope."""
+    """A track has at most one cell in a row and respects the slope."""
     drawn = Tracks(0.2, slope=(0.2, 0.6)).draw(OneTrack(), {"time": 300, "lat": 9, "lon": 20})  # type: ignore[arg-type]
     assert drawn.sum(2).max() == 1
     assert drawn.any((1, 2)).mean() > 0.5
@@ -141,32 +137,27 @@ def test_a_track_is_a_line_one_cell_wide() -> None:
             assert len(set(np.sign(np.diff(columns))) - {0}) <= 1
 
 
-def test_tracks_are_drawn_anew_for_other_dimensions() -> None:
-    """Depths or members are crossed by tracks of their own."""
-    drawn = Tracks(0.3).draw(np.random.default_rng(0), {"lat": 9, "member": 5, "lon": 9, "time": 4})
-    assert drawn.shape == (9, 5, 9, 4)
+@pytest.mark.parametrize(("pattern", "dim"), [(Tracks(0.3), "lon"), (Network(4, 20, component="lat"), "lat")])
+def test_members_have_independent_gaps(pattern: GapPattern, dim: str) -> None:
+    """Entries along dimensions that the pattern does not name differ, and all cells have their turn."""
+    drawn = pattern.draw(np.random.default_rng(0), {"lat": 40, "member": 2, "lon": 9, "time": 200})
+    assert drawn.shape == (40, 2, 9, 200)
     assert (drawn[:, 0] != drawn[:, 1]).any()
+    assert drawn.any(-1).all()
 
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(1, 6), st.integers(1, 8), st.integers(0, 99))
 def test_a_network_reports_on_time(every: int, number: int, seed: int) -> None:
-    """Exactly so many components every so many steps, the first included, and none between."""
+    """A network reports the requested number of components at the requested steps only."""
     sizes = {"component": 8, "series": 3, "time": 13}
     drawn = Network(every, number).draw(np.random.default_rng(seed), sizes)
     expected = np.where(np.arange(13) % every == 0, number, 0)
     np.testing.assert_array_equal(drawn.sum(0), np.broadcast_to(expected, (3, 13)))
 
 
-def test_a_network_draws_other_components_each_time() -> None:
-    """Every component has its turn, at another time in another series."""
-    drawn = Network(4, 20).draw(np.random.default_rng(0), {"series": 2, "time": 200, "component": 40})
-    assert drawn.any(1).all()
-    assert (drawn[0] != drawn[1]).any()
-
-
 def pieces_of(source: np.ndarray, shape: tuple[int, ...], flips: bool = False) -> set[bytes]:
-    """Every piece of a shape that can be cut from an array."""
+    """Return every piece of a shape that can be cut from an array."""
     views = np.lib.stride_tricks.sliding_window_view(source, shape).reshape(-1, *shape)
     axes = [[a for a in range(len(shape)) if k >> a & 1] for k in range(2 ** len(shape) if flips else 1)]
     return {np.flip(view, flipped).tobytes() for view in views for flipped in axes}
@@ -174,25 +165,20 @@ def pieces_of(source: np.ndarray, shape: tuple[int, ...], flips: bool = False) -
 
 @pytest.mark.parametrize("flip", [False, True])
 def test_a_transplanted_mask_occurs_in_the_source(flip: bool) -> None:
-    """A piece is cut from one sample, at any place, and mirrored only if asked."""
-    source = masks(sample=3, lat=7, lon=6, time=8)
-    sizes = {"time": 4, "lat": 3, "lon": 5}
-    known = set().union(
-        *(pieces_of(s.transpose("time", "lat", "lon").values, (4, 3, 5), flip) for s in source)
+    """A transplanted piece occurs in one sample, and is mirrored only if requested."""
+    source = masks(sample=3, lat=7, lon=6, time=8).transpose("sample", "time", "lat", "lon")
+    straight, mirrored = (
+        set().union(*(pieces_of(s, (4, 3, 5), flips) for s in source.values)) for flips in (False, True)
     )
     pattern, generator = Transplanted(source, flip=flip), np.random.default_rng(0)
-    drawn = {pattern.draw(generator, sizes).tobytes() for _ in range(60)}
-    assert drawn <= known
+    drawn = {pattern.draw(generator, {"time": 4, "lat": 3, "lon": 5}).tobytes() for _ in range(60)}
+    assert drawn <= (mirrored if flip else straight)
     assert len(drawn) > 30
-    if flip:
-        straight = set().union(
-            *(pieces_of(s.transpose("time", "lat", "lon").values, (4, 3, 5)) for s in source)
-        )
-        assert drawn - straight
+    assert bool(drawn - straight) == flip
 
 
 def test_pieces_are_joined_where_the_source_is_shorter() -> None:
-    """Three days of masks fill ten: three pieces of three days, and one of one."""
+    """Masks of three days fill ten: three pieces of three days and one of one."""
     source = masks(sample=50, time=3, lat=4)
     drawn = Transplanted(source).draw(np.random.default_rng(0), {"time": 10, "lat": 4})
     for first in (0, 3, 6):
@@ -202,14 +188,14 @@ def test_pieces_are_joined_where_the_source_is_shorter() -> None:
 
 
 def test_masks_without_a_dimension_are_repeated_along_it() -> None:
-    """A mask of a map hides the same cells at all times and depths."""
+    """A mask of a map is repeated along time and depth."""
     drawn = Transplanted(masks(lat=9, lon=10)).draw(np.random.default_rng(0), {"depth": 2, **SIZES})
     assert (drawn == drawn[:1, :1]).all()
 
 
 @pytest.mark.parametrize("source", [{"time": 30, "lat": 9}, {"sample": 5, "lat": 9}])
 def test_a_part_of_the_times_gets_the_gaps(source: dict[str, int]) -> None:
-    """All is seen but in one run of steps, which has the gaps of the source."""
+    """Gaps are transplanted to one run of steps; all other steps are observed."""
     empty = xr.zeros_like(masks(**source))
     pattern, generator = Transplanted(empty, part=0.25), np.random.default_rng(0)
     for _ in range(20):
@@ -219,15 +205,9 @@ def test_a_part_of_the_times_gets_the_gaps(source: dict[str, int]) -> None:
         assert seen.all(0).sum() == 9
 
 
-def test_masks_smaller_than_the_field_are_refused() -> None:
-    """The message says how many cells there are and how many are needed."""
-    with pytest.raises(DataError, match="masks have 4 cells along 'lat', but 9 are needed; use larger"):
-        Transplanted(masks(time=5, lat=4, lon=20)).draw(np.random.default_rng(0), SIZES)
-
-
 @pytest.mark.parametrize(("weights", "expected"), [(None, 1 / 3), ([1, 0, 0], 1.0), ([3, 1, 0], 0.75)])
 def test_weights_say_how_often_a_pattern_is_chosen(weights: list[float] | None, expected: float) -> None:
-    """One pattern makes a whole field, the first as often as its weight says."""
+    """A mixture draws whole fields from each pattern in proportion to its weight."""
     whole, none = xr.ones_like(masks(lat=2)), xr.zeros_like(masks(lat=2))
     pattern = Mixture([Transplanted(whole), Transplanted(none), Transplanted(none)], weights)
     generator = np.random.default_rng(0)
@@ -243,7 +223,7 @@ def test_weights_say_how_often_a_pattern_is_chosen(weights: list[float] | None, 
         (lambda: Random(1.5), "fraction of observed cells is 1.5"),
         (lambda: Random(float("nan")), "fraction of observed cells is nan"),
         (lambda: Tracks(-1), "fraction of observed cells is -1"),
-        (lambda: Tracks(0.1, slope=(0.6, 0.2)), "slope of tracks is .*, expected the least and the most"),
+        (lambda: Tracks(0.1, slope=(0.6, 0.2)), r"slope of tracks is .*, expected \(smallest, largest\)"),
         (lambda: Blocks(0.5, {"lat": 0}), "blocks have 0 cells along 'lat', expected 1 or more"),
         (lambda: Network(every=0), "every is 0 and number 20, expected 1 or more"),
         (lambda: Network(number=0), "every is 4 and number 0"),
@@ -253,22 +233,25 @@ def test_weights_say_how_often_a_pattern_is_chosen(weights: list[float] | None, 
         (lambda: Mixture([Random(0.5), Random(0.1)], [2.0, -1.0]), "do not fit"),
         (lambda: Transplanted(masks(time=0, lat=3)), "masks to transplant are empty"),
         (lambda: Transplanted(masks(time=3), part=0.0), "is 0.0"),
+        (lambda: draw(Network(2, 9, component="lat"), lat=8), "number is 9, but 'lat' has only 8 components"),
+        (lambda: draw(Transplanted(masks(time=5, lat=4))), "4 cells along 'lat', but 9 are needed"),
+        (lambda: draw(Squares(0, {"lat": 2})), "number of squares is 0, expected 1 or more"),
+        (lambda: draw(Squares(1, {})), "squares have no size"),
+        (lambda: draw(Squares(1, {"lat": 0})), "0 cells along 'lat', expected 1 or more"),
+        (lambda: draw(Squares(1, {"lat": 10})), "10 cells along 'lat', but the field has 9"),
+        (lambda: Runs([]), r"lengths of runs are \[\], expected whole numbers of 1 or more"),
+        (lambda: Runs([0]), "lengths of runs are"),
+        (lambda: Runs([3], 0.0), "fraction of observed cells is 0.0"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(make: Callable[[], GapPattern], text: str) -> None:
-    """The message says what was got and what was expected."""
+def test_settings_that_make_no_sense_are_refused(make: Callable[[], object], text: str) -> None:
+    """Each message states what was found and what was expected."""
     with pytest.raises(Da4dvarError, match=text):
         make()
 
 
-def test_more_components_than_there_are_cannot_be_seen() -> None:
-    """The message has both numbers."""
-    with pytest.raises(RecipeError, match="9 components are to be seen, but 'y' has 8"):
-        Network(2, 9, component="y").draw(np.random.default_rng(0), {"time": 5, "y": 8})
-
-
 def test_own_gaps_are_those_of_the_data() -> None:
-    """A cell is observed where any variable was; sparse data keep two thirds of the times whole."""
+    """A cell is observed if any variable is; sparse data keep two thirds of the times."""
     layout = Layout(["a", "b"], ["lat"], ["time"])
     dense = masks(variable=2, member=3, time=6, lat=5).where(True, False)
     y = xr.ones_like(dense, dtype=float).where(dense)
@@ -279,3 +262,56 @@ def test_own_gaps_are_those_of_the_data() -> None:
     assert pattern.part == 1.0
     sparse = y.where(np.random.default_rng(0).random(y.shape) < 0.1)
     assert own_gaps(sparse, layout, "time").part == pytest.approx(1 / 3)
+
+
+def test_every_image_has_boxes_of_its_own() -> None:
+    """Each image has its own connected box of the requested size."""
+    hidden = ~Squares(1, {"y": 9, "x": 5}).draw(np.random.default_rng(0), IMAGES)
+    assert (hidden.sum((1, 2)) == 45).all()
+    for image in hidden:
+        for cells, size in ((image.any(1), 9), (image.any(0), 5)):
+            assert (label(cells)[1], cells.sum()) == (1, size)
+    assert len(np.unique(hidden.reshape(300, -1), axis=0)) > 200
+
+
+def test_three_squares_hide_a_quarter_of_a_digit() -> None:
+    """Places are uniform: each cell is hidden with the expected probability, that of the paper on average."""
+    hidden = ~Squares(3, {"y": 9, "x": 9}).draw(np.random.default_rng(2), IMAGES | {"sample": 20_000})
+    starts = np.arange(28)[:, None] - np.arange(20)
+    within = ((starts >= 0) & (starts < 9)).mean(1)
+    expected = 1 - (1 - np.outer(within, within)) ** 3
+    np.testing.assert_allclose(hidden.mean(0), expected, atol=6 * np.sqrt(0.25 / 20_000))
+
+
+@given(fraction=st.floats(0.3, 1.0), length=st.integers(1, 20), seed=st.integers(0, 99))
+def test_runs_reach_the_fraction(fraction: float, length: int, seed: int) -> None:
+    """The observed fraction is at most the requested one, and at least that minus one run."""
+    seen = Runs([length], fraction).draw(np.random.default_rng(seed), {"station": 6, "time": 50})
+    assert seen.shape == (6, 50)
+    assert fraction * 300 - length <= seen.sum() <= fraction * 300
+
+
+def test_runs_lie_along_time_one_series_at_a_time() -> None:
+    """A single run hides consecutive steps of one series."""
+    seen = Runs([7], 1 - 1 / 1000).draw(np.random.default_rng(3), {"time": 90, "station": 5})
+    steps, stations = np.nonzero(~seen)
+    assert len(set(stations)) == 1
+    assert (np.diff(steps) == 1).all()
+    assert 1 <= steps.size <= 7
+
+
+def test_runs_hide_the_ends_as_often_as_other_cells() -> None:
+    """Runs extend beyond the ends."""
+    generator = np.random.default_rng(0)
+    draws = np.stack([Runs([10], 0.5).draw(generator, {"time": 40, "x": 2}) for _ in range(400)])
+    hidden = (~draws).mean((0, 2))
+    assert hidden[[0, -1]].min() > 0.8 * hidden.mean()
+
+
+@given(st.lists(st.booleans(), min_size=2, max_size=30), st.integers(1, 30))
+def test_gap_lengths_are_those_between_observations(seen: list[bool], most: int) -> None:
+    """Gap lengths equal the inner runs without observations."""
+    runs = [(key, len(list(group))) for key, group in itertools.groupby(seen)]
+    expected = sorted(n for key, n in runs[1:-1] if not key and n <= most)
+    found = gap_lengths(xr.DataArray([seen, seen], dims=("x", "time")), "time", most)
+    assert sorted(found) == sorted(expected * 2)

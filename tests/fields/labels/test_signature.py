@@ -1,4 +1,4 @@
-"""What a model remembers of its data."""
+"""Signatures of data sets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from da4dvar.fields.labels.signature import Dimension, Signature
 
 
 def sea() -> xr.Dataset:
-    """A variable on dates, a descending latitude with attributes, and stations by name."""
+    """Return a variable on dates, a descending latitude and named stations."""
     return xr.Dataset(
         {"sst": (("time", "lat", "station"), np.zeros((4, 3, 2)), {"units": "degC", "comment": "rough"})},
         coords={
@@ -26,23 +26,21 @@ def sea() -> xr.Dataset:
 
 
 def test_a_signature_says_what_the_data_are() -> None:
-    """Attributes that matter, roles, signed spacings, and sizes only where they bind."""
-    signature = Signature.of(sea(), ["sst"], ["station", "time", "lat"], fixed=["station"])
+    """A signature has attributes, roles and signed spacings, and sizes only of fixed dimensions."""
+    dims = ["station", "time", "lat"]
+    signature = Signature.of(sea(), ["sst"], dims, fixed=["station"])
     assert signature.variables == {"sst": {"units": "degC"}}
-    assert list(signature.dims) == ["station", "time", "lat"]
+    assert list(signature.dims) == dims
     assert signature.dims["time"] == Dimension(role="T", spacing=6 * 3600.0, dates=True)
     assert signature.dims["lat"] == Dimension(role="Y", standard_name="latitude", spacing=-1.0)
     assert signature.dims["station"] == Dimension(size=2)
-
-
-def test_a_dimension_without_a_coordinate() -> None:
-    """Nothing is known of it but, where it binds, its size."""
-    signature = Signature.of(sea().drop_vars("lat"), ["sst"], ["lat"], fixed=[])
-    assert signature.dims["lat"] == Dimension()
+    assert Signature.of(sea().drop_vars("lat"), ["sst"], dims, fixed=[]).dims["lat"] == Dimension()
+    with pytest.raises(DataError, match=r"no dimension 'latt'.*did you mean 'lat'"):
+        Signature.of(sea(), ["sst"], ["time", "latt"], fixed=[])
 
 
 def test_a_signature_survives_json() -> None:
-    """What is read from a model file equals what was written."""
+    """A signature read from JSON equals the one that was written."""
     signature = Signature.of(sea(), ["sst"], ["time", "lat", "station"], fixed=["station"])
     table = json.loads(json.dumps(signature.to_dict()))
     assert Signature.from_dict(table) == signature
@@ -64,13 +62,13 @@ def test_a_signature_survives_json() -> None:
     ],
 )
 def test_the_role_of_a_coordinate(attrs: dict[str, str], role: str | None) -> None:
-    """By its axis, else its standard name, else its units, in every spelling of CF."""
+    """The role comes from the axis, else the standard name, else the units, in any CF spelling."""
     assert axis_role(xr.DataArray([0.0], dims="d", attrs=attrs)) == role
 
 
 @pytest.mark.parametrize("calendar", ["standard", "noleap", "360_day"])
 def test_dates_of_any_calendar(calendar: str) -> None:
-    """They are dates, on the axis of time, a day of 86,400 s apart."""
+    """Dates of any calendar are a time axis with steps in seconds."""
     dates = xr.date_range("2001-02-27", periods=4, calendar=calendar, use_cftime=calendar != "standard")
     time = xr.DataArray(dates, dims="time", coords={"time": dates}).time
     assert is_dates(time)
@@ -84,13 +82,7 @@ def test_dates_of_any_calendar(calendar: str) -> None:
     [([0, 10, 20], 10.0), ([3.0, 2.5, 2.0], -0.5), ([0, 1, 2, 10], 1.0), ([4.0], None), (["a", "b"], None)],
 )
 def test_the_usual_step(values: list, expected: float | None) -> None:
-    """Signed, that of most steps; none of names, nor of a single value."""
+    """The spacing is the signed median step, and None without numbers or for a single value."""
     coordinate = xr.DataArray(values, dims="d")
     assert spacing(coordinate) == expected
     assert not is_dates(coordinate)
-
-
-def test_a_dimension_that_is_none_is_named() -> None:
-    """As a word of a layout that was misspelt."""
-    with pytest.raises(DataError, match=r"no dimension 'latt'.*did you mean 'lat'"):
-        Signature.of(sea(), ["sst"], ["time", "latt"], fixed=[])
