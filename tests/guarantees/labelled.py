@@ -1,4 +1,4 @@
-"""Data sets with all that a file may say of them: calendar, attributes, encoding, coordinates, order."""
+"""Data sets with everything that a file may contain: calendars, attributes, encoding, coordinates."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ ATTRIBUTES: tuple[dict[str, Any], ...] = (
 
 
 def times(calendar: str, year: int, days: int) -> Any:
-    """Days about the end of February, in a calendar of which numpy may know nothing."""
+    """Return days around the end of February, including calendars that numpy does not support."""
     known = calendar in ("standard", "proleptic_gregorian") and 1700 < year < 2200
     return xr.date_range(f"{year:04d}-02-20", periods=days, calendar=calendar, use_cftime=not known)
 
 
 @st.composite
 def data_sets(draw: st.DrawFn) -> xr.Dataset:
-    """The gappy sea, labelled in some way."""
+    """Draw a gappy data set with arbitrary labels."""
     days = draw(st.integers(8, 14))
     calendar, year = draw(st.sampled_from(CALENDARS)), draw(st.sampled_from([900, 1999, 2000, 2400]))
     ds = data("learned", days, draw(st.integers(0, 99)), draw(st.sampled_from([0.05, 0.5])))[["sst"]]
@@ -68,7 +68,7 @@ def data_sets(draw: st.DrawFn) -> xr.Dataset:
 
 
 def assert_coordinates(found: xr.DataArray, given: xr.DataArray) -> None:
-    """The same coordinates: names, values, types and attributes."""
+    """Compare the names, values, types and attributes of coordinates."""
     xr.testing.assert_identical(
         found.coords.to_dataset().drop_encoding(), given.coords.to_dataset().drop_encoding()
     )

@@ -1,4 +1,4 @@
-"""What was not observed never enters arithmetic, and a result is a number wherever its flag says so."""
+"""Unobserved values are never used, and results are finite wherever their flag says so."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FILL = -999.0
 
 
 def assert_flags_are_true(filled: xr.Dataset, kind: str) -> None:
-    """Flag 2 and NaN are at the same places, and nothing is infinite, nor NaN where there is a value."""
+    """Check that flag 2 marks exactly the NaN, and that values and standard errors are finite."""
     for name in names(kind):
         flag, value = filled[f"{name}_flag"].values, filled[name].values
         np.testing.assert_array_equal(flag == 2, np.isnan(value))
@@ -53,7 +53,7 @@ def assert_flags_are_true(filled: xr.Dataset, kind: str) -> None:
     lazy=st.booleans(),
 )
 def test_a_value_is_finite_or_flagged(kind, seed, part, days, dtype, keep, lazy):
-    """Whatever is observed, of whatever type, kept or not; a flag of 0 is where something was observed."""
+    """Flags are correct for any gaps and types, with and without `keep_observed`."""
     ds = data(kind, days, seed, part)
     ds = ds.astype(dtype).chunk(time=4) if lazy else ds.astype(dtype)
     filled = model(kind).interpolate(ds, keep_observed=keep).compute()
@@ -67,14 +67,14 @@ def test_a_value_is_finite_or_flagged(kind, seed, part, days, dtype, keep, lazy)
 @seldom
 @given(kind=kinds, seed=seeds, part=parts)
 def test_a_standard_error_is_there_where_a_value_is(kind, seed, part):
-    """An ensemble whose members see half of it."""
+    """With an ensemble, there is a standard error wherever there is a value."""
     assert_flags_are_true(model(kind).interpolate(data(kind, 10, seed, part), members=2, seed=seed), kind)
 
 
 @often
 @given(kind=kinds, seed=seeds, part=parts, rubbish=st.sampled_from(ANYTHING), lazy=st.booleans())
 def test_what_a_mask_hides_does_not_matter(kind, seed, part, rubbish, lazy):
-    """Whatever stands in a masked cell, the answer has the bits that NaN gives."""
+    """Values in masked cells have the effect of NaN, to the bit."""
     ds = data(kind, seed=seed, part=part)
     seen = np.logical_and.reduce([ds[n].notnull() for n in names(kind)])
     if not seen.any():
@@ -92,7 +92,7 @@ def test_what_a_mask_hides_does_not_matter(kind, seed, part, rubbish, lazy):
 @often
 @given(seed=st.integers(0, 99), rubbish=st.sampled_from(ANYTHING))
 def test_the_cost_does_not_see_what_is_outside_its_domain(seed, rubbish):
-    """U and its gradient have the same bits whatever y holds where nothing was observed."""
+    """U and its gradient do not depend on y outside Ω, to the bit."""
     cost = VariationalCost(UNet(2, ("zero", "zero"), width=3))
     x, y = normal(3, 2, 5, 6, seed=seed), normal(3, 2, 5, 6, seed=seed + 100)
     mask = normal(3, 2, 5, 6, seed=seed + 200) > 0
@@ -102,7 +102,7 @@ def test_the_cost_does_not_see_what_is_outside_its_domain(seed, rubbish):
 
 
 def write_raw(path: Path, ds: xr.Dataset, declared: str) -> None:
-    """sst with a number in its gaps, which an attribute says to be none."""
+    """Write sst with a number in its gaps that an attribute declares to be missing."""
     ds[["sst"]].drop_encoding().isel(time=slice(0, 0)).to_netcdf(path, unlimited_dims=["time"])
     with netCDF4.Dataset(path, "a") as file:
         file["time"][:] = netCDF4.date2num(ds.indexes["time"].to_pydatetime(), file["time"].units)
@@ -121,7 +121,7 @@ def write_raw(path: Path, ds: xr.Dataset, declared: str) -> None:
 @seldom
 @given(seed=seeds, part=parts, declared=st.sampled_from(["_FillValue", "missing_value"]))
 def test_a_fill_value_is_a_gap(seed, part, declared):
-    """A file whose gaps hold a number is filled as one whose gaps are NaN."""
+    """A file with gaps stored as a declared number is filled like one with NaN."""
     ds = data("learned", seed=seed, part=part)
     with tempfile.TemporaryDirectory() as name:
         write_raw(Path(name, "in.nc"), ds, declared)
@@ -135,7 +135,7 @@ def test_a_fill_value_is_a_gap(seed, part, declared):
 @often
 @given(kind=kinds, seed=seeds, huge=st.sampled_from([9.96921e36, -1e30, 1e20]), day=st.integers(0, 19))
 def test_a_number_that_no_solver_can_take_spoils_its_windows_only(kind, seed, huge, day):
-    """A fill value that no attribute declares: what cannot be computed is flagged, the rest is as it was."""
+    """A huge undeclared fill value only affects its windows."""
     ds = data(kind, 20, seed, 0.5)
     spoilt = ds.copy(deep=True)
     spoilt.sst[{"time": day} | {d: 4 for d in ds.sst.dims if d != "time"}] = np.float32(huge)
@@ -151,7 +151,7 @@ def test_a_number_that_no_solver_can_take_spoils_its_windows_only(kind, seed, hu
 @often
 @given(name=classical.methods, seed=seeds, part=st.sampled_from([0.5, 0.7, 1.0]))
 def test_a_classical_method_fills_what_it_can_and_nothing_is_infinite(name, seed, part):
-    """A number, and a standard error if it states one, in every cell that was observed at some time."""
+    """Estimates are finite in every cell that was ever observed."""
     ds = classical.gappy(seed, part)
     found = classical.METHODS[name]().interpolate(ds)
     for variable in ds.data_vars:
@@ -166,7 +166,7 @@ def test_a_classical_method_fills_what_it_can_and_nothing_is_infinite(name, seed
 @often
 @given(name=classical.methods, seed=seeds, infinite=st.sampled_from([np.inf, -np.inf]))
 def test_an_infinite_value_is_a_gap_to_a_classical_method(name, seed, infinite):
-    """One in ten of the values: the answer has the bits that NaN gives, or the method refuses them."""
+    """Infinite values have the effect of NaN, or are rejected."""
     ds = classical.gappy(seed)
     where = xr.DataArray(Random(0.1).draw(np.random.default_rng(seed), ds.sst.sizes), dims=ds.sst.dims)
     broken, gap = (ds.assign({n: ds[n].where(~where, v) for n in ds.data_vars}) for v in (infinite, np.nan))

@@ -1,4 +1,4 @@
-"""What comes in with labels goes out with them, in memory."""
+"""Labels are preserved in memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [
 @often
 @given(ds=data_sets(), keep=st.booleans(), lazy=st.booleans())
 def test_a_model_keeps_every_label(ds, keep, lazy):
-    """Order, type, coordinates, attributes and encoding: of the variable, its coordinates, the data set."""
+    """Order, type, coordinates, attributes and encoding are kept."""
     filled = model("learned").interpolate(ds.chunk(time=5) if lazy else ds, keep_observed=keep)
     for name in ("sst", "sst_flag"):
         assert filled[name].dims == ds.sst.dims
@@ -38,7 +38,7 @@ def test_a_model_keeps_every_label(ds, keep, lazy):
 @often
 @given(ds=data_sets(), members=st.sampled_from([0, 2]))
 def test_the_data_set_that_is_given_is_not_changed(ds, members):
-    """Neither its values nor its labels, also where the result is written on."""
+    """Neither the call nor later changes of its result modify the input."""
     before, encoding = ds.copy(deep=True), dict(ds.sst.encoding)
     filled = model("learned").interpolate(ds, members=members)
     filled.sst.values[:] = 0
@@ -57,7 +57,7 @@ def test_the_data_set_that_is_given_is_not_changed(ds, members):
     order=st.permutations(["time", "lat", "lon"]),
 )
 def test_a_classical_method_keeps_every_label(name, calendar, year, order):
-    """In any calendar and any order of dimensions; its standard error is on the same cells."""
+    """Labels are kept in any calendar and order, also by standard errors."""
     ds = classical.gappy().transpose(*order, ...)
     ds = ds.assign_coords(time=("time", times(calendar, year, classical.DAYS), ds.time.attrs))
     ds.time.encoding = {"units": "days since 1850-01-01", "calendar": calendar}
@@ -78,7 +78,7 @@ def test_a_classical_method_keeps_every_label(name, calendar, year, order):
 @often
 @given(name=classical.methods, seed=st.integers(0, 99), order=st.permutations(["time", "lat", "lon"]))
 def test_the_order_of_dimensions_changes_the_rounding_of_a_classical_method_at_most(name, seed, order):
-    """The same numbers, in the order that was given."""
+    """Results are equal up to rounding."""
     ds = classical.gappy(seed)
     found, expected = (classical.METHODS[name]().interpolate(d) for d in (ds.transpose(*order, ...), ds))
     for one in expected.data_vars:

@@ -1,4 +1,4 @@
-"""What comes in with labels goes out with them, from file to file."""
+"""Labels are preserved from file to file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = [
 
 
 def write(ds: xr.Dataset, path: Path) -> None:
-    """By xarray alone."""
+    """Write a file with xarray only."""
     if path.suffix == ".nc":
         ds.to_netcdf(path)
     else:
@@ -35,7 +35,7 @@ def write(ds: xr.Dataset, path: Path) -> None:
 
 
 def packing(array: xr.DataArray) -> dict[str, object]:
-    """How a variable is packed in its file, and by what number a gap; nothing of one that is not packed."""
+    """Return how a variable is packed in its file and which number marks gaps; empty if not packed."""
     packed = array.encoding
     if packed["dtype"].kind not in "iu":
         return {}
@@ -44,7 +44,7 @@ def packing(array: xr.DataArray) -> dict[str, object]:
 
 
 def undecoded(path: Path) -> xr.Dataset:
-    """What a file says, as it stands there."""
+    """Open a file without decoding it."""
     engine = "zarr" if path.suffix == ".zarr" else "netcdf4"
     options = {"consolidated": False} if engine == "zarr" else {}
     with xr.open_dataset(path, engine=engine, decode_cf=False, **options) as ds:
@@ -59,7 +59,7 @@ def undecoded(path: Path) -> xr.Dataset:
     keep=st.booleans(),
 )
 def test_a_file_keeps_the_labels_of_its_source(ds, suffixes, regions, keep):
-    """NetCDF and Zarr, one to the other; packed as it was, but for a file that is filled in regions."""
+    """Labels and packing survive between NetCDF and Zarr, except where documented."""
     with tempfile.TemporaryDirectory() as folder:
         source, output = (Path(folder, f"{n}{s}") for n, s in zip(("in", "out"), suffixes, strict=True))
         write(ds, source)

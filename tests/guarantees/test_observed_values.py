@@ -1,4 +1,4 @@
-"""Observed values survive `keep_observed` bit for bit, and a complete field comes back as it was."""
+"""`keep_observed` keeps observed values bit for bit, and a complete field is returned unchanged."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ floats = st.sampled_from(["float16", "float32", "float64", ">f4", ">f8"])
 
 
 def to_the_last_digit(ds: xr.Dataset, dtype: str) -> xr.Dataset:
-    """The same values but for noise that only the type itself can hold."""
+    """Add noise to the values that only the given type can represent."""
     noise = np.random.default_rng(0).standard_normal(ds.sst.shape)
     return (ds.astype("float64") * (1 + 1e-9 * xr.DataArray(noise, dims=ds.sst.dims))).astype(dtype)
 
 
 def bits(array: xr.DataArray, at: np.ndarray) -> bytes:
-    """The values at some places, as they are in memory."""
+    """Return the bytes of the values at some places."""
     return array.values[at].tobytes()
 
 
@@ -46,7 +46,7 @@ def bits(array: xr.DataArray, at: np.ndarray) -> bytes:
     lazy=st.booleans(),
 )
 def test_observed_values_are_kept_to_the_bit(kind, seed, part, dtype, order, turned, lazy):
-    """Of any type and order, in chunks or not; zeros keep their sign."""
+    """Any type and order, with and without chunks; zeros keep their sign."""
     ds = to_the_last_digit(data(kind, seed=seed, part=part), dtype)
     ds.sst[0] = ds.sst[0] * -0.0
     ds = ds.transpose(*(ds.sst.dims[k] for k in order if k < ds.sst.ndim))
@@ -62,7 +62,7 @@ def test_observed_values_are_kept_to_the_bit(kind, seed, part, dtype, order, tur
 @often
 @given(kind=kinds, seed=seeds, dtype=st.sampled_from(["int8", "uint8", "int16", "int32"]))
 def test_whole_numbers_are_kept_too(kind, seed, dtype):
-    """As real numbers of the same value, where a mask says which of them are observations."""
+    """Integers under a mask are returned as real numbers of the same value."""
     ds = data(kind, seed=seed, part=1.0)
     seen = np.random.default_rng(seed).random(ds.sst.shape) < 0.5
     whole = {n: ds[n].fillna(15).round().astype(dtype) for n in names(kind)}
@@ -76,7 +76,7 @@ def test_whole_numbers_are_kept_too(kind, seed, dtype):
 @often
 @given(kind=kinds, seed=seeds, dtype=floats, lazy=st.booleans())
 def test_a_complete_field_comes_back_as_it_was(kind, seed, dtype, lazy):
-    """Nothing is changed, and every flag says observed."""
+    """A complete field is unchanged, and every flag is 0."""
     ds = to_the_last_digit(data(kind, seed=seed, part=1.0).fillna(15.0), dtype)
     filled = model(kind).interpolate(ds.chunk(time=5) if lazy else ds, keep_observed=True)
     for name in names(kind):
@@ -85,7 +85,7 @@ def test_a_complete_field_comes_back_as_it_was(kind, seed, dtype, lazy):
 
 
 def raw(path: Path) -> xr.Dataset:
-    """What a file holds, without scaling and masks."""
+    """Open a file without scaling and masks."""
     engine = "zarr" if path.suffix == ".zarr" else "netcdf4"
     options = {"consolidated": False} if engine == "zarr" else {}
     with xr.open_dataset(path, engine=engine, decode_cf=False, **options) as ds:
@@ -93,7 +93,7 @@ def raw(path: Path) -> xr.Dataset:
 
 
 def write(ds: xr.Dataset, path: Path) -> None:
-    """By xarray alone, with the data set's encoding."""
+    """Write a file with xarray only, with the encoding of the data set."""
     if path.suffix == ".nc":
         ds.to_netcdf(path)
     else:
@@ -101,7 +101,7 @@ def write(ds: xr.Dataset, path: Path) -> None:
 
 
 def keep(encoding: dict) -> dict:
-    """What Zarr takes of an encoding of NetCDF."""
+    """Return the part of a NetCDF encoding that Zarr supports."""
     return {k: v for k, v in encoding.items() if k in ("dtype", "scale_factor", "add_offset", "_FillValue")}
 
 
@@ -123,7 +123,7 @@ PACKINGS = {
     regions=st.booleans(),
 )
 def test_a_file_holds_the_observed_values_as_they_were(kind, seed, part, packing, suffixes, regions):
-    """The same packed numbers, or where the output is not packed the same values, from file to file."""
+    """Packed numbers are kept, or their values if the output is unpacked."""
     ds = data(kind, seed=seed, part=part)[names(kind)]
     ds = ds.fillna(15.0) if part == 1.0 else ds
     for name in names(kind):
@@ -155,9 +155,9 @@ def test_a_file_holds_the_observed_values_as_they_were(kind, seed, part, packing
     lazy=st.booleans(),
 )
 def test_classical_methods_that_keep_observed_values_keep_every_bit(name, seed, part, lazy):
-    """Linear interpolation, EOF iteration and nearest stations; a complete field comes back as it was."""
+    """This holds for gappy and for complete fields."""
     method = classical.METHODS[name]()
-    # Cubes about zero: a mean that is taken off and put back leaves its rounding there.
+    # Cubes around zero, where subtracting and adding a mean leaves rounding errors.
     for ds in ((classical.gappy(seed, part) - 15) ** 3, (classical.complete() - 15) ** 3):
         found = method.interpolate(ds.chunk(time=7) if lazy else ds)
         for variable in ds.data_vars:

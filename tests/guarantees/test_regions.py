@@ -1,4 +1,4 @@
-"""From file to file: neither the order of the files nor who solves which region changes a bit."""
+"""From file to file, no bit depends on the order of files, regions or workers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ local = st.sampled_from(LOCAL)
 
 @dataclass(frozen=True)
 class Shuffled(InProcess):
-    """One tile after another, in an order that is drawn."""
+    """Solver of the tiles in a random order."""
 
     seed: int = 0
 
@@ -43,7 +43,7 @@ class Shuffled(InProcess):
 
 @contextmanager
 def folder_of(ds: xr.Dataset, suffix: str = ".nc") -> Iterator[Path]:
-    """A folder with a data set, in.nc or in.zarr."""
+    """Provide a folder with a data set, in.nc or in.zarr."""
     with tempfile.TemporaryDirectory() as name:
         plain = ds.drop_encoding()
         if suffix == ".nc":
@@ -56,7 +56,7 @@ def folder_of(ds: xr.Dataset, suffix: str = ".nc") -> Iterator[Path]:
 def filled(
     folder: Path, kind: str, by: Scheduler, source: str = "in.nc", output: str = "out.zarr"
 ) -> xr.Dataset:
-    """The output of a run in regions, solved by a scheduler."""
+    """Return the output of a run in regions with a given scheduler."""
     with patch("da4dvar.outofcore.interpolate_file.scheduler_of", lambda _: by):
         da4dvar.interpolate_file(
             folder / source, folder / output, model(kind), scheduler="any", overwrite=True
@@ -67,7 +67,7 @@ def filled(
 @examples(4)
 @given(kind=local, seed=seeds, order=seeds)
 def test_regions_are_solved_in_any_order(kind, seed, order):
-    """Sixteen regions, first to last or as it comes: the same bits; those of all at once but for rounding."""
+    """Regions in any order give the same bits, and all at once the same to rounding."""
     ds = data(kind, days=18, seed=seed)
     with folder_of(ds) as folder:
         expected = filled(folder, kind, InProcess(tiles=16))
@@ -77,7 +77,7 @@ def test_regions_are_solved_in_any_order(kind, seed, order):
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_any_number_of_workers_gives_the_same_bits(workers):
-    """Up to four workers of this machine; more cut the field in more regions, which moves rounding."""
+    """Up to four workers; more divide the field into other regions."""
     with folder_of(data("learned", days=30)) as folder:
         expected = filled(folder, "learned", InProcess(tiles=16))
         assert_bits(filled(folder, "learned", Local("threads", workers)), expected)
@@ -92,7 +92,7 @@ def test_any_number_of_workers_gives_the_same_bits(workers):
     suffix=st.sampled_from([".nc", ".zarr"]),
 )
 def test_the_order_of_files_does_not_change_a_bit(kind, seed, cuts, shuffle, suffix):
-    """A series cut in files, which are named in any order, is what it was in one."""
+    """A series in several files, named in any order, is filled like one file."""
     ds = data(kind, days=20, seed=seed)
     ends = [0, *sorted(cuts), 20]
     with folder_of(ds, suffix) as folder:

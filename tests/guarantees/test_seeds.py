@@ -1,4 +1,4 @@
-"""The same seed gives the same numbers, on the same machine and with as many threads."""
+"""The same seed gives the same numbers on the same machine with the same number of threads."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ COMMANDS = (
     "baseline gappy.nc eofs.nc --method eof_iteration",
 )
 
-# One process for all of them: most of a command's time is that of loading torch.
+# All commands run in one process, because loading torch takes most of the time of a command.
 SESSION = """
 import sys
 from da4dvar.cli import app
@@ -48,14 +48,14 @@ for line in sys.stdin:
 
 
 def stirred() -> None:
-    """Global generators in another state than before: none of them may matter."""
+    """Change the state of the global generators, which must have no effect."""
     np.random.seed(None)  # noqa: NPY002
 
 
 @seldom
 @given(system=st.sampled_from(["lorenz63", "lorenz96"]), seed=seeds)
 def test_a_twin_experiment_is_the_same(system, seed):
-    """Truth, what was observed of it, and the noise."""
+    """Truth, observations and noise are the same."""
     first = SYSTEMS[system](1, 4, seed, step=0.1)
     stirred()
     assert_bits(SYSTEMS[system](1, 4, seed, step=0.1), first)
@@ -64,7 +64,7 @@ def test_a_twin_experiment_is_the_same(system, seed):
 @often
 @given(kind=st.sampled_from(sorted(KINDS_OF_GAPS)), seed=seeds, fraction=st.sampled_from([0.1, 0.5]))
 def test_gaps_are_the_same(kind, seed, fraction):
-    """Of every kind that is drawn."""
+    """Draws of every kind of gap pattern are the same."""
     first = hide(make_sst(12), kind, fraction, seed=seed, **KINDS_OF_GAPS[kind])
     stirred()
     assert_bits(hide(make_sst(12), kind, fraction, seed=seed, **KINDS_OF_GAPS[kind]), first)
@@ -73,7 +73,7 @@ def test_gaps_are_the_same(kind, seed, fraction):
 @often
 @given(kind=kinds, seed=seeds, lazy=st.booleans())
 def test_members_are_the_same(kind, seed, lazy):
-    """An analysis and its ensemble, and that of another seed is another."""
+    """The ensemble depends on the seed, and on nothing else."""
     ds = data(kind, 8, part=0.5)
     ds = ds.chunk(time=4) if lazy else ds
     first, second = (model(kind).interpolate(ds, members=2, seed=seed).compute() for _ in range(2))
@@ -85,7 +85,7 @@ def test_members_are_the_same(kind, seed, lazy):
 @examples(3)
 @given(seed=seeds)
 def test_a_training_is_the_same(seed):
-    """Every weight of a model that was trained for three steps."""
+    """Three training steps give the same bits of every weight."""
     truth = make_sst(40, seed=1)
 
     def trained() -> dict[str, bytes]:
@@ -101,7 +101,7 @@ def test_a_training_is_the_same(seed):
 @seldom
 @given(name=st.sampled_from(classical.SEEDED), seed=st.integers(0, 99))
 def test_classical_methods_that_draw_are_the_same(name, seed):
-    """Those that keep values out to choose by, draw pairs, members or a dictionary."""
+    """Methods that draw validation points, pairs, members or atoms are the same."""
     ds = classical.gappy()
     first = classical.METHODS[name](seed=seed).interpolate(ds)
     stirred()
@@ -109,7 +109,7 @@ def test_classical_methods_that_draw_are_the_same(name, seed):
 
 
 def run_all(folder: Path, hash_seed: int) -> None:
-    """All commands one after another, in a process whose sets have an order of their own."""
+    """Run all commands in one process, with its own order of sets."""
     folder.mkdir()
     make_sst(70).to_netcdf(folder / "truth.nc")
     (folder / "recipe.toml").write_text(RECIPE.format(steps=2))
@@ -125,7 +125,7 @@ def run_all(folder: Path, hash_seed: int) -> None:
 
 
 def undated(attrs: dict[str, object]) -> dict[str, object]:
-    """Attributes with the lines of the history as they would be at one time."""
+    """Return attributes with the times of day in the history removed."""
     lines = str(attrs.get("history", "")).split("\n")
     return {k: str(v) for k, v in attrs.items()} | {
         "history": [line.partition("Z ")[2] or line for line in lines]
@@ -133,7 +133,7 @@ def undated(attrs: dict[str, object]) -> dict[str, object]:
 
 
 def test_the_same_commands_write_the_same_files(tmp_path):
-    """Every value of every variable, all attributes but for the time of day, every weight of the model."""
+    """Values, attributes (without the time of day) and weights are the same."""
     one, other = tmp_path / "one", tmp_path / "other"
     for hash_seed, folder in enumerate((one, other)):
         run_all(folder, hash_seed)
@@ -150,7 +150,7 @@ def test_the_same_commands_write_the_same_files(tmp_path):
     (first, weights), (second, others) = (read(folder / "model.safetensors") for folder in (one, other))
     for header in (first, second):
         header["provenance"].pop("finished")
-        header.pop(CHECKSUM)  # of the header too, and so of the time of day
+        header.pop(CHECKSUM)  # it covers the header and therefore the time of day
     assert json.dumps(first) == json.dumps(second)
     assert list(weights) == list(others)
     assert all(weights[k].tobytes() == others[k].tobytes() for k in weights)

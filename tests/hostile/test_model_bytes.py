@@ -1,4 +1,4 @@
-"""Model files of which bytes are missing, changed or too many."""
+"""Model files with missing, changed or additional bytes."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from da4dvar.modelfile.header import read
 
 pytestmark = pytest.mark.hostile
 
-# Parts of the file: its length field, the header, and the tensors, all of them from end to end.
+# Places in the file: the length field, the header, and the tensors from first to last.
 PLACES = [k / 40 for k in range(40)]
 
 
 def loaded_or_refused(path: Path) -> da4dvar.Interpolator | None:
-    """The model of a file, or nothing if it is refused in one line."""
+    """Load a model file; None if it is refused in one line."""
     with limits(), contextlib.suppress(ModelError):
         return da4dvar.load(path)
     return None
 
 
 def same(one: Path, other: Path) -> bool:
-    """Whether two files say the same."""
+    """Whether two files contain the same header and tensors."""
     (header, arrays), (header2, arrays2) = parts(one), parts(other)
     alike = all(np.array_equal(arrays[name], arrays2[name]) for name in arrays)
     return json.dumps(header) == json.dumps(header2) and arrays.keys() == arrays2.keys() and alike
@@ -38,7 +38,7 @@ def same(one: Path, other: Path) -> bool:
 
 @pytest.mark.parametrize("kept", [0, 1, 7, 8, 9, 10, *PLACES[1:]])
 def test_cut_short(model_path, tmp_path, kept):
-    """After some bytes, or some part of it."""
+    """Files truncated after some bytes, or some fraction, are refused."""
     whole = model_path.read_bytes()
     path = tmp_path / "m.safetensors"
     path.write_bytes(whole[: kept if isinstance(kept, int) else int(kept * len(whole))])
@@ -47,7 +47,7 @@ def test_cut_short(model_path, tmp_path, kept):
 
 @pytest.mark.parametrize("bit", range(8))
 def test_one_bit_of_the_length_of_the_header(model_path, tmp_path, bit):
-    """In each of its eight bytes: nothing is taken for so long a header."""
+    """A false length of the header allocates no memory."""
     whole = bytearray(model_path.read_bytes())
     for byte in range(8):
         broken = whole.copy()
@@ -59,7 +59,7 @@ def test_one_bit_of_the_length_of_the_header(model_path, tmp_path, bit):
 
 @pytest.mark.parametrize("place", PLACES)
 def test_one_bit_anywhere(model_path, tmp_path, place):
-    """The file is refused, or says the same: the checksum is of the header and of every tensor."""
+    """A file with one flipped bit is refused, or has the same content."""
     whole = model_path.read_bytes()
     at, bit = int(place * (len(whole) - 8)) + 8, int(place * 40) % 8
     path = tmp_path / "m.safetensors"
@@ -68,7 +68,7 @@ def test_one_bit_anywhere(model_path, tmp_path, place):
 
 
 def test_a_flipped_weight_is_damage(model_path, tmp_path):
-    """A number that is finite but not the one that was learned."""
+    """A changed weight is refused, even if it is finite."""
     whole = bytearray(model_path.read_bytes())
     whole[-2] ^= 1
     path = tmp_path / "m.safetensors"
@@ -79,14 +79,14 @@ def test_a_flipped_weight_is_damage(model_path, tmp_path):
 
 @pytest.mark.parametrize("more", [b"\0", b"x" * 100, b"{}"])
 def test_bytes_after_the_end(model_path, tmp_path, more):
-    """What follows the last tensor belongs to none."""
+    """Bytes after the last tensor are refused."""
     path = tmp_path / "m.safetensors"
     path.write_bytes(model_path.read_bytes() + more)
     assert loaded_or_refused(path) is None
 
 
 def test_any_bytes_at_all(tmp_path):
-    """Noise, in 300 lengths and with heads that pretend to be of the format."""
+    """Random bytes of 300 lengths are refused, also after a plausible beginning."""
     generator = np.random.default_rng(0)
     path = tmp_path / "m.safetensors"
     for length in range(300):
@@ -123,7 +123,7 @@ def test_any_bytes_at_all(tmp_path):
     ids=lambda declared: json.dumps(declared)[:60],
 )
 def test_a_declaration_that_cannot_be(tmp_path, declared):
-    """Sizes that overflow, types that are none, a header that is no table, or is one without end."""
+    """Overflowing sizes, unknown types and malformed headers are refused."""
     text = json.dumps(declared).encode()
     path = tmp_path / "m.safetensors"
     path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(4))
@@ -131,7 +131,7 @@ def test_a_declaration_that_cannot_be(tmp_path, declared):
 
 
 def test_a_hole_of_a_terabyte(tmp_path):
-    """A file that is nothing but a declaration and a hole takes no memory."""
+    """A sparse file that declares huge tensors takes no memory."""
     declared = {
         "model.a": {"dtype": "F32", "shape": [2**38], "data_offsets": [0, 2**40]},
         "__metadata__": {"da4dvar": "{}"},
@@ -148,7 +148,7 @@ def test_a_hole_of_a_terabyte(tmp_path):
 
 
 def test_reading_never_changes_the_file(model_path, tmp_path):
-    """Whole or broken."""
+    """Reading changes neither valid nor broken files."""
     for end in (None, -5):
         path = tmp_path / "m.safetensors"
         path.write_bytes(model_path.read_bytes()[:end])

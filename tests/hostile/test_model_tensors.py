@@ -1,4 +1,4 @@
-"""Model files of which the header is right and the tensors are not."""
+"""Model files with a valid header and wrong tensors."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ WEIGHT = "model.solver.cell.gates.convolution.weight"
 
 
 def check_refused(path):
-    """One line that names the file."""
+    """Expect one line of error that names the file."""
     with limits(), pytest.raises(ModelError, match=r"m\.safetensors: ") as raised:
         da4dvar.load(path)
     assert "\n" not in str(raised.value)
 
 
 def test_each_tensor_left_out(model_path, tmp_path):
-    """Of the weights and of the scaling: none has a value to go by without it."""
+    """Each tensor of weights and scaling is required."""
     for name in parts(model_path)[1]:
         path = changed(model_path, tmp_path / "m.safetensors", arrays=lambda a, name=name: a.pop(name))
         check_refused(path)
@@ -33,14 +33,14 @@ def test_each_tensor_left_out(model_path, tmp_path):
     "name", ["more", "model.more", "scaling.more", "covariates.more", "scaling.sst.__class__", "model."]
 )
 def test_a_tensor_too_many(model_path, tmp_path, name):
-    """No part of the model knows it."""
+    """A tensor that belongs to no part of the model is refused."""
     path = tmp_path / "m.safetensors"
     check_refused(changed(model_path, path, arrays=lambda a: a.update({name: np.zeros(3, "float32")})))
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float16", "int32", "int8", "bool", "uint64"])
 def test_weights_of_another_type(model_path, tmp_path, dtype):
-    """The numbers of a network are single precision."""
+    """Weights must have single precision."""
     path = tmp_path / "m.safetensors"
     check_refused(changed(model_path, path, arrays=lambda a: a.update({WEIGHT: a[WEIGHT].astype(dtype)})))
 
@@ -56,7 +56,7 @@ def test_weights_of_another_type(model_path, tmp_path, dtype):
     ],
 )
 def test_weights_of_another_shape(model_path, tmp_path, reshape):
-    """What the header declares is not there."""
+    """Shapes must be those of the header."""
     path = tmp_path / "m.safetensors"
     changes = {WEIGHT: reshape}
     check_refused(
@@ -67,7 +67,7 @@ def test_weights_of_another_shape(model_path, tmp_path, reshape):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("name", [WEIGHT, "model.cost.log_weights", "model.cost.prior.up.bias"])
 def test_weights_that_are_not_finite(model_path, tmp_path, name, value):
-    """One of them is enough."""
+    """A single such weight is refused."""
 
     def spoil(arrays):
         arrays[name].flat[0] = value
@@ -77,7 +77,7 @@ def test_weights_that_are_not_finite(model_path, tmp_path, name, value):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, -1.0])
 def test_a_standard_deviation_that_is_none(model_path, tmp_path, value):
-    """Every value would be divided by it."""
+    """Standard deviations, which divide every value, must be positive."""
     path = tmp_path / "m.safetensors"
     check_refused(changed(model_path, path, arrays=lambda a: a.update({"scaling.sst.std": np.array(value)})))
 
@@ -95,13 +95,13 @@ def test_a_standard_deviation_that_is_none(model_path, tmp_path, value):
     ],
 )
 def test_a_climatology_that_fits_nothing(model_path, tmp_path, name, change):
-    """Harmonics, cells and coordinates are those of the header, and finite."""
+    """Harmonics, cells and coordinates must match the header and be finite."""
     path = tmp_path / "m.safetensors"
     check_refused(changed(model_path, path, arrays=lambda a: a.update({name: change(a[name])})))
 
 
 def test_a_model_that_ran_away_is_not_saved(model, tmp_path):
-    """Weights that are not finite would be refused when they are read: rather say so now."""
+    """A model with weights that are not finite cannot be saved."""
     next(model.model.parameters()).data.fill_(np.nan)
     with pytest.raises(ModelError, match="not finite"):
         model.save(tmp_path / "m.safetensors")
@@ -109,6 +109,6 @@ def test_a_model_that_ran_away_is_not_saved(model, tmp_path):
 
 
 def test_without_a_change_it_is_the_same_model(model, model_path, tmp_path, small):
-    """What the other tests change is whole before."""
+    """The file that the other tests change is valid."""
     again = da4dvar.load(changed(model_path, tmp_path / "m.safetensors"))
     np.testing.assert_array_equal(again.interpolate(small).sst, model.interpolate(small).sst)

@@ -1,4 +1,4 @@
-"""NetCDF files that are odd, wrong or broken: the right answer, or one line."""
+"""Unusual, unsuitable or broken NetCDF files give the correct result or one line of error."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ Change = Callable[[xr.Dataset], xr.Dataset]
 
 
 def gappy(days: int = 12) -> xr.Dataset:
-    """A small sea with gaps, without packing."""
+    """Return a small sea with gaps, without packing."""
     return hide(make_sst(days), "random", 0.4, seed=3).drop_encoding()
 
 
 def encoded(ds: xr.Dataset, name: str, **encoding: object) -> xr.Dataset:
-    """A data set of which one variable is written so."""
+    """Return a data set with a given encoding of one variable."""
     ds[name].encoding = encoding
     return ds
 
 
 def attributed(ds: xr.Dataset, name: str, **attrs: object) -> xr.Dataset:
-    """A data set with other attributes of a variable."""
+    """Return a data set with additional attributes of a variable."""
     ds[name].attrs |= attrs
     return ds
 
 
 def times(ds: xr.Dataset, order: list[int]) -> xr.Dataset:
-    """A data set at some of its times, in this order."""
+    """Return a data set at some of its times, in a given order."""
     return ds.isel(time=order)
 
 
 def grid(ds: xr.Dataset) -> xr.Dataset:
-    """Latitude and longitude of two dimensions, beside axes without labels."""
+    """Return a data set with two-dimensional latitude and longitude in addition to axes without labels."""
     lat, lon = np.meshgrid(ds.lat, ds.lon, indexing="ij")
     bare = ds.rename(lat="y", lon="x").drop_vars(["y", "x"])
     return bare.assign_coords(lat=(("y", "x"), lat), lon=(("y", "x"), lon))
 
 
 def calendar(ds: xr.Dataset, name: str) -> xr.Dataset:
-    """The same days of another calendar."""
+    """Return the same days in another calendar."""
     return ds.assign_coords(
         time=xr.date_range("2001-03-01", periods=ds.time.size, calendar=name, use_cftime=True)
     )
 
 
-# What has a right answer: that of the plain file, to the precision of the encoding.
+# Files whose result is that of the plain file, to the precision of the encoding.
 RIGHT: dict[str, tuple[Change, float]] = {
     "as it is": (lambda ds: ds, 1e-6),
     "latitudes that descend": (lambda ds: ds.isel(lat=slice(None, None, -1)), 1e-4),
@@ -86,7 +86,7 @@ RIGHT: dict[str, tuple[Change, float]] = {
     ),
 }
 
-# What is refused, and a part of the line that says so.
+# Files that are refused, with a part of the error message.
 WRONG: dict[str, tuple[Change, str]] = {
     "no time at all": (lambda ds: ds.isel(time=slice(0, 0)), "no entries"),
     "no latitude at all": (lambda ds: ds.isel(lat=slice(0, 0)), "no entries"),
@@ -143,7 +143,7 @@ WRONG: dict[str, tuple[Change, str]] = {
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory, model_path):
-    """What the plain file is filled to."""
+    """Return the result for the plain file."""
     import da4dvar
 
     return da4dvar.load(model_path).interpolate(gappy())
@@ -151,7 +151,7 @@ def plain(tmp_path_factory, model_path):
 
 @pytest.mark.parametrize("what", RIGHT)
 def test_what_is_odd_and_right(tmp_path, model_path, plain, what):
-    """The answer is that of the plain file, and the input is as it was."""
+    """The result is that for the plain file, and the input is unchanged."""
     change, tolerance = RIGHT[what]
     ds = change(gappy())
     ds.to_netcdf(tmp_path / "in.nc", unlimited_dims=["time"] if "unlimited" in what else None)
@@ -164,7 +164,7 @@ def test_what_is_odd_and_right(tmp_path, model_path, plain, what):
 
 @pytest.mark.parametrize("what", WRONG)
 def test_what_is_wrong_is_refused(tmp_path, model_path, what):
-    """In one line, with nothing written and the input as it was."""
+    """The error has one line, nothing is written, and the input is unchanged."""
     change, expected = WRONG[what]
     change(gappy()).to_netcdf(tmp_path / "in.nc")
     if what == "a scale that is huge":
@@ -179,7 +179,7 @@ def test_what_is_wrong_is_refused(tmp_path, model_path, what):
 
 @pytest.mark.parametrize("name", ["noleap", "all_leap", "360_day", "julian"])
 def test_calendars_that_numpy_does_not_have(tmp_path, model_path, plain, name):
-    """The season is that of the calendar; the result keeps it."""
+    """The season follows the calendar, and the result keeps the calendar."""
     calendar(gappy(), name).to_netcdf(tmp_path / "in.nc")
     assert done_or_refused("interpolate", "in.nc", "out.nc", "--model", model_path, cwd=tmp_path)
     with xr.open_dataset(tmp_path / "out.nc") as out:

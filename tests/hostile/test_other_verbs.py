@@ -1,4 +1,4 @@
-"""Data that are wrong for the verbs that know no model: baseline, gaps, evaluate, calibrate, inspect."""
+"""Unsuitable data for the verbs without a model: baseline, gaps, evaluate, calibrate, inspect."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ METHODS = ["linear", "climatology", "optimal_interpolation", "eof_iteration", "n
 
 
 def gappy(days: int = 12) -> xr.Dataset:
-    """A small sea with gaps."""
+    """Return a small sea with gaps."""
     return hide(make_sst(days), "random", 0.4, seed=3).drop_encoding()
 
 
@@ -42,7 +42,7 @@ ODD = {
 @pytest.mark.parametrize("what", ODD)
 @pytest.mark.parametrize("method", METHODS)
 def test_baselines(tmp_path, method, what):
-    """Filled, or refused in one line; what was observed of a finite file stays finite."""
+    """Data are filled or refused in one line; observed values of finite files stay finite."""
     ODD[what](gappy()).to_netcdf(tmp_path / "in.nc")
     said = done_or_refused("baseline", "in.nc", "out.nc", "--method", method, cwd=tmp_path)
     if said is not None:
@@ -55,14 +55,14 @@ def test_baselines(tmp_path, method, what):
 @pytest.mark.parametrize("what", ODD)
 @pytest.mark.parametrize("kind", ["random", "blocks", "tracks"])
 def test_gaps(tmp_path, kind, what):
-    """Hidden, or refused in one line."""
+    """Values are hidden, or the data refused in one line."""
     ODD[what](gappy()).to_netcdf(tmp_path / "in.nc")
     done_or_refused("gaps", "in.nc", "out.nc", "--kind", kind, "--fraction", "0.5", cwd=tmp_path)
 
 
 @pytest.mark.parametrize("what", ODD)
 def test_evaluate(tmp_path, what):
-    """Scored, or refused in one line; with a page, too."""
+    """Data are scored, also in a report, or refused in one line."""
     ODD[what](gappy()).to_netcdf(tmp_path / "in.nc")
     make_sst(12).to_netcdf(tmp_path / "truth.nc")
     done_or_refused("evaluate", "in.nc", "truth.nc", cwd=tmp_path)
@@ -71,14 +71,14 @@ def test_evaluate(tmp_path, what):
 
 @pytest.mark.parametrize("what", ODD)
 def test_inspect(tmp_path, what):
-    """Whatever it is, it is shown."""
+    """A data set is described, or refused in one line."""
     ODD[what](gappy()).to_netcdf(tmp_path / "in.nc")
     assert done_or_refused("inspect", "in.nc", cwd=tmp_path) is not None
 
 
 @pytest.mark.parametrize("what", ODD)
 def test_calibrate(tmp_path, model_path, what):
-    """A model with error bars, or one line."""
+    """The result is a model with error bars, or one line of error."""
     ODD[what](gappy()).to_netcdf(tmp_path / "in.nc")
     make_sst(12).to_netcdf(tmp_path / "truth.nc")
     options = ("-o", "c.safetensors", "--members", "2")
@@ -86,7 +86,7 @@ def test_calibrate(tmp_path, model_path, what):
 
 
 def test_scores_are_of_one_unit(tmp_path):
-    """A truth in kelvin is scored as one in degrees is, and it is said."""
+    """A truth in kelvin gives the scores of one in degrees, with a note."""
     truth = make_sst(12).drop_encoding()
     gappy().to_netcdf(tmp_path / "in.nc")
     truth.to_netcdf(tmp_path / "c.nc")
@@ -110,7 +110,7 @@ def test_units_that_cannot_be_compared_are_told(tmp_path, units):
 
 
 def test_a_history_in_another_unit(tmp_path):
-    """It is converted, or refused; a climatology in kelvin is none of a sea in degrees."""
+    """Convertible units of a history are converted, and others refused."""
     gappy().to_netcdf(tmp_path / "in.nc")
     history = make_sst(400, start="2000-01-01").drop_encoding()
     history.to_netcdf(tmp_path / "c.nc")
@@ -130,7 +130,7 @@ def test_a_history_in_another_unit(tmp_path):
 
 @pytest.mark.parametrize("kind", ["text", "dates", "another dimension", "NaN"])
 def test_masks_that_are_none(tmp_path, model_path, kind):
-    """A mask holds numbers, on the cells of the variable; what is missing of it was not observed."""
+    """A mask must have numbers on the cells of its variable; NaN means not observed."""
     ds = gappy()
     masks = {
         "text": ds.sst.astype(str),
@@ -143,7 +143,7 @@ def test_masks_that_are_none(tmp_path, model_path, kind):
 
 
 def test_a_mask_with_gaps_is_transplanted_as_one(tmp_path):
-    """The gaps of a field are gaps, though NaN is not zero."""
+    """NaN in a transplanted mask counts as a gap."""
     make_sst(12).to_netcdf(tmp_path / "truth.nc")
     gappy().to_netcdf(tmp_path / "masks.nc")
     kind = ("--kind", "transplanted", "--masks", "masks.nc:sst")
@@ -155,5 +155,5 @@ def test_a_mask_with_gaps_is_transplanted_as_one(tmp_path):
 @pytest.mark.parametrize("number", ["0", "-1", "1000000000000", "nan", "x", "1.5"])
 @pytest.mark.parametrize("option", ["--series", "--steps"])
 def test_simulations_of_no_size(tmp_path, option, number):
-    """None, or more than any memory."""
+    """Simulations that are empty or larger than the memory are refused."""
     refused("simulate", "lorenz63", "out.nc", option, number, cwd=tmp_path)

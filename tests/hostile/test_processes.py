@@ -1,4 +1,4 @@
-"""A choice of broken files in processes of their own: exit code, one line, time and memory."""
+"""Selected broken files in separate processes: exit code, one line, time and memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILL = ["interpolate", "gappy.nc", "out.nc", "--model"]
 
 
 def process(folder, *arguments):
-    """Exit code, standard error, seconds and highest memory of a command."""
+    """Run a command and return exit code, standard error, seconds and maximum memory."""
     begun = time.monotonic()
     with (folder.parent / "err").open("w+") as err:
         child = subprocess.Popen(
@@ -37,7 +37,7 @@ def process(folder, *arguments):
 
 
 def trap(folder, model):
-    """A pickle that would leave a file behind."""
+    """Write a pickle that would create a file when loaded."""
 
     class Trap:
         def __reduce__(self):
@@ -48,13 +48,13 @@ def trap(folder, model):
 
 
 def cut(folder, model):
-    """Half a model."""
+    """Write half a model file."""
     (folder / "m.safetensors").write_bytes(model.read_bytes()[: model.stat().st_size // 2])
     return [*FILL, "m.safetensors"]
 
 
 def flipped(folder, model):
-    """A model with one bit of a weight changed."""
+    """Write a model file with one flipped bit in a weight."""
     whole = bytearray(model.read_bytes())
     whole[-2] ^= 1
     (folder / "m.safetensors").write_bytes(whole)
@@ -62,39 +62,39 @@ def flipped(folder, model):
 
 
 def endless(folder, model):
-    """A model of a thousand million iterations."""
+    """Write a model with a thousand million iterations."""
     changed(model, folder / "m.safetensors", lambda h: put(h, ("solver", "iterations"), 10**9))
     return [*FILL, "m.safetensors"]
 
 
 def wide(folder, model):
-    """A recipe whose network would take terabytes."""
+    """Write a recipe whose network would take terabytes."""
     text = (folder / "recipe.toml").read_text()
     (folder / "recipe.toml").write_text(text.replace("width = 4", "width = 400_000", 1))
     return ["train", "recipe.toml", "-o", "out.safetensors"]
 
 
 def deep(folder, model):
-    """A recipe of nothing but brackets."""
+    """Write a recipe that consists of brackets."""
     (folder / "recipe.toml").write_text("a = " + "[" * 100_000)
     return ["train", "recipe.toml", "-o", "out.safetensors"]
 
 
 def empty(folder, model):
-    """A data set of no bytes."""
+    """Write an empty data set."""
     (folder / "gappy.nc").write_bytes(b"")
     return [*FILL, model]
 
 
 def pipe(folder, model):
-    """A data set that nobody writes to."""
+    """Create a pipe without a writer as the data set."""
     (folder / "gappy.nc").unlink()
     os.mkfifo(folder / "gappy.nc")
     return [*FILL, model]
 
 
 def units(folder, model):
-    """Units that are a number without end."""
+    """Write units with an endless number."""
     ds = make_sst(12)
     ds.sst.attrs["units"] = "9**9**9**9**9"
     ds.to_netcdf(folder / "gappy.nc")
@@ -102,13 +102,13 @@ def units(folder, model):
 
 
 def series(folder, model):
-    """A simulation larger than any memory."""
+    """Ask for a simulation larger than the memory."""
     return ["simulate", "lorenz96", "out.nc", "--series", "1000000000000"]
 
 
 @pytest.mark.parametrize("case", [trap, cut, flipped, endless, wide, deep, empty, pipe, units, series])
 def test_a_process(tmp_path, model_path, case):
-    """One line, exit code 2, in seconds and little memory; nothing is written, and nothing is run."""
+    """The command ends with one line and exit code 2, quickly, and nothing is written or executed."""
     prepare(tmp_path)
     arguments = case(tmp_path, model_path)
     before = sorted(p.name for p in tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""The page that counts these tests counts them right."""
+"""Check of the table in docs/broken-input.md."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ PAGE = Path(__file__).parents[2] / "docs" / "broken-input.md"
 
 
 def test_every_file_has_its_row():
-    """And no row is without a file."""
+    """Each file of tests has one row in the table, and each row a file."""
     assert files() - {"test_table"} == set(ROWS)
 
 
 def test_the_table_is_that_of_the_tests(request):
-    """Where the whole suite is run, its cases are those that the page says."""
+    """In a complete run, the numbers of cases are those on the page."""
     found: dict[str, int] = {}
     for item in request.session.items:
         found[item.path.stem] = found.get(item.path.stem, 0) + 1

@@ -1,4 +1,4 @@
-"""Zarr stores that are odd, wrong or broken: the right answer, or one line."""
+"""Unusual, unsuitable or broken Zarr stores give the correct result or one line of error."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COMPUTE = ("interpolate", "in.zarr", "out.nc", "--model")
 def store(
     folder: Path, version: int = 3, consolidated: bool = False, days: int = 12, **encoding: object
 ) -> Path:
-    """in.zarr: a small sea with gaps, in chunks of some days."""
+    """Write in.zarr, a small sea with gaps in chunks of some days."""
     ds = hide(make_sst(days), "random", 0.4, seed=3).drop_encoding()
     encodings = {"sst": {"chunks": (4, 9, 8)} | encoding}
     with warnings.catch_warnings():
@@ -36,7 +36,7 @@ def store(
 
 
 def chunks(path: Path, name: str = "sst") -> list[Path]:
-    """The files of the chunks of a variable, of either version."""
+    """Return the files with the chunks of a variable, for either version."""
     known = ("zarr.json", ".zarray", ".zattrs")
     return sorted(p for p in (path / name).rglob("*") if p.is_file() and p.name not in known)
 
@@ -44,7 +44,7 @@ def chunks(path: Path, name: str = "sst") -> list[Path]:
 @pytest.mark.parametrize("consolidated", [False, True])
 @pytest.mark.parametrize("version", [2, 3])
 def test_both_versions_are_read(tmp_path, model, model_path, version, consolidated):
-    """With and without consolidated metadata, to the same answer."""
+    """The result is the same with and without consolidated metadata."""
     store(tmp_path, version, consolidated)
     assert done_or_refused(*COMPUTE, model_path, cwd=tmp_path)
     usual = model.interpolate(hide(make_sst(12), "random", 0.4, seed=3))
@@ -55,7 +55,7 @@ def test_both_versions_are_read(tmp_path, model, model_path, version, consolidat
 @pytest.mark.parametrize("how", ["cut", "noise", "empty"])
 @pytest.mark.parametrize("version", [2, 3])
 def test_a_chunk_that_is_broken(tmp_path, model_path, version, how, verb):
-    """It is never taken for data."""
+    """A broken chunk is never read as data."""
     path = chunks(store(tmp_path, version))[0]
     content = path.read_bytes()
     noise = np.random.default_rng(0).bytes(len(content))
@@ -72,7 +72,7 @@ def test_a_chunk_that_is_broken(tmp_path, model_path, version, how, verb):
 
 
 def test_a_chunk_that_is_broken_where_memory_is_small(tmp_path, model_path, monkeypatch):
-    """The same for what is read part by part; what was begun can be gone on with, once it is restored."""
+    """Also if read in parts; the run can be resumed after repair."""
     monkeypatch.setattr("da4dvar.outofcore.plan.BASE", 0)
     monkeypatch.setattr("da4dvar.outofcore.memory.window_bytes", lambda *_: 10_000)
     path = chunks(store(tmp_path, days=60))[2]
@@ -87,7 +87,7 @@ def test_a_chunk_that_is_broken_where_memory_is_small(tmp_path, model_path, monk
 
 @pytest.mark.parametrize("version", [2, 3])
 def test_a_chunk_that_is_missing_is_a_gap(tmp_path, model_path, version):
-    """By the rules of Zarr it holds the fill value, which is NaN here."""
+    """A missing chunk holds the fill value, here NaN, as Zarr specifies."""
     chunks(store(tmp_path, version, **({"fill_value": np.nan} if version == 3 else {})))[0].unlink()
     assert done_or_refused(*COMPUTE, model_path, cwd=tmp_path)
     assert (load_dataset(tmp_path / "out.nc").sst_flag[:4] != 0).all()
@@ -96,7 +96,7 @@ def test_a_chunk_that_is_missing_is_a_gap(tmp_path, model_path, version):
 @pytest.mark.parametrize("name", ["zarr.json", "sst/zarr.json", "time/zarr.json", "lat/zarr.json"])
 @pytest.mark.parametrize("how", ["missing", "empty", "cut", "noise", "list", "nonsense", "deep"])
 def test_metadata_that_are_broken(tmp_path, model_path, name, how):
-    """Of the store, of a variable and of its coordinates."""
+    """Broken metadata of the store, a variable or its coordinates are refused."""
     path = store(tmp_path) / name
     text = path.read_text()
     contents = {
@@ -138,7 +138,7 @@ def test_metadata_that_are_broken(tmp_path, model_path, name, how):
     ids=str,
 )
 def test_metadata_that_lie(tmp_path, model_path, change):
-    """Shapes, types and codecs that are not those of the chunks."""
+    """Shapes, types and codecs that contradict the chunks are refused."""
     path = store(tmp_path) / "sst" / "zarr.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     refused(*COMPUTE, model_path, cwd=tmp_path)
@@ -146,7 +146,7 @@ def test_metadata_that_lie(tmp_path, model_path, change):
 
 @pytest.mark.parametrize("dtype", ["complex64", "bool", "datetime64[ns]", "U5", "timedelta64[ns]"])
 def test_numbers_of_another_kind(tmp_path, model_path, dtype):
-    """Complex numbers, truth values, dates, texts and durations are no temperatures."""
+    """Complex numbers, booleans, dates, text and durations are not accepted."""
     ds = hide(make_sst(12), "random", 0.4, seed=3).drop_encoding()
     values = np.zeros(ds.sst.shape, dtype)
     with warnings.catch_warnings():
@@ -164,7 +164,7 @@ def test_numbers_of_another_kind(tmp_path, model_path, dtype):
     ids=repr,
 )
 def test_attributes_that_netcdf_does_not_have(tmp_path, model_path, value):
-    """Tables, lists of anything, nothing: the result is written, with their text where they cannot stay."""
+    """The result is written, with such attributes as text where necessary."""
     path = store(tmp_path)
     for place in (path / "zarr.json", path / "sst" / "zarr.json", path / "lat" / "zarr.json"):
         table = json.loads(place.read_text())
@@ -176,7 +176,7 @@ def test_attributes_that_netcdf_does_not_have(tmp_path, model_path, value):
 
 
 def test_what_is_no_store(tmp_path, model_path):
-    """A file with the name of a store, an array alone, an empty folder, a store below another name."""
+    """Files, arrays, empty folders and nested stores are refused."""
     (tmp_path / "file.zarr").write_text("x")
     (tmp_path / "empty.zarr").mkdir()
     zarr.save_array(tmp_path / "array.zarr", np.zeros(5))
@@ -186,7 +186,7 @@ def test_what_is_no_store(tmp_path, model_path):
 
 
 def test_a_store_that_vanishes_while_it_is_read(tmp_path, model_path, monkeypatch):
-    """It is not taken for a store of gaps alone."""
+    """A store that is deleted is not read as gaps."""
     path, load = store(tmp_path), xr.Dataset.load
 
     def late(self):
@@ -201,7 +201,7 @@ def test_a_store_that_vanishes_while_it_is_read(tmp_path, model_path, monkeypatc
 
 
 def test_a_store_that_vanishes_while_it_is_read_in_parts(tmp_path, model_path, monkeypatch):
-    """Nor where it is larger than the memory: the run ends, and the output does not get its name."""
+    """The run ends, and the output does not appear."""
     monkeypatch.setattr("da4dvar.outofcore.plan.BASE", 0)
     monkeypatch.setattr("da4dvar.outofcore.memory.window_bytes", lambda *_: 10_000)
     path, calls = store(tmp_path, days=60), []
