@@ -27,7 +27,7 @@ def wanted(
     members: int | None,
     interval: float | Sequence[float],
 ) -> Ensemble | None:
-    """Return the ensemble to run, or None if none is requested; see :class:`da4dvar.analysis.options.Options`.
+    """Return the ensemble to run, if one is requested; see :class:`da4dvar.analysis.options.Options`.
 
     Raises
     ------

@@ -1,9 +1,10 @@
-"""Kinds of other people: registered, or found as entry points of installed packages."""
+"""Kinds of other packages: registered, or found as entry points of installed packages."""
 
 from __future__ import annotations
 
 import pickle
 import sys
+from inspect import signature
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,11 +17,10 @@ import da4dvar
 from da4dvar.cli import complete
 from da4dvar.config import kinds
 from da4dvar.config.kinds import BY_NAME, KINDS, by_name, class_of, kind_of, names, register
-from da4dvar.config.registry import arguments_of, build, describe
-from da4dvar.errors import ModelError, RecipeError
+from da4dvar.config.registry import build, describe
+from da4dvar.errors import RecipeError
 from da4dvar.fields.gaps.patterns import Random
-from da4dvar.variational.cost import Cost
-from da4dvar.variational.solvers.base import Solution, Solver, Watch
+from da4dvar.variational.solvers.base import Solver
 from da4dvar.variational.solvers.gradient_descent import GradientDescent
 from da4dvar.workflows.autofit.character import Character
 from da4dvar.workflows.autofit.fit import candidates
@@ -40,29 +40,24 @@ class Smooth(nn.Module):
         return a * (x.roll(1, -1) + x.roll(-1, -1)) / 2
 
 
-class Twice(Solver):
-    """A solver that runs another one twice; its argument `first` is text, not a solver."""
+class Twice:
+    """Parts `inner` and `others`, and an argument `first` that is text in spite of its name."""
 
     nested: ClassVar = {"inner": "solver", "others": ["solver"]}
 
     def __init__(self, inner: Solver, first: str = "inner", others: list[Solver] | None = None) -> None:
-        super().__init__()
         self.inner, self.first, self.others = inner, first, others or []
-        self.iterations = 2 * inner.iterations
-
-    def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
-        return self.inner(cost, self.inner(cost, x0, watch).x, watch)
 
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is registered before a test, nor after it."""
+    """Start each test with an empty register, and restore it afterwards."""
     monkeypatch.setattr(kinds, "REGISTERED", {section: {} for section in KINDS})
 
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Makes an installed package of some code and entry points, each of a name of its own."""
+    """Return a function that installs a package with the given code and entry points."""
     made = []
 
     def make(name: str, code: str, *points: str) -> str:
@@ -81,9 +76,6 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 GAPPY = """
-import numpy as np
-
-
 class Half:
     def __init__(self, fraction: float) -> None:
         self.fraction = fraction
@@ -94,7 +86,7 @@ class Half:
 
 
 def test_a_registered_kind_is_one_like_any_other():
-    """It is built, described, named in lists and in errors."""
+    """It can be built, is described, and appears in lists and error messages."""
     da4dvar.register("prior", "smooth", Smooth)
     made = build("prior", {"kind": "smooth"}, {"channels": 3, "boundary": ("zero",)})
     assert isinstance(made, Smooth)
@@ -104,31 +96,24 @@ def test_a_registered_kind_is_one_like_any_other():
         build("prior", {"kind": "smoth"})
 
 
-def test_a_model_with_a_registered_kind_is_saved_and_loaded(model, gappy, tmp_path, monkeypatch):
-    """The same estimate comes back; without the class the file is refused in a line that says what to do."""
+def test_a_model_with_a_registered_kind_is_saved_loaded_and_pickled(model, gappy, tmp_path):
+    """A file gives the same estimate; a worker that can import the class need not register it."""
     register("prior", "smooth", Smooth)
     other = tiny_interpolator()
     other.model.cost.prior = Smooth(WINDOW)
     other.learned = model.learned
     other.save(tmp_path / "m.safetensors")
-    loaded = da4dvar.load(tmp_path / "m.safetensors")
+    loaded, kept = da4dvar.load(tmp_path / "m.safetensors"), pickle.dumps(other)
     assert loaded.interpolate(gappy).sst.equals(other.interpolate(gappy).sst)
-    monkeypatch.setattr(kinds, "REGISTERED", {section: {} for section in KINDS})
-    with pytest.raises(ModelError) as refused:
-        da4dvar.load(tmp_path / "m.safetensors")
-    said = str(refused.value)
-    assert said.startswith(f"{tmp_path / 'm.safetensors'}: prior: unknown kind 'smooth'; there are: ")
-    assert said.endswith("must be installed or registered first")
-    assert "\n" not in said
+    kinds.REGISTERED["prior"].clear()
+    assert isinstance(pickle.loads(kept).model.cost.prior, Smooth)
 
 
 def test_a_name_belongs_to_one_class():
-    """Of this package or registered; the same class may come again, also when a notebook defines it anew."""
-    register("prior", "smooth", Smooth)
+    """A class may be registered again, also after a new definition in a notebook; another class may not."""
     register("prior", "smooth", Smooth)
     again = type("Smooth", (nn.Module,), {"__module__": Smooth.__module__})
     register("prior", "smooth", again)
-    assert class_of("prior", "smooth") is again
     for kind in ("smooth", "unet"):
         with pytest.raises(RecipeError, match=f"prior: kind '{kind}' is already .*; give .* another name"):
             register("prior", kind, nn.Tanh)
@@ -146,14 +131,14 @@ def test_a_name_belongs_to_one_class():
     ],
 )
 def test_what_cannot_be_registered_is_refused(section, kind, cls, said):
-    """In a line, and nothing is registered."""
+    """Sections, names and classes are checked, and nothing is registered."""
     with pytest.raises(RecipeError, match=said):
         register(section, kind, cls)
     assert not any(kinds.REGISTERED.values())
 
 
 def test_a_class_says_which_of_its_arguments_are_parts():
-    """The name of an argument does not decide: `first` is text here, and `inner` and `others` are solvers."""
+    """`nested` decides and not the name: `first` is text here, `inner` and `others` are solvers."""
     register("solver", "twice", Twice)
     step = {"kind": "gradient_descent", "step": 0.1, "iterations": 3, "tolerance": 0.0, "keep": "last"}
     table = {"kind": "twice", "inner": step, "first": "text", "others": [step]}
@@ -164,16 +149,8 @@ def test_a_class_says_which_of_its_arguments_are_parts():
         build("solver", table | {"others": step})
 
 
-def test_a_bound_is_that_of_the_class_not_of_the_name():
-    """A width below 1 is refused by the U-Net, which says so; another class may have another meaning."""
-    register("prior", "smooth", Smooth)
-    assert build("prior", {"kind": "smooth", "channels": 1, "width": -3}).width == -3
-    with pytest.raises(RecipeError, match="width is 0, expected 1 or more"):
-        build("prior", {"kind": "unet", "channels": 1, "boundary": ["zero"], "width": 0})
-
-
-def test_a_class_that_forgets_an_argument_is_not_described():
-    """Nothing could build it again."""
+def test_a_class_that_does_not_keep_an_argument_cannot_be_described():
+    """The object could not be built from its table."""
 
     class Forgets(Random):
         def __init__(self, fraction: float, power: int) -> None:
@@ -184,21 +161,22 @@ def test_a_class_that_forgets_an_argument_is_not_described():
         describe("gaps", Forgets(0.5, 2))
 
 
-def test_an_entry_point_is_imported_when_it_is_asked_for(package):
-    """Its name is listed and completed without that; the class is found both ways."""
-    name = package("gappyone", GAPPY, "gaps.half = gappyone:Half")
+def test_an_entry_point_is_imported_when_it_is_needed(package):
+    """Listing and completing its name imports nothing; the import may also register the class."""
+    code = GAPPY + "\nimport da4dvar\nda4dvar.register('gaps', 'half', Half)\n"
+    name = package("gappyone", code, "gaps.half = gappyone:Half")
     assert "half" in names("gaps")
     assert complete.kinds_of("gaps")("ha") == ["half"]
     with pytest.raises(RecipeError, match="unknown kind"):
         class_of("prior", "half")
     assert name not in sys.modules
-    pattern = build("gaps", {"kind": "half", "fraction": 0.25})
-    assert name in sys.modules
-    assert describe("gaps", pattern) == {"kind": "half", "fraction": 0.25}
+    table = {"kind": "half", "fraction": 0.25}
+    assert describe("gaps", build("gaps", table)) == table
+    assert class_of("gaps", "half") is kinds.REGISTERED["gaps"]["half"] is sys.modules[name].Half
 
 
 def test_an_entry_point_may_name_a_class_by_another_module_of_its_package(package, tmp_path):
-    """As packages do that gather their names at the top; the class may be registered by that name as well."""
+    """Packages often gather their names at the top; the class can also be registered by that name."""
     package("gappytwo", "from gappyinner import Half", "gaps.half = gappytwo:Half")
     inner = GAPPY.replace("class Half:", "class Half:\n    __module__ = 'gappytwo.inner'\n")
     (tmp_path / "gappyinner.py").write_text(inner)
@@ -217,16 +195,16 @@ def test_an_entry_point_may_name_a_class_by_another_module_of_its_package(packag
         ("", "gaps.half = nowhere:Half", "cannot be imported from nowhere:Half"),
     ],
 )
-def test_a_broken_package_is_told_in_a_line(package, code, point, said):
-    """With the kind and where it should come from."""
+def test_a_broken_package_is_reported_in_one_line(package, code, point, said):
+    """The line names the kind and the entry point."""
     package("broken", code, point)
     with pytest.raises(RecipeError, match=said) as refused:
         class_of("gaps", "half")
     assert "\n" not in str(refused.value)
 
 
-def test_two_packages_with_one_name_are_told_apart_by_nobody(package):
-    """Neither is taken; and a name of one of them is not for another class to register."""
+def test_a_name_of_two_packages_is_refused(package):
+    """Neither class is used, and no other class can be registered by the name."""
     package("gappythree", GAPPY, "gaps.half = gappythree:Half")
     package("gappyfour", GAPPY, "gaps.half = gappyfour:Half")
     with pytest.raises(RecipeError, match="gappyfour:Half and gappythree:Half"):
@@ -235,76 +213,36 @@ def test_two_packages_with_one_name_are_told_apart_by_nobody(package):
         register("gaps", "half", Smooth)
 
 
-def test_a_package_may_register_what_it_also_names(package):
-    """The entry point finds the module, and importing it registers the class."""
-    code = GAPPY + "\nimport da4dvar\nda4dvar.register('gaps', 'half', Half)\n"
-    package("gappyfive", code, "gaps.half = gappyfive:Half")
-    assert class_of("gaps", "half") is kinds.REGISTERED["gaps"]["half"]
-
-
-def test_no_package_takes_a_name_of_this_one(package):
-    """Whatever it calls itself, a file gets the class that it was written with."""
+@pytest.mark.parametrize("kind", ["os:system", "taker:Half", "half.more", "../half", "", None, 5, ["unet"]])
+def test_a_file_names_kinds_and_never_an_import(package, kind):
+    """Anything but a kind is refused, no package replaces a kind of this one, and nothing is imported."""
     name = package("taker", GAPPY, "gaps.random = taker:Half", "gaps.half = taker:Half")
+    with pytest.raises(RecipeError, match="gaps: unknown kind"):
+        build("gaps", {"kind": kind, "fraction": 0.5})
     assert class_of("gaps", "random") is Random
     assert describe("gaps", Random(0.5)) == {"kind": "random", "fraction": 0.5}
     assert name not in sys.modules
 
 
-@pytest.mark.parametrize("kind", ["os:system", "taker:Half", "half.more", "../half", "", None, 5, ["unet"]])
-def test_a_file_names_kinds_and_never_an_import(package, kind):
-    """What is not the name of a kind is refused, and nothing is imported."""
-    name = package("taker", GAPPY, "gaps.half = taker:Half")
-    with pytest.raises(RecipeError, match="gaps: unknown kind"):
-        build("gaps", {"kind": kind, "fraction": 0.5})
-    assert name not in sys.modules
-
-
 @pytest.mark.parametrize("kind", KINDS["baseline"])
-def test_a_baseline_is_in_the_group_that_its_arguments_say(kind):
-    """The one list has two groups: those that need `time` and `history` alone, and those that need more."""
-    import inspect
-
-    parameters = inspect.signature(class_of("baseline", kind)).parameters
+def test_a_baseline_is_in_the_group_that_its_arguments_require(kind):
+    """`BY_NAME` lists the baselines that require at most `time` and `history`."""
+    parameters = signature(class_of("baseline", kind)).parameters
     needs = {n for n, p in parameters.items() if p.default is REQUIRED} - set(GIVEN)
     assert (kind in BY_NAME["baseline"]) == (not needs)
 
 
-def tried(*space: str) -> dict:
-    """The candidates for a small variable with these dimensions of space."""
-    return candidates({"sst": Character("day", space, {"day": 9}, 0.5, 2, 2, False, False)})
-
-
 def test_the_candidates_of_a_fit_are_read_from_the_list():
-    """Each class says for how many dimensions of space it is; a registered one is among them."""
+    """`suits` decides for how many space dimensions a class is a candidate, also if it is registered."""
+
+    def found(*space: str) -> dict:
+        return candidates({"x": Character("day", space, {"day": 9}, 0.5, 2, 2, False, False)})
+
     everywhere = ["linear", "climatology", "optimal_interpolation"]
-    assert list(tried()) == everywhere
-    assert list(tried("station")) == [*everywhere, "eof_iteration", "nearest_stations"]
-    assert list(tried("lat", "lon")) == [*everywhere, "eof_iteration"]
-
-    class Mean:
-        suits = (2,)
-
-        def interpolate(self, ds):
-            return ds.fillna(ds.mean())
-
-    register("baseline", "mean", Mean)
-    assert tried("lat", "lon")["mean"] == {"kind": "mean"}
-    assert "mean" not in tried()
+    assert list(found()) == everywhere
+    assert list(found("station")) == [*everywhere, "eof_iteration", "nearest_stations"]
+    assert list(found("lat", "lon")) == [*everywhere, "eof_iteration"]
+    register("baseline", "mean", type("Mean", (), {"suits": (2,)}))
+    assert found("lat", "lon")["mean"] == {"kind": "mean"}
+    assert "mean" not in found()
     assert "mean" in by_name("baseline")
-
-
-def test_a_pickled_model_needs_its_class_alone(model):
-    """A worker that can import the class has no need of the registration."""
-    register("prior", "smooth", Smooth)
-    model.model.cost.prior = Smooth(WINDOW)
-    kept = pickle.dumps(model)
-    kinds.REGISTERED["prior"].clear()
-    assert isinstance(pickle.loads(kept).model.cost.prior, Smooth)
-
-
-def test_arguments_of_every_kind_are_kept():
-    """What `describe` asks of a user's class holds for those of this package: `nested` names arguments."""
-    for section, known in KINDS.items():
-        for kind in known:
-            cls = class_of(section, kind)
-            assert set(getattr(cls, "nested", {})) <= set(arguments_of(cls)), kind

@@ -1,4 +1,4 @@
-"""The classical methods, each with settings that make it quick, on one small data set."""
+"""Classical methods, with settings that make them fast, on one small data set."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ IMAGE = ("lat", "lon")
 
 
 def gappy(seed: int = 0, part: float = 0.7) -> xr.Dataset:
-    """The data set of the contract, of forty days, with a further part of its values hidden."""
+    """Return forty days of the data set of the contract, with a further fraction of the values hidden."""
     ds = labelled_sea(DAYS)
     generator = np.random.default_rng(seed)
     for name in ds.data_vars:
@@ -38,7 +38,7 @@ def gappy(seed: int = 0, part: float = 0.7) -> xr.Dataset:
 
 
 def complete() -> xr.Dataset:
-    """The same without a gap, land neither."""
+    """Return the data set without gaps and without land."""
     ds = labelled_sea(DAYS)
     generator = np.random.default_rng(1)
     return ds.map(
@@ -47,7 +47,7 @@ def complete() -> xr.Dataset:
 
 
 def still(x: np.ndarray) -> np.ndarray:
-    """A system that does not move."""
+    """Return the tendency of a system that does not change."""
     return 0 * x
 
 
@@ -63,11 +63,11 @@ METHODS: dict[str, Callable[..., Baseline]] = {
     "LETKS": lambda **seed: LETKS(still, step=1.0, observation_error=0.5, members=5, dim="lon", **seed),
     "sparse coding": lambda **seed: SparseCoding(complete(), IMAGE, atoms=3, sparsity=1, turns=3, **seed),
 }
-# A kind that needs no settings is tried without an entry above.
+# A kind without required settings is tested without an entry above.
 _tried = {type(make()) for make in METHODS.values()}
 METHODS |= {k: cls for k in BY_NAME["baseline"] if (cls := class_of("baseline", k)) not in _tried}
 SEEDED = ("optimal interpolation", "EOF iteration", "EOF interpolation", "LETKS", "sparse coding")
-# Of these, each position along a further dimension is solved by itself.
+# Kinds that solve each position along a further dimension separately.
 BY_SAMPLE = ("linear", "logarithmic", "optimal interpolation", "nearest stations", "LETKS", "sparse coding")
 KEEPS_OBSERVED = ("linear", "EOF iteration", "nearest stations")
 
@@ -75,6 +75,6 @@ methods = st.sampled_from(sorted(METHODS))
 
 
 def estimable(name: str, array: xr.DataArray) -> Any:
-    """Where a method owes an estimate: cells seen at some time, or for sparse coding images seen at all."""
+    """Return where a method must give an estimate: cells (for sparse coding, images) ever observed."""
     seen = np.isfinite(array)
     return seen.any(IMAGE) if name == "sparse coding" else seen.any("time")

@@ -1,4 +1,4 @@
-"""The hypothesis profile of `make check`: few examples, the same in every run."""
+"""Hypothesis profile of `make check`: few examples, the same in every run."""
 
 from hypothesis import settings
 

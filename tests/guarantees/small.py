@@ -1,4 +1,4 @@
-"""Models and data so small that a property can be tried some hundred times."""
+"""Models and data small enough for a property to be tested some hundred times."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from da4dvar.variational.solvers.lstm import ConvLSTM
 
 promise = [pytest.mark.guarantee, pytest.mark.filterwarnings("ignore::da4dvar.errors.Da4dvarWarning")]
 FLAT = ("zero", "zero")
-# Of these, a model sees no more of a data set than one window at a time.
+# Kinds of models that use only one window of a data set at a time.
 LOCAL = ("learned", "linear start", "two variables", "stations", "circle")
 KINDS = (*LOCAL, "first guess")
 
@@ -36,7 +36,7 @@ suffixes = st.tuples(*[st.sampled_from([".nc", ".zarr"])] * 2)
 
 
 def examples(most: int) -> settings:
-    """At most this many examples; fewer if the hypothesis profile asks for fewer."""
+    """Limit the number of examples, also by the hypothesis profile."""
     return settings(deadline=None, max_examples=min(most, settings().max_examples))
 
 
@@ -45,7 +45,7 @@ seldom = examples(8)
 
 
 def sea(days: int = 14, seed: int = 0, part: float = 0.4) -> xr.Dataset:
-    """Temperature and salinity of the small sea, of which this part is observed, and one value at least."""
+    """Return gappy temperature and salinity of the small sea, with at least one observed value each."""
     generator = np.random.default_rng(seed)
     ds = make_sst(days, seed=seed)
     salinity = (35 + 0.1 * np.roll(np.nan_to_num(ds.sst.values, nan=15.0), 3, axis=2)).astype("float32")
@@ -58,20 +58,20 @@ def sea(days: int = 14, seed: int = 0, part: float = 0.4) -> xr.Dataset:
 
 
 def data(kind: str, days: int = 14, seed: int = 0, part: float = 0.4) -> xr.Dataset:
-    """A data set for a model of a kind: that of the stations has one row of the sea for its stations."""
+    """Return a data set for a kind of model; the model of stations uses one row of the sea."""
     ds = sea(days, seed, part)
     return ds.isel(lat=4, drop=True).rename(lon="station") if kind == "stations" else ds
 
 
 @cache
 def model(kind: str) -> da4dvar.Interpolator:
-    """A model without training, whose scaling knows the sea: no promise is one of good weights."""
+    """Return an untrained model with a fitted scaling: a guarantee must not depend on good weights."""
     made = seeded(lambda: untrained(kind))
     return made.prepare(data(kind, days=70, seed=1, part=1.0))
 
 
 def untrained(kind: str) -> da4dvar.Interpolator:
-    """Windows of six days, four by five cells where the map is cut, that overlap by half."""
+    """Return a model with windows of six days, and 4 × 5 cells if the map is divided; they overlap."""
     window = {"time": WINDOW, "lat": 5, "lon": 6}
     descent: dict[str, Any] = {"solver": GradientDescent(iterations=3, step=0.1), "scaling": Standard()}
     if kind in ("learned", "linear start"):
@@ -91,7 +91,7 @@ def untrained(kind: str) -> da4dvar.Interpolator:
 
 
 def names(kind: str) -> list[str]:
-    """The variables that a model of a kind estimates."""
+    """Return the variables that a kind of model estimates."""
     return list(model(kind).layout.variables)
 
 
@@ -110,7 +110,7 @@ def fill_file(
 
 
 def assert_close(one: xr.Dataset, other: xr.Dataset) -> None:
-    """The same flags, and every number the same to the rounding of single precision."""
+    """Compare flags exactly, and numbers up to the rounding of single precision."""
     assert set(one.variables) == set(other.variables)
     for name in other.data_vars:
         here, there = one[name].transpose(*other[name].dims).values, other[name].values

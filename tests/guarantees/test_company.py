@@ -1,4 +1,4 @@
-"""An answer does not depend on what is solved beside it, nor on the order of anything."""
+"""Results depend neither on what else is solved nor on the order of anything."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = promise
 @often
 @given(kind=kinds, seed=seeds, part=parts, batch_size=st.integers(1, 40))
 def test_the_batch_size_changes_rounding_at_most(kind, seed, part, batch_size):
-    """One window at a time, or forty."""
+    """Batches of any size give the same results up to rounding."""
     ds = data(kind, seed=seed, part=part)
     assert_close(model(kind).interpolate(ds, batch_size=batch_size), model(kind).interpolate(ds))
 
@@ -37,14 +37,14 @@ def test_chunks_change_rounding_at_most(kind, seed, part, size, across, batch):
 @seldom
 @given(kind=kinds, seed=seeds, workers=st.integers(1, 4))
 def test_dasks_workers_do_not_change_a_bit(kind, seed, workers):
-    """The same chunks on one worker or on four."""
+    """The same chunks give the same bits on one worker and on several."""
     lazy = model(kind).interpolate(data(kind, seed=seed).chunk(time=5), batch_size=4)
     together = lazy.compute(scheduler="threads", num_workers=workers)
     assert_bits(together, lazy.compute(scheduler="synchronous"))
 
 
 def members(kind: str, seed: int, count: int = 4) -> xr.Dataset:
-    """As many samples along a dimension that no model knows."""
+    """Return a data set with several samples along a dimension that is not in the layout."""
     some = [data(kind, days=8, seed=seed + k, part=(k + 1) / (count + 1)) for k in range(count)]
     return xr.concat(some, "member").assign_coords(member=np.arange(count))
 
@@ -66,7 +66,7 @@ def test_other_samples_and_their_order_change_rounding_at_most(kind, seed, chose
 @often
 @given(kind=kinds, seed=seeds, part=parts, order=st.permutations(range(3)), turned=st.sets(st.integers(0, 2)))
 def test_the_order_of_dimensions_does_not_change_a_bit(kind, seed, part, order, turned):
-    """Any order of the dimensions, and any that the model knows running the other way."""
+    """Transposed and reversed dimensions give the same bits."""
     ds = data(kind, seed=seed, part=part)
     dims, known = list(ds.sst.dims), model(kind).layout.dims
     back = {known[k]: slice(None, None, -1) for k in turned if k < len(known)}
@@ -80,7 +80,7 @@ def test_the_order_of_dimensions_does_not_change_a_bit(kind, seed, part, order, 
 @often
 @given(kind=kinds, seed=seeds, part=parts, order=st.permutations(["sst", "sss", "depth", "wind"]))
 def test_the_order_of_variables_does_not_change_a_bit(kind, seed, part, order):
-    """Nor do variables that the model does not know."""
+    """Order of variables, and variables not in the model, have no effect."""
     ds = data(kind, seed=seed, part=part)
     more = ds.assign(depth=ds.sst.isel(time=0) * np.inf, wind=ds.sss * 0 + 3)
     assert_bits(model(kind).interpolate(more[list(order)]), model(kind).interpolate(ds))

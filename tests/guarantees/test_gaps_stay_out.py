@@ -1,4 +1,4 @@
-"""What was not observed never enters arithmetic, and a result is a number wherever its flag says so."""
+"""Unobserved values are never used, and results are finite wherever their flag says so."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ANYTHING = (np.nan, np.inf, -np.inf, 1e30, -32768.0, 0.0, 15.0)
 
 
 def assert_flags_are_true(filled: xr.Dataset, kind: str) -> None:
-    """Flag 2 and NaN are at the same places, and nothing is infinite, nor NaN where there is a value."""
+    """Check that flag 2 marks exactly the NaN, and that values and standard errors are finite."""
     for name in names(kind):
         flag, value = filled[f"{name}_flag"].values, filled[name].values
         np.testing.assert_array_equal(flag == 2, np.isnan(value))
@@ -41,7 +41,7 @@ def assert_flags_are_true(filled: xr.Dataset, kind: str) -> None:
     dtype=st.sampled_from(["float16", "float32", "float64"]),
 )  # fmt: skip
 def test_a_value_is_finite_or_flagged(kind, seed, part, days, dtype, keep, lazy):
-    """Whatever is observed, of whatever type, kept or not; a flag of 0 is where something was observed."""
+    """Flags are correct for any gaps and types, with and without `keep_observed`."""
     ds = data(kind, days, seed, part)
     ds = ds.astype(dtype).chunk(time=4) if lazy else ds.astype(dtype)
     filled = model(kind).interpolate(ds, keep_observed=keep).compute()
@@ -55,14 +55,14 @@ def test_a_value_is_finite_or_flagged(kind, seed, part, days, dtype, keep, lazy)
 @seldom
 @given(kind=kinds, seed=seeds, part=parts)
 def test_a_standard_error_is_there_where_a_value_is(kind, seed, part):
-    """An ensemble whose members see half of it."""
+    """With an ensemble, there is a standard error wherever there is a value."""
     assert_flags_are_true(model(kind).interpolate(data(kind, 10, seed, part), members=2, seed=seed), kind)
 
 
 @often
 @given(kind=kinds, seed=seeds, part=parts, rubbish=st.sampled_from(ANYTHING), lazy=st.booleans())
 def test_what_a_mask_hides_does_not_matter(kind, seed, part, rubbish, lazy):
-    """Whatever stands in a masked cell, the answer has the bits that NaN gives."""
+    """Values in masked cells have the effect of NaN, to the bit."""
     ds = data(kind, seed=seed, part=part)
     seen = np.logical_and.reduce([ds[n].notnull() for n in names(kind)])
     if not seen.any():
@@ -79,7 +79,7 @@ def test_what_a_mask_hides_does_not_matter(kind, seed, part, rubbish, lazy):
 @often
 @given(seed=st.integers(0, 99), rubbish=st.sampled_from(ANYTHING))
 def test_the_cost_does_not_see_what_is_outside_its_domain(seed, rubbish):
-    """U and its gradient have the same bits whatever y holds where nothing was observed."""
+    """U and its gradient do not depend on y outside Ω, to the bit."""
     cost = VariationalCost(UNet(2, ("zero", "zero"), width=3))
     x, y = normal(3, 2, 5, 6, seed=seed), normal(3, 2, 5, 6, seed=seed + 100)
     mask = normal(3, 2, 5, 6, seed=seed + 200) > 0
@@ -90,7 +90,7 @@ def test_the_cost_does_not_see_what_is_outside_its_domain(seed, rubbish):
 @seldom
 @given(seed=seeds, part=parts, declared=st.sampled_from(["_FillValue", "missing_value"]))
 def test_a_fill_value_is_a_gap(seed, part, declared):
-    """A file whose gaps hold a number is filled as one whose gaps are NaN."""
+    """A file with gaps stored as a declared number is filled like one with NaN."""
     ds = data("learned", seed=seed, part=part)
     numbers = ds[["sst"]].drop_encoding().fillna(-999.0)
     # To xarray, the attribute is one like others: the number is written as it stands.
@@ -110,7 +110,7 @@ def test_a_fill_value_is_a_gap(seed, part, declared):
 @often
 @given(kind=kinds, seed=seeds, huge=st.sampled_from([9.96921e36, -1e30, 1e20]), day=st.integers(0, 19))
 def test_a_number_that_no_solver_can_take_spoils_its_windows_only(kind, seed, huge, day):
-    """A fill value that no attribute declares: what cannot be computed is flagged, the rest is as it was."""
+    """A huge undeclared fill value only affects its windows."""
     ds = data(kind, 20, seed, 0.5)
     spoilt = ds.copy(deep=True)
     spoilt.sst[{"time": day} | {d: 4 for d in ds.sst.dims if d != "time"}] = np.float32(huge)
@@ -126,7 +126,7 @@ def test_a_number_that_no_solver_can_take_spoils_its_windows_only(kind, seed, hu
 @often
 @given(name=classical.methods, seed=seeds, infinite=st.sampled_from([np.inf, -np.inf]))
 def test_an_infinite_value_is_a_gap_to_a_classical_method(name, seed, infinite):
-    """One in ten of the values: the answer has the bits that NaN gives, or the method refuses them."""
+    """Infinite values have the effect of NaN, or are rejected."""
     ds = classical.gappy(seed)
     where = xr.DataArray(Random(0.1).draw(np.random.default_rng(seed), ds.sst.sizes), dims=ds.sst.dims)
     broken, gap = (ds.assign({n: ds[n].where(~where, v) for n in ds.data_vars}) for v in (infinite, np.nan))

@@ -90,7 +90,7 @@ def assert_coordinates(found: xr.DataArray, given: xr.DataArray) -> None:
 @often
 @given(ds=data_sets(), keep=st.booleans(), lazy=st.booleans())
 def test_a_model_keeps_every_label(ds, keep, lazy):
-    """Order, type, coordinates, attributes and encoding: of the variable, its coordinates, the data set."""
+    """Order, type, coordinates, attributes and encoding are kept."""
     filled = model("learned").interpolate(ds.chunk(time=5) if lazy else ds, keep_observed=keep)
     for name in ("sst", "sst_flag"):
         assert filled[name].dims == ds.sst.dims
@@ -106,7 +106,7 @@ def test_a_model_keeps_every_label(ds, keep, lazy):
 @often
 @given(ds=data_sets(), members=st.sampled_from([None, 2]))
 def test_the_data_set_that_is_given_is_not_changed(ds, members):
-    """Neither its values nor its labels, also where the result is written on."""
+    """Neither the call nor later changes of its result modify the input."""
     before, encoding = ds.copy(deep=True), dict(ds.sst.encoding)
     filled = model("learned").interpolate(ds, members=members)
     filled.sst.values[:] = 0

@@ -1,4 +1,4 @@
-"""Observed values survive `keep_observed` bit for bit, and a complete field comes back as it was."""
+"""`keep_observed` keeps observed values bit for bit, and a complete field is returned unchanged."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ floats = st.sampled_from(["float16", "float32", "float64", ">f4", ">f8"])
 
 
 def to_the_last_digit(ds: xr.Dataset, dtype: str) -> xr.Dataset:
-    """The same values but for noise that only the type itself can hold."""
+    """Add noise to the values that only the given type can represent."""
     noise = np.random.default_rng(0).standard_normal(ds.sst.shape)
     return (ds.astype("float64") * (1 + 1e-9 * xr.DataArray(noise, dims=ds.sst.dims))).astype(dtype)
 
 
 def bits(array: xr.DataArray, at: np.ndarray) -> bytes:
-    """The values at some places, as they are in memory."""
+    """Return the bytes of the values at some places."""
     return array.values[at].tobytes()
 
 
@@ -66,7 +66,7 @@ def test_observed_values_are_kept_to_the_bit(kind, seed, part, dtype, order, tur
 @often
 @given(kind=kinds, seed=seeds, dtype=st.sampled_from(["int8", "uint8", "int16", "int32"]))
 def test_whole_numbers_are_kept_too(kind, seed, dtype):
-    """As real numbers of the same value, where a mask says which of them are observations."""
+    """Integers under a mask are returned as real numbers of the same value."""
     ds = data(kind, seed=seed, part=1.0)
     seen = np.random.default_rng(seed).random(ds.sst.shape) < 0.5
     whole = {n: ds[n].fillna(15).round().astype(dtype) for n in names(kind)}
@@ -90,7 +90,7 @@ PACKINGS = (
     packing=st.sampled_from(PACKINGS), suffixes=suffixes, regions=st.booleans(),
 )  # fmt: skip
 def test_a_file_holds_the_observed_values_as_they_were(kind, seed, part, packing, suffixes, regions):
-    """The same packed numbers, or where the output is not packed the same values, from file to file."""
+    """Packed numbers are kept, or their values if the output is unpacked."""
     ds = data(kind, seed=seed, part=part)[names(kind)]
     ds = ds.fillna(15.0) if part == 1.0 else ds
     for name in names(kind):
@@ -115,9 +115,9 @@ def test_a_file_holds_the_observed_values_as_they_were(kind, seed, part, packing
 @often
 @given(st.sampled_from(classical.KEEPS_OBSERVED), seeds, st.sampled_from([0.5, 0.9]), st.booleans())
 def test_classical_methods_that_keep_observed_values_keep_every_bit(name, seed, part, lazy):
-    """Linear interpolation, EOF iteration and nearest stations; a complete field comes back as it was."""
+    """This holds for gappy and for complete fields."""
     method = classical.METHODS[name]()
-    # Cubes about zero: a mean that is taken off and put back leaves its rounding there.
+    # Cubes around zero, where subtracting and adding a mean leaves rounding errors.
     for ds in ((classical.gappy(seed, part) - 15) ** 3, (classical.complete() - 15) ** 3):
         found = method.interpolate(ds.chunk(time=7) if lazy else ds)
         for variable in ds.data_vars:

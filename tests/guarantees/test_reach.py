@@ -1,4 +1,4 @@
-"""An observation acts within the windows that contain it, and nowhere else."""
+"""An observation affects the windows that contain it and nothing else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = promise
 
 
 def reach(kind: str, ds: xr.Dataset, cell: dict[str, int]) -> tuple[xr.DataArray, xr.DataArray]:
-    """Which cells share a window with one, and which windows these are, as arrays of bool."""
+    """Return the cells that share a window with a cell, and those windows, as arrays of bool."""
     layout = model(kind).layout
     batch = [str(d) for d in ds.sst.dims if d not in layout.dims]
     sizes, own = [ds.sizes[d] for d in batch], tuple(cell[d] for d in batch)
@@ -37,7 +37,7 @@ def reach(kind: str, ds: xr.Dataset, cell: dict[str, int]) -> tuple[xr.DataArray
     batch_size=st.sampled_from([1, 5, 16]), place=st.data(),
 )  # fmt: skip
 def test_an_observation_more_or_less_changes_its_windows_only(kind, seed, part, days, batch_size, place):
-    """One window at a time, what lies outside keeps its bits; more of them at once, all but the rounding."""
+    """Elsewhere bits are kept (batch size 1), or values to rounding."""
     ds = data(kind, days, seed, part)
     cell = {str(d): place.draw(st.integers(0, n - 1), label=str(d)) for d, n in ds.sst.sizes.items()}
     # The north-west corner is land, which the model with a climatology does not estimate.
@@ -60,7 +60,7 @@ def test_an_observation_more_or_less_changes_its_windows_only(kind, seed, part, 
 
 
 def neighbours(seen: np.ndarray, time: int) -> slice:
-    """From the observation before a time to the one after it, both of which do not move."""
+    """Return the steps between the previous and the next observation, excluding both."""
     known = np.flatnonzero(seen)
     before, after = known[known < time], known[known > time]
     return slice(before[-1] + 1 if before.size else 0, after[0] if after.size else seen.size)
@@ -69,7 +69,7 @@ def neighbours(seen: np.ndarray, time: int) -> slice:
 @often
 @given(seed=seeds, part=parts, time=st.integers(0, 13), lat=st.integers(0, 8), lon=st.integers(0, 7))
 def test_classical_methods_that_act_on_a_cell_change_that_cell_only(seed, part, time, lat, lon):
-    """Linear interpolation up to the observations before and after; a climatology, all times of the cell."""
+    """Linear changes between two observations, climatology in its cell."""
     ds = data("learned", seed=seed, part=part)[["sst"]]
     after = ds.copy(deep=True)
     after.sst[time, lat, lon] = 18.5

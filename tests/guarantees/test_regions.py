@@ -1,4 +1,4 @@
-"""From file to file: neither the order of the files nor who solves which region changes a bit."""
+"""From file to file, no bit depends on the order of files, regions or workers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ local = st.sampled_from(LOCAL)
 
 @dataclass(frozen=True)
 class Shuffled(InProcess):
-    """One tile after another, in an order that is drawn."""
+    """Solver of the tiles in a random order."""
 
     seed: int = 0
 
@@ -58,7 +58,7 @@ def filled(ds: xr.Dataset, kind: str, *schedulers: Scheduler) -> list[xr.Dataset
 @examples(4)
 @given(kind=local, seed=seeds, order=seeds)
 def test_regions_are_solved_in_any_order(kind, seed, order):
-    """Sixteen regions, first to last or as it comes: the same bits; those of all at once but for rounding."""
+    """Regions in any order give the same bits, and all at once the same to rounding."""
     ds = data(kind, days=18, seed=seed)
     expected, found = filled(ds, kind, InProcess(tiles=16), Shuffled(tiles=16, seed=order))
     assert_bits(found, expected)

@@ -1,4 +1,4 @@
-"""The same seed gives the same numbers, on the same machine and with as many threads."""
+"""The same seed gives the same numbers on the same machine with the same number of threads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COMMANDS = (
     "baseline gappy.nc eofs.nc --method eof_iteration",
 )
 
-# One process for all of them: most of a command's time is that of loading torch.
+# All commands run in one process, because loading torch takes most of the time of a command.
 SESSION = """
 import sys
 from da4dvar.cli import app
@@ -41,7 +41,7 @@ for line in sys.stdin:
 @often
 @given(kind=kinds, seed=seeds, lazy=st.booleans())
 def test_members_are_the_same(kind, seed, lazy):
-    """An analysis and its ensemble, and that of another seed is another."""
+    """The ensemble depends on the seed, and on nothing else."""
     ds = data(kind, 8, part=0.5)
     ds = ds.chunk(time=4) if lazy else ds
     first, second = (model(kind).interpolate(ds, members=2, seed=seed).compute() for _ in range(2))
@@ -53,7 +53,7 @@ def test_members_are_the_same(kind, seed, lazy):
 @seldom
 @given(name=st.sampled_from(classical.SEEDED), seed=st.integers(0, 99))
 def test_classical_methods_that_draw_are_the_same(name, seed):
-    """Those that keep values out to choose by, draw pairs, members or a dictionary."""
+    """Methods that draw validation points, pairs, members or atoms are the same."""
     ds = classical.gappy()
     first = classical.METHODS[name](seed=seed).interpolate(ds)
     np.random.seed(None)  # noqa: NPY002
@@ -66,7 +66,7 @@ def undated(attrs: dict[str, object]) -> str:
 
 
 def test_the_same_commands_write_the_same_files(tmp_path):
-    """Every value of every variable, all attributes but for the time of day, every weight of the model."""
+    """Values, attributes (without the time of day) and weights are the same."""
     one, other = tmp_path / "one", tmp_path / "other"
     for hash_seed, folder in enumerate((one, other)):
         folder.mkdir()
@@ -88,7 +88,7 @@ def test_the_same_commands_write_the_same_files(tmp_path):
     (first, weights), (second, others) = (read(folder / "model.safetensors") for folder in (one, other))
     for header in (first, second):
         header["provenance"].pop("finished")
-        header.pop(CHECKSUM)  # of the header too, and so of the time of day
+        header.pop(CHECKSUM)  # it covers the header and therefore the time of day
     assert json.dumps(first) == json.dumps(second)
     assert list(weights) == list(others)
     assert all(weights[k].tobytes() == others[k].tobytes() for k in weights)

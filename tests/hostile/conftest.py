@@ -1,4 +1,4 @@
-"""What the tests of broken files share: a folder with whole ones."""
+"""Fixtures for the tests of broken input: a folder with valid files."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from da4dvar.workflows.twin import hide
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twenty seconds for each command, as docs/broken-input.md promises."""
+    """Limit each command to twenty seconds, as docs/broken-input.md states."""
     monkeypatch.setattr(door, "SECONDS", 20)
 
 
 @pytest.fixture
 def small(model: object) -> xr.Dataset:
-    """A few days of the small sea, enough for a window."""
+    """Return a few days of the small sea, enough for one window."""
     return hide(make_sst(8), "random", 0.4, seed=3)

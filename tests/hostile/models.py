@@ -1,4 +1,4 @@
-"""Model files with something wrong in them: written by the library itself, but for the one thing."""
+"""Model files that are valid except for one change."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Arrays = dict[str, np.ndarray]
 
 
 def parts(path: Path) -> tuple[Header, Arrays]:
-    """The header of a model file, without its checksum, and its tensors."""
+    """Return the header of a model file, without its checksum, and its tensors."""
     header, arrays = read(path)
     return {key: value for key, value in header.items() if key != CHECKSUM}, arrays
 
 
 def with_header(path: Path, header: Any, arrays: Arrays, signed: bool = True) -> Path:
-    """A model file of any header, of which the checksum is right: who means harm can compute one."""
+    """Write a model file with any header and a valid checksum, as an attacker could."""
     if signed and isinstance(header, dict):
         header = header | {CHECKSUM: checksum(header, arrays)}
     text = header if isinstance(header, str) else json.dumps(header)
@@ -37,7 +37,7 @@ def changed(
     header: Callable[[Header], object] | None = None,
     arrays: Callable[[Arrays], object] | None = None,
 ) -> Path:
-    """A model file after a change of its header or its tensors."""
+    """Write a model file after a change of its header or tensors."""
     table, tensors = parts(model)
     tensors = {name: array.copy() for name, array in tensors.items()}
     if header is not None:
@@ -48,7 +48,7 @@ def changed(
 
 
 def leaves(table: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The way to every value of a nested table, tables and lists included."""
+    """Return the path to every value of nested tables and lists."""
     ways = [at] if at else []
     entries = (
         table.items() if isinstance(table, dict) else enumerate(table) if isinstance(table, list) else ()
@@ -57,14 +57,14 @@ def leaves(table: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 def put(table: Any, way: tuple[Any, ...], value: Any) -> None:
-    """Set a value of a nested table."""
+    """Set a value in a nested table."""
     for key in way[:-1]:
         table = table[key]
     table[way[-1]] = value
 
 
 def remove(table: Any, way: tuple[Any, ...]) -> None:
-    """Take a value out of a nested table."""
+    """Remove a value from a nested table."""
     for key in way[:-1]:
         table = table[key]
     del table[way[-1]]

@@ -1,4 +1,4 @@
-"""A disk that is full: no verb leaves half of anything, and what was there before stays."""
+"""A full disk: no verb leaves incomplete output, and earlier output is kept."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from hostile.verbs import OUTPUTS, arguments, prepare
 
 pytestmark = pytest.mark.hostile
 
-# Bytes of the largest file that each verb writes, about.
+# Approximate size in bytes of the largest file that each verb writes.
 LARGEST = {"interpolate to zarr": 1000, "gaps": 1000, "train": 20_000}
 
 
 def full(limit):
-    """A file that grows beyond so many bytes fails to, as on a full disk."""
+    """Make writing fail beyond a file size, as on a full disk."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
@@ -26,7 +26,7 @@ def full(limit):
 @pytest.mark.parametrize("part", [0.3, 0.6])
 @pytest.mark.parametrize("verb", OUTPUTS)
 def test_a_full_disk(tmp_path, model_path, verb, part, earlier):
-    """One line and exit code 2; a file of before is as it was."""
+    """The error has one line and exit code 2, and an earlier output is unchanged."""
     prepare(tmp_path)
     output = OUTPUTS[verb]
     if earlier and output.endswith(".zarr"):
@@ -48,7 +48,7 @@ def test_a_full_disk(tmp_path, model_path, verb, part, earlier):
 
 
 def test_a_training_that_is_stopped_by_a_full_disk_goes_on(tmp_path, model_path):
-    """Once there is space again."""
+    """The training continues once there is space again."""
     prepare(tmp_path)
     command = arguments("train", model_path)
     said = ended(begun(*command, cwd=tmp_path, limit=lambda: full(4000)), tmp_path)
@@ -61,7 +61,7 @@ def test_a_training_that_is_stopped_by_a_full_disk_goes_on(tmp_path, model_path)
 
 @pytest.mark.parametrize("name", ["recipe", "model"])
 def test_what_fit_writes_beside_its_output(tmp_path, model, monkeypatch, name):
-    """The recipe and the model are whole or not there."""
+    """The recipe and the model are complete or absent."""
     from da4dvar.workflows.autofit.fill import write_recipe
 
     path = tmp_path / "x.toml"

@@ -1,4 +1,4 @@
-"""Processes that are killed: the output is the old one, or none, or the new one; never a half."""
+"""Killed processes leave the old output, no output, or the complete new output."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ pytestmark = pytest.mark.hostile
 
 
 def ended_at(size: int) -> None:
-    """The system ends this process, without a word, with the byte that makes a file longer than so many."""
+    """Let the system end this process when a file exceeds a size."""
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
 def whole(path: Path) -> bool:
-    """Whether an output can be read to its end."""
+    """Whether an output can be read completely."""
     if path.suffix == ".safetensors":
         return da4dvar.load(path).signature is not None
     if path.suffix == ".html":
@@ -38,14 +38,14 @@ def whole(path: Path) -> bool:
 
 
 def bytes_of(path: Path) -> object:
-    """What a file or a store holds."""
+    """Return the content of a file or store."""
     return content(path) if path.is_dir() else path.read_bytes()
 
 
 @pytest.mark.parametrize("size", [200, 600, 3000, 9000])
 @pytest.mark.parametrize("verb", OUTPUTS)
 def test_ended_at_a_byte_of_the_write(tmp_path, model_path, verb, size):
-    """The inputs and an output of before are as they were; beside them are hidden files at most."""
+    """Inputs and earlier output are unchanged, and only hidden files are left."""
     prepare(tmp_path)
     output = tmp_path / OUTPUTS[verb]
     if output.suffix != ".zarr":
@@ -65,7 +65,7 @@ def test_ended_at_a_byte_of_the_write(tmp_path, model_path, verb, size):
 
 @pytest.mark.parametrize("verb", OUTPUTS)
 def test_killed_at_any_moment(tmp_path, model_path, verb):
-    """SIGKILL, at moments from the beginning to the end; what is left can be written over."""
+    """After SIGKILL at any time of a run, the output can be written again."""
     prepare(tmp_path)
     output = tmp_path / OUTPUTS[verb]
     command = [*arguments(verb, model_path), "--overwrite"]
@@ -75,14 +75,14 @@ def test_killed_at_any_moment(tmp_path, model_path, verb):
     lasted, old = time.monotonic() - start, bytes_of(output)
     command += ["--resume"] if verb == "train" else []
     generator, killed = np.random.default_rng(len(verb)), 0
-    # One in each third: the first run, with libraries still on the disk, may last longer than later ones.
+    # One moment in each third of a run: the first, which loads libraries from disk, may be slower.
     for delay in lasted * (np.array([0.1, 0.4, 0.7]) + 0.3 * generator.random(3)):
         child = begun(*command, cwd=tmp_path)
         time.sleep(delay)
         os.kill(child, signal.SIGKILL)
         killed += ended(child, tmp_path).code == -signal.SIGKILL
         if verb.endswith("zarr") and not output.exists():
-            # Between the two renames of a store.
+            # The process ends between the two renames of a store.
             assert list(tmp_path.glob(f".{output.name}.*.replaced"))
             continue
         assert bytes_of(output) == old or whole(output)
@@ -93,7 +93,7 @@ def test_killed_at_any_moment(tmp_path, model_path, verb):
 
 
 def test_killed_between_the_two_renames_of_a_store(tmp_path):
-    """A folder cannot be replaced in one step: in between, the old store has a hidden name, and is whole."""
+    """Between both renames, the old store is complete under a hidden name."""
     path, replace = tmp_path / "old.zarr", os.replace
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""Model files of which bytes are missing, changed or too many."""
+"""Model files with missing, changed or additional bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from da4dvar.errors import ModelError
 
 pytestmark = pytest.mark.hostile
 
-# Parts of the file: its length field, the header, and the tensors, all of them from end to end.
+# Places in the file: the length field, the header, and the tensors from first to last.
 PLACES = [k / 40 for k in range(40)]
 
 

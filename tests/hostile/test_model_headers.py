@@ -1,4 +1,4 @@
-"""Model files whose header lies in one place, with a checksum that is right: anyone can compute one."""
+"""Model files with one false entry in the header and a valid checksum, which anyone can compute."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VALUES = [
 
 
 def used_or_refused(path: Any, ds: xr.Dataset) -> bool:
-    """A model that is loaded must fill a data set, or say in one line why not."""
+    """Load a model and fill a data set with it, or expect one line of error."""
     with limits(), contextlib.suppress(Da4dvarError):
         filled = da4dvar.load(path).interpolate(ds)
         assert filled.sst.dims == ds.sst.dims
@@ -40,7 +40,7 @@ def used_or_refused(path: Any, ds: xr.Dataset) -> bool:
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 @pytest.mark.parametrize("section", SECTIONS)
 def test_any_value_in_any_place(model_path, tmp_path, small, section, value):
-    """A model is refused when it is loaded, or works; it never fails in the middle, and never hangs."""
+    """A model is refused on loading or works; it never fails or hangs later."""
     whole, arrays = parts(model_path)
     for way in ways(section, whole[section]):
         header = copy.deepcopy(whole)
@@ -50,7 +50,7 @@ def test_any_value_in_any_place(model_path, tmp_path, small, section, value):
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_anything_left_out(model_path, tmp_path, small, section):
-    """Each entry of each table in turn."""
+    """Each entry of each table is left out in turn."""
     whole, arrays = parts(model_path)
     for way in ways(section, whole[section]):
         header = copy.deepcopy(whole)
@@ -87,7 +87,7 @@ def test_anything_left_out(model_path, tmp_path, small, section):
     (("layout", "axes"), [], "axes"),
 ], ids=str)  # fmt: skip
 def test_a_lie_is_told_when_the_model_is_loaded(model_path, tmp_path, lie):
-    """Not when it is used: one line that names the file and, where it is given here, the lie."""
+    """Loading is refused in one line that names the file and, if given, the entry."""
     way, value, *said = lie
     path = changed(model_path, tmp_path / "m.safetensors", lambda h: put(h, way, value))
     with limits(), pytest.raises(ModelError, match=r"m\.safetensors: ") as raised:
@@ -97,7 +97,7 @@ def test_a_lie_is_told_when_the_model_is_loaded(model_path, tmp_path, lie):
 
 
 def test_a_network_of_a_million_networks(model_path, tmp_path):
-    """What is built of a number is bounded before anything is built."""
+    """Numbers are bounded before anything is built from them."""
 
     def direct(header: dict[str, Any]) -> None:
         header['solver'] = {
@@ -109,7 +109,7 @@ def test_a_network_of_a_million_networks(model_path, tmp_path):
 
 
 def test_what_is_told_about_a_model_may_be_changed(model_path, tmp_path, small):
-    """Its scores and its provenance are no part of what it computes; without a change it works."""
+    """Scores and provenance do not affect the results of a model."""
     for change in ({}, {"scores": {"rmse": math.nan}}, {"provenance": {"title": "another"}}):
         path = changed(model_path, tmp_path / "m.safetensors", lambda h, change=change: h.update(change))
         assert used_or_refused(path, small)

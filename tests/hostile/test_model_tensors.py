@@ -1,4 +1,4 @@
-"""Model files of which the header is right and the tensors are not."""
+"""Model files with a valid header and wrong tensors."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ CHANGES = [
 
 
 def check_refused(path):
-    """One line that names the file."""
+    """Expect one line of error that names the file."""
     with limits(), pytest.raises(ModelError, match=r"m\.safetensors: ") as raised:
         da4dvar.load(path)
     assert "\n" not in str(raised.value)
 
 
 def test_each_tensor_left_out(model_path, tmp_path):
-    """Of the weights and of the scaling: none has a value to go by without it."""
+    """Each tensor of weights and scaling is required."""
     for name in parts(model_path)[1]:
         path = changed(model_path, tmp_path / "m.safetensors", arrays=lambda a, name=name: a.pop(name))
         check_refused(path)
@@ -54,7 +54,7 @@ def test_each_tensor_left_out(model_path, tmp_path):
     "name", ["more", "model.more", "scaling.more", "covariates.more", "scaling.sst.__class__", "model."]
 )
 def test_a_tensor_too_many(model_path, tmp_path, name):
-    """No part of the model knows it."""
+    """A tensor that belongs to no part of the model is refused."""
     path = tmp_path / "m.safetensors"
     check_refused(changed(model_path, path, arrays=lambda a: a.update({name: np.zeros(3, "float32")})))
 
@@ -67,7 +67,7 @@ def test_a_tensor_that_does_not_fit(model_path, tmp_path, name, change):
 
 
 def test_a_model_that_ran_away_is_not_saved(model, tmp_path):
-    """Weights that are not finite would be refused when they are read: rather say so now."""
+    """A model with weights that are not finite cannot be saved."""
     next(model.model.parameters()).data.fill_(np.nan)
     with pytest.raises(ModelError, match="not finite"):
         model.save(tmp_path / "m.safetensors")
@@ -75,6 +75,6 @@ def test_a_model_that_ran_away_is_not_saved(model, tmp_path):
 
 
 def test_without_a_change_it_is_the_same_model(model, model_path, tmp_path, small):
-    """What the other tests change is whole before."""
+    """The file that the other tests change is valid."""
     again = da4dvar.load(changed(model_path, tmp_path / "m.safetensors"))
     np.testing.assert_array_equal(again.interpolate(small).sst, model.interpolate(small).sst)

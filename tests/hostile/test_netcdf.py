@@ -1,4 +1,4 @@
-"""NetCDF files that are odd, wrong or broken: the right answer, or one line."""
+"""Unusual, unsuitable or broken NetCDF files give the correct result or one line of error."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ Change = Callable[[xr.Dataset], xr.Dataset]
 
 
 def encoded(ds: xr.Dataset, name: str, **encoding: object) -> xr.Dataset:
-    """A data set of which one variable is written so."""
+    """Return a data set with a given encoding of one variable."""
     ds[name].encoding = encoding
     return ds
 
 
 def attributed(ds: xr.Dataset, name: str, **attrs: object) -> xr.Dataset:
-    """A data set with other attributes of a variable."""
+    """Return a data set with additional attributes of a variable."""
     ds[name].attrs |= attrs
     return ds
 
 
 def grid(ds: xr.Dataset) -> xr.Dataset:
-    """Latitude and longitude of two dimensions, beside axes without labels."""
+    """Return a data set with two-dimensional latitude and longitude in addition to axes without labels."""
     lat, lon = np.meshgrid(ds.lat, ds.lon, indexing="ij")
     bare = ds.rename(lat="y", lon="x").drop_vars(["y", "x"])
     return bare.assign_coords(lat=(("y", "x"), lat), lon=(("y", "x"), lon))
@@ -63,7 +63,7 @@ RIGHT: dict[str, tuple[Change, float]] = {
         lambda ds: ds.assign(time_bnds=(("time", "nv"), np.stack([ds.time, ds.time], 1))), 1e-6),
 }  # fmt: skip
 
-# What is refused, and a part of the line that says so.
+# Files that are refused, with a part of the error message.
 WRONG: dict[str, tuple[Change, str]] = {
     "no time at all": (lambda ds: ds.isel(time=slice(0, 0)), "no entries"),
     "no latitude at all": (lambda ds: ds.isel(lat=slice(0, 0)), "no entries"),
@@ -126,7 +126,7 @@ def plain(tmp_path_factory, model_path):
 
 @pytest.mark.parametrize("what", RIGHT)
 def test_what_is_odd_and_right(tmp_path, model_path, plain, what):
-    """The answer is that of the plain file, and the input is as it was."""
+    """The result is that for the plain file, and the input is unchanged."""
     change, tolerance = RIGHT[what]
     ds = change(gappy())
     ds.to_netcdf(tmp_path / "in.nc", unlimited_dims=["time"] if "unlimited" in what else None)
@@ -139,7 +139,7 @@ def test_what_is_odd_and_right(tmp_path, model_path, plain, what):
 
 @pytest.mark.parametrize("what", WRONG)
 def test_what_is_wrong_is_refused(tmp_path, model_path, what):
-    """In one line, with nothing written and the input as it was."""
+    """The error has one line, nothing is written, and the input is unchanged."""
     change, expected = WRONG[what]
     change(gappy()).to_netcdf(tmp_path / "in.nc")
     if what == "a scale that is huge":

@@ -1,4 +1,4 @@
-"""NetCDF files of which bytes are missing or changed, and files that are none."""
+"""NetCDF files with missing or changed bytes, and files of other formats."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FORMATS = ["NETCDF4", "NETCDF3_CLASSIC", "NETCDF3_64BIT"]
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("part", [0, 0.001, 0.05, 0.3, 0.6, 0.9, 0.999])
 def test_cut_short(files, model_path, part, form):
-    """A file that ends too early is refused, of every format."""
+    """Truncated files of every format are refused."""
     ds = make_sst(30).drop_encoding()
     ds.to_netcdf(files / "in.nc", format=form)
     whole = (files / "in.nc").read_bytes()
@@ -36,7 +36,7 @@ def test_cut_short(files, model_path, part, form):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_cut_short_for_every_verb(files, model_path, verb):
-    """All of them read with the same care."""
+    """Every verb refuses a truncated file."""
     whole = (files / "gappy.nc").read_bytes()
     for part in (0.1, 0.5, 0.95):
         (files / "in.nc").write_bytes(whole[: int(part * len(whole))])
@@ -45,7 +45,7 @@ def test_cut_short_for_every_verb(files, model_path, verb):
 
 @pytest.mark.parametrize("seed", range(12))
 def test_bytes_changed_anywhere(files, model_path, seed):
-    """What the library does not see may pass; nothing ends in a traceback, and the input stays."""
+    """There is never a traceback, and the input is unchanged."""
     generator = np.random.default_rng(seed)
     whole = bytearray((files / "gappy.nc").read_bytes())
     for at in generator.integers(0, len(whole), 1 + seed * 3):
@@ -59,7 +59,7 @@ def test_bytes_changed_anywhere(files, model_path, seed):
 )
 @pytest.mark.parametrize("verb", VERBS)
 def test_what_is_no_file_of_data(files, model_path, verb, what):
-    """It is said in one line, by every verb."""
+    """Every verb refuses other files in one line."""
     path = files / "in.nc"
     contents = {"empty": b"", "text": b"time,sst\n1,2\n", "zip": b"PK\x03\x04" * 100, "zeros": bytes(5000)}
     if what in contents:
@@ -78,7 +78,7 @@ def test_what_is_no_file_of_data(files, model_path, verb, what):
 
 
 def test_groups_alone(files, model_path):
-    """The variables of a group are not those of the file."""
+    """Variables in a group do not count as variables of the file."""
     with netCDF4.Dataset(files / "in.nc", "w") as file:
         group = file.createGroup("deep")
         group.createDimension("time", 3)
@@ -87,7 +87,7 @@ def test_groups_alone(files, model_path):
 
 
 def test_groups_beside_the_data(files, model_path):
-    """They are left out, and the rest is filled."""
+    """Groups are ignored, and the variables of the file are filled."""
     with xr.open_dataset(files / "gappy.nc") as ds:
         ds.load().to_netcdf(files / "in.nc")
     with netCDF4.Dataset(files / "in.nc", "a") as file:
@@ -97,7 +97,7 @@ def test_groups_beside_the_data(files, model_path):
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "shift-jis"])
 def test_attributes_that_are_not_utf_8(files, model_path, encoding):
-    """Their letters may be lost, the data are not."""
+    """Some letters may be lost, but no data."""
     with netCDF4.Dataset(files / "gappy.nc", "a") as file:
         file["sst"].setncattr("comment", np.frombuffer("température が".encode(encoding, "replace"), "S1"))
         file.setncattr_string("more", "x")
@@ -120,7 +120,7 @@ def test_times_that_cannot_be_read(files, model_path, wrong):
 
 @pytest.mark.parametrize("scale", [0.0, np.nan, np.inf, -0.01, 1e-300, "0.01", [0.01, 0.02]])
 def test_a_scale_factor_that_is_none(files, model_path, scale):
-    """Filled from what the file says, or refused."""
+    """The file is filled from the values that result, or refused."""
     with netCDF4.Dataset(files / "gappy.nc", "a") as file:
         file["sst"].scale_factor = scale
     done_or_refused("interpolate", "gappy.nc", "out.nc", "--model", model_path, cwd=files)

@@ -1,4 +1,4 @@
-"""Data that are wrong for the verbs that know no model: baseline, gaps, evaluate, calibrate, inspect."""
+"""Unsuitable data for the verbs without a model: baseline, gaps, evaluate, calibrate, inspect."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_odd_data(tmp_path, model_path, verb, what):
 
 
 def test_scores_are_of_one_unit(tmp_path):
-    """A truth in kelvin is scored as one in degrees is, and it is said."""
+    """A truth in kelvin gives the scores of one in degrees, with a note."""
     truth = make_sst(12).drop_encoding()
     gappy().to_netcdf(tmp_path / "in.nc")
     truth.to_netcdf(tmp_path / "c.nc")
@@ -84,7 +84,7 @@ def test_units_that_cannot_be_compared_are_told(tmp_path, units):
 
 
 def test_a_history_in_another_unit(tmp_path):
-    """It is converted, or refused; a climatology in kelvin is none of a sea in degrees."""
+    """Convertible units of a history are converted, and others refused."""
     gappy().to_netcdf(tmp_path / "in.nc")
     history = make_sst(400, start="2000-01-01").drop_encoding()
     history.to_netcdf(tmp_path / "c.nc")
@@ -104,7 +104,7 @@ def test_a_history_in_another_unit(tmp_path):
 
 @pytest.mark.parametrize("kind", ["text", "dates", "another dimension", "NaN"])
 def test_masks_that_are_none(tmp_path, model_path, kind):
-    """A mask holds numbers, on the cells of the variable; what is missing of it was not observed."""
+    """A mask must have numbers on the cells of its variable; NaN means not observed."""
     ds = gappy()
     masks = {
         "text": ds.sst.astype(str), "dates": ds.time,
@@ -115,7 +115,7 @@ def test_masks_that_are_none(tmp_path, model_path, kind):
 
 
 def test_a_mask_with_gaps_is_transplanted_as_one(tmp_path):
-    """The gaps of a field are gaps, though NaN is not zero."""
+    """NaN in a transplanted mask counts as a gap."""
     make_sst(12).to_netcdf(tmp_path / "truth.nc")
     gappy().to_netcdf(tmp_path / "masks.nc")
     kind = ("--kind", "transplanted", "--masks", "masks.nc:sst")
@@ -127,5 +127,5 @@ def test_a_mask_with_gaps_is_transplanted_as_one(tmp_path):
 @pytest.mark.parametrize("number", ["0", "-1", "1000000000000", "nan", "x", "1.5"])
 @pytest.mark.parametrize("option", ["--series", "--steps"])
 def test_simulations_of_no_size(tmp_path, option, number):
-    """None, or more than any memory."""
+    """Simulations that are empty or larger than the memory are refused."""
     refused("simulate", "lorenz63", "out.nc", option, number, cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""Outputs that would cost a user something: an input, a folder of other things, a place that is closed."""
+"""Outputs that would destroy data: inputs, folders with other things, places without permission."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.hostile
 
 @pytest.mark.parametrize("verb", OUTPUTS)
 def test_a_folder_of_other_things_is_never_replaced(tmp_path, model_path, verb):
-    """Not even with --overwrite: a name that was mistyped would cost all that is in it."""
+    """A folder with other files is not replaced, even with --overwrite."""
     prepare(tmp_path)
     (tmp_path / OUTPUTS[verb]).mkdir()
     (tmp_path / OUTPUTS[verb] / "thesis.txt").write_text("years of work")
@@ -43,7 +43,7 @@ def test_a_folder_of_other_things_is_never_replaced(tmp_path, model_path, verb):
     ["evaluate", "gappy.nc", "truth.nc", "--figures", "truth.nc", "--overwrite"],
 ], ids=lambda c: " ".join(c)[:60])  # fmt: skip
 def test_what_is_read_is_not_written_over(tmp_path, model_path, command):
-    """By whatever name or link, and for every option that reads."""
+    """No input is overwritten, under any name or link and for any option."""
     prepare(tmp_path)
     with xr.open_dataset(tmp_path / "gappy.nc") as ds:
         ds.load().drop_encoding().to_zarr(tmp_path / "in.zarr", consolidated=False)
@@ -56,7 +56,7 @@ def test_what_is_read_is_not_written_over(tmp_path, model_path, command):
 
 @pytest.mark.parametrize("verb", OUTPUTS)
 def test_a_folder_that_may_not_be_written(model_path, verb):
-    """It is said before any work, by every verb."""
+    """Every verb reports this before any work."""
     with open_folder() as folder:
         prepare(folder)
         shutil.copy(model_path, folder / "m.safetensors")
@@ -81,7 +81,7 @@ def test_a_folder_that_may_not_be_written(model_path, verb):
 ])  # fmt: skip
 @pytest.mark.parametrize("side", ["input", "output", "missing"])
 def test_names_of_any_letters(tmp_path, model_path, name, side):
-    """A file of such a name is filled, or refused in one line that can be printed."""
+    """A file with such a name is filled, or refused in one line that can be printed."""
     make_sst(12).to_netcdf(tmp_path / "in.nc")
     source, output = "in.nc", "out.nc"
     if side == "output":
@@ -105,7 +105,7 @@ def test_names_of_any_letters(tmp_path, model_path, name, side):
 
 
 def test_results_that_nobody_reads_to_the_end(files, tmp_path):
-    """As by `| head -1`: no traceback."""
+    """There is no traceback if the reader stops early, as `head -1` does."""
     reading, writing = os.pipe()
     os.close(reading)
     child = begun("inspect", "gappy.nc", cwd=files, limit=lambda: os.dup2(writing, 1))

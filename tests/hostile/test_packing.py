@@ -1,4 +1,4 @@
-"""Values that the packing of a file cannot hold: never another number, and never a gap that was none."""
+"""Values that packed integers cannot hold never become other numbers or gaps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TYPES = ["int8", "uint8", "int16", "uint16", "int32"]
 
 
 def packed(values: list[float], dtype: str, fill: float | None, scale: float, offset: float) -> xr.Dataset:
-    """Values that came from a file of such packing."""
+    """Return values with the encoding of a packed file."""
     ds = xr.Dataset({"x": ("t", np.array(values, "float32"))})
     ds.x.encoding = {"dtype": np.dtype(dtype), "scale_factor": scale, "add_offset": offset}
     if fill is not None:
@@ -26,7 +26,7 @@ def packed(values: list[float], dtype: str, fill: float | None, scale: float, of
 @pytest.mark.parametrize("offset", [0.0, 273.15])
 @pytest.mark.parametrize("dtype", TYPES)
 def test_near_the_ends_of_the_integers(tmp_path, dtype, offset, suffix):
-    """Steps of a tenth of a code around both ends: what comes back is what went in, to half a code."""
+    """Values in steps of a tenth of a code are kept to half a code."""
     info, scale = np.iinfo(dtype), 0.01
     for number, end in enumerate((info.min, info.max)):
         for step in range(-20, 21):
@@ -40,7 +40,7 @@ def test_near_the_ends_of_the_integers(tmp_path, dtype, offset, suffix):
 @pytest.mark.parametrize("suffix", [".nc", ".zarr"])
 @pytest.mark.parametrize("fill", [-9999, -32768, 32767, 0])
 def test_near_the_fill_value(tmp_path, fill, suffix):
-    """A value is not taken for a gap, nor a gap for a value."""
+    """A value never becomes a gap, nor a gap a value."""
     for step in range(-12, 13):
         ds = packed([5.0, np.nan, 0.01 * (fill + step / 10)], "int16", fill, 0.01, 0.0)
         path = tmp_path / f"a{step}{suffix}"

@@ -1,4 +1,4 @@
-"""A choice of broken files in processes of their own: exit code, one line, time and memory."""
+"""Selected broken files in separate processes: exit code, one line, time and memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CASES = [
 
 
 def process(folder, *arguments):
-    """Exit code, standard error, seconds and highest memory of a command."""
+    """Run a command and return exit code, standard error, seconds and maximum memory."""
     begun = time.monotonic()
     with (folder.parent / "err").open("w+") as err:
         command = [sys.executable, "-m", "da4dvar", *map(str, arguments)]
@@ -78,7 +78,7 @@ def made(case, folder, model):
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_process(tmp_path, model_path, case):
-    """One line, exit code 2, in seconds and little memory; nothing is written, and nothing is run."""
+    """The command ends with one line and exit code 2, quickly, and nothing is written or executed."""
     prepare(tmp_path)
     arguments = made(case, tmp_path, model_path)
     before = sorted(p.name for p in tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Recipes that are no recipe: bytes of any kind, and paths that lead nowhere."""
+"""Files that are not recipes, and paths that are not files."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ SETTINGS = [
 
 @pytest.mark.parametrize("what", TEXTS)
 def test_what_is_no_recipe(files, what):
-    """One line, whatever the bytes."""
+    """The error has one line, whatever the bytes."""
     (files / "r.toml").write_bytes(TEXTS[what])
     refused("train", "r.toml", "-o", "m.safetensors", cwd=files)
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_recipe_with_noise_in_it(tmp_path, seed):
-    """A hundred times some bytes are changed, put in or left out."""
+    """Bytes are changed, inserted or removed a hundred times."""
     generator = np.random.default_rng(seed)
     whole = RECIPE.format(steps=0).encode()
     path = tmp_path / "r.toml"
@@ -59,7 +59,7 @@ def test_a_recipe_with_noise_in_it(tmp_path, seed):
 
 @pytest.mark.parametrize("end", range(0, 700, 35))
 def test_a_recipe_cut_short(files, end):
-    """After some characters."""
+    """A recipe truncated after some characters is refused."""
     (files / "r.toml").write_bytes(RECIPE.format(steps=0).encode()[:end])
     refused("train", "r.toml", "-o", "m.safetensors", cwd=files)
 
@@ -68,7 +68,7 @@ def test_a_recipe_cut_short(files, end):
     "kind", ["missing", "folder", "pipe", "long name", "below a file", "device", "closed"]
 )
 def test_a_path_that_is_no_recipe(files, kind):
-    """A pipe is not waited for, and a device not read to its end."""
+    """A pipe is not waited for, and a device is not read to its end."""
     paths = {"long name": "x" * 5000 + ".toml", "below a file": "gappy.nc/r.toml", "device": "/dev/zero"}
     path = files / "r.toml"
     if kind == "folder":
@@ -82,7 +82,7 @@ def test_a_path_that_is_no_recipe(files, kind):
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: s[:20])
 def test_a_setting_that_is_none(files, setting):
-    """`--set` is as careful as the file."""
+    """Settings of `--set` are checked like the file."""
     make_sst(70).to_netcdf(files / "truth.nc")
     (files / "r.toml").write_text(RECIPE.format(steps=0))
     refused("train", "r.toml", "-o", "m.safetensors", "--set", setting, cwd=files)

@@ -1,4 +1,4 @@
-"""Recipes that are TOML, with one value that cannot be meant."""
+"""Recipes in valid TOML with one invalid value."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ VALUES = [10**12, -1, 0, 2**70, 1.5, math.nan, math.inf, "5", "", "../x", "a\nb"
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder with the data of the recipe."""
+    """Create a folder with the data of the recipe."""
     ds = make_sst(70)
     ds.assign(good=(ds.sst > 14).astype("int8"), depth=ds.lat * 0 + ds.lon).to_netcdf(tmp_path / "truth.nc")
     return tmp_path
 
 
 def trained_or_refused(tables, folder):
-    """A recipe must lead to a model, or to one line."""
+    """Train a recipe, or expect one line of error."""
     if isinstance(tables.setdefault("train", {}), dict):
         tables["train"].setdefault("steps", 0)
     with limits(), contextlib.suppress(Da4dvarError):
@@ -77,7 +77,7 @@ def test_anything_left_out(folder, section):
 
 @pytest.mark.parametrize("section", [*WHOLE, *MORE])
 def test_a_key_that_no_table_has(folder, section):
-    """It is named."""
+    """The unknown key is named in the error."""
     tables = copy.deepcopy(WHOLE)
     if isinstance(tables.get(section, {}), dict):
         tables.setdefault(section, {})["nonsense"] = 1
@@ -107,7 +107,7 @@ def test_a_key_that_no_table_has(folder, section):
     (("gaps", "fraction"), True, "expected a number"),
 ], ids=str)  # fmt: skip
 def test_a_mistake_is_named(folder, way, value, said):
-    """With what was got, and what was expected."""
+    """The error says what was found and what was expected."""
     tables = copy.deepcopy(WHOLE)
     put(tables, way, value)
     with limits(), pytest.raises(Da4dvarError, match=said) as raised:
@@ -116,7 +116,7 @@ def test_a_mistake_is_named(folder, way, value, said):
 
 
 def test_without_a_change_it_is_trained(folder):
-    """What the other tests change is whole before, with and without what may be left out."""
+    """The recipe that the other tests change is valid, with and without optional tables."""
     assert trained_or_refused(WHOLE, folder) is not None
     tables = copy.deepcopy(WHOLE)
     for section in ("data", "cost", "train"):

@@ -1,4 +1,4 @@
-"""The page that counts these tests counts them right."""
+"""Check of the table in docs/broken-input.md."""
 
 from __future__ import annotations
 

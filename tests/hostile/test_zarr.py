@@ -1,4 +1,4 @@
-"""Zarr stores that are odd, wrong or broken: the right answer, or one line."""
+"""Unusual, unsuitable or broken Zarr stores give the correct result or one line of error."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def store(
 
 
 def chunks(path: Path, name: str = "sst") -> list[Path]:
-    """The files of the chunks of a variable, of either version."""
+    """Return the files with the chunks of a variable, for either version."""
     known = ("zarr.json", ".zarray", ".zattrs")
     return sorted(p for p in (path / name).rglob("*") if p.is_file() and p.name not in known)
 
@@ -45,7 +45,7 @@ def chunks(path: Path, name: str = "sst") -> list[Path]:
 @pytest.mark.parametrize("consolidated", [False, True])
 @pytest.mark.parametrize("version", [2, 3])
 def test_both_versions_are_read(tmp_path, model, model_path, version, consolidated):
-    """With and without consolidated metadata, to the same answer."""
+    """The result is the same with and without consolidated metadata."""
     store(tmp_path, version, consolidated)
     assert done_or_refused(*COMPUTE, model_path, cwd=tmp_path)
     usual = model.interpolate(gappy())
@@ -56,7 +56,7 @@ def test_both_versions_are_read(tmp_path, model, model_path, version, consolidat
 @pytest.mark.parametrize("how", ["cut", "noise", "empty"])
 @pytest.mark.parametrize("version", [2, 3])
 def test_a_chunk_that_is_broken(tmp_path, model_path, version, how, verb):
-    """It is never taken for data."""
+    """A broken chunk is never read as data."""
     path = chunks(store(tmp_path, version))[0]
     content = path.read_bytes()
     noise = np.random.default_rng(0).bytes(len(content))
@@ -84,7 +84,7 @@ def test_a_chunk_that_is_broken_where_memory_is_small(tmp_path, model_path, litt
 
 @pytest.mark.parametrize("version", [2, 3])
 def test_a_chunk_that_is_missing_is_a_gap(tmp_path, model_path, version):
-    """By the rules of Zarr it holds the fill value, which is NaN here."""
+    """A missing chunk holds the fill value, here NaN, as Zarr specifies."""
     chunks(store(tmp_path, version, **({"fill_value": np.nan} if version == 3 else {})))[0].unlink()
     assert done_or_refused(*COMPUTE, model_path, cwd=tmp_path)
     assert (load_dataset(tmp_path / "out.nc").sst_flag[:4] != 0).all()
@@ -93,7 +93,7 @@ def test_a_chunk_that_is_missing_is_a_gap(tmp_path, model_path, version):
 @pytest.mark.parametrize("name", ["zarr.json", "sst/zarr.json", "time/zarr.json", "lat/zarr.json"])
 @pytest.mark.parametrize("how", ["missing", "empty", "cut", "noise", "list", "nonsense", "deep"])
 def test_metadata_that_are_broken(tmp_path, model_path, name, how):
-    """Of the store, of a variable and of its coordinates."""
+    """Broken metadata of the store, a variable or its coordinates are refused."""
     path = store(tmp_path) / name
     text = path.read_text()
     contents = {
@@ -118,7 +118,7 @@ def test_metadata_that_are_broken(tmp_path, model_path, name, how):
     {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [10**9, 10**9, 10**9]}}},
 ], ids=str)  # fmt: skip
 def test_metadata_that_lie(tmp_path, model_path, change):
-    """Shapes, types and codecs that are not those of the chunks."""
+    """Shapes, types and codecs that contradict the chunks are refused."""
     path = store(tmp_path) / "sst" / "zarr.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     refused(*COMPUTE, model_path, cwd=tmp_path)
@@ -142,7 +142,7 @@ def test_numbers_of_another_kind(tmp_path, model_path, dtype):
     {"a": {"b": 1}}, [1, "a", None], None, True, [], [[1, 2], [3]], 10**30, "a\u2028b", float("nan"),
 ], ids=repr)  # fmt: skip
 def test_attributes_that_netcdf_does_not_have(tmp_path, model_path, value):
-    """Tables, lists of anything, nothing: the result is written, with their text where they cannot stay."""
+    """The result is written, with such attributes as text where necessary."""
     path = store(tmp_path)
     for place in (path / "zarr.json", path / "sst" / "zarr.json", path / "lat" / "zarr.json"):
         table = json.loads(place.read_text())
@@ -154,7 +154,7 @@ def test_attributes_that_netcdf_does_not_have(tmp_path, model_path, value):
 
 
 def test_what_is_no_store(tmp_path, model_path):
-    """A file with the name of a store, an array alone, an empty folder, a store below another name."""
+    """Files, arrays, empty folders and nested stores are refused."""
     (tmp_path / "file.zarr").write_text("x")
     (tmp_path / "empty.zarr").mkdir()
     zarr.save_array(tmp_path / "array.zarr", np.zeros(5))
@@ -164,7 +164,7 @@ def test_what_is_no_store(tmp_path, model_path):
 
 
 def test_a_store_that_vanishes_while_it_is_read(tmp_path, model_path, monkeypatch):
-    """It is not taken for a store of gaps alone."""
+    """A store that is deleted is not read as gaps."""
     path, load = store(tmp_path), xr.Dataset.load
 
     def late(self):

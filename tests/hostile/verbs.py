@@ -1,4 +1,4 @@
-"""Every verb that writes, on small data: its arguments, and what it leaves."""
+"""Every verb that writes, with its arguments and outputs, on small data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from examples import RECIPE, make_sst
 
 from da4dvar.workflows.twin import hide
 
-# What each writes, apart from checkpoints.
+# Output of each verb, except checkpoints.
 OUTPUTS = {
     "interpolate": "out.nc", "interpolate to zarr": "out.zarr", "baseline": "out.nc", "gaps": "out.zarr",
     "simulate": "out.nc", "train": "out.safetensors", "evaluate": "out.html",
@@ -17,7 +17,7 @@ OUTPUTS = {
 
 
 def arguments(verb: str, model: Path) -> list[str]:
-    """The command line of a verb."""
+    """Return the command line of a verb."""
     output = OUTPUTS[verb]
     return {
         "interpolate": ["interpolate", "gappy.nc", output, "--model", str(model)],
@@ -31,7 +31,7 @@ def arguments(verb: str, model: Path) -> list[str]:
 
 
 def prepare(folder: Path) -> None:
-    """gappy.nc, truth.nc and recipe.toml."""
+    """Write gappy.nc, truth.nc and recipe.toml."""
     truth = make_sst(70)
     truth.to_netcdf(folder / "truth.nc")
     hide(truth, "random", 0.4, seed=3).to_netcdf(folder / "gappy.nc")
