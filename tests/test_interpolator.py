@@ -105,7 +105,7 @@ def test_a_truth_of_other_cells_is_refused(truth, gappy):
     turned, plan = truth.isel(lat=slice(None, None, -1)), Training(steps=1, batch=1, device="cpu")
     for given in ((turned,), (truth, gappy, turned)):
         names = ("truth", "validation", "validation_truth")
-        with pytest.raises(DataError, match="not of the same cells"):
+        with pytest.raises(DataError, match="not on the same cells"):
             tiny_interpolator().fit(gappy, **dict(zip(names, given, strict=False)), training=plan)
 
 
@@ -133,5 +133,5 @@ def test_the_noise_of_one_fit_is_not_the_observation_error_of_the_next(truth, ow
 def test_a_start_linear_in_a_time_that_there_is_none_of_is_refused():
     """Before any data are read: a window of it has no time to go along."""
     parts = (torch.nn.Identity(), GradientDescent(0.1), da4dvar.Layout(["x"], axes=["lat"]), Unscaled())
-    with pytest.raises(ValueError, match="linear in 'time', which is no dimension of the layout"):
+    with pytest.raises(ValueError, match="linear in 'time', which is not a dimension of the layout"):
         da4dvar.Interpolator(*parts, initial="linear")

@@ -150,7 +150,7 @@ TOO_LONG = "diverges at a time step of 2.0; use a shorter one"
     [("lorenz96_published", {n: v}, "expected a range within 0 to 10000")
      for n, v in (("first", -1), ("last", 10_001), ("first", 7000), ("steps", 8000))]
     + [(name, {"step": 2.0}, TOO_LONG) for name in ("lorenz96", "lorenz63")]
-    + [("lorenz96", {"components": 8}, "20 components are to be seen, but 'component' has 8")],
+    + [("lorenz96", {"components": 8}, "number is 20, but 'component' has only 8")],
 )  # fmt: skip
 def test_what_cannot_be_simulated_is_refused(name: str, change: dict[str, Any], text: str) -> None:
     """Pieces outside of the trajectory, a step that diverges, more observed components than there are."""

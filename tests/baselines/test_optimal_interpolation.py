@@ -162,7 +162,7 @@ def test_space_is_found_or_asked_for():
     alone = OptimalInterpolation(space=(), duration=4.0, error=0.2).interpolate(ds).sst
     assert not np.allclose(alone, OptimalInterpolation(**by_cells).interpolate(ds).sst, equal_nan=True)
     deep = ds.expand_dims(level=2)
-    with pytest.raises(DataError, match="say which are those of space"):
+    with pytest.raises(DataError, match="name those of space"):
         OptimalInterpolation().interpolate(deep)
     told = OptimalInterpolation(space=("row", "column"), **by_cells).interpolate(deep)
     np.testing.assert_allclose(told.sst[1], OptimalInterpolation(**by_cells).interpolate(ds).sst)
