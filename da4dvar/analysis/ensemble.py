@@ -64,7 +64,7 @@ class Ensemble:
         if not 0 <= self.withheld < 1:
             raise DataError(f"the fraction withheld is {self.withheld:g}, expected 0 or more and below 1")
         if not self.start >= 0:
-            raise DataError(f"start, the perturbation of the first guess, is {self.start:g}, expected 0 or more")
+            raise DataError(f"start (perturbation of the first guess) is {self.start:g}, expected 0 or more")
         for dim, cells in self.block.items():
             if cells < 1:
                 raise DataError(f"boxes of {cells} cells along {dim!r}, expected 1 or more")

@@ -65,7 +65,7 @@ def test_a_constant_has_a_climatology():
     ("history", "message"),
     [
         (sea().rename(sst="sts"), "the history has no variable 'sst': did you mean 'sts'"),
-        (sea().assign_coords(x=[0.0, 1.0, 2.0]), r"'x' holds 5\.0, which is not in the climatology of the model"),
+        (sea().assign_coords(x=[0.0, 1.0, 2.0]), r"'x' holds 5\.0, which is not in the climatology"),
     ],
 )
 def test_a_history_that_does_not_fit_is_refused(history, message):

@@ -71,7 +71,7 @@ CASES: list[tuple[str, Callable[..., object], list[tuple]]] = [
     ("expected", lambda k, v: ConvLSTM(1, ("zero",), **{k: v}), [
         ("scale", "std"), ("output", "dense"), ("feed", "both"), ("downsampling", 0)]),
     ("0 operators", Sensors, [([],)]),
-    ("expected one index from 0 to 0", Sensors, [([Identity()], [1])]),
+    ("expected an index from 0 to 0", Sensors, [([Identity()], [1])]),
     ("1 operators", Sensors, [([Identity()], [0, 0])]),
     ("expected a square", Sensors, [([LinearOperator([[1.0, 0.0]])],)]),
     ("numbers above 0", Sensors([Identity()]).weigh, [([0.0],)]),

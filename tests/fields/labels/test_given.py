@@ -112,7 +112,7 @@ def test_a_mask_may_be_an_array(model, gappy):
         (lambda mask: mask.assign_coords(lat=mask.lat + 0.1), "is not of the cells of 'sst'"),
         (lambda mask: mask.isel(time=slice(3, None)).drop_vars("time"), "is not of the cells of 'sst'"),
         (lambda mask: mask.expand_dims(sensor=2), "has a dimension 'sensor'"),
-        (lambda mask: mask.astype(str), "expected numbers or true and false"),
+        (lambda mask: mask.astype(str), "expected numbers or booleans"),
     ],
 )
 def test_a_mask_of_other_cells_is_refused(change, message):

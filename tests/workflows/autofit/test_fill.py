@@ -243,4 +243,4 @@ def test_an_interval_that_the_points_say_nothing_of_costs_no_training() -> None:
     known = load("oisst-tasman").calibration
     assert known_levels(known, [0.9], said.append) == [0.9]
     assert known_levels(known, [1 - 1e-9], said.append) == ()
-    assert [line[:30] for line in said] == ["no intervals: an interval of 1"]
+    assert [line[:30] for line in said] == ["no intervals: interval: got 1,"]
