@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import label
 
-from da4dvar.config.registry import KINDS, class_of
+from da4dvar.config.kinds import KINDS, class_of
 from da4dvar.errors import Da4dvarError
 from da4dvar.fields.gaps.patterns import (
     Blocks,
