@@ -75,15 +75,15 @@ def test_anything_left_out(model_path, tmp_path, small, section):
     (("signature", "variables", "sst", "units"), 5), (("signature", "variables"), {}),
     (("signature", "variables"), {"sss": {}}, "variables of the signature are sss, expected sst"),
     (("signature", "covariates"), {"depth": {}}), (("scaling", "harmonics"), 2), (("scaling", "time"), "day"),
-    (("scaling", "kind"), "none"), (("scaling",), {"kind": "none"}, "values as they are"),
+    (("scaling", "kind"), "none"), (("scaling",), {"kind": "none"}, "without scaling"),
     (("scaling", "kind"), "standard"), (("observation_error",), -0.1), (("correction",), [math.nan]),
     (("correction",), [1.0, 1.0]), (("calibration",), {"ensemble": {"members": 10**9}, "variables": {}}),
     (("labels",), {"sst.dims": "lat"}), (("labels",), {"sst.dims": ["lat", "depth"]}),
     (("sensors",), [{"variable": "sst", "of": "sst", "error": 0.0}]), (("first_guess",), {"kind": "letks"}),
     (("first_guess",), {"kind": "eof_iteration", "iterations": 10**9}), (("initial",), "guess"),
     (("provenance",), []), (("format",), 99, "format 99"), (("solver",), {}, "solver"),
-    (("solver", "width"), 7, "do not fit"), (("prior", "kind"), "os.system", "unknown kind"),
-    (("prior", "kind"), ["unet"], "unknown kind"), (("prior", "width"), 10**7, "do not fit"),
+    (("solver", "width"), 7, "are inconsistent"), (("prior", "kind"), "os.system", "unknown kind"),
+    (("prior", "kind"), ["unet"], "unknown kind"), (("prior", "width"), 10**7, "are inconsistent"),
     (("layout", "axes"), [], "axes"),
 ], ids=str)  # fmt: skip
 def test_a_lie_is_told_when_the_model_is_loaded(model_path, tmp_path, lie):

@@ -92,7 +92,7 @@ def test_a_key_that_no_table_has(folder, section):
     (("train", "validation_samples"), 10**12, "validation_samples"),
     (("train", "steps"), "5", "steps is '5', expected a whole number"),
     (("train", "rate"), math.inf, "rate is inf"),
-    (("train", "devices"), "abacus", "there are: auto, cpu, cuda"),
+    (("train", "device"), "abacus", "there are: auto, cpu, cuda"),
     (("train", "precision"), "8-bit", "float32"), (("prior", "width"), 10**5, "make them narrower"),
     (("prior", "width"), 2**62, "prior of kind 'unet'"), (("prior", "kernel"), 4, "expected an odd number"),
     (("prior", "boundary"), ["zero"] * 4, "prior of kind 'unet'"),
@@ -102,8 +102,8 @@ def test_a_key_that_no_table_has(folder, section):
     (("data", "path"), 5, "path is 5, expected text or a list"),
     (("data", "path"), "/dev/null", "a pipe or a device"), (("data", "path"), "x\0y.nc", "no such file"),
     (("data", "truth"), "sst", "expected a table"),
-    (("data", "train"), {"time": [5, "x"]}, "no part of the data"),
-    (("data", "train"), {"time": [[], {}]}, "no part of the data"),
+    (("data", "train"), {"time": [5, "x"]}, "does not select a part of the data"),
+    (("data", "train"), {"time": [[], {}]}, "does not select a part of the data"),
     (("gaps", "fraction"), True, "expected a number"),
 ], ids=str)  # fmt: skip
 def test_a_mistake_is_named(folder, way, value, said):
