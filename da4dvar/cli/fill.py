@@ -33,6 +33,7 @@ from da4dvar.errors import DataError
 from da4dvar.progress import shown
 
 MINUTES = 10.0
+BATCH_SIZE, MEMORY = 16, "2GiB"
 
 
 @command
@@ -64,7 +65,7 @@ def interpolate(
         ),
     ] = None,
     overwrite: Overwrite = False,
-    memory: Memory = "2GiB",
+    memory: Memory = MEMORY,
     resume: Resume = False,
     scheduler: Scheduler = None,
     batch_size: Annotated[
@@ -72,7 +73,7 @@ def interpolate(
         typer.Option(
             metavar="N", help="Number of windows solved at once.", min=1, rich_help_panel=WITH_MODEL
         ),
-    ] = 16,
+    ] = BATCH_SIZE,
     precision: Annotated[
         str,
         typer.Option(
@@ -147,6 +148,8 @@ def interpolate(
     for option, given, belongs in (
         ("--observation-error", observation_error is not None, "--model"),
         ("--precision", precision != "float32", "--model"),
+        ("--batch-size", batch_size != BATCH_SIZE, "--model"),
+        ("--memory", memory != MEMORY, "--model"),
         ("--resume", resume, "--model"),
         ("--scheduler", scheduler is not None, "--model"),
         ("--minutes", minutes != MINUTES, "--fit"),

@@ -71,6 +71,8 @@ COMMANDS = {
     "interpolate gappy.nc out.nc --fit --scheduler threads": "--scheduler requires --model; omit it",
     "interpolate gappy.nc out.nc --fit --observation-error 1": "--observation-error requires --model",
     "interpolate gappy.nc out.nc --fit --precision bfloat16": "--precision requires --model",
+    "interpolate gappy.nc out.nc --fit --batch-size 4": "--batch-size requires --model",
+    "interpolate gappy.nc out.nc --fit --memory 1GiB": "--memory requires --model",
     "interpolate gappy.nc out.nc --fit --minutes 0": "--minutes 0: expected above 0",
     "interpolate gappy.nc out.nc --fit --dim time=day": "has no dimension 'day'",
     "interpolate gappy.nc out.nc --fit --variable sst=sts": "did you mean 'sst'",
