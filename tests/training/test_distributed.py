@@ -164,5 +164,5 @@ def test_a_mistake_of_a_process_is_one_line(tmp_path):
     """An error in both processes is reported once, with exit code 2."""
     done = train_on_two(tmp_path, RECIPE.replace("fraction = 0.4", "fraction = 1e-9"))
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-    assert "had nothing to learn from" in done.stderr
+    assert "has both an observation and a target" in done.stderr
     assert not (tmp_path / "m.safetensors").exists()
