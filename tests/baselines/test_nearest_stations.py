@@ -208,3 +208,12 @@ def test_stations_that_cannot_be_told_are_refused(ds, station, message):
     """The message lists the dimensions, or suggests linear interpolation for a single series."""
     with pytest.raises(DataError, match=message):
         NearestStations(station=station).interpolate(ds)
+
+
+def test_a_linear_combination_of_two_others_is_exact():
+    """Without noise and without a penalty, the estimate is exact and its standard error is nearly zero."""
+    ds = network()
+    ds.pm10[:, 2] = 3 + 2 * ds.pm10[:, 0] - 0.5 * ds.pm10[:, 4]
+    out = NearestStations(ridge=0).interpolate(hidden(ds, slice(50, 150)))
+    np.testing.assert_allclose(out.pm10, ds.pm10, atol=1e-6)
+    assert float(out.pm10_std.max()) < 1e-3

@@ -187,3 +187,13 @@ def test_what_cannot_be_placed_is_refused():
     stations = stations.assign_coords(lat=stations.lat.where(stations.lat > 40.1))
     with pytest.raises(DataError, match="variable 'sst': a position is missing"):
         OptimalInterpolation().interpolate(stations)
+
+
+def test_a_time_without_observations_is_filled_and_land_stays_empty():
+    """NaN never spreads, neither into the estimate nor into its standard error."""
+    ds = sea()
+    ds.sst[10] = np.nan
+    out = OptimalInterpolation().interpolate(ds)
+    for name in ("sst", "sst_std"):
+        assert out[name].isel(lat=0, lon=0).isnull().all()
+        assert int(out[name].isnull().sum()) == ds.sizes["time"]

@@ -12,6 +12,7 @@ from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.observation import LearnedOperator
 from da4dvar.variational.priors.unet import UNet
+from da4dvar.variational.solvers.gradient_descent import GradientDescent
 from da4dvar.variational.solvers.lstm import ConvLSTM
 
 BOUNDARY = ("zero", "periodic")
@@ -45,6 +46,24 @@ def test_model_is_restored_from_its_state_dict():
     other.load_state_dict(model.state_dict())
     with torch.no_grad():
         assert_close(other(*problem()).x, model(*problem()).x)
+
+
+def test_descent_lowers_the_cost_of_a_learned_prior():
+    """Any solver accepts any cost: plain descent lowers that of a learned prior."""
+    model, (y, mask, x0) = seeded(make_model), problem()
+    with torch.no_grad():
+        solution = VariationalModel(model.cost, GradientDescent(0.01, iterations=10))(y, mask, x0)
+    assert (solution.cost[-1] < solution.cost[0]).all()
+
+
+def test_model_works_in_double_precision():
+    """In float64 the estimate is float64 and agrees with that in float32."""
+    y, mask, x0 = problem()
+    with torch.no_grad():
+        single = seeded(make_model)(y, mask, x0).x
+        precise = seeded(make_model).double()(y.double(), mask, x0.double()).x
+    assert precise.dtype == torch.float64
+    assert_close(precise.float(), single, rtol=1e-3, atol=1e-3)
 
 
 def test_every_part_is_learned():
