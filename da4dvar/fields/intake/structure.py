@@ -9,12 +9,11 @@ import xarray as xr
 
 from da4dvar.errors import DataError
 from da4dvar.fields.intake.roles import is_position, is_time, time_of
-from da4dvar.fields.labels.cf import steps
+from da4dvar.fields.labels.cf import axis_role, steps
 
 # A platform has moved if its latitude or longitude changes by more than this, in degrees.
 MOVED = 0.2
 RECORDS = ("rec", "recnum", "record", "records", "recordnum")
-LEVELS = {"depth", "sea_water_pressure", "altitude", "height"}
 LEVEL_NAMES = {"pres", "pressure", "depth", "altitude", "height", "z"}
 PROFILES = {"profile", "trajectoryprofile"}
 
@@ -105,18 +104,14 @@ def refuse_profiles(ds: xr.Dataset) -> None:
     """
     kind = str(ds.attrs.get("featureType", "")).lower()
     for name, variable in ds.variables.items():
-        if variable.ndim != 2 or variable.dtype.kind not in "iuf" or not variable.size:
+        if variable.ndim != 2 or variable.dtype.kind not in "iuf" or variable.dims[1] in ds.indexes:
             continue
-        attrs = variable.attrs
-        named = str(name).lower() in LEVEL_NAMES and "axis" not in attrs
-        if not (attrs.get("axis") == "Z" or attrs.get("standard_name") in LEVELS or named):
+        role = axis_role(xr.DataArray(variable))
+        if role != "Z" and not (role is None and str(name).lower() in LEVEL_NAMES):
             continue
-        profile, level = map(str, variable.dims)
-        known = np.isfinite(variable.values)
-        # Padding: values end early in some row, without a gap before.
-        ends = np.where(known.any(axis=1), known.shape[1] - np.argmax(known[:, ::-1], axis=1), 0)
-        padded = bool((ends < known.shape[1]).any()) and bool(known[:, 0].any())
+        padded = is_padded(np.asarray(variable.values, dtype="float64"))
         if padded or kind in PROFILES:
+            profile, level = map(str, variable.dims)
             raise DataError(
                 f"{name!r} gives every entry of {profile!r} levels of its own along {level!r} (profiles"
                 f"{', padded at the end' if padded else ''}), and padding is not a gap; interpolate the "
@@ -127,6 +122,22 @@ def refuse_profiles(ds: xr.Dataset) -> None:
             f"the file holds profiles (featureType {ds.attrs['featureType']}); interpolate them to common "
             "levels and give the file dimensions such as (time, depth)"
         )
+
+
+def is_padded(levels: np.ndarray) -> bool:
+    """Whether rows hold levels in order, and some end early.
+
+    Examples
+    --------
+    >>> is_padded(np.array([[5.0, 10.0, 20.0], [5.0, 12.0, np.nan]]))
+    True
+    """
+    known = np.isfinite(levels)
+    apart = np.diff(levels, axis=1)
+    apart = apart[np.isfinite(apart)]
+    in_order = apart.size > 0 and ((apart > 0).all() or (apart < 0).all())
+    early = known[:, 0] & ~known[:, -1] & (np.diff(known.astype("int8"), axis=1) <= 0).all(axis=1)
+    return bool(in_order and early.any())
 
 
 def refuse_rows(ds: xr.Dataset, time: str, given: bool) -> None:
