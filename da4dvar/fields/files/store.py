@@ -18,6 +18,7 @@ from da4dvar.fields.files.dated import with_dates
 from da4dvar.fields.files.encoding import encoding_for, evenly_chunked, plain_attributes
 from da4dvar.fields.files.opening import opened_raw
 from da4dvar.fields.files.sniff import what_is
+from da4dvar.fields.labels.carried import without_dangling
 
 SUFFIXES = (".nc", ".zarr")
 # Time in seconds for pending writes to a store to finish.
@@ -293,13 +294,13 @@ def write_dataset(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> 
     path = Path(path)
     check_output(path, [], overwrite)
     encoding = {str(n): encoding_for(ds[n], path.suffix) for n in ds.variables}
-    plain = ds.copy()
+    plain = without_dangling(ds)
     if path.suffix == ".nc":
         plain.attrs = plain_attributes(ds.attrs)
     for name in plain.variables:
         plain[name].encoding = {}
         if path.suffix == ".nc":
-            plain[name].attrs = plain_attributes(ds[name].attrs)
+            plain[name].attrs = plain_attributes(plain[name].attrs)
 
     def write(beside: Path) -> None:
         if path.suffix == ".nc":
