@@ -47,7 +47,7 @@ class Intake:
 
 
 def take_in(
-    ds: xr.Dataset,
+    ds: xr.Dataset | xr.DataArray,
     *,
     variable: Mapping[str, str] | Sequence[str] | str | None = None,
     dim: Mapping[str, str] | None = None,
@@ -61,8 +61,8 @@ def take_in(
 
     Parameters
     ----------
-    ds : Dataset
-        Data set as opened.
+    ds : Dataset or DataArray
+        Data set as opened. A DataArray without a name is called ``data``.
     variable : mapping of str to str, sequence of str, or str, optional
         Names of the fields, or a mapping of new names to their names in `ds`. By default every variable that
         is a field; see :func:`da4dvar.fields.intake.roles.fields_of`.
@@ -96,6 +96,8 @@ def take_in(
     >>> taken.fields, taken.carried
     (('tas',), {'tas_qc': 'a flag'})
     """
+    if isinstance(ds, xr.DataArray):
+        ds = ds.to_dataset(name="data" if ds.name is None or ds.name in ds.coords else ds.name)
     ds, notes = resolved(ds, dim)
     time = time_of(ds, dim)
     if time is not None:
@@ -104,7 +106,7 @@ def take_in(
     elif not timeless:
         raise DataError(no_time(ds))
     chosen = names_of(ds, variable)
-    fields, carried = fields_of(ds, None if timeless else time)
+    fields, carried = fields_of(ds, time)
     if chosen:
         for name in chosen.values():
             check_chosen(ds, name, None if timeless else time)
@@ -117,9 +119,9 @@ def take_in(
         carried |= {name: "the mask"} if name in ds.data_vars else {}
     if not fields:
         raise DataError(no_fields(ds, carried))
-    gappy, found = with_gaps(ds[fields], fill_value)
+    ds, found = with_gaps(ds, fill_value, fields)
     notes += found
-    ds = ds.assign({n: as_float(gappy[n]) for n in fields})
+    ds = ds.assign({n: as_float(ds[n]) for n in fields})
     if mask is not None:
         ds, found = masked(ds, fields, mask, bool(chosen))
         notes += found
