@@ -63,6 +63,26 @@ Mask = Annotated[
         rich_help_panel=NAMES,
     ),
 ]
+FillValue = Annotated[
+    str,
+    typer.Option(
+        "--fill-value",
+        metavar="auto|none|NUMBER",
+        help="Value that stands for a gap, or several with commas. With auto, values that repeat and lie "
+        "apart from all others are taken as gaps and reported; with none, only what the file declares.",
+        rich_help_panel=NAMES,
+    ),
+]
+Times = Annotated[
+    str,
+    typer.Option(
+        "--times",
+        metavar="insert|keep|sort",
+        help="Insert absent time steps as gaps (insert), keep the times as they are (keep), or first sort "
+        "them and drop duplicates (sort).",
+        rich_help_panel=NAMES,
+    ),
+]
 Seed = Annotated[int, typer.Option(metavar="N", help="Seed of the random numbers.", min=0)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 

@@ -6,6 +6,7 @@ import glob
 import os
 import shutil
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -177,14 +178,43 @@ def _open_one(path: str) -> xr.Dataset:
     if os.path.isdir(path) and not is_zarr:
         raise DataError(f"{path}: a folder, not a Zarr store; the name of a store ends in .zarr")
     try:
-        if is_zarr:
-            store: xr.Dataset = xr.open_zarr(path, chunks=None, consolidated=False, decode_timedelta=False)
-            return store
-        return xr.open_dataset(path, engine="netcdf4", decode_timedelta=False)
+        return _decoded(path, is_zarr)
     except PermissionError as error:
         raise DataError(f"{path}: not permitted to read it ({error.strerror})") from error
     except Exception as error:  # damaged files raise many kinds of errors in the libraries
         raise DataError(f"{path}: not a readable NetCDF file or Zarr store ({first_line(error)})") from error
+
+
+def _decoded(path: str, is_zarr: bool) -> xr.Dataset:
+    """Open one file or store; times in units that xarray does not know stay numbers with these units."""
+
+    def read(times: bool | dict[str, bool]) -> xr.Dataset:
+        with warnings.catch_warnings():
+            # Several fill values, or one of another type: see intake.missing.
+            warnings.simplefilter("ignore", xr.SerializationWarning)
+            if not is_zarr:
+                return xr.open_dataset(path, engine="netcdf4", decode_times=times, decode_timedelta=False)
+            store: xr.Dataset = xr.open_zarr(
+                path, chunks=None, consolidated=False, decode_times=times, decode_timedelta=False
+            )
+            return store
+
+    try:
+        return read(True)
+    except ValueError:
+        with read(False) as raw:
+            return read({str(name): _is_decodable(variable) for name, variable in raw.variables.items()})
+
+
+def _is_decodable(variable: xr.Variable) -> bool:
+    """Whether xarray can decode the times of a variable."""
+    if " since " not in str(variable.attrs.get("units", "")):
+        return False
+    try:
+        xr.conventions.decode_cf_variable("time", variable, decode_timedelta=False)
+    except ValueError:
+        return False
+    return True
 
 
 def check_output(
