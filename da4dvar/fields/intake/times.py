@@ -1,4 +1,4 @@
-"""Times: decoding of those that xarray leaves undecoded, order, and steps that are absent."""
+"""Times: decoding of those that xarray leaves as text or numbers, and a regular axis."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import pandas as pd
 import xarray as xr
 
 from da4dvar.errors import DataError, first_line
+from da4dvar.fields.intake.axis import absent_steps, as_date, check_order, inserted, sorted_times
 from da4dvar.fields.labels.cf import is_dates
 
 Values = npt.NDArray[Any]
-DAY = 86_400_000_000  # microseconds
 # Calendars without the dates that numpy has.
 OTHER_CALENDARS = ("noleap", "365_day", "360_day", "all_leap", "366_day", "julian")
 # Formats of dates that are only digits, by their number.
@@ -97,10 +97,60 @@ def decoded_times(ds: xr.Dataset, time: str) -> tuple[xr.Dataset, list[str]]:
     ]
 
 
-def as_date(value: Any) -> str:
-    """Return a time as text, without the part of the day if that is zero."""
-    text = str(value)[:19].replace("T", " ")
-    return text.removesuffix(" 00:00:00")
+def regular_times(ds: xr.Dataset, time: str, times: str = "insert") -> tuple[xr.Dataset, list[str]]:
+    """Insert the steps that are absent from a time axis as gaps.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Data set with decoded times.
+    time : str
+        Name of the time dimension.
+    times : {"insert", "keep", "sort"}
+        ``"insert"`` inserts absent steps, ``"keep"`` leaves the axis as it is, and ``"sort"`` sorts it, drops
+        entries without a time, merges duplicates and then inserts absent steps.
+
+    Returns
+    -------
+    Dataset
+        Copy with a regular axis, or `ds`. At inserted steps floats are NaN and text is empty; integers have
+        a fill value that their encoding declares.
+    list of str
+        What was changed, or why nothing was inserted.
+
+    Raises
+    ------
+    DataError
+        If entries have no time, are not in order or have the same time, unless `times` is ``"sort"``.
+
+    Notes
+    -----
+    Nothing is inserted if steps are no multiples of a usual step, if more steps would be inserted than there
+    are, for seasons that are absent each year, and for the 29 February if it is always absent.
+
+    Examples
+    --------
+    >>> days = np.array(["2020-01-01", "2020-01-02", "2020-01-03", "2020-01-05"], "M8[ns]")
+    >>> data, notes = regular_times(xr.Dataset({"x": ("time", np.ones(4))}, {"time": days}), "time")
+    >>> data.x.values
+    array([ 1.,  1.,  1., nan,  1.])
+    >>> print(notes[0].partition(";")[0])
+    1 step of 1 day is absent from 'time' and is inserted as a gap (2020-01-04)
+    """
+    if times not in ("insert", "keep", "sort"):
+        raise DataError(f"times {times!r}: expected 'insert', 'keep' or 'sort'")
+    if time not in ds.coords or not (is_dates(ds[time]) or ds[time].dtype.kind in "iuf"):
+        return ds, []
+    notes: list[str] = []
+    if times == "sort":
+        ds, notes = sorted_times(ds, time)
+    check_order(ds[time])
+    if times == "keep" or ds.sizes[time] < 3:
+        return ds, notes
+    multiples, why = absent_steps(ds[time])
+    if multiples is None:
+        return ds, notes + why
+    return inserted(ds, time, multiples), [*notes, *why]
 
 
 def decoder(coordinate: xr.DataArray) -> tuple[Callable[[Values], Values], str] | None:
@@ -223,31 +273,3 @@ def from_months(values: Values, months: int, units: str, calendar: str) -> Value
     if calendar not in OTHER_CALENDARS:
         out = np.array([np.datetime64(d.isoformat(), "s") for d in dates])
     return out.reshape(values.shape)
-
-
-def regular_times(ds: xr.Dataset, time: str, times: str = "insert") -> tuple[xr.Dataset, list[str]]:
-    """Insert the steps that are absent from a time axis as gaps.
-
-    Parameters
-    ----------
-    ds : Dataset
-        Data set with decoded times.
-    time : str
-        Name of the time dimension.
-    times : {"insert", "keep", "sort"}
-        ``"insert"`` inserts absent steps, ``"keep"`` leaves the axis as it is, and ``"sort"`` sorts it, drops
-        entries without a time, merges duplicates and inserts absent steps.
-
-    Returns
-    -------
-    Dataset
-        Copy with a regular axis, or `ds`.
-    list of str
-        What was changed, or why nothing was inserted.
-
-    Raises
-    ------
-    DataError
-        If times are missing, not in order or duplicated, unless `times` is ``"sort"``.
-    """
-    return ds, []
