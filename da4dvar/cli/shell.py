@@ -12,7 +12,6 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 import da4dvar
-from da4dvar.cli.complete import one_of
 from da4dvar.cli.help import Command
 from da4dvar.errors import Da4dvarWarning, DataError
 
@@ -68,18 +67,20 @@ Mask = Annotated[
 FillValue = Annotated[
     str,
     typer.Option(
-        metavar="VALUE",
-        help="Value that stands for a gap; auto finds undeclared ones, none takes only declared ones.",
+        "--fill-value",
+        metavar="auto|none|NUMBER",
+        help="Value that stands for a gap, or several with commas. With auto, values that repeat and lie "
+        "apart from all others are taken as gaps and reported; with none, only what the file declares.",
         rich_help_panel=NAMES,
     ),
 ]
 Times = Annotated[
     str,
     typer.Option(
-        metavar="HOW",
-        help="Times that are missing or out of order: insert adds missing steps, keep leaves the times as "
-        "they are, sort also puts them in order and drops repeated ones.",
-        autocompletion=one_of(("insert", "keep", "sort")),
+        "--times",
+        metavar="insert|keep|sort",
+        help="Insert absent time steps as gaps (insert), keep the times as they are (keep), or first sort "
+        "them and drop duplicates (sort).",
         rich_help_panel=NAMES,
     ),
 ]

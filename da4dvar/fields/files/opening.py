@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
+from typing import Any
 
 import netCDF4
 import xarray as xr
@@ -52,29 +54,34 @@ def opened_raw(path: str, is_store: bool, group: str | None) -> xr.Dataset:
 
 
 def open_group(path: str, is_store: bool, group: str) -> xr.Dataset:
-    """Open a group; if its times cannot be decoded together, decode those that can be."""
+    """Open a group; times in units that xarray does not know stay numbers with these units."""
 
-    def read(decode_times: bool) -> xr.Dataset:
-        options = {"group": group or None, "decode_timedelta": False, "decode_times": decode_times}
-        if is_store:
-            return xr.open_zarr(path, chunks=None, consolidated=False, **options)
-        return xr.open_dataset(path, engine="netcdf4", **options)
+    def read(times: bool | dict[str, bool]) -> xr.Dataset:
+        options: dict[str, Any] = {"group": group or None, "decode_times": times, "decode_timedelta": False}
+        with warnings.catch_warnings():
+            # Several fill values, or one of another type: see intake.missing.
+            warnings.simplefilter("ignore", xr.SerializationWarning)
+            if is_store:
+                store: xr.Dataset = xr.open_zarr(path, chunks=None, consolidated=False, **options)
+                return store
+            return xr.open_dataset(path, engine="netcdf4", **options)
 
     try:
-        return read(decode_times=True)
-    except (ValueError, OverflowError, KeyError, TypeError) as error:
-        if isinstance(error, UnicodeDecodeError):
-            raise
-        ds = read(decode_times=False)
-    for name, variable in ds.variables.items():
-        if " since " not in str(variable.attrs.get("units", "")):
-            continue
-        try:
-            decoded = xr.conventions.decode_cf_variable(name, variable, decode_timedelta=False)
-        except (ValueError, OverflowError, KeyError, TypeError):
-            continue
-        ds = ds.assign_coords({name: decoded}) if name in ds.coords else ds.assign({name: decoded})
-    return ds
+        return read(True)
+    except ValueError:
+        with read(False) as raw:
+            return read({str(name): _is_decodable(variable) for name, variable in raw.variables.items()})
+
+
+def _is_decodable(variable: xr.Variable) -> bool:
+    """Whether xarray can decode the times of a variable."""
+    if " since " not in str(variable.attrs.get("units", "")):
+        return False
+    try:
+        xr.conventions.decode_cf_variable("time", variable, decode_timedelta=False)
+    except ValueError:
+        return False
+    return True
 
 
 def groups_of(path: str, is_store: bool) -> list[str]:

@@ -15,10 +15,10 @@ import xarray as xr
 from da4dvar.errors import DataError
 
 Numbers = npt.NDArray[Any]
-# Other spellings of _FillValue and missing_value, in small letters without separators.
-SPELLINGS = frozenset(
-    "fillvalue fill fillval missingvalue missing missingval missingdata missingdatavalue nodata nodatavalue "
-    "nodatavals nodataval navalue undef undefined nullvalue badvalue codemissingvalue".split()
+# Other spellings of _FillValue and missing_value, without underscores at the ends and capitals.
+SPELLINGS = re.compile(
+    r"fill|fill_?val(ue)?|(code_?)?missing(_?data)?(_?val(ue)?)?|no_?data(_?val(ue)?s?)?|(na|null|bad)_?value|"
+    r"undef(ined)?"
 )
 # Words in flag_meanings for values that are not a measurement.
 UNMEASURED = re.compile(
@@ -195,7 +195,7 @@ def declared(array: xr.DataArray, values: Numbers, guess: bool) -> tuple[Gaps, l
     for source, attributes in (("encoding", array.encoding), ("attrs", array.attrs)):
         for key, value in attributes.items():
             proper = key in ("_FillValue", "missing_value")
-            alike = re.sub(r"[^a-z]", "", str(key).lower()) in SPELLINGS
+            alike = SPELLINGS.fullmatch(str(key).lower().strip("_"))
             if not (proper or (alike and guess and source == "attrs")):
                 continue
             for mark in {v for number in numbers(value) for v in readings(array, number, value)}:
@@ -386,8 +386,8 @@ def is_apart(mark: float, count: int, rest: Numbers) -> bool:
     """Whether a value that occurs `count` times lies apart from all others, as only a fill value does.
 
     A usual fill value needs less distance than any other: if it is negative, half of the distance from the
-    lowest of the others to their median, or that none of them is negative; if it is positive, their range. Any
-    other value needs five times their range, and others that are not a few classes.
+    lowest of the others to their median, or that none of them is negative; if it is positive, their range.
+    Any other value needs five times their range, and others that are not a few classes.
     """
     low, high = float(rest.min()), float(rest.max())
     distance = low - mark if mark < low else mark - high
