@@ -52,6 +52,9 @@ def interpolate(
     variable: Renamed = None,
     dim: Dims = None,
     mask: Mask = None,
+    fill_value: FillValue = "auto",
+    times: Times = "insert",
+    group: Group = None,
     analysis: Annotated[
         bool,
         typer.Option("--analysis", help="Write the analysis in every cell, observed cells included."),
@@ -175,7 +178,7 @@ def interpolate(
             check_output(path, taken, overwrite, (path.suffix,))
         note = (lambda line: None) if quiet else say
         with shown("fitting", quiet):
-            ds = opened(inputs, output, overwrite)
+            ds = opened(inputs, output, overwrite, group=group)
             done = fill_by_fit(
                 ds,
                 variable=names,
@@ -214,6 +217,9 @@ def interpolate(
             variable=names,
             dim=dims,
             mask=mask,
+            fill_value=fill_value,
+            times=times,
+            group=group,
             analysis=analysis,
             observation_error=observation_error,
             batch_size=batch_size,
