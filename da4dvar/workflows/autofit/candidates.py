@@ -1,0 +1,146 @@
+"""Methods that may fill a variable: classical ones and shipped models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import xarray as xr
+
+from da4dvar.api import load
+from da4dvar.baselines import Baseline
+from da4dvar.config.kinds import by_name, class_of
+from da4dvar.config.registry import arguments_of, build
+from da4dvar.config.tables import Table
+from da4dvar.errors import Da4dvarError, DataError
+from da4dvar.fields.bounds import Bounds, angle, components, kept_within
+from da4dvar.interpolator import Interpolator
+from da4dvar.modelfile import shipped
+from da4dvar.workflows.autofit.character import Character
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A method under the name that the tables print.
+
+    Attributes
+    ----------
+    name : str
+        Name.
+    method : Baseline or Interpolator
+        Method.
+    table : dict
+        Table of a recipe that describes it; empty for a model.
+    """
+
+    name: str
+    method: Baseline | Interpolator
+    table: Table
+
+    def estimate(
+        self, array: xr.DataArray, bounds: Bounds, others: xr.Dataset | None = None
+    ) -> tuple[xr.DataArray, xr.DataArray | None]:
+        """Return the analysis of a variable within its bounds, and its standard error if there is one.
+
+        Parameters
+        ----------
+        array : DataArray
+            Variable with NaN in the gaps.
+        bounds : Bounds
+            Possible values. Angles are estimated by their sine and cosine.
+        others : Dataset, optional
+            Data set with the other variables that a learned model needs.
+
+        Returns
+        -------
+        estimate : DataArray
+        error : DataArray or None
+
+        Raises
+        ------
+        DataError
+            If the method cannot fill the variable.
+        """
+        name = str(array.name)
+        if isinstance(self.method, Interpolator):
+            return kept_within(self._solved(self.method, array, others), bounds, array), None
+        if bounds.circular:
+            parts = self.method.interpolate(components(array, bounds))
+            return angle(parts, bounds, array), None
+        found = self.method.interpolate(array.to_dataset())
+        return kept_within(found[name], bounds, array), found.get(f"{name}_std")
+
+    @staticmethod
+    def _solved(model: Interpolator, array: xr.DataArray, others: xr.Dataset | None) -> xr.DataArray:
+        name, own = str(array.name), model.layout.variables
+        ds = array.to_dataset() if others is None else others.assign({name: array})
+        if name in own:
+            return model.interpolate(ds, analysis=True)[name]
+        return model.interpolate(ds, variable={own[0]: name}, analysis=True)[own[0]].rename(name)
+
+
+def classical(character: Character) -> list[Candidate]:
+    """Return the classical methods that suit a variable.
+
+    These are the methods whose attribute `suits` includes the number of space dimensions. For a skewed
+    variable that is never negative, ``logarithmic`` is added.
+
+    Parameters
+    ----------
+    character : Character
+        Character of the variable.
+
+    Returns
+    -------
+    list of Candidate
+    """
+    tables: dict[str, Table] = {}
+    for kind in by_name("baseline"):
+        cls = class_of("baseline", kind)
+        if len(character.space) in getattr(cls, "suits", ()):
+            tables[kind] = {"kind": kind}
+            if "time" in arguments_of(cls):
+                tables[kind]["time"] = character.time
+    if character.offset is not None:
+        method = tables["nearest_stations" if len(character.space) == 1 else "optimal_interpolation"]
+        tables["logarithmic"] = {"kind": "logarithmic", "offset": character.offset, "method": method}
+    return [Candidate(name, build("baseline", table), table) for name, table in tables.items()]
+
+
+def models_for(array: xr.DataArray) -> list[Candidate]:
+    """Return the shipped models that fit a variable: its name or standard name, time step and place.
+
+    Parameters
+    ----------
+    array : DataArray
+        Variable with NaN in the gaps.
+
+    Returns
+    -------
+    list of Candidate
+    """
+    found = []
+    for name in shipped.names():
+        model = load(name)
+        names = model.layout.variables
+        if len(names) != 1 or model.signature is None or model.sensors or model.covariates:
+            continue
+        own = model.signature.variables[names[0]]
+        theirs = {str(array.name), str(array.attrs.get("standard_name"))}
+        if not theirs & {names[0], own.get("standard_name", names[0])}:
+            continue
+        try:
+            model.conform(array.to_dataset(), variable={names[0]: str(array.name)}, mask=None, dim=None)
+        except Da4dvarError:
+            continue
+        found.append(Candidate(name, model, {}))
+    return found
+
+
+def mean_of(first: Candidate, second: Candidate) -> Candidate:
+    """Return the mean of two classical methods."""
+    if not (first.table and second.table):
+        raise DataError(f"a mean of {first.name} and {second.name} needs two classical methods")
+    table = {"kind": "combination", "methods": [first.table, second.table]}
+    method: Any = build("baseline", table)
+    return Candidate(f"mean of {first.name} and {second.name}", method, table)
