@@ -13,12 +13,15 @@ from da4dvar.cli.shell import (
     WITH_FIT,
     WITH_MODEL,
     Dims,
+    FillValue,
+    Group,
     Inputs,
     Mask,
     Overwrite,
     Quiet,
     Renamed,
     Seed,
+    Times,
     as_text,
     command,
     command_line,
@@ -251,6 +254,10 @@ def baseline(
     ] = None,
     variable: Renamed = None,
     dim: Dims = None,
+    mask: Mask = None,
+    fill_value: FillValue = "auto",
+    times: Times = "insert",
+    group: Group = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
@@ -263,6 +270,15 @@ def baseline(
 
     inputs, output = split(files)
     with shown("filling", quiet):
-        ds = opened(inputs, output, overwrite, [history] if history else [])
-        filled = fill_classically(ds, method, pairs(variable, "--variable"), pairs(dim, "--dim"), history)
+        ds = opened(inputs, output, overwrite, [history] if history else [], group)
+        filled = fill_classically(
+            ds,
+            method,
+            pairs(variable, "--variable"),
+            pairs(dim, "--dim"),
+            history,
+            mask=mask,
+            fill_value=fill_value,
+            times=times,
+        )
         write_dataset(add_history(filled, command_line()), output, overwrite)

@@ -58,10 +58,35 @@ Dims = Annotated[
 Mask = Annotated[
     str | None,
     typer.Option(
-        metavar="VARIABLE",
-        help="Variable of the input that is true or non-zero where there is an observation.",
+        metavar="CONDITION",
+        help="Where there is an observation: a variable that is true or non-zero there, or a condition such "
+        "as 'quality_level>=4'.",
         rich_help_panel=NAMES,
     ),
+]
+FillValue = Annotated[
+    str,
+    typer.Option(
+        "--fill-value",
+        metavar="auto|none|NUMBER",
+        help="Value that stands for a gap, or several with commas. With auto, values that repeat and lie "
+        "apart from all others are taken as gaps and reported; with none, only what the file declares.",
+        rich_help_panel=NAMES,
+    ),
+]
+Times = Annotated[
+    str,
+    typer.Option(
+        "--times",
+        metavar="insert|keep|sort",
+        help="Insert absent time steps as gaps (insert), keep the times as they are (keep), or first sort "
+        "them and drop duplicates (sort).",
+        rich_help_panel=NAMES,
+    ),
+]
+Group = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Group of the input that holds the variables.", rich_help_panel=NAMES),
 ]
 Seed = Annotated[int, typer.Option(metavar="N", help="Seed of the random numbers.", min=0)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -113,12 +138,14 @@ def split(files: list[str]) -> tuple[list[str], str]:
     return files[:-1], files[-1]
 
 
-def opened(inputs: list[str], output: str, overwrite: bool, others: Sequence[str] = ()) -> Any:
+def opened(
+    inputs: list[str], output: str, overwrite: bool, others: Sequence[str] = (), group: str | None = None
+) -> Any:
     """Load the inputs as one data set, after checking that the output replaces none of them nor `others`."""
     from da4dvar.fields.files.store import check_output, files_of, load_dataset
 
     check_output(output, files_of([*inputs, *others]), overwrite)
-    return load_dataset(inputs)
+    return load_dataset(inputs, group)
 
 
 def pairs(given: list[str] | None, option: str) -> dict[str, str]:
