@@ -441,14 +441,14 @@ def angle(parts: xr.Dataset, bounds: Bounds, observed: xr.DataArray) -> xr.DataA
     0.0
     """
     name = observed.name
-    turned = np.arctan2(parts[f"{name}_sin"], parts[f"{name}_cos"]) * (bounds.period / (2 * math.pi))
-    return within_circle(turned.rename(name), bounds, observed)
+    phase = xr.ufuncs.arctan2(parts[f"{name}_sin"], parts[f"{name}_cos"])
+    return within_circle(phase * (bounds.period / (2 * math.pi)), bounds, observed)
 
 
 def within_circle(estimate: xr.DataArray, bounds: Bounds, observed: xr.DataArray) -> xr.DataArray:
     """Return directions in the range of the observed ones: 0 to 360, or -180 to 180 degrees."""
     start = xr.where(observed.min() < 0, -bounds.period / 2, 0.0)
-    turned = (estimate - start) % bounds.period + start
+    turned: xr.DataArray = (estimate - start) % bounds.period + start
     kept = turned.astype(observed.dtype if observed.dtype.kind == "f" else "float32", copy=False)
     kept = kept.assign_attrs(observed.attrs).rename(observed.name)
     kept.encoding = observed.encoding
