@@ -15,6 +15,7 @@ import xarray as xr
 
 from da4dvar.errors import DataError, first_line
 from da4dvar.fields.files.encoding import encoding_for, evenly_chunked, plain_attributes
+from da4dvar.fields.labels.units import same_units
 
 SUFFIXES = (".nc", ".zarr")
 # Time in seconds for pending writes to a store to finish.
@@ -61,10 +62,10 @@ def open_dataset(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
 def _joined(opened: Sequence[xr.Dataset]) -> xr.Dataset:
     """Join data sets that follow each other along a coordinate."""
     for name in map(str, opened[0].data_vars):
-        units = {str(ds[name].attrs.get("units")) for ds in opened if name in ds.variables}
-        if len(units) > 1:
+        units = {ds[name].attrs.get("units") for ds in opened if name in ds.variables}
+        if any(not same_units(one, opened[0][name].attrs.get("units")) for one in units):
             raise DataError(
-                f"{name!r} is in {' and '.join(sorted(units))} in the {len(opened)} files; "
+                f"{name!r} is in {' and '.join(sorted(map(str, units)))} in the {len(opened)} files; "
                 "convert them to the same units"
             )
     try:
