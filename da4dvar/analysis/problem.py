@@ -43,7 +43,7 @@ class Problem:
     first : Dataset or None
         First guess, in physical units.
     stated : float or None
-        Observation error in use.
+        Observation error in use, in the model's units.
     """
 
     y: xr.DataArray
@@ -110,7 +110,11 @@ def pose(
     padded = beside(padded, given, short)
     frozen = model.frozen()
     deviation = max(model.scaling.std.values(), default=math.inf)
-    stated = stated_error(conformed.sources, observation_error, model.observation_error, deviation)
+    # The user states the error in the units of the data, which may differ from the model's.
+    factors = {abs(conformed.to_user(name)[0]) for name in conformed.sources}
+    factor = factors.pop() if len(factors) == 1 else 1.0
+    stated = stated_error(conformed.sources, observation_error, model.observation_error, deviation * factor)
+    stated = None if stated is None else stated / factor
     if stated is not None and model.observation_error is not None and stated != model.observation_error:
         frozen = reweighted(frozen, (model.observation_error / stated) ** 2)
     entries = Entries(

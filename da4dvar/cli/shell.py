@@ -88,6 +88,31 @@ Group = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Group of the input that holds the variables.", rich_help_panel=NAMES),
 ]
+BoundsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--bounds",
+        metavar="NAME=LOWER:UPPER",
+        help="Keep the estimates of variable NAME within these bounds, such as pr=0: or sic=0:1, in place of "
+        "those that were found; pr=: for no bounds. Repeatable.",
+    ),
+]
+CircularOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--circular",
+        metavar="NAME",
+        help="Variable NAME is a direction, which is filled around the circle. Repeatable.",
+    ),
+]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Continue although the values lie far outside those that the model was trained on.",
+        rich_help_panel=WITH_MODEL,
+    ),
+]
 Seed = Annotated[int, typer.Option(metavar="N", help="Seed of the random numbers.", min=0)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 

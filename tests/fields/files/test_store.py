@@ -214,6 +214,14 @@ def test_files_that_do_not_follow_each_other_are_refused(
         load_dataset(tmp_path / "*.nc")
 
 
+def test_spellings_of_one_unit_join(tmp_path: Path) -> None:
+    """Celsius and degC are one unit; the joined data have the units of the first file."""
+    write_dataset(sea(units="celsius"), tmp_path / "a.nc")
+    write_dataset(sea(start="2001-01-05"), tmp_path / "b.nc")
+    joined = load_dataset(tmp_path / "*.nc")
+    assert (joined.sizes["time"], joined.sst.attrs["units"]) == (8, "celsius")
+
+
 def test_names_with_no_pattern_are_files() -> None:
     """Names without a pattern are kept in order and not looked up."""
     assert files_of(["b.nc", Path("a.nc")]) == ["b.nc", "a.nc"]

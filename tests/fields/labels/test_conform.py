@@ -103,7 +103,7 @@ def test_units_are_converted_and_it_is_said() -> None:
     ds = sea().assign(sst=(sea().sst + 273.15).assign_attrs(units="K"))
     got = conformed(ds)
     assert_is_sea(got)
-    assert got.notes == ["sst: converted from K to degC"]
+    assert got.notes == ["sst: converted from K to degC for the model; the result is in K"]
     assert got.data.sst.attrs["units"] == "degC"
     assert ds.sst.attrs["units"] == "K"
 

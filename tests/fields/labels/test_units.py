@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from da4dvar.errors import DataError
-from da4dvar.fields.labels.units import converted
+from da4dvar.fields.labels.units import conversion, converted, same_units
 
 
 def quantity(units: str | None, values: object = (1.0, 2.0)) -> xr.DataArray:
@@ -45,6 +45,48 @@ def test_values_are_converted(got: str, wanted: str, value: float, expected: flo
     else:
         assert note == f"q: converted from {got} to {wanted}"
         assert result.attrs["units"] == wanted
+
+
+SPELLINGS = {
+    "degC": "Celsius|celsius|degree_C|degrees_C|deg_C|°C|ºC|C|degree_Celsius|degrees C|deg C|degrees Celsius",
+    "K": "kelvin|Kelvin|degK|degree_K|degrees_K|deg K",
+    "m s-1": "m/s|meters/second|meter/sec|m.s-1|m s^-1|m s**-1|meters per second|m s⁻¹",
+    "mm/day": "mm/d|mm d-1|mm day-1|mm day^-1",
+    "kg m-2 s-1": "kg/m^2/s|kg/m2/s|kg m**-2 s**-1|kg m^-2 s^-1",
+    "psu": "PSU|PSS-78|1e-3|0.001|g/kg|g kg-1",
+    "%": "percent|Percent|pct",
+    "1": "dimensionless|unitless|none|kg/kg|kg kg**-1|(0 - 1)|m m-1",
+    "mg m-3": "mg/m3|mg/m^3|mg.m-3|mg m^-3|mg m**-3",
+    "ug m-3": "ug/m3|µg/m³|μg m-3|µg m-3",
+    "dBZ": "dBz",
+    "hPa": "mb|mbar|millibar",
+    "m3 s-1": "m3/s|m^3/s|cms",
+    "m": "metres|Meters|m of water equivalent|m w.e.",
+    "degree": "degrees|deg|°|degrees_true",
+}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "got"),
+    [(unit, spelling) for unit, line in SPELLINGS.items() for spelling in line.split("|")],
+)
+def test_spellings_of_one_unit(got: str, wanted: str) -> None:
+    """Products spell units in many ways; values, units and notes stay as they are."""
+    assert conversion(got, wanted) == conversion(wanted, got) == (1.0, 0.0)
+    array = quantity(got)
+    result, note = converted(array, wanted)
+    assert note is None
+    xr.testing.assert_identical(result, array)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("K", "degC"), ("m", "cm"), (None, "m"), ("1", "%"), ("blue", "green"), ("dBZ", "m"), ("mm", "mm/d")],
+)
+def test_what_is_not_one_unit(one: str | None, other: str) -> None:
+    """A unit that is missing, unknown or of another size is not the same."""
+    assert not same_units(one, other)
+    assert same_units(one, one)
 
 
 @pytest.mark.parametrize(("got", "wanted"), [(None, "K"), ("K", None), ("K", "K"), ("blue", "blue")])
