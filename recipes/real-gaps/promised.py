@@ -82,14 +82,21 @@ def main(names: list[str], minutes: float, path: Path | None) -> None:
             beyond = float((filled[f"{name}_flag"] == 3).where(gaps).mean())
             promised, spread = found.rmse[found.winner]
             numbers = [promised, spread, true, promised / true]
-            row = [title, found.winner, *(f"{n:.3g}" for n in numbers), f"{float(inside.where(gaps).mean()):.0%}"]
+            row = [
+                title,
+                found.winner,
+                *(f"{n:.3g}" for n in numbers),
+                f"{float(inside.where(gaps).mean()):.0%}",
+            ]
             rows.append([*row, f"{beyond:.1%}", str(found.shapes), f"{seconds:.0f}"])
             print(fitted.table(), flush=True)
     print("\n" + as_columns(rows))
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("names", nargs="*", help="parts of the names of the rows")
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--sla", type=Path, default=None)

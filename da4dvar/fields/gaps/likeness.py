@@ -16,6 +16,8 @@ LONGEST = 0.3
 # One shape holds at most this fraction of the points of a draw, so that a draw has several.
 LARGEST_SHAPE = 0.06
 TRIES = 4000
+# Observed fraction below which data are sparse.
+SPARSE = 0.25
 # Classes of distance and density, and the fewest hidden points that represent one.
 DISTANCES, DENSITIES, FEWEST = 5, 4, 10
 
@@ -121,7 +123,8 @@ def shapes_like_gaps(
 
     A missing value is drawn at random, so that a gap is chosen in proportion to its size. The gap that holds
     it, with what is missing around it at the same time, is moved to other times at which its cell was
-    observed. A gap that is open at an end of the record is moved to an end of the record.
+    observed. A gap that is open at an end of the record is moved to an end of the record. In sparse data, such
+    as tracks, the observations around the missing value at its own time are hidden instead.
 
     Parameters
     ----------
@@ -159,19 +162,26 @@ def shapes_like_gaps(
     shape = np.full(seen.shape, -1, dtype="int32")
     missing = np.argwhere(~seen & seen.any(0))
     longest, most = max(1, int(LONGEST * steps)), max(1.0, LARGEST_SHAPE * wanted)
+    # Where little is observed, a gap that is moved would leave a hole without any observation.
+    sparse = bool(others) and seen[:, seen.any(0)].mean() < SPARSE
     hidden, number = 0, 0
     for _ in range(TRIES if len(missing) else 0):
         if hidden >= wanted:
             break
         at, *cell = missing[generator.integers(len(missing))]
-        moved = _moved(seen[(slice(None), *cell)], int(at), longest, generator)
+        moved = (
+            (None, slice(at, at + 1))
+            if sparse
+            else _moved(seen[(slice(None), *cell)], int(at), longest, generator)
+        )
         if moved is None:
             continue
         source, target = moved
         for halvings in range(int(generator.integers(4)), 8):
             box = tuple(_around(c, n, halvings) for c, n in zip(cell, seen.shape[1:], strict=True))
             here = (slice(target.start, target.stop), *box)
-            new = seen[here] & ~seen[(source, *box)] & (shape[here] < 0)
+            gap = True if source is None else ~seen[(source, *box)]
+            new = seen[here] & gap & (shape[here] < 0)
             if new.sum() <= most or not cell:
                 break
         if new.any():

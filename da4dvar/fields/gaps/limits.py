@@ -83,7 +83,7 @@ def _positions(observed: xr.DataArray, dim: str, max_gap: MaxGap | None) -> tupl
     """Return the coordinate as numbers, and the largest gap in the same unit."""
     coordinate = observed[dim] if dim in observed.coords else None
     dates = coordinate is not None and is_dates(coordinate)
-    if coordinate is None or coordinate.dtype.kind not in "iufM" and not dates:
+    if coordinate is None or (coordinate.dtype.kind not in "iufM" and not dates):
         position = np.arange(float(observed.sizes[dim]))
     elif dates:
         instants = coordinate.values

@@ -54,7 +54,10 @@ class Bars:
         -------
         array
         """
-        quantiles = [float(s[min(np.searchsorted(c, level), s.size - 1)]) for s, c in zip(self.scaled, self.cumulative, strict=True)]
+        quantiles = [
+            float(s[min(np.searchsorted(c, level), s.size - 1)])
+            for s, c in zip(self.scaled, self.cumulative, strict=True)
+        ]
         width = np.maximum.accumulate(quantiles)[np.searchsorted(self.edges, distance)]
         return width if std is None or not self.scales else width * std
 

@@ -12,11 +12,12 @@ import xarray as xr
 from da4dvar.errors import Da4dvarError, DataError, first_line
 from da4dvar.fields.bounds import Bounds
 from da4dvar.fields.gaps.likeness import Reach
-from da4dvar.workflows.autofit.candidates import Candidate, mean_of
+from da4dvar.workflows.autofit.candidates import mean_of
 from da4dvar.workflows.autofit.character import Character
 from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.comparison import Comparison, Residuals, compared
 from da4dvar.workflows.autofit.trials import Trial, crop_of, only, reach_for, trial_of
+from da4dvar.workflows.candidate import Candidate
 
 # Numbers of values of the part on which methods are timed first, and of the largest trial.
 PROBE, LARGEST = 20_000, 1_500_000

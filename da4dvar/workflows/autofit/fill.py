@@ -151,7 +151,9 @@ def fit_taken(
     given = bounds_given(bounds, circular)
     for name in given:
         if name not in taken.fields:
-            raise DataError(f"bounds of {name!r}: it is not among the fields, which are {', '.join(taken.fields)}")
+            raise DataError(
+                f"bounds of {name!r}: it is not among the fields, which are {', '.join(taken.fields)}"
+            )
     gappy, found = [], {}
     for name in taken.fields:
         array = taken.data[name]

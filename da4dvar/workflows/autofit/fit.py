@@ -5,7 +5,6 @@ from __future__ import annotations
 import time as clocks
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -14,14 +13,15 @@ from da4dvar.config.tables import Table
 from da4dvar.errors import DataError, nearest
 from da4dvar.fields.bounds import Bounds
 from da4dvar.fields.labels.conform import check_finite
-from da4dvar.workflows.autofit.candidates import Candidate, classical, models_for
+from da4dvar.workflows.autofit.candidates import classical, models_for
 from da4dvar.workflows.autofit.character import Character, character_of, places
 from da4dvar.workflows.autofit.clock import Clock
-from da4dvar.workflows.autofit.compete import Result, Tally, compete
 from da4dvar.workflows.autofit.comparison import compared
+from da4dvar.workflows.autofit.compete import Result, Tally, compete
 from da4dvar.workflows.autofit.fitted import Fitted
 from da4dvar.workflows.autofit.learn import Say, checked, tables_for, trained
 from da4dvar.workflows.autofit.trials import crop_of, only
+from da4dvar.workflows.candidate import Candidate
 
 AUTO, LEARNED = "auto", "learned"
 # Share of the time after which the competition of the classical methods ends, and the training.
@@ -98,7 +98,9 @@ def fitted_to(
     together = [n for n in results if not bounds[n].circular and _whole(results[n], ds[n])]
     same = [n for n in together if set(ds[n].dims) == set(ds[together[0]].dims)]
     if method == LEARNED and not same:
-        raise DataError("the learned method needs variables in memory that are not directions; use --method auto")
+        raise DataError(
+            "the learned method needs variables in memory that are not directions; use --method auto"
+        )
     seconds = clock.left(TRAINING)
     if same and method in (AUTO, LEARNED) and (method == LEARNED or seconds > SHORTEST):
         group = {n: characters[n] for n in same}
@@ -133,9 +135,7 @@ def _whole(result: Result, array: xr.DataArray) -> bool:
     return array.size <= MOST_VALUES and all(t.seen.size == array.size for t in result.trials)
 
 
-def _learn(
-    fitted: Fitted, ds: xr.Dataset, tables: Table, seconds: float, method: str, say: Say
-) -> None:
+def _learn(fitted: Fitted, ds: xr.Dataset, tables: Table, seconds: float, method: str, say: Say) -> None:
     """Train on everything but the hidden points, first for a slice of the time, and score the outcome."""
     begin = clocks.monotonic()
     names = [str(n) for n in ds.data_vars]
