@@ -12,13 +12,23 @@ from da4dvar.cli.ensemble import Intervals, Members, Std
 from da4dvar.cli.shell import (
     WITH_FIT,
     WITH_MODEL,
+    Analysis,
+    BoundsOption,
+    CircularOption,
     Dims,
+    FillValue,
+    Flags,
+    Force,
+    Group,
     Inputs,
+    LimitArea,
     Mask,
+    MaxGap,
     Overwrite,
     Quiet,
     Renamed,
     Seed,
+    Times,
     as_text,
     command,
     command_line,
@@ -30,7 +40,7 @@ from da4dvar.cli.stream import Memory, Resume, Scheduler, resumable
 from da4dvar.errors import DataError
 from da4dvar.progress import shown
 
-MINUTES = 10.0
+MINUTES = 5.0
 BATCH_SIZE, MEMORY = 16, "2GiB"
 
 
@@ -43,14 +53,21 @@ def interpolate(
             metavar="MODEL", help="Fill with this shipped model or model file.", autocompletion=models
         ),
     ] = None,
-    fit: Annotated[bool, typer.Option("--fit", help="Fit a model to the input, and fill with that.")] = False,
+    fit: Annotated[
+        bool, typer.Option("--fit", help="Fit to the input itself, which is the default without --model.")
+    ] = False,
     variable: Renamed = None,
     dim: Dims = None,
     mask: Mask = None,
-    analysis: Annotated[
-        bool,
-        typer.Option("--analysis", help="Write the analysis in every cell, observed cells included."),
-    ] = False,
+    fill_value: FillValue = "auto",
+    times: Times = "insert",
+    group: Group = None,
+    bounds: BoundsOption = None,
+    circular: CircularOption = None,
+    max_gap: MaxGap = None,
+    limit_area: LimitArea = None,
+    flags: Flags = "da4dvar",
+    analysis: Analysis = False,
     std: Std = False,
     interval: Intervals = None,
     members: Members = None,
@@ -82,19 +99,25 @@ def interpolate(
             rich_help_panel=WITH_MODEL,
         ),
     ] = "float32",
+    force: Force = False,
     minutes: Annotated[
-        float, typer.Option(metavar="MINUTES", help="Time for training.", rich_help_panel=WITH_FIT)
+        float,
+        typer.Option(
+            metavar="MINUTES",
+            help="Time for everything, from the comparison of the methods to the filled data.",
+            rich_help_panel=WITH_FIT,
+        ),
     ] = MINUTES,
     method: Annotated[
         str,
         typer.Option(
             metavar="METHOD",
-            help="Method that fills the gaps: learned, a method of da4dvar baseline, or auto for the one "
-            "with the smallest error at hidden points.",
+            help="Method that fills the gaps: auto for the one with the smallest error at hidden points, for "
+            "each variable; learned, or a method of da4dvar baseline.",
             autocompletion=kinds_of("baseline", "learned", "auto"),
             rich_help_panel=WITH_FIT,
         ),
-    ] = "learned",
+    ] = "auto",
     recipe: Annotated[
         str | None,
         typer.Option(
@@ -122,20 +145,20 @@ def interpolate(
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fill gaps with a saved model or with one fitted to the file.
+    """Fill gaps by the best of all methods, or with a model.
+
+    Example: da4dvar interpolate gappy.nc filled.nc
+
+    Example: da4dvar interpolate gappy.nc filled.nc --minutes 30 --interval 0.9 --max-gap 5D
+
+    Example: da4dvar interpolate l3.nc filled.nc --mask 'quality_level>=4'
 
     Example: da4dvar interpolate gappy.nc filled.nc --model oisst-tasman
 
-    Example: da4dvar interpolate gappy.nc filled.nc --fit --minutes 10
-
-    Example: da4dvar interpolate gappy.nc filled.nc --model mine.safetensors --interval 0.9
-
     Example: da4dvar interpolate big.zarr filled.zarr --model mine.safetensors --memory 4GiB --resume
 
-    Example: da4dvar interpolate big.zarr filled.zarr --model mine.safetensors --scheduler processes
-
-    With --fit, the choices are printed and the recipe is written next to the output (filled.recipe.toml). The
-    table compares the errors of the model and of every baseline at points hidden from all of them.
+    Without --model, all methods compete for each variable at points that are hidden from them, and the best
+    one fills its gaps. Observed values are kept, and every value has a flag.
     """
     inputs, output = split(files)
     names, dims = pairs(variable, "--variable"), pairs(dim, "--dim")

@@ -120,8 +120,8 @@ MaxGap = Annotated[
     typer.Option(
         "--max-gap",
         metavar="SIZE",
-        help="Leave longer gaps as they are: a duration such as 5D or 12h, or a number in the units of a time "
-        "coordinate without dates.",
+        help="Leave longer gaps as they are: a duration such as 5D or 12h, or a number in the units of a "
+        "time coordinate without dates.",
         rich_help_panel=RESULT,
     ),
 ]
@@ -139,8 +139,8 @@ Flags = Annotated[
     typer.Option(
         "--flags",
         metavar="SCHEME",
-        help="Codes of the flags: da4dvar (0 observed, 1 estimated, 2 not estimable, 3 beyond what was scored), "
-        "qartod, seadatanet, argo or fluxnet.",
+        help="Codes of the flags: da4dvar (0 observed, 1 estimated, 2 not estimable, 3 beyond what was "
+        "scored), qartod, seadatanet, argo or fluxnet.",
         rich_help_panel=RESULT,
     ),
 ]

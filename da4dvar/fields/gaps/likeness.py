@@ -18,8 +18,8 @@ LARGEST_SHAPE = 0.06
 TRIES = 4000
 # Observed fraction below which data are sparse.
 SPARSE = 0.25
-# Classes of distance and density, and the fewest hidden points that represent one.
-DISTANCES, DENSITIES, FEWEST = 5, 4, 10
+# Classes of each property, the fewest hidden points that represent one, and the rounds of raking.
+CLASSES, FEWEST, ROUNDS, MOST_WEIGHT = 6, 10, 10, 20.0
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,8 @@ def shapes_like_gaps(
 
     A missing value is drawn at random, so that a gap is chosen in proportion to its size. The gap that holds
     it, with what is missing around it at the same time, is moved to other times at which its cell was
-    observed. A gap that is open at an end of the record is moved to an end of the record. In sparse data, such
-    as tracks, the observations around the missing value at its own time are hidden instead.
+    observed. A gap that is open at an end of the record is moved to an end of the record. In sparse data,
+    such as tracks, the observations around the missing value at its own time are hidden instead.
 
     Parameters
     ----------
@@ -231,10 +231,11 @@ def _around(centre: int, size: int, halvings: int) -> slice:
 
 
 def weights_like_gaps(hidden: Hardness, missing: Hardness, at: np.ndarray) -> np.ndarray:
-    """w_c = (share of the missing values in class c) / (share of the hidden points in class c).
+    """w = Π_k (share of the missing values in the class of k) / (weighted share of the hidden points in it).
 
-    The classes are those of the distance to the nearest observation and of the density of observations. With
-    these weights, hidden points represent the values that are to be filled.
+    The product is over gap length, distance, density and open ends, with factors that are repeated until all
+    shares agree (raking; Deming and Stephan, 1940). With these weights, hidden points represent the values
+    that are to be filled.
 
     Parameters
     ----------
@@ -251,25 +252,30 @@ def weights_like_gaps(hidden: Hardness, missing: Hardness, at: np.ndarray) -> np
         Weights of the hidden points, with mean 1.
     """
     wanted = (missing.length > 0) & np.isfinite(missing.distance)
-    far, near = _classes(missing.distance[wanted], hidden.distance[at], DISTANCES)
-    sparse, dense = _classes(missing.density[wanted], hidden.density[at], DENSITIES)
-    share, points = np.zeros((DISTANCES, DENSITIES)), np.zeros((DISTANCES, DENSITIES))
-    np.add.at(share, (far, sparse), 1 / max(far.size, 1))
-    np.add.at(points, (near, dense), 1)
-    # A class with next to no hidden point counts with the nearest class that has some.
-    rich = points >= FEWEST
-    if rich.any():
-        index = distance_transform_edt(~rich, return_distances=False, return_indices=True)
-        lent = np.zeros_like(share)
-        np.add.at(lent, tuple(index), share)
-        share = lent
-    w: np.ndarray = share[near, dense] / points[near, dense]
-    return w / w.mean() if w.any() else np.ones_like(w)
-
-
-def _classes(theirs: np.ndarray, own: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
-    edges = np.quantile(theirs, np.linspace(0, 1, number + 1)[1:-1]) if theirs.size else np.zeros(number - 1)
-    return np.searchsorted(edges, theirs), np.searchsorted(edges, own)
+    w = np.ones(int(at.sum()))
+    if not wanted.any():
+        return w
+    pairs = []
+    for name in ("length", "distance", "density", "ends"):
+        theirs, own = getattr(missing, name)[wanted], getattr(hidden, name)[at]
+        edges = np.unique(np.quantile(theirs.astype(float), np.linspace(0, 1, CLASSES + 1)[1:-1]))
+        pairs.append((np.searchsorted(edges, theirs), np.searchsorted(edges, own), edges.size + 1))
+    for _ in range(ROUNDS):
+        for theirs, own, number in pairs:
+            share = np.bincount(theirs, minlength=number) / theirs.size
+            points = np.bincount(own, minlength=number)
+            present = np.bincount(own, w, minlength=number) / w.sum()
+            # A class with next to no hidden point counts with the nearest class that has some.
+            rich = points >= FEWEST
+            if rich.sum() < 2:
+                continue
+            nearest = distance_transform_edt(~rich, return_distances=False, return_indices=True)[0]
+            factor = np.bincount(nearest, share, minlength=number) / np.maximum(
+                np.bincount(nearest, present, minlength=number), 1e-12
+            )
+            w = w * factor[nearest[own]]
+        w = np.clip(w / w.mean(), 1 / MOST_WEIGHT, MOST_WEIGHT)
+    return w / w.mean()
 
 
 def reach_of(values: np.ndarray, dims: tuple[str, ...], time: str, space: tuple[str, ...]) -> Reach:

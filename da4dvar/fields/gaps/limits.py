@@ -60,7 +60,8 @@ def within_limits(
     for dim in dims:
         if dim not in observed.dims:
             raise DataError(
-                f"variable {observed.name!r} has no dimension {dim!r}; it has {', '.join(map(str, observed.dims))}"
+                f"variable {observed.name!r} has no dimension {dim!r}; "
+                f"it has {', '.join(map(str, observed.dims))}"
             )
     if max_gap is None and limit_area is None:
         return ~observed

@@ -216,8 +216,9 @@ def cautions(found: Comparison) -> list[str]:
         )
     if found.beyond > 0.0005:
         lines.append(
-            f"caution: {100 * found.beyond:.1f} % of the values to be filled are in gaps longer than {found.longest} "
-            "steps or farther from observations than any that could be hidden; they have flag 3"
+            f"caution: {100 * found.beyond:.1f} % of the values to be filled are in gaps longer than "
+            f"{found.longest} steps or farther from observations than any that could be hidden; "
+            "they have flag 3"
         )
     rms, largest = found.change
     if rms > 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time as clocks
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -209,10 +210,9 @@ def _probed(
     alive, rates = [], {}
     for candidate in candidates:
         started = clocks.monotonic()
-        try:
+        # What fails here may work on a larger part.
+        with suppress(Da4dvarError):
             candidate.estimate(part, bounds)
-        except Da4dvarError:
-            pass  # what fails here may work on a larger part
         seconds = clocks.monotonic() - started
         rates[candidate.name] = seconds / part.size * (array.size / part.size) ** (GROWTH - 1)
         alive.append(candidate)

@@ -160,8 +160,8 @@ def _learn(fitted: Fitted, ds: xr.Dataset, tables: Table, seconds: float, method
             if number == 0:
                 gain = max(g for g, _ in gains.values())
                 say(
-                    f"learned estimate: {100 * gain:+.1f} % of the mean square error of the best method after "
-                    f"{clocks.monotonic() - begin:.0f} s of training, which is no gain; left out"
+                    f"learned estimate: a gain of {100 * gain:.1f} % over the best method after "
+                    f"{clocks.monotonic() - begin:.0f} s of training, which is too little; left out"
                 )
             return
         for name in better:
