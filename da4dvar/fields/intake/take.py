@@ -56,6 +56,7 @@ def take_in(
     times: str = "insert",
     say: Callable[[str], object] | None = None,
     timeless: bool = False,
+    decode: bool = True,
 ) -> Intake:
     """Prepare a data set to be filled: structure, times, gaps, mask, and which variables are fields.
 
@@ -79,6 +80,8 @@ def take_in(
         Function that is called with each note; by default they are issued as warnings.
     timeless : bool
         Whether the data may lack a time dimension.
+    decode : bool
+        Whether times that are text or numbers are decoded to dates if they can be.
 
     Returns
     -------
@@ -100,11 +103,11 @@ def take_in(
         ds = ds.to_dataset(name="data" if ds.name is None or ds.name in ds.coords else ds.name)
     ds, notes = resolved(ds, dim)
     time = time_of(ds, dim)
-    if time is not None:
+    if time is None and not timeless:
+        raise DataError(no_time(ds))
+    if time is not None and decode:
         ds, found = decoded_times(ds, time)
         notes += found
-    elif not timeless:
-        raise DataError(no_time(ds))
     chosen = names_of(ds, variable)
     fields, carried = fields_of(ds, time)
     if chosen:
@@ -207,8 +210,9 @@ def masked(
     """Set the fields to NaN where a mask says that there is no observation."""
     notes = []
     array = ds.get(mask_name(mask, ds.variables)) if isinstance(mask, str) else mask
-    if isinstance(array, xr.DataArray) and (mask == array.name or not isinstance(mask, str)):
-        notes += [note] if (note := levels_note(array)) else []
+    is_plain = not isinstance(mask, str) or mask in ds.variables
+    if isinstance(array, xr.DataArray) and is_plain and (note := levels_note(array)):
+        notes.append(note)
     for name in fields:
         field = ds[name]
         if not chosen and isinstance(array, xr.DataArray) and not set(array.dims) <= set(field.dims):
