@@ -35,7 +35,7 @@ from da4dvar.outofcore.journal import Journal
 from da4dvar.outofcore.plan import Needs, Plan, in_memory_bytes, surely_fits
 from da4dvar.outofcore.run import output_chunks, stream, template_of, tiles_of, warn_of_gaps, write_terms
 from da4dvar.outofcore.schedulers import Scheduler, scheduler_of
-from da4dvar.outofcore.source import Source
+from da4dvar.outofcore.source import Source, check_sample
 from da4dvar.outofcore.tile import Job
 from da4dvar.progress import Progress
 
@@ -150,6 +150,8 @@ def interpolate_file(
                 {n: value for n, value in given.items() if n in SETTINGS},
                 command,
             )
+            if not (going_on or given["force"]):
+                check_sample(fitted, opened)
             with journal.locked():
                 plan, workers = run.resumed(limit, workers) if going_on else run.begun(limit, workers)
                 run.write(plan, workers, given["progress"])
