@@ -7,7 +7,6 @@ lie many standard deviations from all that the model has seen.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import dask
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from da4dvar.analysis.range import PROBABILITIES, Known
 from da4dvar.errors import DataError
 from da4dvar.fields.labels.conform import Conformed
 from da4dvar.fields.labels.units import conversion
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from da4dvar.analysis.model import Model
     from da4dvar.variational.model import VariationalModel
 
-PROBABILITIES = (0.0, 0.001, 0.01, 0.5, 0.99, 0.999, 1.0)
 # Range of standardised values if a model file has no quantiles, and least width of a range.
 ASSUMED, NARROWEST = (-6.0, 6.0), 6.0
 # Beyond the range of the training by these multiples of its width, values are outside, or far outside.
@@ -57,26 +56,6 @@ MISTAKEN = {
     "kg m-2 s-1": "kilograms per square metre and second",
     "kg m-2 day-1": "kilograms per square metre and day",
 }
-
-
-@dataclass(frozen=True)
-class Known:
-    """Quantiles of what a model was trained on, for the probabilities 0, 0.001, 0.01, 0.5, 0.99, 0.999 and 1.
-
-    Attributes
-    ----------
-    values : mapping of str to tuple of float
-        Quantiles of each observed variable, in the model's units.
-    standardised : mapping of str to tuple of float
-        Quantiles of its normalised values.
-    costs : tuple of float
-        Quantiles of the cost of windows: the observation term per observation and the prior term per cell,
-        summed. Empty if there are none.
-    """
-
-    values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    standardised: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    costs: tuple[float, ...] = ()
 
 
 def quantiles(values: np.ndarray) -> tuple[float, ...]:

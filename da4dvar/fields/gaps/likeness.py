@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import distance_transform_edt
 
 from da4dvar.errors import DataError
 from da4dvar.fields.gaps.geometry import gap_length
@@ -18,8 +18,10 @@ LARGEST_SHAPE = 0.06
 TRIES = 4000
 # Observed fraction below which data are sparse.
 SPARSE = 0.25
-# Classes of each property, the fewest hidden points that represent one, and the rounds of raking.
-CLASSES, FEWEST, ROUNDS, MOST_WEIGHT = 6, 10, 10, 20.0
+# Edges of the classes of each property, finer for what is hard; the fewest hidden points that represent a
+# class, and the rounds and largest factor of raking.
+QUANTILES = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98)
+FEWEST, ROUNDS, MOST_WEIGHT = 10, 10, 20.0
 
 
 @dataclass(frozen=True)
@@ -34,15 +36,17 @@ class Hardness:
         Whether that gap is open: whether it reaches the first or the last time of the record.
     distance : array of float
         Distance to the nearest observation in space and time, in correlation lengths; 0 where observed.
-    density : array of float
-        Fraction of the surroundings, within a correlation length, that is observed. What lies outside the
-        field or is never observed counts as not observed.
+    lag : array of int
+        Steps to the nearest time at which the same cell is observed.
+    apart : array of float
+        Distance to the nearest observation at the same time, in cells; very large if there is none.
     """
 
     length: np.ndarray
     ends: np.ndarray
     distance: np.ndarray
-    density: np.ndarray
+    lag: np.ndarray
+    apart: np.ndarray
 
     def beyond(self, longest: int, farthest: float) -> np.ndarray:
         """Return true at values in gaps that are longer, or farther from observations, than the given."""
@@ -98,13 +102,27 @@ def hardness_of(observed: xr.DataArray, time: str, reach: Reach) -> Hardness:
     before = np.maximum.accumulate(seen, axis=axis)
     after = np.flip(np.maximum.accumulate(np.flip(seen, axis), axis=axis), axis)
     scales = {time: reach.time, **reach.space}
-    widths = [scales.get(str(d), 0.0) / 2 for d in observed.dims]
-    density = gaussian_filter(seen.astype("float32"), widths, mode="constant", truncate=3.0)
-    return Hardness(length, ~seen & ~(before & after), _distance(observed, scales), density)
+    return Hardness(
+        length,
+        ~seen & ~(before & after),
+        _distance(observed, scales),
+        _lag_to_observation(seen, axis),
+        np.nan_to_num(_distance(observed, dict.fromkeys(reach.space, 1.0)), posinf=1e6),
+    )
+
+
+def _lag_to_observation(seen: np.ndarray, axis: int) -> np.ndarray:
+    lines = np.moveaxis(seen, axis, -1)
+    steps, never = np.arange(lines.shape[-1]), 10**6
+    before = np.maximum.accumulate(np.where(lines, steps, -never), axis=-1)
+    after = np.minimum.accumulate(np.where(lines, steps, never)[..., ::-1], axis=-1)[..., ::-1]
+    return np.moveaxis(np.minimum(steps - before, after - steps), -1, axis)
 
 
 def _distance(observed: xr.DataArray, scales: dict[str, float]) -> np.ndarray:
     core = [d for d in observed.dims if str(d) in scales]
+    if not core:
+        return np.where(observed.values, 0.0, np.inf)
     others = [d for d in observed.dims if str(d) not in scales]
     seen = observed.transpose(*others, *core)
     blocks = seen.values.reshape(-1, *(seen.sizes[d] for d in core))
@@ -233,9 +251,9 @@ def _around(centre: int, size: int, halvings: int) -> slice:
 def weights_like_gaps(hidden: Hardness, missing: Hardness, at: np.ndarray) -> np.ndarray:
     """w = Π_k (share of the missing values in the class of k) / (weighted share of the hidden points in it).
 
-    The product is over gap length, distance, density and open ends, with factors that are repeated until all
-    shares agree (raking; Deming and Stephan, 1940). With these weights, hidden points represent the values
-    that are to be filled.
+    The product is over the properties of :class:`Hardness` other than the distance, with factors that are
+    repeated until all shares agree (raking; Deming and Stephan, 1940). With these weights, hidden points
+    represent the values that are to be filled.
 
     Parameters
     ----------
@@ -256,9 +274,9 @@ def weights_like_gaps(hidden: Hardness, missing: Hardness, at: np.ndarray) -> np
     if not wanted.any():
         return w
     pairs = []
-    for name in ("length", "distance", "density", "ends"):
+    for name in ("length", "lag", "apart", "ends"):
         theirs, own = getattr(missing, name)[wanted], getattr(hidden, name)[at]
-        edges = np.unique(np.quantile(theirs.astype(float), np.linspace(0, 1, CLASSES + 1)[1:-1]))
+        edges = np.unique(np.quantile(theirs.astype(float), QUANTILES))
         pairs.append((np.searchsorted(edges, theirs), np.searchsorted(edges, own), edges.size + 1))
     for _ in range(ROUNDS):
         for theirs, own, number in pairs:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
 
+from da4dvar.fields.bounds import Bounds, bounds_of, kept_within
+from da4dvar.fields.gaps.limits import MaxGap, within_limits
 from da4dvar.fields.labels.flags import in_scheme
 from da4dvar.fields.labels.intervals import ends, error_attrs
 from da4dvar.fields.labels.output import FLAGS
@@ -87,6 +89,61 @@ def delivered(
     out[name].attrs["ancillary_variables"] = " ".join(filter(None, listed))
     out[name].encoding = source.encoding
     return out.assign(new)
+
+
+def finished(
+    filled: xr.Dataset,
+    names: Sequence[str],
+    time: str,
+    *,
+    bounds: Mapping[str, Bounds],
+    max_gap: MaxGap | None = None,
+    limit_area: str | None = None,
+    scheme: str = "da4dvar",
+    analysis: bool = False,
+) -> xr.Dataset:
+    """Apply bounds, limits and codes of flags to what a model has filled.
+
+    Parameters
+    ----------
+    filled : Dataset
+        Variables with their flags, as a model returns them.
+    names : sequence of str
+        Variables.
+    time : str
+        Name of the time dimension, along which gaps are measured.
+    bounds : mapping of str to Bounds
+        Bounds that were given; those of other variables are found.
+    max_gap, limit_area
+        See :func:`da4dvar.fields.gaps.limits.within_limits`.
+    scheme : str
+        Codes of the flags; see :func:`da4dvar.fields.labels.flags.in_scheme`.
+    analysis : bool
+        Whether observed values were replaced as well.
+
+    Returns
+    -------
+    Dataset
+    """
+    for name in names:
+        array, flag = filled[name], filled[f"{name}_flag"]
+        observed = flag == FLAGS["observed"]
+        found = bounds_of(array.where(observed), bounds)
+        estimate = kept_within(array, found, array.where(observed))
+        limits = [time] if time in array.dims and (max_gap is not None or limit_area is not None) else []
+        allowed = within_limits(observed, limits, max_gap, limit_area) if limits else ~observed
+        kept = observed if analysis else observed & False
+        values = array.where(observed, estimate).where(allowed | observed)
+        values = xr.where(kept, estimate, values)
+        out = array.copy(data=values.transpose(*array.dims).data.astype(array.dtype))
+        out.encoding = array.encoding
+        flag = flag.where(out.notnull(), FLAGS["not_estimable"]).astype("int8")
+        ends = [n for n in filled if str(n).startswith((f"{name}_std", f"{name}_lower_", f"{name}_upper_"))]
+        filled = filled.assign(
+            {name: out, f"{name}_flag": in_scheme(flag, scheme)}
+            | {n: filled[n].where(out.notnull()) for n in ends}
+        )
+    return filled
 
 
 def _beside(source: xr.DataArray, values: xr.DataArray, there: xr.DataArray) -> xr.DataArray:
