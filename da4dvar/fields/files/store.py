@@ -15,7 +15,7 @@ from typing import TypeVar
 import xarray as xr
 
 from da4dvar.errors import DataError, first_line
-from da4dvar.fields.files.encoding import encoding_for, evenly_chunked, plain_attributes
+from da4dvar.fields.files.encoding import attributes_for, encoding_for, evenly_chunked, plain_attributes
 
 SUFFIXES = (".nc", ".zarr")
 # Time in seconds for pending writes to a store to finish.
@@ -188,22 +188,43 @@ def _open_one(path: str) -> xr.Dataset:
 def _decoded(path: str, is_zarr: bool) -> xr.Dataset:
     """Open one file or store; times in units that xarray does not know stay numbers with these units."""
 
-    def read(times: bool | dict[str, bool]) -> xr.Dataset:
+    def read(times: bool | dict[str, bool], masks: dict[str, bool] | None = None) -> xr.Dataset:
         with warnings.catch_warnings():
             # Several fill values, or one of another type: see intake.missing.
             warnings.simplefilter("ignore", xr.SerializationWarning)
             if not is_zarr:
                 return xr.open_dataset(path, engine="netcdf4", decode_times=times, decode_timedelta=False)
             store: xr.Dataset = xr.open_zarr(
-                path, chunks=None, consolidated=False, decode_times=times, decode_timedelta=False
+                path,
+                chunks=None,
+                consolidated=False,
+                mask_and_scale=masks,
+                decode_times=times,
+                decode_timedelta=False,
             )
             return store
 
+    times: bool | dict[str, bool] = True
     try:
-        return read(True)
+        ds = read(times)
     except ValueError:
         with read(False) as raw:
-            return read({str(name): _is_decodable(variable) for name, variable in raw.variables.items()})
+            times = {str(name): _is_decodable(variable) for name, variable in raw.variables.items()}
+        ds = read(times)
+    # Zarr 2 has a fill value of its own for chunks that were never written, 0 unless told otherwise, which
+    # xarray takes as a gap: dry days would be gaps, and the first of times that count from it.
+    zeros = [str(n) for n, v in ds.variables.items() if _is_bare_zero(v)] if is_zarr else []
+    if zeros:
+        ds = read(times, dict.fromkeys(zeros, False))
+        for name in zeros:
+            ds[name].attrs.pop("_FillValue", None)
+            ds[name].encoding["zarr_fill_value"] = 0
+    return ds
+
+
+def _is_bare_zero(variable: xr.Variable) -> bool:
+    """Whether a variable of a Zarr store has the fill value 0 and is not packed."""
+    return variable.encoding.get("_FillValue") == 0 and "scale_factor" not in variable.encoding
 
 
 def _is_decodable(variable: xr.Variable) -> bool:
@@ -309,8 +330,8 @@ def write_dataset(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> 
         plain.attrs = plain_attributes(ds.attrs)
     for name in plain.variables:
         plain[name].encoding = {}
-        if path.suffix == ".nc":
-            plain[name].attrs = plain_attributes(ds[name].attrs)
+        attrs = attributes_for(ds[name], encoding[str(name)])
+        plain[name].attrs = plain_attributes(attrs) if path.suffix == ".nc" else attrs
 
     def write(beside: Path) -> None:
         if path.suffix == ".nc":
