@@ -15,7 +15,7 @@ import xarray as xr
 
 from da4dvar.errors import DataError, first_line
 from da4dvar.fields.files.dated import with_dates
-from da4dvar.fields.files.encoding import encoding_for, evenly_chunked, plain_attributes
+from da4dvar.fields.files.encoding import attributes_for, encoding_for, evenly_chunked, plain_attributes
 from da4dvar.fields.files.opening import opened_raw
 from da4dvar.fields.files.sniff import what_is
 from da4dvar.fields.labels.carried import without_dangling
@@ -300,8 +300,8 @@ def write_dataset(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> 
         plain.attrs = plain_attributes(ds.attrs)
     for name in plain.variables:
         plain[name].encoding = {}
-        if path.suffix == ".nc":
-            plain[name].attrs = plain_attributes(plain[name].attrs)
+        attrs = attributes_for(ds[name], encoding[str(name)])
+        plain[name].attrs = plain_attributes(attrs) if path.suffix == ".nc" else attrs
 
     def write(beside: Path) -> None:
         if path.suffix == ".nc":

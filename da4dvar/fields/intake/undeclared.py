@@ -142,8 +142,8 @@ def is_apart(mark: float, count: int, rest: Numbers, limits: Collection[float]) 
 
     A usual fill value needs less distance than any other: if it is negative, half of the distance from the
     lowest of the others to their median, or that none of them is negative; if it is positive, their range.
-    A limit of the data type needs a quarter of their range. Any other value needs five times their range, and
-    others that are not a few classes.
+    A limit of the data type needs a quarter of their range, and the 0 of a Zarr store their range. Any other
+    value needs five times their range, and others that are not a few classes.
     """
     low, high = float(rest.min()), float(rest.max())
     distance = low - mark if mark < low else mark - high
@@ -151,7 +151,7 @@ def is_apart(mark: float, count: int, rest: Numbers, limits: Collection[float]) 
     if distance > APART * (high - low) and (code or (count >= REPEATED and np.unique(rest).size >= VARIED)):
         return True
     if any(equal(np.float64(mark), limit) for limit in limits):
-        return distance > NEAR * (high - low)
+        return distance > (NEAR if mark else 1.0) * (high - low)
     if not code or abs(mark) < 99:
         return False
     if mark < 0:
