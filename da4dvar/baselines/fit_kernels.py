@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.spatial import cKDTree
 
-from da4dvar.baselines.kernels import FORMS, ROOT3, ROOT5, Separable, SumOfSeparable
+from da4dvar.baselines.kernels import ROOT3, ROOT5, Separable, SumOfSeparable
 from da4dvar.errors import DataError
 
 # −u ρ′(u): the derivative of ρ(d/L) by log L, where u = d/L.
@@ -21,8 +21,6 @@ SLOPES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "gaussian": lambda u: u * u * np.exp(-0.5 * u * u),
 }
 SPACE, TIME = ("exponential", "matern32", "matern52", "gaussian"), ("exponential", "matern32", "gaussian")
-# The nearest observations, and some farther away: an analysis sees all, so large scales count as well.
-RANKS = np.unique(np.append(np.arange(1, 31), np.geomspace(31, 800, 30).astype(int)))
 LEVEL = 0.8
 # Numbers of hidden points: to compare forms, to fit the best of them, and to choose the number of terms.
 SCREENED, FITTED, CHECKED = 150, 400, 800
@@ -66,6 +64,7 @@ def fit_kernels(
     duration: float | None = None,
     nugget: float | None = None,
     periods: tuple[float, ...] = (),
+    neighbours: int = 60,
     seed: int = 0,
 ) -> SumOfSeparable:
     """max Σᵢ log N(yᵢ; μᵢ, vᵢ) over forms, scales and number of terms, for hidden points i.
@@ -88,6 +87,9 @@ def fit_kernels(
         Prescribed values of L, T and ε². A prescribed scale is that of the only term.
     periods : tuple of float
         Periods of cycles that may be left in the data; a term with each is tried.
+    neighbours : int
+        Number of observations from which a hidden point is predicted: two thirds are the nearest, and the
+        others up to five times as far in rank, as an analysis sees large scales as well.
     seed : int
         Seed of the choice of hidden points.
 
@@ -115,7 +117,16 @@ def fit_kernels(
             f"cannot fit a covariance to {observed.sum()} observations with a variance of {total}; "
             "give more observations, or use another method"
         )
-    search = Search(values / np.sqrt(total), place, clock, length, duration, nugget and nugget / total, seed)
+    search = Search(
+        values / np.sqrt(total),
+        place,
+        clock,
+        length,
+        duration,
+        None if nugget is None else nugget / total,
+        neighbours,
+        seed,
+    )
     return search.best(periods).scaled(total)
 
 
@@ -130,6 +141,7 @@ class Search:
         length: float | None,
         duration: float | None,
         nugget: float | None,
+        neighbours: int,
         seed: int,
     ) -> None:
         self.generator = np.random.default_rng(seed)
@@ -140,11 +152,14 @@ class Search:
         for name, (spacing, extent) in zip(("length", "duration"), spans, strict=True):
             self.bounds[name] = (spacing / 4, 3 * extent) if extent else (np.inf, np.inf)
         self.tracks = 1
+        nearest = -(-2 * neighbours // 3)
+        farther = np.geomspace(nearest + 1, 5 * neighbours, neighbours - nearest).astype(int)
+        self.ranks = np.unique(np.append(np.arange(1, nearest + 1), farther))
 
     def best(self, periods: tuple[float, ...]) -> SumOfSeparable:
         """Return the covariance with the largest likelihood."""
         start = self.start()
-        scales = half_scales(start)
+        scales = start.scales(LEVEL)
         self.tracks = self.run_of_gaps(scales)
         some, check = self.points(scales, [SCREENED, CHECKED])
         one = self.fitted(start, some, 15)
@@ -153,7 +168,7 @@ class Search:
                 self.fitted(with_forms(one, *forms), some, 15) for forms in itertools.product(*self.forms())
             ]
             return max(found, key=lambda c: score(c, check))
-        scales = half_scales(one)
+        scales = one.scales(LEVEL)
         more, check = self.points(scales, [FITTED, CHECKED])
         some = first(more, SCREENED)
         two = [self.fitted(with_forms(split(one), *f), some, 15) for f in itertools.product(*self.forms())]
@@ -176,13 +191,18 @@ class Search:
         middle = [np.sqrt(low * high) for low, high in (self.bounds["length"], self.bounds["duration"])]
         (near,) = self.points((middle[0], middle[1]), [SCREENED])
         grids = [
-            [self.known[name]] if self.known[name] is not None else np.geomspace(*self.bounds[name], 7)[1:-1]
-            if np.isfinite(self.bounds[name][0]) else [np.inf]
+            [self.known[name]]
+            if self.known[name] is not None
+            else np.geomspace(*self.bounds[name], 7)[1:-1]
+            if np.isfinite(self.bounds[name][0])
+            else [np.inf]
             for name in ("length", "duration")
         ]
         nugget = self.known["nugget"]
         guesses = [
-            SumOfSeparable((Separable(1.0, float(a), float(b)),), max(SMALLEST, 0.01 if nugget is None else nugget))
+            SumOfSeparable(
+                (Separable(1.0, float(a), float(b)),), max(SMALLEST, 0.01 if nugget is None else nugget)
+            )
             for a, b in itertools.product(*grids)
         ]
         return max(guesses, key=lambda c: score(c, near))
@@ -198,7 +218,7 @@ class Search:
                 # Without gaps there is nothing to transplant: points that are predicted from all others.
                 targets = pool = np.argwhere(seen)
             chosen = self.generator.permutation(len(targets))[: -(-sum(numbers) // max(3, len(self.pieces)))]
-            parts.append(neighbours_of(values, place, clock, targets[chosen], pool, scales))
+            parts.append(neighbours_of(values, place, clock, targets[chosen], pool, scales, self.ranks))
         distance, lag, given = (np.concatenate(p) for p in zip(*aligned(parts), strict=True))
         order = self.generator.permutation(len(given))
         shares = np.cumsum([0, *numbers]) / sum(numbers) * len(given)
@@ -216,9 +236,11 @@ class Search:
         if len(gaps) < 20:
             return 1
         at = lambda i: np.column_stack([place[i[:, 1]] / scales[0], clock[i[:, 0]] / scales[1]])  # noqa: E731
+
         def far(points, pool):
             points = points[self.generator.permutation(len(points))[:1000]]
             return float(np.mean(cKDTree(at(pool)).query(at(points))[0]))
+
         wanted, found = far(gaps, np.argwhere(seen)), {}
         for run in 2 ** np.arange(int(np.log2(max(2, len(seen) / 8)))):
             hidden = transplanted(seen, int(run), HIDDEN, self.generator)
@@ -239,7 +261,11 @@ class Search:
             return value + 0.5 * away @ away / len(near.values), slope + away / SPREAD / len(near.values)
 
         best = minimize(
-            loss, x, jac=True, method="L-BFGS-B", bounds=np.stack([low, high], 1),
+            loss,
+            x,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=np.stack([low, high], 1),
             options={"maxiter": steps, "ftol": 1e-5},
         )
         return unpack(best.x, start, free)
@@ -248,7 +274,11 @@ class Search:
         out = []
         for q in range(len(like.terms)):
             out.append((q, "variance"))
-            out += [(q, n) for n in ("length", "duration") if self.known[n] is None and np.isfinite(self.bounds[n][0])]
+            out += [
+                (q, n)
+                for n in ("length", "duration")
+                if self.known[n] is None and np.isfinite(self.bounds[n][0])
+            ]
         return out + ([(0, "nugget")] if self.known["nugget"] is None else [])
 
 
@@ -258,7 +288,10 @@ def pack(c, free):
 
 def unpack(logs, like, free):
     new = {where: float(v) for where, v in zip(free, np.exp(logs), strict=True)}
-    terms = [replace(t, **{n: v for (k, n), v in new.items() if k == q and n != "nugget"}) for q, t in enumerate(like.terms)]
+    terms = [
+        replace(t, **{n: v for (k, n), v in new.items() if k == q and n != "nugget"})
+        for q, t in enumerate(like.terms)
+    ]
     return SumOfSeparable(tuple(terms), new.get((0, "nugget"), like.nugget))
 
 
@@ -300,20 +333,12 @@ def likelihood(c, near, free):
             cycle = replace(t, duration=np.inf).in_time(near.lags)
             slopes[q, "duration"] = by_lag @ (SLOPES[t.time](near.lags / t.duration) * cycle)
         if (q, "length") in free:
-            apart = np.bincount(near.distance.ravel(), (outer * in_time[near.lag]).ravel(), near.distances.size)
+            apart = np.bincount(
+                near.distance.ravel(), (outer * in_time[near.lag]).ravel(), near.distances.size
+            )
             slopes[q, "length"] = apart @ (t.variance * SLOPES[t.space](near.distances / t.length))
     value = 0.5 * float(np.mean(np.log(variance) + error**2 / variance))
     return value, np.array([slopes[where] for where in free])
-
-
-def half_scales(c: SumOfSeparable) -> tuple[float, float]:
-    """Return the distance and the lag at which half of the variance is left, infinite if it never is."""
-    grid = np.concatenate([[0.0], np.geomspace(1e-4, 1e6, 2000)])
-    out = []
-    for at in ((grid, 0 * grid), (0 * grid, grid)):
-        left = c(*at) / c.variance
-        out.append(float(np.interp(-LEVEL, -left, grid)) if left[-1] < LEVEL else 1e6)
-    return out[0], out[1]
 
 
 def span(points: np.ndarray) -> tuple[float, float]:
@@ -331,20 +356,26 @@ def with_forms(c, space, time):
 
 def split(c):
     t = c.terms[0]
-    small, large = (replace(t, variance=t.variance / 2, length=t.length * f, duration=t.duration * f) for f in (0.5, 2))
+    small, large = (
+        replace(t, variance=t.variance / 2, length=t.length * f, duration=t.duration * f) for f in (0.5, 2)
+    )
     return replace(c, terms=(small, large))
 
 
 def wider(c):
     """Add a term."""
     t = max(c.terms, key=lambda t: t.variance)
-    a, b = (replace(t, variance=t.variance / 2, length=t.length * f, duration=t.duration * f) for f in (0.5, 2))
+    a, b = (
+        replace(t, variance=t.variance / 2, length=t.length * f, duration=t.duration * f) for f in (0.5, 2)
+    )
     return replace(c, terms=(*(x for x in c.terms if x is not t), a, b))
 
 
 def cyclic(c, period):
     t = max(c.terms, key=lambda t: t.variance)
-    return replace(c, terms=(*c.terms, replace(t, variance=t.variance / 2, duration=10 * period, period=period)))
+    return replace(
+        c, terms=(*c.terms, replace(t, variance=t.variance / 2, duration=10 * period, period=period))
+    )
 
 
 def pieces(values, place, clock, generator) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -377,11 +408,11 @@ def transplanted(seen, run, fraction, generator):
     return hidden
 
 
-def neighbours_of(values, place, clock, targets, pool, scales):
+def neighbours_of(values, place, clock, targets, pool, scales, ranks):
     def at(i):
         return np.column_stack([place[i[:, 1]] / scales[0], clock[i[:, 0]] / scales[1]])
 
-    ranks = RANKS[RANKS < len(pool)]
+    ranks = ranks[ranks < len(pool)]
     near = pool[cKDTree(at(pool)).query(at(targets), [*ranks, ranks[-1] + 1])[1]]
     # A target that is in the pool is its own nearest; where several points coincide, it may not be the first.
     itself = (near == targets[:, None]).all(-1)

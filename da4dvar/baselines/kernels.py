@@ -159,6 +159,26 @@ class SumOfSeparable:
             first = first + other
         return first
 
+    def scales(self, level: float) -> tuple[float, float]:
+        """Return the distance and the lag at which a fraction `level` of the variance is left.
+
+        Parameters
+        ----------
+        level : float
+            Fraction, between 0 and 1.
+
+        Returns
+        -------
+        distance, lag : float
+            10⁶ where the covariance does not fall that far.
+        """
+        grid = np.concatenate([[0.0], np.geomspace(1e-4, 1e6, 2000)])
+        distance, lag = (self(*at) / self.variance for at in ((grid, 0 * grid), (0 * grid, grid)))
+        return (
+            float(np.interp(-level, -distance, grid)),
+            float(np.interp(-level, -np.minimum.accumulate(lag), grid)),
+        )
+
     def scaled(self, factor: float) -> SumOfSeparable:
         """Return the covariance of a field that is multiplied by √factor."""
         terms = (Separable(**{**asdict(t), "variance": t.variance * factor}) for t in self.terms)
