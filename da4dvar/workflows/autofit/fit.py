@@ -88,7 +88,7 @@ def candidates(characters: Mapping[str, Character]) -> dict[str, Table]:
                 tables[kind]["time"] = first.time
     offsets = {name: c.offset for name, c in characters.items() if c.offset is not None}
     if offsets:
-        method = tables["nearest_stations" if len(first.space) == 1 else "optimal_interpolation"]
+        method = tables["gaussian_em" if len(first.space) == 1 else "optimal_interpolation"]
         for name, offset in offsets.items():
             method = {"kind": "logarithmic", "offset": offset, "variables": [name], "method": method}
         tables["logarithmic"] = method
