@@ -83,8 +83,9 @@ def main(
     only: list[str],
     members: int,
     figure: Path | None,
+    settings: list[str],
 ) -> None:
-    tables = read_recipe(HERE / f"{name}.toml", [f"data.mask={mask}"] if mask else [])
+    tables = read_recipe(HERE / f"{name}.toml", [*settings, *([f"data.mask={mask}"] if mask else [])])
     recipe = Recipe(tables, HERE)
     data = under_mask(tables) if part == "mask" else recipe.data(part)
     offered = candidates(characters_of(data.seen[list(recipe.layout.variables)], recipe.time))
@@ -118,6 +119,9 @@ if __name__ == "__main__":
         "--calibrate", type=int, default=0, metavar="MEMBERS", help="of the ensemble; 0: as it is"
     )
     parser.add_argument("--figure", type=Path)
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="of the recipe"
+    )
     given = parser.parse_args()
     only = [n for n in given.methods.split(",") if n]
-    main(given.name, given.part, given.mask, given.model, only, given.calibrate, given.figure)
+    main(given.name, given.part, given.mask, given.model, only, given.calibrate, given.figure, given.set)

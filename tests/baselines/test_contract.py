@@ -15,11 +15,11 @@ from da4dvar.testing import BaselineContract, labelled_sea
 
 HISTORY = labelled_sea(400)
 METHODS = {**classical.METHODS, "climatology of other years": lambda: Climatology(history=HISTORY)}
-KEEP = ("linear", "EOF iteration", "nearest stations")
+KEEP = classical.KEEPS_OBSERVED
 TIMED = ("linear", "climatology", "optimal interpolation", "EOF iteration", "EOF interpolation")
 # A climatology of whole numbers is a real number.
 LEAVES = [name for name in METHODS if "climatology" not in name and name != "combination"]
-timed = pytest.mark.parametrize("name", [*TIMED, "nearest stations"])
+timed = pytest.mark.parametrize("name", [*TIMED, "nearest stations", "joint Gaussian"])
 
 
 def test_every_kind_is_tried():

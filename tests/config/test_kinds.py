@@ -240,7 +240,7 @@ def test_the_candidates_of_a_fit_are_read_from_the_list():
 
     everywhere = ["linear", "climatology", "optimal_interpolation"]
     assert list(found()) == everywhere
-    assert list(found("station")) == [*everywhere, "eof_iteration", "nearest_stations"]
+    assert list(found("station")) == [*everywhere, "eof_iteration", "nearest_stations", "gaussian_em"]
     assert list(found("lat", "lon")) == [*everywhere, "eof_iteration"]
     register("baseline", "mean", type("Mean", (), {"suits": (2,)}))
     assert found("lat", "lon")["mean"] == {"kind": "mean"}

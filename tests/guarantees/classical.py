@@ -14,6 +14,7 @@ from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.combination import Combination
 from da4dvar.baselines.eof_interpolation import EofInterpolation
 from da4dvar.baselines.eof_iteration import EofIteration
+from da4dvar.baselines.gaussian_em import GaussianEM
 from da4dvar.baselines.letks import LETKS
 from da4dvar.baselines.linear import Linear
 from da4dvar.baselines.logarithmic import Logarithmic
@@ -60,16 +61,22 @@ METHODS: dict[str, Callable[..., Baseline]] = {
     "EOF iteration": lambda **more: EofIteration(modes=2, **more),
     "EOF interpolation": lambda **more: EofInterpolation(days=3, modes=3, **more),
     "nearest stations": lambda **more: NearestStations(station="lon", lags=5, **more),
+    "joint Gaussian": lambda **more: GaussianEM(station="lon", steps=3, **more),
     "LETKS": lambda **seed: LETKS(still, step=1.0, observation_error=0.5, members=5, dim="lon", **seed),
     "sparse coding": lambda **seed: SparseCoding(complete(), IMAGE, atoms=3, sparsity=1, turns=3, **seed),
 }
 # A kind without required settings is tested without an entry above.
 _tried = {type(make()) for make in METHODS.values()}
 METHODS |= {k: cls for k in BY_NAME["baseline"] if (cls := class_of("baseline", k)) not in _tried}
-SEEDED = ("optimal interpolation", "EOF iteration", "EOF interpolation", "LETKS", "sparse coding")
+SEEDED = (
+    "optimal interpolation", "EOF iteration", "EOF interpolation", "joint Gaussian", "LETKS", "sparse coding",
+)  # fmt: skip
 # Kinds that solve each position along a further dimension separately.
-BY_SAMPLE = ("linear", "logarithmic", "optimal interpolation", "nearest stations", "LETKS", "sparse coding")
-KEEPS_OBSERVED = ("linear", "EOF iteration", "nearest stations")
+BY_SAMPLE = (
+    "linear", "logarithmic", "optimal interpolation", "nearest stations", "joint Gaussian", "LETKS",
+    "sparse coding",
+)  # fmt: skip
+KEEPS_OBSERVED = ("linear", "EOF iteration", "nearest stations", "joint Gaussian")
 
 methods = st.sampled_from(sorted(METHODS))
 

@@ -39,7 +39,7 @@ def classical(character: Character) -> list[Candidate]:
             if "time" in arguments_of(cls):
                 tables[kind]["time"] = character.time
     if character.offset is not None:
-        method = tables["nearest_stations" if len(character.space) == 1 else "optimal_interpolation"]
+        method = tables["gaussian_em" if len(character.space) == 1 else "optimal_interpolation"]
         tables["logarithmic"] = {"kind": "logarithmic", "offset": character.offset, "method": method}
     return [Candidate(name, build("baseline", table), table) for name, table in tables.items()]
 

@@ -168,8 +168,8 @@ def test_variables_of_different_character_are_filled_together(tmp_path) -> None:
         "rain": offsets[("rain",)],
     }
     # What has no logarithm is filled as by the method without one.
-    assert scores.of("logarithmic", "temperature") == scores.of("nearest_stations", "temperature")
-    assert scores.of("logarithmic", "pm") != scores.of("nearest_stations", "pm")
+    assert scores.of("logarithmic", "temperature") == scores.of("gaussian_em", "temperature")
+    assert scores.of("logarithmic", "pm") != scores.of("gaussian_em", "pm")
     assert all(done.data[name].notnull().all() for name in ds)
     done.fitted.model.save(tmp_path / "model.safetensors")
 

@@ -49,7 +49,7 @@ def test_a_logarithm_is_taken_of_the_variables_that_have_an_offset() -> None:
     rain, pm = found["logarithmic"], found["logarithmic"]["method"]
     assert (rain["variables"], rain["offset"]) == (["rain"], 0.1)
     assert (pm["variables"], pm["offset"]) == (["pm"], 0.4)
-    assert pm["method"] == found["nearest_stations"]
+    assert pm["method"] == found["gaussian_em"]
     assert "logarithmic" not in candidates({"temperature": plain})
 
 
