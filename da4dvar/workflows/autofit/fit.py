@@ -15,6 +15,7 @@ from da4dvar.baselines import Baseline
 from da4dvar.config.kinds import by_name, class_of
 from da4dvar.config.registry import arguments_of, build
 from da4dvar.config.tables import Table, check_table, overlaid
+from da4dvar.errors import RecipeError, warn
 from da4dvar.interpolator import Interpolator
 from da4dvar.workflows.autofit.character import Character, characters_of
 from da4dvar.workflows.autofit.choose import choose
@@ -66,7 +67,7 @@ def candidates(characters: Mapping[str, Character]) -> dict[str, Table]:
 
     All variables have the same dimensions, so that a method suits either all of them or none. If some
     variables have an offset in their character, the method ``logarithmic`` is added, which transforms only
-    these, each with its own offset.
+    these, each with its own offset. A method of another package that cannot be imported is left out.
 
     Parameters
     ----------
@@ -77,11 +78,20 @@ def candidates(characters: Mapping[str, Character]) -> dict[str, Table]:
     -------
     dict of str to dict
         Table of each baseline, by name.
+
+    Warns
+    -----
+    Da4dvarWarning
+        For each method that is left out.
     """
     first = next(iter(characters.values()))
     tables: dict[str, Table] = {}
     for kind in by_name("baseline"):
-        cls = class_of("baseline", kind)
+        try:
+            cls = class_of("baseline", kind)
+        except RecipeError as error:  # a class of another package; those of this one can be imported
+            warn(f"{error}; it is not compared with the other methods")
+            continue
         if len(first.space) in getattr(cls, "suits", ()):
             tables[kind] = {"kind": kind}
             if "time" in arguments_of(cls):
