@@ -18,7 +18,7 @@ METHODS = {**classical.METHODS, "climatology of other years": lambda: Climatolog
 KEEP = classical.KEEPS_OBSERVED
 TIMED = ("linear", "climatology", "optimal interpolation", "EOF iteration", "EOF interpolation")
 # A climatology of whole numbers is a real number.
-LEAVES = [name for name in METHODS if "climatology" not in name and name != "combination"]
+CLIMATOLOGIES = ("climatology", "climatology of other years")
 timed = pytest.mark.parametrize("name", [*TIMED, "nearest stations", "joint Gaussian"])
 
 
@@ -73,11 +73,13 @@ def test_a_variable_without_time_is_refused(name):
         classical.METHODS[name]().interpolate(ds)
 
 
-@pytest.mark.parametrize("name", LEAVES)
+@pytest.mark.parametrize("name", METHODS)
 def test_what_has_no_gaps_is_left(name):
-    """Whole numbers, flags and names cannot be missing, and are not made real numbers."""
+    """Whole numbers, flags and names, with time or without, have no gaps and are not made real numbers."""
     values = np.arange(160).reshape(40, 4) % 2
-    flags = {dtype: (("time", "lon"), values.astype(dtype)) for dtype in ("int16", "bool", "<U3")}
+    types = ["bool", "<U3"] if name in CLIMATOLOGIES else ["int16", "bool", "<U3"]
+    flags = {dtype: (("time", "lon"), values.astype(dtype)) for dtype in types}
+    flags |= {"station": ("lon", list("abcd")), "author": ((), "someone")}
     ds = labelled_sea().assign(flags)
     for given in (ds, ds.chunk(time=9)):
         out = METHODS[name]().interpolate(given).compute()

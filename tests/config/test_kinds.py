@@ -18,7 +18,7 @@ from da4dvar.cli import complete
 from da4dvar.config import kinds
 from da4dvar.config.kinds import BY_NAME, KINDS, by_name, class_of, kind_of, names, register
 from da4dvar.config.registry import build, describe
-from da4dvar.errors import RecipeError
+from da4dvar.errors import Da4dvarWarning, RecipeError
 from da4dvar.fields.gaps.patterns import Random
 from da4dvar.variational.solvers.base import Solver
 from da4dvar.variational.solvers.gradient_descent import GradientDescent
@@ -246,3 +246,13 @@ def test_the_candidates_of_a_fit_are_read_from_the_list():
     assert found("lat", "lon")["mean"] == {"kind": "mean"}
     assert "mean" not in found()
     assert "mean" in by_name("baseline")
+
+
+def test_a_fit_leaves_out_a_method_that_cannot_be_imported(package):
+    """One warning names it; the fit compares the other methods."""
+    package("broken", "raise OSError('no library')", "baseline.best = broken:Best")
+    character = Character("day", (), {"day": 9}, 0.5, 2, 2, False, False)
+    with pytest.warns(Da4dvarWarning, match=r"'best' .*no library.* is not compared") as said:
+        found = candidates({"x": character})
+    assert len(said) == 1
+    assert list(found) == ["linear", "climatology", "optimal_interpolation"]

@@ -235,6 +235,32 @@ def test_a_model_with_nothing_to_learn_is_refused(solver, learn):
     fit(model=model, truth=truth, steps=0)
 
 
+def test_a_prior_that_can_be_fitted_is_fitted_once():
+    """Any prior with `fit` and `fitted` learns from complete windows, without a class of this package."""
+
+    class Typical(torch.nn.Module):
+        fits, typical = 0, 0.0
+
+        @property
+        def fitted(self):
+            return self.fits > 0
+
+        def fit(self, states, seed):
+            self.fits, self.typical = self.fits + 1, float(states.mean())
+
+        def forward(self, x):
+            return torch.full_like(x, self.typical)
+
+    tiny = tiny_interpolator()
+    model = da4dvar.Interpolator(Typical(), FixedPoint(), tiny.layout, tiny.scaling, learn_weights=False)
+    truth = TRUTH.fillna(0.0)
+    for _ in range(2):
+        fit(model=model, truth=truth, steps=0)
+    prior = model.model.cost.prior
+    assert prior.fits == 1
+    assert prior.typical != 0
+
+
 def losing(monkeypatch, when):
     """Make the gradient of the training steps in `when` not finite."""
     step = EndToEnd.training_step

@@ -10,7 +10,7 @@ from da4dvar.api import load
 from da4dvar.config.kinds import by_name, class_of
 from da4dvar.config.registry import arguments_of, build
 from da4dvar.config.tables import Table
-from da4dvar.errors import Da4dvarError, DataError
+from da4dvar.errors import Da4dvarError, DataError, RecipeError, warn
 from da4dvar.modelfile import shipped
 from da4dvar.workflows.autofit.character import Character
 from da4dvar.workflows.candidate import Candidate
@@ -20,7 +20,8 @@ def classical(character: Character) -> list[Candidate]:
     """Return the classical methods that suit a variable.
 
     These are the methods whose attribute `suits` includes the number of space dimensions. For a skewed
-    variable that is never negative, ``logarithmic`` is added.
+    variable that is never negative, ``logarithmic`` is added. A method of another package that cannot be
+    imported is left out, with a warning.
 
     Parameters
     ----------
@@ -33,7 +34,11 @@ def classical(character: Character) -> list[Candidate]:
     """
     tables: dict[str, Table] = {}
     for kind in by_name("baseline"):
-        cls = class_of("baseline", kind)
+        try:
+            cls = class_of("baseline", kind)
+        except RecipeError as error:  # a class of another package; those of this one can be imported
+            warn(f"{error}; it is not compared with the other methods")
+            continue
         if len(character.space) in getattr(cls, "suits", ()):
             tables[kind] = {"kind": kind}
             if "time" in arguments_of(cls):
