@@ -1,7 +1,5 @@
 """A small sea and a model that has seen it: enough to walk through the whole house."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Small data sets and models for the tests."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import xarray as xr

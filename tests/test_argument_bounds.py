@@ -1,7 +1,5 @@
 """Numbers out of bounds are refused where they are given, with what was got and what was expected."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What is written keeps to the CF conventions."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

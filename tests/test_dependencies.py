@@ -1,7 +1,5 @@
 """What the package says of what it needs."""
 
-from __future__ import annotations
-
 import ast
 import re
 import runpy

@@ -1,7 +1,5 @@
 """What the README, the pages and CONTRIBUTING.md show can be typed, followed and run as it stands."""
 
-from __future__ import annotations
-
 import re
 import shlex
 import subprocess

@@ -1,7 +1,5 @@
 """What docs/reference.md lists is documented in full: by numpydoc's own validation, and a little more."""
 
-from __future__ import annotations
-
 import ast
 import importlib
 import inspect

@@ -1,7 +1,5 @@
 """The plan of the package: imports that only go down, two wings, and what `import da4dvar` loads."""
 
-from __future__ import annotations
-
 import ast
 import runpy
 import subprocess

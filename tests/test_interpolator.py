@@ -1,7 +1,5 @@
 """Tests of the interpolator on labelled data sets."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

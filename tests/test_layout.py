@@ -1,7 +1,5 @@
 """Tests of layouts: what is refused, and the arithmetic of strides and channels."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

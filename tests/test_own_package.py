@@ -1,7 +1,5 @@
 """The tutorial on a package of one's own is done as it is written, from its empty folder on."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Tests of twin experiments: the truth obeys its equations, and the observations are as documented."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cache
 from typing import Any

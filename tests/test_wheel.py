@@ -1,7 +1,5 @@
 """The wheel, in an environment of its own that has never seen the checkout."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Calibration: intervals cover what they state, whatever the spread was."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict
 from typing import Any

@@ -1,7 +1,5 @@
 """Models with covariates, from a recipe to a filled file."""
 
-from __future__ import annotations
-
 import tomllib
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Ensembles and calibrated error bars, in Python, in model files and on the command line."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Models with a classical method as first guess: training, use and model file."""
 
-from __future__ import annotations
-
 import cloudpickle
 import numpy as np
 import pytest

@@ -1,7 +1,5 @@
 """The record of what a model has learned, as it is shown."""
 
-from __future__ import annotations
-
 from examples import tiny_interpolator
 
 import da4dvar

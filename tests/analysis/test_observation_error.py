@@ -1,7 +1,5 @@
 """The observation error as an input: λ_o follows it, and mistakes are told."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

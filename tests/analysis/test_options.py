@@ -1,7 +1,5 @@
 """Options of an interpolation: one list of them, and all faces take what is in it."""
 
-from __future__ import annotations
-
 import inspect
 from typing import get_type_hints
 

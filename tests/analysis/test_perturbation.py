@@ -1,7 +1,5 @@
 """Random numbers of cells, independent of chunks."""
 
-from __future__ import annotations
-
 import numpy as np
 import xarray as xr
 from hypothesis import given, settings

@@ -1,7 +1,5 @@
 """Models with two sensors of one sea, from a recipe to a filled file."""
 
-from __future__ import annotations
-
 import tomllib
 from dataclasses import replace
 

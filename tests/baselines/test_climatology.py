@@ -1,7 +1,5 @@
 """Tests of the climatology of each cell."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr

@@ -1,7 +1,5 @@
 """The contract of every baseline, and what those of one dimension of time have in common."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr

@@ -1,7 +1,5 @@
 """Tests of the covariance in space and time, and of its estimation."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Tests of optimal interpolation in the space of EOFs."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

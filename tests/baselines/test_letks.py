@@ -1,7 +1,5 @@
 """Tests of the local ensemble transform Kalman smoother."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

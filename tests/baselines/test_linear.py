@@ -1,7 +1,5 @@
 """Tests of linear interpolation in time."""
 
-from __future__ import annotations
-
 import numpy as np
 import xarray as xr
 

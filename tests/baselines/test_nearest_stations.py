@@ -1,7 +1,5 @@
 """Tests of regression on reporting stations, against scikit-learn and dense solvers."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr

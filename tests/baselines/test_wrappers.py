@@ -1,7 +1,5 @@
 """Tests of the methods that wrap others: the weighted mean of several, and one on the logarithm."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr

@@ -1,7 +1,5 @@
 """Tests of the commands models and inspect, with their text and JSON output."""
 
-from __future__ import annotations
-
 import json
 import tomllib
 

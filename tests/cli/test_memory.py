@@ -1,7 +1,5 @@
 """Tests of the reuse of freed memory."""
 
-from __future__ import annotations
-
 import ctypes
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Tests of user errors, which give one line and exit code 2 and leave the folder unchanged."""
 
-from __future__ import annotations
-
 import json
 import os
 import shlex

@@ -1,7 +1,5 @@
 """Tests that need a separate process: every command from the shell, and imports at startup."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Tests of tab completion and of the help texts."""
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

@@ -1,7 +1,5 @@
 """Tests of the commands on files."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

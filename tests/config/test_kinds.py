@@ -1,7 +1,5 @@
 """Kinds of other packages: registered, or found as entry points of installed packages."""
 
-from __future__ import annotations
-
 import pickle
 import sys
 from inspect import signature

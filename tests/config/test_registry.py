@@ -1,7 +1,5 @@
 """Construction of objects from tables, and the inverse."""
 
-from __future__ import annotations
-
 import pytest
 
 from da4dvar.config.kinds import KINDS, class_of, path_of

@@ -1,7 +1,5 @@
 """Values from a file, checked against annotations."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any

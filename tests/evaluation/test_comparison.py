@@ -1,7 +1,5 @@
 """Comparisons find error bars by name, and score the right cells."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr

@@ -1,7 +1,5 @@
 """Covariates: normalised, complete, and folded without redundant channels."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr

@@ -1,7 +1,5 @@
 """Covariates derived from coordinates: season, hour and place."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr

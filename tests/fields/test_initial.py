@@ -1,7 +1,5 @@
 """Initial state of a solver."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -47,8 +45,7 @@ def test_the_input_is_not_changed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "expected"),
-    [("zero", [0, 0, 0, 0]), ("observed", [0, 2, 0, 4]), ("linear", [2, 2, 3, 4])],
+    ("kind", "expected"), [("zero", [0, 0, 0, 0]), ("observed", [0, 2, 0, 4]), ("linear", [2, 2, 3, 4])]
 )
 def test_each_start_is_free_of_nan(kind: str, expected: list[float]) -> None:
     """Each kind of initial state is finite, and 0 in lines without observations."""

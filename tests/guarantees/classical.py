@@ -1,7 +1,5 @@
 """Classical methods, with settings that make them fast, on one small data set."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What comes in with labels goes out with them: calendar, attributes, encoding, coordinates, order."""
 
-from __future__ import annotations
-
 import tempfile
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """`keep_observed` keeps observed values bit for bit, and a complete field is returned unchanged."""
 
-from __future__ import annotations
-
 import tempfile
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The same seed gives the same numbers on the same machine with the same number of threads."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """Fixtures for the tests of broken input: a folder with valid files."""
 
-from __future__ import annotations
-
 import door
 import pytest
 import xarray as xr

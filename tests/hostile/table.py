@@ -1,7 +1,5 @@
 """Table of docs/broken-input.md, counted by collecting the tests: python -m hostile.table."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 from collections import Counter
@@ -24,10 +22,7 @@ ROWS = {
         "model files: missing or extra tensors, wrong types or shapes, values not finite",
         "refused",
     ),
-    "test_recipe_bytes": (
-        "recipes: not TOML, endless, pipes and devices; settings of `--set`",
-        "refused",
-    ),
+    "test_recipe_bytes": ("recipes: not TOML, endless, pipes and devices; settings of `--set`", "refused"),
     "test_recipe_tables": ("recipes: any value, or none, at any place", "refused, or trained"),
     "test_netcdf": ("NetCDF: unusual files; files that do not suit the model", "correct result; refused"),
     "test_netcdf_bytes": ("NetCDF: truncated or altered files, and other formats, for five verbs", "refused"),
@@ -47,10 +42,7 @@ ROWS = {
         "outputs: inputs, folders and places without permission; names with any letters",
         "refused; nothing is lost",
     ),
-    "test_disk_full": (
-        "a full disk, for every verb that writes",
-        "one-line error; earlier output is kept",
-    ),
+    "test_disk_full": ("a full disk, for every verb that writes", "one-line error; earlier output is kept"),
     "test_kills": (
         "processes killed at given bytes of a write, and at any moment",
         "old output, or complete new output",

@@ -1,7 +1,5 @@
 """A full disk: no verb leaves incomplete output, and earlier output is kept."""
 
-from __future__ import annotations
-
 import resource
 import shutil
 import signal

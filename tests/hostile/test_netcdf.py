@@ -1,7 +1,5 @@
 """Unusual, unsuitable or broken NetCDF files give the correct result or one line of error."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """Unsuitable data for the verbs without a model: baseline, gaps, evaluate, calibrate, inspect."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr

@@ -1,7 +1,5 @@
 """A model file holds everything about a model, is protected by a checksum, and no code in it is executed."""
 
-from __future__ import annotations
-
 import json
 import pickle
 

@@ -1,7 +1,5 @@
 """Tiles on a cluster give the same bits, survive lost workers and report errors in one line."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import signal

@@ -1,7 +1,5 @@
 """Files are filled in little memory, runs are resumed after a kill, and invalid requests are refused."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

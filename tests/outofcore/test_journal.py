@@ -1,7 +1,5 @@
 """Files of the journal are complete once they have their name, and one run at a time holds it."""
 
-from __future__ import annotations
-
 import sys
 
 import numpy as np

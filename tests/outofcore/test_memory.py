@@ -1,7 +1,5 @@
 """The memory of a solution is counted by its tensors."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -1,7 +1,5 @@
 """Solving region by region gives the field of the computation in memory, with each window solved once."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

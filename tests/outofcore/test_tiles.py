@@ -1,7 +1,5 @@
 """Regions are as large as fits in memory; every window is in one tile, and every cell in one region."""
 
-from __future__ import annotations
-
 import itertools
 import math
 

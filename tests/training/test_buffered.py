@@ -1,7 +1,5 @@
 """Buffered samples: every window is in one block, and reads are contiguous and no larger than the buffer."""
 
-from __future__ import annotations
-
 import tomllib
 
 import dask.array

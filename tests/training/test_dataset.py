@@ -1,7 +1,5 @@
 """Data sets are split and turned into training samples, with a gap pattern for each variable."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr

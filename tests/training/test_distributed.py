@@ -1,7 +1,5 @@
 """Training on two processes gives the result of one, can be resumed on one, and reports an error once."""
 
-from __future__ import annotations
-
 import csv
 import os
 import signal

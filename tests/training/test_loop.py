@@ -1,7 +1,5 @@
 """End-to-end training lowers the error, can be interrupted and resumed, and works without a truth."""
 
-from __future__ import annotations
-
 import csv
 import signal
 

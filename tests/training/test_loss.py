@@ -1,7 +1,5 @@
 """The loss of eq. (9) agrees with plain numpy."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

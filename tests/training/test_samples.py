@@ -1,7 +1,5 @@
 """Training samples hold finite observations and a target that never leaks into them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

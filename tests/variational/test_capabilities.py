@@ -1,7 +1,5 @@
 """A solver and an operator from elsewhere are treated by what they say of themselves, not by their class."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

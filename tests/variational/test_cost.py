@@ -1,7 +1,5 @@
 """Tests of the variational cost against its equations, and of its gradient against central differences."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

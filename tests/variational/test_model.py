@@ -1,7 +1,5 @@
 """Tests of the end-to-end model of a cost and a solver."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.testing import assert_close

@@ -1,7 +1,5 @@
 """Tests of the observation operators and of several observations of one state, against closed forms."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Settings and inputs that cannot work are refused, with what was given and what was expected."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

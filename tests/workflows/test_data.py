@@ -1,7 +1,5 @@
 """The data of a recipe: where they come from, and how often they are read."""
 
-from __future__ import annotations
-
 from collections import Counter
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Images: samples of two dimensions and no time, priors of one size, and priors that are learned alone."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

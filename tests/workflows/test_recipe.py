@@ -1,7 +1,5 @@
 """A recipe's tables as data, gap patterns, a model and a training."""
 
-from __future__ import annotations
-
 import tomllib
 from pathlib import Path
 

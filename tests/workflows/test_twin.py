@@ -1,7 +1,5 @@
 """Baselines for whole data sets: what is refused before a method sees it, and what is said."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from examples import gappy_sst, make_sst

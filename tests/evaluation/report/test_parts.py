@@ -1,7 +1,5 @@
 """The tables of a report agree with the numbers that they summarise, and its example is a typical one."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

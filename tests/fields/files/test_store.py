@@ -1,7 +1,5 @@
 """Files: round trips, joined files, refused inputs and outputs, and failed writes."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path
@@ -14,13 +12,7 @@ from unprivileged import as_nobody, open_folder
 
 from da4dvar.errors import DataError
 from da4dvar.fields.files import store
-from da4dvar.fields.files.store import (
-    add_history,
-    check_output,
-    files_of,
-    load_dataset,
-    write_dataset,
-)
+from da4dvar.fields.files.store import add_history, check_output, files_of, load_dataset, write_dataset
 
 SUFFIXES = (".nc", ".zarr")
 PACKED = {"dtype": np.dtype("int16"), "scale_factor": np.float32(0.01), "add_offset": np.float32(0)}

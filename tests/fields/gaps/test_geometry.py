@@ -1,7 +1,5 @@
 """Gap lengths, distances to observations and scores by class, against brute force."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable
 
@@ -118,10 +116,7 @@ def test_another_score_and_an_empty_class() -> None:
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (
-            lambda: gap_length(drawn() * 1.0),
-            r"of type float64, expected bool; pass array\.notnull",
-        ),
+        (lambda: gap_length(drawn() * 1.0), r"of type float64, expected bool; pass array\.notnull"),
         (lambda: gap_length(drawn().rename(time="day")), "has no dimension 'time'; it has day, lat, lon"),
         (lambda: distance_to_observation(drawn(), ["day"]), "has no dimension 'day'"),
         *(

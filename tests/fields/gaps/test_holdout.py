@@ -1,7 +1,5 @@
 """Hidden points: observed, reproducible, disjoint, and in the shapes of gaps."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr

@@ -1,7 +1,5 @@
 """Simulated observations of a complete data set."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr

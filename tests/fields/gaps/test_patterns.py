@@ -1,7 +1,5 @@
 """Gap patterns: observed fraction, shape, and errors."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Roles of coordinates, by CF attributes and names."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

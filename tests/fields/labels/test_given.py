@@ -1,7 +1,5 @@
 """What a user gives for data, names and masks: taken where its meaning is plain, else refused in one line."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -56,10 +54,7 @@ def test_a_name_is_that_of_the_only_variable():
         ("gappy.nc", r"got the path 'gappy.nc', expected .*open_dataset.*interpolate_file"),
         (Path("gappy.nc"), r"got the path 'gappy.nc', expected .*open_dataset.*interpolate_file"),
         (np.zeros((3, 2, 2)), r"got ndarray of shape \(3, 2, 2\).*dims=\['time', 'lat', 'lon'\]"),
-        (
-            make_sst(3).sst.to_dataframe(),
-            r"got DataFrame of shape .*to_xarray\(\), with an index of 'time'",
-        ),
+        (make_sst(3).sst.to_dataframe(), r"got DataFrame of shape .*to_xarray\(\), with an index of 'time'"),
         ([make_sst()], "got list, expected a Dataset or a DataArray"),
         (None, "got NoneType, expected a Dataset or a DataArray"),
     ],

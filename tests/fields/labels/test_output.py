@@ -1,7 +1,5 @@
 """Output data sets: estimates with the labels of the input data."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr

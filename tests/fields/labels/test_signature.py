@@ -1,7 +1,5 @@
 """Signatures of data sets."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

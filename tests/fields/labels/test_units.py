@@ -1,7 +1,5 @@
 """Conversion of units in CF spelling."""
 
-from __future__ import annotations
-
 import dask.array
 import numpy as np
 import pytest

@@ -1,7 +1,5 @@
 """Normalisation and its inverse, with the climatology checked against least squares."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

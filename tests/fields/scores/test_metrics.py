@@ -1,7 +1,5 @@
 """Scores, checked against the package `scores`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Probabilistic scores, checked against quadrature and scipy.stats."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -11,12 +9,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from da4dvar.errors import DataError
-from da4dvar.fields.scores.probabilistic import (
-    coverage,
-    crps_gaussian,
-    reliability,
-    spread_skill,
-)
+from da4dvar.fields.scores.probabilistic import coverage, crps_gaussian, reliability, spread_skill
 
 DIMS = ("time", "lat", "lon")
 every_dims = pytest.mark.parametrize("dims", [None, ["time"], ["lat", "lon"], []])

@@ -1,7 +1,5 @@
 """Power spectra and effective resolution, checked against known waves and filters."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr

@@ -1,7 +1,5 @@
 """Window grid and overlap-add, for any sizes, windows, overlaps and periodic dimensions."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

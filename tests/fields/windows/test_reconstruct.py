@@ -1,7 +1,5 @@
 """Solution of all windows: lazy fields give the same result, and each window is solved once."""
 
-from __future__ import annotations
-
 import threading
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Tests of the learned bilinear system, which includes those of Lorenz, and of its identification."""
 
-from __future__ import annotations
-
 import copy
 
 import pytest

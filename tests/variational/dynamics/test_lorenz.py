@@ -1,7 +1,5 @@
 """Tests of the systems of Lorenz against their equations, and of the Runge-Kutta step."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

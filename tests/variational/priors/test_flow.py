@@ -1,7 +1,5 @@
 """Tests of the flow of an ODE as a prior, against adaptive integrators of high order."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Tests of the priors that project on few numbers: the dense autoencoder and principal components."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Tests of the two-scale U-Net: its contract, scales and symmetry."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

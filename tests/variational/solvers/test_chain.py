@@ -1,7 +1,5 @@
 """Tests of chains: the contract, results never worse than the first solver, and restarts."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import Tensor

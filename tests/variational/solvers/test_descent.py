@@ -1,7 +1,5 @@
 """Tests of gradient descent, conjugate gradients and fixed-point iterations against closed forms."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

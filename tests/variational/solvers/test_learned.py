@@ -1,7 +1,5 @@
 """Tests of the learned solvers: the LSTM cell against torch, its scaling, its inputs; direct regression."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Tests of Levenberg-Marquardt, its block-tridiagonal systems and its Jacobians against dense solvers."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """What is seen of gappy data before anything is learned."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr

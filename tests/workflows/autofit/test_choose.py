@@ -1,7 +1,5 @@
 """The recipe that is chosen for data of a character builds, and says why."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

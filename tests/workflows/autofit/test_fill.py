@@ -1,7 +1,5 @@
 """From a gappy file alone to a filled one, with a table of what it is worth."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

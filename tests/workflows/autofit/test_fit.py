@@ -1,7 +1,5 @@
 """The score of methods on points hidden from them."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A benchmark of images: a test set made of a file, and rows that learn from another part of it."""
 
-from __future__ import annotations
-
 import json
 import tomllib
 from pathlib import Path

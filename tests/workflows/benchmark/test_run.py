@@ -1,7 +1,5 @@
 """A benchmark: rows from a folder of recipes, their table, and what a user may get wrong."""
 
-from __future__ import annotations
-
 import csv
 import json
 from pathlib import Path
