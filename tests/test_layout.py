@@ -53,24 +53,21 @@ def test_the_count_of_channels_is_that_of_a_folded_window(
     assert layout.channel_count(named) == variables * math.prod(cut.shape[1:3])
 
 
-@pytest.mark.parametrize(
-    ("change", "text"),
-    [
-        ({"variables": []}, "no variable"),
-        ({"variables": "sst"}, r"variables is 'sst', expected a list: \['sst'\]"),
-        ({"axes": "lat"}, "expected a list"),
-        ({"axes": []}, "got 0 axes, expected 1, 2 or 3"),
-        ({"axes": ["a", "b", "c", "d"]}, "got 4 axes"),
-        ({"channels": ["lat"]}, "'lat' is named twice"),
-        ({"axes": ["lat", "lat"]}, "'lat' is named twice"),
-        ({"periodic": ["time"]}, "periodic names 'time', which is not one of lat, lon"),
-        ({"window": {"day": 3}}, "window names 'day', which is not one of time, lat, lon"),
-        ({"overlap": {"day": 0.5}}, "overlap names 'day'"),
-        ({"window": {"time": 0}}, "window of 'time' is 0, expected 1 or more"),
-        ({"overlap": {"time": 1.0}}, "overlap of 'time' is 1.0"),
-        ({"overlap": {"time": -0.1}}, "overlap of 'time' is -0.1"),
-    ],
-)
+@pytest.mark.parametrize(("change", "text"), [
+    ({"variables": []}, "no variable"),
+    ({"variables": "sst"}, r"variables is 'sst', expected a list: \['sst'\]"),
+    ({"axes": "lat"}, "expected a list"),
+    ({"axes": []}, "got 0 axes, expected 1, 2 or 3"),
+    ({"axes": ["a", "b", "c", "d"]}, "got 4 axes"),
+    ({"channels": ["lat"]}, "'lat' is named twice"),
+    ({"axes": ["lat", "lat"]}, "'lat' is named twice"),
+    ({"periodic": ["time"]}, "periodic names 'time', which is not one of lat, lon"),
+    ({"window": {"day": 3}}, "window names 'day', which is not one of time, lat, lon"),
+    ({"overlap": {"day": 0.5}}, "overlap names 'day'"),
+    ({"window": {"time": 0}}, "window of 'time' is 0, expected 1 or more"),
+    ({"overlap": {"time": 1.0}}, "overlap of 'time' is 1.0"),
+    ({"overlap": {"time": -0.1}}, "overlap of 'time' is -0.1"),
+])  # fmt: skip
 def test_a_layout_that_makes_no_sense_is_refused(change: dict[str, Any], text: str) -> None:
     """The message names the wrong entry and what was expected."""
     good: dict[str, Any] = {"variables": ["sst"], "axes": ["lat", "lon"], "channels": ["time"]}

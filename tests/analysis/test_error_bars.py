@@ -227,18 +227,15 @@ def run(*words: str | Path) -> None:
     app([str(word) for word in words], standalone_mode=False)
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ("interpolate in.nc out.nc --model m.safetensors --interval 1.5", "above 0 and below 1"),
-        ("interpolate in.nc out.nc --model m.safetensors --interval 0.9", "no calibration"),
-        ("interpolate in.nc out.nc --fit --interval 7", "above 0 and below 1"),
-        ("interpolate in.nc out.nc --fit --interval 0.9 --method linear", "require the learned model"),
-        ("calibrate m.safetensors in.nc in.nc -o out.nc", "'sst': 0 points"),
-        ("calibrate m.safetensors in.nc in.nc -o m.safetensors", "already exists"),
-        ("calibrate m.safetensors in.nc in.nc -o out.nc --withheld 2", "fraction withheld is 2"),
-    ],
-)
+@pytest.mark.parametrize(("words", "message"), [
+    ("interpolate in.nc out.nc --model m.safetensors --interval 1.5", "above 0 and below 1"),
+    ("interpolate in.nc out.nc --model m.safetensors --interval 0.9", "no calibration"),
+    ("interpolate in.nc out.nc --fit --interval 7", "above 0 and below 1"),
+    ("interpolate in.nc out.nc --fit --interval 0.9 --method linear", "require the learned model"),
+    ("calibrate m.safetensors in.nc in.nc -o out.nc", "'sst': 0 points"),
+    ("calibrate m.safetensors in.nc in.nc -o m.safetensors", "already exists"),
+    ("calibrate m.safetensors in.nc in.nc -o out.nc --withheld 2", "fraction withheld is 2"),
+])  # fmt: skip
 def test_mistakes_on_the_command_line(
     words: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

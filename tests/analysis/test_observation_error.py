@@ -26,15 +26,12 @@ def source(**attrs: object) -> dict[str, xr.DataArray]:
     return {"x": xr.DataArray(np.zeros(3), dims="time", attrs=attrs)}
 
 
-@pytest.mark.parametrize(
-    ("attrs", "given", "trained", "counts"),
-    [
-        ({}, None, 1.0, None),
-        ({"observation_error_std": 0.5}, None, 1.0, 0.5),
-        ({"observation_error_std": 0.5}, 2.0, 1.0, 2.0),
-        ({"observation_error_std": 0.5}, None, None, None),
-    ],
-)
+@pytest.mark.parametrize(("attrs", "given", "trained", "counts"), [
+    ({}, None, 1.0, None),
+    ({"observation_error_std": 0.5}, None, 1.0, 0.5),
+    ({"observation_error_std": 0.5}, 2.0, 1.0, 2.0),
+    ({"observation_error_std": 0.5}, None, None, None),
+])  # fmt: skip
 def test_what_the_user_says_comes_before_the_attribute(
     attrs: dict, given: float | None, trained: float | None, counts: float | None
 ) -> None:
@@ -42,17 +39,14 @@ def test_what_the_user_says_comes_before_the_attribute(
     assert stated_error(source(**attrs), given, trained) == counts
 
 
-@pytest.mark.parametrize(
-    ("attrs", "given", "trained", "message"),
-    [
-        ({}, 1.0, None, "trained without a stated observation error"),
-        ({}, 0.0, 1.0, "expected a standard deviation above 0"),
-        ({}, 0.0, None, "expected a standard deviation above 0"),
-        ({}, float("nan"), 1.0, "expected a standard deviation above 0"),
-        ({"observation_error_std": "large"}, None, 1.0, "is 'large', expected a number"),
-        ({"observation_error_std": -1.0}, None, 1.0, "above 0"),
-    ],
-)
+@pytest.mark.parametrize(("attrs", "given", "trained", "message"), [
+    ({}, 1.0, None, "trained without a stated observation error"),
+    ({}, 0.0, 1.0, "expected a standard deviation above 0"),
+    ({}, 0.0, None, "expected a standard deviation above 0"),
+    ({}, float("nan"), 1.0, "expected a standard deviation above 0"),
+    ({"observation_error_std": "large"}, None, 1.0, "is 'large', expected a number"),
+    ({"observation_error_std": -1.0}, None, 1.0, "above 0"),
+])  # fmt: skip
 def test_mistakes_are_told(attrs: dict, given: float | None, trained: float | None, message: str) -> None:
     """What was got, and what was expected."""
     with pytest.raises(DataError, match=message):

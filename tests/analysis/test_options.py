@@ -40,16 +40,12 @@ def test_every_face_shows_all_options(face):
     assert "**options" not in inspect.getdoc(face)
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda ds, **options: da4dvar.interpolate(ds, "lorenz96", **options),
-        lambda ds, **options: ds.da4dvar.interpolate("lorenz96", **options),
-        lambda ds, **options: da4dvar.interpolate_file("in.nc", "out.nc", "lorenz96", **options),
-        lambda ds, **options: fill_by_fit(ds, **options),
-    ],
-    ids=["function", "accessor", "file", "fit"],
-)
+@pytest.mark.parametrize("call", [
+    lambda ds, **options: da4dvar.interpolate(ds, "lorenz96", **options),
+    lambda ds, **options: ds.da4dvar.interpolate("lorenz96", **options),
+    lambda ds, **options: da4dvar.interpolate_file("in.nc", "out.nc", "lorenz96", **options),
+    lambda ds, **options: fill_by_fit(ds, **options),
+], ids=["function", "accessor", "file", "fit"])  # fmt: skip
 def test_an_unknown_option_is_one_line_that_offers_the_nearest(call):
     """Before anything is loaded."""
     with pytest.raises(TypeError, match=r"has no option 'intervall': did you mean 'interval'\?"):

@@ -138,25 +138,22 @@ def test_labels_of_one_sensor_alone_are_refused(saved, seen):
         descent(saved[0], seen, make_sst())
 
 
-@pytest.mark.parametrize(
-    ("make", "error", "message"),
-    [
-        (lambda: Sensor("a", "sst", 0.0), RecipeError, "error of 'a' is 0.0, expected .* above 0"),
-        (lambda: Sensor("a", "sst", -1), RecipeError, "above 0"),
-        (lambda: Sensor("a", "sst", float("nan")), RecipeError, "above 0"),
-        (lambda: Sensor("a", "sst", "much"), RecipeError, "expected a number"),
-        (lambda: untrained([TRACKS]), RecipeError, "1 sensors.* has 2"),
-        (lambda: untrained(()), RecipeError, "0 sensors.* has 2"),
-        (lambda: untrained((TRACKS, TRACKS)), RecipeError, "named twice"),
-        (lambda: untrained((TRACKS, Sensor("b", "sss", 1))), RecipeError, "did you mean 'sst'"),
-        (lambda: untrained(solver=FixedPoint(2)), RecipeError, "requires observations of the state itself"),
-        (
-            lambda: untrained((TRACKS, Sensor("coarse", "sst", "0.1 m"))).prepare(sea()),
-            DataError,
-            "error of 'coarse' is '0.1 m', which cannot be converted to 'K'",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("make", "error", "message"), [
+    (lambda: Sensor("a", "sst", 0.0), RecipeError, "error of 'a' is 0.0, expected .* above 0"),
+    (lambda: Sensor("a", "sst", -1), RecipeError, "above 0"),
+    (lambda: Sensor("a", "sst", float("nan")), RecipeError, "above 0"),
+    (lambda: Sensor("a", "sst", "much"), RecipeError, "expected a number"),
+    (lambda: untrained([TRACKS]), RecipeError, "1 sensors.* has 2"),
+    (lambda: untrained(()), RecipeError, "0 sensors.* has 2"),
+    (lambda: untrained((TRACKS, TRACKS)), RecipeError, "named twice"),
+    (lambda: untrained((TRACKS, Sensor("b", "sss", 1))), RecipeError, "did you mean 'sst'"),
+    (lambda: untrained(solver=FixedPoint(2)), RecipeError, "requires observations of the state itself"),
+    (
+        lambda: untrained((TRACKS, Sensor("coarse", "sst", "0.1 m"))).prepare(sea()),
+        DataError,
+        "error of 'coarse' is '0.1 m', which cannot be converted to 'K'",
+    ),
+])  # fmt: skip
 def test_what_does_not_fit_is_refused(make, error, message):
     """Invalid errors, operators and solvers are refused."""
     with pytest.raises(error, match=message):
@@ -207,22 +204,19 @@ def change_table(key, value):
     return lambda tables: tables["observations"][1].update({key: value})
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (change_table("operator", {"kind": "smudge"}), "unknown kind 'smudge'"),
-        (change_table("operator", {"kind": "learned", "kernle": 3}), "did you mean 'kernel'"),
-        (change_table("error", 0), "expected a standard deviation above 0"),
-        (change_table("eror", 1), "table 2: unknown key 'eror'; did you mean 'error'"),
-        (change_table("of", "sss"), "not a variable of the layout"),
-        (lambda t: t["observations"][0].pop("error"), "table 1: no 'error'"),
-        (lambda t: t.update(observation={"kind": "identity"}), "expected one of them"),
-        (lambda t: t["data"].update(noise=0.1), "'noise' cannot be used with"),
-        (lambda t: t.update(observations={"variable": "a"}), r"expected tables \[\[observations\]\]"),
-        (lambda t: t.update(first_guess={"kind": "linear"}), "first guess"),
-        (lambda t: t.update(uncertainty={"members": 2}), "ensembles do not support several sensors"),
-    ],
-)
+@pytest.mark.parametrize(("change", "message"), [
+    (change_table("operator", {"kind": "smudge"}), "unknown kind 'smudge'"),
+    (change_table("operator", {"kind": "learned", "kernle": 3}), "did you mean 'kernel'"),
+    (change_table("error", 0), "expected a standard deviation above 0"),
+    (change_table("eror", 1), "table 2: unknown key 'eror'; did you mean 'error'"),
+    (change_table("of", "sss"), "not a variable of the layout"),
+    (lambda t: t["observations"][0].pop("error"), "table 1: no 'error'"),
+    (lambda t: t.update(observation={"kind": "identity"}), "expected one of them"),
+    (lambda t: t["data"].update(noise=0.1), "'noise' cannot be used with"),
+    (lambda t: t.update(observations={"variable": "a"}), r"expected tables \[\[observations\]\]"),
+    (lambda t: t.update(first_guess={"kind": "linear"}), "first guess"),
+    (lambda t: t.update(uncertainty={"members": 2}), "ensembles do not support several sensors"),
+])  # fmt: skip
 def test_a_recipe_that_cannot_be_meant_is_refused(tmp_path, change, message):
     """Unknown kinds and keys, invalid errors and conflicting tables are refused."""
     with pytest.raises(RecipeError, match=message):

@@ -59,13 +59,10 @@ def test_a_constant_has_a_climatology():
         np.testing.assert_allclose(Climatology().interpolate(constant).sst, value, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("history", "message"),
-    [
-        (sea().rename(sst="sts"), "the history has no variable 'sst': did you mean 'sts'"),
-        (sea().assign_coords(x=[0.0, 1.0, 2.0]), r"'x' holds 5\.0, which is not in the climatology"),
-    ],
-)
+@pytest.mark.parametrize(("history", "message"), [
+    (sea().rename(sst="sts"), "the history has no variable 'sst': did you mean 'sts'"),
+    (sea().assign_coords(x=[0.0, 1.0, 2.0]), r"'x' holds 5\.0, which is not in the climatology"),
+])  # fmt: skip
 def test_a_history_that_does_not_fit_is_refused(history, message):
     """The message suggests the most similar name, or states the cell that the history lacks."""
     with pytest.raises(DataError, match=message):

@@ -90,15 +90,12 @@ def test_simulate_baseline_evaluate(tmp_path):
     assert "R-score" in ran(*arguments, cwd=tmp_path).out
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        ["--kind", "tracks", "--fraction", "0.2"],
-        ["--kind", "random", "--fraction", "0.2"],
-        ["--kind", "blocks", "--fraction", "0.6", "--block", "time=3", "--block", "lat=3"],
-        ["--kind", "transplanted", "--masks", "gappy.nc:seen"],
-    ],
-)
+@pytest.mark.parametrize("options", [
+    ["--kind", "tracks", "--fraction", "0.2"],
+    ["--kind", "random", "--fraction", "0.2"],
+    ["--kind", "blocks", "--fraction", "0.6", "--block", "time=3", "--block", "lat=3"],
+    ["--kind", "transplanted", "--masks", "gappy.nc:seen"],
+])  # fmt: skip
 def test_gaps_hides_a_part(files, options):
     """Every kind of gap hides part of a file with a land mask and keeps its attributes."""
     with xr.open_dataset(files / "gappy.nc") as ds:

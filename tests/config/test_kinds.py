@@ -118,16 +118,13 @@ def test_a_name_belongs_to_one_class():
     assert class_of("prior", "smooth") is again
 
 
-@pytest.mark.parametrize(
-    ("section", "kind", "cls", "said"),
-    [
-        ("priors", "smooth", Smooth, "unknown section 'priors'; did you mean 'prior'"),
-        ("cost", "mine", Smooth, "unknown section 'cost'"),
-        ("prior", "", Smooth, "expected a name"),
-        ("prior", "smooth", Smooth(1), "expected a class"),
-        ("solver", "wrong", type("Wrong", (Twice,), {"nested": {"inner": "solvr"}}), "did you mean 'solver'"),
-    ],
-)
+@pytest.mark.parametrize(("section", "kind", "cls", "said"), [
+    ("priors", "smooth", Smooth, "unknown section 'priors'; did you mean 'prior'"),
+    ("cost", "mine", Smooth, "unknown section 'cost'"),
+    ("prior", "", Smooth, "expected a name"),
+    ("prior", "smooth", Smooth(1), "expected a class"),
+    ("solver", "wrong", type("Wrong", (Twice,), {"nested": {"inner": "solvr"}}), "did you mean 'solver'"),
+])  # fmt: skip
 def test_what_cannot_be_registered_is_refused(section, kind, cls, said):
     """Sections, names and classes are checked, and nothing is registered."""
     with pytest.raises(RecipeError, match=said):
@@ -184,15 +181,12 @@ def test_an_entry_point_may_name_a_class_by_another_module_of_its_package(packag
     register("gaps", "half", cls)
 
 
-@pytest.mark.parametrize(
-    ("code", "point", "said"),
-    [
-        ("raise OSError('no library\\nat all')", "gaps.half = broken:Half", "broken:Half .no library"),
-        ("", "gaps.half = broken:Half", "cannot be imported from broken:Half"),
-        ("Half = 5", "gaps.half = broken:Half", "is 5, expected a class"),
-        ("", "gaps.half = nowhere:Half", "cannot be imported from nowhere:Half"),
-    ],
-)
+@pytest.mark.parametrize(("code", "point", "said"), [
+    ("raise OSError('no library\\nat all')", "gaps.half = broken:Half", "broken:Half .no library"),
+    ("", "gaps.half = broken:Half", "cannot be imported from broken:Half"),
+    ("Half = 5", "gaps.half = broken:Half", "is 5, expected a class"),
+    ("", "gaps.half = nowhere:Half", "cannot be imported from nowhere:Half"),
+])  # fmt: skip
 def test_a_broken_package_is_reported_in_one_line(package, code, point, said):
     """The line names the kind and the entry point."""
     package("broken", code, point)

@@ -45,19 +45,16 @@ def test_every_kind_is_known_by_the_path_of_its_class(section, kind):
     assert set(nested_in(cls)) <= set(arguments_of(cls))
 
 
-@pytest.mark.parametrize(
-    ("section", "table", "message"),
-    [
-        ("prior", {"kind": "unett"}, "did you mean 'unet'"),
-        ("solver", {"kind": "lstm", "itertions": 3}, "did you mean 'iterations'"),
-        ("solver", {"kind": "gradient_descent", "step": -1.0}, "gradient_descent"),
-        ("solver", {"kind": "gradient_descent", "step": "x"}, "gradient_descent"),
-        ("solver", {}, "no `kind`"),
-        ("observation", {"kind": "sensors", "operators": 5}, "expected a list of tables"),
-        ("baseline", {"kind": "combination", "methods": "linear"}, "expected a list of tables"),
-        ("prior", 5, "prior: got 5, expected a table"),
-    ],
-)
+@pytest.mark.parametrize(("section", "table", "message"), [
+    ("prior", {"kind": "unett"}, "did you mean 'unet'"),
+    ("solver", {"kind": "lstm", "itertions": 3}, "did you mean 'iterations'"),
+    ("solver", {"kind": "gradient_descent", "step": -1.0}, "gradient_descent"),
+    ("solver", {"kind": "gradient_descent", "step": "x"}, "gradient_descent"),
+    ("solver", {}, "no `kind`"),
+    ("observation", {"kind": "sensors", "operators": 5}, "expected a list of tables"),
+    ("baseline", {"kind": "combination", "methods": "linear"}, "expected a list of tables"),
+    ("prior", 5, "prior: got 5, expected a table"),
+])  # fmt: skip
 def test_a_table_that_describes_no_object_is_refused(section, table, message):
     """Misspelt names, values out of range and values of the wrong type are errors in the recipe."""
     with pytest.raises(RecipeError, match=message):

@@ -9,24 +9,21 @@ import pytest
 from da4dvar.config.types import check_types, fits
 
 
-@pytest.mark.parametrize(
-    ("hint", "right", "wrong"),
-    [
-        (int, [0, -3], [1.0, "1", True, None, 2**70, math.nan]),
-        (float, [1, 1.5, math.inf], ["1", True, math.nan, None, [1.0], 10**400]),
-        (str, ["", "a"], [1, None, ["a"]]),
-        (bool, [True], [1, "true", None]),
-        (float | None, [None, 1.0], ["1"]),
-        (int | Sequence[int], [1, [1, 2], (1,)], [1.5, [1.5], "1"]),
-        (Sequence[str], [[], ["a"]], ["a", [1], {}]),
-        (tuple[float, float], [[1, 2], (1.0, 2.0)], [[1], [1, 2, 3], 1]),
-        (tuple[float, ...], [[], [1.0, 2.0]], [["a"]]),
-        (Mapping[str, int], [{}, {"a": 1}], [{"a": "1"}, [], "a"]),
-        (dict[str, dict[str, str]], [{"a": {"b": "c"}}], [{"a": "c"}, {"a": {"b": 1}}]),
-        (Any, [1, "a", None, []], []),
-        (object, [1, "a"], []),
-    ],
-)
+@pytest.mark.parametrize(("hint", "right", "wrong"), [
+    (int, [0, -3], [1.0, "1", True, None, 2**70, math.nan]),
+    (float, [1, 1.5, math.inf], ["1", True, math.nan, None, [1.0], 10**400]),
+    (str, ["", "a"], [1, None, ["a"]]),
+    (bool, [True], [1, "true", None]),
+    (float | None, [None, 1.0], ["1"]),
+    (int | Sequence[int], [1, [1, 2], (1,)], [1.5, [1.5], "1"]),
+    (Sequence[str], [[], ["a"]], ["a", [1], {}]),
+    (tuple[float, float], [[1, 2], (1.0, 2.0)], [[1], [1, 2, 3], 1]),
+    (tuple[float, ...], [[], [1.0, 2.0]], [["a"]]),
+    (Mapping[str, int], [{}, {"a": 1}], [{"a": "1"}, [], "a"]),
+    (dict[str, dict[str, str]], [{"a": {"b": "c"}}], [{"a": "c"}, {"a": {"b": 1}}]),
+    (Any, [1, "a", None, []], []),
+    (object, [1, "a"], []),
+])  # fmt: skip
 def test_values_of_a_type(hint: Any, right: list, wrong: list) -> None:
     """Whole numbers are accepted as numbers; booleans, text and NaN are not."""
     assert all(fits(value, hint) for value in right)
@@ -44,16 +41,13 @@ class Thing:
     ) -> None: ...
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"width": "3"}, "width is '3', expected a whole number"),
-        ({"names": "ab"}, r"names is 'ab', expected a list: \['ab'\]"),
-        ({"width": "9" * 1000}, "…, expected a whole number"),
-        ({"rate": "3"}, "expected a number$"),
-        ({"size": 1.5}, "expected a whole number or a table or a list of whole numbers"),
-    ],
-)
+@pytest.mark.parametrize(("wrong", "message"), [
+    ({"width": "3"}, "width is '3', expected a whole number"),
+    ({"names": "ab"}, r"names is 'ab', expected a list: \['ab'\]"),
+    ({"width": "9" * 1000}, "…, expected a whole number"),
+    ({"rate": "3"}, "expected a number$"),
+    ({"size": 1.5}, "expected a whole number or a table or a list of whole numbers"),
+])  # fmt: skip
 def test_the_message_names_the_argument(wrong: dict, message: str) -> None:
     """It says what was found, shortened, and what was expected, in words."""
     check_types(Thing, {"width": 3, "names": ["a"]})

@@ -79,32 +79,26 @@ def test_they_stand_beside_the_observations_on_the_same_cells(lazy: bool) -> Non
     )
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda ds: ds.drop_vars("topography"), "no covariate 'topography'"),
-        (lambda ds: ds.where(ds.lat != 2), r"'topography' has 6 missing values; .* fill it first"),
-        (lambda ds: ds / (ds.lat > 1), r"'topography' has 12 missing values"),
-        (lambda ds: ds.assign(topography=ds.topography.astype(str)), "expected numbers"),
-        (lambda ds: ds.assign(topography=ds.topography.rename(lat="y")), r"dimension 'y', which 'sst' \("),
-        (lambda ds: ds.assign(topography=xr.zeros_like(ds.topography)), "no spread"),
-    ],
-)
+@pytest.mark.parametrize(("change", "message"), [
+    (lambda ds: ds.drop_vars("topography"), "no covariate 'topography'"),
+    (lambda ds: ds.where(ds.lat != 2), r"'topography' has 6 missing values; .* fill it first"),
+    (lambda ds: ds / (ds.lat > 1), r"'topography' has 12 missing values"),
+    (lambda ds: ds.assign(topography=ds.topography.astype(str)), "expected numbers"),
+    (lambda ds: ds.assign(topography=ds.topography.rename(lat="y")), r"dimension 'y', which 'sst' \("),
+    (lambda ds: ds.assign(topography=xr.zeros_like(ds.topography)), "no spread"),
+])  # fmt: skip
 def test_what_is_no_covariate_is_refused(change, message: str) -> None:
     """Covariates that are missing, incomplete, text, constant or on another grid are refused."""
     with pytest.raises(DataError, match=message):
         made("topography").fit(change(sea()))
 
 
-@pytest.mark.parametrize(
-    ("names", "derived", "message"),
-    [
-        (["sst"], [], "'sst' is also a variable of the layout"),
-        (["wind", "wind"], [], "contains 'wind' twice"),
-        ("wind", [], "expected a list"),
-        ([], ["latitud"], "did you mean 'latitude'"),
-    ],
-)
+@pytest.mark.parametrize(("names", "derived", "message"), [
+    (["sst"], [], "'sst' is also a variable of the layout"),
+    (["wind", "wind"], [], "contains 'wind' twice"),
+    ("wind", [], "expected a list"),
+    ([], ["latitud"], "did you mean 'latitude'"),
+])  # fmt: skip
 def test_names_that_make_no_sense_are_refused(names, derived, message: str) -> None:
     """Invalid names are refused before any data are read."""
     with pytest.raises(RecipeError, match=message):

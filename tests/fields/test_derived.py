@@ -55,15 +55,12 @@ def test_latitude_is_known_by_attributes_or_by_its_name(attrs: dict[str, str]) -
     assert (found.dims, found.values.tolist()) == (("station",), [1.0, 2.0])
 
 
-@pytest.mark.parametrize(
-    ("ds", "name", "message"),
-    [
-        (sea().drop_vars("time").assign_coords(time=np.arange(3)), "day_of_year", "needs dates along 'time'"),
-        (sea().drop_vars("time"), "day_of_year", "needs dates along 'time'"),
-        (sea().drop_vars("lat"), "latitude", "has none"),
-        (sea().assign_coords(y=("y", [1.0], {"units": "degrees_north"})), "latitude", r"has 2 \(lat, y\)"),
-    ],
-)
+@pytest.mark.parametrize(("ds", "name", "message"), [
+    (sea().drop_vars("time").assign_coords(time=np.arange(3)), "day_of_year", "needs dates along 'time'"),
+    (sea().drop_vars("time"), "day_of_year", "needs dates along 'time'"),
+    (sea().drop_vars("lat"), "latitude", "has none"),
+    (sea().assign_coords(y=("y", [1.0], {"units": "degrees_north"})), "latitude", r"has 2 \(lat, y\)"),
+])  # fmt: skip
 def test_a_coordinate_that_is_not_there_is_named(ds: xr.Dataset, name: str, message: str) -> None:
     """The message names the derived covariate and what it needs."""
     with pytest.raises(DataError, match=message):

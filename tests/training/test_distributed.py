@@ -109,19 +109,16 @@ def test_no_process_outlives_the_one_that_started_it(tmp_path, how):
     assert started.returncode == -how
 
 
-@pytest.mark.parametrize(
-    ("changed", "number", "message"),
-    [
-        ({}, 3, "a batch of 4 samples does not divide among 3 devices"),
-        ({"validation_samples": 1}, 2, "1 validation samples are too few for 2 devices"),
-        ({}, 0, "devices is 0"),
-        (
-            {"device": "cuda", "batch": 64, "validation_samples": 64},
-            64,
-            "64 devices were asked for, but there are . GPUs",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("changed", "number", "message"), [
+    ({}, 3, "a batch of 4 samples does not divide among 3 devices"),
+    ({"validation_samples": 1}, 2, "1 validation samples are too few for 2 devices"),
+    ({}, 0, "devices is 0"),
+    (
+        {"device": "cuda", "batch": 64, "validation_samples": 64},
+        64,
+        "64 devices were asked for, but there are . GPUs",
+    ),
+])  # fmt: skip
 def test_devices_that_do_not_go_with_the_plan_are_refused(tmp_path, changed, number, message):
     """An unsuitable number of devices is refused before anything is trained or written."""
     with pytest.raises(RecipeError, match=message):

@@ -103,16 +103,13 @@ def test_a_lazy_data_set_stays_lazy(ds: xr.Dataset) -> None:
     assert lazy.pm.chunks is not None
 
 
-@pytest.mark.parametrize(
-    ("table", "given", "message"),
-    [
-        (RANGES, False, "expected either `path` or `simulate`"),
-        (RANGES | {"simulate": {"system": "lorenz96"}}, True, "got a data set and `simulate`"),
-        ({"train": {}}, True, "no 'validation'"),
-        (RANGES | {"noise": -1.0}, True, "expected a standard deviation"),
-        ({"hidden": {"tests": 0.1}}, True, "unknown key 'tests'"),
-    ],
-)
+@pytest.mark.parametrize(("table", "given", "message"), [
+    (RANGES, False, "expected either `path` or `simulate`"),
+    (RANGES | {"simulate": {"system": "lorenz96"}}, True, "got a data set and `simulate`"),
+    ({"train": {}}, True, "no 'validation'"),
+    (RANGES | {"noise": -1.0}, True, "expected a standard deviation"),
+    ({"hidden": {"tests": 0.1}}, True, "unknown key 'tests'"),
+])  # fmt: skip
 def test_a_table_that_names_no_data_is_refused(
     ds: xr.Dataset, table: dict[str, Any], given: bool, message: str
 ) -> None:
@@ -121,13 +118,10 @@ def test_a_table_that_names_no_data_is_refused(
         RecipeData(table, LAYOUT, given=ds if given else None)
 
 
-@pytest.mark.parametrize(
-    ("mask", "message"),
-    [
-        (("time", ["yes"] * 400), r"mask 'good' holds .*, expected numbers"),
-        ((("time", "depth"), np.ones((400, 2))), "mask 'good' has a dimension 'depth', which 'pm' lacks"),
-    ],
-)
+@pytest.mark.parametrize(("mask", "message"), [
+    (("time", ["yes"] * 400), r"mask 'good' holds .*, expected numbers"),
+    ((("time", "depth"), np.ones((400, 2))), "mask 'good' has a dimension 'depth', which 'pm' lacks"),
+])  # fmt: skip
 def test_a_mask_that_does_not_fit_is_refused(ds: xr.Dataset, mask: Any, message: str) -> None:
     """The same checks for a recipe, a fit and a model."""
     with pytest.raises(DataError, match=message):

@@ -127,23 +127,17 @@ def test_a_model_of_another_shape_is_no_start(tmp_path):
         recipe(tmp_path, wider).train(tmp_path / "second", start=first)
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda t: t.pop("layout"), r"no table \[layout\]"),
-        (lambda t: t["data"].pop("train"), "no 'train'"),
-        (lambda t: t["data"].update(simulate={}), "either `path` or `simulate`"),
-        (lambda t: t["data"].update(train={"time": "2001"}), "expected .first, last."),
-        (lambda t: t.update(cost={"initial": "guess"}), "initial is 'guess'"),
-        (lambda t: t.update(cost={"rho": "cube"}), "rho is 'cube'"),
-        (
-            lambda t: t.update(first_guess={"kind": "climatology", "history": {}}),
-            "'history' is allowed in rows",
-        ),
-        (lambda t: t.update(first_guess={"kind": "letks", "dynamics": {}}), "'dynamics' is allowed in rows"),
-        (lambda t: t.update(gaps=[{"kind": "random", "fraction": 0.5, "weight": -1}] * 2), "weights"),
-    ],
-)
+@pytest.mark.parametrize(("change", "message"), [
+    (lambda t: t.pop("layout"), r"no table \[layout\]"),
+    (lambda t: t["data"].pop("train"), "no 'train'"),
+    (lambda t: t["data"].update(simulate={}), "either `path` or `simulate`"),
+    (lambda t: t["data"].update(train={"time": "2001"}), "expected .first, last."),
+    (lambda t: t.update(cost={"initial": "guess"}), "initial is 'guess'"),
+    (lambda t: t.update(cost={"rho": "cube"}), "rho is 'cube'"),
+    (lambda t: t.update(first_guess={"kind": "climatology", "history": {}}), "'history' is allowed in rows"),
+    (lambda t: t.update(first_guess={"kind": "letks", "dynamics": {}}), "'dynamics' is allowed in rows"),
+    (lambda t: t.update(gaps=[{"kind": "random", "fraction": 0.5, "weight": -1}] * 2), "weights"),
+])  # fmt: skip
 def test_what_cannot_be_meant_is_refused(tmp_path, change, message):
     """Missing tables, ranges that are none, values out of range."""
     with pytest.raises(RecipeError, match=message):

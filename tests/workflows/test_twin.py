@@ -9,15 +9,12 @@ from da4dvar.fields.files.store import write_dataset
 from da4dvar.workflows.fill import fill_classically
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (lambda ds: ds.isel(time=[0, 2, 1, 3]), "'time' is not monotonic or has duplicates"),
-        (lambda ds: ds.isel(time=[0, 1, 1, 2]), "'time' is not monotonic or has duplicates"),
-        (lambda ds: ds.isel(time=slice(0)), "no entries"),
-        (lambda ds: ds.assign(sst=ds.sst.where(ds.sst < 15, np.inf)), "infinite values"),
-    ],
-)
+@pytest.mark.parametrize(("change", "said"), [
+    (lambda ds: ds.isel(time=[0, 2, 1, 3]), "'time' is not monotonic or has duplicates"),
+    (lambda ds: ds.isel(time=[0, 1, 1, 2]), "'time' is not monotonic or has duplicates"),
+    (lambda ds: ds.isel(time=slice(0)), "no entries"),
+    (lambda ds: ds.assign(sst=ds.sst.where(ds.sst < 15, np.inf)), "infinite values"),
+])  # fmt: skip
 def test_data_that_no_method_can_fill(change, said):
     """In a line, whatever the method."""
     for method in ("linear", "climatology", "eof_iteration"):

@@ -124,19 +124,16 @@ def test_a_move_that_fails_keeps_what_was_there(
     assert load_dataset(path).sizes["time"] == 4
 
 
-@pytest.mark.parametrize(
-    ("output", "source", "text"),
-    [
-        ("a.csv", "a.nc", r"unsupported suffix '\.csv'; use \.nc or \.zarr"),
-        ("a", "a.nc", "unsupported suffix ''"),
-        ("nowhere/a.nc", "a.nc", "there is no folder .*nowhere; create it first"),
-        ("a.nc", "a.nc", "output and input are the same"),
-        ("link.nc", "a.nc", "output and input are the same"),
-        ("in.zarr/out.nc", "in.zarr", "lies inside the input"),
-        ("in.zarr", "in.zarr/zarr.json", "contains the input"),
-        ("folder.nc", "a.nc", "not a Zarr store is never replaced"),
-    ],
-)
+@pytest.mark.parametrize(("output", "source", "text"), [
+    ("a.csv", "a.nc", r"unsupported suffix '\.csv'; use \.nc or \.zarr"),
+    ("a", "a.nc", "unsupported suffix ''"),
+    ("nowhere/a.nc", "a.nc", "there is no folder .*nowhere; create it first"),
+    ("a.nc", "a.nc", "output and input are the same"),
+    ("link.nc", "a.nc", "output and input are the same"),
+    ("in.zarr/out.nc", "in.zarr", "lies inside the input"),
+    ("in.zarr", "in.zarr/zarr.json", "contains the input"),
+    ("folder.nc", "a.nc", "not a Zarr store is never replaced"),
+])  # fmt: skip
 def test_outputs_that_cannot_be_are_refused_before_any_work(tmp_path: Path, output, source, text) -> None:
     """Unsupported, unreachable and overlapping outputs are refused even with `overwrite`."""
     (tmp_path / "a.nc").touch()
@@ -162,17 +159,14 @@ def test_a_file_that_may_not_be_read_is_refused() -> None:
     assert "not permitted to read" in said
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("none.nc", "none.nc: no such file; give the path"),
-        ("text.nc", "text.nc: not a readable NetCDF file or Zarr store"),
-        ("empty.zarr", "empty.zarr: not a readable NetCDF file or Zarr store"),
-        ("folder", "folder: a folder, not a Zarr store; the name of a store ends in .zarr"),
-        ("x*.nc", r"x\*.nc: no file matches; check the pattern"),
-        ("cut.nc", "cut.nc: .*"),
-    ],
-)
+@pytest.mark.parametrize(("name", "expected"), [
+    ("none.nc", "none.nc: no such file; give the path"),
+    ("text.nc", "text.nc: not a readable NetCDF file or Zarr store"),
+    ("empty.zarr", "empty.zarr: not a readable NetCDF file or Zarr store"),
+    ("folder", "folder: a folder, not a Zarr store; the name of a store ends in .zarr"),
+    ("x*.nc", r"x\*.nc: no file matches; check the pattern"),
+    ("cut.nc", "cut.nc: .*"),
+])  # fmt: skip
 def test_files_that_cannot_be_read_are_refused(tmp_path: Path, name: str, expected: str) -> None:
     """Each message names the file in one line."""
     (tmp_path / "text.nc").write_text("time,sst\n1,2\n")
@@ -186,16 +180,13 @@ def test_files_that_cannot_be_read_are_refused(tmp_path: Path, name: str, expect
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize(
-    ("other", "text"),
-    [
-        (sea(), "the 2 files cannot be joined"),
-        (sea(start="2001-01-03"), "the 2 files cannot be joined"),
-        (sea(start="2001-02-01").assign_coords(lat=[5.0, 6.0, 7.0]), "the 2 files cannot be joined"),
-        (sea(start="2001-02-01", calendar="noleap"), "the 2 files cannot be joined"),
-        (sea(start="2001-02-01", units="K"), "'sst' is in K and degC in the 2 files"),
-    ],
-)
+@pytest.mark.parametrize(("other", "text"), [
+    (sea(), "the 2 files cannot be joined"),
+    (sea(start="2001-01-03"), "the 2 files cannot be joined"),
+    (sea(start="2001-02-01").assign_coords(lat=[5.0, 6.0, 7.0]), "the 2 files cannot be joined"),
+    (sea(start="2001-02-01", calendar="noleap"), "the 2 files cannot be joined"),
+    (sea(start="2001-02-01", units="K"), "'sst' is in K and degC in the 2 files"),
+])  # fmt: skip
 def test_files_that_do_not_follow_each_other_are_refused(
     tmp_path: Path, other: xr.Dataset, text: str
 ) -> None:

@@ -113,25 +113,19 @@ def test_another_score_and_an_empty_class() -> None:
     assert float(far.score[0]) == pytest.approx(float(rmse(estimate, truth)))
 
 
-@pytest.mark.parametrize(
-    ("call", "text"),
-    [
-        (lambda: gap_length(drawn() * 1.0), r"of type float64, expected bool; pass array\.notnull"),
-        (lambda: gap_length(drawn().rename(time="day")), "has no dimension 'time'; it has day, lat, lon"),
-        (lambda: distance_to_observation(drawn(), ["day"]), "has no dimension 'day'"),
-        *(
-            (
-                lambda s=s: distance_to_observation(drawn(), ["time", "lat"], s),
-                "above 0 along one of time, lat",
-            )
-            for s in ({"lat": 0.0}, {"lat": -1.0}, {"lon": 1.0})
-        ),
-        *(
-            (lambda e=e: by_class(*scored(), e), r"edges are \[.*\], expected two or more increasing")
-            for e in ([1], [1, 1], [3, 2])
-        ),
-    ],
-)
+@pytest.mark.parametrize(("call", "text"), [
+    (lambda: gap_length(drawn() * 1.0), r"of type float64, expected bool; pass array\.notnull"),
+    (lambda: gap_length(drawn().rename(time="day")), "has no dimension 'time'; it has day, lat, lon"),
+    (lambda: distance_to_observation(drawn(), ["day"]), "has no dimension 'day'"),
+    *(
+        (lambda s=s: distance_to_observation(drawn(), ["time", "lat"], s), "above 0 along one of time, lat")
+        for s in ({"lat": 0.0}, {"lat": -1.0}, {"lon": 1.0})
+    ),
+    *(
+        (lambda e=e: by_class(*scored(), e), r"edges are \[.*\], expected two or more increasing")
+        for e in ([1], [1, 1], [3, 2])
+    ),
+])  # fmt: skip
 def test_invalid_masks_spacings_and_edges_are_refused(call: Callable[[], object], text: str) -> None:
     """Each message states what was found and what was expected."""
     with pytest.raises(DataError, match=text):

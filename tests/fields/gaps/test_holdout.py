@@ -97,13 +97,10 @@ def test_lengths_are_those_of_the_gaps() -> None:
     assert own_lengths(xr.ones_like(half), "time") == [1]
 
 
-@pytest.mark.parametrize(
-    ("observed", "fraction", "text"),
-    [
-        (stations().pm[:10, :1].notnull(), 0.1, "too few to hide some and learn.*da4dvar baseline"),
-        (clouds(), 0.6, r"expected above 0 and below 0\.5"),
-    ],
-)
+@pytest.mark.parametrize(("observed", "fraction", "text"), [
+    (stations().pm[:10, :1].notnull(), 0.1, "too few to hide some and learn.*da4dvar baseline"),
+    (clouds(), 0.6, r"expected above 0 and below 0\.5"),
+])  # fmt: skip
 def test_too_few_points_and_invalid_fractions_are_refused(observed, fraction, text) -> None:
     """The message for too few points suggests a baseline."""
     with pytest.raises(DataError, match=text):

@@ -38,18 +38,15 @@ def test_an_attribute_that_is_not_text_gives_no_role(attribute: str, value: obje
     assert axis_role(coordinate("a", **{attribute: value})) is None
 
 
-@pytest.mark.parametrize(
-    ("dim", "attrs", "role"),
-    [
-        ("latitude", {}, "Y"),
-        ("LON", {}, "X"),
-        ("t", {}, "T"),
-        ("lat", {"axis": "X"}, "X"),
-        ("index", {}, None),
-        ("latent_heat", {}, None),
-        ("row", {}, None),
-    ],
-)
+@pytest.mark.parametrize(("dim", "attrs", "role"), [
+    ("latitude", {}, "Y"),
+    ("LON", {}, "X"),
+    ("t", {}, "T"),
+    ("lat", {"axis": "X"}, "X"),
+    ("index", {}, None),
+    ("latent_heat", {}, None),
+    ("row", {}, None),
+])  # fmt: skip
 def test_a_name_counts_where_attributes_say_nothing(dim: str, attrs: dict, role: str | None) -> None:
     """A dimension has the role of its coordinate, else that of a usual name, and of no similar one."""
     with_coordinate = xr.DataArray(np.zeros(2), {dim: (dim, [0.0, 1.0], attrs)}, dims=dim)
@@ -59,19 +56,16 @@ def test_a_name_counts_where_attributes_say_nothing(dim: str, attrs: dict, role:
         assert dim_role(with_coordinate.drop_vars(dim), dim) == role
 
 
-@pytest.mark.parametrize(
-    ("coords", "found"),
-    [
-        ([coordinate("lat"), coordinate("nav_lat")], ["lat", "nav_lat"]),
-        ([coordinate("lat"), coordinate("y", units="degrees_north")], ["y"]),
-        ([coordinate("lat", axis="Y", units="degrees")], ["lat"]),
-        ([coordinate("y", axis="Y")], []),
-        ([coordinate("y", standard_name="projection_y_coordinate", units="m")], []),
-        ([coordinate("lat", standard_name="grid_latitude")], []),
-        ([coordinate("lat", units="degrees_east")], []),
-        ([coordinate("lat", "U3", standard_name="latitude")], []),
-    ],
-)
+@pytest.mark.parametrize(("coords", "found"), [
+    ([coordinate("lat"), coordinate("nav_lat")], ["lat", "nav_lat"]),
+    ([coordinate("lat"), coordinate("y", units="degrees_north")], ["y"]),
+    ([coordinate("lat", axis="Y", units="degrees")], ["lat"]),
+    ([coordinate("y", axis="Y")], []),
+    ([coordinate("y", standard_name="projection_y_coordinate", units="m")], []),
+    ([coordinate("lat", standard_name="grid_latitude")], []),
+    ([coordinate("lat", units="degrees_east")], []),
+    ([coordinate("lat", "U3", standard_name="latitude")], []),
+])  # fmt: skip
 def test_latitudes_in_degrees(coords: list[xr.DataArray], found: list[str]) -> None:
     """By attributes, else by name; never an axis of a projection, of a rotated grid, or of text."""
     assert [c.name for c in geographic({c.name: c for c in coords}, "Y")] == found

@@ -42,14 +42,11 @@ def assert_is_sea(got: Conformed) -> None:
         np.testing.assert_array_equal(got.data[dim].values, expected[dim].values)
 
 
-@pytest.mark.parametrize(
-    "attrs",
-    [
-        {"y": {"axis": "Y"}, "x": {"axis": "X"}},
-        {"y": {"standard_name": "latitude"}, "x": {"standard_name": "longitude"}},
-        {"y": {"units": "degrees_north"}, "x": {"units": "degreeE"}},
-    ],
-)
+@pytest.mark.parametrize("attrs", [
+    {"y": {"axis": "Y"}, "x": {"axis": "X"}},
+    {"y": {"standard_name": "latitude"}, "x": {"standard_name": "longitude"}},
+    {"y": {"units": "degrees_north"}, "x": {"units": "degreeE"}},
+])  # fmt: skip
 def test_dimensions_are_found_by_their_role(attrs: dict[str, dict[str, str]]) -> None:
     """Dimensions are found by CF axis, standard name, units or dates."""
     ds = sea().rename(lat="y", lon="x", time="date")
@@ -155,54 +152,48 @@ def spaced(dim: str, values: Any) -> xr.Dataset:
 DAYS = np.arange("2001-01-01", "2001-01-07", dtype="datetime64[D]").astype("datetime64[ns]")
 
 
-@pytest.mark.parametrize(
-    ("ds", "text"),
-    [
-        (sea(freq="6h"), "'time' has steps of 6 hours, but the model was trained on 1 days; resample"),
-        (sea(freq="2D"), "'time' has steps of 2 days, but the model was trained on 1 days"),
-        (spaced("lat", np.arange(4.0)), "'lat' has steps of 1, but the model was trained on 0.25; .* --fit"),
-        (
-            spaced("time", DAYS[[0, 1, 2, 2, 3, 4]]),
-            r"'time' is not monotonic or has duplicates, first at index 3 \(2001-01-03.*\); sort it",
-        ),
-        (
-            spaced("time", np.append(DAYS[:5], DAYS[5] + np.timedelta64(3, "D"))),
-            "'time' has steps from 1 days to 4 days, expected 1 days throughout; reindex",
-        ),
-        (
-            spaced("time", np.arange(6)),
-            "'time' holds int64, but the model was trained on dates, 86400 s apart; give it CF units",
-        ),
-        (
-            spaced("lat", list("abcd")),
-            r"'lat' holds <U1, but the model was trained on numbers, 0.25 apart; .*drop_vars\('lat'\)",
-        ),
-        (spaced("lat", DAYS[:4]), "'lat' holds datetime64.*, but the model was trained on numbers"),
-        (sea().rename(lon="x").drop_vars("x"), "no dimension 'lon' .*; choose one with --dim lon=NAME"),
-        (
-            sea().rename(lat="y").expand_dims(z=1).assign_coords(z=("z", [0.0], {"axis": "Y"})),
-            "no dimension 'lat' .*--dim lat=NAME",
-        ),
-        (sea().isel(lon=0), r"variable 'sst' has no dimension 'lon' \(it has time, lat\)"),
-        (sea().assign(sss=sea().sss.isel(lat=0)), "variable 'sss' has no dimension 'lat'; it has time, lon"),
-    ],
-)
+@pytest.mark.parametrize(("ds", "text"), [
+    (sea(freq="6h"), "'time' has steps of 6 hours, but the model was trained on 1 days; resample"),
+    (sea(freq="2D"), "'time' has steps of 2 days, but the model was trained on 1 days"),
+    (spaced("lat", np.arange(4.0)), "'lat' has steps of 1, but the model was trained on 0.25; .* --fit"),
+    (
+        spaced("time", DAYS[[0, 1, 2, 2, 3, 4]]),
+        r"'time' is not monotonic or has duplicates, first at index 3 \(2001-01-03.*\); sort it",
+    ),
+    (
+        spaced("time", np.append(DAYS[:5], DAYS[5] + np.timedelta64(3, "D"))),
+        "'time' has steps from 1 days to 4 days, expected 1 days throughout; reindex",
+    ),
+    (
+        spaced("time", np.arange(6)),
+        "'time' holds int64, but the model was trained on dates, 86400 s apart; give it CF units",
+    ),
+    (
+        spaced("lat", list("abcd")),
+        r"'lat' holds <U1, but the model was trained on numbers, 0.25 apart; .*drop_vars\('lat'\)",
+    ),
+    (spaced("lat", DAYS[:4]), "'lat' holds datetime64.*, but the model was trained on numbers"),
+    (sea().rename(lon="x").drop_vars("x"), "no dimension 'lon' .*; choose one with --dim lon=NAME"),
+    (
+        sea().rename(lat="y").expand_dims(z=1).assign_coords(z=("z", [0.0], {"axis": "Y"})),
+        "no dimension 'lat' .*--dim lat=NAME",
+    ),
+    (sea().isel(lon=0), r"variable 'sst' has no dimension 'lon' \(it has time, lat\)"),
+    (sea().assign(sss=sea().sss.isel(lat=0)), "variable 'sss' has no dimension 'lat'; it has time, lon"),
+])  # fmt: skip
 def test_a_data_set_that_does_not_fit_is_refused(ds: xr.Dataset, text: str) -> None:
     """The message states what was found and expected, and what to do."""
     with pytest.raises(DataError, match=text):
         conformed(ds)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "text"),
-    [
-        ({"variable": {"sat": "sst"}}, "the model has no variable 'sat': did you mean 'sst'?"),
-        ({"dim": {"lan": "lat"}}, "the model has no dimension 'lan': did you mean 'l"),
-        ({"variable": {"sst": "tos"}}, "there is no variable 'tos'"),
-        ({"dim": {"lat": "latitude"}}, "variable 'sst' has no dimension 'latitude': did you mean 'lat'?"),
-        ({"mask": "flags"}, "there is no variable 'flags'"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "text"), [
+    ({"variable": {"sat": "sst"}}, "the model has no variable 'sat': did you mean 'sst'?"),
+    ({"dim": {"lan": "lat"}}, "the model has no dimension 'lan': did you mean 'l"),
+    ({"variable": {"sst": "tos"}}, "there is no variable 'tos'"),
+    ({"dim": {"lat": "latitude"}}, "variable 'sst' has no dimension 'latitude': did you mean 'lat'?"),
+    ({"mask": "flags"}, "there is no variable 'flags'"),
+])  # fmt: skip
 def test_names_that_are_not_there_are_refused(arguments: dict[str, Any], text: str) -> None:
     """The message suggests the nearest name."""
     with pytest.raises(DataError, match=text):

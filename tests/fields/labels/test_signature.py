@@ -45,20 +45,17 @@ def test_a_signature_survives_json() -> None:
     assert list(Signature.from_dict(table).dims) == list(signature.dims)
 
 
-@pytest.mark.parametrize(
-    ("attrs", "role"),
-    [
-        ({"axis": "Y"}, "Y"),
-        ({"axis": "Z", "units": "degrees_north"}, "Z"),
-        ({"standard_name": "longitude"}, "X"),
-        ({"standard_name": "time"}, "T"),
-        ({"units": "degrees_north"}, "Y"),
-        ({"units": "degreeN"}, "Y"),
-        ({"units": "degree_E"}, "X"),
-        ({"units": "m", "axis": "up"}, None),
-        ({}, None),
-    ],
-)
+@pytest.mark.parametrize(("attrs", "role"), [
+    ({"axis": "Y"}, "Y"),
+    ({"axis": "Z", "units": "degrees_north"}, "Z"),
+    ({"standard_name": "longitude"}, "X"),
+    ({"standard_name": "time"}, "T"),
+    ({"units": "degrees_north"}, "Y"),
+    ({"units": "degreeN"}, "Y"),
+    ({"units": "degree_E"}, "X"),
+    ({"units": "m", "axis": "up"}, None),
+    ({}, None),
+])  # fmt: skip
 def test_the_role_of_a_coordinate(attrs: dict[str, str], role: str | None) -> None:
     """The role comes from the axis, else the standard name, else the units, in any CF spelling."""
     assert axis_role(xr.DataArray([0.0], dims="d", attrs=attrs)) == role

@@ -98,16 +98,13 @@ def test_never_is_nan() -> None:
     assert np.isnan(resolved_wavelength(0 * truth, truth, "x"))
 
 
-@pytest.mark.parametrize(
-    ("array", "dim", "text"),
-    [
-        (noise(), "y", "no dimension 'y'; the array has time, x"),
-        (noise(cells=4).assign_coords(x=[0, 1, 2, 4]), "x", "'x' is not evenly spaced"),
-        (noise(cells=4).assign_coords(x=list("abcd")), "x", "'x' holds neither numbers nor dates"),
-        (noise(cells=2), "x", "'x' has 2 cells, expected 3 or more"),
-        (noise(step=1.0).where(lambda a: a.x != 3), "x", "every line along 'x' has a gap"),
-    ],
-)
+@pytest.mark.parametrize(("array", "dim", "text"), [
+    (noise(), "y", "no dimension 'y'; the array has time, x"),
+    (noise(cells=4).assign_coords(x=[0, 1, 2, 4]), "x", "'x' is not evenly spaced"),
+    (noise(cells=4).assign_coords(x=list("abcd")), "x", "'x' holds neither numbers nor dates"),
+    (noise(cells=2), "x", "'x' has 2 cells, expected 3 or more"),
+    (noise(step=1.0).where(lambda a: a.x != 3), "x", "every line along 'x' has a gap"),
+])  # fmt: skip
 def test_what_has_no_spectrum_is_refused(array: xr.DataArray, dim: str, text: str) -> None:
     """Each message states what is wrong with the dimension."""
     with pytest.raises(DataError, match=text):

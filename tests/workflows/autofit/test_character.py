@@ -42,17 +42,14 @@ def test_gaps_and_what_is_observed() -> None:
     assert (found.gap, found.observed, found.dated, found.seasonal) == (3, 0.25, False, False)
 
 
-@pytest.mark.parametrize(
-    ("dims", "expected"),
-    [
-        (("time",), ()),
-        (("time", "station"), ("station",)),
-        (("time", "y", "x"), ("y", "x")),
-        (("x", "time", "y"), ("x", "y")),
-        (("member", "time", "lat", "lon"), ("lat", "lon")),
-        (("lon", "lat", "time", "member"), ("lat", "lon")),
-    ],
-)
+@pytest.mark.parametrize(("dims", "expected"), [
+    (("time",), ()),
+    (("time", "station"), ("station",)),
+    (("time", "y", "x"), ("y", "x")),
+    (("x", "time", "y"), ("x", "y")),
+    (("member", "time", "lat", "lon"), ("lat", "lon")),
+    (("lon", "lat", "time", "member"), ("lat", "lon")),
+])  # fmt: skip
 def test_places_are_found_by_role_or_come_last(dims: tuple[str, ...], expected: tuple[str, ...]) -> None:
     """Latitude and longitude wherever they are; else the last two; a dimension of one entry is no place."""
     roles = {"lat": "Y", "lon": "X"}
