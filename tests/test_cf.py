@@ -7,7 +7,6 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 import pytest
-import xarray as xr
 
 import da4dvar
 from da4dvar.fields.files.store import write_dataset
@@ -16,7 +15,7 @@ from da4dvar.workflows.fill import fill_classically
 ROOT = Path(da4dvar.__file__).parents[1]
 
 
-def test_no_fill_value_belongs_to_a_complete_coordinate(tmp_path: Path, gappy: xr.Dataset) -> None:
+def test_no_fill_value_belongs_to_a_complete_coordinate(tmp_path, gappy):
     """CF: a coordinate has no missing values. One along the way that has some keeps its own."""
     depth = ("lat", np.where(np.arange(9) > 2, 100.0, np.nan))
     write_dataset(gappy.assign_coords(depth=depth), tmp_path / "out.nc")
@@ -25,7 +24,7 @@ def test_no_fill_value_belongs_to_a_complete_coordinate(tmp_path: Path, gappy: x
     assert filled == {"sst": True, "time": False, "lat": False, "lon": False, "depth": True}
 
 
-def test_windows_have_the_calendar_of_the_data(model, gappy: xr.Dataset, tmp_path: Path) -> None:
+def test_windows_have_the_calendar_of_the_data(model, gappy, tmp_path):
     """And its type and reference date, so that both are read alike."""
     gappy.time.encoding |= {"dtype": np.dtype("int32")}
     write_dataset(model.interpolate(gappy), tmp_path / "out.nc")
@@ -36,7 +35,7 @@ def test_windows_have_the_calendar_of_the_data(model, gappy: xr.Dataset, tmp_pat
         assert centres.dtype == dates.dtype == np.dtype("int32")
 
 
-def test_flags_are_of_the_type_of_their_values(model_path: Path, gappy: xr.Dataset, tmp_path: Path) -> None:
+def test_flags_are_of_the_type_of_their_values(model_path, gappy, tmp_path):
     """Also where the file came by way of a store, whose attributes have one kind of whole number."""
     write_dataset(gappy, tmp_path / "in.nc")
     for name, scheduler in (("memory.nc", None), ("regions.nc", "threads")):
@@ -48,7 +47,7 @@ def test_flags_are_of_the_type_of_their_values(model_path: Path, gappy: xr.Datas
             assert len(flag.flag_meanings.split()) == flag.flag_values.size
 
 
-def test_a_standard_error_says_whose_and_what_it_is(gappy: xr.Dataset) -> None:
+def test_a_standard_error_says_whose_and_what_it_is(gappy):
     """By the modifier of CF, listed beside its variable; an error of a temperature is a difference."""
     gappy.sst.attrs |= {"units_metadata": "temperature: on_scale"}
     filled = fill_classically(gappy, "optimal_interpolation", {}, {})
@@ -63,7 +62,7 @@ def test_a_standard_error_says_whose_and_what_it_is(gappy: xr.Dataset) -> None:
 
 
 @pytest.mark.slow
-def test_the_checker_finds_nothing_that_the_input_has_not() -> None:
+def test_the_checker_finds_nothing_that_the_input_has_not():
     """The script of `make cf`, where the environment that it makes is there."""
     checker = ROOT / ".venv-cf/bin/compliance-checker"
     if not checker.exists():

@@ -37,7 +37,7 @@ def imported(path: Path) -> set[str]:
     return found - sys.stdlib_module_names
 
 
-def test_a_plain_installation_has_everything_but_dask_distributed() -> None:
+def test_a_plain_installation_has_everything_but_dask_distributed():
     """`--fit` works after `pip install da4dvar`; without the extra, `errors.need` names it."""
     required, brought_by = names(PROJECT["dependencies"]), packages_distributions()
     used = set.union(*map(imported, (ROOT / "da4dvar").rglob("*.py"))) - ELSEWHERE
@@ -45,13 +45,13 @@ def test_a_plain_installation_has_everything_but_dask_distributed() -> None:
     assert missing == {"distributed"} <= set(PROJECT["optional-dependencies"])
 
 
-def test_every_dependency_is_listed_with_its_licence() -> None:
+def test_every_dependency_is_listed_with_its_licence():
     """In docs/dependencies.md, which a command makes; and none binds those who use the package."""
     assert names(PROJECT["dependencies"]) <= set(LISTED)
     assert not [name for name, licence in LISTED.items() if COPYLEFT.search(licence)]
 
 
-def test_the_package_is_under_its_licence() -> None:
+def test_the_package_is_under_its_licence():
     """The same in the metadata, the citation and the text."""
     assert PROJECT["license"] == "Apache-2.0"
     citation = (ROOT / "CITATION.cff").read_text()
@@ -62,12 +62,12 @@ def test_the_package_is_under_its_licence() -> None:
 
 
 @pytest.fixture
-def oldest() -> dict:
+def oldest():
     """What .ci/oldest.py defines."""
     return runpy.run_path(str(ROOT / ".ci/oldest.py"))
 
 
-def test_the_oldest_versions_are_the_lower_bounds(oldest: dict, capsys: pytest.CaptureFixture) -> None:
+def test_the_oldest_versions_are_the_lower_bounds(oldest, capsys):
     """Of everything that the package and its tests need, but for what constraints.txt pins."""
     oldest["main"]()
     lines = capsys.readouterr().out.split()
@@ -77,7 +77,7 @@ def test_the_oldest_versions_are_the_lower_bounds(oldest: dict, capsys: pytest.C
     assert lines[1].replace("==", ">=") in PROJECT["dependencies"]
 
 
-def test_two_bounds_for_one_name_are_no_bound(oldest: dict) -> None:
+def test_two_bounds_for_one_name_are_no_bound(oldest):
     """An extra that asks for less than the package would hide what was tested."""
     project = {"dependencies": ["a>=2.0"], "optional-dependencies": {"test": ["a>=1.0"]}}
     with pytest.raises(SystemExit, match=r"a has two lower bounds: 2\.0 and 1\.0"):

@@ -33,20 +33,20 @@ INCLUDES = [
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
-def test_a_command_has_the_options_that_are_shown(arguments: list[str]) -> None:
+def test_a_command_has_the_options_that_are_shown(arguments):
     """Verb, options and types of their values are those of the command line; no file is opened."""
     verb, *rest = arguments
     VERBS[verb].make_context(verb, rest)
 
 
-def test_the_links_of_the_readme_lead_to_files() -> None:
+def test_the_links_of_the_readme_lead_to_files():
     """A page that is moved takes its link along."""
     links = re.findall(r"\]\((?!https?:|#)([^)\s]+)\)", (ROOT / "README.md").read_text("utf-8"))
     assert len(links) > 20
     assert not [link for link in links if not (ROOT / link).exists()]
 
 
-def test_the_make_targets_of_the_readme_exist() -> None:
+def test_the_make_targets_of_the_readme_exist():
     """`make demo` and its like."""
     targets = set(re.findall(r"\bmake ([a-z]+)", (ROOT / "README.md").read_text("utf-8")))
     assert {"demo", "test", "check"} <= targets
@@ -63,7 +63,7 @@ def passage(text: str, options: str) -> str:
 
 
 @pytest.mark.parametrize(("page", "path", "options"), INCLUDES, ids=lambda x: getattr(x, "stem", ""))
-def test_an_included_passage_is_there_and_whole(page: Path, path: str, options: str) -> None:
+def test_an_included_passage_is_there_and_whole(page, path, options):
     """A README that is rewritten leaves no page without its table, and no fence cut in two."""
     text = passage((page.parent / path).read_text("utf-8"), options)
     assert text.strip()
@@ -75,7 +75,7 @@ def code(section: str) -> str:
     return "\n".join(re.findall(r"```python\n(.*?)```", SECTIONS[section], re.DOTALL))
 
 
-def test_the_code_passes_its_own_tests(tmp_path: Path) -> None:
+def test_the_code_passes_its_own_tests(tmp_path):
     """Each section is a file that pytest collects: the contract holds for what it shows."""
     least = {"A prior": 6, "A solver": 12, "A baseline": 10}
     names = {section: f"test_{section.split()[-1]}.py" for section in least}
@@ -89,7 +89,7 @@ def test_the_code_passes_its_own_tests(tmp_path: Path) -> None:
         assert len(re.findall(rf"{names[section]}::.* PASSED", done.stdout)) >= number, section
 
 
-def test_the_data_set_says_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_data_set_says_what_it_is(tmp_path, monkeypatch):
     """The file that the section writes can be opened, with its units, its gaps and its dates."""
     monkeypatch.chdir(tmp_path)
     exec(code("A data set"), {})
@@ -99,13 +99,13 @@ def test_the_data_set_says_what_it_is(tmp_path: Path, monkeypatch: pytest.Monkey
         assert ds.time.dtype.kind == "M"
 
 
-def test_a_section_is_under_a_page() -> None:
+def test_a_section_is_under_a_page():
     """Sixty lines, as printed."""
     for name, text in SECTIONS.items():
         assert len(text.splitlines()) <= 66, name
 
 
-def test_every_data_set_has_its_card() -> None:
+def test_every_data_set_has_its_card():
     """What, from where and by which right: the rows that the section asks for; and the list names it."""
     cards = sorted(ROOT.glob("datasets/*/README.md"))
     assert cards

@@ -21,17 +21,17 @@ FORBIDDEN = {"variational": ARRAYS, "fields": TENSORS, "baselines": TENSORS, "la
 house = SimpleNamespace(**runpy.run_path(str(PACKAGE.parent / ".ci/house.py")))
 
 
-def test_imports_only_go_down() -> None:
+def test_imports_only_go_down():
     """Between packages and modules at the top, those under TYPE_CHECKING and within functions included."""
     assert house.upward(house.part_graph(house.module_graph())) == []
 
 
-def test_there_is_no_circle() -> None:
+def test_there_is_no_circle():
     """Within packages either: every module can be read after those that it imports."""
     house.order(house.module_graph())
 
 
-def test_the_top_can_be_drawn_from_memory() -> None:
+def test_the_top_can_be_drawn_from_memory():
     """At most 12 packages and 9 modules, each with its purpose in a line."""
     packages = {folder.parent.name for folder in PACKAGE.glob("*/__init__.py")}
     modules = {file.stem for file in PACKAGE.glob("*.py")}
@@ -64,13 +64,13 @@ UPWARD = (
 
 
 @pytest.mark.parametrize("line", UPWARD)
-def test_an_upward_import_is_found(tmp_path: Path, line: str) -> None:
+def test_an_upward_import_is_found(tmp_path, line):
     """However it is written."""
     package = write(tmp_path, {"__init__.py": "", "fields/__init__.py": line, "cli/__init__.py": ""})
     assert house.upward(house.part_graph(house.module_graph(package))) == ["fields -> cli"]
 
 
-def test_a_circle_within_a_package_is_found(tmp_path: Path) -> None:
+def test_a_circle_within_a_package_is_found(tmp_path):
     """Two modules that import each other."""
     one, two = "from da4dvar.fields.two import x", "from da4dvar.fields import one"
     files = {"__init__.py": "", "fields/__init__.py": "", "fields/one.py": one, "fields/two.py": two}
@@ -84,13 +84,13 @@ def modules(part: str) -> list[Path]:
 
 
 @pytest.mark.parametrize("part", FORBIDDEN)
-def test_a_wing_imports_no_library_of_the_other(part: str) -> None:
+def test_a_wing_imports_no_library_of_the_other(part):
     """No tensors among the labelled arrays, no labels among the tensors."""
     assert {file.name: found for file in modules(part) if (found := imported(file) & FORBIDDEN[part])} == {}
 
 
 @pytest.mark.parametrize("wing", ["variational", "fields", "baselines"])
-def test_a_wing_loads_nothing_of_the_other(wing: str) -> None:
+def test_a_wing_loads_nothing_of_the_other(wing):
     """What is in memory once every module of a wing has been imported, in a fresh interpreter."""
     foreign = {"xarray"} if wing == "variational" else {"torch"}
     names = [f"da4dvar.{house.name_of(file, PACKAGE)}" for file in modules(wing)]
@@ -106,7 +106,7 @@ def lines_of_code(text: str) -> int:
     return len(lines)
 
 
-def test_a_file_holds_one_idea() -> None:
+def test_a_file_holds_one_idea():
     """Past 300 lines of code, it holds more than one; documentation and blank lines cost nothing."""
     assert lines_of_code('"""A\nB"""\n\n# c\nx = 1\n') == 1
     assert [f for f in PACKAGE.rglob("*.py") if lines_of_code(f.read_text("utf-8")) > 300] == []

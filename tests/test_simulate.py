@@ -38,7 +38,7 @@ every = pytest.mark.parametrize("name", ["lorenz96", "lorenz63"])
 
 
 @pytest.mark.parametrize(("name", "tendency"), {"lorenz96": tendency96, "lorenz63": tendency63}.items())
-def test_the_truth_obeys_its_equations(name: str, tendency: Callable) -> None:
+def test_the_truth_obeys_its_equations(name, tendency):
     """From each state, scipy's integrator reaches the next one."""
     ds = example(name)
     step = float(ds.time[1] - ds.time[0])
@@ -47,7 +47,7 @@ def test_the_truth_obeys_its_equations(name: str, tendency: Callable) -> None:
 
 
 @every
-def test_series_are_on_the_attractor_each_at_a_place_of_its_own(name: str) -> None:
+def test_series_are_on_the_attractor_each_at_a_place_of_its_own(name):
     """After the spin-up, the statistics are those of the attractor, and all series differ."""
     x = example(name).x
     mean, std = {"lorenz96": (2.3, 3.6), "lorenz63": (23.5, 8.6)}[name]
@@ -58,7 +58,7 @@ def test_series_are_on_the_attractor_each_at_a_place_of_its_own(name: str) -> No
     assert all(np.abs(first[i] - first[j]).max() > 0.1 for i in range(len(first)) for j in range(i))
 
 
-def test_twenty_components_are_observed_every_four_steps() -> None:
+def test_twenty_components_are_observed_every_four_steps():
     """Observations start at the first step, with different components each time and in each series."""
     ds = example("lorenz96")
     seen = ds.x_observed.notnull()
@@ -68,7 +68,7 @@ def test_twenty_components_are_observed_every_four_steps() -> None:
     assert (seen.isel(series=0) != seen.isel(series=1)).any()
 
 
-def test_lorenz63_is_observed_whole_every_eight_steps() -> None:
+def test_lorenz63_is_observed_whole_every_eight_steps():
     """All three components are observed every eight steps."""
     seen = example("lorenz63").x_observed.notnull().values
     assert seen[:, ::8].all()
@@ -76,7 +76,7 @@ def test_lorenz63_is_observed_whole_every_eight_steps() -> None:
 
 
 @every
-def test_noise_is_as_large_as_said(name: str) -> None:
+def test_noise_is_as_large_as_said(name):
     """The noise has variance 2 and no bias within sampling error, and the attribute states it."""
     ds = example(name)
     errors = (ds.x_observed - ds.x).values.astype("float64")
@@ -86,7 +86,7 @@ def test_noise_is_as_large_as_said(name: str) -> None:
     assert ds.x_observed.attrs["observation_error_std"] == pytest.approx(np.sqrt(2))
 
 
-def test_observations_without_noise_are_the_truth() -> None:
+def test_observations_without_noise_are_the_truth():
     """With a noise variance of 0, the observations equal the truth."""
     ds = lorenz96(1, 9, noise_variance=0.0, components=8, number=3)
     xr.testing.assert_equal(ds.x_observed, ds.x.where(ds.x_observed.notnull()).rename("x_observed"))
@@ -94,7 +94,7 @@ def test_observations_without_noise_are_the_truth() -> None:
 
 
 @every
-def test_the_seed_decides_all(name: str) -> None:
+def test_the_seed_decides_all(name):
     """Equal seeds give identical data and other seeds different data, regardless of numpy's global state."""
     small: dict[str, Any] = {"series": 1, "steps": 5, "step": 0.05}
     first = SYSTEMS[name](seed=1, **small)
@@ -104,7 +104,7 @@ def test_the_seed_decides_all(name: str) -> None:
 
 
 @every
-def test_labels(name: str) -> None:
+def test_labels(name):
     """Dimensions and variables are named, with units, in single precision and with the time step."""
     ds = example(name)
     assert ds.x.dims == ds.x_observed.dims == ("series", "time", "component")
@@ -117,7 +117,7 @@ def test_labels(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "spin_up"), [("lorenz96", 4000), ("lorenz63", 1000)])
-def test_progress_is_told_of_every_step(name: str, spin_up: int) -> None:
+def test_progress_is_told_of_every_step(name, spin_up):
     """Progress counts every step, the spin-up included, and does not change the data."""
     told: list[tuple[int, int]] = []
     ds = SYSTEMS[name](1, 5, 1, step=0.05, progress=lambda *counts: told.append(counts))
@@ -126,7 +126,7 @@ def test_progress_is_told_of_every_step(name: str, spin_up: int) -> None:
     xr.testing.assert_identical(ds, SYSTEMS[name](1, 5, 1, step=0.05))
 
 
-def test_the_published_series_are_pieces_of_one_trajectory() -> None:
+def test_the_published_series_are_pieces_of_one_trajectory():
     """The pieces overlap and share a mask, and progress follows the time of the integrator."""
     told: list[tuple[int, int]] = []
     pieces = {"first": 100, "last": 170, "progress": lambda *counts: told.append(counts)}
@@ -150,7 +150,7 @@ TOO_LONG = "diverges at a time step of 2.0; use a shorter one"
     + [(name, {"step": 2.0}, TOO_LONG) for name in ("lorenz96", "lorenz63")]
     + [("lorenz96", {"components": 8}, "number is 20, but 'component' has only 8")],
 )  # fmt: skip
-def test_what_cannot_be_simulated_is_refused(name: str, change: dict[str, Any], text: str) -> None:
+def test_what_cannot_be_simulated_is_refused(name, change, text):
     """Pieces outside of the trajectory, a step that diverges, more observed components than there are."""
     with pytest.raises(Da4dvarError, match=text):
         SYSTEMS[name](**({"series": 1, "steps": 10} | change))

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +26,7 @@ def half_width(fitted: Calibration, level: float, spread: np.ndarray) -> np.ndar
     return fitted.factor(level) * fitted.sigma(spread, 0.0, np.zeros(spread.size))
 
 
-def test_a_perfect_gaussian_has_the_quantiles_of_the_normal_distribution() -> None:
+def test_a_perfect_gaussian_has_the_quantiles_of_the_normal_distribution():
     """For a correct spread, σ = s and q_p = Φ⁻¹((1 + p)/2)."""
     fitted = Calibration.fit(*errors(0, 200_000))
     assert fitted.spread == pytest.approx(1, abs=0.02)
@@ -37,7 +36,7 @@ def test_a_perfect_gaussian_has_the_quantiles_of_the_normal_distribution() -> No
 
 @pytest.mark.parametrize("wrong", [0.2, 1.0, 5.0])
 @pytest.mark.parametrize("level", [0.5, 0.9, 0.95])
-def test_a_spread_that_is_wrong_by_a_factor_still_covers(wrong: float, level: float) -> None:
+def test_a_spread_that_is_wrong_by_a_factor_still_covers(wrong, level):
     """The coverage of other points is within two per cent of the level."""
     fitted = Calibration.fit(*errors(1, wrong=wrong))
     error, spread = errors(2, wrong=wrong)
@@ -45,7 +44,7 @@ def test_a_spread_that_is_wrong_by_a_factor_still_covers(wrong: float, level: fl
     assert covered == pytest.approx(level, abs=0.02)
 
 
-def test_errors_with_long_tails_are_covered_all_the_same() -> None:
+def test_errors_with_long_tails_are_covered_all_the_same():
     """Errors of Student's t distribution are covered as stated."""
     draws = student(2).rvs((2, 20_000), random_state=0)
     ones = np.ones(20_000)
@@ -57,7 +56,7 @@ def test_errors_with_long_tails_are_covered_all_the_same() -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(scale=st.floats(1e-3, 1e3), units=st.floats(1e-3, 1e3))
-def test_a_spread_in_other_units_changes_nothing(scale: float, units: float) -> None:
+def test_a_spread_in_other_units_changes_nothing(scale, units):
     """Intervals do not depend on the units of the spread, and scale with the errors."""
     error, spread = errors(3, 3000)
     expected = half_width(Calibration.fit(error, spread), 0.9, spread)
@@ -65,7 +64,7 @@ def test_a_spread_in_other_units_changes_nothing(scale: float, units: float) -> 
     np.testing.assert_allclose(found, units * expected, rtol=0.05)
 
 
-def test_each_source_is_told_from_the_others() -> None:
+def test_each_source_is_told_from_the_others():
     """All coefficients of σ² are recovered, and larger distances count as the largest known."""
     generator = np.random.default_rng(4)
     s, g, r = generator.uniform(0, 1, (3, 200_000)) * np.array([[1.0], [4.0], [40.0]])
@@ -76,7 +75,7 @@ def test_each_source_is_told_from_the_others() -> None:
     assert far[0] == far[1]
 
 
-def test_few_points_promise_no_more_than_they_know() -> None:
+def test_few_points_promise_no_more_than_they_know():
     """60 points support levels up to 0.98, and fewer than 50 are refused."""
     error, spread = errors(5, 60)
     fitted = Calibration.fit(error, spread)
@@ -87,7 +86,7 @@ def test_few_points_promise_no_more_than_they_know() -> None:
         Calibration.fit(error[:40], spread[:40])
 
 
-def test_it_comes_back_from_json() -> None:
+def test_it_comes_back_from_json():
     """A calibration is restored from JSON."""
     fitted = Calibration.fit(*errors(6, 100))
     assert Calibration.from_dict(json.loads(json.dumps(asdict(fitted)))) == fitted
@@ -96,7 +95,7 @@ def test_it_comes_back_from_json() -> None:
 @pytest.mark.parametrize(
     "wrong", [0.0, 1.0, -0.1, 90.0, [0.5, 1.0], "0.9", ["0.9"], None, np.array(0.9), [[0.9]], 90], ids=repr
 )
-def test_levels_are_numbers_between_0_and_1(wrong: Any) -> None:
+def test_levels_are_numbers_between_0_and_1(wrong):
     """A single level needs no list; everything else is refused with an example."""
     for level in (0.9, np.float32(0.9), (0.9,), np.array([0.9])):
         assert levels_of(level) == pytest.approx((0.9,))

@@ -42,13 +42,13 @@ def model(**arguments: object) -> da4dvar.Interpolator:
 
 
 @pytest.fixture
-def ready() -> da4dvar.Interpolator:
+def ready():
     """Return a calibrated model whose first guess has standard errors."""
     made = model(first_guess=GUESS, observation_error=0.1)
     return made.calibrate(gappy(seed=1), make_sst(20), ensemble=FEW)
 
 
-def test_calibration_leaves_lazy_data_lazy(tmp_path: Path) -> None:
+def test_calibration_leaves_lazy_data_lazy(tmp_path):
     """Calibration does not load lazy data sets in place."""
     gappy(seed=1).to_netcdf(tmp_path / "seen.nc")
     truth = make_sst(20).chunk(time=7)
@@ -59,7 +59,7 @@ def test_calibration_leaves_lazy_data_lazy(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("first_guess", [None, Linear(), GUESS])
-def test_a_chunked_data_set_gives_the_same_error_bars(first_guess: object) -> None:
+def test_a_chunked_data_set_gives_the_same_error_bars(first_guess):
     """Lazy error bars equal those in memory, with any kind of first guess."""
     made = model(first_guess=first_guess, observation_error=0.1)
     made.calibrate(gappy(seed=1), make_sst(20), ensemble=FEW)
@@ -71,7 +71,7 @@ def test_a_chunked_data_set_gives_the_same_error_bars(first_guess: object) -> No
         np.testing.assert_allclose(found, expected[name], atol=1e-3)
 
 
-def test_the_seed_is_all_that_the_spread_depends_on(ready: da4dvar.Interpolator) -> None:
+def test_the_seed_is_all_that_the_spread_depends_on(ready):
     """The spread depends only on the seed, the estimate not at all; progress includes all members."""
     calibration = ready.calibration
     assert calibration is not None
@@ -87,7 +87,7 @@ def test_the_seed_is_all_that_the_spread_depends_on(ready: da4dvar.Interpolator)
     xr.testing.assert_equal(filled.sst, ready.interpolate(gappy()).sst)
 
 
-def test_error_bars_have_labels(ready: da4dvar.Interpolator) -> None:
+def test_error_bars_have_labels(ready):
     """Error bars have units, names and the dims of the variable, and are NaN only where it is."""
     ds = gappy()
     ds["sst"] = ds.sst.astype("float64")
@@ -106,7 +106,7 @@ def test_error_bars_have_labels(ready: da4dvar.Interpolator) -> None:
     assert "sst_std" not in ready.interpolate(ds)
 
 
-def test_intervals_cover_what_they_say() -> None:
+def test_intervals_cover_what_they_say():
     """Intervals cover other hidden points of a noisy sea as stated."""
     generator = np.random.default_rng(0)
     pairs = []
@@ -125,7 +125,7 @@ def test_intervals_cover_what_they_say() -> None:
     assert score.spread_skill == pytest.approx(1, abs=0.1)
 
 
-def test_a_window_without_observations_has_a_standard_error(ready: da4dvar.Interpolator) -> None:
+def test_a_window_without_observations_has_a_standard_error(ready):
     """Without observations, standard errors are larger."""
     ds = gappy(40)
     ds["sst"][8:30] = np.nan
@@ -134,7 +134,7 @@ def test_a_window_without_observations_has_a_standard_error(ready: da4dvar.Inter
     assert float(filled.sst_std[19].mean()) > float(filled.sst_std[2].mean())
 
 
-def test_observations_that_cannot_be_seen_spread_the_members() -> None:
+def test_observations_that_cannot_be_seen_spread_the_members():
     """Members differ only if something is withheld or perturbed."""
     conformed = (made := model(first_guess=GUESS)).conform(gappy())
 
@@ -150,7 +150,7 @@ def test_observations_that_cannot_be_seen_spread_the_members() -> None:
     assert size(still, model(first_guess=GUESS, observation_error=0.2)) > 0
 
 
-def test_a_calibration_is_part_of_the_file(ready: da4dvar.Interpolator, tmp_path: Path) -> None:
+def test_a_calibration_is_part_of_the_file(ready, tmp_path):
     """A loaded model has the same calibration, and None without one."""
     ready.save(tmp_path / "m.safetensors")
     loaded = da4dvar.load(tmp_path / "m.safetensors")
@@ -161,7 +161,7 @@ def test_a_calibration_is_part_of_the_file(ready: da4dvar.Interpolator, tmp_path
     assert da4dvar.load("lorenz96").calibration is None
 
 
-def test_without_a_calibration_the_spread_is_raw_and_said_to_be() -> None:
+def test_without_a_calibration_the_spread_is_raw_and_said_to_be():
     """Without calibration, standard errors come with a warning, and intervals are refused."""
     with pytest.warns(Da4dvarWarning, match="no calibration") as told:
         assert "sst_std" in da4dvar.interpolate(gappy(), model(), members=2)
@@ -170,7 +170,7 @@ def test_without_a_calibration_the_spread_is_raw_and_said_to_be() -> None:
         model().interpolate(gappy(), interval=[0.9])
 
 
-def test_what_cannot_be_asked_for(ready: da4dvar.Interpolator) -> None:
+def test_what_cannot_be_asked_for(ready):
     """Unsupported levels, a truth on other cells or without hidden points, and empty boxes are refused."""
     with pytest.raises(DataError, match=r"supports only levels from 0\.05 to 0\.99"):
         ready.interpolate(gappy(), interval=[0.999])
@@ -182,7 +182,7 @@ def test_what_cannot_be_asked_for(ready: da4dvar.Interpolator) -> None:
         Ensemble(block={"time": 0})
 
 
-def test_one_interval_needs_no_list(ready: da4dvar.Interpolator, tmp_path: Path) -> None:
+def test_one_interval_needs_no_list(ready, tmp_path):
     """A single level gives the result of a list, also for files; text is refused."""
     ds = gappy()
     expected = ready.interpolate(ds, interval=(0.9,)).drop_attrs()
@@ -195,7 +195,7 @@ def test_one_interval_needs_no_list(ready: da4dvar.Interpolator, tmp_path: Path)
         ready.interpolate(ds, interval="all")
 
 
-def test_something_is_hidden_to_calibrate_by() -> None:
+def test_something_is_hidden_to_calibrate_by():
     """Validation pairs have drawn gaps, own gap shapes, or existing hidden points."""
     complete, observed = make_sst(20), gappy()
     drawn = calibration_pairs(complete, complete, Mixture([Random(0.2), Random(0.6)]), "time", 0)
@@ -207,7 +207,7 @@ def test_something_is_hidden_to_calibrate_by() -> None:
     assert calibration_pairs(observed, complete, None, "time", 0) == [(observed, complete)]
 
 
-def test_baselines_are_scored_beside(ready: da4dvar.Interpolator) -> None:
+def test_baselines_are_scored_beside(ready):
     """Baselines with standard errors are scored, best first; others are left out."""
     ds, truth = gappy(), make_sst(20).sst
     hidden = (truth.notnull() & ds.sst.isnull()).values
@@ -236,9 +236,7 @@ def run(*words: str | Path) -> None:
     ("calibrate m.safetensors in.nc in.nc -o m.safetensors", "already exists"),
     ("calibrate m.safetensors in.nc in.nc -o out.nc --withheld 2", "fraction withheld is 2"),
 ])  # fmt: skip
-def test_mistakes_on_the_command_line(
-    words: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mistakes_on_the_command_line(words, message, tmp_path, monkeypatch):
     """The message states the mistake, and no output is written."""
     monkeypatch.chdir(tmp_path)
     model().save(tmp_path / "m.safetensors")
@@ -248,7 +246,7 @@ def test_mistakes_on_the_command_line(
     assert not Path("out.nc").exists()
 
 
-def test_the_usual_number_of_members_is_that_of_the_calibration() -> None:
+def test_the_usual_number_of_members_is_that_of_the_calibration():
     """The default number of members is that of the calibration, or of an ensemble."""
     known = CalibratedEnsemble(FEW, {})
     assert wanted(known, True, None, ()) == FEW
@@ -256,7 +254,7 @@ def test_the_usual_number_of_members_is_that_of_the_calibration() -> None:
     assert wanted(known, False, None, ()) is None
 
 
-def test_members_alone_ask_for_standard_errors() -> None:
+def test_members_alone_ask_for_standard_errors():
     """A number is a number: it is never "none", nor "as usual"."""
     known = CalibratedEnsemble(FEW, {})
     assert wanted(known, False, 5, ()) == replace(FEW, members=5)

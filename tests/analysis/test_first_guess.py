@@ -36,7 +36,7 @@ def model(rate: float = 0.1, **arguments: object) -> da4dvar.Interpolator:
 
 
 @pytest.mark.parametrize("case", ["half observed", "a month missing", "a cell unknown to the scaling"])
-def test_a_solver_that_does_nothing_gives_the_first_guess_back(case: str) -> None:
+def test_a_solver_that_does_nothing_gives_the_first_guess_back(case):
     """The first guess is returned everywhere, also without observations or training data."""
     ds = gappy_sst(40, part=0.5)
     made, learned_from = model(1e-12, first_guess=Linear()), ds
@@ -50,7 +50,7 @@ def test_a_solver_that_does_nothing_gives_the_first_guess_back(case: str) -> Non
     np.testing.assert_allclose(found.values[known], expected.values[known], atol=1e-3)
 
 
-def test_training_pairs_start_from_the_guess_of_what_is_left() -> None:
+def test_training_pairs_start_from_the_guess_of_what_is_left():
     """In training, x(0) is made from the kept points, and only hidden ones are sought."""
     ds = gappy_sst(part=0.5)
     made = model(first_guess=Linear()).prepare(ds)
@@ -65,7 +65,7 @@ def test_training_pairs_start_from_the_guess_of_what_is_left() -> None:
     assert np.isfinite(sample["x0"]).all()
 
 
-def test_it_learns_and_comes_back_from_its_file(tmp_path) -> None:
+def test_it_learns_and_comes_back_from_its_file(tmp_path):
     """The model file names the method, and the loaded model gives the same result."""
     ds = gappy_sst(part=0.5)
     with torch.random.fork_rng(devices=[]):
@@ -81,7 +81,7 @@ def test_it_learns_and_comes_back_from_its_file(tmp_path) -> None:
     xr.testing.assert_allclose(loaded.interpolate(ds), made.interpolate(ds))
 
 
-def test_noise_is_in_the_units_of_the_data() -> None:
+def test_noise_is_in_the_units_of_the_data():
     """Training noise is in the units of the data."""
     ds = make_sst(60).transpose("lon", "time", "lat")
     made = model(first_guess=Linear()).prepare(ds)
@@ -91,7 +91,7 @@ def test_noise_is_in_the_units_of_the_data() -> None:
 
 
 @pytest.mark.parametrize("change", ["correction", "stated error", "first guess alone"])
-def test_the_minimisation_that_is_drawn_is_the_one_that_fills(change: str) -> None:
+def test_the_minimisation_that_is_drawn_is_the_one_that_fills(change):
     """The descents in figures end with the error of the analysis, with any correction."""
     truth = make_sst(6).isel(lat=slice(2, 7), lon=slice(2, None))
     ds = truth.where(np.random.default_rng(0).random(truth.sst.shape) < 0.5)
@@ -113,7 +113,7 @@ def test_the_minimisation_that_is_drawn_is_the_one_that_fills(change: str) -> No
     assert error[-1] == pytest.approx(expected, rel=1e-4)
 
 
-def test_a_lazy_answer_holds_one_network() -> None:
+def test_a_lazy_answer_holds_one_network():
     """A lazy result contains the network once, however many tasks there are."""
     made = model(first_guess=Linear()).prepare(make_sst(40))
     network = len(cloudpickle.dumps(made.frozen()))

@@ -32,9 +32,7 @@ def source(**attrs: object) -> dict[str, xr.DataArray]:
     ({"observation_error_std": 0.5}, 2.0, 1.0, 2.0),
     ({"observation_error_std": 0.5}, None, None, None),
 ])  # fmt: skip
-def test_what_the_user_says_comes_before_the_attribute(
-    attrs: dict, given: float | None, trained: float | None, counts: float | None
-) -> None:
+def test_what_the_user_says_comes_before_the_attribute(attrs, given, trained, counts):
     """And neither counts where the model has nothing to compare it with."""
     assert stated_error(source(**attrs), given, trained) == counts
 
@@ -47,20 +45,20 @@ def test_what_the_user_says_comes_before_the_attribute(
     ({"observation_error_std": "large"}, None, 1.0, "is 'large', expected a number"),
     ({"observation_error_std": -1.0}, None, 1.0, "above 0"),
 ])  # fmt: skip
-def test_mistakes_are_told(attrs: dict, given: float | None, trained: float | None, message: str) -> None:
+def test_mistakes_are_told(attrs, given, trained, message):
     """What was got, and what was expected."""
     with pytest.raises(DataError, match=message):
         stated_error(source(**attrs), given, trained)
 
 
-def test_an_error_in_another_unit_is_refused() -> None:
+def test_an_error_in_another_unit_is_refused():
     """273 for a temperature that varies by one degree: what was got, the spread, and the unit."""
     with pytest.raises(DataError, match=r"is 273, over ten times the standard deviation 0.9 .*, degC"):
         stated_error(source(units="degC"), 273.0, 0.1, spread=0.9)
     assert stated_error(source(units="degC"), 5.0, 0.1, spread=0.9) == 5.0
 
 
-def test_every_cost_of_a_chain_follows() -> None:
+def test_every_cost_of_a_chain_follows():
     """λ_o of the model's cost and of those of the chain's solvers; the model itself stays as it is."""
     flow = Flow(Lorenz96(), 0.05)
     first = Chain(
@@ -76,7 +74,7 @@ def test_every_cost_of_a_chain_follows() -> None:
     assert model.solver.weights == (0.5, 1e3)
 
 
-def test_a_cost_is_weighted_once_wherever_it_is() -> None:
+def test_a_cost_is_weighted_once_wherever_it_is():
     """In a chain that comes second as well, and where the two of a chain share one."""
     flow = Flow(Lorenz96(), 0.05)
     shared = VariationalCost(flow, observation_weight=3.0)
@@ -89,7 +87,7 @@ def test_a_cost_is_weighted_once_wherever_it_is() -> None:
     assert other.solver.second.weights == (2.0, 1e3)
 
 
-def test_better_observations_are_followed_more_closely() -> None:
+def test_better_observations_are_followed_more_closely():
     """With a smaller error the analysis is nearer to what was observed; the attribute does the same."""
     ds = lorenz96(2, 16, seed=1, components=8, number=4)
     seen = xr.Dataset({"x": ds.x_observed.drop_attrs()})

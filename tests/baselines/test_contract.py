@@ -32,7 +32,7 @@ class TestEvery(BaselineContract):
     name: str
 
     @pytest.fixture(autouse=True, params=METHODS)
-    def of_a_kind(self, request: pytest.FixtureRequest) -> None:
+    def of_a_kind(self, request):
         self.name = request.param
         self.keeps_observed = self.name in KEEP  # type: ignore[misc]
 

@@ -3,7 +3,6 @@
 import pickle
 import sys
 from inspect import signature
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -48,13 +47,13 @@ class Twice:
 
 
 @pytest.fixture(autouse=True)
-def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+def registered(monkeypatch):
     """Start each test with an empty register, and restore it afterwards."""
     monkeypatch.setattr(kinds, "REGISTERED", {section: {} for section in KINDS})
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def package(tmp_path, monkeypatch):
     """Return a function that installs a package with the given code and entry points."""
     made = []
 

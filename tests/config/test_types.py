@@ -24,7 +24,7 @@ from da4dvar.config.types import check_types, fits
     (Any, [1, "a", None, []], []),
     (object, [1, "a"], []),
 ])  # fmt: skip
-def test_values_of_a_type(hint: Any, right: list, wrong: list) -> None:
+def test_values_of_a_type(hint, right, wrong):
     """Whole numbers are accepted as numbers; booleans, text and NaN are not."""
     assert all(fits(value, hint) for value in right)
     assert not any(fits(value, hint) for value in wrong)
@@ -48,7 +48,7 @@ class Thing:
     ({"rate": "3"}, "expected a number$"),
     ({"size": 1.5}, "expected a whole number or a table or a list of whole numbers"),
 ])  # fmt: skip
-def test_the_message_names_the_argument(wrong: dict, message: str) -> None:
+def test_the_message_names_the_argument(wrong, message):
     """It says what was found, shortened, and what was expected, in words."""
     check_types(Thing, {"width": 3, "names": ["a"]})
     with pytest.raises(ValueError, match=message):

@@ -23,7 +23,7 @@ def arrays(seed: int = 0, size: int = 400) -> tuple[xr.DataArray, xr.DataArray, 
 
 
 @pytest.mark.parametrize("level", [0.9, 0.975, 0.999])
-def test_an_interval_is_found_under_the_name_that_it_is_written_by(level: float) -> None:
+def test_an_interval_is_found_under_the_name_that_it_is_written_by(level):
     """An interval of any level is found by its written name and not scored as a variable."""
     low, high = ends("t", level)
     estimate, std, truth = arrays(size=20)

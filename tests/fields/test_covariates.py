@@ -32,7 +32,7 @@ def made(*names: str, derived: tuple[str, ...] = ()) -> Covariates:
     return Covariates(names, derived, LAYOUT, "time")
 
 
-def test_each_is_standardised_by_its_own_mean_and_spread() -> None:
+def test_each_is_standardised_by_its_own_mean_and_spread():
     """Training data get mean 0 and standard deviation 1; other data use the same numbers."""
     ds = sea()
     covariates = made("topography", "index").fit(ds)
@@ -45,13 +45,13 @@ def test_each_is_standardised_by_its_own_mean_and_spread() -> None:
     np.testing.assert_allclose(other["index"], found["index"] + 2, rtol=1e-5)
 
 
-def test_the_season_is_left_as_it_is() -> None:
+def test_the_season_is_left_as_it_is():
     """The season is not scaled, not even for a record of a week."""
     found = made(derived=("day_of_year",)).fit(sea()).normalised(sea())
     assert float(found.day_of_year_cos.min()) > 0.99
 
 
-def test_one_without_the_folded_time_is_one_channel() -> None:
+def test_one_without_the_folded_time_is_one_channel():
     """A covariate without time is one channel, others are one for each day of the window."""
     ds = sea()
     assert made("topography").channels(ds, SIZES) == 1
@@ -62,7 +62,7 @@ def test_one_without_the_folded_time_is_one_channel() -> None:
 
 
 @pytest.mark.parametrize("lazy", [False, True])
-def test_they_stand_beside_the_observations_on_the_same_cells(lazy: bool) -> None:
+def test_they_stand_beside_the_observations_on_the_same_cells(lazy):
     """Covariates are broadcast to the cells of the observations and padded with edge values."""
     ds = sea()
     y = stack_variables(ds, LAYOUT).pad(time=(0, 2))
@@ -87,7 +87,7 @@ def test_they_stand_beside_the_observations_on_the_same_cells(lazy: bool) -> Non
     (lambda ds: ds.assign(topography=ds.topography.rename(lat="y")), r"dimension 'y', which 'sst' \("),
     (lambda ds: ds.assign(topography=xr.zeros_like(ds.topography)), "no spread"),
 ])  # fmt: skip
-def test_what_is_no_covariate_is_refused(change, message: str) -> None:
+def test_what_is_no_covariate_is_refused(change, message):
     """Covariates that are missing, incomplete, text, constant or on another grid are refused."""
     with pytest.raises(DataError, match=message):
         made("topography").fit(change(sea()))
@@ -99,13 +99,13 @@ def test_what_is_no_covariate_is_refused(change, message: str) -> None:
     ("wind", [], "expected a list"),
     ([], ["latitud"], "did you mean 'latitude'"),
 ])  # fmt: skip
-def test_names_that_make_no_sense_are_refused(names, derived, message: str) -> None:
+def test_names_that_make_no_sense_are_refused(names, derived, message):
     """Invalid names are refused before any data are read."""
     with pytest.raises(RecipeError, match=message):
         Covariates(names, derived, LAYOUT, "time")
 
 
-def test_samples_have_the_covariates_of_their_window() -> None:
+def test_samples_have_the_covariates_of_their_window():
     """The covariates of a drawn window are those of its cells and times."""
     ds = sea()
     ds["wind"] = ds.sst * 2

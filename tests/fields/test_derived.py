@@ -20,14 +20,14 @@ def sea(calendar: str = "standard", start: str = "2001-01-01", days: int = 400) 
 
 
 @pytest.mark.parametrize(("calendar", "year"), [("standard", 365.2425), ("noleap", 365), ("360_day", 360)])
-def test_day_of_year_goes_round_a_circle_once_a_year(calendar: str, year: float) -> None:
+def test_day_of_year_goes_round_a_circle_once_a_year(calendar, year):
     """The angle is 2π times the fraction of the year of the calendar."""
     found = derived(sea(calendar, days=300), ["day_of_year"], "time")
     angle = np.arctan2(found.day_of_year_sin, found.day_of_year_cos).values % (2 * np.pi)
     np.testing.assert_allclose(angle, 2 * np.pi * np.arange(300) / year, atol=1e-9)
 
 
-def test_hour_of_day_goes_round_a_circle_once_a_day() -> None:
+def test_hour_of_day_goes_round_a_circle_once_a_day():
     """The sine is 1 at six and the cosine −1 at noon, on each day."""
     ds = xr.Dataset(coords={"time": xr.date_range("2001-01-01", periods=8, freq="6h")})
     found = derived(ds, ["hour_of_day"], "time")
@@ -35,7 +35,7 @@ def test_hour_of_day_goes_round_a_circle_once_a_day() -> None:
     np.testing.assert_allclose(found.hour_of_day_cos, [1, 0, -1, 0] * 2, atol=1e-9)
 
 
-def test_longitude_is_the_same_from_0_and_from_minus_180() -> None:
+def test_longitude_is_the_same_from_0_and_from_minus_180():
     """Both conventions of longitude give the same covariates."""
     ds = sea()
     turned = ds.assign_coords(lon=("lon", ds.lon.values - 360, ds.lon.attrs))
@@ -47,7 +47,7 @@ def test_longitude_is_the_same_from_0_and_from_minus_180() -> None:
 @pytest.mark.parametrize(
     "attrs", [{"units": "degrees_north"}, {"standard_name": "latitude"}, {"axis": "Y"}, {}], ids=str
 )
-def test_latitude_is_known_by_attributes_or_by_its_name(attrs: dict[str, str]) -> None:
+def test_latitude_is_known_by_attributes_or_by_its_name(attrs):
     """The latitude is found by CF attributes or, without any, by its name."""
     name = "somewhere" if attrs else "LAT"
     ds = sea().drop_vars("lat").assign_coords({name: ("station", [1.0, 2.0], attrs)})
@@ -61,7 +61,7 @@ def test_latitude_is_known_by_attributes_or_by_its_name(attrs: dict[str, str]) -
     (sea().drop_vars("lat"), "latitude", "has none"),
     (sea().assign_coords(y=("y", [1.0], {"units": "degrees_north"})), "latitude", r"has 2 \(lat, y\)"),
 ])  # fmt: skip
-def test_a_coordinate_that_is_not_there_is_named(ds: xr.Dataset, name: str, message: str) -> None:
+def test_a_coordinate_that_is_not_there_is_named(ds, name, message):
     """The message names the derived covariate and what it needs."""
     with pytest.raises(DataError, match=message):
         derived(ds, [name], "time")

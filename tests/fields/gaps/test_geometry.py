@@ -1,7 +1,6 @@
 """Gap lengths, distances to observations and scores by class, against brute force."""
 
 import itertools
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -31,7 +30,7 @@ def drawn(seed: int = 0, seen: float = 0.3) -> xr.DataArray:
 
 
 @given(mask=masks)
-def test_length_of_a_gap_is_that_of_its_run(mask: np.ndarray) -> None:
+def test_length_of_a_gap_is_that_of_its_run(mask):
     """The gap length equals the length of each run, including those at the ends."""
     expected = np.zeros(mask.shape, int)
     for row, line in enumerate(mask):
@@ -46,7 +45,7 @@ def test_length_of_a_gap_is_that_of_its_run(mask: np.ndarray) -> None:
 
 @settings(deadline=None)
 @given(mask=masks, spacing=st.tuples(st.floats(0.1, 10), st.floats(0.1, 10)))
-def test_distance_is_the_least_over_all_observations(mask: np.ndarray, spacing: tuple) -> None:
+def test_distance_is_the_least_over_all_observations(mask, spacing):
     """The distance is the minimum over all observed cells, for any cell size."""
     seen = np.argwhere(mask) * np.array(spacing)
     expected = [
@@ -58,7 +57,7 @@ def test_distance_is_the_least_over_all_observations(mask: np.ndarray, spacing: 
     np.testing.assert_allclose(got.values.ravel(), expected)
 
 
-def test_distance_takes_each_slice_by_itself() -> None:
+def test_distance_takes_each_slice_by_itself():
     """Slices along other dimensions are independent, and the order of dimensions is kept."""
     observed = drawn(seen=0.1).transpose("lat", "time", "lon")
     observed[:, 0] = False
@@ -71,7 +70,7 @@ def test_distance_takes_each_slice_by_itself() -> None:
         xr.testing.assert_identical(got.isel(time=t), alone)
 
 
-def test_lazy_in_lazy_out() -> None:
+def test_lazy_in_lazy_out():
     """Lazy masks give lazy results with the same values and labels."""
     lazy = drawn().chunk(time=2, lat=3)
     for of in (gap_length, lambda a: distance_to_observation(a, ["time", "lat"])):
@@ -90,7 +89,7 @@ def scored(gaps: float = 0.2) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]
     return tuple(xr.DataArray(a, dims=("time", "x")) for a in (truth + error, truth, classes))  # type: ignore[return-value]
 
 
-def test_score_of_a_class_is_that_of_its_cells() -> None:
+def test_score_of_a_class_is_that_of_its_cells():
     """Each class is scored over its own cells; the last class includes its upper edge."""
     estimate, truth, classes = scored()
     table = by_class(estimate, truth, classes, [1, 2, 4, 5])
@@ -102,7 +101,7 @@ def test_score_of_a_class_is_that_of_its_cells() -> None:
     np.testing.assert_array_equal(table.upper, [2, 4, 5])
 
 
-def test_another_score_and_an_empty_class() -> None:
+def test_another_score_and_an_empty_class():
     """Any score function is accepted, an empty class is NaN, and the last edge may be infinite."""
     estimate, truth, classes = scored()
     table = by_class(estimate, truth, classes, [0, 6, 8], score=bias)
@@ -126,7 +125,7 @@ def test_another_score_and_an_empty_class() -> None:
         for e in ([1], [1, 1], [3, 2])
     ),
 ])  # fmt: skip
-def test_invalid_masks_spacings_and_edges_are_refused(call: Callable[[], object], text: str) -> None:
+def test_invalid_masks_spacings_and_edges_are_refused(call, text):
     """Each message states what was found and what was expected."""
     with pytest.raises(DataError, match=text):
         call()

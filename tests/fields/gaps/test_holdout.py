@@ -24,7 +24,7 @@ def clouds() -> xr.DataArray:
 
 
 @pytest.mark.parametrize("observed", [stations().pm.notnull(), clouds()], ids=["series", "fields"])
-def test_about_as_many_observed_points_as_asked_for(observed: xr.DataArray) -> None:
+def test_about_as_many_observed_points_as_asked_for(observed):
     """Only observed points are hidden, in about the requested number, reproducibly."""
     hidden = hidden_points(observed, "time", 0.1, 4)
     assert not (hidden & ~observed).any()
@@ -34,7 +34,7 @@ def test_about_as_many_observed_points_as_asked_for(observed: xr.DataArray) -> N
     assert hidden.dims == observed.dims
 
 
-def test_fields_lose_what_another_time_does_not_see() -> None:
+def test_fields_lose_what_another_time_does_not_see():
     """Cells that are observed at all times are never hidden."""
     observed = clouds()
     observed[:, :, 4] = True
@@ -43,7 +43,7 @@ def test_fields_lose_what_another_time_does_not_see() -> None:
     assert not hidden.isel(x=4).any()
 
 
-def test_what_fields_lose_is_spread_over_the_time() -> None:
+def test_what_fields_lose_is_spread_over_the_time():
     """Each eighth of a record with clouds of ten steps loses about its share."""
     sides = np.random.default_rng(2).integers(2, size=40).repeat(10)
     seen = (np.arange(12)[None] < 6) == sides[:, None].astype(bool)
@@ -53,13 +53,13 @@ def test_what_fields_lose_is_spread_over_the_time() -> None:
     assert (hidden < 3 * hidden.mean()).all()
 
 
-def test_the_order_of_dimensions_does_not_matter() -> None:
+def test_the_order_of_dimensions_does_not_matter():
     """The hidden points do not depend on the order of dimensions."""
     turned = hidden_points(clouds().transpose("x", "time", "y"), "time", 0.2, 0)
     assert hidden_points(clouds(), "time", 0.2, 0).equals(turned.transpose("time", "y", "x"))
 
 
-def test_blocks_are_as_long_as_asked_for() -> None:
+def test_blocks_are_as_long_as_asked_for():
     """In complete series, most hidden runs have the requested length."""
     complete = xr.DataArray(np.ones((400, 8), dtype=bool), dims=("time", "station"))
     hidden = hidden_points(complete, "time", 0.05, 0, [7]).values.T
@@ -68,7 +68,7 @@ def test_blocks_are_as_long_as_asked_for() -> None:
     assert np.median(runs) == 7
 
 
-def test_parts_are_disjoint_and_together_everything() -> None:
+def test_parts_are_disjoint_and_together_everything():
     """Training, validation and test are disjoint and together complete."""
     ds = stations()
     holdout = Holdout(0.1, 0.1, (1, 7))
@@ -80,7 +80,7 @@ def test_parts_are_disjoint_and_together_everything() -> None:
     assert set(holdout.tests(ds, "time")) == {"blocks of 1", "blocks of 7"}
 
 
-def test_what_is_taken_apart_keeps_its_labels() -> None:
+def test_what_is_taken_apart_keeps_its_labels():
     """Both parts keep attributes, coordinates and encoding."""
     ds = stations().assign_coords(station=list("abcdefghij"))
     ds.pm.attrs["units"], ds.pm.encoding = "ug/m3", {"dtype": "int16"}
@@ -90,7 +90,7 @@ def test_what_is_taken_apart_keeps_its_labels() -> None:
         xr.testing.assert_identical(part.station, ds.station)
 
 
-def test_lengths_are_those_of_the_gaps() -> None:
+def test_lengths_are_those_of_the_gaps():
     """Gaps of one step give lengths of one step, and so do data without gaps."""
     half = xr.DataArray(np.arange(40)[:, None] % 2 == np.zeros((1, 3)), dims=("time", "x"))
     assert set(own_lengths(half, "time")) == {1}
@@ -101,7 +101,7 @@ def test_lengths_are_those_of_the_gaps() -> None:
     (stations().pm[:10, :1].notnull(), 0.1, "too few to hide some and learn.*da4dvar baseline"),
     (clouds(), 0.6, r"expected above 0 and below 0\.5"),
 ])  # fmt: skip
-def test_too_few_points_and_invalid_fractions_are_refused(observed, fraction, text) -> None:
+def test_too_few_points_and_invalid_fractions_are_refused(observed, fraction, text):
     """The message for too few points suggests a baseline."""
     with pytest.raises(DataError, match=text):
         hidden_points(observed, "time", fraction, 0)

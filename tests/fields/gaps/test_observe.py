@@ -17,7 +17,7 @@ def truth() -> xr.Dataset:
     return xr.Dataset({"a": (dims, values[0], {"units": "1"}), "b": (dims, values[1])}, {"x": np.arange(9.0)})
 
 
-def test_what_is_left_is_the_truth_with_noise() -> None:
+def test_what_is_left_is_the_truth_with_noise():
     """Observations are the truth plus noise under the gaps, with labels and dtype kept."""
     y = observe(truth(), Squares(1, {"y": 4, "x": 4}), noise=0.5, seed=3)
     noise = (y - truth()).a
@@ -29,7 +29,7 @@ def test_what_is_left_is_the_truth_with_noise() -> None:
     xr.testing.assert_identical(y.x, truth().x)
 
 
-def test_a_seed_decides_gaps_and_noise() -> None:
+def test_a_seed_decides_gaps_and_noise():
     """The seed determines gaps and noise, which differ between variables."""
     first, other = (observe(truth(), Random(0.5), 0.1, seed) for seed in (1, 2))
     xr.testing.assert_identical(observe(truth(), Random(0.5), 0.1, 1), first)
@@ -37,7 +37,7 @@ def test_a_seed_decides_gaps_and_noise() -> None:
     assert (first.a.isnull() != first.b.isnull()).any()
 
 
-def test_a_negative_noise_is_refused() -> None:
+def test_a_negative_noise_is_refused():
     """The message states the value."""
     with pytest.raises(DataError, match="standard deviation of -1, expected 0 or more"):
         observe(truth(), Random(0.5), noise=-1)

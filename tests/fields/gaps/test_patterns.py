@@ -1,7 +1,6 @@
 """Gap patterns: observed fraction, shape, and errors."""
 
 import itertools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -65,7 +64,7 @@ class TestEvery(GapPatternContract):
     name: str
 
     @pytest.fixture(autouse=True, params=PATTERNS)
-    def of_a_kind(self, request: pytest.FixtureRequest) -> None:
+    def of_a_kind(self, request):
         self.name = request.param
         self.needs = NEEDS.get(self.name, ())  # type: ignore[misc]
 
@@ -73,14 +72,14 @@ class TestEvery(GapPatternContract):
         return PATTERNS[self.name]
 
 
-def test_every_kind_is_tried() -> None:
+def test_every_kind_is_tried():
     """The contract is run for all kinds that a recipe can name."""
     kinds = {class_of("gaps", kind) for kind in KINDS["gaps"]}
     assert {type(p) for p in PATTERNS.values()} == kinds | {Mixture}
 
 
 @pytest.mark.parametrize("name", ["tracks", "network", "squares"])
-def test_the_order_of_sizes_only_turns_the_axes(name: str) -> None:
+def test_the_order_of_sizes_only_turns_the_axes(name):
     """The order of the sizes only transposes the result."""
     drawn = PATTERNS[name].draw(np.random.default_rng(0), SIZES)
     turned = PATTERNS[name].draw(np.random.default_rng(0), {d: SIZES[d] for d in ("lon", "time", "lat")})
@@ -90,7 +89,7 @@ def test_the_order_of_sizes_only_turns_the_axes(name: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "fraction"), [(Random, 0.05), (Random, 0.4), (Random, 1.0), (Tracks, 0.05), (Tracks, 0.95)]
 )
-def test_the_fraction_is_reached_on_average(kind: Callable[[float], GapPattern], fraction: float) -> None:
+def test_the_fraction_is_reached_on_average(kind, fraction):
     """The mean observed fraction is as requested, at the edges and in the middle."""
     seen = kind(fraction).draw(np.random.default_rng(0), {"time": 4000, "lat": 6, "lon": 7}).mean(0)
     spread = 6 * np.sqrt(fraction * (1 - fraction) / 4000)
@@ -99,7 +98,7 @@ def test_the_fraction_is_reached_on_average(kind: Callable[[float], GapPattern],
 
 @settings(deadline=None, max_examples=50)
 @given(st.floats(0.05, 1.0), st.integers(1, 12), st.integers(1, 12), st.integers(0, 99))
-def test_blocks_stop_at_the_fraction(fraction: float, rows: int, columns: int, seed: int) -> None:
+def test_blocks_stop_at_the_fraction(fraction, rows, columns, seed):
     """Blocks hide the requested fraction and at most one block more."""
     size = {"lat": rows, "lon": columns}
     sizes = {"time": 3, "lat": 9, "lon": 10}
@@ -121,7 +120,7 @@ class OneTrack:
         return getattr(self.generator, name)
 
 
-def test_a_track_is_a_line_one_cell_wide() -> None:
+def test_a_track_is_a_line_one_cell_wide():
     """A track has at most one cell in a row and respects the slope."""
     drawn = Tracks(0.2, slope=(0.2, 0.6)).draw(OneTrack(), {"time": 300, "lat": 9, "lon": 20})  # type: ignore[arg-type]
     assert drawn.sum(2).max() == 1
@@ -136,7 +135,7 @@ def test_a_track_is_a_line_one_cell_wide() -> None:
 
 
 @pytest.mark.parametrize(("pattern", "dim"), [(Tracks(0.3), "lon"), (Network(4, 20, component="lat"), "lat")])
-def test_members_have_independent_gaps(pattern: GapPattern, dim: str) -> None:
+def test_members_have_independent_gaps(pattern, dim):
     """Entries along dimensions that the pattern does not name differ, and all cells have their turn."""
     drawn = pattern.draw(np.random.default_rng(0), {"lat": 40, "member": 2, "lon": 9, "time": 200})
     assert drawn.shape == (40, 2, 9, 200)
@@ -146,7 +145,7 @@ def test_members_have_independent_gaps(pattern: GapPattern, dim: str) -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(1, 6), st.integers(1, 8), st.integers(0, 99))
-def test_a_network_reports_on_time(every: int, number: int, seed: int) -> None:
+def test_a_network_reports_on_time(every, number, seed):
     """A network reports the requested number of components at the requested steps only."""
     sizes = {"component": 8, "series": 3, "time": 13}
     drawn = Network(every, number).draw(np.random.default_rng(seed), sizes)
@@ -162,7 +161,7 @@ def pieces_of(source: np.ndarray, shape: tuple[int, ...], flips: bool = False) -
 
 
 @pytest.mark.parametrize("flip", [False, True])
-def test_a_transplanted_mask_occurs_in_the_source(flip: bool) -> None:
+def test_a_transplanted_mask_occurs_in_the_source(flip):
     """A transplanted piece occurs in one sample, and is mirrored only if requested."""
     source = masks(sample=3, lat=7, lon=6, time=8).transpose("sample", "time", "lat", "lon")
     straight, mirrored = (
@@ -175,7 +174,7 @@ def test_a_transplanted_mask_occurs_in_the_source(flip: bool) -> None:
     assert bool(drawn - straight) == flip
 
 
-def test_pieces_are_joined_where_the_source_is_shorter() -> None:
+def test_pieces_are_joined_where_the_source_is_shorter():
     """Masks of three days fill ten: three pieces of three days and one of one."""
     source = masks(sample=50, time=3, lat=4)
     drawn = Transplanted(source).draw(np.random.default_rng(0), {"time": 10, "lat": 4})
@@ -185,14 +184,14 @@ def test_pieces_are_joined_where_the_source_is_shorter() -> None:
     assert len({drawn[first : first + 3].tobytes() for first in (0, 3, 6)}) > 1
 
 
-def test_masks_without_a_dimension_are_repeated_along_it() -> None:
+def test_masks_without_a_dimension_are_repeated_along_it():
     """A mask of a map is repeated along time and depth."""
     drawn = Transplanted(masks(lat=9, lon=10)).draw(np.random.default_rng(0), {"depth": 2, **SIZES})
     assert (drawn == drawn[:1, :1]).all()
 
 
 @pytest.mark.parametrize("source", [{"time": 30, "lat": 9}, {"sample": 5, "lat": 9}])
-def test_a_part_of_the_times_gets_the_gaps(source: dict[str, int]) -> None:
+def test_a_part_of_the_times_gets_the_gaps(source):
     """Gaps are transplanted to one run of steps; all other steps are observed."""
     empty = xr.zeros_like(masks(**source))
     pattern, generator = Transplanted(empty, part=0.25), np.random.default_rng(0)
@@ -204,7 +203,7 @@ def test_a_part_of_the_times_gets_the_gaps(source: dict[str, int]) -> None:
 
 
 @pytest.mark.parametrize(("weights", "expected"), [(None, 1 / 3), ([1, 0, 0], 1.0), ([3, 1, 0], 0.75)])
-def test_weights_say_how_often_a_pattern_is_chosen(weights: list[float] | None, expected: float) -> None:
+def test_weights_say_how_often_a_pattern_is_chosen(weights, expected):
     """A mixture draws whole fields from each pattern in proportion to its weight."""
     whole, none = xr.ones_like(masks(lat=2)), xr.zeros_like(masks(lat=2))
     pattern = Mixture([Transplanted(whole), Transplanted(none), Transplanted(none)], weights)
@@ -239,13 +238,13 @@ def test_weights_say_how_often_a_pattern_is_chosen(weights: list[float] | None, 
     (lambda: Runs([0]), "lengths of runs are"),
     (lambda: Runs([3], 0.0), "fraction of observed cells is 0.0"),
 ])  # fmt: skip
-def test_settings_that_make_no_sense_are_refused(make: Callable[[], object], text: str) -> None:
+def test_settings_that_make_no_sense_are_refused(make, text):
     """Each message states what was found and what was expected."""
     with pytest.raises(Da4dvarError, match=text):
         make()
 
 
-def test_own_gaps_are_those_of_the_data() -> None:
+def test_own_gaps_are_those_of_the_data():
     """A cell is observed if any variable is; sparse data keep two thirds of the times."""
     layout = Layout(["a", "b"], ["lat"], ["time"])
     dense = masks(variable=2, member=3, time=6, lat=5).where(True, False)
@@ -259,7 +258,7 @@ def test_own_gaps_are_those_of_the_data() -> None:
     assert own_gaps(sparse, layout, "time").part == pytest.approx(1 / 3)
 
 
-def test_every_image_has_boxes_of_its_own() -> None:
+def test_every_image_has_boxes_of_its_own():
     """Each image has its own connected box of the requested size."""
     hidden = ~Squares(1, {"y": 9, "x": 5}).draw(np.random.default_rng(0), IMAGES)
     assert (hidden.sum((1, 2)) == 45).all()
@@ -269,7 +268,7 @@ def test_every_image_has_boxes_of_its_own() -> None:
     assert len(np.unique(hidden.reshape(300, -1), axis=0)) > 200
 
 
-def test_three_squares_hide_a_quarter_of_a_digit() -> None:
+def test_three_squares_hide_a_quarter_of_a_digit():
     """Places are uniform: each cell is hidden with the expected probability, that of the paper on average."""
     hidden = ~Squares(3, {"y": 9, "x": 9}).draw(np.random.default_rng(2), IMAGES | {"sample": 20_000})
     starts = np.arange(28)[:, None] - np.arange(20)
@@ -279,14 +278,14 @@ def test_three_squares_hide_a_quarter_of_a_digit() -> None:
 
 
 @given(fraction=st.floats(0.3, 1.0), length=st.integers(1, 20), seed=st.integers(0, 99))
-def test_runs_reach_the_fraction(fraction: float, length: int, seed: int) -> None:
+def test_runs_reach_the_fraction(fraction, length, seed):
     """The observed fraction is at most the requested one, and at least that minus one run."""
     seen = Runs([length], fraction).draw(np.random.default_rng(seed), {"station": 6, "time": 50})
     assert seen.shape == (6, 50)
     assert fraction * 300 - length <= seen.sum() <= fraction * 300
 
 
-def test_runs_lie_along_time_one_series_at_a_time() -> None:
+def test_runs_lie_along_time_one_series_at_a_time():
     """A single run hides consecutive steps of one series."""
     seen = Runs([7], 1 - 1 / 1000).draw(np.random.default_rng(3), {"time": 90, "station": 5})
     steps, stations = np.nonzero(~seen)
@@ -295,7 +294,7 @@ def test_runs_lie_along_time_one_series_at_a_time() -> None:
     assert 1 <= steps.size <= 7
 
 
-def test_runs_hide_the_ends_as_often_as_other_cells() -> None:
+def test_runs_hide_the_ends_as_often_as_other_cells():
     """Runs extend beyond the ends."""
     generator = np.random.default_rng(0)
     draws = np.stack([Runs([10], 0.5).draw(generator, {"time": 40, "x": 2}) for _ in range(400)])
@@ -304,7 +303,7 @@ def test_runs_hide_the_ends_as_often_as_other_cells() -> None:
 
 
 @given(st.lists(st.booleans(), min_size=2, max_size=30), st.integers(1, 30))
-def test_gap_lengths_are_those_between_observations(seen: list[bool], most: int) -> None:
+def test_gap_lengths_are_those_between_observations(seen, most):
     """Gap lengths equal the inner runs without observations."""
     runs = [(key, len(list(group))) for key, group in itertools.groupby(seen)]
     expected = sorted(n for key, n in runs[1:-1] if not key and n <= most)

@@ -59,7 +59,7 @@ def estimated(ds: xr.Dataset) -> xr.Dataset:
 
 
 @pytest.mark.parametrize(("dtype", "huge"), [("float32", np.inf), ("float16", 1e6), ("float64", -np.inf)])
-def test_what_the_type_cannot_hold_is_no_estimate(dtype: str, huge: float) -> None:
+def test_what_the_type_cannot_hold_is_no_estimate(dtype, huge):
     """Infinite values, and those out of range of the dtype, are NaN with flag 2."""
     ds = sea().astype(dtype)
     conformed = conform(ds, Signature.of(sea(), ["sst"], DIMS, []))
@@ -70,7 +70,7 @@ def test_what_the_type_cannot_hold_is_no_estimate(dtype: str, huge: float) -> No
     assert np.argwhere(out.sst_flag.values == 2).tolist() == [[3, 2, 1]]
 
 
-def test_flags_are_those_of_cf() -> None:
+def test_flags_are_those_of_cf():
     """Flags have CF attributes and neither units nor packing of the variable."""
     flag = estimated(sea()).sst_flag
     assert flag.dtype == np.int8
@@ -83,7 +83,7 @@ def test_flags_are_those_of_cf() -> None:
     assert flag.encoding == {}
 
 
-def test_terms_are_at_the_centres_of_the_windows() -> None:
+def test_terms_are_at_the_centres_of_the_windows():
     """Terms are at the window centres, wrapped around along periodic dimensions."""
     out = estimated(sea())
     assert out.observation_term.dims == ("window_time", "window_lat", "window_lon")
@@ -102,7 +102,7 @@ def test_terms_are_at_the_centres_of_the_windows() -> None:
         assert "cost" in out[name].attrs["long_name"]
 
 
-def test_terms_have_the_users_names_and_members() -> None:
+def test_terms_have_the_users_names_and_members():
     """Terms have the user's dimension names, and each member has its own."""
     ds = xr.concat([sea(), sea() + 1], xr.DataArray([7, 8], dims="member", name="member"))
     ds["sst"].attrs["units"] = "degC"

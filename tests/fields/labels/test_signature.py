@@ -23,7 +23,7 @@ def sea() -> xr.Dataset:
     )
 
 
-def test_a_signature_says_what_the_data_are() -> None:
+def test_a_signature_says_what_the_data_are():
     """A signature has attributes, roles and signed spacings, and sizes only of fixed dimensions."""
     dims = ["station", "time", "lat"]
     signature = Signature.of(sea(), ["sst"], dims, fixed=["station"])
@@ -37,7 +37,7 @@ def test_a_signature_says_what_the_data_are() -> None:
         Signature.of(sea(), ["sst"], ["time", "latt"], fixed=[])
 
 
-def test_a_signature_survives_json() -> None:
+def test_a_signature_survives_json():
     """A signature read from JSON equals the one that was written."""
     signature = Signature.of(sea(), ["sst"], ["time", "lat", "station"], fixed=["station"])
     table = json.loads(json.dumps(signature.to_dict()))
@@ -56,13 +56,13 @@ def test_a_signature_survives_json() -> None:
     ({"units": "m", "axis": "up"}, None),
     ({}, None),
 ])  # fmt: skip
-def test_the_role_of_a_coordinate(attrs: dict[str, str], role: str | None) -> None:
+def test_the_role_of_a_coordinate(attrs, role):
     """The role comes from the axis, else the standard name, else the units, in any CF spelling."""
     assert axis_role(xr.DataArray([0.0], dims="d", attrs=attrs)) == role
 
 
 @pytest.mark.parametrize("calendar", ["standard", "noleap", "360_day"])
-def test_dates_of_any_calendar(calendar: str) -> None:
+def test_dates_of_any_calendar(calendar):
     """Dates of any calendar are a time axis with steps in seconds."""
     dates = xr.date_range("2001-02-27", periods=4, calendar=calendar, use_cftime=calendar != "standard")
     time = xr.DataArray(dates, dims="time", coords={"time": dates}).time
@@ -76,7 +76,7 @@ def test_dates_of_any_calendar(calendar: str) -> None:
     ("values", "expected"),
     [([0, 10, 20], 10.0), ([3.0, 2.5, 2.0], -0.5), ([0, 1, 2, 10], 1.0), ([4.0], None), (["a", "b"], None)],
 )
-def test_the_usual_step(values: list, expected: float | None) -> None:
+def test_the_usual_step(values, expected):
     """The spacing is the signed median step, and None without numbers or for a single value."""
     coordinate = xr.DataArray(values, dims="d")
     assert spacing(coordinate) == expected

@@ -29,7 +29,7 @@ def quantity(units: str | None, values: object = (1.0, 2.0)) -> xr.DataArray:
     ("cm", "m", 150.0, 1.5),
     ("mg m-3", "kg m-3", 5.0, 5e-6),
 ])  # fmt: skip
-def test_values_are_converted(got: str, wanted: str, value: float, expected: float) -> None:
+def test_values_are_converted(got, wanted, value, expected):
     """Values are converted with a note; dtype and other attributes are kept."""
     result, note = converted(quantity(got, [value, np.nan]), wanted)
     np.testing.assert_allclose(result.values, [expected, np.nan], rtol=1e-5, atol=1e-4)
@@ -43,7 +43,7 @@ def test_values_are_converted(got: str, wanted: str, value: float, expected: flo
 
 
 @pytest.mark.parametrize(("got", "wanted"), [(None, "K"), ("K", None), ("K", "K"), ("blue", "blue")])
-def test_unknown_or_equal_units_are_left(got: str | None, wanted: str | None) -> None:
+def test_unknown_or_equal_units_are_left(got, wanted):
     """Arrays with missing, equal or unknown identical units are not changed."""
     array = quantity(got)
     result, note = converted(array, wanted)
@@ -62,13 +62,13 @@ def test_unknown_or_equal_units_are_left(got: str | None, wanted: str | None) ->
     ),
     *((g, "K") for g in ("9**9**9**9", "km99999999", "(9**9)**(9**9)", "2**(10*10*10*10*10)", "m**1000")),
 ])  # fmt: skip
-def test_units_that_do_not_convert_are_refused(got: str, wanted: str) -> None:
+def test_units_that_do_not_convert_are_refused(got, wanted):
     """The message has the unit and says what to correct; huge powers are not evaluated."""
     with pytest.raises(DataError, match=r"'q' is in .* cannot be converted .*; correct its attribute"):
         converted(quantity(got), wanted)
 
 
-def test_the_input_is_not_changed_and_lazy_stays_lazy() -> None:
+def test_the_input_is_not_changed_and_lazy_stays_lazy():
     """The result is a new array, lazy if the input is."""
     array = quantity("K").chunk(x=1)
     result, _ = converted(array, "degC")

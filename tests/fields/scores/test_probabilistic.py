@@ -25,7 +25,7 @@ def field(seed: int, gaps: float = 0.0) -> xr.DataArray:
 
 @settings(max_examples=25, deadline=None)
 @given(mean=st.floats(-3, 3), std=st.floats(0.1, 4), truth=st.floats(-3, 3))
-def test_crps_of_a_gaussian_is_the_integral_that_defines_it(mean: float, std: float, truth: float) -> None:
+def test_crps_of_a_gaussian_is_the_integral_that_defines_it(mean, std, truth):
     """The CRPS is ∫ (F(z) − 1(z ≥ x))² dz."""
     below = quad(lambda z: norm.cdf(z, mean, std) ** 2, mean - 12 * std - 6, truth)[0]
     above = quad(lambda z: norm.sf(z, mean, std) ** 2, truth, mean + 12 * std + 6)[0]
@@ -33,7 +33,7 @@ def test_crps_of_a_gaussian_is_the_integral_that_defines_it(mean: float, std: fl
     assert float(got) == pytest.approx(below + above, abs=1e-6)
 
 
-def test_crps_without_spread_is_the_absolute_error() -> None:
+def test_crps_without_spread_is_the_absolute_error():
     """Without spread, the CRPS is its limit for σ → 0."""
     mean, truth = field(1), field(2)
     got = crps_gaussian(mean, xr.zeros_like(mean), truth, [])
@@ -41,7 +41,7 @@ def test_crps_without_spread_is_the_absolute_error() -> None:
 
 
 @every_dims
-def test_crps_of_a_gaussian_leaves_gaps_out(dims: list[str] | None) -> None:
+def test_crps_of_a_gaussian_leaves_gaps_out(dims):
     """Cells without a mean, an error bar or a truth are ignored; the others are averaged."""
     parts = [field(1, 0.3), abs(field(2, 0.3)), field(3, 0.3)]
     each = crps_gaussian(*parts, dims=[])
@@ -50,7 +50,7 @@ def test_crps_of_a_gaussian_leaves_gaps_out(dims: list[str] | None) -> None:
 
 
 @every_dims
-def test_coverage_by_hand(dims: list[str] | None) -> None:
+def test_coverage_by_hand(dims):
     """Coverage counts the cells where all three are known, bounds included."""
     lower, upper, truth = field(1, 0.2), field(1, 0.2) + 1, field(2, 0.2)
     truth[0, 0, 0] = lower[0, 0, 0] = 0.0
@@ -59,7 +59,7 @@ def test_coverage_by_hand(dims: list[str] | None) -> None:
     xr.testing.assert_allclose(coverage(lower, upper, truth, dims), truth.copy(data=values).mean(dims))
 
 
-def test_spread_skill_is_a_ratio_of_root_mean_squares() -> None:
+def test_spread_skill_is_a_ratio_of_root_mean_squares():
     """The ratio uses the same cells in numerator and denominator."""
     std, estimate, truth = abs(field(1, 0.2)), field(2, 0.2), field(3, 0.2)
     known = np.isfinite(std.values + estimate.values + truth.values)
@@ -69,7 +69,7 @@ def test_spread_skill_is_a_ratio_of_root_mean_squares() -> None:
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.0])
-def test_reliability_is_the_part_of_a_gaussian_within_its_interval(factor: float) -> None:
+def test_reliability_is_the_part_of_a_gaussian_within_its_interval(factor):
     """Calibrated error bars have a reliability equal to the level, others that of the scaled interval."""
     quantiles = xr.DataArray(norm.ppf((np.arange(10000) + 0.5) / 10000), dims="time")
     std = xr.full_like(quantiles, factor)
@@ -79,13 +79,13 @@ def test_reliability_is_the_part_of_a_gaussian_within_its_interval(factor: float
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 95.0])
-def test_a_level_that_is_no_probability_is_refused(level: float) -> None:
+def test_a_level_that_is_no_probability_is_refused(level):
     """A level in per cent is refused."""
     with pytest.raises(DataError, match=f"a level is {level}, expected a number between 0 and 1"):
         reliability(field(1), field(2), field(3), [0.5, level])
 
 
-def test_lazy_in_lazy_out() -> None:
+def test_lazy_in_lazy_out():
     """Lazy data give lazy scores with the same values, for each cell that is left."""
     mean, std, truth = field(1), abs(field(2)), field(3, 0.1)
     lazy = [a.chunk(time=2, lat=3) for a in (mean, std, truth)]

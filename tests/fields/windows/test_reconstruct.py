@@ -64,9 +64,7 @@ def assert_same(lazy: tuple[xr.DataArray, ...], eager: tuple[xr.DataArray, ...])
 
 @settings(deadline=None, max_examples=40)
 @given(chunkings(), st.sampled_from(sorted(LAYOUTS)), st.integers(1, 40))
-def test_any_chunking_gives_the_same_answer(
-    chunks: dict[str, tuple[int, ...]], name: str, batch_size: int
-) -> None:
+def test_any_chunking_gives_the_same_answer(chunks, name, batch_size):
     """Lazy fields of any chunks give the result of the field in memory."""
     y, layout = field(), LAYOUTS[name]
     grid = WindowGrid.of(layout, y.sizes)
@@ -75,7 +73,7 @@ def test_any_chunking_gives_the_same_answer(
 
 
 @pytest.mark.parametrize("lazy", [False, True])
-def test_a_batch_of_no_windows_is_refused(lazy: bool) -> None:
+def test_a_batch_of_no_windows_is_refused(lazy):
     """A batch size of 0 is refused before anything is computed."""
     y = field()
     grid = WindowGrid.of(LAYOUTS["in time"], y.sizes)
@@ -85,7 +83,7 @@ def test_a_batch_of_no_windows_is_refused(lazy: bool) -> None:
 
 @pytest.mark.parametrize("batch_size", [1, 5, 1000])
 @pytest.mark.parametrize("name", sorted(LAYOUTS))
-def test_each_window_is_solved_exactly_once(name: str, batch_size: int) -> None:
+def test_each_window_is_solved_exactly_once(name, batch_size):
     """Windows are solved once, in batches of the requested size, and not while the graph is built."""
     lock, solved = threading.Lock(), []
 
@@ -106,7 +104,7 @@ def test_each_window_is_solved_exactly_once(name: str, batch_size: int) -> None:
 
 @pytest.mark.parametrize("batch", [[], ["member"], ["run", "member"]])
 @pytest.mark.parametrize("lazy", [False, True])
-def test_any_number_of_batch_dimensions(batch: list[str], lazy: bool) -> None:
+def test_any_number_of_batch_dimensions(batch, lazy):
     """Each member keeps its place; terms have one dimension of windows for each axis."""
     sizes = {"variable": 2, **dict.fromkeys(batch, 2), "time": 8}
     values = np.random.default_rng(1).standard_normal(list(sizes.values())).astype("float32")
@@ -119,7 +117,7 @@ def test_any_number_of_batch_dimensions(batch: list[str], lazy: bool) -> None:
     np.testing.assert_allclose(x.values, y.values, rtol=1e-5, atol=1e-6)
 
 
-def test_progress_goes_up_to_all_windows() -> None:
+def test_progress_goes_up_to_all_windows():
     """Progress reports the finished windows and their total."""
     y, layout = field(), LAYOUTS["in time"]
     told: list[tuple[int, int]] = []

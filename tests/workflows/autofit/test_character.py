@@ -17,7 +17,7 @@ def series(correlation: float, steps: int = 4000, cells: int = 5) -> xr.DataArra
 
 
 @pytest.mark.parametrize(("correlation", "expected"), [(0.0, 1), (0.5, 2), (0.85, 7)])
-def test_memory_of_an_auto_regressive_series(correlation: float, expected: int) -> None:
+def test_memory_of_an_auto_regressive_series(correlation, expected):
     """ρ^lag falls below 1/e at lag −1/ln ρ; with gaps too."""
     array = series(correlation)
     assert memory_of(array, "time", False) == expected
@@ -25,7 +25,7 @@ def test_memory_of_an_auto_regressive_series(correlation: float, expected: int) 
     assert memory_of(thin, "time", False) == expected
 
 
-def test_a_season_is_no_memory() -> None:
+def test_a_season_is_no_memory():
     """White noise around a strong season has none, once the season is known."""
     time = xr.date_range("2001-01-01", periods=1500)
     season = 10 * np.cos(2 * np.pi * np.arange(1500) / 365.25)
@@ -34,7 +34,7 @@ def test_a_season_is_no_memory() -> None:
     assert memory_of(array, "time", False) > 20
 
 
-def test_gaps_and_what_is_observed() -> None:
+def test_gaps_and_what_is_observed():
     """Nine tenths of the gaps have no more than `gap` steps; land does not count as missing."""
     array = series(0.5, 400).where(np.arange(400)[:, None] % 4 == 0)
     array[:, 0] = np.nan
@@ -50,7 +50,7 @@ def test_gaps_and_what_is_observed() -> None:
     (("member", "time", "lat", "lon"), ("lat", "lon")),
     (("lon", "lat", "time", "member"), ("lat", "lon")),
 ])  # fmt: skip
-def test_places_are_found_by_role_or_come_last(dims: tuple[str, ...], expected: tuple[str, ...]) -> None:
+def test_places_are_found_by_role_or_come_last(dims, expected):
     """Latitude and longitude wherever they are; else the last two; a dimension of one entry is no place."""
     roles = {"lat": "Y", "lon": "X"}
     coords = {d: (d, np.arange(3.0), {"axis": roles[d]}) for d in dims if d in roles}
@@ -59,7 +59,7 @@ def test_places_are_found_by_role_or_come_last(dims: tuple[str, ...], expected: 
     assert places(array.expand_dims(depth=1), "time") == expected
 
 
-def test_a_long_tail_has_an_offset_for_its_logarithm() -> None:
+def test_a_long_tail_has_an_offset_for_its_logarithm():
     """A tenth of the median where nothing is negative and the tail is long, and none otherwise."""
     normal = series(0.0)
     assert character_of(np.exp(normal), "time").offset == pytest.approx(0.1, rel=0.05)
@@ -67,7 +67,7 @@ def test_a_long_tail_has_an_offset_for_its_logarithm() -> None:
     assert character_of(normal + 20, "time").offset is None
 
 
-def test_nothing_to_learn_from_is_refused() -> None:
+def test_nothing_to_learn_from_is_refused():
     """One time, or no observation at all."""
     with pytest.raises(DataError, match="fewer than two times"):
         character_of(series(0.0, 1), "time")

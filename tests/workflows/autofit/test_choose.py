@@ -18,7 +18,7 @@ CHARACTERS = {
 
 
 @pytest.mark.parametrize("name", CHARACTERS)
-def test_what_is_chosen_is_a_recipe(name: str, tmp_path) -> None:
+def test_what_is_chosen_is_a_recipe(name, tmp_path):
     """Every table is one that a recipe knows, and the model can be built for the sizes."""
     character = CHARACTERS[name]
     tables, reasons = choose({"x": character})
@@ -30,21 +30,21 @@ def test_what_is_chosen_is_a_recipe(name: str, tmp_path) -> None:
         assert cells <= character.sizes[dim]
 
 
-def test_stations_help_each_other_unless_they_are_too_many() -> None:
+def test_stations_help_each_other_unless_they_are_too_many():
     """As channels, or one by one."""
     layouts = {name: choose({"x": CHARACTERS[name]})[0]["layout"] for name in CHARACTERS}
     assert layouts["stations"]["channels"] == ["station"]
     assert layouts["many stations"]["channels"] == []
 
 
-def test_a_short_record_is_seen_whole() -> None:
+def test_a_short_record_is_seen_whole():
     """Ten images are ten channels; of years of days a window, longer than memory and gaps."""
     short, long = (choose({"x": CHARACTERS[n]})[0]["layout"] for n in ("a few images", "a sea"))
     assert "time" not in short["window"]
     assert long["window"] == {"lon": 32, "time": 15}
 
 
-def test_of_several_variables_the_longest_memory_and_all_gaps_count() -> None:
+def test_of_several_variables_the_longest_memory_and_all_gaps_count():
     """Rain that forgets at once beside a temperature with a memory of twenty steps."""
     temperature = replace(CHARACTERS["stations"], memory=20, gap=1, lengths=(1, 2))
     rain = replace(CHARACTERS["stations"], memory=1, gap=5, lengths=(7,))
@@ -55,6 +55,6 @@ def test_of_several_variables_the_longest_memory_and_all_gaps_count() -> None:
 
 
 @pytest.mark.parametrize(("number", "expected"), [(1, 5), (6, 7), (7, 7), (40, 15)])
-def test_odd_between(number: int, expected: int) -> None:
+def test_odd_between(number, expected):
     """Odd, within the bounds, never shorter than asked for."""
     assert odd_between(number, 5, 15) == expected

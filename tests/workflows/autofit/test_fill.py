@@ -61,7 +61,7 @@ def folder(tmp_path_factory):
     return path
 
 
-def test_a_gappy_file_is_filled(folder) -> None:
+def test_a_gappy_file_is_filled(folder):
     """Every gap has a value and a flag; attributes stay, and the error on hidden points is one of them."""
     with xr.open_dataset(folder / "filled.nc") as filled:
         assert filled.pm.notnull().all()
@@ -70,7 +70,7 @@ def test_a_gappy_file_is_filled(folder) -> None:
         assert filled.pm.attrs["rmse_on_hidden_points"] > 0
 
 
-def test_every_choice_is_said_and_every_method_scored(folder) -> None:
+def test_every_choice_is_said_and_every_method_scored(folder):
     """Reasons go to a person, the table to whoever reads the result."""
     table, said = json.loads((folder / "out.json").read_text())
     for word in ("layout:", "scaling:", "gaps:", "first guess:", "wrote filled.nc"):
@@ -80,7 +80,7 @@ def test_every_choice_is_said_and_every_method_scored(folder) -> None:
     assert "pm, all" in table
 
 
-def test_the_recipe_that_was_used_can_be_run_again(folder) -> None:
+def test_the_recipe_that_was_used_can_be_run_again(folder):
     """It is a recipe, with what was laid over it; the model is one that others can use."""
     tables = read_recipe(folder / "filled.recipe.toml")
     assert tables["prior"]["width"] == 3
@@ -91,7 +91,7 @@ def test_the_recipe_that_was_used_can_be_run_again(folder) -> None:
         np.testing.assert_allclose(other.pm, filled.pm, atol=1e-4)
 
 
-def test_what_is_there_is_not_replaced_by_accident(folder) -> None:
+def test_what_is_there_is_not_replaced_by_accident(folder):
     """Neither the output nor the recipe beside it, and both before anything is learned."""
     assert "exists" in refused("interpolate", "gappy.nc", "filled.nc", "--fit", cwd=folder)
     assert "filled.recipe.toml" in refused("interpolate", "gappy.nc", "filled.zarr", "--fit", cwd=folder)
@@ -101,9 +101,7 @@ def fill(ds: xr.Dataset, **options: object):
     return fill_by_fit(ds, variable={}, dim={}, settings=QUICK, **options)
 
 
-def test_the_file_is_opened_once_and_points_are_hidden_once(
-    tmp_path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_file_is_opened_once_and_points_are_hidden_once(tmp_path, monkeypatch):
     """From the command line on: one draw of the points for the test, and one of those for the validation."""
     network().to_netcdf(tmp_path / "gappy.nc")
     calls: list[str] = []
@@ -119,7 +117,7 @@ def test_the_file_is_opened_once_and_points_are_hidden_once(
     assert sorted(calls) == ["_open_one", "hidden_points", "hidden_points"]
 
 
-def test_a_data_set_in_memory_needs_no_file() -> None:
+def test_a_data_set_in_memory_needs_no_file():
     """Its recipe names none; with the data set it gives the same parts again."""
     ds = network()[["pm"]]
     done = fill(ds)
@@ -129,7 +127,7 @@ def test_a_data_set_in_memory_needs_no_file() -> None:
     assert 0 < seen.pm.count() < ds.pm.count()
 
 
-def test_a_recipe_given_back_learns_from_the_new_file(tmp_path) -> None:
+def test_a_recipe_given_back_learns_from_the_new_file(tmp_path):
     """The hidden points are chosen as its data say; its path is that of the file before."""
     ds = network()[["pm"]]
     tables = {"data": {"path": "gone.nc", "hidden": {"test": 0.1, "validation": 0.05, "seed": 3}}}
@@ -148,7 +146,7 @@ def unlike_each_other() -> xr.Dataset:
     return xr.Dataset({"pm": 40 * np.exp(base), "temperature": 10 * base - 5, "rain": rain})
 
 
-def test_variables_of_different_character_are_filled_together(tmp_path) -> None:
+def test_variables_of_different_character_are_filled_together(tmp_path):
     """Each has a transformation of its own: the temperature, which is negative, has no logarithm."""
     ds = unlike_each_other()
     assert float(ds.temperature.min()) < 0
@@ -172,7 +170,7 @@ def test_variables_of_different_character_are_filled_together(tmp_path) -> None:
     done.fitted.model.save(tmp_path / "model.safetensors")
 
 
-def test_a_mask_is_not_filled_itself() -> None:
+def test_a_mask_is_not_filled_itself():
     """A mask of real numbers is no variable with gaps."""
     ds = network()[["pm"]].assign(good=("time", (np.arange(240) % 7 > 0).astype("float32")))
     done = fill(ds, mask="good", method="linear")
@@ -181,7 +179,7 @@ def test_a_mask_is_not_filled_itself() -> None:
     assert done.fitted.model.layout.variables == ("pm",)
 
 
-def test_without_gaps_it_is_copied() -> None:
+def test_without_gaps_it_is_copied():
     """There is nothing to learn, and that is said."""
     said: list[str] = []
     complete = network().fillna(0.0)
@@ -191,7 +189,7 @@ def test_without_gaps_it_is_copied() -> None:
     assert said == ["pm, depth: no gaps; copied unchanged"]
 
 
-def test_auto_takes_the_best() -> None:
+def test_auto_takes_the_best():
     """Three steps of training lose against the stations around; auto takes those, and keeps what was seen."""
     ds = network()[["pm"]]
     done = fill(ds, method="auto", keep_observed=True)
@@ -201,7 +199,7 @@ def test_auto_takes_the_best() -> None:
     assert done.data.pm.notnull().all()
 
 
-def test_a_table_names_the_best_first() -> None:
+def test_a_table_names_the_best_first():
     """Sorted by the error over all gaps."""
     scores = Scores({"linear": [2.0, 1.0], "learned": [1.0, 3.0]}, ["x, all", "x, 1 step"], [50, 20])
     verdict, table = table_of(scores).split("\n\n")
@@ -209,14 +207,14 @@ def test_a_table_names_the_best_first() -> None:
     assert [line.split()[0] for line in table.splitlines()[-2:]] == ["learned", "linear"]
 
 
-def test_variables_of_other_dimensions_are_fitted_one_by_one() -> None:
+def test_variables_of_other_dimensions_are_fitted_one_by_one():
     """A model has one layout."""
     ds = network()[["pm"]].assign(mean=network().pm.mean("station").where(np.arange(240) % 3 > 0))
     with pytest.raises(DataError, match=r"different dimensions .* fit them one by one with --variable"):
         fill(ds)
 
 
-def test_the_choice_may_be_replaced(tmp_path) -> None:
+def test_the_choice_may_be_replaced(tmp_path):
     """A recipe's tables take the place of those that would be chosen."""
     (tmp_path / "mine.toml").write_text('[first_guess]\nkind = "linear"\n[scaling]\nkind = "standard"\n')
     done = fill(network()[["pm"]], recipe=str(tmp_path / "mine.toml"))
@@ -224,7 +222,7 @@ def test_the_choice_may_be_replaced(tmp_path) -> None:
     assert done.fitted.tables["scaling"] == {"kind": "standard"}
 
 
-def test_too_few_points_for_error_bars_cost_no_training() -> None:
+def test_too_few_points_for_error_bars_cost_no_training():
     """Of 540 observed days 25 are hidden for the validation, and a calibration takes 50: that is said."""
     said: list[str] = []
     with pytest.warns(Da4dvarWarning, match="no error bars: variable 'pm': .* expected 50 or more"):
@@ -235,7 +233,7 @@ def test_too_few_points_for_error_bars_cost_no_training() -> None:
     assert "pm_lower_90" not in done.data
 
 
-def test_an_interval_that_the_points_say_nothing_of_costs_no_training() -> None:
+def test_an_interval_that_the_points_say_nothing_of_costs_no_training():
     """Left out, and why is said; one that is known stays."""
     said: list[str] = []
     known = load("oisst-tasman").calibration

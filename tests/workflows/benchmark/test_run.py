@@ -2,7 +2,6 @@
 
 import csv
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,7 +68,7 @@ steps = 0
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path):
     """A benchmark with a row that needs no training, a baseline, and one that was never trained."""
     (tmp_path / "benchmark.toml").write_text(BENCHMARK)
     (tmp_path / "descent.toml").write_text(DESCENT)
@@ -78,7 +77,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_row_is_scored_as_its_estimate_deserves(folder: Path) -> None:
+def test_a_row_is_scored_as_its_estimate_deserves(folder):
     """R-score, its interior and its standard error, from the estimate that the row gives back."""
     benchmark = Benchmark(folder)
     seen, truth = benchmark.data()
@@ -92,7 +91,7 @@ def test_a_row_is_scored_as_its_estimate_deserves(folder: Path) -> None:
     assert (result["p_score"], result["parameters"], result["samples"]) == (None, None, 3)
 
 
-def test_p_score_is_that_of_the_forecast(folder: Path) -> None:
+def test_p_score_is_that_of_the_forecast(folder):
     """For a flow: the forecast error from each time to the next, over the mean square."""
     recipe = Recipe(Benchmark(folder).row("descent").tables, folder)
     model = recipe.train(folder)
@@ -102,7 +101,7 @@ def test_p_score_is_that_of_the_forecast(folder: Path) -> None:
     assert p_score(model, constant) > 1e-5
 
 
-def test_writes_table_and_figures_and_keeps_earlier_rows(folder: Path) -> None:
+def test_writes_table_and_figures_and_keeps_earlier_rows(folder):
     """One row after another gives the table of both, in the benchmark's order."""
     results = folder / "out"
     run_folder(folder, ["linear"], output=results)
@@ -116,7 +115,7 @@ def test_writes_table_and_figures_and_keeps_earlier_rows(folder: Path) -> None:
     assert (results / "example.png").stat().st_size > 10_000
 
 
-def test_a_variant_is_kept_apart(folder: Path) -> None:
+def test_a_variant_is_kept_apart(folder):
     """Another test set has a table of its own."""
     run_folder(folder, ["linear"], output=folder / "out")
     run_folder(folder, ["linear"], variant="noisy", output=folder / "out")
@@ -126,7 +125,7 @@ def test_a_variant_is_kept_apart(folder: Path) -> None:
     assert noisy > usual
 
 
-def test_markdown_shows_a_dash_where_there_is_nothing() -> None:
+def test_markdown_shows_a_dash_where_there_is_nothing():
     """No number is made up for what was not measured, and a column that no row needs is left out."""
     markdown, sheet = tables({"a": {"r_score": 0.5, "p_score": None, "parameters": 1234, "seconds": 0.25}})
     assert "| a | - | - | - | - | 0.5000 | - | - | 0.250 | 1,234 | - |" in markdown
@@ -140,12 +139,12 @@ def test_markdown_shows_a_dash_where_there_is_nothing() -> None:
     ((".", "--variant", "quiet"), "no variant 'quiet'"),
     (("models",), "no benchmark.toml in this folder"),
 ])  # fmt: skip
-def test_mistakes_are_one_line(folder: Path, arguments: tuple[str, ...], message: str) -> None:
+def test_mistakes_are_one_line(folder, arguments, message):
     """What is wrong and what to do, with exit code 2."""
     assert message in refused("benchmark", *arguments, cwd=folder)
 
 
-def test_a_row_that_says_nothing_of_itself_is_refused(folder: Path) -> None:
+def test_a_row_that_says_nothing_of_itself_is_refused(folder):
     """A recipe without [row] is no row."""
     (folder / "linear.toml").write_text('[baseline]\nkind = "linear"\n')
     with pytest.raises(RecipeError, match=r"no table \[row\]"):
