@@ -54,10 +54,8 @@ def test_the_count_of_channels_is_that_of_a_folded_window(variables, sizes, wind
 @pytest.mark.parametrize(("change", "text"), [
     ({"variables": []}, "no variable"),
     ({"variables": "sst"}, r"variables is 'sst', expected a list: \['sst'\]"),
-    ({"axes": "lat"}, "expected a list"),
-    ({"axes": []}, "got 0 axes, expected 1, 2 or 3"),
-    ({"axes": ["a", "b", "c", "d"]}, "got 4 axes"),
-    ({"channels": ["lat"]}, "'lat' is named twice"),
+    ({"axes": "lat"}, "expected a list"), ({"axes": []}, "got 0 axes, expected 1, 2 or 3"),
+    ({"axes": ["a", "b", "c", "d"]}, "got 4 axes"), ({"channels": ["lat"]}, "'lat' is named twice"),
     ({"axes": ["lat", "lat"]}, "'lat' is named twice"),
     ({"periodic": ["time"]}, "periodic names 'time', which is not one of lat, lon"),
     ({"window": {"day": 3}}, "window names 'day', which is not one of time, lat, lon"),

@@ -27,10 +27,8 @@ def source(**attrs: object) -> dict[str, xr.DataArray]:
 
 
 @pytest.mark.parametrize(("attrs", "given", "trained", "counts"), [
-    ({}, None, 1.0, None),
-    ({"observation_error_std": 0.5}, None, 1.0, 0.5),
-    ({"observation_error_std": 0.5}, 2.0, 1.0, 2.0),
-    ({"observation_error_std": 0.5}, None, None, None),
+    ({}, None, 1.0, None), ({"observation_error_std": 0.5}, None, 1.0, 0.5),
+    ({"observation_error_std": 0.5}, 2.0, 1.0, 2.0), ({"observation_error_std": 0.5}, None, None, None),
 ])  # fmt: skip
 def test_what_the_user_says_comes_before_the_attribute(attrs, given, trained, counts):
     """And neither counts where the model has nothing to compare it with."""

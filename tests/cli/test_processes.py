@@ -100,8 +100,7 @@ ASKED = {"_DA4DVAR_COMPLETE": "complete_bash", "COMP_WORDS": "da4dvar inspect lo
 @pytest.mark.parametrize(("command", "asked", "heavy", "said"), [
     ("--help", {}, HEAVY, "Usage:"),
     ("", ASKED, HEAVY | {"numpy"}, "lorenz96\nlorenz96-ode\n"),
-    ("models", {}, {"torch"}, "oisst-tasman"),
-    ("inspect lorenz96", {}, {"torch"}, "parameters"),
+    ("models", {}, {"torch"}, "oisst-tasman"), ("inspect lorenz96", {}, {"torch"}, "parameters"),
 ], ids=["help", "a tab", "models", "inspect"])  # fmt: skip
 def test_what_is_quick_loads_nothing_that_takes_long(command, asked, heavy, said):
     """Rule 11: help, completion, models and inspect do not load heavy libraries."""

@@ -91,8 +91,7 @@ def test_simulate_baseline_evaluate(tmp_path):
 
 
 @pytest.mark.parametrize("options", [
-    ["--kind", "tracks", "--fraction", "0.2"],
-    ["--kind", "random", "--fraction", "0.2"],
+    ["--kind", "tracks", "--fraction", "0.2"], ["--kind", "random", "--fraction", "0.2"],
     ["--kind", "blocks", "--fraction", "0.6", "--block", "time=3", "--block", "lat=3"],
     ["--kind", "transplanted", "--masks", "gappy.nc:seen"],
 ])  # fmt: skip

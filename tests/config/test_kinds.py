@@ -119,8 +119,7 @@ def test_a_name_belongs_to_one_class():
 
 @pytest.mark.parametrize(("section", "kind", "cls", "said"), [
     ("priors", "smooth", Smooth, "unknown section 'priors'; did you mean 'prior'"),
-    ("cost", "mine", Smooth, "unknown section 'cost'"),
-    ("prior", "", Smooth, "expected a name"),
+    ("cost", "mine", Smooth, "unknown section 'cost'"), ("prior", "", Smooth, "expected a name"),
     ("prior", "smooth", Smooth(1), "expected a class"),
     ("solver", "wrong", type("Wrong", (Twice,), {"nested": {"inner": "solvr"}}), "did you mean 'solver'"),
 ])  # fmt: skip

@@ -12,17 +12,14 @@ from da4dvar.config.types import check_types, fits
 @pytest.mark.parametrize(("hint", "right", "wrong"), [
     (int, [0, -3], [1.0, "1", True, None, 2**70, math.nan]),
     (float, [1, 1.5, math.inf], ["1", True, math.nan, None, [1.0], 10**400]),
-    (str, ["", "a"], [1, None, ["a"]]),
-    (bool, [True], [1, "true", None]),
-    (float | None, [None, 1.0], ["1"]),
+    (str, ["", "a"], [1, None, ["a"]]), (bool, [True], [1, "true", None]), (float | None, [None, 1.0], ["1"]),
     (int | Sequence[int], [1, [1, 2], (1,)], [1.5, [1.5], "1"]),
     (Sequence[str], [[], ["a"]], ["a", [1], {}]),
     (tuple[float, float], [[1, 2], (1.0, 2.0)], [[1], [1, 2, 3], 1]),
     (tuple[float, ...], [[], [1.0, 2.0]], [["a"]]),
     (Mapping[str, int], [{}, {"a": 1}], [{"a": "1"}, [], "a"]),
     (dict[str, dict[str, str]], [{"a": {"b": "c"}}], [{"a": "c"}, {"a": {"b": 1}}]),
-    (Any, [1, "a", None, []], []),
-    (object, [1, "a"], []),
+    (Any, [1, "a", None, []], []), (object, [1, "a"], []),
 ])  # fmt: skip
 def test_values_of_a_type(hint, right, wrong):
     """Whole numbers are accepted as numbers; booleans, text and NaN are not."""

@@ -95,8 +95,7 @@ def test_what_is_no_covariate_is_refused(change, message):
 
 @pytest.mark.parametrize(("names", "derived", "message"), [
     (["sst"], [], "'sst' is also a variable of the layout"),
-    (["wind", "wind"], [], "contains 'wind' twice"),
-    ("wind", [], "expected a list"),
+    (["wind", "wind"], [], "contains 'wind' twice"), ("wind", [], "expected a list"),
     ([], ["latitud"], "did you mean 'latitude'"),
 ])  # fmt: skip
 def test_names_that_make_no_sense_are_refused(names, derived, message):

@@ -128,8 +128,7 @@ def test_a_model_of_another_shape_is_no_start(tmp_path):
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    (lambda t: t.pop("layout"), r"no table \[layout\]"),
-    (lambda t: t["data"].pop("train"), "no 'train'"),
+    (lambda t: t.pop("layout"), r"no table \[layout\]"), (lambda t: t["data"].pop("train"), "no 'train'"),
     (lambda t: t["data"].update(simulate={}), "either `path` or `simulate`"),
     (lambda t: t["data"].update(train={"time": "2001"}), "expected .first, last."),
     (lambda t: t.update(cost={"initial": "guess"}), "initial is 'guess'"),

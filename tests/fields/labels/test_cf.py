@@ -39,13 +39,8 @@ def test_an_attribute_that_is_not_text_gives_no_role(attribute, value):
 
 
 @pytest.mark.parametrize(("dim", "attrs", "role"), [
-    ("latitude", {}, "Y"),
-    ("LON", {}, "X"),
-    ("t", {}, "T"),
-    ("lat", {"axis": "X"}, "X"),
-    ("index", {}, None),
-    ("latent_heat", {}, None),
-    ("row", {}, None),
+    ("latitude", {}, "Y"), ("LON", {}, "X"), ("t", {}, "T"), ("lat", {"axis": "X"}, "X"), ("index", {}, None),
+    ("latent_heat", {}, None), ("row", {}, None),
 ])  # fmt: skip
 def test_a_name_counts_where_attributes_say_nothing(dim, attrs, role):
     """A dimension has the role of its coordinate, else that of a usual name, and of no similar one."""

@@ -46,15 +46,10 @@ def test_a_signature_survives_json():
 
 
 @pytest.mark.parametrize(("attrs", "role"), [
-    ({"axis": "Y"}, "Y"),
-    ({"axis": "Z", "units": "degrees_north"}, "Z"),
-    ({"standard_name": "longitude"}, "X"),
-    ({"standard_name": "time"}, "T"),
-    ({"units": "degrees_north"}, "Y"),
-    ({"units": "degreeN"}, "Y"),
-    ({"units": "degree_E"}, "X"),
-    ({"units": "m", "axis": "up"}, None),
-    ({}, None),
+    ({"axis": "Y"}, "Y"), ({"axis": "Z", "units": "degrees_north"}, "Z"),
+    ({"standard_name": "longitude"}, "X"), ({"standard_name": "time"}, "T"),
+    ({"units": "degrees_north"}, "Y"), ({"units": "degreeN"}, "Y"), ({"units": "degree_E"}, "X"),
+    ({"units": "m", "axis": "up"}, None), ({}, None),
 ])  # fmt: skip
 def test_the_role_of_a_coordinate(attrs, role):
     """The role comes from the axis, else the standard name, else the units, in any CF spelling."""

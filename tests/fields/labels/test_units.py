@@ -16,18 +16,10 @@ def quantity(units: str | None, values: object = (1.0, 2.0)) -> xr.DataArray:
 
 
 @pytest.mark.parametrize(("got", "wanted", "value", "expected"), [
-    ("K", "degC", 300.0, 26.85),
-    ("degC", "K", 20.0, 293.15),
-    ("kelvin", "celsius", 273.15, 0.0),
-    ("degree_Celsius", "K", 0.0, 273.15),
-    ("degF", "degC", 212.0, 100.0),
-    ("m s-1", "km h-1", 10.0, 36.0),
-    ("m s-1", "m/s", 3.0, 3.0),
-    ("hPa", "Pa", 1013.0, 101300.0),
-    ("kg m-2 s-1", "g m-2 s-1", 2.0, 2000.0),
-    ("m2 s-2", "cm2 s-2", 1.0, 1e4),
-    ("cm", "m", 150.0, 1.5),
-    ("mg m-3", "kg m-3", 5.0, 5e-6),
+    ("K", "degC", 300.0, 26.85), ("degC", "K", 20.0, 293.15), ("kelvin", "celsius", 273.15, 0.0),
+    ("degree_Celsius", "K", 0.0, 273.15), ("degF", "degC", 212.0, 100.0), ("m s-1", "km h-1", 10.0, 36.0),
+    ("m s-1", "m/s", 3.0, 3.0), ("hPa", "Pa", 1013.0, 101300.0), ("kg m-2 s-1", "g m-2 s-1", 2.0, 2000.0),
+    ("m2 s-2", "cm2 s-2", 1.0, 1e4), ("cm", "m", 150.0, 1.5), ("mg m-3", "kg m-3", 5.0, 5e-6),
 ])  # fmt: skip
 def test_values_are_converted(got, wanted, value, expected):
     """Values are converted with a note; dtype and other attributes are kept."""

@@ -43,11 +43,8 @@ def test_gaps_and_what_is_observed():
 
 
 @pytest.mark.parametrize(("dims", "expected"), [
-    (("time",), ()),
-    (("time", "station"), ("station",)),
-    (("time", "y", "x"), ("y", "x")),
-    (("x", "time", "y"), ("x", "y")),
-    (("member", "time", "lat", "lon"), ("lat", "lon")),
+    (("time",), ()), (("time", "station"), ("station",)), (("time", "y", "x"), ("y", "x")),
+    (("x", "time", "y"), ("x", "y")), (("member", "time", "lat", "lon"), ("lat", "lon")),
     (("lon", "lat", "time", "member"), ("lat", "lon")),
 ])  # fmt: skip
 def test_places_are_found_by_role_or_come_last(dims, expected):

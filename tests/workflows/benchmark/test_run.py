@@ -136,8 +136,7 @@ def test_markdown_shows_a_dash_where_there_is_nothing():
 @pytest.mark.parametrize(("arguments", "message"), [
     ((".", "--rows", "liner"), "there is no row 'liner'"),
     ((".", "--rows", "trained"), "train it first: da4dvar train"),
-    ((".", "--variant", "quiet"), "no variant 'quiet'"),
-    (("models",), "no benchmark.toml in this folder"),
+    ((".", "--variant", "quiet"), "no variant 'quiet'"), (("models",), "no benchmark.toml in this folder"),
 ])  # fmt: skip
 def test_mistakes_are_one_line(folder, arguments, message):
     """What is wrong and what to do, with exit code 2."""
