@@ -74,7 +74,7 @@ def test_memory_gives_what_a_file_gives(ds, tmp_path, table):
 
 
 def test_hidden_points_are_in_one_part_alone(ds):
-    """The training lacks those of test and validation; the test sees those of the validation."""
+    """The test sees the points of the validation, and a validation of other times keeps its points there."""
     data = RecipeData(HIDDEN, LAYOUT, given=ds)
     train, validation, test = (data.part(n) for n in ("train", "validation", "test"))
     assert validation.truth is not None
@@ -83,10 +83,6 @@ def test_hidden_points_are_in_one_part_alone(ds):
     assert (sum(counts) == 1).all()
     assert test.seen.pm.notnull().equals(test.truth.pm.isnull())
     assert data.tests()["all"].pm.equals(test.truth.pm.notnull())
-
-
-def test_parts_of_two_ranges_hide_points_of_their_own(ds):
-    """A validation of other times keeps its points there."""
     hidden = {"hidden": {"test": 0.2, "validation": 0.2}}
     table = hidden | {"train": {"time": [0, 239]}, "validation": {"time": [160, 399]}}
     data = RecipeData(table, LAYOUT, given=ds)
@@ -113,17 +109,12 @@ def test_a_table_that_names_no_data_is_refused(ds, table, given, message):
         RecipeData(table, LAYOUT, given=ds if given else None)
 
 
-@pytest.mark.parametrize(("mask", "message"), [
-    (("time", ["yes"] * 400), r"mask 'good' holds .*, expected numbers"),
-    ((("time", "depth"), np.ones((400, 2))), "mask 'good' has a dimension 'depth', which 'pm' lacks"),
+@pytest.mark.parametrize(("mask", "name", "message"), [
+    (("time", ["yes"] * 400), "pm", r"mask 'good' holds .*, expected numbers"),
+    ((("time", "depth"), np.ones((400, 2))), "pm", "mask 'good' has a dimension 'depth', which 'pm' lacks"),
+    (("time", np.ones(400)), "time", "variable 'pm' has a coordinate 'time'; give it another name"),
 ])  # fmt: skip
-def test_a_mask_that_does_not_fit_is_refused(ds, mask, message):
-    """The same checks for a recipe, a fit and a model."""
+def test_masks_and_names_that_do_not_fit_are_refused(ds, mask, name, message):
+    """A mask needs numbers on the cells of its variable, and a variable not the name of a coordinate."""
     with pytest.raises(DataError, match=message):
-        observations(ds.assign(good=mask), {"pm": "pm"}, "good")
-
-
-def test_a_variable_cannot_take_the_name_of_a_coordinate(ds):
-    """Which xarray would refuse in its own words."""
-    with pytest.raises(DataError, match="variable 'pm' has a coordinate 'time'; give it another name"):
-        observations(ds, {"time": "pm"})
+        observations(ds.assign(good=mask), {name: "pm"}, "good")

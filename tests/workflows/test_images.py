@@ -61,8 +61,8 @@ def hidden(digits: xr.Dataset) -> xr.Dataset:
 
 
 @pytest.mark.parametrize("prior", PRIORS)
-def test_images_without_a_time_are_learned_from_and_filled(digits, prior):
-    """Every prior, with labels as they went in, and the same answer alone as among others."""
+def test_images_without_a_time_are_learned_from_and_filled(digits, prior, tmp_path):
+    """Labels are kept; an image alone and a model from its file give the same estimate, for every prior."""
     model, gappy = fitted(digits, prior), hidden(digits).isel(sample=slice(5)).transpose("x", "sample", "y")
     filled = model.interpolate(gappy)
     assert filled.digit.dims == ("x", "sample", "y")
@@ -70,15 +70,10 @@ def test_images_without_a_time_are_learned_from_and_filled(digits, prior):
     xr.testing.assert_equal(filled.sample, gappy.sample)
     alone = model.interpolate(gappy.isel(sample=[2]))
     xr.testing.assert_allclose(alone.digit, filled.digit.isel(sample=[2]), rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("prior", PRIORS)
-def test_a_model_file_keeps_the_prior(digits, prior, tmp_path):
-    """Fitted components and learned weights come back from it."""
-    model = fitted(digits, prior)
     model.save(tmp_path / "model.safetensors")
-    loaded, gappy = da4dvar.load(tmp_path / "model.safetensors"), hidden(digits).isel(sample=slice(3))
-    xr.testing.assert_equal(loaded.interpolate(gappy).digit, model.interpolate(gappy).digit)
+    xr.testing.assert_equal(
+        da4dvar.load(tmp_path / "model.safetensors").interpolate(gappy).digit, filled.digit
+    )
 
 
 def test_components_are_those_of_the_training_digits(digits):
@@ -110,13 +105,17 @@ def test_a_network_is_learned_alone_and_then_kept(digits, prior):
     assert all(p.requires_grad for p in joint.cost.prior.parameters())
 
 
-def test_a_prior_without_weights_cannot_be_learned_alone(digits):
-    """The message names what has nothing to learn."""
+def test_what_cannot_be_trained_is_refused(digits):
+    """A prior without weights is not trained alone, and a single image has no validation part."""
     model = fitted(digits, "unet", steps=0)
     model.model.cost.prior = torch.nn.Identity()
     plan = Training(steps=0, prior_steps=5, device="cpu")
     with pytest.raises(RecipeError, match="cannot be trained alone: there is nothing to learn"):
         model.fit(digits, digits, gaps=SQUARES, training=plan)
+    with pytest.raises(
+        DataError, match="no dimension 'time' and no other dimension to split; pass `validation`"
+    ):
+        fitted(digits.isel(sample=0, drop=True), "unet")
 
 
 def test_images_of_another_size_are_refused(digits):
@@ -125,14 +124,6 @@ def test_images_of_another_size_are_refused(digits):
     with pytest.raises(DataError, match="'y' has 20 entries, but the model was trained on 28"):
         fitted(digits, "pca").interpolate(small)
     assert fitted(digits, "unet").interpolate(small).digit.notnull().all()
-
-
-def test_an_image_alone_has_nothing_to_be_split_by(digits):
-    """Without samples and without time, a validation part has to be given."""
-    with pytest.raises(
-        DataError, match="no dimension 'time' and no other dimension to split; pass `validation`"
-    ):
-        fitted(digits.isel(sample=0, drop=True), "unet")
 
 
 def test_a_file_of_digits_is_filled_on_the_command_line(digits, tmp_path):

@@ -35,11 +35,15 @@ def test_a_season_is_no_memory():
 
 
 def test_gaps_and_what_is_observed():
-    """Nine tenths of the gaps have no more than `gap` steps; land does not count as missing."""
+    """Nine tenths of the gaps have at most `gap` steps, land is not missing, and no data are refused."""
     array = series(0.5, 400).where(np.arange(400)[:, None] % 4 == 0)
     array[:, 0] = np.nan
     found = character_of(array, "time")
     assert (found.gap, found.observed, found.dated, found.seasonal) == (3, 0.25, False, False)
+    with pytest.raises(DataError, match="fewer than two times"):
+        character_of(series(0.0, 1), "time")
+    with pytest.raises(DataError, match="no observation at all"):
+        character_of(series(0.0, 9) * np.nan, "time")
 
 
 @pytest.mark.parametrize(("dims", "expected"), [
@@ -62,11 +66,3 @@ def test_a_long_tail_has_an_offset_for_its_logarithm():
     assert character_of(np.exp(normal), "time").offset == pytest.approx(0.1, rel=0.05)
     assert character_of(normal, "time").offset is None
     assert character_of(normal + 20, "time").offset is None
-
-
-def test_nothing_to_learn_from_is_refused():
-    """One time, or no observation at all."""
-    with pytest.raises(DataError, match="fewer than two times"):
-        character_of(series(0.0, 1), "time")
-    with pytest.raises(DataError, match="no observation at all"):
-        character_of(series(0.0, 9) * np.nan, "time")

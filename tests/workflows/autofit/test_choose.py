@@ -30,18 +30,13 @@ def test_what_is_chosen_is_a_recipe(name, tmp_path):
         assert cells <= character.sizes[dim]
 
 
-def test_stations_help_each_other_unless_they_are_too_many():
-    """As channels, or one by one."""
+def test_the_layout_follows_the_shape_of_the_data():
+    """A few stations are channels, ten images are ten channels, and years of days get a window."""
     layouts = {name: choose({"x": CHARACTERS[name]})[0]["layout"] for name in CHARACTERS}
     assert layouts["stations"]["channels"] == ["station"]
     assert layouts["many stations"]["channels"] == []
-
-
-def test_a_short_record_is_seen_whole():
-    """Ten images are ten channels; of years of days a window, longer than memory and gaps."""
-    short, long = (choose({"x": CHARACTERS[n]})[0]["layout"] for n in ("a few images", "a sea"))
-    assert "time" not in short["window"]
-    assert long["window"] == {"lon": 32, "time": 15}
+    assert "time" not in layouts["a few images"]["window"]
+    assert layouts["a sea"]["window"] == {"lon": 32, "time": 15}
 
 
 def test_of_several_variables_the_longest_memory_and_all_gaps_count():

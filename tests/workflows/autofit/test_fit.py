@@ -60,5 +60,5 @@ def test_a_step_is_timed_as_it_will_be_made(tmp_path, monkeypatch):
 
     monkeypatch.setattr("da4dvar.training.loss.reconstruction_loss", loss)
     said = {"checkpoint_iterations": True, "observation_fit": 0.5}
-    steps_in(recipe(tmp_path, lambda tables: tables["train"].update(said)), 60)
+    steps_in(recipe(tmp_path, train=said), 60)
     assert set(asked) == {((1.0, 0.05, 0.05), 0.5, True)}

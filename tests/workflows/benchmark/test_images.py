@@ -94,7 +94,7 @@ def test_the_r_score_is_the_share_of_the_gaps_and_the_rest(folder):
 
 
 def test_a_test_set_of_a_file_has_gaps_and_noise_of_its_seed(folder):
-    """The same every time, other noise in a variant, the first samples alone if that is asked."""
+    """It is the same each time, and a variant has other noise and is named in the titles of its figures."""
     seen, truth = Benchmark(folder).data()
     again, _ = Benchmark(folder, series=5).data()
     noisy, _ = Benchmark(folder, variant="noisy").data()
@@ -102,6 +102,8 @@ def test_a_test_set_of_a_file_has_gaps_and_noise_of_its_seed(folder):
     assert again.sizes["sample"] == 5
     assert float((noisy - truth).digit.std()) == pytest.approx(0.3, rel=0.03)
     assert float((seen - truth).digit.std()) == pytest.approx(0.03, rel=0.03)
+    titles = [title_of(Benchmark(folder, variant)) for variant in (None, "noisy")]
+    assert titles == ["some digits", "some digits (variant: noisy)"]
 
 
 def test_a_variant_may_have_a_model_of_its_own(folder):
@@ -110,24 +112,15 @@ def test_a_variant_may_have_a_model_of_its_own(folder):
     (models / "noisy").mkdir(parents=True)
     row = Benchmark(folder).row("descent")
     model = row.interpolator()
-    assert model is not None
     for place, title in (("descent", "usual"), ("noisy/descent", "noisy")):
         model.replaced(provenance={**model.provenance, "title": title}).save(models / f"{place}.safetensors")
 
-    def title(variant: str | None) -> str:
-        taken = Benchmark(folder, variant).row("descent").interpolator()
-        assert taken is not None
-        return taken.provenance["title"]
+    def title(variant):
+        return Benchmark(folder, variant).row("descent").interpolator().provenance["title"]
 
     assert (title(None), title("noisy")) == ("usual", "noisy")
     (models / "noisy" / "descent.safetensors").unlink()
     assert title("noisy") == "usual"
-
-
-def test_a_figure_names_the_variant(folder):
-    """Its title is not that of the usual test set."""
-    assert title_of(Benchmark(folder)) == "some digits"
-    assert title_of(Benchmark(folder, "noisy")) == "some digits (variant: noisy)"
 
 
 @pytest.mark.parametrize("path", sorted(MNIST.glob("*.toml")), ids=lambda path: path.stem)
