@@ -76,7 +76,7 @@ def test_each_source_is_told_from_the_others():
 
 
 def test_few_points_promise_no_more_than_they_know():
-    """60 points support levels up to 0.98, and fewer than 50 are refused."""
+    """60 points support levels up to 0.98, also after JSON, and fewer than 50 points are refused."""
     error, spread = errors(5, 60)
     fitted = Calibration.fit(error, spread)
     assert fitted.levels[-1] == 0.98
@@ -84,11 +84,6 @@ def test_few_points_promise_no_more_than_they_know():
         fitted.factor(0.99)
     with pytest.raises(DataError, match=r"40 points .* expected 50 or more"):
         Calibration.fit(error[:40], spread[:40])
-
-
-def test_it_comes_back_from_json():
-    """A calibration is restored from JSON."""
-    fitted = Calibration.fit(*errors(6, 100))
     assert Calibration.from_dict(json.loads(json.dumps(asdict(fitted)))) == fitted
 
 

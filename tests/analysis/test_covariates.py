@@ -106,24 +106,16 @@ def test_a_window_without_observations_is_not_filled_from_covariates(saved, gapp
     assert (filled.sst_flag[20:] == 2).all()
 
 
-def test_a_gap_in_a_lazy_covariate_is_refused(saved, gappy):
-    """Missing values of lazy covariates are refused when they are computed."""
+def test_covariates_that_do_not_fit_are_refused(saved, gappy):
+    """Gaps of lazy covariates, missing covariates, other units, and covariates that nothing reads."""
     gappy["topography"][2, 3:5] = np.nan
     with pytest.raises(DataError, match=r"'topography' has \d+ missing values?; .* fill it first"):
         saved[0].interpolate(gappy.chunk(time=10)).compute()
-
-
-def test_a_file_that_does_not_fit_is_refused(saved, gappy):
-    """A covariate that is missing or of another unit is refused."""
     with pytest.raises(DataError, match=r"needs the covariate 'topography', .* --variable topography="):
         saved[0].interpolate(gappy.drop_vars("topography"))
     gappy.topography.attrs["units"] = "K"
     with pytest.raises(DataError, match="cannot be converted"):
         saved[0].interpolate(gappy)
-
-
-def test_covariates_that_nothing_reads_are_refused():
-    """Covariates need a prior or solver that reads them, with the right number of channels."""
     prior, solver = UNet(WINDOW, BOUNDARY, width=4), GradientDescent(iterations=1, step=0.1)
     with pytest.raises(RecipeError, match="neither the prior nor the solver uses any"):
         untrained(prior=prior, solver=solver).prepare(sea())
@@ -132,15 +124,11 @@ def test_covariates_that_nothing_reads_are_refused():
 
 
 def test_a_prior_that_reads_them_is_enough(gappy):
-    """A solver without weights uses covariates through the gradient of the prior term."""
+    """A solver without weights uses them through the prior term; a classical first guess does not."""
     model = untrained(solver=GradientDescent(iterations=2, step=0.1)).prepare(sea())
     before = model.interpolate(gappy).sst
     after = model.interpolate(gappy.assign(topography=gappy.topography + 300)).sst
     assert float(abs(after - before).max()) > 1e-5
-
-
-def test_a_first_guess_does_not_see_them(gappy):
-    """A classical first guess is computed without covariates."""
     model = untrained(first_guess=Linear())
     model.fit(sea(70), gaps=Random(0.5), training=Training(steps=1, draws=1, **PLAN))
     assert model.interpolate(gappy).sst.notnull().any()

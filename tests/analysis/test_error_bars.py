@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
+from door import ran, refused
 from examples import gappy_sst, make_sst
 
 import da4dvar
@@ -15,7 +15,6 @@ from da4dvar.analysis.ensemble import CalibratedEnsemble, Ensemble
 from da4dvar.analysis.error_bars import calibration_pairs, wanted
 from da4dvar.baselines.linear import Linear
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
-from da4dvar.cli import app
 from da4dvar.errors import Da4dvarWarning, DataError
 from da4dvar.evaluation.uncertainty import table_of, uncertainty_score
 from da4dvar.fields.gaps.patterns import Mixture, Random
@@ -74,7 +73,6 @@ def test_a_chunked_data_set_gives_the_same_error_bars(first_guess):
 def test_the_seed_is_all_that_the_spread_depends_on(ready):
     """The spread depends only on the seed, the estimate not at all; progress includes all members."""
     calibration = ready.calibration
-    assert calibration is not None
     # As if the spread were all that tells of the error, which of so small a sea it hardly does.
     spread_alone = {n: replace(c, floor=0.0, spread=1.0) for n, c in calibration.variables.items()}
     ready = ready.replaced(calibration=replace(calibration, variables=spread_alone))
@@ -119,7 +117,6 @@ def test_intervals_cover_what_they_say():
     filled = made.interpolate(ds, interval=[0.5, 0.9])
     hidden = (true.sst.notnull() & ds.sst.isnull()).values
     score = uncertainty_score(filled, "sst", true.sst, hidden)
-    assert score is not None
     assert 0.87 <= score.covered[0.9] <= 0.93
     assert 0.45 <= score.covered[0.5] <= 0.55
     assert score.spread_skill == pytest.approx(1, abs=0.1)
@@ -139,9 +136,7 @@ def test_observations_that_cannot_be_seen_spread_the_members():
     conformed = (made := model(first_guess=GUESS)).conform(gappy())
 
     def size(plan: Ensemble, interpolator: da4dvar.Interpolator = made) -> float:
-        parts = analyse(interpolator, conformed, ensemble=plan).parts
-        assert parts is not None
-        return float(parts.spread.sst.max())
+        return float(analyse(interpolator, conformed, ensemble=plan).parts.spread.sst.max())
 
     still = Ensemble(members=2, withheld=0.0, start=0.0)
     assert size(still) == 0
@@ -183,14 +178,19 @@ def test_what_cannot_be_asked_for(ready):
 
 
 def test_one_interval_needs_no_list(ready, tmp_path):
-    """A single level gives the result of a list, also for files; text is refused."""
+    """A single level gives the result of a list, also for files and commands; text is refused."""
     ds = gappy()
     expected = ready.interpolate(ds, interval=(0.9,)).drop_attrs()
     xr.testing.assert_identical(da4dvar.interpolate(ds, ready, interval=0.9).drop_attrs(), expected)
     ds.to_netcdf(tmp_path / "gappy.nc")
     interpolate_file(tmp_path / "gappy.nc", tmp_path / "filled.nc", ready, interval=0.9)
-    with xr.open_dataset(tmp_path / "filled.nc") as filled:
-        assert "sst_lower_90" in filled
+    ready.save(tmp_path / "m.safetensors")
+    ran(
+        *["interpolate", "gappy.nc", "again.nc", "--model", "m.safetensors", "--interval", "0.9"],
+        cwd=tmp_path,
+    )
+    with xr.open_dataset(tmp_path / "filled.nc") as one, xr.open_dataset(tmp_path / "again.nc") as other:
+        xr.testing.assert_equal(one.sst_lower_90, other.sst_lower_90)
     with pytest.raises(DataError, match=r"interval: got 'all', expected numbers"):
         ready.interpolate(ds, interval="all")
 
@@ -222,11 +222,6 @@ def test_baselines_are_scored_beside(ready):
     assert lines[2].startswith("guess")
 
 
-def run(*words: str | Path) -> None:
-    """Run a command in this process."""
-    app([str(word) for word in words], standalone_mode=False)
-
-
 @pytest.mark.parametrize(("words", "message"), [
     ("interpolate in.nc out.nc --model m.safetensors --interval 1.5", "above 0 and below 1"),
     ("interpolate in.nc out.nc --model m.safetensors --interval 0.9", "no calibration"),
@@ -236,27 +231,19 @@ def run(*words: str | Path) -> None:
     ("calibrate m.safetensors in.nc in.nc -o m.safetensors", "already exists"),
     ("calibrate m.safetensors in.nc in.nc -o out.nc --withheld 2", "fraction withheld is 2"),
 ])  # fmt: skip
-def test_mistakes_on_the_command_line(words, message, tmp_path, monkeypatch):
+def test_mistakes_on_the_command_line(words, message, tmp_path):
     """The message states the mistake, and no output is written."""
-    monkeypatch.chdir(tmp_path)
     model().save(tmp_path / "m.safetensors")
-    gappy().to_netcdf("in.nc")
-    with pytest.raises(DataError, match=message):
-        run(*words.split())
-    assert not Path("out.nc").exists()
+    gappy().to_netcdf(tmp_path / "in.nc")
+    assert message in refused(*words.split(), cwd=tmp_path)
 
 
 def test_the_usual_number_of_members_is_that_of_the_calibration():
-    """The default number of members is that of the calibration, or of an ensemble."""
+    """The default is that of the calibration or of an ensemble; a number alone asks for standard errors."""
     known = CalibratedEnsemble(FEW, {})
     assert wanted(known, True, None, ()) == FEW
     assert wanted(None, True, None, ()) == Ensemble()
     assert wanted(known, False, None, ()) is None
-
-
-def test_members_alone_ask_for_standard_errors():
-    """A number is a number: it is never "none", nor "as usual"."""
-    known = CalibratedEnsemble(FEW, {})
     assert wanted(known, False, 5, ()) == replace(FEW, members=5)
     with pytest.raises(DataError, match="an ensemble of 0 has no spread"):
         wanted(known, False, 0, ())

@@ -51,7 +51,7 @@ def test_a_solver_that_does_nothing_gives_the_first_guess_back(case):
 
 
 def test_training_pairs_start_from_the_guess_of_what_is_left():
-    """In training, x(0) is made from the kept points, and only hidden ones are sought."""
+    """In training, x(0) is made from the kept points, hidden ones are sought, and noise has data units."""
     ds = gappy_sst(part=0.5)
     made = model(first_guess=Linear()).prepare(ds)
     drawn = samples(made, ds, None, Random(0.7), noise=0.0, draws=2, seed=0)
@@ -63,6 +63,11 @@ def test_training_pairs_start_from_the_guess_of_what_is_left():
     sample = drawn.draw(np.random.default_rng(1))
     assert not (sample["mask"] & sample["sought"]).any()
     assert np.isfinite(sample["x0"]).all()
+    ds = make_sst(60).transpose("lon", "time", "lat")
+    made = model(first_guess=Linear()).prepare(ds)
+    drawn = samples(made, ds, ds, None, noise=0.5, draws=1, seed=0)
+    difference = (drawn.observed.isel(draw=0) - made.states(ds)) * made.scaling.std["sst"]
+    assert float(difference.std()) == pytest.approx(0.5, rel=0.1)
 
 
 def test_it_learns_and_comes_back_from_its_file(tmp_path):
@@ -79,15 +84,6 @@ def test_it_learns_and_comes_back_from_its_file(tmp_path):
     assert loaded.correction == made.correction
     assert len(made.correction) == 1
     xr.testing.assert_allclose(loaded.interpolate(ds), made.interpolate(ds))
-
-
-def test_noise_is_in_the_units_of_the_data():
-    """Training noise is in the units of the data."""
-    ds = make_sst(60).transpose("lon", "time", "lat")
-    made = model(first_guess=Linear()).prepare(ds)
-    drawn = samples(made, ds, ds, None, noise=0.5, draws=1, seed=0)
-    difference = (drawn.observed.isel(draw=0) - made.states(ds)) * made.scaling.std["sst"]
-    assert float(difference.std()) == pytest.approx(0.5, rel=0.1)
 
 
 @pytest.mark.parametrize("change", ["correction", "stated error", "first guess alone"])

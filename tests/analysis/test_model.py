@@ -7,7 +7,7 @@ from da4dvar.analysis.ensemble import Ensemble
 
 
 def test_a_model_shows_what_it_fills_and_how(model, gappy, truth):
-    """Variables with units, windows, parts, scores and error bars; a few lines of them."""
+    """A few lines have variables with units, windows, parts, scores and error bars, as far as known."""
     model.calibrate(gappy, truth, ensemble=Ensemble(2))
     shown = repr(model.replaced(scores={"test_rmse": 0.12345}, provenance={"title": "A small sea"}))
     for part in (
@@ -21,15 +21,7 @@ def test_a_model_shows_what_it_fills_and_how(model, gappy, truth):
     ):
         assert part in shown
     assert len(shown.splitlines()) < 12
-
-
-def test_a_model_that_was_not_fitted_says_so():
-    """There are no units yet, and no scores."""
     shown = repr(tiny_interpolator())
     assert "<da4dvar.Interpolator: not fitted>" in shown
     assert "scores" not in shown
-
-
-def test_a_shipped_model_is_shown():
-    """Also one with a chain of solvers."""
     assert "Chain, 32 iterations" in repr(da4dvar.load("lorenz96-ode"))

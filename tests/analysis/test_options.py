@@ -21,14 +21,10 @@ def keywords(function):
 
 
 def test_the_options_are_the_keywords_of_the_method():
-    """By name, order, type and default; the functions would refuse a keyword that is not listed."""
+    """They agree in name, order, type, default and documentation."""
     hints = get_type_hints(METHOD)
     assert list(keywords(METHOD).items()) == list(DEFAULTS.items())
     assert {name: hints[name] for name in TYPES} == TYPES
-
-
-def test_the_options_are_documented_as_in_the_method():
-    """Word for word."""
     assert DOCUMENTED in inspect.getdoc(METHOD)
 
 

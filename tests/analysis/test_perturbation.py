@@ -26,17 +26,13 @@ def test_a_cell_has_its_number_whatever_the_chunks(chunks):
 
 
 def test_the_numbers_are_what_they_claim_to_be():
-    """Numbers are uniform or normal, and uncorrelated between neighbours and keys."""
+    """Numbers are uniform or normal and uncorrelated; 30 % is withheld, in boxes along whole dimensions."""
     index = np.ix_(range(200), range(200))
     one, other = uniform([7, 0], index), uniform([7, 1], index)
     assert kstest(one.ravel(), "uniform").pvalue > 0.01
     assert kstest(normal(FIELD, [3]).values.ravel(), "norm").pvalue > 0.01
     for a, b in ((one, other), (one[1:], one[:-1]), (one[:, 1:], one[:, :-1])):
         assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 0.02
-
-
-def test_the_part_asked_for_is_withheld_in_boxes():
-    """About 30 % is withheld, and a box of a whole dimension is withheld as one."""
     hidden = withheld(FIELD, [5], 0.3, {"lon": 1000})
     assert abs(float(withheld(FIELD, [5], 0.3).mean()) - 0.3) < 0.02
     whole = hidden.mean("lon").values

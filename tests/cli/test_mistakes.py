@@ -8,7 +8,7 @@ import sys
 import pytest
 import xarray as xr
 from door import ran, refused
-from examples import RECIPE, make_sst
+from examples import make_sst
 
 from da4dvar.cli import main
 from da4dvar.workflows.recipe import Recipe
@@ -92,22 +92,6 @@ COMMANDS = {
 }
 
 
-@pytest.fixture
-def folder(tmp_path, gappy, monkeypatch):
-    """Create a folder with gappy.nc, a recipe that reads truth.nc, and a benchmark with one row."""
-    gappy.to_netcdf(tmp_path / "gappy.nc")
-    make_sst(70).to_netcdf(tmp_path / "truth.nc")
-    (tmp_path / "recipe.toml").write_text(RECIPE.format(steps=2))
-    (tmp_path / "bench").mkdir()
-    test = '[test]\nsimulate = { system = "lorenz96", series = 2, steps = 20 }\n'
-    names = 'truth = { x = "x" }\nobserved = { x = "x_observed" }\n'
-    (tmp_path / "bench/benchmark.toml").write_text(f'title = "small"\nrows = ["linear"]\n{test}{names}')
-    row = '[row]\nprior = "-"\nsolver = "linear"\n[baseline]\nkind = "linear"\n'
-    (tmp_path / "bench/linear.toml").write_text(row)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_mistake_is_one_line_that_says_what_to_do(command, folder):
     """Wrong arguments and wrong data give one line with a remedy, and nothing is written."""
@@ -121,17 +105,13 @@ def test_an_end_of_a_selection_may_be_open(folder):
         assert (cut.sizes["time"], cut.sizes["lat"]) == (9, 5)
 
 
-def test_a_benchmark_as_json_is_the_table(folder):
-    """With --json, stdout has only the table, which equals the result file."""
+def test_json_is_all_that_goes_to_stdout(folder):
+    """The table of a benchmark equals its file, and a fit of a file without gaps has filled nothing."""
     said = ran(*["benchmark", "bench", "--rows", "linear", "-o", "results", "--json"])
     assert said.err == "row linear\n"
     found = json.loads(said.out)["linear"]
     assert found == json.loads((folder / "results/linear.json").read_text())
     assert 0 < found["r_score"] < 1
-
-
-def test_a_fit_as_json_says_what_filled_the_file(folder):
-    """A file without gaps is copied, and the JSON output says that nothing filled it."""
     make_sst(70).fillna(0.0).to_netcdf("whole.nc")
     said = ran(*["interpolate", "whole.nc", "out.nc", "--fit", "--json", "-q"])
     assert json.loads(said.out) == {"filled_by": "none"}

@@ -115,10 +115,3 @@ def test_baseline_climatology_from_other_years(files):
     ran(*arguments, cwd=files)
     with xr.open_dataset(files / "clim.nc") as filled:
         assert filled.sst.isel(lat=slice(2, None)).notnull().all()
-
-
-def test_inspect_shows_a_data_set(files):
-    """inspect shows the units and the missing part of a data set."""
-    text = ran("inspect", "gappy.nc", cwd=files).out
-    assert "missing: 6" in text
-    assert "degC" in text

@@ -131,7 +131,7 @@ def test_what_cannot_be_registered_is_refused(section, kind, cls, said):
 
 
 def test_a_class_says_which_of_its_arguments_are_parts():
-    """`nested` decides and not the name: `first` is text here, `inner` and `others` are solvers."""
+    """`nested` decides and not the name; a class that does not keep an argument cannot be described."""
     register("solver", "twice", Twice)
     step = {"kind": "gradient_descent", "step": 0.1, "iterations": 3, "tolerance": 0.0, "keep": "last"}
     table = {"kind": "twice", "inner": step, "first": "text", "others": [step]}
@@ -140,10 +140,6 @@ def test_a_class_says_which_of_its_arguments_are_parts():
     assert describe("solver", made) == table
     with pytest.raises(RecipeError, match=r"others is .*, expected a list of tables"):
         build("solver", table | {"others": step})
-
-
-def test_a_class_that_does_not_keep_an_argument_cannot_be_described():
-    """The object could not be built from its table."""
 
     class Forgets(Random):
         def __init__(self, fraction: float, power: int) -> None:

@@ -61,17 +61,13 @@ def test_a_table_that_describes_no_object_is_refused(section, table, message):
         build(section, table)
 
 
-def test_arguments_of_a_function_must_be_a_table():
-    """`call` rejects a number in place of a table, and names the table."""
-    with pytest.raises(RecipeError, match="layout: got 5, expected a table"):
-        call(dict, 5, "layout")
-
-
-def test_offered_arguments_are_defaults():
-    """Channels and boundary come from the layout, unless the table gives them."""
+def test_arguments_are_a_table_over_offered_ones():
+    """Channels and boundary come from the layout unless the table gives them; a number is no table."""
     offered = {"channels": 5, "boundary": ("zero",)}
     assert build("prior", {"kind": "unet", "width": 4}, offered).channels == 5
     assert build("prior", {"kind": "unet", "width": 4, "channels": 3}, offered).channels == 3
+    with pytest.raises(RecipeError, match="layout: got 5, expected a table"):
+        call(dict, 5, "layout")
 
 
 def test_settings_override_a_recipe(tmp_path):

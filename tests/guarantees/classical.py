@@ -59,7 +59,8 @@ METHODS: dict[str, Callable[..., Baseline]] = {
     "EOF interpolation": lambda **more: EofInterpolation(days=3, modes=3, **more),
     "nearest stations": lambda **more: NearestStations(station="lon", lags=5, **more),
     "LETKS": lambda **seed: LETKS(still, step=1.0, observation_error=0.5, members=5, dim="lon", **seed),
-    "sparse coding": lambda **seed: SparseCoding(complete(), IMAGE, atoms=3, sparsity=1, turns=3, **seed),
+    "sparse coding": lambda **more: SparseCoding(complete(), IMAGE, atoms=3, sparsity=1, turns=3, **more),
+    "sparse coding that keeps": lambda **seed: METHODS["sparse coding"](keep_observed=True, **seed),
 }
 # A kind without required settings is tested without an entry above.
 _tried = {type(make()) for make in METHODS.values()}
@@ -67,7 +68,7 @@ METHODS |= {k: cls for k in BY_NAME["baseline"] if (cls := class_of("baseline", 
 SEEDED = ("optimal interpolation", "EOF iteration", "EOF interpolation", "LETKS", "sparse coding")
 # Kinds that solve each position along a further dimension separately.
 BY_SAMPLE = ("linear", "logarithmic", "optimal interpolation", "nearest stations", "LETKS", "sparse coding")
-KEEPS_OBSERVED = ("linear", "EOF iteration", "nearest stations")
+KEEPS_OBSERVED = ("linear", "EOF iteration", "nearest stations", "sparse coding that keeps")
 
 methods = st.sampled_from(sorted(METHODS))
 
@@ -75,4 +76,4 @@ methods = st.sampled_from(sorted(METHODS))
 def estimable(name: str, array: xr.DataArray) -> Any:
     """Return where a method must give an estimate: cells (for sparse coding, images) ever observed."""
     seen = np.isfinite(array)
-    return seen.any(IMAGE) if name == "sparse coding" else seen.any("time")
+    return seen.any(IMAGE) if name.startswith("sparse coding") else seen.any("time")
