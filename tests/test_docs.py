@@ -40,14 +40,10 @@ def test_a_command_has_the_options_that_are_shown(arguments):
 
 
 def test_the_links_of_the_readme_lead_to_files():
-    """A page that is moved takes its link along."""
+    """The files that README.md links to and the targets of make that it names exist."""
     links = re.findall(r"\]\((?!https?:|#)([^)\s]+)\)", (ROOT / "README.md").read_text("utf-8"))
     assert len(links) > 20
     assert not [link for link in links if not (ROOT / link).exists()]
-
-
-def test_the_make_targets_of_the_readme_exist():
-    """`make demo` and its like."""
     targets = set(re.findall(r"\bmake ([a-z]+)", (ROOT / "README.md").read_text("utf-8")))
     assert {"demo", "test", "check"} <= targets
     assert targets <= set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -100,13 +96,9 @@ def test_the_data_set_says_what_it_is(tmp_path, monkeypatch):
 
 
 def test_a_section_is_under_a_page():
-    """Sixty lines, as printed."""
+    """Sections of CONTRIBUTING.md are under a page, and each data set has a card and is listed."""
     for name, text in SECTIONS.items():
         assert len(text.splitlines()) <= 66, name
-
-
-def test_every_data_set_has_its_card():
-    """What, from where and by which right: the rows that the section asks for; and the list names it."""
     cards = sorted(ROOT.glob("datasets/*/README.md"))
     assert cards
     for card in cards:

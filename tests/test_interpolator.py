@@ -16,15 +16,11 @@ from da4dvar.variational.solvers.gradient_descent import GradientDescent
 
 
 def test_every_sea_cell_comes_back_and_land_is_flagged(model, gappy, truth):
-    """Every sea cell is filled; land is NaN with flag 2."""
+    """Sea is filled, land is NaN with flag 2, and a chunked data set gives a chunked one."""
     filled = model.interpolate(gappy)
     sea = truth.sst.notnull()
     assert bool(filled.sst.notnull().equals(sea))
     assert (filled.sst_flag.values == np.where(~sea, 2, np.where(gappy.sst.notnull(), 0, 1))).all()
-
-
-def test_lazy_in_lazy_out(model, gappy):
-    """A chunked data set gives a chunked one, also where a coordinate has other chunks."""
     months = xr.DataArray(np.arange(30), dims="time").chunk(time=30)
     lazy = model.interpolate(gappy.chunk(time=7).assign_coords(month=months))
     assert all(lazy[n].chunks is not None for n in ("sst", "sst_flag", "prior_term"))
@@ -93,9 +89,12 @@ def test_the_accessor_the_function_and_pipe_agree(model, gappy):
 
 
 def test_an_unfitted_model_says_so(gappy):
-    """Interpolating before fitting raises an error that says to call fit."""
+    """An unfitted model, and a start that is linear in a time that the layout lacks, are refused."""
     with pytest.raises(ModelError, match="call fit"):
         tiny_interpolator().interpolate(gappy)
+    parts = (torch.nn.Identity(), GradientDescent(0.1), da4dvar.Layout(["x"], axes=["lat"]), Unscaled())
+    with pytest.raises(ValueError, match="linear in 'time', which is not a dimension of the layout"):
+        da4dvar.Interpolator(*parts, initial="linear")
 
 
 def test_a_truth_of_other_cells_is_refused(truth, gappy):
@@ -126,10 +125,3 @@ def test_the_noise_of_one_fit_is_not_the_observation_error_of_the_next(truth, ow
     given = {"gaps": Random(0.5), "training": plan}
     assert model.fit(truth, truth, noise=0.1, **given).observation_error == 0.1
     assert model.fit(truth, truth, **given).observation_error == own
-
-
-def test_a_start_linear_in_a_time_that_there_is_none_of_is_refused():
-    """Before any data are read: a window of it has no time to go along."""
-    parts = (torch.nn.Identity(), GradientDescent(0.1), da4dvar.Layout(["x"], axes=["lat"]), Unscaled())
-    with pytest.raises(ValueError, match="linear in 'time', which is not a dimension of the layout"):
-        da4dvar.Interpolator(*parts, initial="linear")

@@ -58,39 +58,38 @@ def test_series_are_on_the_attractor_each_at_a_place_of_its_own(name):
     assert all(np.abs(first[i] - first[j]).max() > 0.1 for i in range(len(first)) for j in range(i))
 
 
-def test_twenty_components_are_observed_every_four_steps():
-    """Observations start at the first step, with different components each time and in each series."""
+def test_observations_are_regular():
+    """20 components of Lorenz-96 every 4 steps, all of Lorenz-63 every 8; without noise, the truth."""
     ds = example("lorenz96")
     seen = ds.x_observed.notnull()
     assert (seen[:, ::4].sum("component") == 20).all()
     assert int(seen.sum()) == 4 * 21 * 20
     assert (seen.isel(time=0) != seen.isel(time=4)).any()
     assert (seen.isel(series=0) != seen.isel(series=1)).any()
-
-
-def test_lorenz63_is_observed_whole_every_eight_steps():
-    """All three components are observed every eight steps."""
     seen = example("lorenz63").x_observed.notnull().values
     assert seen[:, ::8].all()
     assert seen.sum() == seen[:, ::8].size
+    ds = lorenz96(1, 9, noise_variance=0.0, components=8, number=3)
+    xr.testing.assert_equal(ds.x_observed, ds.x.where(ds.x_observed.notnull()).rename("x_observed"))
+    assert int(ds.x_observed.count()) == 9
 
 
 @every
-def test_noise_is_as_large_as_said(name):
-    """The noise has variance 2 and no bias within sampling error, and the attribute states it."""
+def test_noise_and_labels(name):
+    """The noise has variance 2 and no bias; data are named, with units, in single precision."""
     ds = example(name)
     errors = (ds.x_observed - ds.x).values.astype("float64")
     errors = errors[np.isfinite(errors)]
     assert errors.var() == pytest.approx(2, abs=5 * 2 * np.sqrt(2 / errors.size))
     assert errors.mean() == pytest.approx(0, abs=5 * np.sqrt(2 / errors.size))
     assert ds.x_observed.attrs["observation_error_std"] == pytest.approx(np.sqrt(2))
-
-
-def test_observations_without_noise_are_the_truth():
-    """With a noise variance of 0, the observations equal the truth."""
-    ds = lorenz96(1, 9, noise_variance=0.0, components=8, number=3)
-    xr.testing.assert_equal(ds.x_observed, ds.x.where(ds.x_observed.notnull()).rename("x_observed"))
-    assert int(ds.x_observed.count()) == 9
+    assert ds.x.dims == ds.x_observed.dims == ("series", "time", "component")
+    assert ds.x.dtype == ds.x_observed.dtype == np.float32
+    np.testing.assert_allclose(np.diff(ds.time), 0.05 if name == "lorenz96" else 0.04)
+    assert ds.time.attrs["axis"] == "T"
+    assert ds.x.attrs["units"] == "1"
+    assert "Lorenz-" in ds.x.attrs["long_name"]
+    assert "seed 3" in ds.attrs["source"]
 
 
 @every
@@ -101,19 +100,6 @@ def test_the_seed_decides_all(name):
     np.random.seed(7)  # noqa: NPY002
     xr.testing.assert_identical(SYSTEMS[name](seed=1, **small), first)
     assert (SYSTEMS[name](seed=2, **small).x != first.x).all()
-
-
-@every
-def test_labels(name):
-    """Dimensions and variables are named, with units, in single precision and with the time step."""
-    ds = example(name)
-    assert ds.x.dims == ds.x_observed.dims == ("series", "time", "component")
-    assert ds.x.dtype == ds.x_observed.dtype == np.float32
-    np.testing.assert_allclose(np.diff(ds.time), 0.05 if name == "lorenz96" else 0.04)
-    assert ds.time.attrs["axis"] == "T"
-    assert ds.x.attrs["units"] == "1"
-    assert "Lorenz-" in ds.x.attrs["long_name"]
-    assert "seed 3" in ds.attrs["source"]
 
 
 @pytest.mark.parametrize(("name", "spin_up"), [("lorenz96", 4000), ("lorenz63", 1000)])

@@ -33,7 +33,7 @@ def made(*names: str, derived: tuple[str, ...] = ()) -> Covariates:
 
 
 def test_each_is_standardised_by_its_own_mean_and_spread():
-    """Training data get mean 0 and standard deviation 1; other data use the same numbers."""
+    """Training data get mean 0 and deviation 1, other data the same numbers; seasons are not scaled."""
     ds = sea()
     covariates = made("topography", "index").fit(ds)
     found = covariates.normalised(ds)
@@ -43,10 +43,6 @@ def test_each_is_standardised_by_its_own_mean_and_spread():
         assert float(found[name].std()) == pytest.approx(1, abs=1e-5)
     other = covariates.normalised(ds.assign(index=ds["index"] + 2 * ds["index"].std()))
     np.testing.assert_allclose(other["index"], found["index"] + 2, rtol=1e-5)
-
-
-def test_the_season_is_left_as_it_is():
-    """The season is not scaled, not even for a record of a week."""
     found = made(derived=("day_of_year",)).fit(sea()).normalised(sea())
     assert float(found.day_of_year_cos.min()) > 0.99
 

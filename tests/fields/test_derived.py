@@ -27,16 +27,12 @@ def test_day_of_year_goes_round_a_circle_once_a_year(calendar, year):
     np.testing.assert_allclose(angle, 2 * np.pi * np.arange(300) / year, atol=1e-9)
 
 
-def test_hour_of_day_goes_round_a_circle_once_a_day():
-    """The sine is 1 at six and the cosine −1 at noon, on each day."""
+def test_hours_and_longitudes_go_round_a_circle():
+    """The sine is 1 at six and the cosine −1 at noon; both conventions of longitude give the same."""
     ds = xr.Dataset(coords={"time": xr.date_range("2001-01-01", periods=8, freq="6h")})
     found = derived(ds, ["hour_of_day"], "time")
     np.testing.assert_allclose(found.hour_of_day_sin, [0, 1, 0, -1] * 2, atol=1e-9)
     np.testing.assert_allclose(found.hour_of_day_cos, [1, 0, -1, 0] * 2, atol=1e-9)
-
-
-def test_longitude_is_the_same_from_0_and_from_minus_180():
-    """Both conventions of longitude give the same covariates."""
     ds = sea()
     turned = ds.assign_coords(lon=("lon", ds.lon.values - 360, ds.lon.attrs))
     a, b = (derived(d, ["longitude"], "time").drop_vars("lon") for d in (ds, turned))

@@ -37,11 +37,13 @@ def test_observed_values_stay_to_the_bit(y):
 
 
 def test_the_input_is_not_changed():
-    """The initial state is a new array."""
+    """The initial state is a new array, and a linear one needs a time axis."""
     y = np.array([1.0, NAN, 3.0])
     for kind in ("zero", "observed", "linear"):
         start(y, kind, 0)[:] = 7
     np.testing.assert_array_equal(y, [1.0, NAN, 3.0])
+    with pytest.raises(ValueError, match="needs a time dimension"):
+        start(np.zeros(3), "linear", None)
 
 
 @pytest.mark.parametrize(
@@ -53,12 +55,6 @@ def test_each_start_is_free_of_nan(kind, expected):
     x = start(y, kind, 1)
     assert x.dtype == y.dtype
     np.testing.assert_array_equal(x, [expected, [0, 0, 0, 0]])
-
-
-def test_linear_needs_a_time():
-    """A linear initial state needs a time axis."""
-    with pytest.raises(ValueError, match="needs a time dimension"):
-        start(np.zeros(3), "linear", None)
 
 
 @pytest.mark.parametrize("infinite", [np.inf, -np.inf])

@@ -35,7 +35,6 @@ ATTRIBUTES: tuple[dict[str, Any], ...] = (
     {"cell_methods": "time: mean", "valid_min": np.float32(-5), "observation_error_std": 0.3},
 )
 calendars = st.sampled_from(CALENDARS)
-calendars = st.sampled_from(CALENDARS)
 orders = st.permutations(["time", "lat", "lon"])
 
 

@@ -66,15 +66,19 @@ def test_what_is_no_model_is_refused(tmp_path, monkeypatch, name, message):
         da4dvar.load(name)
 
 
-def test_an_unfitted_model_is_not_saved(tmp_path):
-    """A model that has not been fitted cannot be saved."""
+def test_what_a_file_cannot_hold_is_not_saved(tmp_path, model, gappy):
+    """Unfitted models, parts that no table can represent, and classes from outside the package."""
     with pytest.raises(ModelError, match="not been fitted"):
         tiny_interpolator().save(tmp_path / "m.safetensors")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_prior_from_elsewhere_cannot_be_named(model, tmp_path):
-    """A class from outside the package cannot be saved, and the error says why."""
+    path = tmp_path / "m.safetensors"
+    model.first_guess = Climatology(history=gappy)
+    with pytest.raises(ModelError, match="history is a Dataset"):
+        model.save(path)
+    model.first_guess, model.model.cost.rho = None, torch.square
+    with pytest.raises(ModelError, match="rho is a "):
+        model.save(path)
+    assert not path.exists()
     model.model.cost.prior = torch.nn.Tanh()
     with pytest.raises(ModelError, match="Tanh has no kind, expected one of"):
         model.save(tmp_path / "m.safetensors")
@@ -88,18 +92,6 @@ def test_shipped_models_are_small_and_say_where_they_come_from(path):
     assert {"recipe", "seed", "versions", "finished"} <= set(header["provenance"])
     assert header["scores"]
     assert da4dvar.load(path.stem).layout.variables
-
-
-def test_a_part_that_no_table_can_hold_is_not_saved(model, gappy, tmp_path):
-    """A component that a table cannot represent is refused when the model is saved."""
-    path = tmp_path / "m.safetensors"
-    model.first_guess = Climatology(history=gappy)
-    with pytest.raises(ModelError, match="history is a Dataset"):
-        model.save(path)
-    model.first_guess, model.model.cost.rho = None, torch.square
-    with pytest.raises(ModelError, match="rho is a "):
-        model.save(path)
-    assert not path.exists()
 
 
 def test_a_file_without_a_checksum_is_read(model_path, tmp_path):
@@ -124,14 +116,10 @@ def test_the_checksum_is_of_names_types_shapes_and_values():
         assert checksum(header, tensors) != known
 
 
-def test_a_key_twice_is_no_header():
-    """A duplicate key is refused at any depth."""
+def test_a_header_is_read_at_any_depth():
+    """A duplicate key is refused, and numbers, but not Booleans, are found in nested tables and lists."""
     assert parsed('{"a": {"b": 1}}') == {"a": {"b": 1}}
     with pytest.raises(ValueError, match="holds 'b' twice"):
         parsed('{"a": [{"b": 1, "b": 2}]}')
-
-
-def test_numbers_are_found_wherever_they_are():
-    """Numbers are found in nested tables and lists; Booleans are not numbers."""
     table = {"a": 1, "b": [2.5, {"c": 3}], "d": True, "e": "4"}
     assert list(numbers(table, "x")) == [("x.a", 1), ("x.b", 2.5), ("x.b.c", 3)]

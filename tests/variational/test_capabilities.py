@@ -128,12 +128,15 @@ def test_a_foreign_solver_within_another_must_fit_the_layout(tmp_path, monkeypat
 
 
 def test_a_foreign_operator_weighs_its_sensors():
-    """U_O = λ_o Σ w ‖x − y‖² with w = (1, 1/16), as by the operator of this package."""
+    """U_O = λ_o Σ w ‖x − y‖², as by Sensors, which refuses an operator that changes the channels."""
     x, y = torch.zeros(1, 2, 4), torch.ones(1, 4, 4)
     for operator in (Sensors([Identity(), Identity()]), Weighed([0, 0])):
         operator.weigh([0.1, 0.4])
         cost = VariationalCost(nn.Identity(), operator).given(y, y.isfinite())
         torch.testing.assert_close(cost.terms(x).observation, torch.tensor([8 + 8 / 16]))
+    with pytest.raises(ValueError, match="Halved of a sensor changes the number of channels"):
+        Sensors([Identity(), Halved()])
+    assert len(Sensors([nn.Identity()]).operators) == 1
 
 
 def test_a_model_takes_a_foreign_operator_of_its_sensors():
@@ -156,13 +159,6 @@ def test_a_model_takes_a_foreign_operator_of_its_sensors():
         model(observation=Weighed([0]))
     with pytest.raises(RecipeError, match="Copied requires observations of the state itself"):
         model(solver=Copied(3))
-
-
-def test_an_operator_that_changes_the_channels_is_not_for_one_sensor():
-    """It says so itself; a module that says nothing is taken as one that keeps them."""
-    with pytest.raises(ValueError, match="Halved of a sensor changes the number of channels"):
-        Sensors([Identity(), Halved()])
-    assert len(Sensors([nn.Identity()]).operators) == 1
 
 
 def test_a_foreign_scaling_that_learns_nothing_is_loaded(tmp_path, monkeypatch):

@@ -90,7 +90,7 @@ def scored(gaps: float = 0.2) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]
 
 
 def test_score_of_a_class_is_that_of_its_cells():
-    """Each class is scored over its own cells; the last class includes its upper edge."""
+    """Each class has any score of its own cells, an empty one NaN; the last edge may be infinite."""
     estimate, truth, classes = scored()
     table = by_class(estimate, truth, classes, [1, 2, 4, 5])
     for k, members in enumerate([[1], [2, 3], [4, 5]]):
@@ -99,11 +99,6 @@ def test_score_of_a_class_is_that_of_its_cells():
         assert int(table.cells[k]) == int((here & np.isfinite(estimate + truth)).sum())
     np.testing.assert_array_equal(table.lower, [1, 2, 4])
     np.testing.assert_array_equal(table.upper, [2, 4, 5])
-
-
-def test_another_score_and_an_empty_class():
-    """Any score function is accepted, an empty class is NaN, and the last edge may be infinite."""
-    estimate, truth, classes = scored()
     table = by_class(estimate, truth, classes, [0, 6, 8], score=bias)
     assert float(table.score[0]) == pytest.approx(float(bias(estimate, truth)))
     assert int(table.cells[1]) == 0
@@ -132,7 +127,7 @@ def test_invalid_masks_spacings_and_edges_are_refused(call, text):
 
 
 def test_the_nearest_is_the_nearest_of_all_that_reported():
-    """The distance agrees with an independent haversine of all pairs, in any order of dimensions."""
+    """The distance is the least haversine of all pairs; a station without coordinates is near to none."""
     generator = np.random.default_rng(0)
     lat, lon = generator.uniform(-80, 80, 15), generator.uniform(-180, 180, 15)
     seen = xr.DataArray(generator.random((40, 15)) < 0.2, dims=("time", "station"))
@@ -143,10 +138,6 @@ def test_the_nearest_is_the_nearest_of_all_that_reported():
     np.testing.assert_allclose(found, expected, atol=1e-6)
     np.testing.assert_array_equal(distance_to_reporting(seen.T, "station", *place).T, found)
     assert found.attrs["units"] == "km"
-
-
-def test_a_station_without_a_place_is_near_to_none():
-    """A station without coordinates has no distance and is nobody's nearest."""
     seen = xr.DataArray([[False, True, False]], dims=("time", "station"))
     lat, lon = (xr.DataArray(v, dims="station") for v in ([0.0, np.nan, 1.0], [0.0, 0.0, 0.0]))
     np.testing.assert_array_equal(distance_to_reporting(seen, "station", lat, lon), [[np.inf, 0, np.inf]])

@@ -16,11 +16,11 @@ def stations(missing: float = 0.3) -> xr.Dataset:
     return xr.Dataset({"pm": (("time", "station"), values)})
 
 
-def clouds() -> xr.DataArray:
-    """Return fields of which one or the other half is hidden each day."""
-    side = np.random.default_rng(1).integers(2, size=60)
+def clouds(number: int = 60, last: int = 1) -> xr.DataArray:
+    """Return fields of which one or the other half is hidden for some steps each time."""
+    side = np.random.default_rng(1).integers(2, size=number).repeat(last)
     seen = (np.arange(12)[None] < 6) == side[:, None].astype(bool)
-    return xr.DataArray(np.broadcast_to(seen[:, None], (60, 8, 12)).copy(), dims=("time", "y", "x"))
+    return xr.DataArray(np.broadcast_to(seen[:, None], (side.size, 8, 12)).copy(), dims=("time", "y", "x"))
 
 
 @pytest.mark.parametrize("observed", [stations().pm.notnull(), clouds()], ids=["series", "fields"])
@@ -35,41 +35,33 @@ def test_about_as_many_observed_points_as_asked_for(observed):
 
 
 def test_fields_lose_what_another_time_does_not_see():
-    """Cells that are observed at all times are never hidden."""
+    """Never cells that are always observed, about as many in each eighth, in any order of dimensions."""
     observed = clouds()
     observed[:, :, 4] = True
     hidden = hidden_points(observed, "time", 0.2, 0)
     assert hidden.any()
     assert not hidden.isel(x=4).any()
-
-
-def test_what_fields_lose_is_spread_over_the_time():
-    """Each eighth of a record with clouds of ten steps loses about its share."""
-    sides = np.random.default_rng(2).integers(2, size=40).repeat(10)
-    seen = (np.arange(12)[None] < 6) == sides[:, None].astype(bool)
-    observed = xr.DataArray(np.broadcast_to(seen[:, None], (400, 8, 12)).copy(), dims=("time", "y", "x"))
-    hidden = hidden_points(observed, "time", 0.05, 0).coarsen(time=50).sum().sum(("y", "x"))
+    hidden = hidden_points(clouds(40, last=10), "time", 0.05, 0).coarsen(time=50).sum().sum(("y", "x"))
     assert (hidden > 0.2 * hidden.mean()).all()
     assert (hidden < 3 * hidden.mean()).all()
-
-
-def test_the_order_of_dimensions_does_not_matter():
-    """The hidden points do not depend on the order of dimensions."""
     turned = hidden_points(clouds().transpose("x", "time", "y"), "time", 0.2, 0)
     assert hidden_points(clouds(), "time", 0.2, 0).equals(turned.transpose("time", "y", "x"))
 
 
 def test_blocks_are_as_long_as_asked_for():
-    """In complete series, most hidden runs have the requested length."""
+    """Most hidden runs have the requested length; by default they have the lengths of the gaps."""
     complete = xr.DataArray(np.ones((400, 8), dtype=bool), dims=("time", "station"))
     hidden = hidden_points(complete, "time", 0.05, 0, [7]).values.T
     edges = np.diff(np.pad(hidden, ((0, 0), (1, 1))).astype(int), axis=1)
     runs = np.nonzero(edges == -1)[1] - np.nonzero(edges == 1)[1]
     assert np.median(runs) == 7
+    half = xr.DataArray(np.arange(40)[:, None] % 2 == np.zeros((1, 3)), dims=("time", "x"))
+    assert set(own_lengths(half, "time")) == {1}
+    assert own_lengths(xr.ones_like(half), "time") == [1]
 
 
 def test_parts_are_disjoint_and_together_everything():
-    """Training, validation and test are disjoint and together complete."""
+    """Training, validation and test are disjoint and together complete, and parts keep their labels."""
     ds = stations()
     holdout = Holdout(0.1, 0.1, (1, 7))
     left, test = apart(ds, holdout.tests(ds, "time"))
@@ -78,23 +70,12 @@ def test_parts_are_disjoint_and_together_everything():
     assert (sum(k.astype(int) for k in known) == ds.pm.notnull()).all()
     assert left.pm.notnull().equals(known[0] | known[1])
     assert set(holdout.tests(ds, "time")) == {"blocks of 1", "blocks of 7"}
-
-
-def test_what_is_taken_apart_keeps_its_labels():
-    """Both parts keep attributes, coordinates and encoding."""
     ds = stations().assign_coords(station=list("abcdefghij"))
     ds.pm.attrs["units"], ds.pm.encoding = "ug/m3", {"dtype": "int16"}
     for part in apart(ds, Holdout().tests(ds, "time")):
         assert part.pm.attrs == ds.pm.attrs
         assert part.pm.encoding == ds.pm.encoding
         xr.testing.assert_identical(part.station, ds.station)
-
-
-def test_lengths_are_those_of_the_gaps():
-    """Gaps of one step give lengths of one step, and so do data without gaps."""
-    half = xr.DataArray(np.arange(40)[:, None] % 2 == np.zeros((1, 3)), dims=("time", "x"))
-    assert set(own_lengths(half, "time")) == {1}
-    assert own_lengths(xr.ones_like(half), "time") == [1]
 
 
 @pytest.mark.parametrize(("observed", "fraction", "text"), [

@@ -30,14 +30,10 @@ def test_what_is_left_is_the_truth_with_noise():
 
 
 def test_a_seed_decides_gaps_and_noise():
-    """The seed determines gaps and noise, which differ between variables."""
+    """The seed determines gaps and noise, which differ between variables; negative noise is refused."""
     first, other = (observe(truth(), Random(0.5), 0.1, seed) for seed in (1, 2))
     xr.testing.assert_identical(observe(truth(), Random(0.5), 0.1, 1), first)
     assert (first.a.isnull() != other.a.isnull()).any()
     assert (first.a.isnull() != first.b.isnull()).any()
-
-
-def test_a_negative_noise_is_refused():
-    """The message states the value."""
     with pytest.raises(DataError, match="standard deviation of -1, expected 0 or more"):
         observe(truth(), Random(0.5), noise=-1)

@@ -174,18 +174,14 @@ def test_a_transplanted_mask_occurs_in_the_source(flip):
     assert bool(drawn - straight) == flip
 
 
-def test_pieces_are_joined_where_the_source_is_shorter():
-    """Masks of three days fill ten: three pieces of three days and one of one."""
+def test_smaller_masks_are_joined_or_repeated():
+    """Masks of three days fill ten by four pieces, and a mask of a map is repeated along time and depth."""
     source = masks(sample=50, time=3, lat=4)
     drawn = Transplanted(source).draw(np.random.default_rng(0), {"time": 10, "lat": 4})
     for first in (0, 3, 6):
         assert drawn[first : first + 3].tobytes() in {s.values.tobytes() for s in source}
     assert drawn[9:].tobytes() in {day.values.tobytes() for s in source for day in s}
     assert len({drawn[first : first + 3].tobytes() for first in (0, 3, 6)}) > 1
-
-
-def test_masks_without_a_dimension_are_repeated_along_it():
-    """A mask of a map is repeated along time and depth."""
     drawn = Transplanted(masks(lat=9, lon=10)).draw(np.random.default_rng(0), {"depth": 2, **SIZES})
     assert (drawn == drawn[:1, :1]).all()
 
@@ -259,17 +255,13 @@ def test_own_gaps_are_those_of_the_data():
 
 
 def test_every_image_has_boxes_of_its_own():
-    """Each image has its own connected box of the requested size."""
+    """Each image has its own boxes of the requested size, each at a uniform place as in the paper."""
     hidden = ~Squares(1, {"y": 9, "x": 5}).draw(np.random.default_rng(0), IMAGES)
     assert (hidden.sum((1, 2)) == 45).all()
     for image in hidden:
         for cells, size in ((image.any(1), 9), (image.any(0), 5)):
             assert (label(cells)[1], cells.sum()) == (1, size)
     assert len(np.unique(hidden.reshape(300, -1), axis=0)) > 200
-
-
-def test_three_squares_hide_a_quarter_of_a_digit():
-    """Places are uniform: each cell is hidden with the expected probability, that of the paper on average."""
     hidden = ~Squares(3, {"y": 9, "x": 9}).draw(np.random.default_rng(2), IMAGES | {"sample": 20_000})
     starts = np.arange(28)[:, None] - np.arange(20)
     within = ((starts >= 0) & (starts < 9)).mean(1)
@@ -286,16 +278,12 @@ def test_runs_reach_the_fraction(fraction, length, seed):
 
 
 def test_runs_lie_along_time_one_series_at_a_time():
-    """A single run hides consecutive steps of one series."""
+    """A run hides consecutive steps of one series, and may extend beyond the ends."""
     seen = Runs([7], 1 - 1 / 1000).draw(np.random.default_rng(3), {"time": 90, "station": 5})
     steps, stations = np.nonzero(~seen)
     assert len(set(stations)) == 1
     assert (np.diff(steps) == 1).all()
     assert 1 <= steps.size <= 7
-
-
-def test_runs_hide_the_ends_as_often_as_other_cells():
-    """Runs extend beyond the ends."""
     generator = np.random.default_rng(0)
     draws = np.stack([Runs([10], 0.5).draw(generator, {"time": 40, "x": 2}) for _ in range(400)])
     hidden = (~draws).mean((0, 2))

@@ -201,13 +201,9 @@ def test_names_that_are_not_there_are_refused(arguments, text):
 
 
 def test_a_dimension_that_the_model_holds_whole_must_be_of_its_size():
-    """A dimension that is fixed in the model must have its size."""
+    """A dimension that is fixed has its size; one without a coordinate in training accepts any steps."""
     with pytest.raises(DataError, match="'lon' has 4 entries, but the model was trained on 5; select"):
         conform(sea().isel(lon=slice(4)), signature(fixed=("lon",)))
     conform(sea().isel(lon=slice(4)), signature())
-
-
-def test_a_dimension_without_a_coordinate_takes_any():
-    """A dimension without a coordinate in training accepts any steps."""
     known = Signature.of(sea().drop_vars("lat"), ["sst"], DIMS, [])
     assert conform(spaced("lat", [0.0, 3.0, 7.0, 9.0]), known).flipped == []

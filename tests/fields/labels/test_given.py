@@ -24,8 +24,8 @@ def test_a_data_array_is_the_only_variable(name):
     xr.testing.assert_equal(conform(given, ONE).data, conform(make_sst(), ONE).data)
 
 
-def test_the_faces_take_a_data_array(model, gappy):
-    """The method, the function and the accessor give the data set that they give for a data set."""
+def test_the_faces_take_a_data_array(model, gappy, truth):
+    """Method, function, accessor and calibration give for an array what they give for a data set."""
     expected = model.interpolate(gappy)
     for filled in (
         model.interpolate(gappy.sst),
@@ -33,10 +33,6 @@ def test_the_faces_take_a_data_array(model, gappy):
         gappy.sst.da4dvar.interpolate(model),
     ):
         xr.testing.assert_equal(filled, expected)
-
-
-def test_a_model_is_calibrated_on_data_arrays(model, gappy, truth):
-    """As on data sets."""
     plan = {"ensemble": da4dvar.analysis.ensemble.Ensemble(2)}
     known = model.calibrate(gappy, truth, **plan).calibration
     assert model.calibrate(gappy.sst, truth.sst.rename("true"), **plan).calibration == known

@@ -84,7 +84,7 @@ def test_flags_are_those_of_cf():
 
 
 def test_terms_are_at_the_centres_of_the_windows():
-    """Terms are at the window centres, wrapped around along periodic dimensions."""
+    """Terms are at the window centres, around a circle too, with the user's dimensions and members."""
     out = estimated(sea())
     assert out.observation_term.dims == ("window_time", "window_lat", "window_lon")
     np.testing.assert_array_equal(out.window_time.values, sea().time.values[[2, 6, 10]])
@@ -100,10 +100,6 @@ def test_terms_are_at_the_centres_of_the_windows():
     for name in ("observation_term", "prior_term"):
         assert out[name].attrs["units"] == "1"
         assert "cost" in out[name].attrs["long_name"]
-
-
-def test_terms_have_the_users_names_and_members():
-    """Terms have the user's dimension names, and each member has its own."""
     ds = xr.concat([sea(), sea() + 1], xr.DataArray([7, 8], dims="member", name="member"))
     ds["sst"].attrs["units"] = "degC"
     out = estimated(ds.rename(time="date", lat="y"))

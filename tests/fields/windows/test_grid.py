@@ -116,7 +116,7 @@ def test_a_circle_has_no_beginning(window, turns, shift):
 
 
 def test_a_window_without_observations_is_passed_over():
-    """A window without any observed variable is not solved but counted; its cells and terms are NaN."""
+    """Windows without observations are not solved; without a finite solution, they are ignored."""
     grid = WindowGrid.of(line(window={"time": 4}, overlap={"time": 0.0}), {"time": 12})
     y = field(grid, members=1)
     y[..., 4:8] = y[1] = np.nan
@@ -131,10 +131,6 @@ def test_a_window_without_observations_is_passed_over():
     np.testing.assert_array_equal(overlap.weight[0] > 0, [True] * 4 + [False] * 4 + [True] * 4)
     np.testing.assert_array_equal(np.isnan(overlap.mean()[:, 0]), [overlap.weight[0] == 0] * 2)
     np.testing.assert_array_equal(np.isnan(overlap.terms[:, 0]), [[False, True, False]] * 2)
-
-
-def test_a_window_without_a_finite_solution_spoils_no_other():
-    """A window without a finite solution is ignored with a warning."""
     grid = WindowGrid.of(line(window={"time": 4}), {"time": 8})
     y = field(grid, members=1)
     y[0, 0, 0] = 1e30
