@@ -15,17 +15,13 @@ from da4dvar.workflows.fill import fill_classically
 ROOT = Path(da4dvar.__file__).parents[1]
 
 
-def test_no_fill_value_belongs_to_a_complete_coordinate(tmp_path, gappy):
-    """CF: a coordinate has no missing values. One along the way that has some keeps its own."""
+def test_no_fill_value_belongs_to_a_complete_coordinate(tmp_path, gappy, model):
+    """Complete coordinates have no fill value; windows have calendar, type and reference date of the data."""
     depth = ("lat", np.where(np.arange(9) > 2, 100.0, np.nan))
     write_dataset(gappy.assign_coords(depth=depth), tmp_path / "out.nc")
     with netCDF4.Dataset(tmp_path / "out.nc") as file:
         filled = {name: "_FillValue" in variable.ncattrs() for name, variable in file.variables.items()}
     assert filled == {"sst": True, "time": False, "lat": False, "lon": False, "depth": True}
-
-
-def test_windows_have_the_calendar_of_the_data(model, gappy, tmp_path):
-    """And its type and reference date, so that both are read alike."""
     gappy.time.encoding |= {"dtype": np.dtype("int32")}
     write_dataset(model.interpolate(gappy), tmp_path / "out.nc")
     with netCDF4.Dataset(tmp_path / "out.nc") as file:

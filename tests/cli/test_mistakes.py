@@ -11,6 +11,7 @@ from door import ran, refused
 from examples import make_sst
 
 from da4dvar.cli import main
+from da4dvar.errors import first_line
 from da4dvar.workflows.recipe import Recipe
 
 COMMANDS = {
@@ -136,8 +137,8 @@ def test_the_history_can_be_given_to_a_shell_again(folder):
     assert shlex.split(line_of) == ["da4dvar", "baseline", "my gaps.nc", "out.nc"]
 
 
-def test_who_stops_a_command_is_told_that_nothing_was_written(monkeypatch, capsys):
-    """After Ctrl-C the exit code is 130 and a message says that nothing was written."""
+def test_who_stops_a_command_is_told_that_nothing_was_written(monkeypatch, capsys, folder):
+    """After Ctrl-C the exit code is 130; a message says that nothing was written, or how to continue."""
 
     def stop(*_, **__):
         raise KeyboardInterrupt
@@ -149,19 +150,22 @@ def test_who_stops_a_command_is_told_that_nothing_was_written(monkeypatch, capsy
     assert stopped.value.code == 130
     assert capsys.readouterr().err == "stopped; the output was not written\n"
 
-
-def test_a_training_that_was_stopped_says_how_it_goes_on(folder, monkeypatch, capsys):
-    """An interrupted training says where its checkpoint is and how to continue."""
-
-    def stopped(self, place, *_):
+    def begun(self, place, *_):
         place.mkdir()
         (place / "last.ckpt").touch()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Recipe, "train", stopped)
+    monkeypatch.setattr(Recipe, "train", begun)
     monkeypatch.setattr(sys, "argv", ["da4dvar", "train", "recipe.toml", "-o", "m.safetensors"])
-    with pytest.raises(SystemExit) as end:
+    with pytest.raises(SystemExit) as stopped:
         main()
-    assert end.value.code == 130
+    assert stopped.value.code == 130
     said = capsys.readouterr().err.splitlines()
     assert said[0] == "the last checkpoint is kept in m.safetensors.checkpoints; continue with --resume"
+
+
+def test_the_first_line_of_an_error_is_never_empty_nor_long():
+    """Blank lines and what is past 300 characters go; of no message the type is left."""
+    assert first_line(ValueError("\n  no such label\nsecond line\n")) == "no such label"
+    assert (first_line(ValueError()), first_line(IndexError(" \n"))) == ("ValueError", "IndexError")
+    assert first_line(OSError("x" * 1000)) == "x" * 300

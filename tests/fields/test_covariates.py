@@ -1,4 +1,4 @@
-"""Covariates: normalised, complete, and folded without redundant channels."""
+"""Covariates: normalised, complete, folded without redundant channels, and derived from coordinates."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ import xarray as xr
 from da4dvar.errors import DataError, RecipeError
 from da4dvar.fields.channels import fold, stack_variables
 from da4dvar.fields.covariates import Covariates, beside
+from da4dvar.fields.derived import derived
 from da4dvar.layout import Layout
 from da4dvar.training.samples import Samples
 
@@ -27,9 +28,9 @@ def sea(seed: int = 0) -> xr.Dataset:
     return ds.assign_coords(time=xr.date_range("2001-01-01", periods=7), lat=np.arange(5))
 
 
-def made(*names: str, derived: tuple[str, ...] = ()) -> Covariates:
-    """Return covariates of the test layout."""
-    return Covariates(names, derived, LAYOUT, "time")
+def made(*names: str, more: tuple[str, ...] = ()) -> Covariates:
+    """Return covariates of the test layout, and derived ones."""
+    return Covariates(names, more, LAYOUT, "time")
 
 
 def test_each_is_standardised_by_its_own_mean_and_spread():
@@ -43,7 +44,7 @@ def test_each_is_standardised_by_its_own_mean_and_spread():
         assert float(found[name].std()) == pytest.approx(1, abs=1e-5)
     other = covariates.normalised(ds.assign(index=ds["index"] + 2 * ds["index"].std()))
     np.testing.assert_allclose(other["index"], found["index"] + 2, rtol=1e-5)
-    found = made(derived=("day_of_year",)).fit(sea()).normalised(sea())
+    found = made(more=("day_of_year",)).fit(sea()).normalised(sea())
     assert float(found.day_of_year_cos.min()) > 0.99
 
 
@@ -89,15 +90,15 @@ def test_what_is_no_covariate_is_refused(change, message):
         made("topography").fit(change(sea()))
 
 
-@pytest.mark.parametrize(("names", "derived", "message"), [
+@pytest.mark.parametrize(("names", "more", "message"), [
     (["sst"], [], "'sst' is also a variable of the layout"),
     (["wind", "wind"], [], "contains 'wind' twice"), ("wind", [], "expected a list"),
     ([], ["latitud"], "did you mean 'latitude'"),
 ])  # fmt: skip
-def test_names_that_make_no_sense_are_refused(names, derived, message):
+def test_names_that_make_no_sense_are_refused(names, more, message):
     """Invalid names are refused before any data are read."""
     with pytest.raises(RecipeError, match=message):
-        Covariates(names, derived, LAYOUT, "time")
+        Covariates(names, more, LAYOUT, "time")
 
 
 def test_samples_have_the_covariates_of_their_window():
@@ -112,3 +113,58 @@ def test_samples_have_the_covariates_of_their_window():
         expected = (2 * sample["target"] - float(ds.wind.mean())) / float(ds.wind.std())
         assert (sample["covariates"].shape, sample["covariates"].dtype) == ((5, 3, 6), np.float32)
         np.testing.assert_allclose(sample["covariates"][:4], expected, atol=1e-5)
+
+
+def coordinates(calendar: str = "standard", start: str = "2001-01-01", days: int = 400) -> xr.Dataset:
+    """Return coordinates of a small sea."""
+    time = xr.date_range(start, periods=days, calendar=calendar, use_cftime=calendar != "standard")
+    coords = {
+        "time": time,
+        "lat": ("lat", [-40.0, -39.0], {"units": "degrees_north"}),
+        "lon": ("lon", [150.0, 200.0, 250.0], {"standard_name": "longitude"}),
+    }
+    return xr.Dataset(coords=coords)
+
+
+@pytest.mark.parametrize(("calendar", "year"), [("standard", 365.2425), ("noleap", 365), ("360_day", 360)])
+def test_day_of_year_goes_round_a_circle_once_a_year(calendar, year):
+    """The angle is 2π times the fraction of the year of the calendar."""
+    found = derived(coordinates(calendar, days=300), ["day_of_year"], "time")
+    angle = np.arctan2(found.day_of_year_sin, found.day_of_year_cos).values % (2 * np.pi)
+    np.testing.assert_allclose(angle, 2 * np.pi * np.arange(300) / year, atol=1e-9)
+
+
+def test_hours_and_longitudes_go_round_a_circle():
+    """The sine is 1 at six and the cosine −1 at noon; both conventions of longitude give the same."""
+    ds = xr.Dataset(coords={"time": xr.date_range("2001-01-01", periods=8, freq="6h")})
+    found = derived(ds, ["hour_of_day"], "time")
+    np.testing.assert_allclose(found.hour_of_day_sin, [0, 1, 0, -1] * 2, atol=1e-9)
+    np.testing.assert_allclose(found.hour_of_day_cos, [1, 0, -1, 0] * 2, atol=1e-9)
+    ds = coordinates()
+    turned = ds.assign_coords(lon=("lon", ds.lon.values - 360, ds.lon.attrs))
+    a, b = (derived(d, ["longitude"], "time").drop_vars("lon") for d in (ds, turned))
+    xr.testing.assert_allclose(a, b, atol=1e-12)
+    np.testing.assert_allclose(a.longitude_cos, np.cos(np.deg2rad([150, 200, 250])))
+
+
+@pytest.mark.parametrize(
+    "attrs", [{"units": "degrees_north"}, {"standard_name": "latitude"}, {"axis": "Y"}, {}], ids=str
+)
+def test_latitude_is_known_by_attributes_or_by_its_name(attrs):
+    """The latitude is found by CF attributes or, without any, by its name."""
+    name = "somewhere" if attrs else "LAT"
+    ds = coordinates().drop_vars("lat").assign_coords({name: ("station", [1.0, 2.0], attrs)})
+    found = derived(ds, ["latitude"], "time").latitude
+    assert (found.dims, found.values.tolist()) == (("station",), [1.0, 2.0])
+
+
+@pytest.mark.parametrize(("ds", "name", "message"), [
+    (coordinates().drop_vars("time").assign_coords(time=np.arange(3)), "day_of_year", "needs dates along 'time'"),
+    (coordinates().drop_vars("time"), "day_of_year", "needs dates along 'time'"),
+    (coordinates().drop_vars("lat"), "latitude", "has none"),
+    (coordinates().assign_coords(y=("y", [1.0], {"units": "degrees_north"})), "latitude", r"has 2 \(lat, y\)"),
+])  # fmt: skip
+def test_a_coordinate_that_is_not_there_is_named(ds, name, message):
+    """The message names the derived covariate and what it needs."""
+    with pytest.raises(DataError, match=message):
+        derived(ds, [name], "time")

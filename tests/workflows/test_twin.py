@@ -41,5 +41,7 @@ def test_a_history_is_taken_in_the_units_of_the_data(tmp_path):
     )
     np.testing.assert_allclose(one, other, atol=1e-3)
     write_dataset(history.assign(sst=history.sst.assign_attrs(units="kg")), tmp_path / "w.nc")
-    with pytest.raises(DataError, match="cannot be converted"):
-        fill_classically(gappy_sst(12), "climatology", {}, {}, str(tmp_path / "w.nc"))
+    write_dataset(history.rename(sst="tos"), tmp_path / "v.nc")
+    for name, said in (("w.nc", "cannot be converted"), ("v.nc", "no variable 'sst'")):
+        with pytest.raises(DataError, match=said):
+            fill_classically(gappy_sst(12), "climatology", {}, {}, str(tmp_path / name))

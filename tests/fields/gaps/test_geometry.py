@@ -58,7 +58,7 @@ def test_distance_is_the_least_over_all_observations(mask, spacing):
 
 
 def test_distance_takes_each_slice_by_itself():
-    """Slices along other dimensions are independent, and the order of dimensions is kept."""
+    """Slices along other dimensions are independent; lazy masks give lazy results with the same labels."""
     observed = drawn(seen=0.1).transpose("lat", "time", "lon")
     observed[:, 0] = False
     spacing = {"lon": 2.0, "lat": 0.5}
@@ -68,10 +68,6 @@ def test_distance_takes_each_slice_by_itself():
     for t in range(observed.sizes["time"]):
         alone = distance_to_observation(observed.isel(time=t), ["lon", "lat"], spacing)
         xr.testing.assert_identical(got.isel(time=t), alone)
-
-
-def test_lazy_in_lazy_out():
-    """Lazy masks give lazy results with the same values and labels."""
     lazy = drawn().chunk(time=2, lat=3)
     for of in (gap_length, lambda a: distance_to_observation(a, ["time", "lat"])):
         assert of(lazy).chunks is not None

@@ -33,11 +33,16 @@ def test_crps_of_a_gaussian_is_the_integral_that_defines_it(mean, std, truth):
     assert float(got) == pytest.approx(below + above, abs=1e-6)
 
 
-def test_crps_without_spread_is_the_absolute_error():
-    """Without spread, the CRPS is its limit for σ → 0."""
+def test_crps_without_spread_and_spread_skill():
+    """Without spread, the CRPS is the absolute error; the ratio of spread and skill uses the same cells."""
     mean, truth = field(1), field(2)
     got = crps_gaussian(mean, xr.zeros_like(mean), truth, [])
     xr.testing.assert_allclose(got, abs(mean - truth))
+    std, estimate, truth = abs(field(1, 0.2)), field(2, 0.2), field(3, 0.2)
+    known = np.isfinite(std.values + estimate.values + truth.values)
+    s, e = std.values[known], (estimate - truth).values[known]
+    assert float(spread_skill(std, estimate, truth)) == pytest.approx(np.sqrt((s**2).mean() / (e**2).mean()))
+    assert spread_skill(std, estimate, truth, ["time"]).dims == ("lat", "lon")
 
 
 @every_dims
@@ -57,15 +62,6 @@ def test_coverage_by_hand(dims):
     values = np.where((lower <= truth) & (truth <= upper), 1.0, 0.0)
     values[np.isnan(lower.values + upper.values + truth.values)] = np.nan
     xr.testing.assert_allclose(coverage(lower, upper, truth, dims), truth.copy(data=values).mean(dims))
-
-
-def test_spread_skill_is_a_ratio_of_root_mean_squares():
-    """The ratio uses the same cells in numerator and denominator."""
-    std, estimate, truth = abs(field(1, 0.2)), field(2, 0.2), field(3, 0.2)
-    known = np.isfinite(std.values + estimate.values + truth.values)
-    s, e = std.values[known], (estimate - truth).values[known]
-    assert float(spread_skill(std, estimate, truth)) == pytest.approx(np.sqrt((s**2).mean() / (e**2).mean()))
-    assert spread_skill(std, estimate, truth, ["time"]).dims == ("lat", "lon")
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.0])
