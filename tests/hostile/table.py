@@ -21,18 +21,23 @@ ROWS = {
     "test_netcdf": ("NetCDF: unusual files; files that do not suit the model", "correct result; refused"),
     "test_netcdf_bytes": ("NetCDF: truncated or altered files, and other formats, for five verbs", "refused"),
     "test_zarr": (
-        "Zarr 2 and 3: broken, missing or false chunks and metadata; stores that disappear", "refused, or correct result"),
+        "Zarr 2 and 3: broken, missing or false chunks and metadata; stores that disappear",
+        "refused, or correct result"),
     "test_packing": (
         "values at the limits of packed integers and next to the fill value", "values are preserved"),
     "test_other_verbs": (
-        "unsuitable data, units, masks and numbers for the other verbs", "refused, correct result, or a note"),
+        "unsuitable data, units, masks and numbers for the other verbs",
+        "refused, correct result, or a note"),
     "test_outputs": (
-        "outputs: inputs, folders and places without permission; names with any letters", "refused; nothing is lost"),
+        "outputs: inputs, folders and places without permission; names with any letters",
+        "refused; nothing is lost"),
     "test_disk_full": ("a full disk, for every verb that writes", "one-line error; earlier output is kept"),
     "test_kills": (
-        "processes killed at given bytes of a write, and at any moment", "old output, or complete new output"),
+        "processes killed at given bytes of a write, and at any moment",
+        "old output, or complete new output"),
     "test_processes": (
-        "a selection of these in separate processes, with their memory measured", "one-line error, exit code 2"),
+        "a selection of these in separate processes, with their memory measured",
+        "one-line error, exit code 2"),
 }  # fmt: skip
 
 

@@ -74,7 +74,8 @@ WRONG: dict[str, tuple[Change, str]] = {
     "a time that is missing": (
         lambda ds: ds.assign_coords(time=ds.time.where(ds.time != ds.time[3])), "not monotonic"),
     "a latitude that is missing": (
-        lambda ds: attributed(ds.assign_coords(lat=ds.lat.where(ds.lat != ds.lat[3])), "lat", axis="Y"), "not monotonic"),
+        lambda ds: attributed(ds.assign_coords(lat=ds.lat.where(ds.lat != ds.lat[3])), "lat", axis="Y"),
+        "not monotonic"),
     "times in unit years": (lambda ds: ds.assign_coords(time=np.arange(12) * 1.0), "trained on dates"),
     "times without units": (lambda ds: ds.assign_coords(time=np.arange(12)), "CF units"),
     "longitudes from -180": (
@@ -95,7 +96,8 @@ WRONG: dict[str, tuple[Change, str]] = {
     "units that are code": (
         lambda ds: attributed(ds, "sst", units="__import__('os')"), "cannot be converted"),
     "a scale that is huge": (
-        lambda ds: encoded(ds.fillna(15), "sst", dtype="int16", scale_factor=1e-3, add_offset=0.0), "no observation"),
+        lambda ds: encoded(ds.fillna(15), "sst", dtype="int16", scale_factor=1e-3, add_offset=0.0),
+        "no observation"),
     "an error that is text": (lambda ds: attributed(ds, "sst", observation_error_std="small"), ""),
     "hours, not days": (
         lambda ds: ds.assign_coords(time=ds.time[0] + (ds.time - ds.time[0]) / 24), "steps of 1 hours"),

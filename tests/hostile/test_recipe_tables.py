@@ -17,8 +17,13 @@ pytestmark = pytest.mark.hostile
 
 WHOLE = tomllib.loads(RECIPE.format(steps=0))
 MORE = {
-    "data": {"noise": 0.1, "mask": "good", "observed": {"sst": "sst"}}
-    | {"covariates": ["depth"], "derived": []},
+    "data": {
+        "noise": 0.1,
+        "mask": "good",
+        "observed": {"sst": "sst"},
+        "covariates": ["depth"],
+        "derived": [],
+    },
     "cost": {"initial": "zero", "time": "time", "learn_weights": True, "prior_weight": 1.0},
     "train": {"precision": "float32", "nu": [1, 0.1, 0.1], "iterations": [1], "buffer": "1MB", "seed": 0},
     "uncertainty": {"members": 2, "withheld": 0.5},
