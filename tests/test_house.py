@@ -105,8 +105,11 @@ def test_a_file_holds_one_idea():
 
 
 def test_the_package_alone_loads_no_library():
-    """Neither torch nor xarray, nor what they are made of."""
+    """`import da4dvar` loads neither torch nor xarray, and a tab offers public names only."""
     assert loaded("import da4dvar").isdisjoint({"torch", "xarray", "numpy", "pandas", "dask"})
+    modules = {"baselines", "fields", "simulate", "testing", "training", "variational"}
+    assert set(dir(da4dvar)) == {*da4dvar.__all__} | modules
+    assert all(getattr(da4dvar, name) is not None for name in dir(da4dvar))
 
 
 @pytest.mark.parametrize("order", ["import da4dvar\nimport xarray", "import xarray\nimport da4dvar"])
@@ -136,10 +139,3 @@ def test_the_hook_leaves_no_trace():
         "    except ImportError as error:\n        assert 'numpy' in str(error)\n"
         "    else:\n        raise SystemExit(1)"
     )
-
-
-def test_the_package_lists_public_names_alone():
-    """What a tab offers: no module that was imported, no constant."""
-    modules = {"baselines", "fields", "simulate", "testing", "training", "variational"}
-    assert set(dir(da4dvar)) == {*da4dvar.__all__} | modules
-    assert all(getattr(da4dvar, name) is not None for name in dir(da4dvar))

@@ -32,8 +32,7 @@ def test_bfloat16_is_nearly_the_same(model, gappy):
     exact, rounded = (model.interpolate(gappy, precision=p) for p in ("float32", "bfloat16"))
     moved = float(np.sqrt(((exact.sst - rounded.sst) ** 2).mean()))
     assert 0 < moved < 0.01 * float(exact.sst.std())
-    assert rounded.sst.dtype == exact.sst.dtype
-    assert rounded.prior_term.dtype == exact.prior_term.dtype
+    assert (rounded.sst.dtype, rounded.prior_term.dtype) == (exact.sst.dtype, exact.prior_term.dtype)
     with pytest.raises(DataError, match="expected float32 or bfloat16"):
         model.interpolate(gappy, precision="half")
 

@@ -24,12 +24,10 @@ def test_windows_follow_each_other_without_a_gap(window, overlap):
 def test_half_a_window_overlaps_and_channels_come_before_axes():
     """The overlap is 0.5 and channels come before axes; a periodic axis with a window has ends."""
     layout = Layout(["sst"], axes=["lon", "lat"], channels=["time", "depth"], window={"time": 40})
-    assert layout.stride("time") == 20
-    assert layout.dims == ("time", "depth", "lon", "lat")
+    assert (layout.stride("time"), layout.dims) == (20, ("time", "depth", "lon", "lat"))
     whole = Layout(["x"], ["component", "time"], periodic=["component"])
     cut = Layout(["x"], ["component", "time"], periodic=["component"], window={"component": 8})
-    assert whole.boundary == ("periodic", "zero")
-    assert cut.boundary == ("zero", "zero")
+    assert (whole.boundary, cut.boundary) == (("periodic", "zero"), ("zero", "zero"))
 
 
 @given(

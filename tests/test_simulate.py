@@ -52,8 +52,7 @@ def test_series_are_on_the_attractor_each_at_a_place_of_its_own(name):
     x = example(name).x
     mean, std = {"lorenz96": (2.3, 3.6), "lorenz63": (23.5, 8.6)}[name]
     x = x if name == "lorenz96" else x.isel(component=2)
-    assert float(x.mean()) == pytest.approx(mean, abs=1.5)
-    assert float(x.std()) == pytest.approx(std, rel=0.2)
+    assert (float(x.mean()), float(x.std())) == (pytest.approx(mean, abs=1.5), pytest.approx(std, rel=0.2))
     first = x.isel(time=0).values.reshape(x.sizes["series"], -1)
     assert all(np.abs(first[i] - first[j]).max() > 0.1 for i in range(len(first)) for j in range(i))
 
@@ -86,8 +85,7 @@ def test_noise_and_labels(name):
     assert ds.x.dims == ds.x_observed.dims == ("series", "time", "component")
     assert ds.x.dtype == ds.x_observed.dtype == np.float32
     np.testing.assert_allclose(np.diff(ds.time), 0.05 if name == "lorenz96" else 0.04)
-    assert ds.time.attrs["axis"] == "T"
-    assert ds.x.attrs["units"] == "1"
+    assert (ds.time.attrs["axis"], ds.x.attrs["units"]) == ("T", "1")
     assert "Lorenz-" in ds.x.attrs["long_name"]
     assert "seed 3" in ds.attrs["source"]
 

@@ -89,17 +89,13 @@ def test_names_units_and_directions_of_the_users_file_are_kept(saved, gappy):
 
 
 def test_a_covariate_is_used(saved, gappy):
-    """The result depends on each covariate."""
+    """The result depends on each covariate, but covariates are not observations."""
     model, before = saved[0], saved[0].interpolate(gappy).sst
     for name, change in (("topography", 300.0), ("index", 1.0), ("land", True)):
         other = model.interpolate(gappy.assign({name: gappy[name] + change})).sst
         assert float(abs(other - before).max()) > 1e-4, name
     later = gappy.assign_coords(time=gappy.time + np.timedelta64(90, "D"))
     assert float(abs(model.interpolate(later).sst.values - before.values)[:, 5, 5].max()) > 1e-4
-
-
-def test_a_window_without_observations_is_not_filled_from_covariates(saved, gappy):
-    """Covariates are not observations."""
     gappy["sst"][10:] = np.nan
     with pytest.warns(Da4dvarWarning, match="hold no observation"):
         filled = saved[0].interpolate(gappy)

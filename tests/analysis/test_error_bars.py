@@ -92,8 +92,7 @@ def test_error_bars_have_labels(ready):
     filled = ready.interpolate(ds.transpose("lon", "time", "lat"), interval=[0.9, 0.975], keep_observed=True)
     names = ["sst_std", "sst_lower_90", "sst_upper_90", "sst_lower_97_5", "sst_upper_97_5"]
     for name in names:
-        assert filled[name].dims == ("lon", "time", "lat")
-        assert filled[name].dtype == "float64"
+        assert (filled[name].dims, filled[name].dtype) == (("lon", "time", "lat"), "float64")
         assert filled[name].attrs["units"] == "degC"
         assert not filled[name].encoding
         assert (filled[name].isnull() == (filled.sst_flag == 2)).all()

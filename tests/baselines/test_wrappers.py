@@ -102,8 +102,7 @@ def test_observed_values_survive_a_method_that_keeps_them():
     ds.x.encoding = {"dtype": "int16"}
     out = Logarithmic(Linear(), 1.0).interpolate(ds)
     np.testing.assert_allclose(out.x.values[0], [1.0, 0.0], atol=1e-6)
-    assert out.x.dtype == "float32"
-    assert out.x.encoding == ds.x.encoding
+    assert (out.x.dtype, out.x.encoding) == ("float32", ds.x.encoding)
     xr.testing.assert_identical(out.drop_vars("x"), ds.drop_vars("x"))
     rain, cold = [1.0, np.nan, 4.0], [-1.0, np.nan, -4.0]
     ds = xr.Dataset({"rain": ("time", rain), "cold": ("time", cold)})

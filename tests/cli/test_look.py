@@ -71,10 +71,8 @@ def test_inspect_as_json_is_the_header(model_path):
     """JSON has the complete header; the text needs no title, recipe or seed."""
     described = describe(str(model_path))
     loaded = da4dvar.load(model_path)
-    assert described["scores"] == loaded.scores
-    assert described["signature"] == loaded.signature.to_dict()
-    assert described["provenance"] == loaded.provenance
-    assert described["bytes"] == model_path.stat().st_size
+    assert (described["scores"], described["signature"]) == (loaded.scores, loaded.signature.to_dict())
+    assert (described["provenance"], described["bytes"]) == (loaded.provenance, model_path.stat().st_size)
     text = text_of(described)
     assert text.startswith("tiny.safetensors\n")
     assert "trained on    not recorded" in text
@@ -108,7 +106,5 @@ def test_a_data_set_is_looked_at_in_parts(monkeypatch, tmp_path):
     sizes = []
     monkeypatch.setattr(inspection, "PART", 13)
     monkeypatch.setattr(inspection, "loaded", lambda part, path: sizes.append(part.size) or part.load())
-    assert describe(str(tmp_path / "x.nc")) == whole
-    assert sizes == [12] * 5 + [1]
-    assert whole["variables"]["x"]["missing"] == "40.0 %"
-    assert whole["variables"]["x"]["range"] == [0.0, 59.0]
+    assert (describe(str(tmp_path / "x.nc")), sizes) == (whole, [12] * 5 + [1])
+    assert (whole["variables"]["x"]["missing"], whole["variables"]["x"]["range"]) == ("40.0 %", [0.0, 59.0])

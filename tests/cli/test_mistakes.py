@@ -115,8 +115,7 @@ def test_json_is_all_that_goes_to_stdout(folder):
     assert 0 < found["r_score"] < 1
     make_sst(70).fillna(0.0).to_netcdf("whole.nc")
     said = ran(*["interpolate", "whole.nc", "out.nc", "--fit", "--json", "-q"])
-    assert json.loads(said.out) == {"filled_by": "none"}
-    assert said.err == ""
+    assert (json.loads(said.out), said.err) == ({"filled_by": "none"}, "")
 
 
 def test_quiet_leaves_out_notes(folder, model_path):
@@ -147,8 +146,7 @@ def test_who_stops_a_command_is_told_that_nothing_was_written(monkeypatch, capsy
     monkeypatch.setattr(sys, "argv", ["da4dvar", "models"])
     with pytest.raises(SystemExit) as stopped:
         main()
-    assert stopped.value.code == 130
-    assert capsys.readouterr().err == "stopped; the output was not written\n"
+    assert (stopped.value.code, capsys.readouterr().err) == (130, "stopped; the output was not written\n")
 
     def begun(self, place, *_):
         place.mkdir()

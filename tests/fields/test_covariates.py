@@ -39,8 +39,7 @@ def test_each_is_standardised_by_its_own_mean_and_spread():
     covariates = made("topography", "index").fit(ds)
     found = covariates.normalised(ds)
     for name in ("topography", "index"):
-        assert found[name].dims == ds[name].dims
-        assert float(found[name].mean()) == pytest.approx(0, abs=1e-6)
+        assert (found[name].dims, float(found[name].mean())) == (ds[name].dims, pytest.approx(0, abs=1e-6))
         assert float(found[name].std()) == pytest.approx(1, abs=1e-5)
     other = covariates.normalised(ds.assign(index=ds["index"] + 2 * ds["index"].std()))
     np.testing.assert_allclose(other["index"], found["index"] + 2, rtol=1e-5)
@@ -68,7 +67,7 @@ def test_they_stand_beside_the_observations_on_the_same_cells(lazy):
         y = y.chunk(time=3)
     joined = beside(y, given, {"time": (0, 2)})
     assert joined.dims == y.dims
-    assert (joined.chunks is not None) == lazy
+    assert joined.chunks is not None == lazy
     topography = given.topography.transpose("lat", "lon").values
     np.testing.assert_array_equal(joined[1], np.broadcast_to(topography, (9, 5, 6)))
     np.testing.assert_array_equal(
@@ -115,7 +114,7 @@ def test_samples_have_the_covariates_of_their_window():
         np.testing.assert_allclose(sample["covariates"][:4], expected, atol=1e-5)
 
 
-def coordinates(calendar: str = "standard", start: str = "2001-01-01", days: int = 400) -> xr.Dataset:
+def axes(calendar: str = "standard", start: str = "2001-01-01", days: int = 400) -> xr.Dataset:
     """Return coordinates of a small sea."""
     time = xr.date_range(start, periods=days, calendar=calendar, use_cftime=calendar != "standard")
     coords = {
@@ -129,7 +128,7 @@ def coordinates(calendar: str = "standard", start: str = "2001-01-01", days: int
 @pytest.mark.parametrize(("calendar", "year"), [("standard", 365.2425), ("noleap", 365), ("360_day", 360)])
 def test_day_of_year_goes_round_a_circle_once_a_year(calendar, year):
     """The angle is 2π times the fraction of the year of the calendar."""
-    found = derived(coordinates(calendar, days=300), ["day_of_year"], "time")
+    found = derived(axes(calendar, days=300), ["day_of_year"], "time")
     angle = np.arctan2(found.day_of_year_sin, found.day_of_year_cos).values % (2 * np.pi)
     np.testing.assert_allclose(angle, 2 * np.pi * np.arange(300) / year, atol=1e-9)
 
@@ -140,7 +139,7 @@ def test_hours_and_longitudes_go_round_a_circle():
     found = derived(ds, ["hour_of_day"], "time")
     np.testing.assert_allclose(found.hour_of_day_sin, [0, 1, 0, -1] * 2, atol=1e-9)
     np.testing.assert_allclose(found.hour_of_day_cos, [1, 0, -1, 0] * 2, atol=1e-9)
-    ds = coordinates()
+    ds = axes()
     turned = ds.assign_coords(lon=("lon", ds.lon.values - 360, ds.lon.attrs))
     a, b = (derived(d, ["longitude"], "time").drop_vars("lon") for d in (ds, turned))
     xr.testing.assert_allclose(a, b, atol=1e-12)
@@ -153,16 +152,16 @@ def test_hours_and_longitudes_go_round_a_circle():
 def test_latitude_is_known_by_attributes_or_by_its_name(attrs):
     """The latitude is found by CF attributes or, without any, by its name."""
     name = "somewhere" if attrs else "LAT"
-    ds = coordinates().drop_vars("lat").assign_coords({name: ("station", [1.0, 2.0], attrs)})
+    ds = axes().drop_vars("lat").assign_coords({name: ("station", [1.0, 2.0], attrs)})
     found = derived(ds, ["latitude"], "time").latitude
     assert (found.dims, found.values.tolist()) == (("station",), [1.0, 2.0])
 
 
 @pytest.mark.parametrize(("ds", "name", "message"), [
-    (coordinates().drop_vars("time").assign_coords(time=np.arange(3)), "day_of_year", "needs dates along 'time'"),
-    (coordinates().drop_vars("time"), "day_of_year", "needs dates along 'time'"),
-    (coordinates().drop_vars("lat"), "latitude", "has none"),
-    (coordinates().assign_coords(y=("y", [1.0], {"units": "degrees_north"})), "latitude", r"has 2 \(lat, y\)"),
+    (axes().drop_vars("time").assign_coords(time=np.arange(3)), "day_of_year", "needs dates along 'time'"),
+    (axes().drop_vars("time"), "day_of_year", "needs dates along 'time'"),
+    (axes().drop_vars("lat"), "latitude", "has none"),
+    (axes().assign_coords(y=("y", [1.0], {"units": "degrees_north"})), "latitude", r"has 2 \(lat, y\)"),
 ])  # fmt: skip
 def test_a_coordinate_that_is_not_there_is_named(ds, name, message):
     """The message names the derived covariate and what it needs."""

@@ -35,8 +35,7 @@ def test_the_header_says_everything(model_path):
     assert header["layout"]["window"] == {"time": 6, "lat": 5, "lon": 6}
     assert header["signature"]["variables"]["sst"]["units"] == "degC"
     assert header["signature"]["dims"]["time"]["spacing"] == 86400
-    assert header["signature"]["dims"]["lat"]["role"] == "Y"
-    assert header["scaling"]["kind"] == "anomaly"
+    assert (header["signature"]["dims"]["lat"]["role"], header["scaling"]["kind"]) == ("Y", "anomaly")
     assert header["solver"]["iterations"] == 3
     assert header["scores"]["validation_rmse_normalised"] > 0
 

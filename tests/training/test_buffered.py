@@ -122,7 +122,7 @@ def lazy(ds: xr.Dataset, largest: list[int]) -> xr.Dataset:
 
 
 def test_blocks_are_those_of_the_loaded_data():
-    """The normalised values of a block equal those of the loaded data at these times to the bit."""
+    """Blocks are those of the loaded data to the bit, and no read is larger than the buffer."""
     ds, model = make_sst(200), tiny_interpolator()
     model.prepare(ds)
     plan = Training(buffer=200 * 9 * 8 * 4, **PLAN)
@@ -130,20 +130,6 @@ def test_blocks_are_those_of_the_loaded_data():
     assert isinstance(source, BufferedSamples)
     part = source.slice_of(3)
     np.testing.assert_array_equal(source.read(part).observed, model.states(ds).isel(time=part))
-
-
-def test_data_that_fit_are_loaded_as_before():
-    """A buffer that holds all data does not change the trained weights."""
-    truth, settings = make_sst(70, seed=1), PLAN | {"steps": 3, "validate_every": 3}
-    plan = Training(buffer="1GiB", **settings)
-    fitted = tiny_interpolator().fit(truth, truth=truth, gaps=Random(0.4), training=plan)
-    before = train_tiny(3).model.state_dict()
-    assert all(torch.equal(before[name], w) for name, w in fitted.model.state_dict().items())
-    assert isinstance(training_samples(fitted, truth.chunk(time=10), None, Random(0.4), 0.0, plan), Samples)
-
-
-def test_no_read_is_larger_than_the_buffer():
-    """Training on lazy data never reads more at once than the buffer holds."""
     largest: list[int] = []
     ds = lazy(make_sst(300), largest)
     held: list[int] = []
@@ -156,6 +142,16 @@ def test_no_read_is_larger_than_the_buffer():
         held.append(sum(s.observed.sizes["time"] for s in source._held[1]))
     assert max(held) <= 60
     assert max(largest) <= 10
+
+
+def test_data_that_fit_are_loaded_as_before():
+    """A buffer that holds all data does not change the trained weights."""
+    truth, settings = make_sst(70, seed=1), PLAN | {"steps": 3, "validate_every": 3}
+    plan = Training(buffer="1GiB", **settings)
+    fitted = tiny_interpolator().fit(truth, truth=truth, gaps=Random(0.4), training=plan)
+    before = train_tiny(3).model.state_dict()
+    assert all(torch.equal(before[name], w) for name, w in fitted.model.state_dict().items())
+    assert isinstance(training_samples(fitted, truth.chunk(time=10), None, Random(0.4), 0.0, plan), Samples)
 
 
 @pytest.mark.parametrize("suffix", [".nc", ".zarr"])

@@ -81,11 +81,17 @@ def lstm(channels: int = WINDOW) -> ConvLSTM:
 
 
 def test_another_observation_error_reaches_the_weights_of_a_foreign_solver():
-    """Its own λ_o as that of the model's cost; the model itself stays as it is."""
+    """λ_o of a foreign solver follows the observation error, and its learned part starts from a model."""
     model = VariationalModel(VariationalCost(nn.Identity()), Polished(Polished(lstm(), 2.0), 3.0))
     other = reweighted(model, 4.0)
     assert (other.solver.weight, other.solver.begin.weight) == (12.0, 8.0)
     assert (model.solver.weight, model.solver.begin.weight) == (3.0, 2.0)
+    start, model = tiny_interpolator(1), tiny_interpolator().with_solver(Polished(lstm()))
+    polish = model.model.solver.polish.weight.clone()
+    take_weights(model, start)
+    for name, value in start.model.solver.state_dict().items():
+        assert torch.equal(model.model.solver.begin.state_dict()[name], value), name
+    assert torch.equal(model.model.solver.polish.weight, polish)
 
 
 def test_a_training_runs_the_learned_part_of_a_foreign_solver():
@@ -98,16 +104,6 @@ def test_a_training_runs_the_learned_part_of_a_foreign_solver():
     changed = {n for n, v in model.model.state_dict().items() if not torch.equal(v, before[n])}
     assert any(name.startswith("solver.begin.") for name in changed)
     assert not any(name.startswith("solver.polish.") for name in changed)
-
-
-def test_the_learned_part_of_a_foreign_solver_starts_from_a_model():
-    """As that of a chain does; the rest of it keeps its own weights."""
-    start, model = tiny_interpolator(1), tiny_interpolator().with_solver(Polished(lstm()))
-    polish = model.model.solver.polish.weight.clone()
-    take_weights(model, start)
-    for name, value in start.model.solver.state_dict().items():
-        assert torch.equal(model.model.solver.begin.state_dict()[name], value), name
-    assert torch.equal(model.model.solver.polish.weight, polish)
 
 
 def test_a_foreign_solver_within_another_must_fit_the_layout(tmp_path, monkeypatch):

@@ -77,8 +77,7 @@ def test_a_simulation_is_a_source_of_data(tmp_path):
         tables["layout"] = {"variables": ["x"], "axes": ["component", "time"]}
 
     made = recipe(tmp_path, change)
-    assert made.data("train").seen.sizes["series"] == 3
-    assert made.data("validation").seen.sizes["series"] == 1
+    assert (made.data("train").seen.sizes["series"], made.data("validation").seen.sizes["series"]) == (3, 1)
 
 
 def test_gaps_are_one_pattern_or_a_mixture(tmp_path):

@@ -28,7 +28,7 @@ def line(seed: int = 0, bars: bool = True) -> Comparison:
 
 
 def test_classes_share_out_all_unobserved_cells():
-    """Σ cells · RMSE² over the classes equals that of all cells: none is lost or counted twice."""
+    """Σ cells · RMSE² over the classes is that of all cells; round edges enclose all values at any scale."""
     one = line()
     cells = one.cells()
     values, name, edges = gaps_of(one.observed, Shape.of(one.estimate))
@@ -39,10 +39,6 @@ def test_classes_share_out_all_unobserved_cells():
     assert int(scored["cells"].sum()) == cells.truth.size
     np.testing.assert_allclose(spread.score, 1)
     assert [r[0] for r in table.rows] == labels
-
-
-def test_round_edges_hold_every_distance():
-    """The edges start at 0, increase and enclose all values at any scale."""
     for scale in (1e-3, 1.0, 111.0, 1e5):
         values = scale * np.random.default_rng(0).uniform(0.01, 50, 300)
         edges = round_edges(values)

@@ -73,8 +73,7 @@ def test_parts_are_disjoint_and_together_everything():
     ds = stations().assign_coords(station=list("abcdefghij"))
     ds.pm.attrs["units"], ds.pm.encoding = "ug/m3", {"dtype": "int16"}
     for part in apart(ds, Holdout().tests(ds, "time")):
-        assert part.pm.attrs == ds.pm.attrs
-        assert part.pm.encoding == ds.pm.encoding
+        assert (part.pm.attrs, part.pm.encoding) == (ds.pm.attrs, ds.pm.encoding)
         xr.testing.assert_identical(part.station, ds.station)
 
 

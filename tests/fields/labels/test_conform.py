@@ -62,8 +62,7 @@ def test_dimensions_and_variables_are_found_as_told():
     ds = sea().rename(lat="a", lon="b", sst="analysed").drop_vars(["a", "b"]).expand_dims(member=2)
     ds = ds.assign_coords(lat=(("a", "b"), np.ones((4, 5))), lon=(("a", "b"), np.ones((4, 5))))
     got = conformed(ds, variable={"sst": "analysed"}, dim={"lat": "a", "lon": "b"})
-    assert got.dims == {"time": "time", "lat": "a", "lon": "b"}
-    assert got.data.sst.dims == ("member", *DIMS)
+    assert (got.dims, got.data.sst.dims) == ({"time": "time", "lat": "a", "lon": "b"}, ("member", *DIMS))
     assert set(got.data.coords) == {"time"}
     np.testing.assert_array_equal(got.data.sst[1], sea().sst)
     assert got.sources["sst"].name == "analysed"
@@ -98,8 +97,7 @@ def test_units_are_converted_and_it_is_said():
     ds = sea().assign(sst=(sea().sst + 273.15).assign_attrs(units="K"))
     got = conformed(ds)
     assert_is_sea(got)
-    assert got.notes == ["sst: converted from K to degC"]
-    assert got.data.sst.attrs["units"] == "degC"
+    assert (got.notes, got.data.sst.attrs["units"]) == (["sst: converted from K to degC"], "degC")
     assert ds.sst.attrs["units"] == "K"
 
 

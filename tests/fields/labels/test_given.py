@@ -40,8 +40,7 @@ def test_the_faces_take_a_data_array(model, gappy, truth):
 
 def test_a_name_is_that_of_the_only_variable():
     """One name for a mapping of one."""
-    assert names_of(ONE, "analysed") == {"sst": "analysed"}
-    assert names_of(ONE, None) == {}
+    assert (names_of(ONE, "analysed"), names_of(ONE, None)) == ({"sst": "analysed"}, {})
 
 
 @pytest.mark.parametrize(("data", "message"), [

@@ -73,8 +73,7 @@ def test_what_the_type_cannot_hold_is_no_estimate(dtype, huge):
 def test_flags_are_those_of_cf():
     """Flags have CF attributes and neither units nor packing of the variable."""
     flag = estimated(sea()).sst_flag
-    assert flag.dtype == np.int8
-    assert flag.attrs["standard_name"] == "status_flag"
+    assert (flag.dtype, flag.attrs["standard_name"]) == (np.int8, "status_flag")
     assert flag.attrs["flag_meanings"].split() == ["observed", "interpolated", "not_estimable"]
     np.testing.assert_array_equal(flag.attrs["flag_values"], np.array([0, 1, 2], "int8"))
     assert flag.attrs["flag_values"].dtype == flag.dtype

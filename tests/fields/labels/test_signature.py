@@ -27,8 +27,7 @@ def test_a_signature_says_what_the_data_are():
     """It has attributes, roles, signed spacings and the sizes of fixed dimensions, also after JSON."""
     dims = ["station", "time", "lat"]
     signature = Signature.of(sea(), ["sst"], dims, fixed=["station"])
-    assert signature.variables == {"sst": {"units": "degC"}}
-    assert list(signature.dims) == dims
+    assert (signature.variables, list(signature.dims)) == ({"sst": {"units": "degC"}}, dims)
     assert signature.dims["time"] == Dimension(role="T", spacing=6 * 3600.0, dates=True)
     assert signature.dims["lat"] == Dimension(role="Y", standard_name="latitude", spacing=-1.0)
     assert signature.dims["station"] == Dimension(size=2)

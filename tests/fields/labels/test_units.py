@@ -25,8 +25,7 @@ def test_values_are_converted(got, wanted, value, expected):
     """Values are converted with a note; dtype and other attributes are kept."""
     result, note = converted(quantity(got, [value, np.nan]), wanted)
     np.testing.assert_allclose(result.values, [expected, np.nan], rtol=1e-5, atol=1e-4)
-    assert result.dtype == np.float32
-    assert result.attrs["long_name"] == "q"
+    assert (result.dtype, result.attrs["long_name"]) == (np.float32, "q")
     if value == expected:
         assert note is None
     else:

@@ -57,8 +57,7 @@ def chunkings() -> st.SearchStrategy[dict[str, tuple[int, ...]]]:
 def assert_same(lazy: tuple[xr.DataArray, ...], eager: tuple[xr.DataArray, ...]) -> None:
     """Check that estimates, weights and terms agree to rounding."""
     for got, expected in zip(dask.compute(*lazy), eager, strict=True):
-        assert got.dims == expected.dims
-        assert got.dtype == expected.dtype
+        assert (got.dims, got.dtype) == (expected.dims, expected.dtype)
         np.testing.assert_allclose(got.values, expected.values, rtol=1e-5, atol=1e-5)
 
 

@@ -60,8 +60,7 @@ def test_places_are_found_by_role_or_come_last(dims, expected):
     roles = {"lat": "Y", "lon": "X"}
     coords = {d: (d, np.arange(3.0), {"axis": roles[d]}) for d in dims if d in roles}
     array = xr.DataArray(np.zeros([3] * len(dims)), dims=dims, coords=coords)
-    assert places(array, "time") == expected
-    assert places(array.expand_dims(depth=1), "time") == expected
+    assert (places(array, "time"), places(array.expand_dims(depth=1), "time")) == (expected, expected)
 
 
 def test_a_long_tail_has_an_offset_for_its_logarithm():
@@ -97,8 +96,7 @@ def test_what_is_chosen_is_a_recipe(name, tmp_path):
 def test_the_layout_follows_the_shape_of_the_data():
     """A few stations are channels, ten images are ten channels, and years of days get a window."""
     layouts = {name: choose({"x": CHARACTERS[name]})[0]["layout"] for name in CHARACTERS}
-    assert layouts["stations"]["channels"] == ["station"]
-    assert layouts["many stations"]["channels"] == []
+    assert (layouts["stations"]["channels"], layouts["many stations"]["channels"]) == (["station"], [])
     assert "time" not in layouts["a few images"]["window"]
     assert layouts["a sea"]["window"] == {"lon": 32, "time": 15}
 
@@ -109,8 +107,7 @@ def test_of_several_variables_the_longest_memory_and_all_gaps_count():
     rain = replace(CHARACTERS["stations"], memory=1, gap=5, lengths=(7,))
     tables, _ = choose({"rain": rain, "temperature": temperature})
     assert tables["layout"]["variables"] == ["rain", "temperature"]
-    assert tables["layout"]["window"] == {"day": 128}
-    assert tables["gaps"][0]["lengths"] == [7, 1, 2]
+    assert (tables["layout"]["window"], tables["gaps"][0]["lengths"]) == ({"day": 128}, [7, 1, 2])
 
 
 @pytest.mark.parametrize(("number", "expected"), [(1, 5), (6, 7), (7, 7), (40, 15)])

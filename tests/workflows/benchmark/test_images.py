@@ -98,8 +98,7 @@ def test_a_test_set_of_a_file_has_gaps_and_noise_of_its_seed(folder):
     seen, truth = Benchmark(folder).data()
     again, _ = Benchmark(folder, series=5).data()
     noisy, _ = Benchmark(folder, variant="noisy").data()
-    assert dict(truth.sizes) == {"sample": 112, "y": 28, "x": 28}
-    assert again.sizes["sample"] == 5
+    assert (dict(truth.sizes), again.sizes["sample"]) == ({"sample": 112, "y": 28, "x": 28}, 5)
     assert float((noisy - truth).digit.std()) == pytest.approx(0.3, rel=0.03)
     assert float((seen - truth).digit.std()) == pytest.approx(0.03, rel=0.03)
     titles = [title_of(Benchmark(folder, variant)) for variant in (None, "noisy")]

@@ -78,7 +78,7 @@ def folder(tmp_path):
 
 
 def test_a_row_is_scored_as_its_estimate_deserves(folder):
-    """R-score, its interior and its standard error, from the estimate that the row gives back."""
+    """R-score, interior and standard error are those of the estimate; the P-score is that of the forecast."""
     benchmark = Benchmark(folder)
     seen, truth = benchmark.data()
     row = benchmark.row("linear")
@@ -89,10 +89,6 @@ def test_a_row_is_scored_as_its_estimate_deserves(folder):
     each = [float(r_score(estimate.x[k], truth.x[k])) for k in range(3)]
     assert result["error"] == pytest.approx(np.std(each, ddof=1) / np.sqrt(3))
     assert (result["p_score"], result["parameters"], result["samples"]) == (None, None, 3)
-
-
-def test_p_score_is_that_of_the_forecast(folder):
-    """For a flow: the forecast error from each time to the next, over the mean square."""
     recipe = Recipe(Benchmark(folder).row("descent").tables, folder)
     model = recipe.train(folder)
     constant = xr.Dataset({"x": (("series", "time", "component"), np.full((1, 4, 8), 8.0))})
