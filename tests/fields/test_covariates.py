@@ -67,7 +67,7 @@ def test_they_stand_beside_the_observations_on_the_same_cells(lazy):
         y = y.chunk(time=3)
     joined = beside(y, given, {"time": (0, 2)})
     assert joined.dims == y.dims
-    assert joined.chunks is not None == lazy
+    assert (joined.chunks is not None) == lazy
     topography = given.topography.transpose("lat", "lon").values
     np.testing.assert_array_equal(joined[1], np.broadcast_to(topography, (9, 5, 6)))
     np.testing.assert_array_equal(
