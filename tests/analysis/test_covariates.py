@@ -4,7 +4,6 @@ import tomllib
 
 import numpy as np
 import pytest
-import torch
 import xarray as xr
 from door import refused
 from examples import RECIPE, WINDOW, gappy_sst, make_sst, tiny_interpolator
@@ -14,6 +13,7 @@ from da4dvar.baselines.linear import Linear
 from da4dvar.errors import Da4dvarWarning, DataError, RecipeError
 from da4dvar.fields.gaps.patterns import Random
 from da4dvar.fields.scaling.anomaly import Anomaly
+from da4dvar.testing import seeded
 from da4dvar.training.plan import Training
 from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.gradient_descent import GradientDescent
@@ -38,12 +38,10 @@ def sea(days: int = 30, seed: int = 0) -> xr.Dataset:
 def untrained(**change: object) -> da4dvar.Interpolator:
     """Return an untrained model with covariates."""
     arguments: dict = {"covariates": ["topography", "land", "index"], "derived": ["day_of_year", "latitude"]}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        networks: dict = {
-            "prior": UNet(WINDOW, BOUNDARY, width=4, covariates=COUNT),
-            "solver": ConvLSTM(WINDOW, BOUNDARY, width=6, iterations=3, covariates=COUNT),
-        }
+    networks = seeded(lambda: {
+        "prior": UNet(WINDOW, BOUNDARY, width=4, covariates=COUNT),
+        "solver": ConvLSTM(WINDOW, BOUNDARY, width=6, iterations=3, covariates=COUNT),
+    })  # fmt: skip
     given = {"layout": tiny_interpolator().layout, "scaling": Anomaly(harmonics=1)}
     return da4dvar.Interpolator(**(networks | arguments | given | change))
 

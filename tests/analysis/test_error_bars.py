@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from door import ran, refused
-from examples import gappy_sst, make_sst
+from examples import descent_model, gappy_sst, make_sst
 
 import da4dvar
 from da4dvar.analysis.analyse import analyse
@@ -18,26 +18,16 @@ from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
 from da4dvar.errors import Da4dvarWarning, DataError
 from da4dvar.evaluation.uncertainty import table_of, uncertainty_score
 from da4dvar.fields.gaps.patterns import Mixture, Random
-from da4dvar.fields.scaling.standard import Standard
 from da4dvar.outofcore.interpolate_file import interpolate_file
-from da4dvar.variational.priors.unet import UNet
-from da4dvar.variational.solvers.gradient_descent import GradientDescent
 
-LAYOUT = da4dvar.Layout(["sst"], axes=["lat", "lon"], channels=["time"], window={"time": 6, "lat": 5})
 FEW = Ensemble(members=3)
 GUESS = OptimalInterpolation(length=60, duration=3)
 gappy = partial(gappy_sst, part=0.35)
 
 
 def model(**arguments: object) -> da4dvar.Interpolator:
-    """Return an unfitted model with two steps of gradient descent."""
-    return da4dvar.Interpolator(
-        UNet(6, ("zero", "zero"), width=3),
-        GradientDescent(iterations=2, step=0.1),
-        LAYOUT,
-        Standard(),
-        **arguments,
-    ).prepare(gappy())
+    """Return a prepared model with two steps of gradient descent."""
+    return descent_model(iterations=2, **arguments).prepare(gappy())
 
 
 @pytest.fixture

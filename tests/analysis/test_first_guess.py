@@ -3,8 +3,8 @@
 import cloudpickle
 import numpy as np
 import pytest
-import torch
 import xarray as xr
+from examples import descent_model as model
 from examples import gappy_sst, make_sst
 
 import da4dvar
@@ -14,25 +14,9 @@ from da4dvar.baselines.linear import Linear
 from da4dvar.evaluation.report.descent import descent
 from da4dvar.fields.gaps.patterns import Random
 from da4dvar.fields.scaling.anomaly import Anomaly
-from da4dvar.fields.scaling.standard import Standard
 from da4dvar.training.dataset import samples
 from da4dvar.training.plan import Training
-from da4dvar.variational.priors.unet import UNet
-from da4dvar.variational.solvers.gradient_descent import GradientDescent
 from da4dvar.workflows.benchmark.figures import pathway
-
-LAYOUT = da4dvar.Layout(["sst"], axes=["lat", "lon"], channels=["time"], window={"time": 6, "lat": 5})
-
-
-def model(rate: float = 0.1, **arguments: object) -> da4dvar.Interpolator:
-    """Return a model with one step of gradient descent; with a tiny rate it returns its initial state."""
-    return da4dvar.Interpolator(
-        UNet(6, ("zero", "zero"), width=3),
-        GradientDescent(iterations=1, step=rate),
-        LAYOUT,
-        Standard(),
-        **arguments,
-    )
 
 
 @pytest.mark.parametrize("case", ["half observed", "a month missing", "a cell unknown to the scaling"])
@@ -73,9 +57,7 @@ def test_training_pairs_start_from_the_guess_of_what_is_left():
 def test_it_learns_and_comes_back_from_its_file(tmp_path):
     """The model file names the method, and the loaded model gives the same result."""
     ds = gappy_sst(part=0.5)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        made = model(first_guess=Climatology(harmonics=1))
+    made = model(first_guess=Climatology(harmonics=1))
     made.fit(ds, training=Training(steps=2, batch=2, draws=2, validate_every=1, validation_samples=2))
     made.save(tmp_path / "m.safetensors")
     loaded = da4dvar.load(tmp_path / "m.safetensors")

@@ -15,6 +15,7 @@ from da4dvar.evaluation.report.descent import descent
 from da4dvar.fields.gaps.patterns import Random
 from da4dvar.fields.scaling.anomaly import Anomaly
 from da4dvar.fields.sensors import Sensor
+from da4dvar.testing import seeded
 from da4dvar.training.dataset import samples
 from da4dvar.training.plan import Training
 from da4dvar.variational.observation import Identity, LearnedOperator, Sensors
@@ -42,13 +43,11 @@ def sea(days: int = 30, seed: int = 0) -> xr.Dataset:
 
 def untrained(sensors=(TRACKS, COARSE), **change: object) -> da4dvar.Interpolator:
     """Return an untrained model of two sensors."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        parts: dict = {
-            "prior": UNet(WINDOW, BOUNDARY, width=4),
-            "solver": ConvLSTM(WINDOW, BOUNDARY, width=6, iterations=3),
-            "observation": Sensors([Identity(), LearnedOperator(WINDOW, BOUNDARY, shared=True)]),
-        }
+    parts = seeded(lambda: {
+        "prior": UNet(WINDOW, BOUNDARY, width=4),
+        "solver": ConvLSTM(WINDOW, BOUNDARY, width=6, iterations=3),
+        "observation": Sensors([Identity(), LearnedOperator(WINDOW, BOUNDARY, shared=True)]),
+    })  # fmt: skip
     given = {"layout": tiny_interpolator().layout, "scaling": Anomaly(harmonics=1), "sensors": sensors}
     return da4dvar.Interpolator(**(parts | given | change))
 

@@ -16,6 +16,7 @@ from da4dvar.errors import Da4dvarWarning, DataError
 from da4dvar.fields.channels import Entries
 from da4dvar.fields.scaling.anomaly import Anomaly
 from da4dvar.outofcore.memory import Living, window_bytes
+from da4dvar.testing import seeded
 from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.lstm import ConvLSTM
 
@@ -58,16 +59,13 @@ def test_covariates_circles_and_short_series(tmp_path, periodic, days):
         depth=(("lat", "lon"), generator.random((9, 8))),
         wind=(("time", "lat", "lon"), generator.random((70, 9, 8))),
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = da4dvar.Interpolator(
-            UNet(6, boundary, width=4, covariates=count),
-            ConvLSTM(6, boundary, width=6, iterations=2, covariates=count),
-            da4dvar.Layout(["sst"], ["lat", "lon"], ["time"], periodic, {"time": 6, "lat": 5, "lon": 6}),
-            Anomaly(harmonics=1),
-            covariates=["depth", "wind"],
-            derived=["day_of_year", "latitude"],
-        ).prepare(ds)
+    layout = da4dvar.Layout(["sst"], ["lat", "lon"], ["time"], periodic, {"time": 6, "lat": 5, "lon": 6})
+    networks = seeded(lambda: (
+        UNet(6, boundary, width=4, covariates=count),
+        ConvLSTM(6, boundary, width=6, iterations=2, covariates=count),
+    ))  # fmt: skip
+    names = {"covariates": ["depth", "wind"], "derived": ["day_of_year", "latitude"]}
+    model = da4dvar.Interpolator(*networks, layout, Anomaly(harmonics=1), **names).prepare(ds)
     part = ds.isel(time=slice(0, days), lat=slice(None, None, -1))
     assert_same(in_regions(model, part, tmp_path / "out.zarr"), model.interpolate(part))
 
