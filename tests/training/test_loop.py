@@ -53,13 +53,18 @@ def test_training_lowers_the_error():
     assert torch.equal(weights(alone), weights(helped))
 
 
-def test_a_training_that_was_cut_goes_on_where_it_was(tmp_path):
-    """Four steps and two more after a restart equal six steps without interruption."""
+def test_a_folder_is_resumed_or_begun_again(tmp_path):
+    """A resumed training equals one without interruption; a new one in an old folder starts over."""
     settings = {"steps": 6, "warmup": 1, "rate": 1e-3}
     whole = fit(tmp_path / "whole", **settings)
     cut_short(tmp_path / "cut", lambda: fit(tmp_path / "cut", **settings), after=4)
     resumed = fit(tmp_path / "cut", resume=True, **settings)
     assert torch.allclose(weights(whole), weights(resumed), atol=1e-6)
+    fit(tmp_path / "one", seed=1)
+    again, alone = fit(tmp_path / "one", seed=2), fit(tmp_path / "two", seed=2)
+    assert torch.equal(weights(again), weights(alone))
+    rows = list(csv.DictReader((tmp_path / "two" / "metrics.csv").open()))
+    assert sum(bool(r["validation_rmse"]) for r in rows) == 2
 
 
 def cut_short(folder, training, after):
@@ -76,15 +81,6 @@ def cut_short(folder, training, after):
         with pytest.raises((KeyboardInterrupt, SystemExit)):
             training()
     assert (folder / "last.ckpt").exists()
-
-
-def test_an_old_folder_does_not_leak_into_a_new_training(tmp_path):
-    """A second training in the same folder keeps its own best weights; the log has every validation."""
-    fit(tmp_path / "one", seed=1)
-    again, alone = fit(tmp_path / "one", seed=2), fit(tmp_path / "two", seed=2)
-    assert torch.equal(weights(again), weights(alone))
-    rows = list(csv.DictReader((tmp_path / "two" / "metrics.csv").open()))
-    assert sum(bool(r["validation_rmse"]) for r in rows) == 2
 
 
 def test_without_truth_hidden_points_are_enough():

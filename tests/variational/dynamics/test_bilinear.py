@@ -54,7 +54,7 @@ def test_periodic_tendency_is_the_sum_of_all_products(reach):
 
 
 def test_periodic_tendency_has_derivatives_of_two_orders():
-    """First and second derivatives in state and coefficients, as training needs, agree with differences."""
+    """Derivatives of both orders agree with differences; mixed precision does not round a tendency."""
     dynamics = seeded(lambda: Bilinear(5, reach=2)).double()
     names = [name for name, _ in dynamics.named_parameters()]
 
@@ -64,10 +64,6 @@ def test_periodic_tendency_has_derivatives_of_two_orders():
     inputs = (double(1, 1, 5, 2).requires_grad_(), *dynamics.parameters())
     assert torch.autograd.gradcheck(tendency, inputs)
     assert torch.autograd.gradgradcheck(tendency, inputs)
-
-
-def test_mixed_precision_does_not_round_a_periodic_tendency():
-    """Under mixed precision, the tendency is not rounded to bfloat16, which would ruin a trajectory."""
     dynamics, x = seeded(lambda: Bilinear(7, reach=2)), double(2, 1, 7, 3).float()
     with torch.autocast("cpu", torch.bfloat16):
         mixed = dynamics(x)
