@@ -23,8 +23,8 @@ def test_no_fill_value_belongs_to_a_complete_coordinate(tmp_path, gappy, model):
         filled = {name: "_FillValue" in variable.ncattrs() for name, variable in file.variables.items()}
     assert filled == {"sst": True, "time": False, "lat": False, "lon": False, "depth": True}
     gappy.time.encoding |= {"dtype": np.dtype("int32")}
-    write_dataset(model.interpolate(gappy), tmp_path / "out.nc")
-    with netCDF4.Dataset(tmp_path / "out.nc") as file:
+    write_dataset(model.interpolate(gappy), tmp_path / "windows.nc")
+    with netCDF4.Dataset(tmp_path / "windows.nc") as file:
         dates, centres = file["time"], file["window_time"]
         assert centres.units == dates.units == "days since 1990-01-01"
         assert centres.calendar == dates.calendar == "standard"

@@ -156,8 +156,8 @@ def test_a_class_says_which_of_its_arguments_are_parts():
         describe("gaps", Forgets(0.5, 2))
 
 
-def test_an_entry_point_is_imported_when_it_is_needed(package, tmp_path):
-    """Listing its name imports nothing; it may name a class of another module of its package."""
+def test_an_entry_point_is_imported_when_it_is_needed(package):
+    """Listing and completing its name imports nothing; the import may also register the class."""
     code = GAPPY + "\nimport da4dvar\nda4dvar.register('gaps', 'half', Half)\n"
     name = package("gappyone", code, "gaps.half = gappyone:Half")
     assert "half" in names("gaps")
@@ -168,6 +168,10 @@ def test_an_entry_point_is_imported_when_it_is_needed(package, tmp_path):
     table = {"kind": "half", "fraction": 0.25}
     assert describe("gaps", build("gaps", table)) == table
     assert class_of("gaps", "half") is kinds.REGISTERED["gaps"]["half"] is sys.modules[name].Half
+
+
+def test_an_entry_point_may_name_a_class_by_another_module_of_its_package(package, tmp_path):
+    """Packages often gather their names at the top; the class can also be registered by that name."""
     package("gappytwo", "from gappyinner import Half", "gaps.half = gappytwo:Half")
     inner = GAPPY.replace("class Half:", "class Half:\n    __module__ = 'gappytwo.inner'\n")
     (tmp_path / "gappyinner.py").write_text(inner)
