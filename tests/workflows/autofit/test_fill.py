@@ -157,7 +157,7 @@ def test_only_variables_of_one_layout_are_filled():
 def test_auto_takes_the_best():
     """The method with the lowest error fills and keeps what was seen; data without gaps are copied."""
     ds = network()[["pm"]]
-    done = fill(ds, method="auto", keep_observed=True)
+    done = fill(ds, method="auto")
     assert done.method == done.fitted.scores.best()
     seen = ds.pm.notnull()
     assert (done.data.pm.where(seen) == ds.pm).where(seen, True).all()
