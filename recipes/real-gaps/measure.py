@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from da4dvar.workflows.autofit.scores import LEARNED, Scores, scored, table_of
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
@@ -27,7 +28,6 @@ from da4dvar.evaluation.figures import pretty
 from da4dvar.evaluation.uncertainty import table_of as error_bars_of
 from da4dvar.workflows.autofit.character import characters_of
 from da4dvar.workflows.autofit.fit import candidates
-from da4dvar.workflows.autofit.scores import LEARNED, Scores, scored, table_of
 from da4dvar.workflows.data import Part
 from da4dvar.workflows.recipe import Recipe
 
