@@ -1,8 +1,8 @@
 """A case, the place where it is tried, and what every answer has in common.
 
 A case is right if its files come back as their owner may expect: observed values to the bit with flag 0,
-every other value with a flag, nothing else of the file changed or missing, no attribute that points to nothing.
-It is also right if the command says in one line why it does not fill, and leaves no file behind.
+every other value with a flag, nothing else of the file changed or missing, and no attribute that points to
+nothing. It is also right if the command says in one line why it does not fill, and leaves no file behind.
 """
 
 from __future__ import annotations

@@ -255,7 +255,7 @@ def build_24(folder: Path) -> None:
 
 def right_24(place: Place) -> str:
     """Observed millimetres come back to the bit in whole numbers; names and positions are there."""
-    done = fill(place, "sea_level", within=0.9)
+    done = fill(place, "sea_level", within=1.3)
     assert done.after.sea_level.encoding["dtype"] == "int16"
     fill(place, "sea_level", baseline="linear", output="linear.nc", within=None)
     # The analysis of every hour is a choice, and its change of the observed hours is printed.

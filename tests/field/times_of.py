@@ -138,7 +138,7 @@ def build_15(folder: Path) -> None:
 
 def right_15(place: Place) -> str:
     """The hours appear, and their number is said; a file of even steps comes out."""
-    done = fill(place, "t_u", within=0.9)
+    done = fill(place, "t_u", within=1.0)
     hours = done.after.indexes["time"]
     absent = len(hours) - done.before.sizes["time"]
     done.notes(rf"\b{absent}\b")
