@@ -213,7 +213,7 @@ class Interpolator(Model):
         variable: Mapping[str, str] | str | None = None,
         mask: str | xr.DataArray | None = None,
         dim: Mapping[str, str] | None = None,
-        keep_observed: bool = False,
+        analysis: bool = False,
         observation_error: float | None = None,
         batch_size: int = 16,
         progress: Progress | None = None,
@@ -238,8 +238,8 @@ class Interpolator(Model):
             with the coordinates of the data.
         dim : mapping of str to str, optional
             Maps names of dimensions of the model to their names in the data, where these differ.
-        keep_observed : bool, default False
-            Keep the observed values. By default the result is the analysis in every cell.
+        analysis : bool, default False
+            Return the analysis in every cell. By default observed values are kept, to the last bit.
         observation_error : float, optional
             Standard deviation of the observation error, in the units of the data, if it differs from that in
             training. By default the attribute ``observation_error_std`` of the variable, if there is one.
@@ -264,7 +264,7 @@ class Interpolator(Model):
         -------
         Dataset
             Each variable under the model's name, with the coordinates of the data; ``<name>_flag``
-            (0 observed, 1 interpolated, 2 not estimable); and the ``observation_term`` and ``prior_term`` of
+            (0 observed, 1 estimated, 2 not estimable); and the ``observation_term`` and ``prior_term`` of
             the cost of each window. With an ensemble also ``<name>_std``, and ``<name>_lower_<p>`` and
             ``<name>_upper_<p>`` for each interval, where p is in per cent. The result is a Dataset even if
             `ds` is a DataArray.
@@ -284,17 +284,14 @@ class Interpolator(Model):
         >>> sorted(filled.data_vars)
         ['observation_term', 'prior_term', 'x', 'x_flag']
         """
-        if keep_observed and self.sensors:
-            raise DataError(
-                "keep_observed: a model with several sensors has no single observed value to keep; omit it"
-            )
         ensemble = wanted(self.calibration, std, members, interval)
         conformed = self.conform(ds, variable=variable, mask=mask, dim=dim)
         found = analyse(self, conformed, observation_error, batch_size, progress, ensemble, seed, precision)
         if self.sensors:
-            conformed = by_state(conformed, self.sensors, self.layout)
+            # Several sensors have no single observed value that could be kept.
+            conformed, analysis = by_state(conformed, self.sensors, self.layout), True
         estimates, weight, terms, grid = found.estimates, found.weight, found.terms, found.grid
-        filled = labelled(conformed, estimates, weight, terms, grid, self.layout, keep_observed)
+        filled = labelled(conformed, estimates, weight, terms, grid, self.layout, analysis)
         report(conformed, terms, filled, self.time)
         filled = with_uncertainty(filled, conformed, found.parts, self.calibration, interval)
         return add_history(filled, credit(self))

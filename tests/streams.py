@@ -29,16 +29,16 @@ def small_plan(model: da4dvar.Interpolator, source: Source, cells: int = 7, batc
 
 
 def in_regions(
-    model: da4dvar.Interpolator, ds: xr.Dataset, output: Path, cells=7, batch_size=5, keep_observed=False
+    model: da4dvar.Interpolator, ds: xr.Dataset, output: Path, cells=7, batch_size=5, analysis=True
 ) -> xr.Dataset:
     """A data set filled region by region."""
     source = Source.of(ds, model.signature)
     plan = small_plan(model, source, cells, batch_size)
-    job = Job(source, tiles_of(source, plan), plan.dims, batch_size, None, keep_observed)
+    job = Job(source, tiles_of(source, plan), plan.dims, batch_size, None, analysis)
     assert len(job.tiles) > 1
     journal = Journal(output)
     with journal.locked():
-        template = template_of(model, source, plan, keep_observed)
+        template = template_of(model, source, plan, analysis)
         region_store.create(template, journal.store, output_chunks(source, plan))
         journal.begin({}, plan.grid.shape)
         stream(model, job, plan, journal)

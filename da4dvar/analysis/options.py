@@ -31,8 +31,8 @@ class Options(TypedDict, total=False):
         with the coordinates of the data.
     dim : mapping of str to str, optional
         Maps names of dimensions of the model to their names in the data, where these differ.
-    keep_observed : bool, default False
-        Keep the observed values. By default the result is the analysis in every cell.
+    analysis : bool, default False
+        Return the analysis in every cell. By default observed values are kept, to the last bit.
     observation_error : float, optional
         Standard deviation of the observation error, in the units of the data, if it differs from that in
         training. By default the attribute ``observation_error_std`` of the variable, if there is one.
@@ -57,7 +57,7 @@ class Options(TypedDict, total=False):
     variable: Annotated[Mapping[str, str] | str | None, None]
     mask: Annotated[str | xr.DataArray | None, None]
     dim: Annotated[Mapping[str, str] | None, None]
-    keep_observed: Annotated[bool, False]
+    analysis: Annotated[bool, False]
     observation_error: Annotated[float | None, None]
     batch_size: Annotated[int, 16]
     progress: Annotated[Progress | None, None]

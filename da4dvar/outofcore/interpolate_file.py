@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator
 
 # Options that affect the values of a file filled in regions. A resumed run must use the same ones.
-SETTINGS = ("variable", "mask", "dim", "keep_observed", "observation_error", "batch_size", "precision")
+SETTINGS = ("variable", "mask", "dim", "analysis", "observation_error", "batch_size", "precision")
 
 
 @with_options
@@ -281,7 +281,7 @@ class Run:
             plan.dims,
             plan.batch_size,
             settings["observation_error"],
-            settings["keep_observed"],
+            settings["analysis"],
             settings["precision"],
         )
         template = self.template(plan)
@@ -302,7 +302,7 @@ class Run:
 
     def template(self, plan: Plan) -> xr.Dataset:
         """Return the output without values: its dimensions, coordinates and attributes."""
-        return template_of(self.model, self.source, plan, self.settings["keep_observed"])
+        return template_of(self.model, self.source, plan, self.settings["analysis"])
 
 
 @contextmanager

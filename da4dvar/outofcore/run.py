@@ -32,7 +32,7 @@ def tiles_of(source: Source, plan: Plan) -> Tiles:
     return Tiles.of(plan.grid, plan.regions, turned)
 
 
-def template_of(model: Interpolator, source: Source, plan: Plan, keep_observed: bool) -> xr.Dataset:
+def template_of(model: Interpolator, source: Source, plan: Plan, analysis: bool) -> xr.Dataset:
     """Return the output with lazy zeros for its values, without reading or computing anything."""
     whole, variables = source.whole, len(model.layout.variables)
     sizes = [whole.data.sizes[d] for d in plan.dims]
@@ -44,7 +44,7 @@ def template_of(model: Interpolator, source: Source, plan: Plan, keep_observed: 
     estimates = physical(model, whole, x)
     # Windows have one cell along batch dimensions, which the grid of the labels does not include.
     inner = type(plan.grid)(plan.grid.sizes[batch:], plan.grid.windows[batch:], plan.grid.starts[batch:])
-    out = labelled(whole, estimates, weight, terms, inner, model.layout, keep_observed)
+    out = labelled(whole, estimates, weight, terms, inner, model.layout, analysis)
     # Placeholders drop the task graph that led to the labels.
     return out.assign({n: placeholder(a) for n, a in out.data_vars.items()})
 

@@ -34,7 +34,7 @@ def main(series: int) -> None:
         ds = lorenz96(series=series, seed=SEED, number=setting["components"] // 2, **setting)
         seen = xr.Dataset({"x": ds.x_observed})
         found = [Linear().interpolate(seen)]
-        found += [da4dvar.interpolate(seen, model) for model in MODELS]
+        found += [da4dvar.interpolate(seen, model, analysis=True) for model in MODELS]
         rows.append([*map(str, setting.values()), *(f"{float(r_score(f.x, ds.x)):.4f}" for f in found)])
     print(f"R-score of {series} series each, seed {SEED}; half of the components are seen at a time")
     print(as_columns(rows))

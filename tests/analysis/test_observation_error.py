@@ -111,13 +111,16 @@ def test_better_observations_are_followed_more_closely() -> None:
         initial="linear",
         observation_error=2**0.5,
     ).prepare(seen)
-    usual, close = model.interpolate(seen), model.interpolate(seen, observation_error=0.1)
+    usual, close = (
+        model.interpolate(seen, analysis=True),
+        model.interpolate(seen, observation_error=0.1, analysis=True),
+    )
 
     def misfit(filled: xr.Dataset) -> float:
         return float(((filled.x - seen.x) ** 2).mean())
 
     assert misfit(close) < 0.1 * misfit(usual)
     said = seen.assign(x=seen.x.assign_attrs(observation_error_std=0.1))
-    np.testing.assert_array_equal(model.interpolate(said).x.values, close.x.values)
+    np.testing.assert_array_equal(model.interpolate(said, analysis=True).x.values, close.x.values)
     same = seen.assign(x=seen.x.assign_attrs(observation_error_std=2**0.5))
-    np.testing.assert_array_equal(model.interpolate(same).x.values, usual.x.values)
+    np.testing.assert_array_equal(model.interpolate(same, analysis=True).x.values, usual.x.values)

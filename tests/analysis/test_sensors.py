@@ -134,8 +134,6 @@ def test_labels_of_one_sensor_alone_are_refused(saved, seen):
     """Features that need one observation per variable, and missing sensors, are refused."""
     with pytest.raises(DataError, match=r"no variable 'coarse'.*--variable coarse=NAME"):
         saved[0].interpolate(seen[["tracks"]])
-    with pytest.raises(DataError, match="no single observed value to keep"):
-        saved[0].interpolate(seen, keep_observed=True)
     with pytest.raises(DataError, match="energy descent of a model with several sensors"):
         descent(saved[0], seen, make_sst())
 

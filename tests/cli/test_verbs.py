@@ -58,8 +58,8 @@ def test_interpolate_overwrites_only_when_told(files, model_path):
 
 
 def test_interpolate_keeps_observed_values(files, model_path):
-    """With --keep-observed, observed values equal those of the packed input exactly."""
-    ran("interpolate", "gappy.nc", "filled.nc", "--model", model_path, "--keep-observed", cwd=files)
+    """Observed values equal those of the packed input exactly."""
+    ran("interpolate", "gappy.nc", "filled.nc", "--model", model_path, cwd=files)
     with xr.open_dataset(files / "filled.nc") as filled, xr.open_dataset(files / "gappy.nc") as gappy:
         observed = gappy.sst.notnull().values
         assert (filled.sst.values[observed] == gappy.sst.values[observed]).all()

@@ -233,7 +233,7 @@ def moved(files: Path, model) -> dict:
 @pytest.mark.parametrize(("change", "text"), [
     (shifted, "source has other coordinates .*time"),
     (retrained, "the model is not the one"),
-    (lambda *_: {"keep_observed": True}, "keep_observed is True.*began with False"),
+    (lambda *_: {"analysis": True}, "analysis is True.*began with False"),
     (lambda *_: {"batch_size": 3}, "batch_size is 3.*began with 16"),
     (rechunked, r"store\.zarr: its chunk size of 'sst'"), (moved, r"store\.zarr: its coordinate 'lat'"),
 ])  # fmt: skip

@@ -41,7 +41,7 @@ FORMS = {
 def test_the_field_is_that_of_the_usual_way(model, tmp_path, form):
     """Whatever the order, the direction or further dimensions of the data."""
     ds = FORMS[form](gappy_sst(18))
-    usual = model.interpolate(ds.compute())
+    usual = model.interpolate(ds.compute(), analysis=True)
     assert_same(in_regions(model, ds, tmp_path / "out.zarr"), usual)
     assert [p.name for p in tmp_path.iterdir()] == ["out.zarr"]
 
@@ -66,7 +66,7 @@ def test_covariates_circles_and_short_series(tmp_path, periodic, days):
             derived=["day_of_year", "latitude"],
         ).prepare(ds)
     part = ds.isel(time=slice(0, days), lat=slice(None, None, -1))
-    assert_same(in_regions(model, part, tmp_path / "out.zarr"), model.interpolate(part))
+    assert_same(in_regions(model, part, tmp_path / "out.zarr"), model.interpolate(part, analysis=True))
 
 
 def test_each_window_is_solved_once(model, tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from da4dvar.fields.labels.conform import Conformed
 from da4dvar.fields.windows.grid import WindowGrid
 from da4dvar.layout import Layout
 
-FLAGS = {"observed": 0, "interpolated": 1, "not_estimable": 2}
+FLAGS = {"observed": 0, "estimated": 1, "not_estimable": 2, "beyond_scored": 3}
 
 
 def labelled(
@@ -24,7 +24,7 @@ def labelled(
     terms: xr.DataArray,
     grid: WindowGrid,
     layout: Layout,
-    keep_observed: bool,
+    analysis: bool,
 ) -> xr.Dataset:
     """Return the output data set: estimates, flags, and the cost terms of each window.
 
@@ -42,20 +42,20 @@ def labelled(
         Grid of the windows.
     layout : Layout
         Layout of the model.
-    keep_observed : bool
-        Whether observed cells keep their observed values.
+    analysis : bool
+        Whether observed cells hold the analysis in place of their observed values.
 
     Returns
     -------
     Dataset
         Data set with the user's labels.
     """
-    out = labelled_values(conformed, estimates, weight, keep_observed)
+    out = labelled_values(conformed, estimates, weight, analysis)
     return out.merge(window_terms(conformed, terms, grid, layout), compat="no_conflicts")
 
 
 def labelled_values(
-    conformed: Conformed, estimates: xr.Dataset, weight: xr.DataArray, keep_observed: bool
+    conformed: Conformed, estimates: xr.Dataset, weight: xr.DataArray, analysis: bool
 ) -> xr.Dataset:
     """Return estimates and flags with the user's labels, without the cost terms of the windows."""
     out = xr.Dataset(attrs=conformed.attrs)
@@ -65,9 +65,9 @@ def labelled_values(
         # Infinite values, and values out of range of the user's dtype, are not estimates.
         largest = np.finfo(source.dtype if source.dtype.kind == "f" else "float32").max
         estimate = estimates[name].where((weight > 0) & (abs(estimates[name]) <= largest))
-        if keep_observed:
+        if not analysis:
             estimate = estimate.where(~observed, conformed.data[name])
-        flag = xr.where(observed, FLAGS["observed"], FLAGS["interpolated"])
+        flag = xr.where(observed, FLAGS["observed"], FLAGS["estimated"])
         flag = flag.where(estimate.notnull(), FLAGS["not_estimable"]).astype("int8")
         out[name] = like(source, conformed.restore(estimate), conformed, name)
         shaped = like(source, conformed.restore(flag), conformed, f"{name}_flag")

@@ -114,7 +114,7 @@ def fill_by_fit(
         raise DataError(f"--minutes {minutes:g}: expected above 0")
     given = completed(fill_by_fit, options)
     variable, mask = given["variable"], given["mask"]
-    seed, keep_observed = given["seed"], given["keep_observed"]
+    seed, analysis = given["seed"], given["analysis"]
     if mask is not None and not isinstance(mask, str):
         raise DataError(
             f"mask is of type {type(mask).__name__}, expected the name of a variable of the data set"
@@ -181,7 +181,7 @@ def fill_by_fit(
         filled = fitted.model.interpolate(ds, **given)
     else:
         filled = fitted.baselines[chosen].interpolate(seen)
-        if keep_observed:
+        if not analysis:
             filled = filled.assign({n: filled[n].copy(data=seen[n].fillna(filled[n]).data) for n in names})
     for name in names:
         filled[name].attrs["rmse_on_hidden_points"] = fitted.scores.of(chosen, name)

@@ -80,7 +80,7 @@ class Row:
     def estimate(self, seen: xr.Dataset, model: Interpolator | None) -> xr.Dataset:
         """Return the data set with its gaps filled by the model or, without one, the baseline."""
         if model is not None:
-            return model.interpolate(seen, batch_size=64)
+            return model.interpolate(seen, analysis=True, batch_size=64)
         return self.baseline.interpolate(seen)
 
     @cached_property

@@ -57,7 +57,7 @@ def estimated(ds: xr.Dataset) -> xr.Dataset:
     x, weight, terms = reconstruct(y, grid, average, 3)
     coords = {d: conformed.data[d] for d in conformed.data.coords}
     estimates = x.assign_coords(variable=["sst"]).to_dataset("variable").assign_coords(coords)
-    return labelled(conformed, estimates, weight, terms, grid, LAYOUT, keep_observed=False)
+    return labelled(conformed, estimates, weight, terms, grid, LAYOUT, analysis=True)
 
 
 @pytest.mark.parametrize(("dtype", "huge"), [("float32", np.inf), ("float16", 1e6), ("float64", -np.inf)])
@@ -77,8 +77,8 @@ def test_flags_are_those_of_cf() -> None:
     flag = estimated(sea()).sst_flag
     assert flag.dtype == np.int8
     assert flag.attrs["standard_name"] == "status_flag"
-    assert flag.attrs["flag_meanings"].split() == ["observed", "interpolated", "not_estimable"]
-    np.testing.assert_array_equal(flag.attrs["flag_values"], np.array([0, 1, 2], "int8"))
+    assert flag.attrs["flag_meanings"].split() == ["observed", "estimated", "not_estimable", "beyond_scored"]
+    np.testing.assert_array_equal(flag.attrs["flag_values"], np.array([0, 1, 2, 3], "int8"))
     assert flag.attrs["flag_values"].dtype == flag.dtype
     assert "sst" in flag.attrs["long_name"]
     assert "units" not in flag.attrs

@@ -196,7 +196,7 @@ def test_without_gaps_it_is_copied() -> None:
 def test_auto_takes_the_best() -> None:
     """Three steps of training lose against the stations around; auto takes those, and keeps what was seen."""
     ds = network()[["pm"]]
-    done = fill(ds, method="auto", keep_observed=True)
+    done = fill(ds, method="auto")
     assert done.method == done.fitted.scores.best()
     seen = ds.pm.notnull()
     assert (done.data.pm.where(seen) == ds.pm).where(seen, True).all()
