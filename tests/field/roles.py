@@ -213,7 +213,7 @@ def build_21(folder: Path) -> None:
 
 def right_21(place: Place) -> str:
     """Soil moisture is filled; codes, bit masks and times of observation are carried along."""
-    done = fill(place, "sm", added=["sm_uncertainty"], within=0.7)
+    done = fill(place, "sm", within=0.7)
     fill(
         place, "sm", added=["sm_uncertainty"], baseline="linear", output="linear.nc", within=1.0, whole=False
     )
