@@ -214,9 +214,7 @@ def build_21(folder: Path) -> None:
 def right_21(place: Place) -> str:
     """Soil moisture is filled; codes, bit masks and times of observation are carried along."""
     done = fill(place, "sm", within=0.7)
-    fill(
-        place, "sm", added=["sm_uncertainty"], baseline="linear", output="linear.nc", within=1.0, whole=False
-    )
+    fill(place, "sm", baseline="linear", output="linear.nc", within=1.0, whole=False)
     assert not {"flag_flag", "sensor_flag", "mode_flag", "t0_flag"} & set(done.after.variables)
     return done.outcome
 
