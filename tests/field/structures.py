@@ -76,13 +76,19 @@ def build_19(folder: Path) -> None:
 
 
 def right_19(place: Place) -> str:
-    """One line that says that the files have no dimension of time, and how to add one."""
+    """The files are joined by the days that their attributes state; one that states none is refused."""
     files = place.files("A2008*.nc")
-    place.refuses("baseline", *files, "filled.nc", saying=["no .*time", "time"])
-    place.refuses("interpolate", files[0], "filled.nc", saying=["time"])
-    return place.refuses(
-        "interpolate", "A2008*.nc", "filled.nc", saying=["no .*time", "expand_dims|concat|ncecat|add"]
-    )
+    days = [place.read(name) for name in files]
+    before = xr.concat(days, "time", data_vars="minimal", coords="minimal", compat="override")
+    done = fill(place, "chlor_a", source="A2008*.nc", before=before, within=None)
+    first = np.datetime64(days[0].attrs["time_coverage_start"][:10])
+    assert (done.after.time.values.astype("M8[D]") == first + np.arange(len(files))).all()
+    for number, day in enumerate(days[:2]):
+        day.drop_attrs(deep=False).to_netcdf(place.folder / f"undated{'ab'[number]}.nc")
+    undated = ["undateda.nc", "undatedb.nc", "other.nc"]
+    place.refuses("baseline", *undated, saying=["no .*time"])
+    place.refuses("interpolate", *undated, saying=["no .*time"])
+    return done.outcome
 
 
 def build_20(folder: Path) -> None:
