@@ -63,7 +63,7 @@ def right_10(place: Place) -> str:
 
 
 def build_19(folder: Path) -> None:
-    """Daily files of latitude and longitude alone; the day is in an attribute and in the name."""
+    """Daily files of latitude and longitude alone; the day is in an attribute."""
     shape = (12, 6, 7)
     values = np.where(clouds(shape, 0.4, 19), np.exp(waves(*shape, seed=19) / 2 - 1), np.nan)
     for day in range(12):
@@ -79,7 +79,7 @@ def right_19(place: Place) -> str:
     """The files are joined by the days that their attributes state; one that states none is refused."""
     files = place.files("A2008*.nc")
     days = [place.read(name) for name in files]
-    before = xr.concat(days, "time", data_vars="minimal", coords="minimal", compat="override")
+    before = days[0].assign(chlor_a=xr.concat([day.chlor_a for day in days], "time"))
     done = fill(place, "chlor_a", source="A2008*.nc", before=before, within=None)
     first = np.datetime64(days[0].attrs["time_coverage_start"][:10])
     assert (done.after.time.values.astype("M8[D]") == first + np.arange(len(files))).all()
@@ -113,7 +113,7 @@ def right_20(place: Place) -> str:
         "grib.nc": "GRIB",
         "flux.csv": "CSV|text",
         "git.nc": "LFS",
-        url: "URL",
+        url: "URL|address",
     }
     lines = []
     for name, word in kinds.items():
