@@ -16,7 +16,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from da4dvar.workflows.autofit.scores import LEARNED, Scores, scored, table_of
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
@@ -27,7 +26,7 @@ from da4dvar.config.tables import Table, read_recipe
 from da4dvar.evaluation.figures import pretty
 from da4dvar.evaluation.uncertainty import table_of as error_bars_of
 from da4dvar.workflows.autofit.character import characters_of
-from da4dvar.workflows.autofit.fit import candidates
+from da4dvar.workflows.benchmark.points import LEARNED, Scores, candidates, scored, table_of
 from da4dvar.workflows.data import Part
 from da4dvar.workflows.recipe import Recipe
 
