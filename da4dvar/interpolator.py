@@ -10,11 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
 import xarray as xr
 
 from da4dvar.analysis.analyse import analyse
 from da4dvar.analysis.ensemble import Ensemble
 from da4dvar.analysis.error_bars import calibrate, wanted, with_uncertainty
+from da4dvar.analysis.known import costs_of, known_of
 from da4dvar.analysis.model import Model
 from da4dvar.analysis.notes import credit, report
 from da4dvar.analysis.taken import take_for
@@ -30,6 +32,9 @@ from da4dvar.training.dataset import samples, split, training_samples
 
 if TYPE_CHECKING:
     from da4dvar.training.plan import Training
+
+# Windows of the validation data whose costs are recorded.
+COSTS = 32
 
 
 class Interpolator(Model):
@@ -176,9 +181,13 @@ class Interpolator(Model):
                 place = Path(temporary if folder is None else folder)
                 score = train(self.model, learned, checked, training, place, resume, progress, devices)
             correction: tuple[float, ...] = ()
+            costs: tuple[float, ...] = ()
+            seed = training.seed + 1
+            if training.steps:
+                drawn = [checked.draw(np.random.default_rng([seed, k])) for k in range(COSTS)]
+                costs = costs_of(self.frozen(), drawn)
             if self.first_guess is not None and training.steps:
-                count, seed = 4 * training.validation_samples, training.seed + 1
-                correction = correction_of(self.frozen(), checked, count, seed)
+                correction = correction_of(self.frozen(), checked, 4 * training.validation_samples, seed)
         except BaseException:
             # Also after Ctrl-C, restore the model, so that it is never partly trained.
             self.learned = before[0]
@@ -188,6 +197,7 @@ class Interpolator(Model):
             self.learned,
             observation_error=noise or self.observation_error,
             correction=correction,
+            known=replace(self.known, costs=costs),
             scores={"validation_rmse_normalised": score} if math.isfinite(score) else {},
         )
         return self
@@ -206,6 +216,7 @@ class Interpolator(Model):
             The interpolator itself.
         """
         self.learned = self.prepared(ds, truth)
+        self.learned = replace(self.learned, known=known_of(self, ds, truth))
         return self
 
     def interpolate(
@@ -226,6 +237,7 @@ class Interpolator(Model):
         interval: float | Sequence[float] = (),
         seed: int = 0,
         precision: str = "float32",
+        force: bool = False,
     ) -> xr.Dataset:
         """Fill the gaps of a data set.
 
@@ -268,6 +280,8 @@ class Interpolator(Model):
         precision : {"float32", "bfloat16"}, default "float32"
             Precision of convolutions and matrix products. bfloat16 is faster on some processors, and less
             accurate.
+        force : bool, default False
+            Continue although the values lie far outside those that the model was trained on.
 
         Returns
         -------
@@ -281,8 +295,9 @@ class Interpolator(Model):
         Raises
         ------
         DataError
-            If `ds` does not match the model, `batch_size` is less than 1, or an interval is requested from a
-            model without a calibration.
+            If `ds` does not match the model, its values lie far outside those of the training, as in other
+            units, `batch_size` is less than 1, or an interval is requested from a model without a
+            calibration. Values of lazy data are checked when they are computed.
 
         Examples
         --------
@@ -299,13 +314,15 @@ class Interpolator(Model):
         )
         conformed = self.conform(taken, variable=names, dim=dim)
         sources = {str(source.name) for source in conformed.sources.values()}
-        found = analyse(self, conformed, observation_error, batch_size, progress, ensemble, seed, precision)
+        found = analyse(
+            self, conformed, observation_error, batch_size, progress, ensemble, seed, precision, force
+        )
         if self.sensors:
             # Several sensors have no single observed value that could be kept.
             conformed, analysis = by_state(conformed, self.sensors, self.layout), True
         estimates, weight, terms, grid = found.estimates, found.weight, found.terms, found.grid
         filled = labelled(conformed, estimates, weight, terms, grid, self.layout, analysis)
-        report(conformed, terms, filled, self.time)
+        report([*conformed.notes, *found.notes], conformed, terms, filled, self.time)
         filled = with_uncertainty(filled, conformed, found.parts, self.calibration, interval)
         return add_history(carry(filled, taken, sources), credit(self))
 

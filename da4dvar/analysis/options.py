@@ -57,6 +57,8 @@ class Options(TypedDict, total=False):
     precision : {"float32", "bfloat16"}, default "float32"
         Precision of convolutions and matrix products. bfloat16 is faster on some processors, and less
         accurate.
+    force : bool, default False
+        Continue although the values lie far outside those that the model was trained on.
     """
 
     variable: Annotated[Mapping[str, str] | str | None, None]
@@ -73,6 +75,7 @@ class Options(TypedDict, total=False):
     interval: Annotated[float | Sequence[float], ()]
     seed: Annotated[int, 0]
     precision: Annotated[str, "float32"]
+    force: Annotated[bool, False]
 
 
 TYPES = get_type_hints(Options)

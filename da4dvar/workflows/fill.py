@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import xarray as xr
@@ -11,12 +11,17 @@ import xarray as xr
 from da4dvar.config.kinds import class_of
 from da4dvar.config.registry import arguments_of
 from da4dvar.errors import DataError, warn
+from da4dvar.fields.bounds import bounds_given, bounds_of
 from da4dvar.fields.files.store import load_dataset
+from da4dvar.fields.gaps.limits import MaxGap, within_limits
 from da4dvar.fields.intake.missing import with_gaps
 from da4dvar.fields.intake.take import take_in
 from da4dvar.fields.labels.cf import steps, uneven
 from da4dvar.fields.labels.conform import check_finite, pick
+from da4dvar.fields.labels.filled import delivered
+from da4dvar.fields.labels.flags import scheme_of
 from da4dvar.fields.labels.units import converted
+from da4dvar.workflows.candidate import Candidate
 
 # Arguments that the caller provides; a method with other required arguments needs the table of a recipe.
 GIVEN = ("time", "history")
@@ -33,6 +38,12 @@ def fill_classically(
     mask: str | None = None,
     fill_value: str = "auto",
     times: str = "insert",
+    bounds: Sequence[str] = (),
+    circular: Sequence[str] = (),
+    max_gap: MaxGap | None = None,
+    limit_area: str | None = None,
+    analysis: bool = False,
+    flags: str = "da4dvar",
 ) -> xr.Dataset:
     """Fill the fields of a data set with a baseline.
 
@@ -50,11 +61,19 @@ def fill_classically(
         Path of a file with other years, for the climatology and the EOFs, or with complete images.
     mask, fill_value, times
         See :func:`da4dvar.fields.intake.take.take_in`.
+    bounds, circular
+        See :func:`da4dvar.fields.bounds.bounds_given`.
+    max_gap, limit_area
+        See :func:`da4dvar.fields.gaps.limits.within_limits`.
+    analysis : bool
+        Replace observed values by the analysis as well.
+    flags : str
+        Codes of the flags; see :func:`da4dvar.fields.labels.flags.in_scheme`.
 
     Returns
     -------
     Dataset
-        `ds` with its fields filled and, if the method provides them, their standard errors.
+        `ds` with its fields filled, their flags and, if the method provides them, their standard errors.
 
     Raises
     ------
@@ -86,12 +105,19 @@ def fill_classically(
         arguments["history"] = alike(with_gaps(load_dataset(history), fill_value)[0], ds, names)
     elif "history" in parameters and parameters["history"].default is REQUIRED:
         raise DataError(f"{method} learns from complete images; give a file of them with --history")
-    filled = cls(**arguments).interpolate(ds[names])
-    for name in (n for n in names if f"{n}_std" in filled):
-        packing = filled[name].encoding
-        filled[name] = filled[name].assign_attrs(ancillary_variables=f"{name}_std")
-        filled[name].encoding = packing
-    return ds.assign(filled.data_vars)
+    candidate, given = Candidate(method, cls(**arguments), {}), bounds_given(bounds, circular)
+    for name in names:
+        array, found = ds[name], bounds_of(ds[name], given)
+        if found and (line := found.line(name)):
+            warn(line)
+        estimate, std = candidate.estimate(array, found)
+        # A method without a time dimension measures no gaps.
+        along = [time] if time in array.dims else []
+        allowed = within_limits(array.notnull(), along, max_gap, limit_area)
+        ds = delivered(
+            ds, name, estimate, allowed=allowed, std=std, analysis=analysis, scheme=scheme_of(flags)
+        )
+    return ds
 
 
 def check_times(array: xr.DataArray, time: str, counting: str | None) -> None:

@@ -56,21 +56,39 @@ def opened_raw(path: str, is_store: bool, group: str | None) -> xr.Dataset:
 def open_group(path: str, is_store: bool, group: str) -> xr.Dataset:
     """Open a group; times in units that xarray does not know stay numbers with these units."""
 
-    def read(times: bool | dict[str, bool]) -> xr.Dataset:
+    def read(times: bool | dict[str, bool], masks: dict[str, bool] | None = None) -> xr.Dataset:
         options: dict[str, Any] = {"group": group or None, "decode_times": times, "decode_timedelta": False}
         with warnings.catch_warnings():
             # Several fill values, or one of another type: see intake.missing.
             warnings.simplefilter("ignore", xr.SerializationWarning)
             if is_store:
-                store: xr.Dataset = xr.open_zarr(path, chunks=None, consolidated=False, **options)
+                store: xr.Dataset = xr.open_zarr(
+                    path, chunks=None, consolidated=False, mask_and_scale=masks, **options
+                )
                 return store
             return xr.open_dataset(path, engine="netcdf4", **options)
 
+    times: bool | dict[str, bool] = True
     try:
-        return read(True)
+        ds = read(times)
     except ValueError:
         with read(False) as raw:
-            return read({str(name): _is_decodable(variable) for name, variable in raw.variables.items()})
+            times = {str(name): _is_decodable(variable) for name, variable in raw.variables.items()}
+        ds = read(times)
+    # Zarr 2 has a fill value of its own for chunks that were never written, 0 by default, which xarray takes
+    # as a gap: dry days would be gaps, and so would the first of times that count from it.
+    zeros = [str(n) for n, v in ds.variables.items() if _is_bare_zero(v)] if is_store else []
+    if zeros:
+        ds = read(times, dict.fromkeys(zeros, False))
+        for name in zeros:
+            ds[name].attrs.pop("_FillValue", None)
+            ds[name].encoding["zarr_fill_value"] = 0
+    return ds
+
+
+def _is_bare_zero(variable: xr.Variable) -> bool:
+    """Whether a variable of a Zarr store has the fill value 0 and is not packed."""
+    return variable.encoding.get("_FillValue") == 0 and "scale_factor" not in variable.encoding
 
 
 def _is_decodable(variable: xr.Variable) -> bool:

@@ -15,10 +15,11 @@ import xarray as xr
 
 from da4dvar.errors import DataError, first_line
 from da4dvar.fields.files.dated import with_dates
-from da4dvar.fields.files.encoding import encoding_for, evenly_chunked, plain_attributes
+from da4dvar.fields.files.encoding import attributes_for, encoding_for, evenly_chunked, plain_attributes
 from da4dvar.fields.files.opening import opened_raw
 from da4dvar.fields.files.sniff import what_is
 from da4dvar.fields.labels.carried import without_dangling
+from da4dvar.fields.labels.units import same_units
 
 SUFFIXES = (".nc", ".zarr")
 # Time in seconds for pending writes to a store to finish.
@@ -69,10 +70,10 @@ def _joined(opened: Sequence[xr.Dataset], files: Sequence[str]) -> xr.Dataset:
     """Join data sets that follow each other along a coordinate, or state a date each."""
     opened = with_dates(opened, files)
     for name in map(str, opened[0].data_vars):
-        units = {str(ds[name].attrs.get("units")) for ds in opened if name in ds.variables}
-        if len(units) > 1:
+        units = {ds[name].attrs.get("units") for ds in opened if name in ds.variables}
+        if any(not same_units(one, opened[0][name].attrs.get("units")) for one in units):
             raise DataError(
-                f"{name!r} is in {' and '.join(sorted(units))} in the {len(opened)} files; "
+                f"{name!r} is in {' and '.join(sorted(map(str, units)))} in the {len(opened)} files; "
                 "convert them to the same units"
             )
     try:
@@ -299,8 +300,8 @@ def write_dataset(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> 
         plain.attrs = plain_attributes(ds.attrs)
     for name in plain.variables:
         plain[name].encoding = {}
-        if path.suffix == ".nc":
-            plain[name].attrs = plain_attributes(plain[name].attrs)
+        attrs = attributes_for(ds[name], encoding[str(name)])
+        plain[name].attrs = plain_attributes(attrs) if path.suffix == ".nc" else attrs
 
     def write(beside: Path) -> None:
         if path.suffix == ".nc":

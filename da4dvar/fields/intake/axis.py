@@ -47,8 +47,9 @@ def check_order(coordinate: xr.DataArray) -> None:
     first = int(np.argmax(wrong)) + 1
     what = [f"{verb} {times(n)}" for n, verb in ((back, "goes back"), (same, "repeats itself")) if n]
     raise DataError(
-        f"{name!r} {' and '.join(what)}, first at index {first} ({as_date(values[first])}); use --times sort, which sorts "
-        f"and merges duplicates, or ds.sortby({name!r}).drop_duplicates({name!r})"
+        f"{name!r} {' and '.join(what)}, first at index {first} ({as_date(values[first])}); "
+        "use --times sort, which sorts and merges duplicates, or "
+        f"ds.sortby({name!r}).drop_duplicates({name!r})"
     )
 
 

@@ -14,7 +14,7 @@ from da4dvar.fields.intake.quality import mask_name, where
 from da4dvar.fields.labels.cf import axis_role, is_dates, spacing, standard_name, steps
 from da4dvar.fields.labels.given import as_dataset, mapping_of
 from da4dvar.fields.labels.signature import Dimension, Signature
-from da4dvar.fields.labels.units import converted
+from da4dvar.fields.labels.units import conversion, converted
 
 
 def check_same_cells(seen: xr.Dataset, truth: xr.Dataset | None) -> None:
@@ -62,6 +62,11 @@ class Conformed:
     flipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     unlimited: set[str] = field(default_factory=set)
+
+    def to_user(self, name: str) -> tuple[float, float]:
+        """Return the factor and the offset that convert a variable from the model's to the user's units."""
+        used, wanted = self.data[name].attrs.get("units"), self.sources[name].attrs.get("units")
+        return (1.0, 0.0) if used is None or wanted is None else conversion(str(used), str(wanted))
 
     def restore(self, array: xr.DataArray) -> xr.DataArray:
         """Convert an array from the model's dimensions to the user's names and directions."""
@@ -155,6 +160,7 @@ def under_model_names(
         raise DataError(f"variable {source.name!r} holds {source.dtype}, expected numbers")
     array = source if mask is None else source.where(observed_by(ds, mask, source))
     array, note = converted(array, signature.variables[name].get("units"))
+    note = note and f"{note} for the model; the result is in {source.attrs['units']}"
     # Keep the coordinates of stations: a classical method may need them.
     array = array.drop_vars([c for c in array.coords if c not in array.dims and array[c].ndim != 1])
     return array.rename({u: m for m, u in dims.items() if m != u}).rename(name), note
