@@ -202,11 +202,11 @@ def without_leap_days(coordinate: xr.DataArray, multiples: Values) -> Values:
 
 
 def seasonal(values: Values, apart: Values, holes: Values) -> bool:
-    """Whether all long holes begin and end at the same time of the year, as in records without winters."""
+    """Whether there is a long hole each year, at the same time of the year, as in records without winters."""
     long = holes[apart[holes] >= SEASON * DAY]
-    if long.size < 2:
-        return False
     year = 365.25 * DAY
+    if long.size < max(2, int(apart.sum() / year) - 1):
+        return False
     for ends in (long, long + 1):
         angle = np.exp(2j * np.pi * counted(values)[ends] / year)
         off = np.abs(np.angle(angle / angle.mean())) / (2 * np.pi) * 365.25
@@ -257,7 +257,7 @@ def inserted(ds: xr.Dataset, time: str, multiples: Values) -> xr.Dataset:
                 fills[name] = unused(variable)
             elif kind in "SUb" or (kind == "O" and not is_dates(ds[name])):
                 fills[name] = variable.dtype.type() if kind != "O" else ""
-    out = ds.reindex({time: new}, fill_value=fills | dict.fromkeys(set(ds.variables) - set(fills), np.nan))
+    out = ds.reindex({time: new}, fill_value=fills)
     bounds = [b for k in ("bounds", "climatology") if (b := ds[time].attrs.get(k)) in ds.variables]
     for name in bounds:
         if ds[name].dims[:1] == (time,) and ds[name].ndim == 2:

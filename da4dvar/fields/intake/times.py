@@ -87,7 +87,8 @@ def decoded_times(ds: xr.Dataset, time: str) -> tuple[xr.Dataset, list[str]]:
             ) from error
         new = old.copy(data=values)
         new.attrs = {k: v for k, v in old.attrs.items() if k not in ("units", "calendar")}
-        new.encoding = {}
+        # Bounds share the units of their coordinate.
+        new.encoding = {"units": "days since 1970-01-01", "dtype": "float64"} if bounds else {}
         out = (
             out.assign_coords({each: new.variable}) if each in ds.coords else out.assign({each: new.variable})
         )
@@ -176,7 +177,9 @@ def decoder(coordinate: xr.DataArray) -> tuple[Callable[[Values], Values], str] 
     numbers = numbers[np.isfinite(numbers)]
     whole = bool((numbers == np.floor(numbers)).all())
     digits = len(str(int(abs(numbers[0]))))
-    if "%Y%m%d" in units or (whole and digits in DIGITS and digits > 4 and looks_dated(numbers, digits)):
+    if "%Y%m%d" in units or (
+        (whole or digits == 8) and digits in DIGITS and digits > 4 and looks_dated(numbers, digits)
+    ):
         form = {7: "YYYYDDD"}.get(digits, "YYYYMMDDHHMMSS"[:digits])
         return from_digits, f"digits {form}"
     yearly = not units or re.fullmatch(
