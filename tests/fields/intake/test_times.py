@@ -1,5 +1,8 @@
 """Decoding of times, order, and steps that are absent."""
 
+from pathlib import Path
+from typing import Any
+
 import cftime
 import numpy as np
 import pandas as pd
@@ -11,7 +14,7 @@ from da4dvar.fields.files.store import load_dataset, write_dataset
 from da4dvar.fields.intake.times import decoded_times, regular_times
 
 
-def series(times, attrs=None, **variables) -> xr.Dataset:
+def series(times: Any, attrs: Any = None, **variables: Any) -> xr.Dataset:
     return xr.Dataset(
         {"x": ("time", np.arange(len(times), dtype=float)), **variables},
         {"time": ("time", times, attrs or {})},
@@ -48,7 +51,7 @@ DAYS = ["2020-02-28 00:00", "2020-02-29 00:00", "2020-03-01 00:00"]
     ],
     ids=str,
 )
-def test_decoded(times, attrs) -> None:
+def test_decoded(times: Any, attrs: Any) -> None:
     """Each form of the same three days becomes dates, with one line."""
     out, notes = decoded_times(series(times, attrs), "time")
     assert dates(out) == DAYS
@@ -72,7 +75,7 @@ def test_decoded(times, attrs) -> None:
     ],
     ids=str,
 )
-def test_decoded_months_and_years(times, attrs, expected) -> None:
+def test_decoded_months_and_years(times: Any, attrs: Any, expected: Any) -> None:
     """Months and years follow the calendar; fractions are parts of a month, a year or a day."""
     out, _ = decoded_times(series(times, attrs), "time")
     if expected is None:
@@ -97,7 +100,7 @@ def test_other_calendars_are_kept() -> None:
     [[0.0, 1.0, 2.0], [1976, 1977, 1978], [190013, 190014, 190015], [43831.0, 43832.0], [0.1, 0.2]],
     ids=str,
 )
-def test_numbers_that_are_no_dates(times) -> None:
+def test_numbers_that_are_no_dates(times: Any) -> None:
     """Counts, whole years and what is no date stay numbers."""
     ds = series(times)
     out, notes = decoded_times(ds, "time")
@@ -115,7 +118,7 @@ def test_numbers_that_are_no_dates(times) -> None:
     ],
     ids=str,
 )
-def test_refused(times, attrs, words) -> None:
+def test_refused(times: Any, attrs: Any, words: str) -> None:
     """Times that are dates of an unknown form are refused in one line that quotes them."""
     with pytest.raises(DataError, match=words) as error:
         decoded_times(series(times, attrs), "time")
@@ -123,7 +126,7 @@ def test_refused(times, attrs, words) -> None:
     assert "CF units" in str(error.value)
 
 
-def test_units_that_xarray_does_not_know_can_be_opened(tmp_path) -> None:
+def test_units_that_xarray_does_not_know_can_be_opened(tmp_path: Path) -> None:
     """A file with months as units is read; its other times are decoded by xarray."""
     ds = series([0, 1, 2], {"units": "months since 1979-01-01"})
     ds["issued"] = ("time", [0, 1, 2], {"units": "days since 2000-01-01"})
@@ -174,12 +177,15 @@ def test_absent_steps_are_inserted() -> None:
     ],
     ids=lambda axis: f"{axis[0]}, {axis[1]}",
 )
-def test_inserted_times_are_those_that_were_taken_out(axis) -> None:
+def test_inserted_times_are_those_that_were_taken_out(axis: Any) -> None:
     """Months, quarters, years and steps of any calendar are inserted where they belong."""
     ds = series(axis)
     out, notes = regular_times(ds.isel(time=[*range(10), *range(13, 30), *range(31, 48)]), "time")
     assert len(notes) == 1
-    assert out.indexes["time"].equals(ds.indexes["time"]) or np.allclose(out.time, ds.time)
+    if ds.time.dtype.kind == "f":
+        np.testing.assert_allclose(out.time, ds.time)
+    else:
+        np.testing.assert_array_equal(out.time.values, ds.time.values)
     assert out.time.dtype == ds.time.dtype
 
 
@@ -214,7 +220,7 @@ def test_jitter_does_not_hide_a_hole() -> None:
     ],
     ids=["seasons", "few", "leap", "uneven"],
 )
-def test_not_inserted(axis, words) -> None:
+def test_not_inserted(axis: Any, words: str) -> None:
     """Seasons, mostly empty axes, leap days of another calendar and uneven axes are left, with a line."""
     ds = series(np.asarray(axis, "M8[ns]"))
     out, notes = regular_times(ds, "time")
@@ -239,7 +245,7 @@ def test_regular_axes_are_left_in_silence() -> None:
         assert not notes
 
 
-def test_other_variables_at_inserted_steps(tmp_path) -> None:
+def test_other_variables_at_inserted_steps(tmp_path: Path) -> None:
     """Integers, text and bounds keep their types; the fill value of integers is declared in the output."""
     days = pd.date_range("2020-01-01", periods=6)
     ds = series(
@@ -251,6 +257,7 @@ def test_other_variables_at_inserted_steps(tmp_path) -> None:
         time_bnds=(("time", "nv"), np.stack([days, days + pd.Timedelta(days=1)], 1)),
         fixed=("y", [1, 2]),
     ).isel(time=[0, 1, 2, 4, 5])
+    ds["time"].encoding["units"] = "days since 2020-01-01"
     out, _ = regular_times(ds, "time")
     assert out.flag.dtype == "int8"
     assert out.station.values.tolist() == ["a", "b", "c", "", "e", "f"]
@@ -283,7 +290,7 @@ def test_disorder_and_duplicates_are_refused() -> None:
 
 
 @pytest.mark.parametrize("chunks", [None, 2])
-def test_sorted(chunks) -> None:
+def test_sorted(chunks: int | None) -> None:
     """Sorting merges duplicates: the first observed value is kept, and conflicts are counted."""
     days = pd.to_datetime(["2020-01-02", "2020-01-01", "2020-01-02", "2020-01-03", "2020-01-02"])
     ds = xr.Dataset(
