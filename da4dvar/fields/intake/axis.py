@@ -241,8 +241,6 @@ def on_calendar(values: Values, month: Values) -> Values:
     out: Values
     if np.ptp(numbers - begin) == 0:
         out = np.minimum(first + (numbers - begin)[0], last - 1)
-    elif np.ptp(end - numbers) == 0:
-        out = last - (end - numbers)[0]
     else:
         part = float(np.median((numbers - begin) / (end - begin)))
         out = first + np.round((last - first) * part / DAY * 2).astype("int64") * (DAY // 2)

@@ -43,6 +43,7 @@ def gaps(ds: xr.Dataset, fill_value: Any = "auto") -> np.ndarray:
         (RAIN, -999.0),
         (FLOW, -999.0),
         (FLOW, -99.0),
+        (np.linspace(0, 3000, N), -99.0),
         (SST, -888.0),
         (SST * 0.1, 32.767 * 10),
     ],
@@ -189,9 +190,8 @@ def test_a_valid_range_of_an_unpacked_file_masks_nothing(tmp_path: Path) -> None
 def test_flags_within_measurements() -> None:
     """Flag values that mean that nothing was measured are gaps; a class that is a measurement is not."""
     ice = np.round(RNG.uniform(1, 100, N))
-    ice[:40], ice[40:80], ice[80:120] = 251, 254, 0
-    attrs = {"flag_values": np.array([0, 251, 254]), "flag_meanings": "open_sea_ice pole_hole land"}
-    attrs["flag_meanings"] = "ice_free pole_hole land"
+    ice[:40], ice[40:80], ice[80:120], ice[120:160] = 251, 254, 0, 50
+    attrs = {"flag_values": np.array([0, 50, 251, 254]), "flag_meanings": "ice_free bad_half pole_hole land"}
     out, notes = with_gaps(data(ice, attrs))
     np.testing.assert_array_equal(np.flatnonzero(out.x.isnull()), np.arange(80))
     assert "251 pole_hole, 254 land" in notes[0]
@@ -220,6 +220,15 @@ def test_integers_return_as_integers(tmp_path: Path, dtype: str, mark: Any) -> N
     with xr.open_dataset(tmp_path / "b.nc", mask_and_scale=False) as raw:
         assert raw.x.dtype == dtype
         assert raw.x.attrs["_FillValue"] == mark
+        np.testing.assert_array_equal(raw.x, values)
+
+
+def test_integers_in_memory_are_written_as_integers(tmp_path: Path) -> None:
+    """Integers that no file gave an encoding are written as they were."""
+    values = np.where(GAP, -9999, np.round(SST)).astype("int32")
+    write_dataset(with_gaps(data(values))[0], tmp_path / "a.nc")
+    with xr.open_dataset(tmp_path / "a.nc", mask_and_scale=False) as raw:
+        assert raw.x.dtype == "int32"
         np.testing.assert_array_equal(raw.x, values)
 
 
