@@ -145,7 +145,7 @@ def compete(
         If no method can fill the variable, or no points can be hidden.
     """
     left_out: dict[str, str] = {}
-    alive, rates = _probed(array, character, candidates, bounds, clock, left_out, seed)
+    alive, rates = _probed(array, character, candidates, bounds, clock, until, left_out, seed)
     size = _size(array.size, sum(rates.values()), clock.left(until))
     tally, trials = Tally(bounds.period if bounds.circular else None), []
     reach: Reach | None = None
@@ -241,11 +241,12 @@ def _probed(
     candidates: Sequence[Candidate],
     bounds: Bounds,
     clock: Clock,
+    until: float,
     left_out: dict[str, str],
     seed: int,
 ) -> tuple[list[Candidate], dict[str, float]]:
     """Time the methods on a small part; return those that can fill the whole, and their seconds per value."""
-    ready = [c for c in candidates if c.needs < clock.left(0.4)]
+    ready = [c for c in candidates if not c.needs or c.needs < clock.left(until)] or list(candidates)[:1]
     for candidate in candidates:
         if candidate not in ready:
             left_out[candidate.name] = f"it needs at least {candidate.needs:.0f} s"
