@@ -48,8 +48,8 @@ def check_order(coordinate: xr.DataArray) -> None:
     what = [f"{verb} {times(n)}" for n, verb in ((back, "goes back"), (same, "repeats itself")) if n]
     raise DataError(
         f"{name!r} {' and '.join(what)}, first at index {first} ({as_date(values[first])}); "
-        f"use --times sort, which sorts and merges duplicates "
-        f"(ds.sortby({name!r}).drop_duplicates({name!r}))"
+        "use --times sort, which sorts and merges duplicates, or "
+        f"ds.sortby({name!r}).drop_duplicates({name!r})"
     )
 
 
