@@ -258,8 +258,7 @@ class Interpolator(Model):
             Value that stands for a gap. ``"auto"`` also finds undeclared ones, which repeat and lie apart
             from all other values; ``"none"`` takes only what attributes declare.
         times : {"insert", "keep", "sort"}, default "insert"
-            Insert absent time steps as gaps, keep the times as they are, or sort them and drop duplicates
-            first.
+            Insert absent time steps as gaps, keep the times as they are, or sort and merge them first.
         analysis : bool, default False
             Return the analysis in every cell. By default observed values are kept, to the last bit.
         observation_error : float, optional

@@ -27,15 +27,15 @@ class Options(TypedDict, total=False):
         Maps names of variables and covariates of the model to their names in the data, where these
         differ. A single name is that of the model's only variable.
     mask : str or DataArray, optional
-        Where there is an observation: the name of a variable in the data that is true or non-zero there, a
-        condition such as ``"quality_level>=4"``, or an array with the coordinates of the data.
+        Where there is an observation: the name of a variable in the data that is true or non-zero there,
+        a condition such as ``"quality_level>=4"``, or an array with the coordinates of the data.
     dim : mapping of str to str, optional
         Maps names of dimensions of the model to their names in the data, where these differ.
     fill_value : str or float, default "auto"
-        Value that stands for a gap. ``"auto"`` also finds undeclared ones, which repeat and lie apart from
-        all other values; ``"none"`` takes only what attributes declare.
+        Value that stands for a gap. ``"auto"`` also finds undeclared ones, which repeat and lie apart
+        from all other values; ``"none"`` takes only what attributes declare.
     times : {"insert", "keep", "sort"}, default "insert"
-        Insert absent time steps as gaps, keep the times as they are, or sort them and drop duplicates first.
+        Insert absent time steps as gaps, keep the times as they are, or sort and merge them first.
     analysis : bool, default False
         Return the analysis in every cell. By default observed values are kept, to the last bit.
     observation_error : float, optional
