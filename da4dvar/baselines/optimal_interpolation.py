@@ -14,6 +14,7 @@ from da4dvar.baselines.standard_error import solved_together, with_standard_erro
 from da4dvar.errors import DataError, check_least
 from da4dvar.fields.gaps.geometry import EARTH
 from da4dvar.fields.labels.cf import dim_role, geographic, is_dates, steps
+from da4dvar.fields.labels.given import data_set
 from da4dvar.fields.scaling.anomaly import Anomaly
 
 KILOMETRES = {"km": 1.0, "kilometre": 1.0, "m": 1e-3, "metre": 1e-3, "meter": 1e-3}
@@ -101,13 +102,13 @@ class OptimalInterpolation:
         self.length, self.duration, self.error = length, duration, error
         self.harmonics, self.seed = harmonics, seed
 
-    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+    def interpolate(self, ds: xr.Dataset | xr.DataArray) -> xr.Dataset:
         """Replace every real variable by its analysis, and add its standard error.
 
         Parameters
         ----------
-        ds : Dataset
-            Data with NaN in the gaps.
+        ds : Dataset or DataArray
+            Data with NaN in the gaps. A DataArray must have a name.
 
         Returns
         -------
@@ -120,6 +121,7 @@ class OptimalInterpolation:
             If a real variable does not have the time dimension, its space dimensions are ambiguous, or a
             variable ``<name>_std`` already exists.
         """
+        ds = data_set(ds)
         return with_standard_errors(ds, self._fill)
 
     def _fill(self, array: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
