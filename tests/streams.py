@@ -1,7 +1,5 @@
 """A file in small regions: what the tests of streaming share."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 
 import xarray as xr
@@ -20,9 +20,11 @@ def credit(model: Model) -> str:
     return f"da4dvar {version('da4dvar')}: {names} interpolated {by}"
 
 
-def report(conformed: Conformed, terms: xr.DataArray, filled: xr.Dataset, time: str) -> None:
-    """Warn about conversions and about windows without observations, at the line of the user's call."""
-    for note in conformed.notes:
+def report(
+    notes: Iterable[str], conformed: Conformed, terms: xr.DataArray, filled: xr.Dataset, time: str
+) -> None:
+    """Warn with notes and about windows without observations, at the line of the user's call."""
+    for note in notes:
         warn(note)
     if terms.chunks is not None or not (empty := int(terms.isel(term=0).isnull().sum())):
         return

@@ -27,10 +27,15 @@ class Options(TypedDict, total=False):
         Maps names of variables and covariates of the model to their names in the data, where these
         differ. A single name is that of the model's only variable.
     mask : str or DataArray, optional
-        True or non-zero where there is an observation: the name of a variable in the data, or an array
-        with the coordinates of the data.
+        Where there is an observation: the name of a variable in the data that is true or non-zero there, a
+        condition such as ``"quality_level>=4"``, or an array with the coordinates of the data.
     dim : mapping of str to str, optional
         Maps names of dimensions of the model to their names in the data, where these differ.
+    fill_value : str or float, default "auto"
+        Value that stands for a gap. ``"auto"`` also finds undeclared ones, which repeat and lie apart from
+        all other values; ``"none"`` takes only what attributes declare.
+    times : {"insert", "keep", "sort"}, default "insert"
+        Insert absent time steps as gaps, keep the times as they are, or sort them and drop duplicates first.
     analysis : bool, default False
         Return the analysis in every cell. By default observed values are kept, to the last bit.
     observation_error : float, optional
@@ -52,11 +57,15 @@ class Options(TypedDict, total=False):
     precision : {"float32", "bfloat16"}, default "float32"
         Precision of convolutions and matrix products. bfloat16 is faster on some processors, and less
         accurate.
+    force : bool, default False
+        Continue although the values lie far outside those that the model was trained on.
     """
 
     variable: Annotated[Mapping[str, str] | str | None, None]
     mask: Annotated[str | xr.DataArray | None, None]
     dim: Annotated[Mapping[str, str] | None, None]
+    fill_value: Annotated[str | float, "auto"]
+    times: Annotated[str, "insert"]
     analysis: Annotated[bool, False]
     observation_error: Annotated[float | None, None]
     batch_size: Annotated[int, 16]
@@ -66,6 +75,7 @@ class Options(TypedDict, total=False):
     interval: Annotated[float | Sequence[float], ()]
     seed: Annotated[int, 0]
     precision: Annotated[str, "float32"]
+    force: Annotated[bool, False]
 
 
 TYPES = get_type_hints(Options)

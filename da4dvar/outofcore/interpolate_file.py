@@ -18,6 +18,7 @@ from da4dvar.analysis.window_solver import check_precision
 from da4dvar.api import model_of
 from da4dvar.config.types import parse_bytes, readable_bytes
 from da4dvar.errors import Da4dvarError, DataError, first_line, warn
+from da4dvar.fields.bounds import bounds_given
 from da4dvar.fields.files.store import (
     add_history,
     check_output,
@@ -26,6 +27,8 @@ from da4dvar.fields.files.store import (
     open_in_parts,
     write_dataset,
 )
+from da4dvar.fields.labels.filled import finished
+from da4dvar.fields.labels.flags import scheme_of
 from da4dvar.fields.labels.given import mapping_of, names_of
 from da4dvar.fields.windows.grid import check_batch_size
 from da4dvar.outofcore import store as region_store
@@ -35,7 +38,7 @@ from da4dvar.outofcore.journal import Journal
 from da4dvar.outofcore.plan import Needs, Plan, in_memory_bytes, surely_fits
 from da4dvar.outofcore.run import output_chunks, stream, template_of, tiles_of, warn_of_gaps, write_terms
 from da4dvar.outofcore.schedulers import Scheduler, scheduler_of
-from da4dvar.outofcore.source import Source
+from da4dvar.outofcore.source import Source, check_sample
 from da4dvar.outofcore.tile import Job
 from da4dvar.progress import Progress
 
@@ -57,6 +60,12 @@ def interpolate_file(
     overwrite: bool = False,
     scheduler: str | None = None,
     command: str | None = None,
+    group: str | None = None,
+    bounds: Sequence[str] = (),
+    circular: Sequence[str] = (),
+    max_gap: str | float | None = None,
+    limit_area: str | None = None,
+    flags: str = "da4dvar",
     **options: Unpack[Options],
 ) -> None:
     """Fill the gaps of a file of any size and write the result to another file.
@@ -85,6 +94,14 @@ def interpolate_file(
         have access to the same files. In a script, ``processes`` requires ``if __name__ == "__main__":``.
     command : str, optional
         Line to add to the history of the output.
+    group : str, optional
+        Group of the files that holds the variables.
+    bounds, circular : sequence of str
+        Possible values ``NAME=LOWER:UPPER``, and names of directions; found from the data by default.
+    max_gap, limit_area
+        Limits on which gaps are filled; see :func:`da4dvar.fields.gaps.limits.within_limits`.
+    flags : {"da4dvar", "qartod", "seadatanet", "argo", "fluxnet"}
+        Codes of the flags.
     **options
         Keywords of :meth:`da4dvar.Interpolator.interpolate`.
 
@@ -124,6 +141,7 @@ def interpolate_file(
         raise DataError(
             f"mask is of type {type(mask).__name__}, expected the name of a variable in the files"
         )
+    given_bounds, limited = bounds_given(bounds, circular), max_gap is not None or limit_area is not None
     workers = scheduler_of(scheduler)
     limit, files = parse_bytes(memory), files_of([source] if isinstance(source, str | Path) else source)
     journal = Journal(output)
@@ -133,7 +151,7 @@ def interpolate_file(
     names, dims = names_of(signature, given["variable"]), mapping_of("dim", given["dim"])
     given["variable"], given["dim"] = names, dims
     ensemble = wanted(fitted.calibration, given["std"], given["members"], given["interval"])
-    with open_in_parts(files) as ds:
+    with open_in_parts(files, group) as ds:
         opened = Source.of(ds, signature, names, mask, dims)
         whole = None if going_on else why_whole(fitted, ensemble is not None)
         if scheduler is not None and whole is not None:
@@ -142,6 +160,11 @@ def interpolate_file(
                 "at once; omit --scheduler"
             )
         if going_on or scheduler or not fits_in_memory(fitted, opened, given["batch_size"], limit, whole):
+            if limited or given_bounds or scheme_of(flags) != "da4dvar":
+                raise DataError(
+                    "bounds, max_gap, limit_area and flags need data in memory, and this run is done in "
+                    "regions; raise --memory, or omit them"
+                )
             run = Run(
                 fitted,
                 opened,
@@ -150,11 +173,25 @@ def interpolate_file(
                 {n: value for n, value in given.items() if n in SETTINGS},
                 command,
             )
+            if not (going_on or given["force"]):
+                check_sample(fitted, opened)
             with journal.locked():
                 plan, workers = run.resumed(limit, workers) if going_on else run.begun(limit, workers)
                 run.write(plan, workers, given["progress"])
             return
-    filled = fitted.interpolate(load_dataset(files), **given)
+    filled = fitted.interpolate(load_dataset(files, group), **given)
+    if not fitted.sensors:
+        time = dims.get(fitted.time, fitted.time)
+        filled = finished(
+            filled,
+            fitted.layout.variables,
+            time,
+            bounds=given_bounds,
+            max_gap=max_gap,
+            limit_area=limit_area,
+            scheme=scheme_of(flags),
+            analysis=given["analysis"],
+        )
     write_dataset(add_history(filled, command) if command else filled, output, overwrite)
 
 

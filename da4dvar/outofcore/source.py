@@ -9,9 +9,14 @@ import dask.array
 import numpy as np
 import xarray as xr
 
+from da4dvar.analysis.known import check_known, observed_names
+from da4dvar.analysis.model import Model
 from da4dvar.errors import DataError, first_line
 from da4dvar.fields.labels.conform import Conformed, conform, covariate, pick, under_model_names
 from da4dvar.fields.labels.signature import Signature
+
+# Blocks that are read to check the values of a source, and their cells along a dimension of space.
+BLOCKS, BLOCK = 16, 128
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,26 @@ class Source:
             turned = slice(size - some.stop, size - some.start) if dim in self.whole.flipped else some
             out[self.whole.dims.get(dim, dim)] = turned
         return out
+
+
+def check_sample(model: Model, source: Source) -> None:
+    """Read some blocks of a source and refuse it if its values lie far outside those of the training.
+
+    Raises
+    ------
+    DataError
+        See :func:`da4dvar.analysis.known.check_known`.
+    """
+    sizes = source.whole.data[observed_names(model)[0]].sizes
+    parts = []
+    for number in range(BLOCKS):
+        cells = {}
+        for dim, size in sizes.items():
+            length = 1 if dim == model.time and len(sizes) > 1 else min(BLOCK, size)
+            start = int((number + 0.5) / BLOCKS * (size - length + 1))
+            cells[str(dim)] = slice(start, start + length)
+        parts.append(source.part(cells))
+    check_known(model, parts, [model.observations(part.data) for part in parts])
 
 
 def unread(ds: xr.Dataset) -> xr.Dataset:

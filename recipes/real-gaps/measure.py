@@ -26,8 +26,7 @@ from da4dvar.config.tables import Table, read_recipe
 from da4dvar.evaluation.figures import pretty
 from da4dvar.evaluation.uncertainty import table_of as error_bars_of
 from da4dvar.workflows.autofit.character import characters_of
-from da4dvar.workflows.autofit.fit import candidates
-from da4dvar.workflows.autofit.scores import LEARNED, Scores, scored, table_of
+from da4dvar.workflows.benchmark.points import LEARNED, Scores, candidates, scored, table_of
 from da4dvar.workflows.data import Part
 from da4dvar.workflows.recipe import Recipe
 
@@ -83,8 +82,9 @@ def main(
     only: list[str],
     members: int,
     figure: Path | None,
+    settings: list[str],
 ) -> None:
-    tables = read_recipe(HERE / f"{name}.toml", [f"data.mask={mask}"] if mask else [])
+    tables = read_recipe(HERE / f"{name}.toml", [*settings, *([f"data.mask={mask}"] if mask else [])])
     recipe = Recipe(tables, HERE)
     data = under_mask(tables) if part == "mask" else recipe.data(part)
     offered = candidates(characters_of(data.seen[list(recipe.layout.variables)], recipe.time))
@@ -122,6 +122,9 @@ if __name__ == "__main__":
         help="calibrate with an ensemble of this size; 0 keeps the model as it is",
     )
     parser.add_argument("--figure", type=Path)
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="of the recipe"
+    )
     given = parser.parse_args()
     only = [n for n in given.methods.split(",") if n]
-    main(given.name, given.part, given.mask, given.model, only, given.calibrate, given.figure)
+    main(given.name, given.part, given.mask, given.model, only, given.calibrate, given.figure, given.set)

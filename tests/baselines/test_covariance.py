@@ -1,7 +1,5 @@
 """Tests of the covariance in space and time, and of its estimation."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -61,23 +59,17 @@ def test_the_covariance_is_its_formula():
 def test_the_scales_of_a_simulated_field_are_recovered(seen):
     """The scales are recovered to a quarter, even if no cell is observed twice within T."""
     fitted = fit(*simulated(seen))
-    assert fitted.variance == pytest.approx(4, rel=0.25)
-    assert fitted.length == pytest.approx(3, rel=0.25)
+    assert (fitted.variance, fitted.length) == (pytest.approx(4, rel=0.25), pytest.approx(3, rel=0.25))
     assert fitted.duration == pytest.approx(5, rel=0.25)
     assert fitted.variance + fitted.nugget == pytest.approx(4.49, rel=0.2)
 
 
 def test_the_nugget_of_a_field_is_told_from_its_variance():
-    """If half the variance is noise, variance and nugget are both recovered."""
+    """Variance and nugget are told apart, and given parameters are kept."""
     y, place, time = simulated(1.0)
     y = y + np.random.default_rng(9).normal(0, np.sqrt(3.51), y.shape)
     fitted = fit(y, place, time)
-    assert fitted.variance == pytest.approx(4, rel=0.25)
-    assert fitted.nugget == pytest.approx(4, rel=0.25)
-
-
-def test_what_is_known_is_kept():
-    """Given parameters are kept, and the others are fitted to them."""
+    assert (fitted.variance, fitted.nugget) == (pytest.approx(4, rel=0.25), pytest.approx(4, rel=0.25))
     y, place, time = simulated(0.2)
     fitted = fit(y, place, time, length=2.5, nugget=0.25)
     assert (fitted.length, fitted.nugget) == (2.5, pytest.approx(0.25))
@@ -86,16 +78,12 @@ def test_what_is_known_is_kept():
 
 
 def test_the_scales_follow_the_units():
-    """The scales follow a change of the units of values and distances."""
+    """The scales follow the units; a single series has no length, and a single map no duration."""
     y, place, time = simulated(0.1)
     one, other = fit(y, place, time), fit(2 * y, 10 * place, 24 * time)
     assert other.variance == pytest.approx(4 * one.variance, rel=1e-3)
     assert other.length == pytest.approx(10 * one.length, rel=1e-3)
     assert other.duration == pytest.approx(24 * one.duration, rel=1e-3)
-
-
-def test_no_extent_is_no_scale():
-    """A single series has an infinite length, and a single map an infinite duration."""
     y, place, time = simulated(1.0)
     assert fit(y[:, :1], np.empty((1, 0)), time).length == np.inf
     assert fit(y[:1], place, time[:1]).duration == np.inf

@@ -1,13 +1,12 @@
 """From a gappy file alone to a filled one, with a table of what it is worth."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
+from da4dvar.workflows.autofit.scores import Scores, table_of
 from door import ran, refused
 
 from da4dvar.api import load
@@ -20,17 +19,11 @@ from da4dvar.fields.files import store
 from da4dvar.fields.gaps import holdout
 from da4dvar.workflows.autofit.character import characters_of
 from da4dvar.workflows.autofit.fill import fill_by_fit, known_levels, write_recipe
-from da4dvar.workflows.autofit.scores import Scores, table_of
 from da4dvar.workflows.recipe import Recipe
 
-QUICK = [
-    "train.steps=3",
-    "train.draws=2",
-    "train.batch=2",
-    "prior.width=3",
-    "solver.width=3",
-    "solver.iterations=2",
-]
+QUICK = ["train.steps=3", "train.draws=2", "train.batch=2"]
+QUICK += ["prior.width=3", "solver.width=3", "solver.iterations=2"]
+SETS = [word for setting in QUICK for word in ("--set", setting)]
 
 
 def network(days: int = 240, stations: int = 6) -> xr.Dataset:
@@ -53,27 +46,22 @@ def folder(tmp_path_factory):
     """A folder in which a gappy file was filled by a model of its own."""
     path = tmp_path_factory.mktemp("fit")
     network().to_netcdf(path / "gappy.nc")
-    sets = [word for setting in QUICK for word in ("--set", setting)]
     said = ran(
         *("interpolate", "gappy.nc", "filled.nc", "--fit", "--save", "m.safetensors"),
-        *("--variable", "pm=pm", *sets),
+        *("--variable", "pm=pm", *SETS),
         cwd=path,
     )
     (path / "out.json").write_text(json.dumps([said.out, said.err]))
     return path
 
 
-def test_a_gappy_file_is_filled(folder) -> None:
-    """Every gap has a value and a flag; attributes stay, and the error on hidden points is one of them."""
+def test_a_gappy_file_is_filled_and_every_choice_is_said(folder):
+    """Gaps are filled and flagged; reasons go to stderr, and the scores of all methods to stdout."""
     with xr.open_dataset(folder / "filled.nc") as filled:
         assert filled.pm.notnull().all()
         assert filled.pm.attrs["units"] == "ug/m3"
         assert (filled.pm_flag == network().pm.isnull()).all()
         assert filled.pm.attrs["rmse_on_hidden_points"] > 0
-
-
-def test_every_choice_is_said_and_every_method_scored(folder) -> None:
-    """Reasons go to a person, the table to whoever reads the result."""
     table, said = json.loads((folder / "out.json").read_text())
     for word in ("layout:", "scaling:", "gaps:", "first guess:", "wrote filled.nc"):
         assert word in said
@@ -82,8 +70,8 @@ def test_every_choice_is_said_and_every_method_scored(folder) -> None:
     assert "pm, all" in table
 
 
-def test_the_recipe_that_was_used_can_be_run_again(folder) -> None:
-    """It is a recipe, with what was laid over it; the model is one that others can use."""
+def test_the_recipe_that_was_used_can_be_run_again(folder):
+    """Recipe and model can be used again; neither the output nor the recipe is replaced by accident."""
     tables = read_recipe(folder / "filled.recipe.toml")
     assert tables["prior"]["width"] == 3
     data = Recipe(tables, folder).data("test")
@@ -91,10 +79,6 @@ def test_the_recipe_that_was_used_can_be_run_again(folder) -> None:
     ran("interpolate", "gappy.nc", "again.nc", "--model", "m.safetensors", "--quiet", cwd=folder)
     with xr.open_dataset(folder / "again.nc") as other, xr.open_dataset(folder / "filled.nc") as filled:
         np.testing.assert_allclose(other.pm, filled.pm, atol=1e-4)
-
-
-def test_what_is_there_is_not_replaced_by_accident(folder) -> None:
-    """Neither the output nor the recipe beside it, and both before anything is learned."""
     assert "exists" in refused("interpolate", "gappy.nc", "filled.nc", "--fit", cwd=folder)
     assert "filled.recipe.toml" in refused("interpolate", "gappy.nc", "filled.zarr", "--fit", cwd=folder)
 
@@ -103,9 +87,7 @@ def fill(ds: xr.Dataset, **options: object):
     return fill_by_fit(ds, variable={}, dim={}, settings=QUICK, **options)
 
 
-def test_the_file_is_opened_once_and_points_are_hidden_once(
-    tmp_path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_file_is_opened_once_and_points_are_hidden_once(tmp_path, monkeypatch):
     """From the command line on: one draw of the points for the test, and one of those for the validation."""
     network().to_netcdf(tmp_path / "gappy.nc")
     calls: list[str] = []
@@ -114,31 +96,19 @@ def test_the_file_is_opened_once_and_points_are_hidden_once(
         monkeypatch.setattr(
             module, name, lambda *a, name=name, original=original: calls.append(name) or original(*a)
         )
-    sets = [word for setting in QUICK for word in ("--set", setting)]
     files = [str(tmp_path / name) for name in ("gappy.nc", "filled.nc")]
-    monkeypatch.setattr("sys.argv", ["da4dvar", "interpolate", *files, "--fit", "--variable", "pm=pm", *sets])
+    monkeypatch.setattr("sys.argv", ["da4dvar", "interpolate", *files, "--fit", "--variable", "pm=pm", *SETS])
     app(standalone_mode=False)
     assert sorted(calls) == ["_open_one", "hidden_points", "hidden_points"]
 
 
-def test_a_data_set_in_memory_needs_no_file() -> None:
+def test_a_data_set_in_memory_needs_no_file():
     """Its recipe names none; with the data set it gives the same parts again."""
     ds = network()[["pm"]]
     done = fill(ds)
-    assert done.fitted is not None
     assert "path" not in done.fitted.tables["data"]
     seen = Recipe(done.fitted.tables, Path(), ds).data("train").seen
     assert 0 < seen.pm.count() < ds.pm.count()
-
-
-def test_a_recipe_given_back_learns_from_the_new_file(tmp_path) -> None:
-    """The hidden points are chosen as its data say; its path is that of the file before."""
-    ds = network()[["pm"]]
-    tables = {"data": {"path": "gone.nc", "hidden": {"test": 0.1, "validation": 0.05, "seed": 3}}}
-    write_recipe(tables, tmp_path / "before.toml")
-    done = fill(ds, recipe=str(tmp_path / "before.toml"), paths=[str(tmp_path / "new.nc")])
-    assert done.fitted is not None
-    assert done.fitted.tables["data"] == tables["data"] | {"path": [str(tmp_path / "new.nc")]}
 
 
 def unlike_each_other() -> xr.Dataset:
@@ -150,12 +120,11 @@ def unlike_each_other() -> xr.Dataset:
     return xr.Dataset({"pm": 40 * np.exp(base), "temperature": 10 * base - 5, "rain": rain})
 
 
-def test_variables_of_different_character_are_filled_together(tmp_path) -> None:
+def test_variables_of_different_character_are_filled_together(tmp_path):
     """Each has a transformation of its own: the temperature, which is negative, has no logarithm."""
     ds = unlike_each_other()
     assert float(ds.temperature.min()) < 0
     done = fill(ds, method="auto")
-    assert done.fitted is not None
     scores, baselines = done.fitted.scores, done.fitted.baselines
     offsets = {}
     method = baselines["logarithmic"]
@@ -168,23 +137,31 @@ def test_variables_of_different_character_are_filled_together(tmp_path) -> None:
         "rain": offsets[("rain",)],
     }
     # What has no logarithm is filled as by the method without one.
-    assert scores.of("logarithmic", "temperature") == scores.of("nearest_stations", "temperature")
-    assert scores.of("logarithmic", "pm") != scores.of("nearest_stations", "pm")
+    assert scores.of("logarithmic", "temperature") == scores.of("gaussian_em", "temperature")
+    assert scores.of("logarithmic", "pm") != scores.of("gaussian_em", "pm")
     assert all(done.data[name].notnull().all() for name in ds)
     done.fitted.model.save(tmp_path / "model.safetensors")
 
 
-def test_a_mask_is_not_filled_itself() -> None:
-    """A mask of real numbers is no variable with gaps."""
+def test_only_variables_of_one_layout_are_filled():
+    """A mask of real numbers is not filled, and variables of different dimensions are refused together."""
     ds = network()[["pm"]].assign(good=("time", (np.arange(240) % 7 > 0).astype("float32")))
     done = fill(ds, mask="good", method="linear")
     assert "good_flag" not in done.data
-    assert done.fitted is not None
     assert done.fitted.model.layout.variables == ("pm",)
+    ds = network()[["pm"]].assign(mean=network().pm.mean("station").where(np.arange(240) % 3 > 0))
+    with pytest.raises(DataError, match=r"different dimensions .* fit them one by one with --variable"):
+        fill(ds)
 
 
-def test_without_gaps_it_is_copied() -> None:
-    """There is nothing to learn, and that is said."""
+def test_auto_takes_the_best():
+    """The method with the lowest error fills and keeps what was seen; data without gaps are copied."""
+    ds = network()[["pm"]]
+    done = fill(ds, method="auto")
+    assert done.method == done.fitted.scores.best()
+    seen = ds.pm.notnull()
+    assert (done.data.pm.where(seen) == ds.pm).where(seen, True).all()
+    assert done.data.pm.notnull().all()
     said: list[str] = []
     complete = network().fillna(0.0)
     done = fill(complete, say=said.append)
@@ -193,17 +170,7 @@ def test_without_gaps_it_is_copied() -> None:
     assert said == ["pm, depth: no gaps; copied unchanged"]
 
 
-def test_auto_takes_the_best() -> None:
-    """Three steps of training lose against the stations around; auto takes those, and keeps what was seen."""
-    ds = network()[["pm"]]
-    done = fill(ds, method="auto")
-    assert done.method == done.fitted.scores.best()
-    seen = ds.pm.notnull()
-    assert (done.data.pm.where(seen) == ds.pm).where(seen, True).all()
-    assert done.data.pm.notnull().all()
-
-
-def test_a_table_names_the_best_first() -> None:
+def test_a_table_names_the_best_first():
     """Sorted by the error over all gaps."""
     scores = Scores({"linear": [2.0, 1.0], "learned": [1.0, 3.0]}, ["x, all", "x, 1 step"], [50, 20])
     verdict, table = table_of(scores).split("\n\n")
@@ -211,23 +178,21 @@ def test_a_table_names_the_best_first() -> None:
     assert [line.split()[0] for line in table.splitlines()[-2:]] == ["learned", "linear"]
 
 
-def test_variables_of_other_dimensions_are_fitted_one_by_one() -> None:
-    """A model has one layout."""
-    ds = network()[["pm"]].assign(mean=network().pm.mean("station").where(np.arange(240) % 3 > 0))
-    with pytest.raises(DataError, match=r"different dimensions .* fit them one by one with --variable"):
-        fill(ds)
-
-
-def test_the_choice_may_be_replaced(tmp_path) -> None:
-    """A recipe's tables take the place of those that would be chosen."""
+def test_a_recipe_replaces_the_choice(tmp_path):
+    """Its tables replace those that would be chosen, and one given back learns from the new file."""
     (tmp_path / "mine.toml").write_text('[first_guess]\nkind = "linear"\n[scaling]\nkind = "standard"\n')
     done = fill(network()[["pm"]], recipe=str(tmp_path / "mine.toml"))
     assert isinstance(done.fitted.model.first_guess, Linear)
     assert done.fitted.tables["scaling"] == {"kind": "standard"}
+    ds = network()[["pm"]]
+    tables = {"data": {"path": "gone.nc", "hidden": {"test": 0.1, "validation": 0.05, "seed": 3}}}
+    write_recipe(tables, tmp_path / "before.toml")
+    done = fill(ds, recipe=str(tmp_path / "before.toml"), paths=[str(tmp_path / "new.nc")])
+    assert done.fitted.tables["data"] == tables["data"] | {"path": [str(tmp_path / "new.nc")]}
 
 
-def test_too_few_points_for_error_bars_cost_no_training() -> None:
-    """Of 540 observed days 25 are hidden for the validation, and a calibration takes 50: that is said."""
+def test_intervals_that_cannot_be_given_cost_no_training():
+    """25 of 540 days are too few to calibrate, and so are the known points for one level; both are said."""
     said: list[str] = []
     with pytest.warns(Da4dvarWarning, match="no error bars: variable 'pm': .* expected 50 or more"):
         done = fill(network(600, 1).isel(station=0)[["pm"]], interval=[0.9], say=said.append)
@@ -235,10 +200,6 @@ def test_too_few_points_for_error_bars_cost_no_training() -> None:
     assert done.data.pm.notnull().all()
     assert any(line.startswith("no intervals: ") for line in said)
     assert "pm_lower_90" not in done.data
-
-
-def test_an_interval_that_the_points_say_nothing_of_costs_no_training() -> None:
-    """Left out, and why is said; one that is known stays."""
     said: list[str] = []
     known = load("oisst-tasman").calibration
     assert known_levels(known, [0.9], said.append) == [0.9]
