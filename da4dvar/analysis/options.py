@@ -173,7 +173,7 @@ def completed(function: Callable[..., Any], options: Options) -> Options:
     >>> completed(interpolate, {"memebrs": 4})
     Traceback (most recent call last):
     ...
-    TypeError: interpolate() has no option 'memebrs': did you mean 'members'? (there are: batch_size, ...)
+    TypeError: interpolate() has no option 'memebrs': did you mean 'members'? (there are: analysis, ...)
     """
     for name in options:
         if name not in DEFAULTS:
