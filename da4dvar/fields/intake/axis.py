@@ -198,7 +198,8 @@ def without_leap_days(coordinate: xr.DataArray, multiples: Values) -> Values:
     if ((month == 2) & (day == 29)).any():
         return np.zeros(multiples.shape, bool)
     last, first = (month == 2) & (day == 28), (month == 3) & (day == 1)
-    return (multiples == 2) & ((last[:-1] & first[1:]) | (first[:-1] & last[1:]))
+    found: Values = (multiples == 2) & ((last[:-1] & first[1:]) | (first[:-1] & last[1:]))
+    return found
 
 
 def seasonal(values: Values, apart: Values, holes: Values) -> bool:
@@ -237,12 +238,15 @@ def on_calendar(values: Values, month: Values) -> Values:
     numbers, own = counted(values), months(values)
     begin, end = starts(own, values), starts(own + 1, values)
     first, last = starts(month, values), starts(month + 1, values)
+    found: Values
     if np.ptp(numbers - begin) == 0:
-        return np.minimum(first + (numbers - begin)[0], last - 1)
-    if np.ptp(end - numbers) == 0:
-        return last - (end - numbers)[0]
-    part = float(np.median((numbers - begin) / (end - begin)))
-    return first + np.round((last - first) * part / DAY * 2).astype("int64") * (DAY // 2)
+        found = np.minimum(first + (numbers - begin)[0], last - 1)
+    elif np.ptp(end - numbers) == 0:
+        found = last - (end - numbers)[0]
+    else:
+        part = float(np.median((numbers - begin) / (end - begin)))
+        found = first + np.round((last - first) * part / DAY * 2).astype("int64") * (DAY // 2)
+    return found
 
 
 def inserted(ds: xr.Dataset, time: str, multiples: Values) -> xr.Dataset:

@@ -225,14 +225,15 @@ def from_digits(values: Values) -> Values:
     whole = np.floor(numbers)
     texts = [f"{v:.0f}" for v in whole]
     dates = pd.to_datetime(texts, format=DIGITS[len(texts[0])]).to_numpy()
-    seconds = np.round((numbers - whole) * 86400).astype("m8[s]")
-    return (dates + seconds).reshape(values.shape)
+    decoded: Values = dates + np.round((numbers - whole) * 86400).astype("m8[s]")
+    return decoded.reshape(values.shape)
 
 
 def from_days(values: Values, zero: float, per: float) -> Values:
     """Decode numbers of `per` days that begin `zero` days after 1970, rounded to milliseconds."""
     days = values.astype("f8") * per + zero
-    return np.datetime64("1970-01-01", "ms") + np.round(days * 86_400_000).astype("m8[ms]")
+    decoded: Values = np.datetime64("1970-01-01", "ms") + np.round(days * 86_400_000).astype("m8[ms]")
+    return decoded
 
 
 def from_years(values: Values) -> Values:
@@ -241,7 +242,8 @@ def from_years(values: Values) -> Values:
     whole = np.floor(numbers).astype(int)
     starts = (whole - 1970).astype("M8[Y]").astype("M8[m]")
     lengths = (whole - 1969).astype("M8[Y]").astype("M8[m]") - starts
-    return starts + np.round(lengths.astype("f8") * (numbers - whole)).astype("m8[m]")
+    decoded: Values = starts + np.round(lengths.astype("f8") * (numbers - whole)).astype("m8[m]")
+    return decoded
 
 
 def from_cf(values: Values, units: str, calendar: str) -> Values:
