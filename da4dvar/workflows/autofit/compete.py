@@ -149,7 +149,8 @@ def compete(
     left_out: dict[str, str] = {}
     alive, rates = _probed(array, character, candidates, bounds, clock, until, left_out, seed)
     size = _size(array.size, sum(rates.values()), clock.left(until))
-    tally, trials = Tally(bounds.period if bounds.circular else None), []
+    tally = Tally(bounds.period if bounds.circular else None)
+    trials: list[Trial] = []
     reach: Reach | None = None
     spent = 0.0
     while len(trials) < MOST_TRIALS and (not trials or clock.left(until) > spent):
