@@ -223,13 +223,15 @@ def on_calendar(values: Values, month: Values) -> Values:
     numbers, own = counted(values), months(values)
     begin, end = starts(own, values), starts(own + 1, values)
     first, last = starts(month, values), starts(month + 1, values)
-    out: Values
+    found: Values
     if np.ptp(numbers - begin) == 0:
-        out = np.minimum(first + (numbers - begin)[0], last - 1)
+        found = np.minimum(first + (numbers - begin)[0], last - 1)
+    elif np.ptp(end - numbers) == 0:
+        found = last - (end - numbers)[0]
     else:
         part = float(np.median((numbers - begin) / (end - begin)))
-        out = first + np.round((last - first) * part / DAY * 2).astype("int64") * (DAY // 2)
-    return out
+        found = first + np.round((last - first) * part / DAY * 2).astype("int64") * (DAY // 2)
+    return found
 
 
 def inserted(ds: xr.Dataset, time: str, multiples: Values) -> xr.Dataset:

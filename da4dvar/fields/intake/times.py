@@ -237,7 +237,8 @@ def from_digits(values: Values) -> Values:
 def from_days(values: Values, zero: float, per: float) -> Values:
     """Decode numbers of `per` days that begin `zero` days after 1970, rounded to milliseconds."""
     days = values.astype("f8") * per + zero
-    return np.datetime64("1970-01-01", "ms") + np.round(days * 86_400_000).astype("m8[ms]")
+    decoded: Values = np.datetime64("1970-01-01", "ms") + np.round(days * 86_400_000).astype("m8[ms]")
+    return decoded
 
 
 def from_years(values: Values) -> Values:
