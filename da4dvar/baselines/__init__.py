@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Baseline(Protocol):
     """Interface of a classical method: any object with a method `interpolate`, configured when created.
 
-    A class may have two attributes that say more about it.
+    A class may have three attributes that say more about it.
 
     Attributes
     ----------
@@ -26,6 +26,8 @@ class Baseline(Protocol):
     suits : collection of int, optional
         The numbers of dimensions of space, of 0, 1 and 2, for which ``da4dvar interpolate --fit`` compares
         the method with the learned model; not at all if it is missing.
+    needs : str, optional
+        Package of an extra without which the method cannot be used, and is not compared.
 
     Examples
     --------

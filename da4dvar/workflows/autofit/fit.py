@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,8 @@ class Fitted:
 def candidates(characters: Mapping[str, Character]) -> dict[str, Table]:
     """Return tables of the baselines whose attribute `suits` includes the number of space dimensions.
 
+    Methods that need an extra are left out if it is not installed.
+
     All variables have the same dimensions, so that a method suits either all of them or none. If some
     variables have an offset in their character, the method ``logarithmic`` is added, which transforms only
     these, each with its own offset.
@@ -82,13 +85,15 @@ def candidates(characters: Mapping[str, Character]) -> dict[str, Table]:
     tables: dict[str, Table] = {}
     for kind in by_name("baseline"):
         cls = class_of("baseline", kind)
-        if len(first.space) in getattr(cls, "suits", ()):
+        usable = not hasattr(cls, "needs") or find_spec(cls.needs) is not None
+        if usable and len(first.space) in getattr(cls, "suits", ()):
             tables[kind] = {"kind": kind}
             if "time" in arguments_of(cls):
                 tables[kind]["time"] = first.time
     offsets = {name: c.offset for name, c in characters.items() if c.offset is not None}
     if offsets:
-        method = tables["gaussian_em" if len(first.space) == 1 else "optimal_interpolation"]
+        best = {0: "kalman", 1: "gaussian_em"}.get(len(first.space), "optimal_interpolation")
+        method = tables.get(best, tables["optimal_interpolation"])
         for name, offset in offsets.items():
             method = {"kind": "logarithmic", "offset": offset, "variables": [name], "method": method}
         tables["logarithmic"] = method
