@@ -147,18 +147,14 @@ def absent_steps(coordinate: xr.DataArray) -> tuple[Values | None, list[str]]:
         if not elapsed.all():
             return None, [f"steps of {name!r} are uneven, so that no absent ones can be inserted"]
         multiples = elapsed // np.gcd.reduce(elapsed)
-    notes = []
-    if dates and abs(usual - DAY) < 0.1 * DAY and (leap := without_leap_days(coordinate, multiples)).any():
-        multiples = np.where(leap, 1, multiples)
-        notes = [f"{name!r} never has a 29 February, and none is inserted"]
     absent = int((multiples - 1).sum())
     step = step_text(usual, dates)
     if not absent:
-        return None, notes
+        return None, []
     holes = np.flatnonzero(multiples > 1)
     if absent > values.size or (dates and seasonal(values, apart, holes)):
         why = "more than there are" if absent > values.size else "in seasons that are absent each year"
-        return None, [*notes, f"{absent} steps of {step} are absent from {name!r}, {why}; none is inserted"]
+        return None, [f"{absent} steps of {step} are absent from {name!r}, {why}; none is inserted"]
     longest = holes[np.argmax(multiples[holes])]
     new = labels(between(values, multiples), values)
     position = int(multiples[:longest].sum())
@@ -168,7 +164,6 @@ def absent_steps(coordinate: xr.DataArray) -> tuple[Values | None, list[str]]:
         where = f"in {holes.size} places, the longest {where}"
     one = absent == 1
     return multiples, [
-        *notes,
         f"{absent} step{'' if one else 's'} of {step} {'is' if one else 'are'} absent from {name!r} and "
         f"{'is inserted as a gap' if one else 'are inserted as gaps'} ({where}); --times keep leaves "
         f"{'it' if one else 'them'} out",
@@ -190,16 +185,6 @@ def step_text(usual: float, dates: bool) -> str:
     number = usual / length
     number = round(number) if abs(number - round(number)) < 0.05 else round(number, 1)
     return f"{number} {unit}{'' if number == 1 else 's'}"
-
-
-def without_leap_days(coordinate: xr.DataArray, multiples: Values) -> Values:
-    """Return the steps from 28 February to 1 March in leap years, if the axis never has a 29 February."""
-    month, day = coordinate.dt.month.values, coordinate.dt.day.values
-    if ((month == 2) & (day == 29)).any():
-        return np.zeros(multiples.shape, bool)
-    last, first = (month == 2) & (day == 28), (month == 3) & (day == 1)
-    leap: Values = (multiples == 2) & ((last[:-1] & first[1:]) | (first[:-1] & last[1:]))
-    return leap
 
 
 def seasonal(values: Values, apart: Values, holes: Values) -> bool:

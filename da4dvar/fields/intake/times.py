@@ -127,7 +127,7 @@ def regular_times(ds: xr.Dataset, time: str, times: str = "insert") -> tuple[xr.
     Notes
     -----
     Nothing is inserted if steps are no multiples of a usual step, if more steps would be inserted than there
-    are, for seasons that are absent each year, and for the 29 February if it is always absent.
+    are, and for seasons that are absent each year.
 
     Examples
     --------

@@ -210,18 +210,12 @@ def test_jitter_does_not_hide_a_hole() -> None:
             "seasons",
         ),
         (pd.date_range("2000-01-01", periods=400).delete(range(10, 350)), "more than there are"),
-        (
-            pd.date_range("2000-01-01", "2005-12-31")
-            .to_series()
-            .loc[lambda s: ~((s.dt.month == 2) & (s.dt.day == 29))],
-            "29 February",
-        ),
         (pd.to_datetime(np.cumsum(np.random.default_rng(3).exponential(1e5, 60)), unit="s"), "uneven"),
     ],
-    ids=["seasons", "few", "leap", "uneven"],
+    ids=["seasons", "few", "uneven"],
 )
 def test_not_inserted(axis: Any, words: str) -> None:
-    """Seasons, mostly empty axes, leap days of another calendar and uneven axes are left, with a line."""
+    """Seasons, mostly empty axes and uneven axes are left, with a line."""
     ds = series(np.asarray(axis, "M8[ns]"))
     out, notes = regular_times(ds, "time")
     xr.testing.assert_identical(out, ds)
