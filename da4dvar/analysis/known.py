@@ -7,24 +7,20 @@ lie many standard deviations from all that the model has seen.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import dask
 import numpy as np
 import torch
 import xarray as xr
 
+from da4dvar.analysis.model import Model
+from da4dvar.analysis.quantiles import Known, quantiles
 from da4dvar.errors import DataError
 from da4dvar.fields.labels.conform import Conformed
 from da4dvar.fields.labels.units import conversion
 from da4dvar.fields.windows.grid import WindowGrid
+from da4dvar.variational.model import VariationalModel
 
-if TYPE_CHECKING:
-    from da4dvar.analysis.model import Model
-    from da4dvar.variational.model import VariationalModel
-
-PROBABILITIES = (0.0, 0.001, 0.01, 0.5, 0.99, 0.999, 1.0)
 # Range of standardised values if a model file has no quantiles, and least width of a range.
 ASSUMED, NARROWEST = (-6.0, 6.0), 6.0
 # Beyond the range of the training by these multiples of its width, values are outside, or far outside.
@@ -33,7 +29,7 @@ OUTSIDE, FAR = 0.25, 1.0
 GLITCHES = 0.01
 # A window is out of the ordinary if its cost exceeds the largest of the training by this factor.
 COSTLY = 3.0
-SAMPLE, SLICES = 1_000_000, 64
+SLICES = 64
 
 # Units that are taken for each other, with their names.
 MISTAKEN = {
@@ -57,41 +53,6 @@ MISTAKEN = {
     "kg m-2 s-1": "kilograms per square metre and second",
     "kg m-2 day-1": "kilograms per square metre and day",
 }
-
-
-@dataclass(frozen=True)
-class Known:
-    """Quantiles of what a model was trained on, for the probabilities 0, 0.001, 0.01, 0.5, 0.99, 0.999 and 1.
-
-    Attributes
-    ----------
-    values : mapping of str to tuple of float
-        Quantiles of each observed variable, in the model's units.
-    standardised : mapping of str to tuple of float
-        Quantiles of its normalised values.
-    costs : tuple of float
-        Quantiles of the cost of windows: the observation term per observation and the prior term per cell,
-        summed. Empty if there are none.
-    """
-
-    values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    standardised: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    costs: tuple[float, ...] = ()
-
-
-def quantiles(values: np.ndarray) -> tuple[float, ...]:
-    """Return the quantiles of the finite values of an array; empty if there are none.
-
-    Examples
-    --------
-    >>> quantiles(np.array([0.0, np.nan, 10.0]))[3]
-    5.0
-    """
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return ()
-    inner = np.quantile(finite[:: max(1, finite.size // SAMPLE)].astype("float64"), PROBABILITIES[1:-1])
-    return (float(finite.min()), *map(float, inner), float(finite.max()))
 
 
 def observed_names(model: Model) -> list[str]:
@@ -210,7 +171,8 @@ def check_known(model: Model, parts: Sequence[Conformed], fields: Sequence[xr.Da
 def finite(array: xr.DataArray) -> np.ndarray:
     """Return the finite values of an array."""
     values = np.asarray(array.values)
-    return values[np.isfinite(values)]
+    kept: np.ndarray = values[np.isfinite(values)]
+    return kept
 
 
 def share_beyond(values: np.ndarray, span: tuple[float, float]) -> float:
