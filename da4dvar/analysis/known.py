@@ -188,7 +188,7 @@ def check_known(model: Model, parts: Sequence[Conformed], fields: Sequence[xr.Da
 
 def finite(array: xr.DataArray) -> np.ndarray:
     """Return the finite values of an array."""
-    values = np.asarray(array.values)
+    values: np.ndarray = np.asarray(array.values)
     return values[np.isfinite(values)]
 
 

@@ -96,7 +96,7 @@ def build_07(folder: Path) -> None:
 def right_07(place: Place) -> str:
     """The mark is recognised and reported, and can be declared to be a value."""
     for source in ("gappy.nc", "mixed.nc"):
-        done = fill(place, "NEE", "TA", source=source, gap=lambda a: ~(a > -9000), within=1.2)
+        done = fill(place, "NEE", "TA", source=source, gap=lambda a: ~(a > -9000), within=1.5)
         done.notes("-9999")
     kept = fill(place, source="gappy.nc", options=["--fill-value", "none", "--method", "linear"], within=None)
     assert (kept.after.NEE == -9999).any()

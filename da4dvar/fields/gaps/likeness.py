@@ -270,7 +270,7 @@ def weights_like_gaps(hidden: Hardness, missing: Hardness, at: np.ndarray) -> np
         Weights of the hidden points, with mean 1.
     """
     wanted = (missing.length > 0) & np.isfinite(missing.distance)
-    w = np.ones(int(at.sum()))
+    w: np.ndarray = np.ones(int(at.sum()))
     if not wanted.any():
         return w
     pairs = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from da4dvar.errors import DataError
 from da4dvar.fields.labels.cf import is_dates
 
 AREAS = ("inside", "outside")
-MaxGap = str | float | np.timedelta64 | pd.Timedelta
+MaxGap: TypeAlias = str | float | np.timedelta64 | pd.Timedelta
 
 
 def within_limits(
