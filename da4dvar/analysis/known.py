@@ -188,8 +188,9 @@ def check_known(model: Model, parts: Sequence[Conformed], fields: Sequence[xr.Da
 
 def finite(array: xr.DataArray) -> np.ndarray:
     """Return the finite values of an array."""
-    values: np.ndarray = np.asarray(array.values)
-    return values[np.isfinite(values)]
+    values = np.asarray(array.values)
+    found: np.ndarray = values[np.isfinite(values)]
+    return found
 
 
 def share_beyond(values: np.ndarray, span: tuple[float, float]) -> float:

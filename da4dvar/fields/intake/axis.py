@@ -220,7 +220,7 @@ def between(values: Values, multiples: Values) -> Values:
     """Return the numbers of all times with the absent ones, which divide a step, or follow the calendar."""
     numbers = counted(values)
     whole = np.concatenate([[0], np.cumsum(multiples)])
-    out = np.interp(np.arange(whole[-1] + 1), whole, numbers.astype("float64"))
+    out: Values = np.interp(np.arange(whole[-1] + 1), whole, numbers.astype("float64"))
     dates = values.dtype.kind == "M" or values.dtype == object
     if dates and np.median(np.abs(np.diff(numbers))) >= MONTH * DAY:
         month = months(values)

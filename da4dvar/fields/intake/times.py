@@ -225,8 +225,9 @@ def from_digits(values: Values) -> Values:
     whole = np.floor(numbers)
     texts = [f"{v:.0f}" for v in whole]
     dates = pd.to_datetime(texts, format=DIGITS[len(texts[0])]).to_numpy()
-    decoded: Values = dates + np.round((numbers - whole) * 86400).astype("m8[s]")
-    return decoded.reshape(values.shape)
+    decoded = dates + np.round((numbers - whole) * 86400).astype("m8[s]")
+    shaped: Values = decoded.reshape(values.shape)
+    return shaped
 
 
 def from_days(values: Values, zero: float, per: float) -> Values:
