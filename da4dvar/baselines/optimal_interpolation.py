@@ -96,6 +96,7 @@ class OptimalInterpolation:
 
     reads_times = True
     suits = (0, 1, 2)
+    needs_seconds = 10.0
 
     def __init__(
         self,

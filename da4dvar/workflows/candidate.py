@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import xarray as xr
 
@@ -29,6 +29,32 @@ class Candidate:
     name: str
     method: Baseline | Interpolator
     table: Table
+
+    @property
+    def needs(self) -> float:
+        """Seconds that the method needs at least to be fitted; see :class:`da4dvar.baselines.Baseline`."""
+        return float(getattr(self.method, "needs_seconds", 0.0))
+
+    def fitted(self, array: xr.DataArray, bounds: Bounds) -> Candidate:
+        """Return the method with its parameters fitted to a variable, so that no estimate fits them again.
+
+        Parameters
+        ----------
+        array : DataArray
+            Variable with NaN in the gaps.
+        bounds : Bounds
+            Possible values.
+
+        Returns
+        -------
+        Candidate
+            Itself, if the method has no such parameters.
+        """
+        fit = getattr(self.method, "fitted", None)
+        if fit is None or isinstance(self.method, Interpolator):
+            return self
+        parts = components(array, bounds) if bounds.circular else array.to_dataset()
+        return replace(self, method=fit(parts))
 
     def estimate(
         self, array: xr.DataArray, bounds: Bounds, others: xr.Dataset | None = None
