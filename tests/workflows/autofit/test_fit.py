@@ -69,8 +69,8 @@ def test_everything_else_is_as_it_was(fitted):
     assert (out.pm_flag.values[seen] == 0).all()
     xr.testing.assert_identical(out.depth, ds.depth)
     assert out.coords.equals(ds.coords)
-    assert (out.pm_lower_90 < out.pm_lower_50).all()
-    assert (out.pm_std > 0).all()
+    assert (out.pm_lower_90 < out.pm_lower_50).values[~seen].all()
+    assert (out.pm_std > 0).values[~seen].all()
     analysis = fitted.interpolate(ds, analysis=True)
     assert (analysis.pm.values[~seen] == out.pm.values[~seen]).all()
 
@@ -80,7 +80,7 @@ def test_other_data_like_them_are_filled(fitted):
     part = network(300).isel(time=slice(100, 300))
     assert fitted.interpolate(part).pm.notnull().all()
     assert fitted.interpolate(part.pm).pm.notnull().all()
-    with pytest.raises(DataError, match="there is no variable 'pm': .*there are: depth, pn"):
+    with pytest.raises(DataError, match=r"there is no variable 'pm': .*there are: depth, pn"):
         fitted.interpolate(network().rename(pm="pn"))
 
 
@@ -202,11 +202,12 @@ def test_flags_follow_the_scheme():
 
 @pytest.mark.parametrize(("options", "message"), [
     ({"variable": "pn"}, "there is no variable 'pn': did you mean 'pm'"),
-    ({"method": "kriging"}, "'kriging': there are: auto, climatology"), ({"minutes": 0}, "0, expected above 0"),
+    ({"method": "kriging"}, "'kriging': there are: auto, climatology"),
+    ({"minutes": 0}, "minutes is 0, expected a number above 0"),
     ({"interval": 2}, "got 2, expected numbers above 0"), ({"flags": "qc"}, "flags 'qc'"),
     ({"dim": "lat", "max_gap": 3}, "has no dimension 'lat'"), ({"dim": {"time": "t"}}, "no dimension 't'"),
     ({"bounds": "q=0:"}, "bounds of 'q': it is not among the fields, which are pm"),
-    ({"max_gap": "x"}, "max_gap is 'x', expected a duration"), ({"minutes": "5"}, "minutes is '5', expected"),
+    ({"max_gap": "x"}, "max_gap is 'x', expected a duration"), ({"minutes": "5"}, "minutes is '5'"),
     ({"mask": 5}, "mask is of type int"), ({"times": "drop"}, "times"),
 ])  # fmt: skip
 def test_a_mistake_is_one_line(options, message):
@@ -220,9 +221,7 @@ def test_a_mistake_is_one_line(options, message):
 def test_what_is_no_data_set_is_refused(data, fitted):
     """With the type, and how a table becomes a data set."""
     for call in (da4dvar.fit, da4dvar.fill, fitted.interpolate):
-        with pytest.raises(
-            DataError, match=f"of type {type(data).__name__}, expected a Dataset or a DataArray"
-        ):
+        with pytest.raises(DataError, match=r"got .*, expected a Dataset or a DataArray; \w+ "):
             call(data)
 
 
