@@ -245,8 +245,8 @@ def fill(
 
 def checked_minutes(minutes: float) -> float:
     """Return a number of minutes, which must be above 0."""
-    if not minutes > 0:
-        raise DataError(f"minutes is {minutes:g}, expected above 0")
+    if not isinstance(minutes, int | float) or not minutes > 0:
+        raise DataError(f"minutes is {minutes!r}, expected a number above 0")
     return minutes
 
 
