@@ -137,7 +137,7 @@ def build_15(folder: Path) -> None:
 
 def right_15(place: Place) -> str:
     """The hours appear, and their number is said; a file of even steps comes out."""
-    done = fill(place, "t_u", within=1.0)
+    done = fill(place, "t_u", within=1.3)
     hours = done.after.indexes["time"]
     absent = len(hours) - done.before.sizes["time"]
     done.notes(rf"\b{absent}\b")
@@ -179,7 +179,7 @@ def build_26(folder: Path) -> None:
 
 def right_26(place: Place) -> str:
     """Filled along the years, which stay integers."""
-    done = fill(place, "smb", options=["--dim", "time=year"], within=0.8)
+    done = fill(place, "smb", options=["--dim", "time=year"], within=1.4)
     assert done.after.year.dtype.kind == "i"
     return done.outcome
 
