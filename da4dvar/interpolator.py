@@ -20,9 +20,11 @@ from da4dvar.analysis.known import costs_of, known_of, observed_names
 from da4dvar.analysis.model import Model
 from da4dvar.analysis.notes import credit, report
 from da4dvar.analysis.options import check_options
+from da4dvar.analysis.taken import take_for
 from da4dvar.errors import DataError
 from da4dvar.fields.files.store import add_history
 from da4dvar.fields.gaps.patterns import GapPattern
+from da4dvar.fields.labels.carried import carry
 from da4dvar.fields.labels.given import under_own_names
 from da4dvar.fields.labels.output import labelled
 from da4dvar.fields.sensors import by_state
@@ -236,6 +238,8 @@ class Interpolator(Model):
         variable: Mapping[str, str] | str | None = None,
         mask: str | xr.DataArray | None = None,
         dim: Mapping[str, str] | None = None,
+        fill_value: str | float = "auto",
+        times: str = "insert",
         analysis: bool = False,
         observation_error: float | None = None,
         batch_size: int = 16,
@@ -258,10 +262,15 @@ class Interpolator(Model):
             Maps names of variables and covariates of the model to their names in the data, where these
             differ. A single name is that of the model's only variable.
         mask : str or DataArray, optional
-            True or non-zero where there is an observation: the name of a variable in the data, or an array
-            with the coordinates of the data.
+            Where there is an observation: the name of a variable in the data that is true or non-zero there,
+            a condition such as ``"quality_level>=4"``, or an array with the coordinates of the data.
         dim : mapping of str to str, optional
             Maps names of dimensions of the model to their names in the data, where these differ.
+        fill_value : str or float, default "auto"
+            Value that stands for a gap. ``"auto"`` also finds undeclared ones, which repeat and lie apart
+            from all other values; ``"none"`` takes only what attributes declare.
+        times : {"insert", "keep", "sort"}, default "insert"
+            Insert absent time steps as gaps, keep the times as they are, or sort and merge them first.
         analysis : bool, default False
             Return the analysis in every cell. By default observed values are kept, to the last bit.
         observation_error : float, optional
@@ -291,9 +300,9 @@ class Interpolator(Model):
         Dataset
             Each variable under the model's name, with the coordinates of the data; ``<name>_flag``
             (0 observed, 1 estimated, 2 not estimable); and the ``observation_term`` and ``prior_term`` of
-            the cost of each window. With an ensemble also ``<name>_std``, and ``<name>_lower_<p>`` and
-            ``<name>_upper_<p>`` for each interval, where p is in per cent. The result is a Dataset even if
-            `ds` is a DataArray.
+            the cost of each window; and all other variables of the data, as they are. With an ensemble also
+            ``<name>_std``, and ``<name>_lower_<p>`` and ``<name>_upper_<p>`` for each interval, where p is in
+            per cent. The result is a Dataset even if `ds` is a DataArray.
 
         Raises
         ------
@@ -324,7 +333,11 @@ class Interpolator(Model):
             progress=progress,
         )
         ensemble = wanted(self.calibration, std, members, interval)
-        conformed = self.conform(ds, variable=variable, mask=mask, dim=dim)
+        taken, names = take_for(
+            self, ds, variable=variable, dim=dim, mask=mask, fill_value=fill_value, times=times
+        )
+        conformed = self.conform(taken, variable=names, dim=dim)
+        sources = {str(source.name) for source in conformed.sources.values()}
         found = analyse(
             self, conformed, observation_error, batch_size, progress, ensemble, seed, precision, force
         )
@@ -335,7 +348,7 @@ class Interpolator(Model):
         filled = labelled(conformed, estimates, weight, terms, grid, self.layout, analysis)
         report([*conformed.notes, *found.notes], conformed, terms, filled, self.time)
         filled = with_uncertainty(filled, conformed, found.parts, self.calibration, interval)
-        return add_history(filled, credit(self))
+        return add_history(carry(filled, taken, sources), credit(self))
 
     def calibrate(
         self,

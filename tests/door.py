@@ -4,8 +4,6 @@ The one way in which tests run a command. A process of its own is only for what 
 `cli/test_processes.py`, of signals, and of what an import loads.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import io

@@ -29,10 +29,15 @@ class Options(TypedDict, total=False):
         Maps names of variables and covariates of the model to their names in the data, where these
         differ. A single name is that of the model's only variable.
     mask : str or DataArray, optional
-        True or non-zero where there is an observation: the name of a variable in the data, or an array
-        with the coordinates of the data.
+        Where there is an observation: the name of a variable in the data that is true or non-zero there,
+        a condition such as ``"quality_level>=4"``, or an array with the coordinates of the data.
     dim : mapping of str to str, optional
         Maps names of dimensions of the model to their names in the data, where these differ.
+    fill_value : str or float, default "auto"
+        Value that stands for a gap. ``"auto"`` also finds undeclared ones, which repeat and lie apart
+        from all other values; ``"none"`` takes only what attributes declare.
+    times : {"insert", "keep", "sort"}, default "insert"
+        Insert absent time steps as gaps, keep the times as they are, or sort and merge them first.
     analysis : bool, default False
         Return the analysis in every cell. By default observed values are kept, to the last bit.
     observation_error : float, optional
@@ -61,6 +66,8 @@ class Options(TypedDict, total=False):
     variable: Annotated[Mapping[str, str] | str | None, None]
     mask: Annotated[str | xr.DataArray | None, None]
     dim: Annotated[Mapping[str, str] | None, None]
+    fill_value: Annotated[str | float, "auto"]
+    times: Annotated[str, "insert"]
     analysis: Annotated[bool, False]
     observation_error: Annotated[float | None, None]
     batch_size: Annotated[int, 16]
@@ -166,7 +173,7 @@ def completed(function: Callable[..., Any], options: Options) -> Options:
     >>> completed(interpolate, {"memebrs": 4})
     Traceback (most recent call last):
     ...
-    TypeError: interpolate() has no option 'memebrs': did you mean 'members'? (there are: batch_size, ...)
+    TypeError: interpolate() has no option 'memebrs': did you mean 'members'? (there are: analysis, ...)
     """
     for name in options:
         if name not in DEFAULTS:

@@ -43,7 +43,7 @@ class Climatology:
         self.time, self.harmonics, self.history = time, harmonics, history
 
     def interpolate(self, ds: xr.Dataset | xr.DataArray) -> xr.Dataset:
-        """Replace every variable by its climatology, observed values included.
+        """Replace every variable of numbers by its climatology, observed values included.
 
         Parameters
         ----------
@@ -53,7 +53,7 @@ class Climatology:
         Returns
         -------
         Dataset
-            The climatologies, with the labels of `ds`.
+            The climatologies, with the labels of `ds`; text, dates and flags are returned unchanged.
 
         Raises
         ------
@@ -62,7 +62,8 @@ class Climatology:
         """
         ds = data_set(ds)
         history = ds if self.history is None else self.history
-        for name in ds.data_vars:
+        names = [name for name in ds.data_vars if ds[name].dtype.kind in "fiu"]
+        for name in names:
             if name not in history:
                 raise DataError(
                     f"the history has no variable {name!r}: {nearest(str(name), map(str, history))}"
@@ -74,7 +75,7 @@ class Climatology:
                 )
         seasonal = has_season(history, self.time)
         out = ds.copy()
-        for name in ds.data_vars:
+        for name in names:
             usual = self._season(ds, history, str(name)) if seasonal else self._mean(history[name])
             filled = usual.broadcast_like(ds[name]).transpose(*ds[name].dims).data
             if ds[name].dtype.kind == "f":

@@ -104,12 +104,12 @@ class LETKS:
         ds = data_set(ds)
         out = ds.copy()
         for name, array in ds.data_vars.items():
+            if array.dtype.kind != "f":
+                continue
             for dim in (self.time, self.dim):
                 if dim not in array.dims:
                     has = ", ".join(map(str, array.dims))
                     raise DataError(f"variable {name!r} has no dimension {dim!r}; it has {has}")
-            if array.dtype.kind != "f":
-                continue
             y = array.transpose(..., self.time, self.dim)
             y = y if y.chunks is None else y.chunk({self.time: -1, self.dim: -1})
             filled = xr.apply_ufunc(self._smooth, y, dask="parallelized", output_dtypes=[y.dtype])

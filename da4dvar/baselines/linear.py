@@ -58,13 +58,13 @@ class Linear:
         return out
 
     def _fill(self, array: xr.DataArray) -> xr.DataArray:
+        if array.dtype.kind != "f":
+            return array  # only floating-point variables have gaps
         if self.time not in array.dims:
             raise DataError(
                 f"variable {array.name!r} has no dimension {self.time!r}; "
                 f"it has {', '.join(map(str, array.dims))}"
             )
-        if array.dtype.kind != "f":
-            return array  # only floating-point variables have gaps
         if array.chunks is not None:
             array = array.chunk({self.time: -1})
         axis = array.get_axis_num(self.time)

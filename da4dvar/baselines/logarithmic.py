@@ -50,6 +50,30 @@ class Logarithmic:
             raise ValueError(f"offset is {offset}, expected 0 or more")
         self.method, self.offset, self.variables = method, float(offset), tuple(variables)
 
+    @property
+    def needs_seconds(self) -> float:
+        """Seconds that the method needs at least to be fitted."""
+        return float(getattr(self.method, "needs_seconds", 0.0))
+
+    def fitted(self, ds: xr.Dataset) -> Logarithmic:
+        """Return the same with the method fitted to the logarithms, if it can be.
+
+        Parameters
+        ----------
+        ds : Dataset
+            Data with NaN in the gaps.
+
+        Returns
+        -------
+        Logarithmic
+        """
+        fit = getattr(self.method, "fitted", None)
+        if fit is None:
+            return self
+        names = [n for n in self.variables or map(str, ds.data_vars) if ds[n].dtype.kind == "f"]
+        logs = ds.assign({n: self._logarithm(ds[n]) for n in names})
+        return Logarithmic(fit(logs), self.offset, self.variables)
+
     def interpolate(self, ds: xr.Dataset | xr.DataArray) -> xr.Dataset:
         """Fill the gaps of every variable.
 

@@ -147,7 +147,8 @@ class SparseCoding:
         decoded = self.projected(ds)
         if self.keep_observed:
             for name, array in ds.data_vars.items():
-                decoded[name] = array.copy(data=array.where(array.notnull(), decoded[name]).data)
+                if array.dtype.kind == "f":
+                    decoded[name] = array.copy(data=array.where(np.isfinite(array), decoded[name]).data)
         return decoded
 
     def projected(self, ds: xr.Dataset) -> xr.Dataset:

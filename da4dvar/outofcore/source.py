@@ -12,6 +12,7 @@ import xarray as xr
 from da4dvar.analysis.known import check_known, notes_of_parts, observed_names
 from da4dvar.analysis.model import Model
 from da4dvar.errors import DataError, first_line, warn
+from da4dvar.fields.intake.quality import mask_name
 from da4dvar.fields.labels.conform import Conformed, conform, covariate, pick, under_model_names
 from da4dvar.fields.labels.signature import Signature
 
@@ -32,7 +33,7 @@ class Source:
     variable : mapping of str to str
         Name in `ds` of a variable or covariate of the model, where it differs.
     mask : str, optional
-        Name of the mask variable in `ds`.
+        Name of the mask variable in `ds`, or a condition on it.
     whole : Conformed
         The whole data set with zeros for values, which holds its labels, dimensions and units.
     """
@@ -64,7 +65,7 @@ class Source:
         given = dict(variable or {})
         whole = conform(unread(ds), signature, given, mask, dim)
         names = {given.get(n, n) for n in (*signature.variables, *signature.covariates)}
-        kept = [*sorted(names | ({mask} if mask else set()))]
+        kept = [*sorted(names | ({mask_name(mask, ds.variables)} if mask else set()))]
         return cls(ds[[n for n in kept if n in ds.variables]], signature, given, mask, whole)
 
     def part(self, cells: Mapping[str, slice]) -> Conformed:

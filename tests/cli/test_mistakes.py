@@ -1,7 +1,5 @@
 """Tests of user errors, which give one line and exit code 2 and leave the folder unchanged."""
 
-from __future__ import annotations
-
 import json
 import os
 import shlex
@@ -10,9 +8,10 @@ import sys
 import pytest
 import xarray as xr
 from door import ran, refused
-from examples import RECIPE, make_sst
+from examples import make_sst
 
 from da4dvar.cli import main
+from da4dvar.errors import first_line
 from da4dvar.workflows.recipe import Recipe
 
 COMMANDS = {
@@ -94,22 +93,6 @@ COMMANDS = {
 }
 
 
-@pytest.fixture
-def folder(tmp_path, gappy, monkeypatch):
-    """Create a folder with gappy.nc, a recipe that reads truth.nc, and a benchmark with one row."""
-    gappy.to_netcdf(tmp_path / "gappy.nc")
-    make_sst(70).to_netcdf(tmp_path / "truth.nc")
-    (tmp_path / "recipe.toml").write_text(RECIPE.format(steps=2))
-    (tmp_path / "bench").mkdir()
-    test = '[test]\nsimulate = { system = "lorenz96", series = 2, steps = 20 }\n'
-    names = 'truth = { x = "x" }\nobserved = { x = "x_observed" }\n'
-    (tmp_path / "bench/benchmark.toml").write_text(f'title = "small"\nrows = ["linear"]\n{test}{names}')
-    row = '[row]\nprior = "-"\nsolver = "linear"\n[baseline]\nkind = "linear"\n'
-    (tmp_path / "bench/linear.toml").write_text(row)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_mistake_is_one_line_that_says_what_to_do(command, folder):
     """Wrong arguments and wrong data give one line with a remedy, and nothing is written."""
@@ -123,21 +106,16 @@ def test_an_end_of_a_selection_may_be_open(folder):
         assert (cut.sizes["time"], cut.sizes["lat"]) == (9, 5)
 
 
-def test_a_benchmark_as_json_is_the_table(folder):
-    """With --json, stdout has only the table, which equals the result file."""
+def test_json_is_all_that_goes_to_stdout(folder):
+    """The table of a benchmark equals its file, and a fit of a file without gaps has filled nothing."""
     said = ran(*["benchmark", "bench", "--rows", "linear", "-o", "results", "--json"])
     assert said.err == "row linear\n"
     found = json.loads(said.out)["linear"]
     assert found == json.loads((folder / "results/linear.json").read_text())
     assert 0 < found["r_score"] < 1
-
-
-def test_a_fit_as_json_says_what_filled_the_file(folder):
-    """A file without gaps is copied, and the JSON output says that nothing filled it."""
     make_sst(70).fillna(0.0).to_netcdf("whole.nc")
     said = ran(*["interpolate", "whole.nc", "out.nc", "--fit", "--json", "-q"])
-    assert json.loads(said.out) == {"filled_by": "none"}
-    assert said.err == ""
+    assert (json.loads(said.out), said.err) == ({"filled_by": "none"}, "")
 
 
 def test_quiet_leaves_out_notes(folder, model_path):
@@ -158,8 +136,8 @@ def test_the_history_can_be_given_to_a_shell_again(folder):
     assert shlex.split(line_of) == ["da4dvar", "baseline", "my gaps.nc", "out.nc"]
 
 
-def test_who_stops_a_command_is_told_that_nothing_was_written(monkeypatch, capsys):
-    """After Ctrl-C the exit code is 130 and a message says that nothing was written."""
+def test_who_stops_a_command_is_told_that_nothing_was_written(monkeypatch, capsys, folder):
+    """After Ctrl-C the exit code is 130; a message says that nothing was written, or how to continue."""
 
     def stop(*_, **__):
         raise KeyboardInterrupt
@@ -168,22 +146,24 @@ def test_who_stops_a_command_is_told_that_nothing_was_written(monkeypatch, capsy
     monkeypatch.setattr(sys, "argv", ["da4dvar", "models"])
     with pytest.raises(SystemExit) as stopped:
         main()
-    assert stopped.value.code == 130
-    assert capsys.readouterr().err == "stopped; the output was not written\n"
+    assert (stopped.value.code, capsys.readouterr().err) == (130, "stopped; the output was not written\n")
 
-
-def test_a_training_that_was_stopped_says_how_it_goes_on(folder, monkeypatch, capsys):
-    """An interrupted training says where its checkpoint is and how to continue."""
-
-    def stopped(self, place, *_):
+    def begun(self, place, *_):
         place.mkdir()
         (place / "last.ckpt").touch()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Recipe, "train", stopped)
+    monkeypatch.setattr(Recipe, "train", begun)
     monkeypatch.setattr(sys, "argv", ["da4dvar", "train", "recipe.toml", "-o", "m.safetensors"])
-    with pytest.raises(SystemExit) as end:
+    with pytest.raises(SystemExit) as stopped:
         main()
-    assert end.value.code == 130
+    assert stopped.value.code == 130
     said = capsys.readouterr().err.splitlines()
     assert said[0] == "the last checkpoint is kept in m.safetensors.checkpoints; continue with --resume"
+
+
+def test_the_first_line_of_an_error_is_never_empty_nor_long():
+    """Blank lines and what is past 300 characters go; of no message the type is left."""
+    assert first_line(ValueError("\n  no such label\nsecond line\n")) == "no such label"
+    assert (first_line(ValueError()), first_line(IndexError(" \n"))) == ("ValueError", "IndexError")
+    assert first_line(OSError("x" * 1000)) == "x" * 300

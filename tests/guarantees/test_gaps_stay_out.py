@@ -1,7 +1,5 @@
 """Unobserved values are never used, and results are finite wherever their flag says so."""
 
-from __future__ import annotations
-
 import tempfile
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What comes in with labels goes out with them: calendar, attributes, encoding, coordinates, order."""
 
-from __future__ import annotations
-
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -36,7 +34,6 @@ ATTRIBUTES: tuple[dict[str, Any], ...] = (
     {"comment": "å, ε and 海"},
     {"cell_methods": "time: mean", "valid_min": np.float32(-5), "observation_error_std": 0.3},
 )
-calendars = st.sampled_from(CALENDARS)
 calendars = st.sampled_from(CALENDARS)
 orders = st.permutations(["time", "lat", "lon"])
 

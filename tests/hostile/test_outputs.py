@@ -1,7 +1,5 @@
 """Outputs that would destroy data: inputs, folders with other things, places without permission."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from pathlib import Path

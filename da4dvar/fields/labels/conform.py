@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError, first_line, nearest
+from da4dvar.fields.intake.quality import mask_name, where
 from da4dvar.fields.labels.cf import axis_role, is_dates, spacing, standard_name, steps
 from da4dvar.fields.labels.given import as_dataset, mapping_of
 from da4dvar.fields.labels.signature import Dimension, Signature
@@ -166,28 +167,27 @@ def under_model_names(
 
 
 def observed_by(ds: xr.Dataset, mask: str | xr.DataArray, of: xr.DataArray) -> xr.DataArray:
-    """Return true where a mask marks a variable as observed: non-zero or true, and not missing.
+    """Return true where a mask marks a variable as observed; see :func:`da4dvar.fields.intake.quality.where`.
 
     Raises
     ------
     DataError
-        If the mask is neither a name nor an array, does not hold numbers, or does not have the labels of the
-        variable.
+        If the mask is neither a name, a condition nor an array, does not hold numbers, or does not have the
+        labels of the variable.
     """
     if not isinstance(mask, str | xr.DataArray):
         raise DataError(
             f"mask is of type {type(mask).__name__}, expected the name of a variable, or a DataArray with "
             f"the labels of {of.name!r}"
         )
-    array = pick(ds, mask) if isinstance(mask, str) else mask
-    if array.dtype.kind not in "fiub":
-        raise DataError(f"mask {array.name!r} holds {array.dtype}, expected numbers or booleans")
+    array = pick(ds, mask_name(mask, ds.variables)) if isinstance(mask, str) else mask
+    observed = where(mask if isinstance(mask, str) else str(array.name), array)
     if strange := [str(d) for d in array.dims if d not in of.dims]:
         raise DataError(
             f"mask {array.name!r} has a dimension {strange[0]!r}, which {of.name!r} lacks; "
             "select one of its entries"
         )
-    return (array if isinstance(mask, str) else on_cells_of(of, array)).fillna(0) != 0
+    return observed if isinstance(mask, str) else on_cells_of(of, observed)
 
 
 def on_cells_of(of: xr.DataArray, mask: xr.DataArray) -> xr.DataArray:

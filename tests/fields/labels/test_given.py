@@ -1,7 +1,5 @@
 """What a user gives for data, names and masks: taken where its meaning is plain, else refused in one line."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +30,8 @@ def test_a_data_array_is_the_only_variable(name):
     xr.testing.assert_equal(conform(given, ONE).data, conform(make_sst(), ONE).data)
 
 
-def test_the_faces_take_a_data_array(model, gappy):
-    """The method, the function and the accessor give the data set that they give for a data set."""
+def test_the_faces_take_a_data_array(model, gappy, truth):
+    """Method, function, accessor and calibration give for an array what they give for a data set."""
     expected = model.interpolate(gappy)
     for filled in (
         model.interpolate(gappy.sst),
@@ -41,10 +39,6 @@ def test_the_faces_take_a_data_array(model, gappy):
         gappy.sst.da4dvar.interpolate(model),
     ):
         xr.testing.assert_equal(filled, expected)
-
-
-def test_a_model_is_calibrated_on_data_arrays(model, gappy, truth):
-    """As on data sets."""
     plan = {"ensemble": da4dvar.analysis.ensemble.Ensemble(2)}
     known = model.calibrate(gappy, truth, **plan).calibration
     assert model.calibrate(gappy.sst, truth.sst.rename("true"), **plan).calibration == known
@@ -52,25 +46,17 @@ def test_a_model_is_calibrated_on_data_arrays(model, gappy, truth):
 
 def test_a_name_is_that_of_the_only_variable():
     """One name for a mapping of one."""
-    assert names_of(ONE, "analysed") == {"sst": "analysed"}
-    assert names_of(ONE, None) == {}
+    assert (names_of(ONE, "analysed"), names_of(ONE, None)) == ({"sst": "analysed"}, {})
 
 
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        ("gappy.nc", r"got the path 'gappy.nc', expected .*open_dataset.*interpolate_file"),
-        (Path("gappy.nc"), r"got the path 'gappy.nc', expected .*open_dataset.*interpolate_file"),
-        (np.zeros((3, 2, 2)), r"got ndarray of shape \(3, 2, 2\).*dims=\['time', 'lat', 'lon'\]"),
-        (
-            make_sst(3).sst.to_dataframe(),
-            r"got DataFrame of shape .*to_xarray\(\), with an index of 'time'",
-        ),
-        ([make_sst()], "got list, expected a Dataset or a DataArray"),
-        (None, "got NoneType, expected a Dataset or a DataArray"),
-    ],
-    ids=["path", "Path", "array", "frame", "list", "None"],
-)
+@pytest.mark.parametrize(("data", "message"), [
+    ("gappy.nc", r"got the path 'gappy.nc', expected .*open_dataset.*interpolate_file"),
+    (Path("gappy.nc"), r"got the path 'gappy.nc', expected .*open_dataset.*interpolate_file"),
+    (np.zeros((3, 2, 2)), r"got ndarray of shape \(3, 2, 2\).*dims=\['time', 'lat', 'lon'\]"),
+    (make_sst(3).sst.to_dataframe(), r"got DataFrame of shape .*to_xarray\(\), with an index of 'time'"),
+    ([make_sst()], "got list, expected a Dataset or a DataArray"),
+    (None, "got NoneType, expected a Dataset or a DataArray"),
+], ids=["path", "Path", "array", "frame", "list", "None"])  # fmt: skip
 def test_what_is_no_data_set_is_one_line(data, message):
     """It says what was got, what is expected and what to do."""
     with pytest.raises(DataError, match=message) as caught:
@@ -78,19 +64,13 @@ def test_what_is_no_data_set_is_one_line(data, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (
-            {"variable": "analysed"},
-            r"has 2 variables \(sst, ice\); name each .*variable=\{'sst': \.\.\., 'ice'",
-        ),
-        ({"variable": ["sst"]}, "variable is .*expected a name, or a mapping"),
-        ({"variable": {"sst": 3}}, "variable is .*expected a name, or a mapping"),
-        ({"dim": "time"}, "dim is 'time', expected a mapping"),
-        ({"mask": np.ones(3)}, "mask is of type ndarray, expected the name of a variable, or a DataArray"),
-    ],
-)
+@pytest.mark.parametrize(("options", "message"), [
+    ({"variable": "analysed"}, r"has 2 variables \(sst, ice\); name each .*variable=\{'sst': \.\.\., 'ice'"),
+    ({"variable": ["sst"]}, "variable is .*expected a name, or a mapping"),
+    ({"variable": {"sst": 3}}, "variable is .*expected a name, or a mapping"),
+    ({"dim": "time"}, "dim is 'time', expected a mapping"),
+    ({"mask": np.ones(3)}, "mask is of type ndarray, expected the name of a variable, or a DataArray"),
+])  # fmt: skip
 def test_options_of_a_wrong_type_are_one_line(options, message):
     """Those that name things."""
     ds = make_sst().assign(ice=make_sst().sst)
@@ -111,16 +91,13 @@ def test_a_mask_may_be_an_array(model, gappy):
     xr.testing.assert_equal(model.interpolate(filled.isel(part), mask=unlabelled), expected)
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda mask: mask.isel(time=slice(3, None)), "is not of the cells of 'sst'"),
-        (lambda mask: mask.assign_coords(lat=mask.lat + 0.1), "is not of the cells of 'sst'"),
-        (lambda mask: mask.isel(time=slice(3, None)).drop_vars("time"), "is not of the cells of 'sst'"),
-        (lambda mask: mask.expand_dims(sensor=2), "has a dimension 'sensor'"),
-        (lambda mask: mask.astype(str), "expected numbers or booleans"),
-    ],
-)
+@pytest.mark.parametrize(("change", "message"), [
+    (lambda mask: mask.isel(time=slice(3, None)), "is not of the cells of 'sst'"),
+    (lambda mask: mask.assign_coords(lat=mask.lat + 0.1), "is not of the cells of 'sst'"),
+    (lambda mask: mask.isel(time=slice(3, None)).drop_vars("time"), "is not of the cells of 'sst'"),
+    (lambda mask: mask.expand_dims(sensor=2), "has a dimension 'sensor'"),
+    (lambda mask: mask.astype(str), "expected numbers or booleans"),
+])  # fmt: skip
 def test_a_mask_of_other_cells_is_refused(change, message):
     """What a mask does not speak of would count as not observed, in silence."""
     ds = make_sst()
