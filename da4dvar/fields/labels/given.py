@@ -35,7 +35,7 @@ def as_dataset(
         only = only_variable(signature, "got a DataArray", "give a Dataset of them")
         name = only if data.name is None or data.name in data.coords else str(data.name)
         return data.to_dataset(name=name), {only: name, **names}
-    return checked(data, signature.dims), names
+    return checked(data, list(signature.dims)), names
 
 
 def checked(data: object, dims: Sequence[str]) -> xr.Dataset:
@@ -155,9 +155,9 @@ def got(data: object) -> str:
     return type(data).__name__ + (f" of shape {tuple(shape)}" if isinstance(shape, tuple) else "")
 
 
-def remedy(data: object, signature: Signature | None = None) -> str:
-    """How a data set is made of something else."""
-    dims = "'time', ..." if signature is None else ", ".join(map(repr, signature.dims))
+def remedy(data: object, dims: Sequence[str] = ("time", "...")) -> str:
+    """Say how a data set is made of something else."""
+    named = ", ".join(map(repr, dims)).replace("'...'", "...")
     if isinstance(data, str | os.PathLike):
         return "open it with da4dvar.open_dataset, or fill the file with da4dvar.interpolate_file"
     if hasattr(data, "to_xarray"):

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import dask
 import tomli_w
 import xarray as xr
 
@@ -135,13 +134,14 @@ def fit_taken(
     for name in taken.fields:
         array = taken.data[name]
         seen = array.notnull()
-        missing, cells = dask.compute((~seen).sum(), (~seen.any(taken.time)).sum())
-        if int(missing) > int(cells) * array.sizes[taken.time]:
+        counts = xr.Dataset({"missing": (~seen).sum(), "cells": (~seen.any(taken.time)).sum()}).compute()
+        missing, cells = int(counts.missing), int(counts.cells)
+        if missing > cells * array.sizes[taken.time]:
             gappy.append(name)
             found[name] = bounds_of(array, given)
             if line := found[name].line(name):
                 say(line)
-        elif int(missing):
+        elif missing:
             say(f"{name}: the missing values are cells that are never observed; left as they are")
         else:
             say(f"{name}: no gaps; copied unchanged")
