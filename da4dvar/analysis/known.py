@@ -270,6 +270,27 @@ def notes_of(model: Model, y: xr.DataArray, terms: xr.DataArray, grid: WindowGri
             )
 
 
+def notes_of_parts(model: Model, fields: Sequence[xr.DataArray]) -> Iterator[str]:
+    """Yield notes about parts of a data set that hold values beyond those of the training.
+
+    Parameters
+    ----------
+    model : Model
+        Fitted model.
+    fields : sequence of DataArray, dims ``(variable, *batch, *layout.dims)``
+        Normalised observations of the parts.
+    """
+    names = observed_names(model)
+    for name, known in model.known.standardised.items():
+        values = [finite(y.isel(variable=names.index(name))) for y in fields]
+        if count := sum(share_beyond(some, ranges(model, OUTSIDE)[name]) > 0 for some in values):
+            yield (
+                f"{name}: {count} of {len(fields)} blocks that were sampled hold values beyond those of the "
+                f"training ({known[0]:.3g} to {known[-1]:.3g} standard deviations); their estimates are less "
+                "certain"
+            )
+
+
 def in_windows(count: np.ndarray, grid: WindowGrid) -> np.ndarray:
     """Return the sum of an array, shape ``(member, *grid.sizes)``, over each window.
 
