@@ -113,7 +113,7 @@ def check_options(**options: object) -> None:
         if isinstance(default, bool):
             right, expected = isinstance(value, bool | np.bool_), "True or False"
         elif name in ("members", "batch_size", "seed"):
-            right, expected = is_number(value, Integral) and (name != "seed" or value >= 0), "a whole number"
+            right, expected = is_number(value, Integral) and not str(value).startswith("-"), "a whole number"
         elif name == "observation_error":
             right, expected = is_number(value, Real), "a number"
         elif name == "progress":

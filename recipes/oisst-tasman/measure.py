@@ -20,6 +20,7 @@ import da4dvar
 from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.eof_interpolation import EofInterpolation
 from da4dvar.baselines.linear import Linear
+from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
 from da4dvar.evaluation.figures import maps
 from da4dvar.evaluation.text import as_columns
 from da4dvar.modelfile.shipped import find
@@ -57,6 +58,8 @@ def methods(history: xr.Dataset, model: str, error: float, overlap: float | None
     }
     return {
         f"da4dvar, model {Path(model).stem}": ours.interpolate,
+        # Only the background is that of the training years: the covariance is fitted to the gappy year.
+        "optimal interpolation": OptimalInterpolation(history=history).interpolate,
         **{name: eof.interpolate for name, eof in eofs.items()},
         "linear in time": Linear().interpolate,
         "climatology 1990-2009": Climatology(history=history).interpolate,

@@ -248,8 +248,9 @@ def some_values(array: xr.DataArray) -> np.ndarray:
     """Return the finite values of an array, or of evenly spaced parts of a large one."""
     first = array.dims[0]
     every = -(-array.size // LOOK)
-    values: np.ndarray = array.isel({first: slice(None, None, every)}).values.ravel()
-    return values[np.isfinite(values)]
+    values = array.isel({first: slice(None, None, every)}).values.ravel()
+    finite: np.ndarray = values[np.isfinite(values)]
+    return finite
 
 
 def is_whole(array: xr.DataArray) -> bool:

@@ -35,9 +35,27 @@ def as_dataset(
         only = only_variable(signature, "got a DataArray", "give a Dataset of them")
         name = only if data.name is None or data.name in data.coords else str(data.name)
         return data.to_dataset(name=name), {only: name, **names}
+    return checked(data, list(signature.dims)), names
+
+
+def checked(data: object, dims: Sequence[str]) -> xr.Dataset:
+    """Return a data set, and refuse everything else.
+
+    Parameters
+    ----------
+    data : Dataset
+        What was given as data.
+    dims : sequence of str
+        Names of dimensions, for the advice in the message.
+
+    Raises
+    ------
+    DataError
+        If it is something else; the message says how to make a data set of it.
+    """
     if not isinstance(data, xr.Dataset):
-        raise DataError(f"got {got(data)}, expected a Dataset or a DataArray; {remedy(data, signature)}")
-    return data, names
+        raise DataError(f"got {got(data)}, expected a Dataset or a DataArray; {remedy(data, dims)}")
+    return data
 
 
 def data_set(data: object) -> xr.Dataset:
@@ -137,13 +155,13 @@ def got(data: object) -> str:
     return type(data).__name__ + (f" of shape {tuple(shape)}" if isinstance(shape, tuple) else "")
 
 
-def remedy(data: object, signature: Signature | None = None) -> str:
-    """How a data set is made of something else."""
-    dims = "'time', ..." if signature is None else ", ".join(map(repr, signature.dims))
+def remedy(data: object, dims: Sequence[str] = ("time", "...")) -> str:
+    """Say how a data set is made of something else."""
+    named = ", ".join(map(repr, dims)).replace("'...'", "...")
     if isinstance(data, str | os.PathLike):
         return "open it with da4dvar.open_dataset, or fill the file with da4dvar.interpolate_file"
     if hasattr(data, "to_xarray"):
-        return f"convert it with its method to_xarray(), with an index of {dims}"
+        return f"convert it with its method to_xarray(), with an index of {named}"
     if hasattr(data, "shape"):
-        return f"name its dimensions with xarray.DataArray(values, dims=[{dims}])"
+        return f"name its dimensions with xarray.DataArray(values, dims=[{named}])"
     return "open a file with da4dvar.open_dataset, or make one with xarray.Dataset"

@@ -201,7 +201,8 @@ def _tried(
     left_out: dict[str, str],
 ) -> list[Candidate]:
     """Estimate the hidden points of a trial with every method; return the methods that did so."""
-    begin, out = clocks.monotonic(), []
+    begin = clocks.monotonic()
+    out: list[Candidate] = []
     for candidate in sorted(alive, key=lambda c: rates.get(c.name, 0.0)):
         expected = rates.get(candidate.name, 0.0) * trial.seen.size
         if out and expected > max(left - (clocks.monotonic() - begin), 1.0):
