@@ -90,10 +90,10 @@ class _AccessorHook:
             module.__spec__.loader = self.loader
         module.__loader__ = self.loader
         self.loader.exec_module(module)
-        importlib.import_module("da4dvar.api")
+        importlib.import_module("da4dvar.accessor")
 
 
 if "xarray" in sys.modules:
-    importlib.import_module("da4dvar.api")
+    importlib.import_module("da4dvar.accessor")
 else:
     sys.meta_path.insert(0, _AccessorHook())

@@ -13,7 +13,7 @@ import xarray as xr
 
 from da4dvar.analysis.error_bars import wanted
 from da4dvar.analysis.notes import credit
-from da4dvar.analysis.options import Options, completed, with_options
+from da4dvar.analysis.options import Options, check_options, completed, with_options
 from da4dvar.analysis.window_solver import check_precision
 from da4dvar.api import model_of
 from da4dvar.config.types import parse_bytes, readable_bytes
@@ -145,6 +145,7 @@ def interpolate_file(
     0
     """
     given = completed(interpolate_file, options)
+    check_options(**given)
     check_precision(given["precision"])
     check_batch_size(given["batch_size"])
     mask = given["mask"]

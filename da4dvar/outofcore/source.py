@@ -9,9 +9,9 @@ import dask.array
 import numpy as np
 import xarray as xr
 
-from da4dvar.analysis.known import check_known, observed_names
+from da4dvar.analysis.known import check_known, notes_of_parts, observed_names
 from da4dvar.analysis.model import Model
-from da4dvar.errors import DataError, first_line
+from da4dvar.errors import DataError, first_line, warn
 from da4dvar.fields.intake.quality import mask_name
 from da4dvar.fields.labels.conform import Conformed, conform, covariate, pick, under_model_names
 from da4dvar.fields.labels.signature import Signature
@@ -114,7 +114,7 @@ class Source:
 
 
 def check_sample(model: Model, source: Source) -> None:
-    """Read some blocks of a source and refuse it if its values lie far outside those of the training.
+    """Read blocks of a source; refuse it if its values lie far outside those of the training.
 
     Raises
     ------
@@ -130,7 +130,10 @@ def check_sample(model: Model, source: Source) -> None:
             start = int((number + 0.5) / BLOCKS * (size - length + 1))
             cells[str(dim)] = slice(start, start + length)
         parts.append(source.part(cells))
-    check_known(model, parts, [model.observations(part.data) for part in parts])
+    fields = [model.observations(part.data) for part in parts]
+    check_known(model, parts, fields)
+    for note in notes_of_parts(model, fields):
+        warn(note)
 
 
 def unread(ds: xr.Dataset) -> xr.Dataset:

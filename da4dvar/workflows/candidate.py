@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import xarray as xr
 
@@ -29,6 +29,33 @@ class Candidate:
     name: str
     method: Baseline | Interpolator
     table: Table
+
+    @property
+    def needs(self) -> float:
+        """Seconds that the method needs at least to be fitted; see :class:`da4dvar.baselines.Baseline`."""
+        return float(getattr(self.method, "needs_seconds", 0.0))
+
+    def fitted(self, array: xr.DataArray, bounds: Bounds) -> Candidate:
+        """Return the method with its parameters fitted to a variable, so that no estimate fits them again.
+
+        Parameters
+        ----------
+        array : DataArray
+            Variable with NaN in the gaps.
+        bounds : Bounds
+            Possible values.
+
+        Returns
+        -------
+        Candidate
+            Itself, if the method has no such parameters.
+        """
+        fit = getattr(self.method, "fitted", None)
+        if fit is None or isinstance(self.method, Interpolator):
+            return self
+        parts = components(array, bounds) if bounds.circular else array.to_dataset()
+        method = fit(parts)
+        return replace(self, method=method, table=fitted_table(method, self.table))
 
     def estimate(
         self, array: xr.DataArray, bounds: Bounds, others: xr.Dataset | None = None
@@ -70,3 +97,11 @@ class Candidate:
         if name in own:
             return model.interpolate(ds, analysis=True)[name]
         return model.interpolate(ds, variable={own[0]: name}, analysis=True)[own[0]].rename(name)
+
+
+def fitted_table(method: Baseline, table: Table) -> Table:
+    """Return the table of a method with its fitted covariance, in the method that it contains if need be."""
+    if "method" in table:
+        return table | {"method": fitted_table(getattr(method, "method"), table["method"])}  # noqa: B009
+    covariance = getattr(method, "covariance", None)
+    return table if covariance is None else table | {"covariance": covariance}

@@ -86,14 +86,14 @@ def hide(
     roles = dims_by_role(first, dim or {})
     pattern = pattern_of(kind, fraction, block or {}, number, masks, select_masks or {}, roles)
     observed = pattern.draw(np.random.default_rng(seed), sizes)
-    mask = xr.DataArray(observed, dims=list(sizes))
+    left = xr.DataArray(observed, dims=list(sizes))
     out = ds.copy()
     for name in names:
-        if not set(ds[name].dims) >= set(mask.dims):
+        if not set(ds[name].dims) >= set(left.dims):
             raise DataError(
                 f"variable {name!r} lacks a dimension of {first.name!r}; choose one with --variable NAME=NAME"
             )
-        hidden = ds[name].where(mask).transpose(*ds[name].dims)
+        hidden = ds[name].where(left).transpose(*ds[name].dims)
         out[name] = ds[name].copy(data=hidden.data)
     return out
 

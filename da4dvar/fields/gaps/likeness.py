@@ -293,7 +293,8 @@ def weights_like_gaps(hidden: Hardness, missing: Hardness, at: np.ndarray) -> np
             )
             w = w * factor[nearest[own]]
         w = np.clip(w / w.mean(), 1 / MOST_WEIGHT, MOST_WEIGHT)
-    return w / w.mean()
+    scaled: np.ndarray = w / w.mean()
+    return scaled
 
 
 def reach_of(values: np.ndarray, dims: tuple[str, ...], time: str, space: tuple[str, ...]) -> Reach:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Container
+from collections.abc import Container, Hashable
 
 import numpy as np
 import xarray as xr
@@ -23,7 +23,7 @@ COMPARISONS = {
 CONDITION = re.compile(r"\s*(?P<name>[^<>=!]+?)\s*(?P<relation>>=|<=|==|!=|>|<|=)\s*(?P<values>[^<>=!]+?)\s*")
 
 
-def mask_name(mask: str, names: Container[str]) -> str:
+def mask_name(mask: str, names: Container[Hashable]) -> str:
     """Return the name of the variable in a mask.
 
     Parameters
@@ -81,7 +81,7 @@ def where(mask: str, array: xr.DataArray) -> xr.DataArray:
         return array.fillna(0) != 0
     relation, values = found["relation"], [v.strip() for v in found["values"].split(",")]
     if array.dtype.kind in "fiub":
-        numbers = [number_of(v, array, mask) for v in values]
+        numbers: list[float] | list[str] = [number_of(v, array, mask) for v in values]
     else:
         # Quality flags of Argo and others are characters.
         array, numbers = array.astype(str), [v.strip("'\"") for v in values]

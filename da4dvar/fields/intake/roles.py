@@ -249,7 +249,8 @@ def some_values(array: xr.DataArray) -> np.ndarray:
     first = array.dims[0]
     every = -(-array.size // LOOK)
     values = array.isel({first: slice(None, None, every)}).values.ravel()
-    return values[np.isfinite(values)]
+    finite: np.ndarray = values[np.isfinite(values)]
+    return finite
 
 
 def is_whole(array: xr.DataArray) -> bool:

@@ -74,7 +74,7 @@ def in_scheme(flag: xr.DataArray, scheme: str = "da4dvar") -> xr.DataArray:
     """
     codes, meanings = SCHEMES[scheme_of(scheme)]
     table = np.array(codes, dtype="int8")
-    out = xr.apply_ufunc(lambda f: table[f], flag, dask="parallelized", output_dtypes=["int8"])
+    out: xr.DataArray = xr.apply_ufunc(lambda f: table[f], flag, dask="parallelized", output_dtypes=["int8"])
     out.attrs = {
         "long_name": flag.attrs.get(
             "long_name", f"origin of each value of {str(flag.name).removesuffix('_flag')}"

@@ -55,7 +55,7 @@ class Bars:
         array
         """
         quantiles = [
-            float(s[min(np.searchsorted(c, level), s.size - 1)])
+            float(s[min(int(np.searchsorted(c, level)), s.size - 1)])
             for s, c in zip(self.scaled, self.cumulative, strict=True)
         ]
         width = np.maximum.accumulate(quantiles)[np.searchsorted(self.edges, distance)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time as clocks
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -13,6 +13,7 @@ import xarray as xr
 from da4dvar.errors import Da4dvarError, DataError, first_line
 from da4dvar.fields.bounds import Bounds
 from da4dvar.fields.gaps.likeness import Reach
+from da4dvar.progress import Progress
 from da4dvar.workflows.autofit.candidates import mean_of
 from da4dvar.workflows.autofit.character import Character
 from da4dvar.workflows.autofit.clock import Clock
@@ -22,11 +23,13 @@ from da4dvar.workflows.candidate import Candidate
 
 # Numbers of values of the part on which methods are timed first, and of the largest trial.
 PROBE, LARGEST = 20_000, 1_500_000
-MOST_TRIALS = 4
+MOST_TRIALS, TRIES = 4, 20
+# Number of hidden shapes that suffices if the best method is clearly ahead.
+ENOUGH = 60
 # The time of most methods grows a little less than linearly with the size of a small part.
-GROWTH = 0.85
-# A method this much worse than the best, and clearly so, is not tried again.
-HOPELESS = 1.1
+GROWTH, SLOW_GROWTH = 0.85, 0.6
+# A slow method this far behind the best, and clearly so, is not tried again.
+HOPELESS = 0.1
 
 
 @dataclass
@@ -112,6 +115,7 @@ def compete(
     clock: Clock,
     until: float,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> Result:
     """Score methods at hidden points of a variable, and choose the best.
 
@@ -134,6 +138,8 @@ def compete(
         Share of the time allowed after which no further trial begins.
     seed : int
         Seed of the hidden points.
+    progress : callable, optional
+        Called with the seconds that have passed, and those after which no further trial begins.
 
     Returns
     -------
@@ -145,53 +151,106 @@ def compete(
         If no method can fill the variable, or no points can be hidden.
     """
     left_out: dict[str, str] = {}
-    alive, rates = _probed(array, character, candidates, bounds, clock, left_out, seed)
+    alive, rates = _probed(array, character, candidates, bounds, clock, until, left_out, seed)
     size = _size(array.size, sum(rates.values()), clock.left(until))
-    tally, trials = Tally(bounds.period if bounds.circular else None), []
+    tally = Tally(bounds.period if bounds.circular else None)
+    trials: list[Trial] = []
     reach: Reach | None = None
     spent = 0.0
     while len(trials) < MOST_TRIALS and (not trials or clock.left(until) > spent):
-        begin, number = clocks.monotonic(), seed + len(trials)
-        crop = only(array, crop_of(array, character, size, number))
-        try:
-            reach = reach or reach_for(crop, character)
-            trial = trial_of(crop, character, reach, number)
-        except DataError:
-            if trials or size < array.size:
-                break
-            raise
+        begin = clocks.monotonic()
+        if progress is not None:
+            progress(int(clock.spent()), int(clock.spent() + max(clock.left(until), 1)))
+        trial, reach = _drawn(array, character, reach, size, [seed, len(trials)])
+        if trial is None:
+            break
         trials.append(trial)
-        for candidate in list(alive):
-            expected = rates.get(candidate.name, 0.0) * trial.seen.size
-            if len(alive) > 1 and expected > max(clock.left(until), 2.0) and tally.errors:
-                alive.remove(candidate)
-                left_out[candidate.name] = f"about {expected:.0f} s were needed to score it"
-                continue
-            started = clocks.monotonic()
-            try:
-                estimate, std = candidate.estimate(trial.seen, bounds)
-            except Da4dvarError as error:
-                alive.remove(candidate)
-                left_out[candidate.name] = first_line(error)
-                continue
-            tally.add(candidate.name, trial, estimate, std)
-            rates[candidate.name] = (clocks.monotonic() - started) / trial.seen.size
+        if len(trials) == 1:
+            alive = _fitted(alive, array, trial.seen, bounds, clock, until, rates, left_out)
+        alive = _tried(alive, trial, tally, bounds, max(clock.left(until), 2.0), rates, left_out)
         if not alive:
             raise DataError(f"no method can fill variable {array.name!r}: {next(iter(left_out.values()))}")
-        found = tally.residuals(trials)
-        best = min(found.error, key=lambda n: found.mean_square(n))
-        hopeless = [
-            c
-            for c in alive
-            if found.rmse(c.name)[0] > HOPELESS * found.rmse(best)[0]
-            and -found.gain(c.name, best)[0] > 3 * found.gain(c.name, best)[1]
-        ]
-        if len(trials) < MOST_TRIALS - 1:
-            continue_with = [c for c in alive if c not in hopeless]
-            alive = continue_with if len(continue_with) > 1 else alive
         spent = clocks.monotonic() - begin
+        found = tally.residuals(trials)
+        if found.shapes >= ENOUGH and _is_clear(found):
+            break
+        alive = _without_hopeless(alive, found, 0.2 * spent / trial.seen.size, rates, left_out)
     assert reach is not None
     return _result(array, alive, tally, trials, reach, rates, left_out)
+
+
+def _drawn(
+    array: xr.DataArray, character: Character, reach: Reach | None, size: int, seed: list[int]
+) -> tuple[Trial | None, Reach]:
+    """Hide points of a crop; None if that fails after a first trial has succeeded."""
+    whole = size >= array.size
+    for number in range(1 if whole else TRIES):
+        own = int(np.random.default_rng([*seed, number]).integers(2**31))
+        crop = only(array, crop_of(array, character, size, own))
+        scales = reach or reach_for(crop, character)
+        try:
+            return trial_of(crop, character, scales, own), scales
+        except DataError:
+            # Another crop may have more observations.
+            if seed[-1] == 0 and (whole or number == TRIES - 1):
+                raise
+    return None, scales
+
+
+def _tried(
+    alive: Sequence[Candidate],
+    trial: Trial,
+    tally: Tally,
+    bounds: Bounds,
+    left: float,
+    rates: dict[str, float],
+    left_out: dict[str, str],
+) -> list[Candidate]:
+    """Estimate the hidden points of a trial with every method; return the methods that did so."""
+    begin = clocks.monotonic()
+    out: list[Candidate] = []
+    for candidate in sorted(alive, key=lambda c: rates.get(c.name, 0.0)):
+        expected = rates.get(candidate.name, 0.0) * trial.seen.size
+        if out and expected > max(left - (clocks.monotonic() - begin), 1.0):
+            left_out[candidate.name] = f"about {_duration(expected)} were needed to score it"
+            continue
+        started = clocks.monotonic()
+        try:
+            estimate, std = candidate.estimate(trial.seen, bounds)
+        except Da4dvarError as error:
+            left_out[candidate.name] = first_line(error)
+            continue
+        tally.add(candidate.name, trial, estimate, std)
+        rates[candidate.name] = (clocks.monotonic() - started) / trial.seen.size
+        out.append(candidate)
+    return out
+
+
+def _is_clear(found: Residuals) -> bool:
+    """Whether the best method is ahead of all others by more than chance explains."""
+    best = min(found.error, key=found.mean_square)
+    gains = [found.gain(best, name) for name in found.error if name != best]
+    return all(gain > 3 * error for gain, error in gains)
+
+
+def _without_hopeless(
+    alive: Sequence[Candidate],
+    found: Residuals,
+    dear: float,
+    rates: Mapping[str, float],
+    left_out: dict[str, str],
+) -> list[Candidate]:
+    """Leave out slow methods that are clearly behind after one trial."""
+    best = min(found.error, key=found.mean_square)
+    out = []
+    for candidate in alive:
+        behind = found.rmse(candidate.name)[0] / max(found.rmse(best)[0], 1e-300) - 1
+        loss, error = found.gain(candidate.name, best)
+        if behind > HOPELESS and -loss > 3 * error and rates[candidate.name] > dear:
+            left_out[candidate.name] = f"{100 * behind:.0f} % behind {best} when it was tried once"
+        else:
+            out.append(candidate)
+    return out
 
 
 def _probed(
@@ -200,15 +259,25 @@ def _probed(
     candidates: Sequence[Candidate],
     bounds: Bounds,
     clock: Clock,
+    until: float,
     left_out: dict[str, str],
     seed: int,
 ) -> tuple[list[Candidate], dict[str, float]]:
     """Time the methods on a small part; return those that can fill the whole, and their seconds per value."""
+    ready = [c for c in candidates if not c.needs or c.needs < clock.left(until)] or list(candidates)[:1]
+    for candidate in candidates:
+        if candidate not in ready:
+            left_out[candidate.name] = f"it needs at least {candidate.needs:.0f} s"
+    candidates = ready
     if array.size <= 2 * PROBE:
         return list(candidates), {}
     part = only(array, crop_of(array, character, PROBE, seed))
     alive, rates = [], {}
     for candidate in candidates:
+        if candidate.needs:  # it is timed once it is fitted
+            alive.append(candidate)
+            rates[candidate.name] = 0.0
+            continue
         started = clocks.monotonic()
         # What fails here may work on a larger part.
         with suppress(Da4dvarError):
@@ -222,6 +291,48 @@ def _probed(
             needed = rates[candidate.name] * array.size
             left_out[candidate.name] = f"about {_duration(needed)} are needed to fill the file"
     return fits or [min(alive, key=lambda c: rates[c.name])], rates
+
+
+def _fitted(
+    alive: Sequence[Candidate],
+    array: xr.DataArray,
+    seen: xr.DataArray,
+    bounds: Bounds,
+    clock: Clock,
+    until: float,
+    rates: dict[str, float],
+    left_out: dict[str, str],
+) -> list[Candidate]:
+    """Fit the parameters of the methods that have some, and leave out those too slow for the variable."""
+    out = []
+    for candidate in alive:
+        if not candidate.needs:
+            out.append(candidate)
+            continue
+        if clock.left(until) < candidate.needs and len(alive) > 1:
+            left_out[candidate.name] = f"it needs at least {candidate.needs:.0f} s"
+            continue
+        part = {
+            d: slice(0, max(1, int(n * (PROBE / seen.size) ** (1 / seen.ndim))))
+            for d, n in seen.sizes.items()
+        }
+        try:
+            candidate = candidate.fitted(seen, bounds)
+            small = seen.isel(part) if seen.size > PROBE else seen[:0]
+            started = clocks.monotonic()
+            if small.size:
+                candidate.estimate(small, bounds)
+        except Da4dvarError as error:
+            left_out[candidate.name] = first_line(error)
+            continue
+        # What such a method takes for a small part is mostly preparation.
+        seconds = (clocks.monotonic() - started) * (array.size / max(small.size, 1)) ** SLOW_GROWTH
+        if small.size and seconds > max(clock.left(0.9), 5.0):
+            left_out[candidate.name] = f"about {_duration(seconds)} are needed to fill the file"
+            continue
+        rates[candidate.name] = seconds / array.size if small.size else 0.0
+        out.append(candidate)
+    return out
 
 
 def _size(whole: int, rate: float, seconds: float) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +15,13 @@ from da4dvar.fields.bounds import bounds_given, bounds_of
 from da4dvar.fields.files.store import write_whole
 from da4dvar.fields.gaps.limits import MaxGap
 from da4dvar.fields.intake.take import Intake, take_in
+from da4dvar.progress import Phase, Progress
 from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.fit import AUTO, fitted_to
 from da4dvar.workflows.autofit.fitted import Fitted
 
 Say = Callable[[str], None]
 MINUTES = 5.0
-
-
-@dataclass(frozen=True)
-class Taken:
-    """A data set as it was taken in, and the fit to it.
-
-    Attributes
-    ----------
-    data : Dataset
-        The whole data set, with NaN in the gaps of its fields.
-    fitted : Fitted
-        Methods and scores.
-    """
-
-    data: xr.Dataset
-    fitted: Fitted
 
 
 def fit(
@@ -108,46 +92,41 @@ def fit(
     >>> fit(y, minutes=0.05).scores["level"].shapes > 3
     True
     """
+    clock, told = Clock(checked_minutes(minutes)), say or warn
+    taken = take_in(ds, variable=variable, dim=dim, mask=mask, fill_value=fill_value, times=times, say=told)
     return fit_taken(
-        ds,
-        Clock(checked_minutes(minutes)),
+        taken,
+        clock,
         method=method,
         variable=variable,
-        dim=dim,
         mask=mask,
-        fill_value=fill_value,
-        times=times,
         bounds=bounds,
         circular=circular,
         recipe=recipe,
         settings=settings,
         seed=seed,
-        say=say or warn,
-    ).fitted
+        say=told,
+    )
 
 
 def fit_taken(
-    ds: xr.Dataset | xr.DataArray,
+    taken: Intake,
     clock: Clock,
     *,
     method: str = AUTO,
     variable: Mapping[str, str] | Sequence[str] | str | None = None,
-    dim: Mapping[str, str] | None = None,
     mask: str | xr.DataArray | None = None,
-    fill_value: str | float = "auto",
-    times: str = "insert",
     bounds: Sequence[str] | str = (),
     circular: Sequence[str] | str = (),
     recipe: str | Path | None = None,
     settings: Sequence[str] = (),
     paths: Sequence[str] = (),
     seed: int = 0,
+    phase: Phase = lambda name: None,
+    progress: Progress | None = None,
     say: Say,
-) -> Taken:
-    """Fit to a data set, and return it as it was taken in; see :func:`fit`."""
-    taken: Intake = take_in(
-        ds, variable=variable, dim=dim, mask=mask, fill_value=fill_value, times=times, say=say
-    )
+) -> Fitted:
+    """Fit to a data set that was taken in; see :func:`fit`."""
     given = bounds_given(bounds, circular)
     for name in given:
         if name not in taken.fields:
@@ -157,9 +136,10 @@ def fit_taken(
     gappy, found = [], {}
     for name in taken.fields:
         array = taken.data[name]
-        missing = int(array.isnull().sum())
-        never = int((~array.notnull().any(taken.time)).sum()) * array.sizes[taken.time]
-        if missing > never:
+        seen = array.notnull()
+        counts = xr.Dataset({"missing": (~seen).sum(), "cells": (~seen.any(taken.time)).sum()}).compute()
+        missing, cells = int(counts.missing), int(counts.cells)
+        if missing > cells * array.sizes[taken.time]:
             gappy.append(name)
             found[name] = bounds_of(array, given)
             if line := found[name].line(name):
@@ -168,7 +148,7 @@ def fit_taken(
             say(f"{name}: the missing values are cells that are never observed; left as they are")
         else:
             say(f"{name}: no gaps; copied unchanged")
-    fitted = fitted_to(
+    return fitted_to(
         taken.data,
         gappy,
         taken.time,
@@ -181,9 +161,10 @@ def fit_taken(
         recipe=None if recipe is None else read_recipe(Path(recipe)),
         settings=settings,
         seed=seed,
+        phase=phase,
+        progress=progress,
         say=say,
     )
-    return Taken(taken.data, fitted)
 
 
 def fill(
@@ -242,22 +223,21 @@ def fill(
     """
     names = dim if isinstance(dim, Mapping) else None
     along = None if dim is None or isinstance(dim, Mapping) else dim
-    done = fit_taken(
-        ds,
-        Clock(checked_minutes(minutes)),
+    clock, told = Clock(checked_minutes(minutes)), say or warn
+    taken = take_in(ds, variable=variable, dim=names, mask=mask, fill_value=fill_value, times=times, say=told)
+    fitted = fit_taken(
+        taken,
+        clock,
         method=method,
         variable=variable,
-        dim=names,
         mask=mask,
-        fill_value=fill_value,
-        times=times,
         bounds=bounds,
         circular=circular,
         seed=seed,
-        say=say or warn,
+        say=told,
     )
-    return done.fitted.interpolate(
-        done.data,
+    return fitted.interpolate(
+        taken.data,
         analysis=analysis,
         std=std,
         interval=interval,
@@ -270,8 +250,8 @@ def fill(
 
 def checked_minutes(minutes: float) -> float:
     """Return a number of minutes, which must be above 0."""
-    if not minutes > 0:
-        raise DataError(f"minutes is {minutes:g}, expected above 0")
+    if not isinstance(minutes, int | float) or not minutes > 0:
+        raise DataError(f"minutes is {minutes!r}, expected a number above 0")
     return minutes
 
 

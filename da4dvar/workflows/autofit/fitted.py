@@ -15,6 +15,7 @@ from da4dvar.fields.bounds import Bounds, kept_within
 from da4dvar.fields.gaps.likeness import hardness_of
 from da4dvar.fields.gaps.limits import MaxGap, within_limits
 from da4dvar.fields.labels.filled import delivered
+from da4dvar.fields.labels.given import checked
 from da4dvar.interpolator import Interpolator
 from da4dvar.workflows.autofit.bars import ONE_SIGMA, bars_of
 from da4dvar.workflows.autofit.comparison import Comparison, text_of
@@ -115,7 +116,10 @@ class Fitted:
         DataError
             If a variable is missing, or an option is invalid.
         """
-        out = ds.to_dataset(name=ds.name or next(iter(self.results))) if isinstance(ds, xr.DataArray) else ds
+        named = (
+            ds.to_dataset(name=ds.name or next(iter(self.results))) if isinstance(ds, xr.DataArray) else ds
+        )
+        out = checked(named, (self.time, "..."))
         levels = levels_of(interval)
         for name in self.results:
             if name not in out:
