@@ -15,6 +15,7 @@ from da4dvar.fields.bounds import bounds_given, bounds_of
 from da4dvar.fields.files.store import write_whole
 from da4dvar.fields.gaps.limits import MaxGap
 from da4dvar.fields.intake.take import Intake, take_in
+from da4dvar.progress import Phase, Progress
 from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.fit import AUTO, fitted_to
 from da4dvar.workflows.autofit.fitted import Fitted
@@ -121,6 +122,8 @@ def fit_taken(
     settings: Sequence[str] = (),
     paths: Sequence[str] = (),
     seed: int = 0,
+    phase: Phase = lambda name: None,
+    progress: Progress | None = None,
     say: Say,
 ) -> Fitted:
     """Fit to a data set that was taken in; see :func:`fit`."""
@@ -158,6 +161,8 @@ def fit_taken(
         recipe=None if recipe is None else read_recipe(Path(recipe)),
         settings=settings,
         seed=seed,
+        phase=phase,
+        progress=progress,
         say=say,
     )
 
