@@ -216,7 +216,8 @@ def from_text(values: Values) -> Values:
     else:
         strange = next(t for t in texts if not re.match(r"\d{4}-\d\d", t))
         raise ValueError(f"got {strange!r}, expected dates such as 2020-01-31 or 20200131")
-    return dates.to_numpy().reshape(values.shape)
+    shaped: Values = dates.to_numpy().reshape(values.shape)
+    return shaped
 
 
 def from_digits(values: Values) -> Values:

@@ -35,7 +35,7 @@ def as_dataset(
         only = only_variable(signature, "got a DataArray", "give a Dataset of them")
         name = only if data.name is None or data.name in data.coords else str(data.name)
         return data.to_dataset(name=name), {only: name, **names}
-    return checked(data, signature.dims), names
+    return checked(data, list(signature.dims)), names
 
 
 def checked(data: object, dims: Sequence[str]) -> xr.Dataset:

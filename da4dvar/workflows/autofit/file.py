@@ -8,10 +8,9 @@ from pathlib import Path
 from da4dvar.errors import DataError
 from da4dvar.fields.files.store import add_history, check_output, files_of, load_dataset, write_dataset
 from da4dvar.fields.gaps.limits import MaxGap
-from da4dvar.fields.labels.flags import scheme_of
 from da4dvar.progress import Progress
 from da4dvar.workflows.autofit.clock import Clock
-from da4dvar.workflows.autofit.fill import checked_minutes, fit_taken, write_recipe
+from da4dvar.workflows.autofit.fill import checked_minutes, fit_taken, output_check, write_recipe
 from da4dvar.workflows.autofit.fitted import Fitted
 
 
@@ -77,7 +76,6 @@ def fill_file(
     if save is not None:
         taken = [*files, output, *([recipe] if recipe else [])]
         check_output(save, taken, overwrite, (save.suffix,))
-    scheme_of(flags)
     done = fit_taken(
         load_dataset(source, group),
         clock,
@@ -93,6 +91,7 @@ def fill_file(
         settings=settings,
         paths=files,
         seed=seed,
+        check=output_check(interval, max_gap, limit_area, None, flags),
         say=say,
     )
     fitted = done.fitted

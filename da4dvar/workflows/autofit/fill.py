@@ -10,12 +10,14 @@ from typing import Any
 import tomli_w
 import xarray as xr
 
+from da4dvar.analysis.calibration import levels_of
 from da4dvar.config.tables import Table, read_recipe
 from da4dvar.errors import DataError, warn
 from da4dvar.fields.bounds import bounds_given, bounds_of
 from da4dvar.fields.files.store import write_whole
-from da4dvar.fields.gaps.limits import MaxGap
+from da4dvar.fields.gaps.limits import MaxGap, within_limits
 from da4dvar.fields.intake.take import Intake, take_in
+from da4dvar.fields.labels.flags import scheme_of
 from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.fit import AUTO, fitted_to
 from da4dvar.workflows.autofit.fitted import Fitted
@@ -142,9 +144,13 @@ def fit_taken(
     settings: Sequence[str] = (),
     paths: Sequence[str] = (),
     seed: int = 0,
+    check: Callable[[xr.DataArray, str], None] | None = None,
     say: Say,
 ) -> Taken:
-    """Fit to a data set, and return it as it was taken in; see :func:`fit`."""
+    """Fit to a data set, and return it as it was taken in; see :func:`fit`.
+
+    `check` is called with each field and the name of the time dimension before time is spent on a fit.
+    """
     taken: Intake = take_in(
         ds, variable=variable, dim=dim, mask=mask, fill_value=fill_value, times=times, say=say
     )
@@ -157,6 +163,8 @@ def fit_taken(
     gappy, found = [], {}
     for name in taken.fields:
         array = taken.data[name]
+        if check is not None:
+            check(array, taken.time)
         missing = int(array.isnull().sum())
         never = int((~array.notnull().any(taken.time)).sum()) * array.sizes[taken.time]
         if missing > never:
@@ -254,6 +262,7 @@ def fill(
         bounds=bounds,
         circular=circular,
         seed=seed,
+        check=output_check(interval, max_gap, limit_area, along, flags),
         say=say or warn,
     )
     return done.fitted.interpolate(
@@ -266,6 +275,26 @@ def fill(
         dim=along,
         flags=flags,
     )
+
+
+def output_check(
+    interval: float | Sequence[float] = (),
+    max_gap: MaxGap | None = None,
+    limit_area: str | None = None,
+    dim: Sequence[str] | str | None = None,
+    flags: str = "da4dvar",
+) -> Callable[[xr.DataArray, str], None]:
+    """Check the options of :meth:`Fitted.interpolate`; return a check of those that depend on the data."""
+    scheme_of(flags)
+    levels_of(interval)
+
+    def check(array: xr.DataArray, time: str) -> None:
+        along = [time] if dim is None else [dim] if isinstance(dim, str) else list(dim)
+        # The coordinates suffice, and one line along them.
+        line = array.isel({d: slice(0, 1) for d in array.dims if d not in along})
+        within_limits(line.notnull(), along, max_gap, limit_area)
+
+    return check
 
 
 def checked_minutes(minutes: float) -> float:
