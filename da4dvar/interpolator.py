@@ -16,14 +16,16 @@ import xarray as xr
 from da4dvar.analysis.analyse import analyse
 from da4dvar.analysis.ensemble import Ensemble
 from da4dvar.analysis.error_bars import calibrate, wanted, with_uncertainty
-from da4dvar.analysis.known import costs_of, known_of
+from da4dvar.analysis.known import costs_of, known_of, observed_names
 from da4dvar.analysis.model import Model
 from da4dvar.analysis.notes import credit, report
+from da4dvar.analysis.options import check_options
 from da4dvar.analysis.taken import take_for
 from da4dvar.errors import DataError
 from da4dvar.fields.files.store import add_history
 from da4dvar.fields.gaps.patterns import GapPattern
 from da4dvar.fields.labels.carried import carry
+from da4dvar.fields.labels.given import under_own_names
 from da4dvar.fields.labels.output import labelled
 from da4dvar.fields.sensors import by_state
 from da4dvar.progress import Progress
@@ -109,11 +111,11 @@ class Interpolator(Model):
 
     def fit(
         self,
-        ds: xr.Dataset,
-        truth: xr.Dataset | None = None,
+        ds: xr.Dataset | xr.DataArray,
+        truth: xr.Dataset | xr.DataArray | None = None,
         *,
-        validation: xr.Dataset | None = None,
-        validation_truth: xr.Dataset | None = None,
+        validation: xr.Dataset | xr.DataArray | None = None,
+        validation_truth: xr.Dataset | xr.DataArray | None = None,
         gaps: GapPattern | Sequence[GapPattern | None] | None = None,
         training: Training | None = None,
         noise: float = 0.0,
@@ -126,13 +128,13 @@ class Interpolator(Model):
 
         Parameters
         ----------
-        ds : Dataset
+        ds : Dataset or DataArray
             Observations, with NaN in the gaps, or complete data if `gaps` are drawn in them. The covariates
-            are also taken from this data set.
-        truth : Dataset, optional
+            are also taken from this data set. A DataArray is taken as the model's only variable.
+        truth : Dataset or DataArray, optional
             Data that the estimate is compared with. Without it, the error is computed at observed points
             that are hidden from the solver.
-        validation, validation_truth : Dataset, optional
+        validation, validation_truth : Dataset or DataArray, optional
             Observations and truth for choosing the best checkpoint. By default the last tenth of the times
             is used, or of the samples if there is no time dimension.
         gaps : GapPattern or sequence of GapPattern, optional
@@ -166,6 +168,16 @@ class Interpolator(Model):
         from da4dvar.training.plan import Training
 
         training = Training() if training is None else training
+        names = observed_names(self)
+        ds = under_own_names(ds, names, self.layout.dims)
+        truth, validation, validation_truth = (
+            None if given is None else under_own_names(given, known, self.layout.dims)
+            for given, known in (
+                (truth, self.layout.variables),
+                (validation, names),
+                (validation_truth, self.layout.variables),
+            )
+        )
         if validation is None:
             ds, truth, validation, validation_truth = split(self, ds, truth)
         elif truth is not None and validation_truth is None:
@@ -258,8 +270,7 @@ class Interpolator(Model):
             Value that stands for a gap. ``"auto"`` also finds undeclared ones, which repeat and lie apart
             from all other values; ``"none"`` takes only what attributes declare.
         times : {"insert", "keep", "sort"}, default "insert"
-            Insert absent time steps as gaps, keep the times as they are, or sort them and drop duplicates
-            first.
+            Insert absent time steps as gaps, keep the times as they are, or sort and merge them first.
         analysis : bool, default False
             Return the analysis in every cell. By default observed values are kept, to the last bit.
         observation_error : float, optional
@@ -299,6 +310,8 @@ class Interpolator(Model):
             If `ds` does not match the model, its values lie far outside those of the training, as in other
             units, `batch_size` is less than 1, or an interval is requested from a model without a
             calibration. Values of lazy data are checked when they are computed.
+        TypeError
+            If an option has a wrong type.
 
         Examples
         --------
@@ -309,6 +322,16 @@ class Interpolator(Model):
         >>> sorted(filled.data_vars)
         ['observation_term', 'prior_term', 'x', 'x_flag']
         """
+        check_options(
+            analysis=analysis,
+            std=std,
+            force=force,
+            members=members,
+            batch_size=batch_size,
+            seed=seed,
+            observation_error=observation_error,
+            progress=progress,
+        )
         ensemble = wanted(self.calibration, std, members, interval)
         taken, names = take_for(
             self, ds, variable=variable, dim=dim, mask=mask, fill_value=fill_value, times=times

@@ -10,6 +10,7 @@ from da4dvar.analysis.problem import pose_part
 from da4dvar.outofcore import store as region_store
 from da4dvar.outofcore.journal import Journal
 from da4dvar.outofcore.plan import Plan, full_grid, may_be_cut
+from da4dvar.outofcore.rest import with_rest
 from da4dvar.outofcore.run import output_chunks, stream, template_of, tiles_of, warn_of_gaps, write_terms
 from da4dvar.outofcore.source import Source
 from da4dvar.outofcore.tile import Job
@@ -36,8 +37,8 @@ def in_regions(
     assert len(job.tiles) > 1
     journal = Journal(output)
     with journal.locked():
-        template = template_of(model, source, plan, analysis)
-        region_store.create(template, journal.store, output_chunks(source, plan))
+        template, large = with_rest(template_of(model, source, plan, analysis), ds, {"sst"})
+        region_store.create(template, journal.store, output_chunks(source, plan), large)
         journal.begin({}, plan.grid.shape)
         stream(model, job, plan, journal)
         empty = write_terms(job, plan, journal, template)

@@ -12,6 +12,7 @@ from da4dvar.analysis.ensemble import Ensemble
 from da4dvar.baselines.eof_interpolation import EofInterpolation
 from da4dvar.baselines.eof_iteration import EofIteration
 from da4dvar.baselines.gaussian_em import GaussianEM
+from da4dvar.baselines.kalman import Kalman
 from da4dvar.baselines.letks import LETKS
 from da4dvar.baselines.nearest_stations import NearestStations
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
@@ -40,6 +41,8 @@ CASES: list[tuple[Any, dict[str, Any], list[tuple[str, Any, str]]]] = [
     (EofIteration, {}, [("harmonics", -1, "more than -1"), ("hidden", 0.0, "fraction"), ("hidden", 0.6, "")]),
     (GaussianEM, {}, [(n, -1, "0 or more") for n in ("lags", "memory", "harmonics", "steps", "seed")]),
     (GaussianEM, {}, [("prior", 0.0, "more than 0"), ("most", 1, "2 or more"), ("hidden", 0.6, "fraction")]),
+    (Kalman, {}, [(n, -1, "0 or more") for n in ("order", "harmonics", "iterations")]),
+    (Kalman, {}, [("fitted", 9, "10 or more")]),
     (LETKS, LETKS_OF, [("step", 0.0, "more than 0"), ("observation_error", -1.0, "more than 0")]),
     (LETKS, LETKS_OF, [("radius", NAN, "more than 0"), ("inflation", 0.0, "more than 0")]),
     (LETKS, LETKS_OF, [("std", 0.0, "more than 0"), ("members", 1, "more than 1")]),

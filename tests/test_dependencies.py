@@ -37,12 +37,12 @@ def imported(path: Path) -> set[str]:
     return found - sys.stdlib_module_names
 
 
-def test_a_plain_installation_has_everything_but_dask_distributed():
-    """`--fit` works after `pip install da4dvar`; without the extra, `errors.need` names it."""
+def test_a_plain_installation_has_everything_but_two_extras():
+    """`--fit` works after `pip install da4dvar`; without an extra, `errors.need` names it."""
     required, brought_by = names(PROJECT["dependencies"]), packages_distributions()
     used = set.union(*map(imported, (ROOT / "da4dvar").rglob("*.py"))) - ELSEWHERE
-    missing = {name for name in used if not required & names(brought_by[name])}
-    assert missing == {"distributed"} <= set(PROJECT["optional-dependencies"])
+    missing = {name for name in used if not required & names(brought_by.get(name, [name]))}
+    assert missing == {"distributed", "statsmodels"} <= set(PROJECT["optional-dependencies"])
 
 
 def test_every_dependency_is_listed_with_its_licence():

@@ -7,22 +7,19 @@ lie many standard deviations from all that the model has seen.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import dask
 import numpy as np
 import torch
 import xarray as xr
 
-from da4dvar.analysis.range import PROBABILITIES, Known
+from da4dvar.analysis.model import Model
+from da4dvar.analysis.quantiles import Known, quantiles
 from da4dvar.errors import DataError
 from da4dvar.fields.labels.conform import Conformed
 from da4dvar.fields.labels.units import conversion
 from da4dvar.fields.windows.grid import WindowGrid
-
-if TYPE_CHECKING:
-    from da4dvar.analysis.model import Model
-    from da4dvar.variational.model import VariationalModel
+from da4dvar.variational.model import VariationalModel
 
 # Range of standardised values if a model file has no quantiles, and least width of a range.
 ASSUMED, NARROWEST = (-6.0, 6.0), 6.0
@@ -32,7 +29,7 @@ OUTSIDE, FAR = 0.25, 1.0
 GLITCHES = 0.01
 # A window is out of the ordinary if its cost exceeds the largest of the training by this factor.
 COSTLY = 3.0
-SAMPLE, SLICES = 1_000_000, 64
+SLICES = 64
 
 # Units that are taken for each other, with their names.
 MISTAKEN = {
@@ -56,21 +53,6 @@ MISTAKEN = {
     "kg m-2 s-1": "kilograms per square metre and second",
     "kg m-2 day-1": "kilograms per square metre and day",
 }
-
-
-def quantiles(values: np.ndarray) -> tuple[float, ...]:
-    """Return the quantiles of the finite values of an array; empty if there are none.
-
-    Examples
-    --------
-    >>> quantiles(np.array([0.0, np.nan, 10.0]))[3]
-    5.0
-    """
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return ()
-    inner = np.quantile(finite[:: max(1, finite.size // SAMPLE)].astype("float64"), PROBABILITIES[1:-1])
-    return (float(finite.min()), *map(float, inner), float(finite.max()))
 
 
 def observed_names(model: Model) -> list[str]:
@@ -189,8 +171,8 @@ def check_known(model: Model, parts: Sequence[Conformed], fields: Sequence[xr.Da
 def finite(array: xr.DataArray) -> np.ndarray:
     """Return the finite values of an array."""
     values = np.asarray(array.values)
-    found: np.ndarray = values[np.isfinite(values)]
-    return found
+    kept: np.ndarray = values[np.isfinite(values)]
+    return kept
 
 
 def share_beyond(values: np.ndarray, span: tuple[float, float]) -> float:
@@ -285,6 +267,27 @@ def notes_of(model: Model, y: xr.DataArray, terms: xr.DataArray, grid: WindowGri
             yield (
                 f"{count} of {costs.size} windows have a cost more than {COSTLY:g} times the largest of the "
                 "training; their estimates are less certain"
+            )
+
+
+def notes_of_parts(model: Model, fields: Sequence[xr.DataArray]) -> Iterator[str]:
+    """Yield notes about parts of a data set that hold values beyond those of the training.
+
+    Parameters
+    ----------
+    model : Model
+        Fitted model.
+    fields : sequence of DataArray, dims ``(variable, *batch, *layout.dims)``
+        Normalised observations of the parts.
+    """
+    names = observed_names(model)
+    for name, known in model.known.standardised.items():
+        values = [finite(y.isel(variable=names.index(name))) for y in fields]
+        if count := sum(share_beyond(some, ranges(model, OUTSIDE)[name]) > 0 for some in values):
+            yield (
+                f"{name}: {count} of {len(fields)} blocks that were sampled hold values beyond those of the "
+                f"training ({known[0]:.3g} to {known[-1]:.3g} standard deviations); their estimates are less "
+                "certain"
             )
 
 

@@ -11,7 +11,7 @@ import xarray as xr
 from torch import nn
 
 from da4dvar.analysis.ensemble import CalibratedEnsemble
-from da4dvar.analysis.range import Known
+from da4dvar.analysis.quantiles import Known
 from da4dvar.baselines import Baseline
 from da4dvar.errors import DataError, ModelError, RecipeError
 from da4dvar.fields.channels import stack_variables

@@ -26,7 +26,8 @@ class Baseline(Protocol):
     suits : collection of int, optional
         The numbers of dimensions of space, of 0, 1 and 2, for which ``da4dvar interpolate --fit`` compares
         the method with the learned model; not at all if it is missing.
-
+    needs : str, optional
+        Package of an extra without which the method cannot be used, and is not compared.
     needs_seconds : float, optional
         Seconds that the method takes at least to be fitted, 0 by default. A comparison under a time limit
         leaves it out if less is left.

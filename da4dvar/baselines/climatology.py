@@ -7,6 +7,7 @@ import xarray as xr
 
 from da4dvar.errors import DataError, check_least, nearest
 from da4dvar.fields.labels.cf import is_dates, steps
+from da4dvar.fields.labels.given import data_set
 from da4dvar.fields.scaling.anomaly import Anomaly
 
 
@@ -41,13 +42,13 @@ class Climatology:
         check_least(0, harmonics=harmonics)
         self.time, self.harmonics, self.history = time, harmonics, history
 
-    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+    def interpolate(self, ds: xr.Dataset | xr.DataArray) -> xr.Dataset:
         """Replace every variable of numbers by its climatology, observed values included.
 
         Parameters
         ----------
-        ds : Dataset
-            Data with NaN in the gaps.
+        ds : Dataset or DataArray
+            Data with NaN in the gaps. A DataArray must have a name.
 
         Returns
         -------
@@ -59,6 +60,7 @@ class Climatology:
         DataError
             If a variable does not have the time dimension, or is not in the history.
         """
+        ds = data_set(ds)
         history = ds if self.history is None else self.history
         names = [name for name in ds.data_vars if ds[name].dtype.kind in "fiu"]
         for name in names:

@@ -44,8 +44,8 @@ def fillings(
     --------
     >>> x = np.outer([1.0, 2.0, -3.0], [1.0, 0.5, -1.0, 2.0])
     >>> x[1, 3] = np.nan
-    >>> next(fillings(x, most=1, tolerance=1e-6)).round(3)[1, 3]
-    np.float64(4.0)
+    >>> float(next(fillings(x, most=1, tolerance=1e-6)).round(3)[1, 3])
+    4.0
     """
     gaps = np.isnan(matrix)
     filled, missing = np.where(gaps, 0.0, matrix), gaps.astype("float64")

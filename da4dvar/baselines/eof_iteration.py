@@ -15,6 +15,7 @@ from da4dvar.baselines.eof import (
     on_the_whole,
 )
 from da4dvar.errors import DataError, check_least
+from da4dvar.fields.labels.given import data_set
 
 # With fewer withheld values the choice of the number of modes is unreliable (Beckers and Rixen, 2003).
 FEWEST_HIDDEN = 30
@@ -89,13 +90,13 @@ class EofIteration:
         check_least(0, seed=seed)
         _check_part(hidden)
 
-    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+    def interpolate(self, ds: xr.Dataset | xr.DataArray) -> xr.Dataset:
         """Fill the gaps of every real variable.
 
         Parameters
         ----------
-        ds : Dataset
-            Data with NaN in the gaps.
+        ds : Dataset or DataArray
+            Data with NaN in the gaps. A DataArray must have a name.
 
         Returns
         -------
@@ -108,6 +109,7 @@ class EofIteration:
             If a variable does not have the time dimension, is observed in one cell only, or has too few
             observed values to choose the number of modes.
         """
+        ds = data_set(ds)
         out = ds.copy()
         for name, array in ds.data_vars.items():
             if has_gaps_in_time(array, self.time):

@@ -10,6 +10,7 @@ import xarray as xr
 
 from da4dvar.baselines import Baseline
 from da4dvar.errors import DataError
+from da4dvar.fields.labels.given import data_set
 
 
 class Logarithmic:
@@ -73,13 +74,13 @@ class Logarithmic:
         logs = ds.assign({n: self._logarithm(ds[n]) for n in names})
         return Logarithmic(fit(logs), self.offset, self.variables)
 
-    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+    def interpolate(self, ds: xr.Dataset | xr.DataArray) -> xr.Dataset:
         """Fill the gaps of every variable.
 
         Parameters
         ----------
-        ds : Dataset
-            Data with NaN in the gaps.
+        ds : Dataset or DataArray
+            Data with NaN in the gaps. A DataArray must have a name.
 
         Returns
         -------
@@ -92,6 +93,7 @@ class Logarithmic:
         DataError
             If a value plus the offset is not positive, or if the method raises it.
         """
+        ds = data_set(ds)
         chosen = self.variables or ds.data_vars
         names = [str(n) for n in ds.data_vars if ds[n].dtype.kind == "f" and n in chosen]
         filled = self.method.interpolate(ds.assign({n: self._logarithm(ds[n]) for n in names}))

@@ -265,8 +265,7 @@ class Analysis:
 def conjugate_gradients(analysis: Analysis, y: np.ndarray) -> np.ndarray:
     """Return w with ‖y − A w‖ ≤ tolerance ‖y‖.
 
-    The residual is computed again from w before w is returned, as the one that is updated drifts away from
-    it.
+    The residual is computed from w before w is returned, as the one that is updated drifts away from it.
     """
     wanted = TOLERANCE * float(np.linalg.norm(y))
     w, r, count = np.zeros_like(y), y.copy(), 0

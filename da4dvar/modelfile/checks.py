@@ -11,7 +11,7 @@ import numpy as np
 from da4dvar.analysis.calibration import Calibration
 from da4dvar.analysis.ensemble import CalibratedEnsemble, Ensemble
 from da4dvar.analysis.model import Model
-from da4dvar.analysis.range import PROBABILITIES, Known
+from da4dvar.analysis.quantiles import PROBABILITIES, Known
 from da4dvar.config.registry import call
 from da4dvar.config.types import fits
 from da4dvar.fields.labels.signature import Dimension, Signature

@@ -13,7 +13,7 @@ import xarray as xr
 
 from da4dvar.analysis.error_bars import wanted
 from da4dvar.analysis.notes import credit
-from da4dvar.analysis.options import Options, completed, with_options
+from da4dvar.analysis.options import Options, check_options, completed, with_options
 from da4dvar.analysis.window_solver import check_precision
 from da4dvar.api import model_of
 from da4dvar.config.types import parse_bytes, readable_bytes
@@ -36,6 +36,7 @@ from da4dvar.outofcore.fingerprint import check_unchanged, fingerprint
 from da4dvar.outofcore.identity import check_same, identity
 from da4dvar.outofcore.journal import Journal
 from da4dvar.outofcore.plan import Needs, Plan, in_memory_bytes, surely_fits
+from da4dvar.outofcore.rest import copy_rest, taken_in_parts, with_rest
 from da4dvar.outofcore.run import output_chunks, stream, template_of, tiles_of, warn_of_gaps, write_terms
 from da4dvar.outofcore.schedulers import Scheduler, scheduler_of
 from da4dvar.outofcore.source import Source, check_sample
@@ -46,7 +47,17 @@ if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator
 
 # Options that affect the values of a file filled in regions. A resumed run must use the same ones.
-SETTINGS = ("variable", "mask", "dim", "analysis", "observation_error", "batch_size", "precision")
+SETTINGS = (
+    "variable",
+    "mask",
+    "dim",
+    "fill_value",
+    "times",
+    "analysis",
+    "observation_error",
+    "batch_size",
+    "precision",
+)
 
 
 @with_options
@@ -95,7 +106,7 @@ def interpolate_file(
     command : str, optional
         Line to add to the history of the output.
     group : str, optional
-        Group of the files that holds the variables.
+        Group of the files that holds the variables; see :func:`da4dvar.open_dataset`.
     bounds, circular : sequence of str
         Possible values ``NAME=LOWER:UPPER``, and names of directions; found from the data by default.
     max_gap, limit_area
@@ -134,6 +145,7 @@ def interpolate_file(
     0
     """
     given = completed(interpolate_file, options)
+    check_options(**given)
     check_precision(given["precision"])
     check_batch_size(given["batch_size"])
     mask = given["mask"]
@@ -152,7 +164,9 @@ def interpolate_file(
     given["variable"], given["dim"] = names, dims
     ensemble = wanted(fitted.calibration, given["std"], given["members"], given["interval"])
     with open_in_parts(files, group) as ds:
-        opened = Source.of(ds, signature, names, mask, dims)
+        notes: list[str] = []
+        taken = taken_in_parts(fitted, ds, given, notes.append)
+        opened = Source.of(taken, signature, names, mask, dims)
         whole = None if going_on else why_whole(fitted, ensemble is not None)
         if scheduler is not None and whole is not None:
             raise DataError(
@@ -168,6 +182,8 @@ def interpolate_file(
             run = Run(
                 fitted,
                 opened,
+                taken,
+                notes,
                 files,
                 journal,
                 {n: value for n, value in given.items() if n in SETTINGS},
@@ -262,7 +278,11 @@ class Run:
     model : Interpolator
         Fitted model.
     source : Source
-        Opened data set.
+        Opened data set under the names of the model.
+    ds : Dataset
+        The whole opened data set.
+    notes : sequence of str
+        What was changed in it.
     files : sequence of str
         Files of the source.
     journal : Journal
@@ -275,6 +295,8 @@ class Run:
 
     model: Interpolator
     source: Source
+    ds: xr.Dataset
+    notes: Sequence[str]
     files: Sequence[str]
     journal: Journal
     settings: Mapping[str, Any]
@@ -282,16 +304,17 @@ class Run:
 
     def begun(self, memory: int, workers: Scheduler) -> tuple[Plan, Scheduler]:
         """Create a plan and an empty output; return the plan and the workers that fit in memory."""
-        for note in self.source.whole.notes:
+        for note in (*self.notes, *self.source.whole.notes):
             warn(note)
         needs = Needs.of(self.model, self.source, self.settings["observation_error"])
         workers = workers.within(memory, needs.bytes())
         plan = needs.plan(workers.share, self.settings["batch_size"], workers.tiles)
         self.journal.reset()
-        titled = add_history(self.template(plan), credit(self.model))
+        template, large = self.template(plan)
+        titled = add_history(template, credit(self.model))
         titled = add_history(titled, self.command) if self.command else titled
         with reported(self.journal):
-            region_store.create(titled, self.journal.store, output_chunks(self.source, plan))
+            region_store.create(titled, self.journal.store, output_chunks(self.source, plan), large)
             self.journal.begin({**self.identity(), "plan": asdict(plan)}, plan.grid.shape)
         return plan, workers
 
@@ -302,7 +325,7 @@ class Run:
         plan = Plan.from_json(kept.get("plan", {}))
         needs = Needs.of(self.model, self.source, self.settings["observation_error"])
         if self.journal.store.exists():
-            region_store.check(self.template(plan), self.journal.store, output_chunks(self.source, plan))
+            region_store.check(self.template(plan)[0], self.journal.store, output_chunks(self.source, plan))
         return plan, workers.within(memory, needs.bytes(plan.regions, plan.batch_size))
 
     def write(self, plan: Plan, workers: Scheduler, progress: Progress | None) -> None:
@@ -321,14 +344,15 @@ class Run:
             settings["analysis"],
             settings["precision"],
         )
-        template = self.template(plan)
+        (template, large), chunks = self.template(plan), output_chunks(self.source, plan)
         with reported(journal):
             stream(self.model, job, plan, journal, progress, workers)
             empty = write_terms(job, plan, journal, template)
             warn_of_gaps(job, plan, str(store), self.model.time, empty)
+            copy_rest(self.ds, large, store, chunks)
             check_unchanged(journal.plan()["source"], fingerprint(self.source.ds, self.files))
             if journal.output.suffix == ".nc":
-                region_store.to_netcdf(store, template, journal.output, output_chunks(self.source, plan))
+                region_store.to_netcdf(store, template, journal.output, chunks, large)
             else:
                 journal.publish()
         journal.end()
@@ -337,9 +361,10 @@ class Run:
         """Return the properties that an interrupted run must share with this one."""
         return identity(self.model, self.source, self.files, self.settings)
 
-    def template(self, plan: Plan) -> xr.Dataset:
-        """Return the output without values: its dimensions, coordinates and attributes."""
-        return template_of(self.model, self.source, plan, self.settings["analysis"])
+    def template(self, plan: Plan) -> tuple[xr.Dataset, set[str]]:
+        """Return the output without values, and the variables whose values are copied from the source."""
+        filled = template_of(self.model, self.source, plan, self.settings["analysis"])
+        return with_rest(filled, self.ds, {str(s.name) for s in self.source.whole.sources.values()})
 
 
 @contextmanager

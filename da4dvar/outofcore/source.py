@@ -9,9 +9,10 @@ import dask.array
 import numpy as np
 import xarray as xr
 
-from da4dvar.analysis.known import check_known, observed_names
+from da4dvar.analysis.known import check_known, notes_of_parts, observed_names
 from da4dvar.analysis.model import Model
-from da4dvar.errors import DataError, first_line
+from da4dvar.errors import DataError, first_line, warn
+from da4dvar.fields.intake.quality import mask_name
 from da4dvar.fields.labels.conform import Conformed, conform, covariate, pick, under_model_names
 from da4dvar.fields.labels.signature import Signature
 
@@ -32,7 +33,7 @@ class Source:
     variable : mapping of str to str
         Name in `ds` of a variable or covariate of the model, where it differs.
     mask : str, optional
-        Name of the mask variable in `ds`.
+        Name of the mask variable in `ds`, or a condition on it.
     whole : Conformed
         The whole data set with zeros for values, which holds its labels, dimensions and units.
     """
@@ -64,7 +65,7 @@ class Source:
         given = dict(variable or {})
         whole = conform(unread(ds), signature, given, mask, dim)
         names = {given.get(n, n) for n in (*signature.variables, *signature.covariates)}
-        kept = [*sorted(names | ({mask} if mask else set()))]
+        kept = [*sorted(names | ({mask_name(mask, ds.variables)} if mask else set()))]
         return cls(ds[[n for n in kept if n in ds.variables]], signature, given, mask, whole)
 
     def part(self, cells: Mapping[str, slice]) -> Conformed:
@@ -113,7 +114,7 @@ class Source:
 
 
 def check_sample(model: Model, source: Source) -> None:
-    """Read some blocks of a source and refuse it if its values lie far outside those of the training.
+    """Read blocks of a source; refuse it if its values lie far outside those of the training.
 
     Raises
     ------
@@ -129,7 +130,10 @@ def check_sample(model: Model, source: Source) -> None:
             start = int((number + 0.5) / BLOCKS * (size - length + 1))
             cells[str(dim)] = slice(start, start + length)
         parts.append(source.part(cells))
-    check_known(model, parts, [model.observations(part.data) for part in parts])
+    fields = [model.observations(part.data) for part in parts]
+    check_known(model, parts, fields)
+    for note in notes_of_parts(model, fields):
+        warn(note)
 
 
 def unread(ds: xr.Dataset) -> xr.Dataset:

@@ -54,7 +54,8 @@ class Candidate:
         if fit is None or isinstance(self.method, Interpolator):
             return self
         parts = components(array, bounds) if bounds.circular else array.to_dataset()
-        return replace(self, method=fit(parts))
+        method = fit(parts)
+        return replace(self, method=method, table=fitted_table(method, self.table))
 
     def estimate(
         self, array: xr.DataArray, bounds: Bounds, others: xr.Dataset | None = None
@@ -96,3 +97,11 @@ class Candidate:
         if name in own:
             return model.interpolate(ds, analysis=True)[name]
         return model.interpolate(ds, variable={own[0]: name}, analysis=True)[own[0]].rename(name)
+
+
+def fitted_table(method: Baseline, table: Table) -> Table:
+    """Return the table of a method with its fitted covariance, in the method that it contains if need be."""
+    if "method" in table:
+        return table | {"method": fitted_table(getattr(method, "method"), table["method"])}  # noqa: B009
+    covariance = getattr(method, "covariance", None)
+    return table if covariance is None else table | {"covariance": covariance}

@@ -13,7 +13,7 @@ import xarray as xr
 
 import da4dvar
 from da4dvar.analysis.known import in_windows
-from da4dvar.analysis.range import Known
+from da4dvar.analysis.quantiles import Known
 from da4dvar.errors import Da4dvarWarning, DataError, ModelError
 from da4dvar.fields.windows.grid import WindowGrid
 from da4dvar.modelfile.header import CHECKSUM, KEY, checksum, parsed

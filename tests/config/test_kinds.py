@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+from importlib.util import find_spec
 from inspect import signature
 from typing import ClassVar
 
@@ -220,7 +221,8 @@ def test_the_candidates_of_a_fit_are_read_from_the_list():
         return candidates({"x": Character("day", space, {"day": 9}, 0.5, 2, 2, False, False)})
 
     everywhere = ["linear", "climatology", "optimal_interpolation"]
-    assert list(found()) == everywhere
+    alone = ["kalman"] if find_spec("statsmodels") is not None else []
+    assert list(found()) == [*everywhere, *alone]
     assert list(found("station")) == [*everywhere, "eof_iteration", "nearest_stations", "gaussian_em"]
     assert list(found("lat", "lon")) == [*everywhere, "eof_iteration"]
     register("baseline", "mean", type("Mean", (), {"suits": (2,)}))

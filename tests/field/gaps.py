@@ -96,7 +96,7 @@ def build_07(folder: Path) -> None:
 def right_07(place: Place) -> str:
     """The mark is recognised and reported, and can be declared to be a value."""
     for source in ("gappy.nc", "mixed.nc"):
-        done = fill(place, "NEE", "TA", source=source, gap=lambda a: ~(a > -9000), within=1.2)
+        done = fill(place, "NEE", "TA", source=source, gap=lambda a: ~(a > -9000), within=1.5)
         done.notes("-9999")
     kept = fill(place, source="gappy.nc", options=["--fill-value", "none", "--method", "linear"], within=None)
     assert (kept.after.NEE == -9999).any()
@@ -106,7 +106,7 @@ def right_07(place: Place) -> str:
         "TA",
         gap=lambda a: ~(a > -9000),
         options=["--fill-value", "-9999", "--method", "linear"],
-        within=1.3,
+        within=1.6,
     )
     return done.outcome + f"; --fill-value -9999 {declared.outcome}"
 
@@ -274,7 +274,7 @@ def build_67(folder: Path) -> None:
 
 def right_67(place: Place) -> str:
     """A reader that masks by the attributes, as netCDF4 does, masks nothing that was written."""
-    done = fill(place, "chl", within=1.2)
+    done = fill(place, "chl", within=1.9)
     assert done.after.chl.min() >= 0
     with netCDF4.Dataset(place.folder / "filled.nc") as file:
         masked = int(np.ma.getmaskarray(file["chl"][:]).sum())
@@ -305,7 +305,7 @@ def build_71(folder: Path) -> None:
 def right_71(place: Place) -> str:
     """Both are understood as what they were meant to be."""
     for name in ("text.nc", "misspelt.nc"):
-        done = fill(place, "sea_level", source=name, gap=lambda a: ~(a > -9000), within=1.3)
+        done = fill(place, "sea_level", source=name, gap=lambda a: ~(a > -9000), within=1.6)
         assert done.after.sea_level.min() > -100
     return done.outcome
 

@@ -81,7 +81,7 @@ def test_components_are_those_of_the_training_digits(digits):
     prior = fitted(digits, "pca", steps=0).model.cost.prior
     assert isinstance(prior, PCA)
     train = digits.digit[:116]
-    x = torch.from_numpy(((train - train.mean()) / train.std()).values)[:, None]
+    x = torch.from_numpy(((train - train.mean()) / train.std()).values).float()[:, None]
     best = PCA(1, [28, 28], components=20).fit(x)
     assert prior.fitted
     left, least = ((x - one(x)).square().mean().item() for one in (prior, best))

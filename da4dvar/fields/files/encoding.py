@@ -49,8 +49,12 @@ def evenly_chunked(array: xr.DataArray) -> xr.DataArray:
     )
 
 
-def encoding_for(array: xr.DataArray, suffix: str) -> dict[str, Any]:
-    """Return the part of the encoding of a variable that applies to a new file."""
+def encoding_for(array: xr.DataArray, suffix: str, exact: bool = False) -> dict[str, Any]:
+    """Return the part of the encoding of a variable that applies to a new file.
+
+    Lazy arrays are written unpacked, because they are not read, unless `exact` says that their values are
+    those of the encoding.
+    """
     kept = (*PACKING, *(COMPRESSION if suffix == ".nc" else ()))
     if array.dtype.kind == "M" or array.dtype == object:
         kept += CALENDAR
@@ -63,7 +67,7 @@ def encoding_for(array: xr.DataArray, suffix: str) -> dict[str, Any]:
     if index or (array.name in array.coords and array.dtype.kind == "f" and _complete(array)):
         # CF does not allow fill values in coordinates, but xarray writes one unless told otherwise.
         encoding.setdefault("_FillValue", None)
-    if "dtype" in encoding and array.dtype.kind == "f" and not _fits(array, encoding):
+    if "dtype" in encoding and array.dtype.kind == "f" and not (exact or _fits(array, encoding)):
         encoding = {k: v for k, v in encoding.items() if k not in PACKING}
     if suffix == ".nc" and array.dtype.kind in "OSU":
         encoding = {k: v for k, v in encoding.items() if k not in COMPRESSION}

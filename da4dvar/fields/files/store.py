@@ -294,8 +294,9 @@ def write_dataset(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> 
     """
     path = Path(path)
     check_output(path, [], overwrite)
+    ds = without_dangling(ds)
     encoding = {str(n): encoding_for(ds[n], path.suffix) for n in ds.variables}
-    plain = without_dangling(ds)
+    plain = ds.copy()
     if path.suffix == ".nc":
         plain.attrs = plain_attributes(ds.attrs)
     for name in plain.variables:

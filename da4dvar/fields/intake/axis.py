@@ -198,16 +198,16 @@ def without_leap_days(coordinate: xr.DataArray, multiples: Values) -> Values:
     if ((month == 2) & (day == 29)).any():
         return np.zeros(multiples.shape, bool)
     last, first = (month == 2) & (day == 28), (month == 3) & (day == 1)
-    found: Values = (multiples == 2) & ((last[:-1] & first[1:]) | (first[:-1] & last[1:]))
-    return found
+    leap: Values = (multiples == 2) & ((last[:-1] & first[1:]) | (first[:-1] & last[1:]))
+    return leap
 
 
 def seasonal(values: Values, apart: Values, holes: Values) -> bool:
-    """Whether all long holes begin and end at the same time of the year, as in records without winters."""
+    """Whether there is a long hole each year, at the same time of the year, as in records without winters."""
     long = holes[apart[holes] >= SEASON * DAY]
-    if long.size < 2:
-        return False
     year = 365.25 * DAY
+    if long.size < max(2, int(apart.sum() / year) - 1):
+        return False
     for ends in (long, long + 1):
         angle = np.exp(2j * np.pi * counted(values)[ends] / year)
         off = np.abs(np.angle(angle / angle.mean())) / (2 * np.pi) * 365.25
@@ -220,21 +220,21 @@ def between(values: Values, multiples: Values) -> Values:
     """Return the numbers of all times with the absent ones, which divide a step, or follow the calendar."""
     numbers = counted(values)
     whole = np.concatenate([[0], np.cumsum(multiples)])
-    out: Values = np.interp(np.arange(whole[-1] + 1), whole, numbers.astype("float64"))
+    # The difference keeps microseconds of early years exact in double precision.
+    out: Values = np.interp(np.arange(whole[-1] + 1), whole, (numbers - numbers[0]).astype("float64"))
+    out = numbers[0] + (np.round(out).astype("int64") if numbers.dtype.kind == "i" else out)
     dates = values.dtype.kind == "M" or values.dtype == object
     if dates and np.median(np.abs(np.diff(numbers))) >= MONTH * DAY:
         month = months(values)
         base = np.diff(month) / multiples
         if (base == base[0]).all() and base[0] == round(base[0]):
             out = on_calendar(values, month[0] + int(base[0]) * np.arange(whole[-1] + 1))
-    if numbers.dtype.kind == "i":
-        out = np.round(out).astype("int64")
     out[whole] = numbers
     return out
 
 
 def on_calendar(values: Values, month: Values) -> Values:
-    """Return the microseconds of one time in each month: at its usual distance from the start or the end."""
+    """Return the microseconds of one time in each month: at its usual place."""
     numbers, own = counted(values), months(values)
     begin, end = starts(own, values), starts(own + 1, values)
     first, last = starts(month, values), starts(month + 1, values)
@@ -261,7 +261,7 @@ def inserted(ds: xr.Dataset, time: str, multiples: Values) -> xr.Dataset:
                 fills[name] = unused(variable)
             elif kind in "SUb" or (kind == "O" and not is_dates(ds[name])):
                 fills[name] = variable.dtype.type() if kind != "O" else ""
-    out = ds.reindex({time: new}, fill_value=fills | dict.fromkeys(set(ds.variables) - set(fills), np.nan))
+    out = ds.reindex({time: new}, fill_value=fills)
     bounds = [b for k in ("bounds", "climatology") if (b := ds[time].attrs.get(k)) in ds.variables]
     for name in bounds:
         if ds[name].dims[:1] == (time,) and ds[name].ndim == 2:

@@ -87,7 +87,8 @@ def decoded_times(ds: xr.Dataset, time: str) -> tuple[xr.Dataset, list[str]]:
             ) from error
         new = old.copy(data=values)
         new.attrs = {k: v for k, v in old.attrs.items() if k not in ("units", "calendar")}
-        new.encoding = {}
+        # Bounds share the units of their coordinate.
+        new.encoding = {"units": "days since 1970-01-01", "dtype": "float64"} if bounds else {}
         out = (
             out.assign_coords({each: new.variable}) if each in ds.coords else out.assign({each: new.variable})
         )
@@ -176,7 +177,9 @@ def decoder(coordinate: xr.DataArray) -> tuple[Callable[[Values], Values], str] 
     numbers = numbers[np.isfinite(numbers)]
     whole = bool((numbers == np.floor(numbers)).all())
     digits = len(str(int(abs(numbers[0]))))
-    if "%Y%m%d" in units or (whole and digits in DIGITS and digits > 4 and looks_dated(numbers, digits)):
+    if "%Y%m%d" in units or (
+        (whole or digits == 8) and digits in DIGITS and digits > 4 and looks_dated(numbers, digits)
+    ):
         form = {7: "YYYYDDD"}.get(digits, "YYYYMMDDHHMMSS"[:digits])
         return from_digits, f"digits {form}"
     yearly = not units or re.fullmatch(
@@ -216,8 +219,8 @@ def from_text(values: Values) -> Values:
     else:
         strange = next(t for t in texts if not re.match(r"\d{4}-\d\d", t))
         raise ValueError(f"got {strange!r}, expected dates such as 2020-01-31 or 20200131")
-    shaped: Values = dates.to_numpy().reshape(values.shape)
-    return shaped
+    out: Values = dates.to_numpy().reshape(values.shape)
+    return out
 
 
 def from_digits(values: Values) -> Values:
@@ -226,9 +229,9 @@ def from_digits(values: Values) -> Values:
     whole = np.floor(numbers)
     texts = [f"{v:.0f}" for v in whole]
     dates = pd.to_datetime(texts, format=DIGITS[len(texts[0])]).to_numpy()
-    decoded = dates + np.round((numbers - whole) * 86400).astype("m8[s]")
-    shaped: Values = decoded.reshape(values.shape)
-    return shaped
+    seconds = np.round((numbers - whole) * 86400).astype("m8[s]")
+    out: Values = (dates + seconds).reshape(values.shape)
+    return out
 
 
 def from_days(values: Values, zero: float, per: float) -> Values:
@@ -244,8 +247,8 @@ def from_years(values: Values) -> Values:
     whole = np.floor(numbers).astype(int)
     starts = (whole - 1970).astype("M8[Y]").astype("M8[m]")
     lengths = (whole - 1969).astype("M8[Y]").astype("M8[m]") - starts
-    decoded: Values = starts + np.round(lengths.astype("f8") * (numbers - whole)).astype("m8[m]")
-    return decoded
+    out: Values = starts + np.round(lengths.astype("f8") * (numbers - whole)).astype("m8[m]")
+    return out
 
 
 def from_cf(values: Values, units: str, calendar: str) -> Values:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import xarray as xr
 
 from da4dvar.errors import DataError
-from da4dvar.fields.labels.signature import Signature
+from da4dvar.fields.labels.signature import Dimension, Signature
 
 
 def as_dataset(
@@ -56,6 +56,48 @@ def checked(data: object, dims: Sequence[str]) -> xr.Dataset:
     if not isinstance(data, xr.Dataset):
         raise DataError(f"got {got(data)}, expected a Dataset or a DataArray; {remedy(data, dims)}")
     return data
+
+
+def data_set(data: object) -> xr.Dataset:
+    """Return a data set as it is, and a DataArray as a data set of one variable.
+
+    Raises
+    ------
+    DataError
+        If `data` is something else, or a DataArray without a name.
+
+    Examples
+    --------
+    >>> sorted(data_set(xr.DataArray([1.0], dims="time", name="sst")))
+    ['sst']
+    """
+    if isinstance(data, xr.Dataset):
+        return data
+    if not isinstance(data, xr.DataArray):
+        raise DataError(f"got {got(data)}, expected a Dataset or a DataArray; {remedy(data)}")
+    if data.name is None or data.name in data.coords:
+        raise DataError("got a DataArray without a name of its own; give it one with array.rename('sst')")
+    return data.to_dataset()
+
+
+def under_own_names(data: object, names: Sequence[str], dims: Sequence[str]) -> xr.Dataset:
+    """Return training data as a data set; a DataArray, whatever its name, is the only variable.
+
+    Parameters
+    ----------
+    data : Dataset or DataArray
+        Training data.
+    names, dims : sequence of str
+        Variables and dimensions of the model.
+
+    Raises
+    ------
+    DataError
+        See :func:`as_dataset`.
+    """
+    expected = Signature({name: {} for name in names}, {dim: Dimension() for dim in dims})
+    ds, given = as_dataset(data, expected)
+    return ds.rename({theirs: ours for ours, theirs in given.items() if ours != theirs})
 
 
 def names_of(signature: Signature, variable: Mapping[str, str] | str | None) -> dict[str, str]:
@@ -113,9 +155,9 @@ def got(data: object) -> str:
     return type(data).__name__ + (f" of shape {tuple(shape)}" if isinstance(shape, tuple) else "")
 
 
-def remedy(data: object, dims: Sequence[str]) -> str:
+def remedy(data: object, dims: Sequence[str] = ("time", "...")) -> str:
     """Say how a data set is made of something else."""
-    named = ", ".join(map(repr, dims))
+    named = ", ".join(map(repr, dims)).replace("'...'", "...")
     if isinstance(data, str | os.PathLike):
         return "open it with da4dvar.open_dataset, or fill the file with da4dvar.interpolate_file"
     if hasattr(data, "to_xarray"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import xarray as xr
@@ -21,7 +22,7 @@ def classical(character: Character) -> list[Candidate]:
 
     These are the methods whose attribute `suits` includes the number of space dimensions. For a skewed
     variable that is never negative, ``logarithmic`` is added. A method of another package that cannot be
-    imported is left out, with a warning.
+    imported is left out, with a warning, and so is one that needs an extra which is not installed.
 
     Parameters
     ----------
@@ -39,12 +40,14 @@ def classical(character: Character) -> list[Candidate]:
         except RecipeError as error:  # a class of another package; those of this one can be imported
             warn(f"{error}; it is not compared with the other methods")
             continue
-        if len(character.space) in getattr(cls, "suits", ()):
+        usable = not hasattr(cls, "needs") or find_spec(cls.needs) is not None
+        if usable and len(character.space) in getattr(cls, "suits", ()):
             tables[kind] = {"kind": kind}
             if "time" in arguments_of(cls):
                 tables[kind]["time"] = character.time
     if character.offset is not None:
-        method = tables["gaussian_em" if len(character.space) == 1 else "optimal_interpolation"]
+        best = {0: "kalman", 1: "gaussian_em"}.get(len(character.space), "optimal_interpolation")
+        method = tables.get(best, tables["optimal_interpolation"])
         tables["logarithmic"] = {"kind": "logarithmic", "offset": character.offset, "method": method}
     return [Candidate(name, build("baseline", table), table) for name, table in tables.items()]
 

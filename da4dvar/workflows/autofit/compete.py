@@ -23,6 +23,8 @@ from da4dvar.workflows.candidate import Candidate
 # Numbers of values of the part on which methods are timed first, and of the largest trial.
 PROBE, LARGEST = 20_000, 1_500_000
 MOST_TRIALS, TRIES = 4, 20
+# Number of hidden shapes that suffices if the best method is clearly ahead.
+ENOUGH = 60
 # The time of most methods grows a little less than linearly with the size of a small part.
 GROWTH = 0.85
 # A slow method this far behind the best, and clearly so, is not tried again.
@@ -163,9 +165,10 @@ def compete(
         if not alive:
             raise DataError(f"no method can fill variable {array.name!r}: {next(iter(left_out.values()))}")
         spent = clocks.monotonic() - begin
-        alive = _without_hopeless(
-            alive, tally.residuals(trials), 0.2 * spent / trial.seen.size, rates, left_out
-        )
+        found = tally.residuals(trials)
+        if found.shapes >= ENOUGH and _is_clear(found):
+            break
+        alive = _without_hopeless(alive, found, 0.2 * spent / trial.seen.size, rates, left_out)
     assert reach is not None
     return _result(array, alive, tally, trials, reach, rates, left_out)
 
@@ -198,7 +201,8 @@ def _tried(
     left_out: dict[str, str],
 ) -> list[Candidate]:
     """Estimate the hidden points of a trial with every method; return the methods that did so."""
-    begin, out = clocks.monotonic(), []
+    begin = clocks.monotonic()
+    out: list[Candidate] = []
     for candidate in sorted(alive, key=lambda c: rates.get(c.name, 0.0)):
         expected = rates.get(candidate.name, 0.0) * trial.seen.size
         if out and expected > max(left - (clocks.monotonic() - begin), 1.0):
@@ -214,6 +218,13 @@ def _tried(
         rates[candidate.name] = (clocks.monotonic() - started) / trial.seen.size
         out.append(candidate)
     return out
+
+
+def _is_clear(found: Residuals) -> bool:
+    """Whether the best method is ahead of all others by more than chance explains."""
+    best = min(found.error, key=found.mean_square)
+    gains = [found.gain(best, name) for name in found.error if name != best]
+    return all(gain > 3 * error for gain, error in gains)
 
 
 def _without_hopeless(

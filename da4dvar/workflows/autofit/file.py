@@ -5,13 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import dask
+import xarray as xr
+
+from da4dvar.config.types import parse_bytes
 from da4dvar.errors import DataError
-from da4dvar.fields.files.store import add_history, check_output, files_of, load_dataset, write_dataset
+from da4dvar.fields.files.store import (
+    add_history,
+    check_output,
+    files_of,
+    load_dataset,
+    open_in_parts,
+    write_dataset,
+)
 from da4dvar.fields.gaps.limits import MaxGap
+from da4dvar.fields.intake.take import Intake, take_in
+from da4dvar.fields.labels.flags import scheme_of
+from da4dvar.outofcore.interpolate_file import check_journal
+from da4dvar.outofcore.journal import Journal
+from da4dvar.outofcore.rest import PART
 from da4dvar.progress import Progress
 from da4dvar.workflows.autofit.clock import Clock
-from da4dvar.workflows.autofit.fill import checked_minutes, fit_taken, output_check, write_recipe
+from da4dvar.workflows.autofit.fill import check_options, checked_minutes, fit_taken, write_recipe
 from da4dvar.workflows.autofit.fitted import Fitted
+from da4dvar.workflows.autofit.regions import Limits, fill_in_regions, is_larger
 
 
 def fill_file(
@@ -70,46 +87,71 @@ def fill_file(
         If the input cannot be read or filled, or the output cannot be written.
     """
     clock = Clock(checked_minutes(minutes))
-    files = files_of(source)
-    check_output(output, files, overwrite)
+    limits = Limits(analysis, std, tuple(interval), max_gap, limit_area, scheme_of(flags))
+    files, limit, journal = files_of(source), parse_bytes(memory), Journal(output)
+    going_on = check_journal(journal, files, resume, overwrite)
     recipe_path = Path(output).with_suffix(".recipe.toml")
     if save is not None:
-        taken = [*files, output, *([recipe] if recipe else [])]
-        check_output(save, taken, overwrite, (save.suffix,))
-    done = fit_taken(
-        load_dataset(source, group),
-        clock,
-        method=method,
-        variable=variable or None,
-        dim=dim or None,
-        mask=mask,
-        fill_value=fill_value,
-        times=times,
-        bounds=bounds,
-        circular=circular,
-        recipe=recipe,
-        settings=settings,
-        paths=files,
-        seed=seed,
-        check=output_check(interval, max_gap, limit_area, None, flags),
-        say=say,
-    )
-    fitted = done.fitted
+        others = [*files, output, *([recipe] if recipe else [])]
+        check_output(save, others, overwrite, (save.suffix,))
+
+    def taken(ds: xr.Dataset) -> Intake:
+        return take_in(
+            ds,
+            variable=variable or None,
+            dim=dim or None,
+            mask=mask,
+            fill_value=fill_value,
+            times=times,
+            say=say,
+        )
+
+    def fitted_to(taken: Intake) -> Fitted:
+        return fit_taken(
+            taken,
+            clock,
+            method=method,
+            variable=variable or None,
+            mask=mask,
+            bounds=bounds,
+            circular=circular,
+            recipe=recipe,
+            settings=settings,
+            paths=files,
+            seed=seed,
+            say=say,
+        )
+
+    with open_in_parts(files, group) as opened:
+        numbers = [str(n) for n, a in opened.data_vars.items() if a.dtype.kind in "iuf" and a.ndim > 1]
+        if going_on or is_larger(opened, numbers, limit):
+            say("the data do not fit in --memory with what a fill needs; they are filled region by region")
+            with dask.config.set({"array.chunk-size": PART}):
+                lazy = opened.chunk(dict.fromkeys(opened.dims, "auto"))
+            whole = taken(lazy)
+            check_options(whole, interval, max_gap, limit_area)
+            return fill_in_regions(
+                whole.data,
+                lambda: fitted_to(whole),
+                journal,
+                limits,
+                files=files,
+                memory=limit,
+                resume=resume,
+                command=command,
+                progress=progress,
+                say=say,
+            )
+    whole = taken(load_dataset(source, group))
+    check_options(whole, interval, max_gap, limit_area)
+    fitted = fitted_to(whole)
     if save is not None and fitted.model is None:
         raise DataError(
             f"--save {save}: there is no network to save, as the best methods are "
             f"{', '.join(sorted(set(fitted.method.values()))) or 'none'}; train one with --method learned"
         )
-    filled = fitted.interpolate(
-        done.data,
-        analysis=analysis,
-        std=std,
-        interval=interval,
-        max_gap=max_gap,
-        limit_area=limit_area,
-        flags=flags,
-    )
-    fitted.counted(done.data)
+    filled = limits.of(fitted, whole.data)
+    fitted.counted(whole.data)
     write_dataset(add_history(filled, command), output, overwrite)
     if fitted.model is not None:
         write_recipe(fitted.tables, recipe_path)

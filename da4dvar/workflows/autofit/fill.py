@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +23,6 @@ from da4dvar.workflows.autofit.fitted import Fitted
 
 Say = Callable[[str], None]
 MINUTES = 5.0
-
-
-@dataclass(frozen=True)
-class Taken:
-    """A data set as it was taken in, and the fit to it.
-
-    Attributes
-    ----------
-    data : Dataset
-        The whole data set, with NaN in the gaps of its fields.
-    fitted : Fitted
-        Methods and scores.
-    """
-
-    data: xr.Dataset
-    fitted: Fitted
 
 
 def fit(
@@ -110,50 +93,39 @@ def fit(
     >>> fit(y, minutes=0.05).scores["level"].shapes > 3
     True
     """
+    clock, told = Clock(checked_minutes(minutes)), say or warn
+    taken = take_in(ds, variable=variable, dim=dim, mask=mask, fill_value=fill_value, times=times, say=told)
     return fit_taken(
-        ds,
-        Clock(checked_minutes(minutes)),
+        taken,
+        clock,
         method=method,
         variable=variable,
-        dim=dim,
         mask=mask,
-        fill_value=fill_value,
-        times=times,
         bounds=bounds,
         circular=circular,
         recipe=recipe,
         settings=settings,
         seed=seed,
-        say=say or warn,
-    ).fitted
+        say=told,
+    )
 
 
 def fit_taken(
-    ds: xr.Dataset | xr.DataArray,
+    taken: Intake,
     clock: Clock,
     *,
     method: str = AUTO,
     variable: Mapping[str, str] | Sequence[str] | str | None = None,
-    dim: Mapping[str, str] | None = None,
     mask: str | xr.DataArray | None = None,
-    fill_value: str | float = "auto",
-    times: str = "insert",
     bounds: Sequence[str] | str = (),
     circular: Sequence[str] | str = (),
     recipe: str | Path | None = None,
     settings: Sequence[str] = (),
     paths: Sequence[str] = (),
     seed: int = 0,
-    check: Callable[[xr.DataArray, str], None] | None = None,
     say: Say,
-) -> Taken:
-    """Fit to a data set, and return it as it was taken in; see :func:`fit`.
-
-    `check` is called with each field and the name of the time dimension before time is spent on a fit.
-    """
-    taken: Intake = take_in(
-        ds, variable=variable, dim=dim, mask=mask, fill_value=fill_value, times=times, say=say
-    )
+) -> Fitted:
+    """Fit to a data set that was taken in; see :func:`fit`."""
     given = bounds_given(bounds, circular)
     for name in given:
         if name not in taken.fields:
@@ -163,11 +135,10 @@ def fit_taken(
     gappy, found = [], {}
     for name in taken.fields:
         array = taken.data[name]
-        if check is not None:
-            check(array, taken.time)
-        missing = int(array.isnull().sum())
-        never = int((~array.notnull().any(taken.time)).sum()) * array.sizes[taken.time]
-        if missing > never:
+        seen = array.notnull()
+        counts = xr.Dataset({"missing": (~seen).sum(), "cells": (~seen.any(taken.time)).sum()}).compute()
+        missing, cells = int(counts.missing), int(counts.cells)
+        if missing > cells * array.sizes[taken.time]:
             gappy.append(name)
             found[name] = bounds_of(array, given)
             if line := found[name].line(name):
@@ -176,7 +147,7 @@ def fit_taken(
             say(f"{name}: the missing values are cells that are never observed; left as they are")
         else:
             say(f"{name}: no gaps; copied unchanged")
-    fitted = fitted_to(
+    return fitted_to(
         taken.data,
         gappy,
         taken.time,
@@ -191,7 +162,6 @@ def fit_taken(
         seed=seed,
         say=say,
     )
-    return Taken(taken.data, fitted)
 
 
 def fill(
@@ -250,23 +220,22 @@ def fill(
     """
     names = dim if isinstance(dim, Mapping) else None
     along = None if dim is None or isinstance(dim, Mapping) else dim
-    done = fit_taken(
-        ds,
-        Clock(checked_minutes(minutes)),
+    clock, told = Clock(checked_minutes(minutes)), say or warn
+    taken = take_in(ds, variable=variable, dim=names, mask=mask, fill_value=fill_value, times=times, say=told)
+    check_options(taken, interval, max_gap, limit_area, along, flags)
+    fitted = fit_taken(
+        taken,
+        clock,
         method=method,
         variable=variable,
-        dim=names,
         mask=mask,
-        fill_value=fill_value,
-        times=times,
         bounds=bounds,
         circular=circular,
         seed=seed,
-        check=output_check(interval, max_gap, limit_area, along, flags),
-        say=say or warn,
+        say=told,
     )
-    return done.fitted.interpolate(
-        done.data,
+    return fitted.interpolate(
+        taken.data,
         analysis=analysis,
         std=std,
         interval=interval,
@@ -277,24 +246,23 @@ def fill(
     )
 
 
-def output_check(
+def check_options(
+    taken: Intake,
     interval: float | Sequence[float] = (),
     max_gap: MaxGap | None = None,
     limit_area: str | None = None,
     dim: Sequence[str] | str | None = None,
     flags: str = "da4dvar",
-) -> Callable[[xr.DataArray, str], None]:
-    """Check the options of :meth:`Fitted.interpolate`; return a check of those that depend on the data."""
+) -> None:
+    """Check the options of :meth:`Fitted.interpolate` before any time is spent on a fit."""
     scheme_of(flags)
     levels_of(interval)
-
-    def check(array: xr.DataArray, time: str) -> None:
-        along = [time] if dim is None else [dim] if isinstance(dim, str) else list(dim)
-        # The coordinates suffice, and one line along them.
+    along = [taken.time] if dim is None else [dim] if isinstance(dim, str) else list(dim)
+    for name in taken.fields:
+        array = taken.data[name]
+        # One line along each dimension is sufficient, as only names and coordinates are checked.
         line = array.isel({d: slice(0, 1) for d in array.dims if d not in along})
         within_limits(line.notnull(), along, max_gap, limit_area)
-
-    return check
 
 
 def checked_minutes(minutes: float) -> float:

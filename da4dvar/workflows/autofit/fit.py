@@ -86,7 +86,9 @@ def fitted_to(
         characters[name] = _character(ds[name], time, seed)
     results: dict[str, Result] = {}
     for number, (name, character) in enumerate(characters.items(), 1):
-        offered = [*classical(character), *models_for(ds[name])]
+        offered = classical(character)
+        if ds[name].chunks is None:
+            offered += models_for(ds[name])
         names = [AUTO, LEARNED, *(c.name for c in offered)]
         if method not in names:
             raise DataError(f"--method {method!r}: {nearest(method, names)}")

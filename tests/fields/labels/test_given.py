@@ -5,13 +5,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from examples import make_sst
+from examples import make_sst, tiny_interpolator
 
 import da4dvar
+from da4dvar.baselines.climatology import Climatology
+from da4dvar.baselines.linear import Linear
+from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
+from da4dvar.config.kinds import BY_NAME, class_of
 from da4dvar.errors import DataError
+from da4dvar.fields.gaps.patterns import Random
 from da4dvar.fields.labels.conform import conform
 from da4dvar.fields.labels.given import names_of
 from da4dvar.fields.labels.signature import Signature
+from da4dvar.training.plan import Training
 
 ONE = Signature.of(make_sst(), ["sst"], ["time", "lat", "lon"], [])
 TWO = Signature.of(make_sst().assign(ice=make_sst().sst), ["sst", "ice"], ["time", "lat", "lon"], [])
@@ -97,3 +103,92 @@ def test_a_mask_of_other_cells_is_refused(change, message):
     ds = make_sst()
     with pytest.raises(DataError, match=message):
         conform(ds, ONE, mask=change(ds.sst.notnull()))
+
+
+NO_DATA_SET = {
+    "path": "gappy.nc",
+    "array": np.zeros((3, 2, 2)),
+    "frame": make_sst(3).sst.to_dataframe(),
+    "list": [make_sst()],
+    "None": None,
+    "tree": xr.DataTree(make_sst()),
+    "variable": make_sst().sst.variable,
+    "mapping": {"sst": make_sst().sst},
+}
+
+
+@pytest.mark.parametrize("what", NO_DATA_SET)
+def test_every_face_refuses_what_is_no_data_set(model, gappy, what):
+    """In one line that says what was got, from fit, calibrate, the functions and the classical methods."""
+    thing, untrained = NO_DATA_SET[what], tiny_interpolator()
+    for face in (
+        lambda: da4dvar.interpolate(thing, model),
+        lambda: model.interpolate(thing),
+        lambda: model.calibrate(thing, gappy),
+        lambda: model.calibrate(gappy, thing),
+        lambda: untrained.fit(thing),
+        lambda: Linear().interpolate(thing),
+        lambda: OptimalInterpolation().interpolate(thing),
+        lambda: Climatology().interpolate(thing),
+    ):
+        with pytest.raises(DataError, match=r"got .*, expected a Dataset or a DataArray; ") as caught:
+            face()
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", BY_NAME["baseline"])
+def test_classical_methods_take_a_data_array(name):
+    """The result is that for a data set of it; without a name it is refused."""
+    cls = class_of("baseline", name)
+    if name == "sparse_coding":
+        pytest.skip("it learns from complete images")
+    ds = make_sst(40).where(np.random.default_rng(0).random((40, 9, 8)) < 0.6)
+    if name == "nearest_stations":
+        ds = ds.stack(station=("lat", "lon")).reset_index("station").drop_attrs()
+    xr.testing.assert_equal(cls().interpolate(ds.sst), cls().interpolate(ds))
+    with pytest.raises(DataError, match=r"without a name of its own; .*rename"):
+        cls().interpolate(ds.sst.rename(None))
+
+
+def test_a_model_is_fitted_to_data_arrays():
+    """Whatever their names; the model is that of data sets."""
+    truth, gaps = make_sst(40), {"gaps": Random(0.4), "training": Training(1, batch=1, device="cpu")}
+    expected = tiny_interpolator().fit(truth, truth, **gaps)
+    made = tiny_interpolator().fit(truth.sst, truth.sst.rename("analysed"), **gaps)
+    xr.testing.assert_equal(made.interpolate(truth), expected.interpolate(truth))
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("members", "4", "a whole number"),
+        ("members", 2.5, "a whole number"),
+        ("batch_size", 2.5, "a whole number"),
+        ("batch_size", True, "a whole number"),
+        ("seed", -1, "a whole number"),
+        ("seed", "a", "a whole number"),
+        ("observation_error", "0.1", "a number"),
+        ("observation_error", np.ones(3), "a number"),
+        ("std", "yes", "True or False"),
+        ("analysis", 1, "True or False"),
+        ("force", None, "True or False"),
+        ("progress", True, "a function"),
+    ],
+)
+def test_options_of_a_wrong_type_name_the_right_one(model, gappy, option, value, expected):
+    """In one line, before anything is computed."""
+    for face in (model.interpolate, lambda ds, **options: ds.da4dvar.interpolate(model, **options)):
+        with pytest.raises(TypeError, match=f"{option} is .*, expected {expected}") as caught:
+            face(gappy, **{option: value})
+        assert "\n" not in str(caught.value)
+
+
+def test_one_interval_is_a_number(model, gappy, truth):
+    """A list of one level is not needed; numbers of numpy are numbers."""
+    ready = model.calibrate(gappy, truth, ensemble=da4dvar.analysis.ensemble.Ensemble(2))
+    expected = ready.interpolate(gappy, interval=[0.9])
+    for interval in (0.9, np.float64(0.9), np.array([0.9])):
+        xr.testing.assert_equal(ready.interpolate(gappy, interval=interval), expected)
+    for wrong in (90, "0.9", True, None):
+        with pytest.raises(DataError, match="expected numbers above 0 and below 1"):
+            ready.interpolate(gappy, interval=wrong)

@@ -1,11 +1,14 @@
-"""The range of the values and costs that a model was trained on."""
+"""Quantiles of what a model was trained on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 PROBABILITIES = (0.0, 0.001, 0.01, 0.5, 0.99, 0.999, 1.0)
+SAMPLE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -26,3 +29,18 @@ class Known:
     values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     standardised: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     costs: tuple[float, ...] = ()
+
+
+def quantiles(values: np.ndarray) -> tuple[float, ...]:
+    """Return the quantiles of the finite values of an array; empty if there are none.
+
+    Examples
+    --------
+    >>> quantiles(np.array([0.0, np.nan, 10.0]))[3]
+    5.0
+    """
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return ()
+    inner = np.quantile(finite[:: max(1, finite.size // SAMPLE)].astype("float64"), PROBABILITIES[1:-1])
+    return (float(finite.min()), *map(float, inner), float(finite.max()))
