@@ -38,7 +38,7 @@ from da4dvar.cli.shell import (
 )
 from da4dvar.cli.stream import Memory, Resume, Scheduler, resumable
 from da4dvar.errors import DataError
-from da4dvar.progress import shown
+from da4dvar.progress import phases, shown
 
 MINUTES = 5.0
 BATCH_SIZE, MEMORY = 16, "2GiB"
@@ -185,7 +185,7 @@ def interpolate(
     if model is None:
         from da4dvar.workflows.autofit.file import fill_file
 
-        with shown("filling", quiet) as progress, resumable(output):
+        with phases(quiet, say) as (phase, progress), resumable(output):
             fitted = fill_file(
                 inputs,
                 output,
@@ -212,6 +212,7 @@ def interpolate(
                 memory=memory,
                 resume=resume,
                 overwrite=overwrite,
+                phase=phase,
                 progress=progress,
                 command=command_line(),
                 say=note,

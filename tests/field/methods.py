@@ -216,7 +216,7 @@ def right_60(place: Place) -> str:
     array = ds.sst.da4dvar.fill(**short)
     one = array.sst if isinstance(array, xr.Dataset) else array
     kept(ds.sst, one, seen, True)
-    fitted = da4dvar.fit(ds, minutes=place.minutes)
+    fitted = da4dvar.fit(ds, minutes=place.minutes, method="learned")
     assert fitted.scores
     assert fitted.method
     kept(ds.sst, fitted.interpolate(ds).sst, seen, True)

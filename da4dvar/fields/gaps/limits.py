@@ -34,7 +34,8 @@ def within_limits(
     max_gap : str, number or timedelta, optional
         Largest gap to fill: the difference of the coordinate between the observations on both sides of the
         gap or, for a gap at an end of the record, between the last observation and the end. A string such as
-        "5D" or "12h" for dates, and a number for any other coordinate.
+        "5D" or "12h" for dates, and a number for any other coordinate. With several dimensions, a duration
+        is measured along those that hold dates, and a number along the others.
     limit_area : {"inside", "outside"}, optional
         Fill only gaps between observations, or only those that are not between observations.
 
@@ -66,8 +67,10 @@ def within_limits(
             )
     if max_gap is None and limit_area is None:
         return ~observed
+    if isinstance(max_gap, str):
+        max_gap = _number_or_duration(max_gap)
     found = observed & False
-    for dim in dims:
+    for dim in _measured(observed, dims, max_gap):
         position, limit = _positions(observed, dim, max_gap)
         found = found | xr.apply_ufunc(
             _allowed,
@@ -79,6 +82,18 @@ def within_limits(
             output_dtypes=[bool],
         ).transpose(*observed.dims)
     return found & ~observed
+
+
+def _measured(observed: xr.DataArray, dims: Sequence[str], max_gap: MaxGap | None) -> Sequence[str]:
+    """Return the dimensions along which a gap can be compared with `max_gap`, or all if there are none."""
+    if max_gap is None:
+        return dims
+    dated = [d for d in dims if d in observed.coords and is_dates(observed[d])]
+    return ([d for d in dims if d not in dated] if _is_number(max_gap) else dated) or dims
+
+
+def _is_number(max_gap: MaxGap | None) -> bool:
+    return isinstance(max_gap, int | float | np.number) and not isinstance(max_gap, np.timedelta64)
 
 
 def _positions(observed: xr.DataArray, dim: str, max_gap: MaxGap | None) -> tuple[np.ndarray, float]:
@@ -98,9 +113,7 @@ def _positions(observed: xr.DataArray, dim: str, max_gap: MaxGap | None) -> tupl
         position = coordinate.values.astype(float)
     if max_gap is None:
         return position, np.inf
-    if isinstance(max_gap, str):
-        max_gap = _number_or_duration(max_gap)
-    if isinstance(max_gap, int | float | np.number) and not isinstance(max_gap, np.timedelta64):
+    if _is_number(max_gap):
         if dates:
             raise DataError(
                 f"max_gap is {max_gap:g}, but {dim!r} holds dates; give a duration such as '5D' or '12h'"

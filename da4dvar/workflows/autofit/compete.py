@@ -13,6 +13,7 @@ import xarray as xr
 from da4dvar.errors import Da4dvarError, DataError, first_line
 from da4dvar.fields.bounds import Bounds
 from da4dvar.fields.gaps.likeness import Reach
+from da4dvar.progress import Progress
 from da4dvar.workflows.autofit.candidates import mean_of
 from da4dvar.workflows.autofit.character import Character
 from da4dvar.workflows.autofit.clock import Clock
@@ -26,7 +27,7 @@ MOST_TRIALS, TRIES = 4, 20
 # Number of hidden shapes that suffices if the best method is clearly ahead.
 ENOUGH = 60
 # The time of most methods grows a little less than linearly with the size of a small part.
-GROWTH = 0.85
+GROWTH, SLOW_GROWTH = 0.85, 0.6
 # A slow method this far behind the best, and clearly so, is not tried again.
 HOPELESS = 0.1
 
@@ -114,6 +115,7 @@ def compete(
     clock: Clock,
     until: float,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> Result:
     """Score methods at hidden points of a variable, and choose the best.
 
@@ -136,6 +138,8 @@ def compete(
         Share of the time allowed after which no further trial begins.
     seed : int
         Seed of the hidden points.
+    progress : callable, optional
+        Called with the seconds that have passed, and those after which no further trial begins.
 
     Returns
     -------
@@ -155,6 +159,8 @@ def compete(
     spent = 0.0
     while len(trials) < MOST_TRIALS and (not trials or clock.left(until) > spent):
         begin = clocks.monotonic()
+        if progress is not None:
+            progress(int(clock.spent()), int(clock.spent() + max(clock.left(until), 1)))
         trial, reach = _drawn(array, character, reach, size, [seed, len(trials)])
         if trial is None:
             break
@@ -319,15 +325,12 @@ def _fitted(
         except Da4dvarError as error:
             left_out[candidate.name] = first_line(error)
             continue
-        rate = (
-            (clocks.monotonic() - started)
-            / max(small.size, 1)
-            * (array.size / max(small.size, 1)) ** (GROWTH - 1)
-        )
-        if small.size and rate * array.size > max(0.5 * clock.left(), 5.0):
-            left_out[candidate.name] = f"about {_duration(rate * array.size)} are needed to fill the file"
+        # What such a method takes for a small part is mostly preparation.
+        seconds = (clocks.monotonic() - started) * (array.size / max(small.size, 1)) ** SLOW_GROWTH
+        if small.size and seconds > max(clock.left(0.9), 5.0):
+            left_out[candidate.name] = f"about {_duration(seconds)} are needed to fill the file"
             continue
-        rates[candidate.name] = rate if small.size else 0.0
+        rates[candidate.name] = seconds / array.size if small.size else 0.0
         out.append(candidate)
     return out
 

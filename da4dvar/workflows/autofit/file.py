@@ -24,7 +24,7 @@ from da4dvar.fields.labels.flags import scheme_of
 from da4dvar.outofcore.interpolate_file import check_journal
 from da4dvar.outofcore.journal import Journal
 from da4dvar.outofcore.rest import PART
-from da4dvar.progress import Progress
+from da4dvar.progress import Phase, Progress
 from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.fill import check_options, checked_minutes, fit_taken, write_recipe
 from da4dvar.workflows.autofit.fitted import Fitted
@@ -58,6 +58,7 @@ def fill_file(
     memory: str,
     resume: bool,
     overwrite: bool,
+    phase: Phase,
     progress: Progress | None,
     command: str,
     say: Callable[[str], None],
@@ -74,6 +75,8 @@ def fill_file(
         Group of the input.
     save : Path or None
         Model file to write.
+    phase : callable
+        Called with the name of each phase when it begins.
     memory, resume, overwrite, progress, command
         See :func:`da4dvar.interpolate_file`.
 
@@ -119,9 +122,12 @@ def fill_file(
             settings=settings,
             paths=files,
             seed=seed,
+            phase=phase,
+            progress=progress,
             say=say,
         )
 
+    phase("reading")
     with open_in_parts(files, group) as opened:
         numbers = [str(n) for n, a in opened.data_vars.items() if a.dtype.kind in "iuf" and a.ndim > 1]
         if going_on or is_larger(opened, numbers, limit):
@@ -139,8 +145,8 @@ def fill_file(
                 memory=limit,
                 resume=resume,
                 command=command,
+                phase=phase,
                 progress=progress,
-                say=say,
             )
     whole = taken(load_dataset(source, group))
     check_options(whole, interval, max_gap, limit_area)
@@ -150,8 +156,10 @@ def fill_file(
             f"--save {save}: there is no network to save, as the best methods are "
             f"{', '.join(sorted(set(fitted.method.values()))) or 'none'}; train one with --method learned"
         )
+    phase("filling")
     filled = limits.of(fitted, whole.data)
     fitted.counted(whole.data)
+    phase("writing")
     write_dataset(add_history(filled, command), output, overwrite)
     if fitted.model is not None:
         write_recipe(fitted.tables, recipe_path)

@@ -17,6 +17,7 @@ from da4dvar.fields.files.store import write_whole
 from da4dvar.fields.gaps.limits import MaxGap, within_limits
 from da4dvar.fields.intake.take import Intake, take_in
 from da4dvar.fields.labels.flags import scheme_of
+from da4dvar.progress import Phase, Progress
 from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.fit import AUTO, fitted_to
 from da4dvar.workflows.autofit.fitted import Fitted
@@ -123,6 +124,8 @@ def fit_taken(
     settings: Sequence[str] = (),
     paths: Sequence[str] = (),
     seed: int = 0,
+    phase: Phase = lambda name: None,
+    progress: Progress | None = None,
     say: Say,
 ) -> Fitted:
     """Fit to a data set that was taken in; see :func:`fit`."""
@@ -160,6 +163,8 @@ def fit_taken(
         recipe=None if recipe is None else read_recipe(Path(recipe)),
         settings=settings,
         seed=seed,
+        phase=phase,
+        progress=progress,
         say=say,
     )
 

@@ -13,6 +13,7 @@ from da4dvar.config.tables import Table
 from da4dvar.errors import DataError, nearest
 from da4dvar.fields.bounds import Bounds
 from da4dvar.fields.labels.conform import check_finite
+from da4dvar.progress import Phase, Progress
 from da4dvar.workflows.autofit.candidates import classical, models_for
 from da4dvar.workflows.autofit.character import Character, character_of, places
 from da4dvar.workflows.autofit.clock import Clock
@@ -47,6 +48,8 @@ def fitted_to(
     recipe: Table | None = None,
     settings: Sequence[str] = (),
     seed: int = 0,
+    phase: Phase = lambda name: None,
+    progress: Progress | None = None,
     say: Say = lambda line: None,
 ) -> Fitted:
     """Compare all methods for each variable at hidden points, and choose the best.
@@ -69,6 +72,10 @@ def fitted_to(
         See :func:`da4dvar.workflows.autofit.learn.tables_for`.
     seed : int
         Seed of the hidden points and of the training.
+    phase : callable
+        Called with the name of each phase when it begins.
+    progress : callable, optional
+        Called with the seconds of a phase that have passed, and its share of the time.
     say : callable
         Called with each choice, as a line.
 
@@ -95,7 +102,8 @@ def fitted_to(
         if method not in (AUTO, LEARNED):
             offered = [c for c in offered if c.name == method]
         until = COMPETING * number / len(characters)
-        results[name] = compete(ds[name], character, offered, bounds[name], clock, until, seed)
+        phase(f"comparing methods for {name}")
+        results[name] = compete(ds[name], character, offered, bounds[name], clock, until, seed, progress)
     fitted = Fitted(results, dict(bounds), time)
     together = [n for n in results if not bounds[n].circular and _whole(results[n], ds[n])]
     same = [n for n in together if set(ds[n].dims) == set(ds[together[0]].dims)]
@@ -105,6 +113,7 @@ def fitted_to(
         )
     seconds = clock.left(TRAINING)
     if same and method in (AUTO, LEARNED) and (method == LEARNED or seconds > SHORTEST):
+        phase("training a network")
         group = {n: characters[n] for n in same}
         tables = tables_for(
             group,

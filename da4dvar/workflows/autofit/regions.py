@@ -21,7 +21,7 @@ from da4dvar.outofcore.fingerprint import check_unchanged, fingerprint
 from da4dvar.outofcore.interpolate_file import reported
 from da4dvar.outofcore.journal import Journal
 from da4dvar.outofcore.rest import copy_rest, with_rest
-from da4dvar.progress import Progress
+from da4dvar.progress import Phase, Progress
 from da4dvar.workflows.autofit.fitted import Fitted
 from da4dvar.workflows.autofit.state import from_state, to_state
 
@@ -70,8 +70,8 @@ def fill_in_regions(
     memory: int,
     resume: bool,
     command: str,
+    phase: Phase,
     progress: Progress | None,
-    say: Callable[[str], None],
 ) -> Fitted:
     """Fill a lazy data set region by region, and write it under its name when it is complete.
 
@@ -93,10 +93,10 @@ def fill_in_regions(
         Continue an interrupted run.
     command : str
         Line to add to the history.
+    phase : callable
+        Called with the name of each phase when it begins.
     progress : callable, optional
         Called with the number of finished regions and their total number.
-    say : callable
-        Called with each phase, as a line.
 
     Returns
     -------
@@ -126,7 +126,7 @@ def fill_in_regions(
                 state = {"fit": to_state(fitted), "sides": sides, "source": fingerprint(ds, files)}
                 journal.begin(state, (1,))
             regions = list(regions_of(ds, fitted, sides))
-            say(f"filling {len(regions)} regions")
+            phase(f"filling {len(regions)} regions")
             for number, (key, name, region) in enumerate(regions):
                 if not journal.finished(key):
                     part = filled_region(ds, fitted, name, region, limits)
@@ -134,6 +134,7 @@ def fill_in_regions(
                     journal.finish(key)
                 if progress is not None:
                     progress(number + 1, len(regions))
+            phase("writing")
             copy_rest(ds, rest, journal.store, chunks)
             check_unchanged(journal.plan()["source"], fingerprint(ds, files))
             if journal.output.suffix == ".nc":

@@ -61,6 +61,14 @@ def test_one_dimension_within_the_limit_is_sufficient():
     assert found.sum() > within_limits(seen, ["time"], max_gap=2).sum()
 
 
+def test_a_duration_is_measured_along_dates_alone():
+    """Among several dimensions, those that hold no dates do not widen a limit on time, nor refuse it."""
+    seen = xr.DataArray([[1, 1], [0, 1], [0, 1], [1, 1]], dims=("time", "x")).astype(bool)
+    seen = seen.assign_coords(time=np.arange("2000-01-01", "2000-01-05", dtype="M8[D]"), x=[0, 1])
+    assert not within_limits(seen, ["time", "x"], max_gap="2D").any()
+    assert within_limits(seen, ["time", "x"], max_gap="3D").sum() == 2
+
+
 def test_lazy_is_as_in_memory():
     """Chunks along time do not cut a gap, and nothing is computed."""
     seen = gappy(DAYS).notnull()
