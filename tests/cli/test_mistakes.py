@@ -58,7 +58,7 @@ COMMANDS = {
     "inspect gone.safetensors": "no such model file",
     "inspect gone.nc": "no such file",
     "interpolate gappy.nc --model x": "expected an input and an output",
-    "interpolate gappy.nc out.nc --model x --variable sst": "NAME=OTHER",
+    "interpolate gappy.nc out.nc --model x --dim time": "NAME=OTHER",
     "interpolate gappy.nc truth.nc --model lorenz96": "--overwrite",
     "interpolate gappy*.nc ./gappy.nc --model lorenz96 --overwrite": "output and input are the same",
     "interpolate gappy.nc out.csv --model lorenz96": ".nc or .zarr",
