@@ -114,7 +114,7 @@ def test_the_package_alone_loads_no_library():
 
 @pytest.mark.parametrize("first", ["import da4dvar", "import xarray", "from da4dvar.api import load"])
 def test_the_accessors_are_there_in_any_order(first):
-    """Import sorters put da4dvar first, and any of its modules may import xarray; torch is not loaded for it."""
+    """Import sorters put da4dvar first, and its modules import xarray; torch is not loaded for it."""
     code = f"{first}\nimport xarray, da4dvar\nassert xarray.Dataset.da4dvar and xarray.DataArray.da4dvar"
     assert "torch" not in loaded(code)
 
