@@ -50,7 +50,8 @@ def filling_of(ds: xr.Dataset, dim: Mapping[str, str] | None = None) -> dict[str
     except Exception as error:  # damaged files raise many kinds of errors in the libraries
         return {"error": f"the data cannot be read ({first_line(error)})"}
     notes = [note for note in notes if not note.startswith("not filled")]
-    filled, others = {}, {}
+    filled: dict[str, str] = {}
+    others: dict[str, str] = {}
     for name in taken.fields:
         text, has_gaps = gaps_of(taken.data[name], taken.time)
         (filled if has_gaps else others)[name] = text

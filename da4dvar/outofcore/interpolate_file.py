@@ -351,7 +351,7 @@ class Run:
             warn_of_gaps(job, plan, str(store), self.model.time, empty)
             copy_rest(self.ds, large, store, chunks)
             check_unchanged(journal.plan()["source"], fingerprint(self.source.ds, self.files))
-            if journal.output.suffix == ".nc":
+            if journal.output.suffix != ".zarr":
                 region_store.to_netcdf(store, template, journal.output, chunks, large)
             else:
                 journal.publish()

@@ -22,6 +22,8 @@ from da4dvar.fields.labels.carried import without_dangling
 from da4dvar.fields.labels.units import same_units
 
 SUFFIXES = (".nc", ".zarr")
+# Other suffixes of NetCDF files, which are written if asked for.
+ALIASES = (".nc4", ".cdf")
 # Time in seconds for pending writes to a store to finish.
 LATE = 0.2
 # Files that distinguish a Zarr store from other folders.
@@ -220,7 +222,7 @@ def check_output(
         input, or its folder is missing or not writable.
     """
     path = Path(path)
-    if path.suffix not in suffixes:
+    if path.suffix not in (*suffixes, *(ALIASES if ".nc" in suffixes else ())):
         raise DataError(f"{path}: unsupported suffix {path.suffix!r}; use {' or '.join(suffixes)}")
     check_apart(path, inputs)
     if os.path.exists(path) and not overwrite:
@@ -294,18 +296,18 @@ def write_dataset(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> 
     """
     path = Path(path)
     check_output(path, [], overwrite)
-    ds = without_dangling(ds)
-    encoding = {str(n): encoding_for(ds[n], path.suffix) for n in ds.variables}
+    ds, suffix = without_dangling(ds), ".zarr" if path.suffix == ".zarr" else ".nc"
+    encoding = {str(n): encoding_for(ds[n], suffix) for n in ds.variables}
     plain = ds.copy()
-    if path.suffix == ".nc":
+    if suffix == ".nc":
         plain.attrs = plain_attributes(ds.attrs)
     for name in plain.variables:
         plain[name].encoding = {}
         attrs = attributes_for(ds[name], encoding[str(name)])
-        plain[name].attrs = plain_attributes(attrs) if path.suffix == ".nc" else attrs
+        plain[name].attrs = plain_attributes(attrs) if suffix == ".nc" else attrs
 
     def write(beside: Path) -> None:
-        if path.suffix == ".nc":
+        if suffix == ".nc":
             plain.to_netcdf(beside, engine="netcdf4", encoding=encoding)
         else:
             even = plain.assign({n: evenly_chunked(a) for n, a in plain.data_vars.items()})

@@ -10,6 +10,7 @@ import xarray as xr
 
 from da4dvar.config.types import parse_bytes
 from da4dvar.errors import DataError
+from da4dvar.fields.files.opening import PART
 from da4dvar.fields.files.store import (
     add_history,
     check_output,
@@ -23,7 +24,6 @@ from da4dvar.fields.intake.take import Intake, take_in
 from da4dvar.fields.labels.flags import scheme_of
 from da4dvar.outofcore.interpolate_file import check_journal
 from da4dvar.outofcore.journal import Journal
-from da4dvar.outofcore.rest import PART
 from da4dvar.progress import Phase, Progress
 from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.fill import check_options, checked_minutes, fit_taken, write_recipe

@@ -137,7 +137,7 @@ def fill_in_regions(
             phase("writing")
             copy_rest(ds, rest, journal.store, chunks)
             check_unchanged(journal.plan()["source"], fingerprint(ds, files))
-            if journal.output.suffix == ".nc":
+            if journal.output.suffix != ".zarr":
                 region_store.to_netcdf(journal.store, template, journal.output, chunks, rest)
             else:
                 journal.publish()

@@ -55,6 +55,13 @@ def test_names_do_not_decide(tmp_path, name):
     assert load_dataset(tmp_path / name).x.values == [1.0]
 
 
+@pytest.mark.parametrize("name", ["x.nc4", "x.cdf"])
+def test_other_suffixes_of_netcdf_are_written(tmp_path, name):
+    """Attributes that only Zarr can hold become text there too."""
+    write_dataset(xr.Dataset({"x": ("time", [1.0], {"made": {"by": "hand"}})}), tmp_path / name)
+    assert load_dataset(tmp_path / name).x.attrs == {"made": '{"by": "hand"}'}
+
+
 def test_a_store_needs_no_suffix(tmp_path):
     """It is known by what it holds."""
     xr.Dataset({"x": ("time", [1.0])}).to_zarr(tmp_path / "store", zarr_format=2)
