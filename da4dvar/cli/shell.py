@@ -25,7 +25,7 @@ app = typer.Typer(
 )
 
 # Headings in the help of commands with many options.
-NAMES, WITH_MODEL, WITH_FIT = "Names in the input", "Options with --model", "Options with --fit"
+NAMES, WITH_MODEL, WITH_FIT = "Names in the input", "Options with --model", "Options without --model"
 ERROR_BARS, RESULT = "Error bars", "What is written"
 
 Inputs = Annotated[

@@ -127,4 +127,4 @@ def test_help_is_plain_and_fits_a_terminal(verb, monkeypatch):
     assert max(map(len, text.splitlines())) <= 80
     assert not re.search(r"\w\.\.\.$|list\[|<\w", text, re.MULTILINE)
     assert ("INPUT... OUTPUT" in text) == (verb in ("interpolate", "baseline"))
-    assert ("Options with --fit:" in text) == (verb == "interpolate")
+    assert ("Options without --model:" in text) == (verb == "interpolate")

@@ -26,7 +26,7 @@ from da4dvar.outofcore.journal import Journal
 from da4dvar.outofcore.rest import PART
 from da4dvar.progress import Phase, Progress
 from da4dvar.workflows.autofit.clock import Clock
-from da4dvar.workflows.autofit.fill import checked_minutes, fit_taken, write_recipe
+from da4dvar.workflows.autofit.fill import check_options, checked_minutes, fit_taken, write_recipe
 from da4dvar.workflows.autofit.fitted import Fitted
 from da4dvar.workflows.autofit.regions import Limits, fill_in_regions, is_larger
 
@@ -135,6 +135,7 @@ def fill_file(
             with dask.config.set({"array.chunk-size": PART}):
                 lazy = opened.chunk(dict.fromkeys(opened.dims, "auto"))
             whole = taken(lazy)
+            check_options(whole, interval, max_gap, limit_area)
             return fill_in_regions(
                 whole.data,
                 lambda: fitted_to(whole),
@@ -148,6 +149,7 @@ def fill_file(
                 progress=progress,
             )
     whole = taken(load_dataset(source, group))
+    check_options(whole, interval, max_gap, limit_area)
     fitted = fitted_to(whole)
     if save is not None and fitted.model is None:
         raise DataError(

@@ -9,12 +9,14 @@ from typing import Any
 import tomli_w
 import xarray as xr
 
+from da4dvar.analysis.calibration import levels_of
 from da4dvar.config.tables import Table, read_recipe
 from da4dvar.errors import DataError, warn
 from da4dvar.fields.bounds import bounds_given, bounds_of
 from da4dvar.fields.files.store import write_whole
-from da4dvar.fields.gaps.limits import MaxGap
+from da4dvar.fields.gaps.limits import MaxGap, within_limits
 from da4dvar.fields.intake.take import Intake, take_in
+from da4dvar.fields.labels.flags import scheme_of
 from da4dvar.progress import Phase, Progress
 from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.fit import AUTO, fitted_to
@@ -228,6 +230,7 @@ def fill(
     along = None if dim is None or isinstance(dim, Mapping) else dim
     clock, told = Clock(checked_minutes(minutes)), say or warn
     taken = take_in(ds, variable=variable, dim=names, mask=mask, fill_value=fill_value, times=times, say=told)
+    check_options(taken, interval, max_gap, limit_area, along, flags)
     fitted = fit_taken(
         taken,
         clock,
@@ -249,6 +252,25 @@ def fill(
         dim=along,
         flags=flags,
     )
+
+
+def check_options(
+    taken: Intake,
+    interval: float | Sequence[float] = (),
+    max_gap: MaxGap | None = None,
+    limit_area: str | None = None,
+    dim: Sequence[str] | str | None = None,
+    flags: str = "da4dvar",
+) -> None:
+    """Check the options of :meth:`Fitted.interpolate` before any time is spent on a fit."""
+    scheme_of(flags)
+    levels_of(interval)
+    along = [taken.time] if dim is None else [dim] if isinstance(dim, str) else list(dim)
+    for name in taken.fields:
+        array = taken.data[name]
+        # One line along each dimension is sufficient, as only names and coordinates are checked.
+        line = array.isel({d: slice(0, 1) for d in array.dims if d not in along})
+        within_limits(line.notnull(), along, max_gap, limit_area)
 
 
 def checked_minutes(minutes: float) -> float:

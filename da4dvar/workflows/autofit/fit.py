@@ -91,6 +91,11 @@ def fitted_to(
     characters: dict[str, Character] = {}
     for name in fields:
         characters[name] = _character(ds[name], time, seed)
+    if recipe or settings:
+        # Mistakes in a recipe are reported before any time is spent.
+        alike = {n: c for n, c in characters.items() if set(ds[n].dims) == set(ds[fields[0]].dims)}
+        tables = tables_for(alike, {n: n for n in alike}, seed, recipe=recipe, settings=settings)
+        checked(tables, ds[list(alike)])
     results: dict[str, Result] = {}
     for number, (name, character) in enumerate(characters.items(), 1):
         offered = classical(character)

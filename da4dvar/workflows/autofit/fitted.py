@@ -116,10 +116,9 @@ class Fitted:
         DataError
             If a variable is missing, or an option is invalid.
         """
-        named = (
-            ds.to_dataset(name=ds.name or next(iter(self.results))) if isinstance(ds, xr.DataArray) else ds
-        )
-        out = checked(named, (self.time, "..."))
+        if isinstance(ds, xr.DataArray):
+            ds = ds.to_dataset(name=ds.name or next(iter(self.results)))
+        out = checked(ds, (self.time, "..."))
         levels = levels_of(interval)
         for name in self.results:
             if name not in out:
