@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Unpack
 import xarray as xr
 
 from da4dvar.analysis.options import Options, with_options
-from da4dvar.api import interpolate
 from da4dvar.fields.gaps.limits import MaxGap
 
 # Modules that need torch are imported where they are used, so that `import da4dvar` does not slow down
-# `import xarray`.
+# `import xarray`; so is `da4dvar.api`, which may be the module that imports xarray and thereby this one.
 if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator
 
@@ -57,6 +56,8 @@ class Da4dvarAccessor:
             Each variable with its flag and, if requested, its error bars. See
             :meth:`da4dvar.Interpolator.interpolate`.
         """
+        from da4dvar.api import interpolate
+
         return interpolate(self._data, model, **options)
 
     def fill(

@@ -53,7 +53,9 @@ def shown(doing: str, quiet: bool) -> Iterator[Progress | None]:
 
 @contextmanager
 def phases(quiet: bool, say: Callable[[str], None]) -> Iterator[tuple[Phase, Progress | None]]:
-    """Show the phases of an operation by name: on a terminal with a bar and the time left, else a line each.
+    """Show the phases of an operation by name, on a terminal with a bar and the time left.
+
+    Elsewhere, each phase that takes longer than two seconds is a line.
 
     Parameters
     ----------
@@ -73,7 +75,20 @@ def phases(quiet: bool, say: Callable[[str], None]) -> Iterator[tuple[Phase, Pro
         yield (lambda name: None), None
         return
     if not sys.stderr.isatty():
-        yield (lambda name: say(f"{name} ...")), None
+        timers: list[Timer] = []
+
+        def begin(name: str) -> None:
+            for timer in timers:
+                timer.cancel()
+            timers[:] = [Timer(PATIENCE, say, [f"{name} ..."])]
+            timers[0].daemon = True
+            timers[0].start()
+
+        try:
+            yield begin, None
+        finally:
+            for timer in timers:
+                timer.cancel()
         return
     from rich.console import Console
     from rich.progress import Progress as Bar

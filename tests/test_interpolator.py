@@ -45,7 +45,7 @@ def test_a_window_without_observations_is_flagged_and_counted(model, gappy):
         filled = model.interpolate(empty)
     sea = filled.sst_flag.where(~(filled.sst_flag == 2).all("time"))
     longest = int((sea == 2).any(["lat", "lon"]).sum())
-    assert f"{int((sea == 2).sum())} values of 'sst', up to {longest} steps" in str(told[0].message)
+    assert f"{int((sea == 2).sum())} values of 'sst', up to {longest} steps" in str(told[-1].message)
     assert filled.sst.isel(time=slice(20, None)).isnull().all()
     assert (filled.sst_flag.isel(time=slice(20, None)) == 2).all()
     assert 0 < int(filled.prior_term.isnull().sum()) < filled.prior_term.size
@@ -65,7 +65,7 @@ def test_a_warning_names_the_line_of_the_caller(model, gappy, call):
     gappy["sst"][10:] = np.nan
     with pytest.warns(Da4dvarWarning, match="hold no observation") as told:
         call(model, gappy)
-    assert [(note.filename, note.lineno) for note in told] == [(__file__, call.__code__.co_firstlineno)]
+    assert {(note.filename, note.lineno) for note in told} == {(__file__, call.__code__.co_firstlineno)}
 
 
 def test_inference_holds_no_graph_and_leaves_no_trace(model, gappy):

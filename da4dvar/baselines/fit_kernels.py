@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -28,7 +30,7 @@ LEVEL = 0.8
 # Hidden points to compare forms, to fit the best of them, and to choose the number of terms.
 SCREENED, FITTED, CHECKED = 150, 350, 800
 # Observations that can tell two terms apart.
-ENOUGH = 1000
+ENOUGH = 600
 
 
 def fit_kernels(
@@ -145,16 +147,19 @@ class Search:
         some, check = self.points(scales, [SCREENED, CHECKED])
         one = self.fitted(start, some.thinned(SCREENED), 15)
         forms = list(itertools.product(*self.forms()))
+        cycles: list[Callable[[SumOfSeparable], SumOfSeparable]] = [
+            partial(with_cycle, period=period) for period in periods
+        ]
         if self.count < ENOUGH or {"length", "duration"} & self.known.keys():
-            return max(
-                (self.fitted(with_forms(one, *f), some, 15) for f in forms), key=lambda c: score(c, check)
-            )
-        more, check = self.points(one.scales(LEVEL), [FITTED, CHECKED])
-        some = more.thinned(SCREENED)
-        two = [self.fitted(with_forms(halved(one), *f), some, 15) for f in forms]
-        two = sorted(two, key=lambda c: -score(c, check))[:2]
-        found = [one, *(self.fitted(c, more, 40) for c in two)]
-        for further in (halved, *(lambda c, p=p: with_cycle(c, p) for p in periods)):
+            found, more = [self.fitted(with_forms(one, *f), some, 15) for f in forms], some
+        else:
+            more, check = self.points(one.scales(LEVEL), [FITTED, CHECKED])
+            some = more.thinned(SCREENED)
+            two = [self.fitted(with_forms(halved(one), *f), some, 15) for f in forms]
+            two = sorted(two, key=lambda c: -score(c, check))[:2]
+            found = [one, *(self.fitted(c, more, 40) for c in two)]
+            cycles.insert(0, halved)
+        for further in cycles:
             best = max(found, key=lambda c: score(c, check))
             found.append(self.fitted(further(best), more, 40))
         return max(found, key=lambda c: score(c, check))
@@ -200,7 +205,7 @@ class Search:
             for same in zip(*found, strict=True)
         )
         order = self.generator.permutation(len(given))
-        edges = (np.cumsum([0, *numbers]) / sum(numbers) * len(given)).round().astype(int)
+        edges = [0, min(numbers[0], -(-len(given) // len(numbers))), len(given)][: len(numbers) + 1]
         out = []
         for first, last in itertools.pairwise(edges):
             # Of a few points, all are used for everything.

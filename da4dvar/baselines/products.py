@@ -24,6 +24,8 @@ class Kronecker:
     shape : tuple of int, optional
         Rows and columns of the grid. If it is large, and distances along a row do not depend on where the
         row begins, K_s is a convolution along rows.
+    dtype : str
+        Type of the matrices.
     """
 
     def __init__(
@@ -31,15 +33,16 @@ class Kronecker:
         place: np.ndarray,
         clock: np.ndarray,
         covariance: SumOfSeparable,
-        shape: tuple[int, int] | None = None,
+        shape: tuple[int, ...] | None = None,
+        dtype: str = "float32",
     ) -> None:
         self.place, self.clock, self.covariance = place.astype("float64"), clock, covariance
         self.dense = shape is None or len(place) <= DENSE
         lag = np.abs(clock[:, None] - clock)
-        self.in_time = [(t.variance * t.in_time(lag)).astype("float32") for t in covariance.terms]
+        self.in_time = [(t.variance * t.in_time(lag)).astype(dtype) for t in covariance.terms]
         if self.dense:
             distance = self.distance(np.arange(len(place))[:, None], np.arange(len(place)))
-            self.in_space = [t.in_space(distance).astype("float32") for t in covariance.terms]
+            self.in_space = [t.in_space(distance).astype(dtype) for t in covariance.terms]
         else:
             self.rows, self.columns = shape
             cells = np.arange(len(place)).reshape(shape)
@@ -49,11 +52,11 @@ class Kronecker:
             around = np.minimum(np.arange(self.padded), self.padded - np.arange(self.padded))
             self.spectra = []
             for t in covariance.terms:
-                kernel = t.in_space(apart).astype("float32")
+                kernel = t.in_space(apart).astype(dtype)
                 wrapped = np.where(
                     (around < self.columns)[:, None, None],
                     kernel[np.minimum(around, self.columns - 1)],
-                    np.float32(0),
+                    np.zeros((), dtype),
                 )
                 self.spectra.append(np.ascontiguousarray(rfft(wrapped, axis=0).real))
 

@@ -16,7 +16,8 @@ from da4dvar.errors import DataError
 # Up to this number of observations, the matrix is factorised.
 FEW = 1500
 TOLERANCE = 2e-3  # residual, relative to the observations
-MOST_ITERATIONS = 1000
+# Iterations in single precision, and in double precision where these have not been enough.
+ITERATIONS = {"float32": 300, "float64": 1000}
 # Smallest nugget, as a fraction of the variance: in single precision, a smaller one is lost.
 SMALLEST = 1e-4
 # Preconditioner: observations in a block, and those nearest to a block on which it is conditioned. Standard
@@ -65,13 +66,13 @@ class Analysis:
         place: np.ndarray,
         clock: np.ndarray,
         covariance: SumOfSeparable,
-        shape: tuple[int, int] | None = None,
+        shape: tuple[int, ...] | None = None,
     ) -> None:
         self.covariance = covariance
         self.nugget = max(covariance.nugget, SMALLEST * covariance.variance)
         self.seen, self.place, self.clock = seen, place, clock
         self.when, self.where = np.nonzero(seen)
-        self.operator = Kronecker(place, clock, covariance, shape)
+        self.shape, self.operator = shape, Kronecker(place, clock, covariance, shape)
         self.iterations = 0
         self._factor: tuple[np.ndarray, bool] | None = None
         self._half: tuple[csr_matrix, csr_matrix] | None = None
@@ -93,8 +94,9 @@ class Analysis:
         DataError
             If the iteration does not converge.
         """
-        full = np.zeros(self.seen.shape, "float64" if self.few else "float32")
-        full[self.seen] = self.solved(y[self.seen])
+        w = self.solved(y[self.seen])
+        full = np.zeros(self.seen.shape, w.dtype)
+        full[self.seen] = w
         return self.operator(full)
 
     @property
@@ -113,7 +115,16 @@ class Analysis:
         if self._half is None:
             self._half = self.preconditioner()
         size = float(np.sqrt(np.mean(np.square(y)))) or 1.0
-        return size * conjugate_gradients(self, (y / size).astype("float32"))
+        for dtype, most in ITERATIONS.items():
+            if dtype == "float64":
+                self.operator = Kronecker(self.place, self.clock, self.covariance, self.shape, dtype)
+            w, left, self.iterations = conjugate_gradients(self, (y / size).astype(dtype), most)
+            if left <= TOLERANCE:
+                return size * w
+        raise DataError(
+            f"optimal interpolation left a residual of {left:.2g} after {self.iterations} iterations, "
+            f"expected {TOLERANCE}; give a larger observation error, or another covariance"
+        )
 
     def matrix(self, w: np.ndarray) -> np.ndarray:
         """Return (H K Hᵀ + ε² I) w."""
@@ -262,34 +273,27 @@ class Analysis:
         return out
 
 
-def conjugate_gradients(analysis: Analysis, y: np.ndarray) -> np.ndarray:
-    """Return w with ‖y − A w‖ ≤ tolerance ‖y‖.
+def conjugate_gradients(analysis: Analysis, y: np.ndarray, most: int) -> tuple[np.ndarray, float, int]:
+    """Return w with ‖y − A w‖ ≤ tolerance ‖y‖ if possible, ‖y − A w‖ / ‖y‖, and the number of iterations.
 
     The residual is computed from w before w is returned, as the one that is updated drifts away from it.
     """
-    wanted = TOLERANCE * float(np.linalg.norm(y))
+    size = float(np.linalg.norm(y)) or 1.0
     w, r, count = np.zeros_like(y), y.copy(), 0
-    while float(np.linalg.norm(r)) > wanted:
+    while (left := float(np.linalg.norm(r)) / size) > TOLERANCE and count < most:
         z = analysis.preconditioned(r)
         p, rz = z, dot(r, z)
-        while float(np.linalg.norm(r)) > 0.7 * wanted:
-            if count == MOST_ITERATIONS or not np.isfinite(rz):
-                left = float(np.linalg.norm(r) / np.linalg.norm(y))
-                raise DataError(
-                    f"optimal interpolation left a residual of {left:.2g} after {count} iterations, "
-                    f"expected {TOLERANCE}; give a larger observation error, or another covariance"
-                )
+        while float(np.linalg.norm(r)) > 0.7 * TOLERANCE * size and count < most:
             q = analysis.matrix(p)
-            step = np.float32(rz / dot(p, q))
+            step = y.dtype.type(rz / dot(p, q))
             w += step * p
             r -= step * q
             z = analysis.preconditioned(r)
             old, rz = rz, dot(r, z)
-            p = z + np.float32(rz / old) * p
+            p = z + y.dtype.type(rz / old) * p
             count += 1
         r = y - analysis.matrix(w)
-    analysis.iterations = count
-    return w
+    return w, left, count
 
 
 def dot(a: np.ndarray, b: np.ndarray) -> float:

@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError
+from da4dvar.fields.labels.given import list_of
 
 # Parts of CF standard names. Amounts and fluxes in general have a sign: evaporation, heat.
 SIGNED = re.compile(
@@ -338,15 +339,15 @@ def bounds_given(bounds: Sequence[str] | str = (), circular: Sequence[str] | str
     Raises
     ------
     DataError
-        See :func:`bounds_from`.
+        If an option is no text or list of texts; see also :func:`bounds_from`.
 
     Examples
     --------
     >>> sorted(bounds_given(["pr=0:"], ["wd"]))
     ['pr', 'wd']
     """
-    texts = [bounds] if isinstance(bounds, str) else bounds
-    names = [circular] if isinstance(circular, str) else circular
+    texts = list_of("bounds", bounds, "a list such as ['pr=0:', 'sm=0:0.6']")
+    names = list_of("circular", circular)
     return dict(map(bounds_from, texts)) | {n: Bounds(circular=True, reason="--circular") for n in names}
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import dask
 import xarray as xr
 
 from da4dvar.analysis.taken import take_for
+from da4dvar.fields.files.opening import PART, in_parts, is_large
 from da4dvar.fields.labels.carried import carry
 from da4dvar.outofcore import store as region_store
 from da4dvar.outofcore.source import placeholder
@@ -17,9 +17,6 @@ from da4dvar.outofcore.source import placeholder
 if TYPE_CHECKING:
     from da4dvar.analysis.options import Options
     from da4dvar.interpolator import Interpolator
-
-# Largest variable, in bytes, that is copied at once.
-PART = 2**24
 
 
 def taken_in_parts(
@@ -33,11 +30,9 @@ def taken_in_parts(
         `ds` itself if nothing has to be changed, otherwise a data set that is changed part by part.
     """
     notes: list[str] = []
-    with dask.config.set({"array.chunk-size": PART}):
-        unread = {n: a.chunk("auto") for n, a in ds.data_vars.items() if a.chunks is None and is_large(a)}
     taken, _ = take_for(
         model,
-        ds.assign(unread),
+        in_parts(ds),
         variable=options["variable"],
         dim=options["dim"],
         fill_value=options["fill_value"],
@@ -47,11 +42,6 @@ def taken_in_parts(
     for note in notes:
         say(note)
     return taken if notes else ds
-
-
-def is_large(array: xr.DataArray) -> bool:
-    """Whether a variable is copied in parts."""
-    return array.dtype.kind in "iufb" and array.nbytes > PART
 
 
 def with_rest(template: xr.Dataset, ds: xr.Dataset, taken: Collection[str]) -> tuple[xr.Dataset, set[str]]:

@@ -223,10 +223,13 @@ def right_60(place: Place) -> str:
     fitted.save(place.folder / "fitted.safetensors")
     for wrong in (
         lambda: da4dvar.fill("gappy.nc"),
+        lambda: da4dvar.fit("gappy.nc"),
         lambda: da4dvar.fill(ds.sst.values),
         lambda: ds.da4dvar.fill(variable="ssst", **short),
         lambda: ds.da4dvar.fill(method="linaer"),
         lambda: ds.da4dvar.fill(mask=3, **short),
+        lambda: ds.da4dvar.fill(bounds=3, **short),
+        lambda: ds.da4dvar.fill(dim=3, **short),
         lambda: ds.da4dvar.fill(max_gap="a while", **short),
         lambda: ds.da4dvar.fill(maxgap="5D", **short),
         lambda: ds.da4dvar.fill(minutes="soon"),

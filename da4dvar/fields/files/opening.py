@@ -6,11 +6,15 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import dask
 import netCDF4
 import xarray as xr
 import zarr
 
 from da4dvar.errors import DataError, nearest
+
+# Largest part of a variable, in bytes, that is read at once.
+PART = 2**24
 
 
 def opened_raw(path: str, is_store: bool, group: str | None) -> xr.Dataset:
@@ -51,6 +55,19 @@ def opened_raw(path: str, is_store: bool, group: str | None) -> xr.Dataset:
         more = [d for d in ds.dims if d in outer.variables and d not in ds.variables]
         ds = ds.assign_coords({d: outer[d].variable for d in more if outer[d].dims == (d,)})
     return ds
+
+
+def is_large(array: xr.DataArray) -> bool:
+    """Whether a variable of numbers is too large to be read at once."""
+    return array.dtype.kind in "iufb" and array.nbytes > PART
+
+
+def in_parts(ds: xr.Dataset) -> xr.Dataset:
+    """Return a data set whose large variables are read part by part, when they are needed."""
+    with dask.config.set({"array.chunk-size": PART}):
+        return ds.assign(
+            {n: a.chunk("auto") for n, a in ds.data_vars.items() if a.chunks is None and is_large(a)}
+        )
 
 
 def open_group(path: str, is_store: bool, group: str) -> xr.Dataset:

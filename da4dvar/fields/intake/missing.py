@@ -103,7 +103,7 @@ def choices(fill_value: float | str, ds: xr.Dataset) -> dict[str, list[float | s
     {'': ['auto', -99.0], 'rain': ['none']}
     """
     out: dict[str, list[float | str]] = {}
-    for part in [fill_value] if isinstance(fill_value, int | float) else fill_value.split(","):
+    for part in fill_value.split(",") if isinstance(fill_value, str) else [fill_value]:
         name, _, value = str(part).strip().rpartition("=")
         found: list[float | str] = list(numbers(value)) or [v for v in ("auto", "none") if v == value]
         if len(found) != 1:

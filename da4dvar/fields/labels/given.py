@@ -132,6 +132,25 @@ def mapping_of(
     return dict(given)
 
 
+def list_of(option: str, given: object, expected: str = "a name, or a list of names") -> list[str]:
+    """Return an option that is a text or a list of texts as a list.
+
+    Raises
+    ------
+    DataError
+        If it is something else.
+
+    Examples
+    --------
+    >>> list_of("dim", "time"), list_of("dim", ("lat", "lon"))
+    (['time'], ['lat', 'lon'])
+    """
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, Sequence) or not all(isinstance(t, str) for t in texts):
+        raise DataError(f"{option} is {given!r:.60}, expected {expected}")
+    return list(texts)
+
+
 def only_variable(signature: Signature, got: str, remedy: str) -> str:
     """The name of the only variable of a model.
 

@@ -15,7 +15,7 @@ from da4dvar.fields.bounds import Bounds, kept_within
 from da4dvar.fields.gaps.likeness import hardness_of
 from da4dvar.fields.gaps.limits import MaxGap, within_limits
 from da4dvar.fields.labels.filled import delivered
-from da4dvar.fields.labels.given import checked
+from da4dvar.fields.labels.given import checked, list_of
 from da4dvar.interpolator import Interpolator
 from da4dvar.workflows.autofit.bars import ONE_SIGMA, bars_of
 from da4dvar.workflows.autofit.comparison import Comparison, text_of
@@ -123,7 +123,7 @@ class Fitted:
         for name in self.results:
             if name not in out:
                 raise DataError(f"there is no variable {name!r}: {nearest(name, map(str, out.data_vars))}")
-            along = [self.time] if dim is None else [dim] if isinstance(dim, str) else list(dim)
+            along = [self.time] if dim is None else list_of("dim", dim)
             allowed = within_limits(out[name].notnull(), along, max_gap, limit_area)
             out = self._filled(out, name, allowed, std, levels, analysis, flags)
         return out
