@@ -38,7 +38,7 @@ def hidden(**options: Any) -> object:
 CASES: list[tuple[Any, dict[str, Any], list[tuple[str, Any, str]]]] = [
     (EofInterpolation, {"history": wave()}, [(n, 0, "more than 0") for n in ("days", "modes", "error")]),
     (EofIteration, {}, [(n, 0, "more than 0") for n in ("modes", "most", "tolerance", "iterations")]),
-    (EofIteration, {}, [("harmonics", -1, "more than -1"), ("hidden", 0.0, "fraction"), ("hidden", 0.6, "")]),
+    (EofIteration, {}, [("smoothing", -1.0, "0 or more"), ("harmonics", -1, "more than -1"), ("hidden", 0.0, "fraction"), ("hidden", 0.6, "")]),
     (GaussianEM, {}, [(n, -1, "0 or more") for n in ("lags", "memory", "harmonics", "steps", "seed")]),
     (GaussianEM, {}, [("prior", 0.0, "more than 0"), ("most", 1, "2 or more"), ("hidden", 0.6, "fraction")]),
     (Kalman, {}, [(n, -1, "0 or more") for n in ("order", "harmonics", "iterations")]),

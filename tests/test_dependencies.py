@@ -38,7 +38,7 @@ def imported(path: Path) -> set[str]:
 
 
 def test_a_plain_installation_has_everything_but_two_extras():
-    """`--fit` works after `pip install da4dvar`; without an extra, `errors.need` names it."""
+    """Filling a file works after `pip install da4dvar`; without an extra, `errors.need` names it."""
     required, brought_by = names(PROJECT["dependencies"]), packages_distributions()
     used = set.union(*map(imported, (ROOT / "da4dvar").rglob("*.py"))) - ELSEWHERE
     missing = {name for name in used if not required & names(brought_by.get(name, [name]))}

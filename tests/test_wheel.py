@@ -62,9 +62,9 @@ def test_it_holds_the_package_and_nothing_else(wheel):
 
 
 def test_it_fits_a_model_to_a_file(scripts, tmp_path):
-    """Nothing else has to be installed for `--fit`."""
+    """Nothing else has to be installed to fill a file."""
     hide(make_sst(120), "random", 0.4, seed=3).to_netcdf(tmp_path / "gappy.nc")
-    fit = ("interpolate", "gappy.nc", "filled.nc", "--fit", "--minutes", "0.02")
+    fit = ("interpolate", "gappy.nc", "filled.nc", "--minutes", "0.02")
     run(scripts / "da4dvar", *fit, cwd=tmp_path)
     with xr.open_dataset(tmp_path / "filled.nc") as filled:
         assert int((filled.sst_flag == 1).sum()) > 0

@@ -24,8 +24,8 @@ class Baseline(Protocol):
         Whether the method uses the values of the coordinate of time. A method that does not counts steps,
         and a warning says so where they are uneven.
     suits : collection of int, optional
-        The numbers of dimensions of space, of 0, 1 and 2, for which ``da4dvar interpolate --fit`` compares
-        the method with the learned model; not at all if it is missing.
+        The numbers of dimensions of space, of 0, 1 and 2, for which ``da4dvar interpolate`` compares the
+        method with others; not at all if it is missing.
     needs : str, optional
         Package of an extra without which the method cannot be used, and is not compared.
     needs_seconds : float, optional

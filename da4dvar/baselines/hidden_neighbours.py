@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 HIDDEN = 0.1  # fraction of the observations that is hidden
-DRAWS = 20_000  # attempts to find observations to hide
+DRAWS = 5000  # attempts to find observations to hide
 # Observations that are looked at; if there are more, those of a few pieces of the field, each with the
 # nearest NEAR cells to a random one.
 MOST, PIECES, NEAR = 300_000, 6, 3000
@@ -70,7 +70,7 @@ def transplanted(seen: np.ndarray, run: int, generator: np.random.Generator) -> 
     """
     hidden, wanted, count = np.zeros_like(seen), HIDDEN * seen.sum(), 0
     for _ in range(DRAWS):
-        if count >= wanted:
+        if count >= wanted or seen.all():
             break
         here, there = generator.integers(len(seen) - run + 1, size=2)
         new = seen[here : here + run] & ~seen[there : there + run] & ~hidden[here : here + run]

@@ -108,8 +108,20 @@ class Separable:
         return found
 
     def __call__(self, distance: np.ndarray, lag: np.ndarray) -> np.ndarray:
-        """Return the covariance at distances `distance` and lags `lag`."""
-        return self.variance * (self.in_space(distance) * self.in_time(lag))
+        """Return the covariance at distances `distance` and lags `lag`.
+
+        Parameters
+        ----------
+        distance, lag : array or float
+            d and τ, in the units of L and T.
+
+        Returns
+        -------
+        array
+            In squared units of the variable.
+        """
+        both: np.ndarray = self.variance * (self.in_space(distance) * self.in_time(lag))
+        return both
 
 
 @dataclass(frozen=True)
@@ -153,7 +165,18 @@ class SumOfSeparable:
         return sum(term.variance for term in self.terms)
 
     def __call__(self, distance: np.ndarray, lag: np.ndarray) -> np.ndarray:
-        """Return C at distances `distance` and lags `lag`, without the nugget."""
+        """Return C at distances `distance` and lags `lag`, without the nugget.
+
+        Parameters
+        ----------
+        distance, lag : array or float
+            d and τ, in the units of L and T.
+
+        Returns
+        -------
+        array
+            In squared units of the variable.
+        """
         first, *others = (term(distance, lag) for term in self.terms)
         for other in others:
             first = first + other
@@ -180,7 +203,17 @@ class SumOfSeparable:
         )
 
     def scaled(self, factor: float) -> SumOfSeparable:
-        """Return the covariance of a field that is multiplied by √factor."""
+        """Return the covariance of a field that is multiplied by √factor.
+
+        Parameters
+        ----------
+        factor : float
+            Factor of all variances, the nugget included.
+
+        Returns
+        -------
+        SumOfSeparable
+        """
         terms = (Separable(**{**asdict(t), "variance": t.variance * factor}) for t in self.terms)
         return SumOfSeparable(tuple(terms), self.nugget * factor)
 
@@ -199,10 +232,29 @@ class SumOfSeparable:
 def covariance_of(table: Mapping[str, Any]) -> SumOfSeparable:
     """Return the covariance that a table describes; see :meth:`SumOfSeparable.table`.
 
+    Parameters
+    ----------
+    table : mapping
+        ``nugget``, and ``terms`` as a list of tables with the parameters of :class:`Separable`.
+
+    Returns
+    -------
+    SumOfSeparable
+
+    Raises
+    ------
+    DataError
+        If a parameter is missing, unknown or out of range.
+
     Examples
     --------
     >>> covariance_of({"nugget": 0.1, "terms": [{"variance": 1.0, "length": 50.0, "duration": 2.0}]}).variance
     1.0
     """
-    terms: Sequence[Mapping[str, Any]] = table["terms"]
-    return SumOfSeparable(tuple(Separable(**term) for term in terms), float(table["nugget"]))
+    try:
+        terms: Sequence[Mapping[str, Any]] = table["terms"]
+        return SumOfSeparable(tuple(Separable(**term) for term in terms), float(table["nugget"]))
+    except (KeyError, TypeError) as error:
+        raise DataError(
+            f"covariance: {error}; expected a nugget, and terms with variance, length and duration"
+        ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
@@ -43,7 +44,7 @@ def predictions(
     for term in covariance.terms:
         in_space = term.variance * term.in_space(near.distances)
         system += in_space[near.distance] * term.in_time(near.lags)[near.lag]
-    diagonal = np.arange(system.shape[1])
+    diagonal = np.arange(near.values.shape[1])
     system[:, diagonal, diagonal] += max(covariance.nugget, SMALLEST * covariance.variance)
     c, y = system[:, 1:, 0], near.values[:, 1:]
     solved = np.linalg.solve(system[:, 1:, 1:], np.stack([c, y], -1))
@@ -64,7 +65,7 @@ def loss(covariance: SumOfSeparable, near: Neighbourhoods, free: list[Parameter]
     by_variance = 0.5 * (1 / variance - error**2 / variance**2) / number
     by_error = error / variance / number
     outer = (by_variance[:, None] * u - by_error[:, None] * a)[:, :, None] * u[:, None]
-    slopes: dict[Parameter, float] = {
+    slopes: dict[Parameter, Any] = {
         (0, "nugget"): covariance.nugget * float(np.trace(outer, axis1=1, axis2=2).sum())
     }
     for q, term in enumerate(covariance.terms):
@@ -127,7 +128,7 @@ def maximised(
 
 def changed(covariance: SumOfSeparable, free: list[Parameter], logs: np.ndarray) -> SumOfSeparable:
     """Return a covariance with other values of some parameters, given as logarithms."""
-    new = {where: float(value) for where, value in zip(free, np.exp(logs), strict=True)}
+    new: dict[Parameter, Any] = {where: float(value) for where, value in zip(free, np.exp(logs), strict=True)}
     nugget = new.pop((0, "nugget"), covariance.nugget)
     terms = (
         replace(term, **{name: value for (k, name), value in new.items() if k == q})

@@ -38,14 +38,14 @@ class Kronecker:
     ) -> None:
         self.place, self.clock, self.covariance = place.astype("float64"), clock, covariance
         self.dense = shape is None or len(place) <= DENSE
+        self.rows, self.columns = shape or (1, len(place))
         lag = np.abs(clock[:, None] - clock)
         self.in_time = [(t.variance * t.in_time(lag)).astype(dtype) for t in covariance.terms]
         if self.dense:
             distance = self.distance(np.arange(len(place))[:, None], np.arange(len(place)))
             self.in_space = [t.in_space(distance).astype(dtype) for t in covariance.terms]
         else:
-            self.rows, self.columns = shape
-            cells = np.arange(len(place)).reshape(shape)
+            cells = np.arange(len(place)).reshape(self.rows, self.columns)
             # (lag along the row, row, row)
             apart = self.distance(cells[None, :, :1], cells[:, :].T[:, None, :])
             self.padded = next_fast_len(2 * self.columns - 1, real=True)
@@ -65,12 +65,15 @@ class Kronecker:
         total = 0.0
         for axis in self.place.T:
             total = total + np.square(axis[a] - axis[b])
-        return np.sqrt(total + np.zeros(np.broadcast_shapes(a.shape, b.shape)))
+        out: np.ndarray = np.sqrt(total + np.zeros(np.broadcast_shapes(a.shape, b.shape)))
+        return out
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Return K X."""
         if self.dense:
-            return sum((kt @ x) @ ks for kt, ks in zip(self.in_time, self.in_space, strict=True))
+            parts = [(kt @ x) @ ks for kt, ks in zip(self.in_time, self.in_space, strict=True)]
+            dense: np.ndarray = np.add.reduce(parts)
+            return dense
         steps = len(self.clock)
         # Columns first: the transform is along the first axis, and the matrices act on the last two.
         field = np.ascontiguousarray(x.reshape(steps, self.rows, self.columns).transpose(2, 0, 1))
@@ -78,18 +81,39 @@ class Kronecker:
         for kt, spectrum in zip(self.in_time, self.spectra, strict=True):
             wave = rfft(kt @ field, self.padded, axis=0)
             total = total + (wave.real @ spectrum + 1j * (wave.imag @ spectrum))
-        out = irfft(total, self.padded, axis=0)[: self.columns]
+        out: np.ndarray = irfft(total, self.padded, axis=0)[: self.columns]
         return out.transpose(1, 2, 0).reshape(steps, -1)
 
-    def pairs(self, when, where, others_when, others_where, dtype="float32"):
-        """Return covariances between points of each row of indices; shape (row, n, m)."""
+    def pairs(
+        self,
+        when: np.ndarray,
+        where: np.ndarray,
+        others_when: np.ndarray,
+        others_where: np.ndarray,
+        dtype: str = "float32",
+    ) -> np.ndarray:
+        """Return the covariances between points of each row of indices.
+
+        Parameters
+        ----------
+        when, where : array of int, shape (row, n)
+            Time and cell of the points.
+        others_when, others_where : array of int, shape (row, m)
+            Time and cell of the others.
+        dtype : str
+            Type in which they are computed.
+
+        Returns
+        -------
+        array, shape (row, n, m)
+        """
         lag = np.abs(self.clock[when][:, :, None] - self.clock[others_when][:, None]).astype(dtype)
         distance = self.distance(where[:, :, None], others_where[:, None]).astype(dtype)
         return self.covariance(distance, lag)
 
     def draw(self, generator: np.random.Generator) -> np.ndarray:
         """Return a field with the covariance K."""
-        out = 0.0
+        out = np.zeros((len(self.clock), len(self.place)))
         for t, kt in zip(self.covariance.terms, self.in_time, strict=True):
             noise = generator.standard_normal((len(self.clock), len(self.place)))
             distance = self.distance(np.arange(len(self.place))[:, None], np.arange(len(self.place)))
@@ -112,4 +136,5 @@ def regular(place: np.ndarray, shape: tuple[int, ...]) -> bool:
 def root(matrix: np.ndarray) -> np.ndarray:
     """Return R with R Rᵀ = matrix, for a matrix that may have a few eigenvalues just below 0."""
     values, vectors = np.linalg.eigh(matrix)
-    return vectors * np.sqrt(values.clip(0))
+    half: np.ndarray = vectors * np.sqrt(values.clip(0))
+    return half

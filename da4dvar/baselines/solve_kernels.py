@@ -111,7 +111,8 @@ class Analysis:
                 each = np.arange(y.size)[None]
                 system = self.block(self.when[each], self.where[each], "float64")[0]
                 self._factor = cho_factor(system, lower=True)
-            return cho_solve(self._factor, y)
+            exact: np.ndarray = cho_solve(self._factor, y)
+            return exact
         if self._half is None:
             self._half = self.preconditioner()
         size = float(np.sqrt(np.mean(np.square(y)))) or 1.0
@@ -130,25 +131,42 @@ class Analysis:
         """Return (H K Hᵀ + ε² I) w."""
         full = np.zeros(self.seen.shape, w.dtype)
         full[self.when, self.where] = w
-        return self.operator(full)[self.when, self.where] + w.dtype.type(self.nugget) * w
+        product: np.ndarray = self.operator(full)[self.when, self.where] + w.dtype.type(self.nugget) * w
+        return product
 
     def preconditioned(self, r: np.ndarray) -> np.ndarray:
         """Return an approximation of (H K Hᵀ + ε² I)⁻¹ r."""
+        assert self._half is not None
         half, transposed = self._half
-        return transposed @ (half @ r)
+        z: np.ndarray = transposed @ (half @ r)
+        return z
 
-    def block(self, when, where, dtype="float32", other=None):
-        """Return the covariances of the observations of each row, with the nugget; shape (row, n, n)."""
+    def block(self, when: np.ndarray, where: np.ndarray, dtype: str = "float32") -> np.ndarray:
+        """Return covariances of the observations in each row of indices, with the nugget.
+
+        Parameters
+        ----------
+        when, where : array of int, shape (row, n)
+            Time and cell of the observations.
+        dtype : str
+            Type of the result.
+
+        Returns
+        -------
+        array, shape (row, n, n)
+        """
         system = self.operator.pairs(when, where, when, where, dtype)
         diagonal = np.arange(when.shape[1])
         system[:, diagonal, diagonal] += system.dtype.type(self.nugget)
         return system
 
-    def scaled(self, when, where):
+    def scaled(self, when: np.ndarray, where: np.ndarray) -> np.ndarray:
+        """Return coordinates in which distances and lags of equal correlation are about equal."""
         length, duration = self.covariance.scales(0.6)
         return np.column_stack([self.place[where] / length, self.clock[when] / duration])
 
     def preconditioner(self) -> tuple[csr_matrix, csr_matrix]:
+        """Return W with Wᵀ W ≈ (H K Hᵀ + ε² I)⁻¹, and Wᵀ; each row conditions an observation on others."""
         points = self.scaled(self.when, self.where)
         blocks = bisected(points, BLOCK)
         order = coarse_to_fine(len(blocks))
@@ -243,7 +261,8 @@ class Analysis:
     def spread(self, explained: np.ndarray) -> np.ndarray:
         """Return the standard error where a variance of `explained` is known."""
         variance = self.covariance.variance
-        return np.sqrt((variance - explained).clip(1e-6 * variance, variance)).reshape(self.seen.shape)
+        left: np.ndarray = (variance - explained).clip(1e-6 * variance, variance)
+        return np.sqrt(left).reshape(self.seen.shape)
 
     def samples(self, y: np.ndarray, number: int, seed: int = 0) -> np.ndarray:
         """Return x_s + K Hᵀ (H K Hᵀ + ε² I)⁻¹ (y − H x_s − e_s), joint draws of the field given `y`.
@@ -297,6 +316,7 @@ def conjugate_gradients(analysis: Analysis, y: np.ndarray, most: int) -> tuple[n
 
 
 def dot(a: np.ndarray, b: np.ndarray) -> float:
+    """Return aᵀb, summed in double precision."""
     return float(np.dot(a.astype("float64"), b))
 
 

@@ -117,6 +117,8 @@ def fill_classically(
         ds = delivered(
             ds, name, estimate, allowed=allowed, std=std, analysis=analysis, scheme=scheme_of(flags)
         )
+        if array.isnull().any() and not (array.isnull() & ds[name].notnull()).any():
+            warn(f"{name}: nothing was filled; the missing values stay empty (flag 2)")
     return ds
 
 

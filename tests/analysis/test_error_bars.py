@@ -214,8 +214,7 @@ def test_baselines_are_scored_beside(ready):
 @pytest.mark.parametrize(("words", "message"), [
     ("interpolate in.nc out.nc --model m.safetensors --interval 1.5", "above 0 and below 1"),
     ("interpolate in.nc out.nc --model m.safetensors --interval 0.9", "no calibration"),
-    ("interpolate in.nc out.nc --fit --interval 7", "above 0 and below 1"),
-    ("interpolate in.nc out.nc --fit --interval 0.9 --method linear", "require the learned model"),
+    ("interpolate in.nc out.nc --interval 7", "above 0 and below 1"),
     ("calibrate m.safetensors in.nc in.nc -o out.nc", "'sst': 0 points"),
     ("calibrate m.safetensors in.nc in.nc -o m.safetensors", "already exists"),
     ("calibrate m.safetensors in.nc in.nc -o out.nc --withheld 2", "fraction withheld is 2"),

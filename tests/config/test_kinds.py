@@ -20,8 +20,8 @@ from da4dvar.errors import Da4dvarWarning, RecipeError
 from da4dvar.fields.gaps.patterns import Random
 from da4dvar.variational.solvers.base import Solver
 from da4dvar.variational.solvers.gradient_descent import GradientDescent
+from da4dvar.workflows.autofit.candidates import classical
 from da4dvar.workflows.autofit.character import Character
-from da4dvar.workflows.autofit.fit import candidates
 from da4dvar.workflows.fill import GIVEN, REQUIRED
 
 
@@ -218,14 +218,16 @@ def test_the_candidates_of_a_fit_are_read_from_the_list():
     """`suits` decides for how many space dimensions a class is a candidate, also if it is registered."""
 
     def found(*space: str) -> dict:
-        return candidates({"x": Character("day", space, {"day": 9}, 0.5, 2, 2, False, False)})
+        return {
+            c.name: c.table for c in classical(Character("day", space, {"day": 9}, 0.5, 2, 2, False, False))
+        }
 
     everywhere = ["linear", "climatology", "optimal_interpolation"]
     alone = ["kalman"] if find_spec("statsmodels") is not None else []
     assert list(found()) == [*everywhere, *alone]
     assert list(found("station")) == [*everywhere, "eof_iteration", "nearest_stations", "gaussian_em"]
     assert list(found("lat", "lon")) == [*everywhere, "eof_iteration"]
-    register("baseline", "mean", type("Mean", (), {"suits": (2,)}))
+    register("baseline", "mean", type("Mean", (), {"suits": (2,), "__init__": lambda self: None}))
     assert found("lat", "lon")["mean"] == {"kind": "mean"}
     assert "mean" not in found()
     assert "mean" in by_name("baseline")
@@ -236,6 +238,6 @@ def test_a_fit_leaves_out_a_method_that_cannot_be_imported(package):
     package("broken", "raise OSError('no library')", "baseline.best = broken:Best")
     character = Character("day", (), {"day": 9}, 0.5, 2, 2, False, False)
     with pytest.warns(Da4dvarWarning, match=r"'best' .*no library.* is not compared") as said:
-        found = candidates({"x": character})
+        found = classical(character)
     assert len(said) == 1
-    assert list(found) == ["linear", "climatology", "optimal_interpolation"]
+    assert [c.name for c in found] == ["linear", "climatology", "optimal_interpolation"]

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import door
 from field.cases import CASES
 from field.check import Case, Place
 
@@ -32,7 +33,7 @@ def tried(
         else:
             case.build(folder)
         return case.right(Place(folder, minutes)), True
-    except (Exception, SystemExit) as wrong:
+    except (Exception, SystemExit, door.TooLong) as wrong:
         return f"{type(wrong).__name__}: {' '.join(str(wrong).split())}", False
 
 
@@ -52,6 +53,8 @@ def main() -> None:
     if given.collection:
         given.collection = given.collection.resolve()
     rows = []
+    # A limit that also holds on a busy machine.
+    door.SECONDS = 600
     with tempfile.TemporaryDirectory() as temporary:
         made = given.made or Path(temporary) / "made"
         if given.collection and not given.made:

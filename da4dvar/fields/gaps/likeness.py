@@ -14,8 +14,10 @@ from da4dvar.fields.gaps.geometry import gap_length
 # The longest gap that is hidden, as a fraction of the record: beyond it, too little of a series is left.
 LONGEST = 0.3
 # One shape holds at most this fraction of the points of a draw, so that a draw has several.
-LARGEST_SHAPE = 0.06
+LARGEST_SHAPE = 0.12
 TRIES = 4000
+# Number of places among which a hidden gap is moved at random.
+CLOSEST = 10
 # Observed fraction below which data are sparse.
 SPARSE = 0.25
 # Edges of the classes of each property, finer for what is hard; the fewest hidden points that represent a
@@ -36,17 +38,21 @@ class Hardness:
         Whether that gap is open: whether it reaches the first or the last time of the record.
     distance : array of float
         Distance to the nearest observation in space and time, in correlation lengths; 0 where observed.
-    lag : array of int
-        Steps to the nearest time at which the same cell is observed.
+    bridge : array of float
+        a b / (a + b), where a and b are the steps to the observations of the same cell before and after: the
+        variance of a Brownian bridge at the value. At an open end, the steps to the only observation.
     apart : array of float
         Distance to the nearest observation at the same time, in cells; very large if there is none.
+    when : array of int
+        Index of the time.
     """
 
     length: np.ndarray
     ends: np.ndarray
     distance: np.ndarray
-    lag: np.ndarray
+    bridge: np.ndarray
     apart: np.ndarray
+    when: np.ndarray
 
     def beyond(self, longest: int, farthest: float) -> np.ndarray:
         """Return true at values in gaps that are longer, or farther from observations, than the given."""
@@ -106,17 +112,22 @@ def hardness_of(observed: xr.DataArray, time: str, reach: Reach) -> Hardness:
         length,
         ~seen & ~(before & after),
         _distance(observed, scales),
-        _lag_to_observation(seen, axis),
+        _bridge(seen, axis),
         np.nan_to_num(_distance(observed, dict.fromkeys(reach.space, 1.0)), posinf=1e6),
+        np.broadcast_to(
+            np.arange(seen.shape[axis]).reshape([-1 if k == axis else 1 for k in range(seen.ndim)]),
+            seen.shape,
+        ),
     )
 
 
-def _lag_to_observation(seen: np.ndarray, axis: int) -> np.ndarray:
+def _bridge(seen: np.ndarray, axis: int) -> np.ndarray:
     lines = np.moveaxis(seen, axis, -1)
-    steps, never = np.arange(lines.shape[-1]), 10**6
-    before = np.maximum.accumulate(np.where(lines, steps, -never), axis=-1)
-    after = np.minimum.accumulate(np.where(lines, steps, never)[..., ::-1], axis=-1)[..., ::-1]
-    return np.moveaxis(np.minimum(steps - before, after - steps), -1, axis)
+    steps, never = np.arange(lines.shape[-1]), 1e6
+    before = steps - np.maximum.accumulate(np.where(lines, steps, -never), axis=-1)
+    after = np.minimum.accumulate(np.where(lines, steps, never)[..., ::-1], axis=-1)[..., ::-1] - steps
+    variance: np.ndarray = before * after / np.maximum(before + after, 1)
+    return np.moveaxis(variance, -1, axis)
 
 
 def _distance(observed: xr.DataArray, scales: dict[str, float]) -> np.ndarray:
@@ -190,7 +201,13 @@ def shapes_like_gaps(
         moved = (
             (None, slice(at, at + 1))
             if sparse
-            else _moved(seen[(slice(None), *cell)], int(at), longest, generator)
+            else _moved(
+                seen[(slice(None), *cell)],
+                int(at),
+                int(missing[generator.integers(len(missing)), 0]),
+                longest,
+                generator,
+            )
         )
         if moved is None:
             continue
@@ -215,9 +232,9 @@ def shapes_like_gaps(
 
 
 def _moved(
-    line: np.ndarray, at: int, longest: int, generator: np.random.Generator
+    line: np.ndarray, at: int, near: int, longest: int, generator: np.random.Generator
 ) -> tuple[slice, slice] | None:
-    """Return the times of the gap of a series around `at`, and other times that are observed, if any are."""
+    """Return the times of the gap of a series around `at`, and observed times near another, if any."""
     seen = np.flatnonzero(line)
     k = int(np.searchsorted(seen, at))
     first, last = (int(seen[k - 1]) + 1 if k else 0), (int(seen[k]) if k < seen.size else line.size)
@@ -233,7 +250,9 @@ def _moved(
     places = found[0] if found[0].size else found[1]
     if not places.size:
         return None
-    target = int(generator.choice(places))
+    # Hidden at the times at which much is missing, as the weather of other times may be easier.
+    closest = np.argsort(np.abs(places + length // 2 - near), kind="stable")[:CLOSEST]
+    target = int(places[generator.choice(closest)])
     start = first if last < line.size else last - length
     source = slice(start, start + length)
     # A gap at one end that moves to the other is reversed, so that its open side stays at the end.
@@ -274,7 +293,7 @@ def weights_like_gaps(hidden: Hardness, missing: Hardness, at: np.ndarray) -> np
     if not wanted.any():
         return w
     pairs = []
-    for name in ("length", "lag", "apart", "ends"):
+    for name in ("when", "length", "bridge", "apart", "ends"):
         theirs, own = getattr(missing, name)[wanted], getattr(hidden, name)[at]
         edges = np.unique(np.quantile(theirs.astype(float), QUANTILES))
         pairs.append((np.searchsorted(edges, theirs), np.searchsorted(edges, own), edges.size + 1))

@@ -308,7 +308,7 @@ def check_dim(array: xr.DataArray, dim: str, user_dim: str, expected: Dimension)
     if expected.size is not None and size != expected.size:
         raise DataError(
             f"dimension {user_dim!r} has {size} entries, but the model was trained on "
-            f"{expected.size}; select the same ones, or fit a model to it (da4dvar interpolate --fit)"
+            f"{expected.size}; select the same ones, or fill it without --model"
         )
     if dim not in array.coords or expected.spacing is None:
         return False
@@ -345,8 +345,8 @@ def check_dim(array: xr.DataArray, dim: str, user_dim: str, expected: Dimension)
     if abs(got - usual) > (0.1 if expected.dates and monthly(usual) else 0.05) * usual:
         raise DataError(
             f"{user_dim!r} has steps of {readable(got, coordinate)}, but the model was trained on "
-            f"{readable(usual, coordinate)}; resample the data set, or fit a model "
-            "to it (da4dvar interpolate --fit)"
+            f"{readable(usual, coordinate)}; resample the data set, or fill it "
+            "without --model"
         )
     return bool(np.sign(differences[0]) != np.sign(expected.spacing))
 

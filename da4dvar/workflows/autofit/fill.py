@@ -146,6 +146,9 @@ def fit_taken(
             found[name] = bounds_of(array, given)
             if line := found[name].line(name):
                 say(line)
+            if cells:
+                every = array.size // array.sizes[taken.time]
+                say(f"{name}: never observed at {cells} of {every} positions, which stay empty (flag 2)")
         elif missing:
             say(f"{name}: the missing values are cells that are never observed; left as they are")
         else:

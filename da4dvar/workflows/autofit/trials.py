@@ -19,7 +19,7 @@ from da4dvar.fields.gaps.likeness import (
 from da4dvar.workflows.autofit.character import Character
 
 # Fraction of the observed points that a trial hides.
-HIDDEN = 0.08
+HIDDEN = 0.1
 # Smallest side of a crop, in cells.
 SIDE = 12
 

@@ -107,12 +107,12 @@ def test_nothing_to_hide_is_an_error(seen):
 
 
 def test_hardness_of_a_series():
-    """Lengths, open ends, and steps to the nearest observation, in units of the memory."""
+    """Lengths, open ends, the variance of a bridge, and distances in units of the memory."""
     seen = xr.DataArray([False, True, False, False, False, True, False], dims="time")
     found = hardness_of(seen, "time", Reach(2.0, {}))
     assert found.length.tolist() == [1, 0, 3, 3, 3, 0, 1]
     assert found.ends.tolist() == [True, False, False, False, False, False, True]
-    assert found.lag.tolist() == [1, 0, 1, 2, 1, 0, 1]
+    np.testing.assert_allclose(found.bridge, [1, 0, 0.75, 1, 0.75, 0, 1], atol=1e-5)
     assert found.distance.tolist() == [0.5, 0, 0.5, 1, 0.5, 0, 0.5]
 
 
@@ -124,13 +124,14 @@ def test_hardness_of_a_field():
     assert found.distance[0, 0].tolist() == [0, 0.5, 1, np.hypot(1, 0.5), 1]
     assert found.apart[0, 0].tolist() == [0, 1, 2, 3, 4]
     assert (found.apart[2] == 1e6).all()
-    assert found.lag[:, 0, 4].tolist() == [1, 0, 1]
+    np.testing.assert_allclose(found.bridge[:, 0, 4], [1, 0, 1], atol=1e-5)
+    assert found.when[:, 0, 4].tolist() == [0, 1, 2]
 
 
 def test_beyond_is_longer_or_farther():
     """Either is sufficient; a distance that is not defined is not beyond."""
     zeros = np.zeros(4)
-    hard = Hardness(np.array([2, 5, 2, 2]), zeros > 0, np.array([1.0, 1.0, 3.0, np.inf]), zeros, zeros)
+    hard = Hardness(np.array([2, 5, 2, 2]), zeros > 0, np.array([1.0, 1.0, 3.0, np.inf]), zeros, zeros, zeros)
     assert hard.beyond(4, 2.0).tolist() == [False, True, True, False]
 
 

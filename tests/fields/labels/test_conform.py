@@ -154,7 +154,7 @@ DAYS = np.arange("2001-01-01", "2001-01-07", dtype="datetime64[D]").astype("date
 @pytest.mark.parametrize(("ds", "text"), [
     (sea(freq="6h"), "'time' has steps of 6 hours, but the model was trained on 1 days; resample"),
     (sea(freq="2D"), "'time' has steps of 2 days, but the model was trained on 1 days"),
-    (spaced("lat", np.arange(4.0)), "'lat' has steps of 1, but the model was trained on 0.25; .* --fit"),
+    (spaced("lat", np.arange(4.0)), "'lat' has steps of 1, but the model was trained on 0.25; .* --model"),
     (
         spaced("time", DAYS[[0, 1, 2, 2, 3, 4]]),
         r"'time' is not monotonic or has duplicates, first at index 3 \(2001-01-03.*\); sort it",
