@@ -1,7 +1,5 @@
 """Numbers out of bounds are refused where they are given, with what was got and what was expected."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -13,6 +11,8 @@ from guarantees.classical import still
 from da4dvar.analysis.ensemble import Ensemble
 from da4dvar.baselines.eof_interpolation import EofInterpolation
 from da4dvar.baselines.eof_iteration import EofIteration
+from da4dvar.baselines.gaussian_em import GaussianEM
+from da4dvar.baselines.kalman import Kalman
 from da4dvar.baselines.letks import LETKS
 from da4dvar.baselines.nearest_stations import NearestStations
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
@@ -38,7 +38,11 @@ def hidden(**options: Any) -> object:
 CASES: list[tuple[Any, dict[str, Any], list[tuple[str, Any, str]]]] = [
     (EofInterpolation, {"history": wave()}, [(n, 0, "more than 0") for n in ("days", "modes", "error")]),
     (EofIteration, {}, [(n, 0, "more than 0") for n in ("modes", "most", "tolerance", "iterations")]),
-    (EofIteration, {}, [("harmonics", -1, "more than -1"), ("hidden", 0.0, "fraction"), ("hidden", 0.6, "")]),
+    (EofIteration, {}, [("smoothing", -1.0, "0 or more"), ("harmonics", -1, "more than -1"), ("hidden", 0.0, "fraction"), ("hidden", 0.6, "")]),
+    (GaussianEM, {}, [(n, -1, "0 or more") for n in ("lags", "memory", "harmonics", "steps", "seed")]),
+    (GaussianEM, {}, [("prior", 0.0, "more than 0"), ("most", 1, "2 or more"), ("hidden", 0.6, "fraction")]),
+    (Kalman, {}, [(n, -1, "0 or more") for n in ("order", "harmonics", "iterations")]),
+    (Kalman, {}, [("fitted", 9, "10 or more")]),
     (LETKS, LETKS_OF, [("step", 0.0, "more than 0"), ("observation_error", -1.0, "more than 0")]),
     (LETKS, LETKS_OF, [("radius", NAN, "more than 0"), ("inflation", 0.0, "more than 0")]),
     (LETKS, LETKS_OF, [("std", 0.0, "more than 0"), ("members", 1, "more than 1")]),
@@ -65,9 +69,7 @@ CASES: list[tuple[Any, dict[str, Any], list[tuple[str, Any, str]]]] = [
     [(call, others, *case) for call, others, cases in CASES for case in cases],
     ids=lambda value: str(getattr(value, "__name__", value))[:30] if not isinstance(value, dict) else "",
 )
-def test_an_argument_out_of_bounds_is_refused(
-    call: Any, others: dict[str, Any], name: str, value: Any, expected: str
-) -> None:
+def test_an_argument_out_of_bounds_is_refused(call, others, name, value, expected):
     """The message has the bound, and names the argument or its value."""
     with pytest.raises((Da4dvarError, ValueError)) as refused:
         call(**(others | {name: value}))

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import xarray as xr
 
-from da4dvar.baselines.climatology import Climatology
+from da4dvar.baselines.climatology import Climatology, has_season
 from da4dvar.baselines.eof import (
     as_matrix,
     check_above,
     fillings,
+    filter_in_time,
     from_matrix,
     has_gaps_in_time,
     on_the_whole,
 )
 from da4dvar.errors import DataError, check_least
+from da4dvar.fields.labels.cf import steps
+from da4dvar.fields.labels.given import data_set
 
 # With fewer withheld values the choice of the number of modes is unreliable (Beckers and Rixen, 2003).
 FEWEST_HIDDEN = 30
 # Modes to try beyond the best so far, as the error may decrease again.
 PATIENCE = 3
+# Lengths of the filter in time to try, in median steps, and harmonics of a season.
+SMOOTHINGS = (0.0, 1.0)
+SEASON = 3
+
+Filter = Callable[[np.ndarray], np.ndarray]
 
 
 class EofIteration:
     """x̂ = m + Uₙ Uₙᵀ (x̂ − m) in the gaps, where Uₙ holds the n leading EOFs of the filled x̂ − m.
 
-    The equation is solved by iteration. n is the number of modes with the least error at observed values
-    withheld in the shape of gaps, such as those due to clouds. The method follows Beckers and Rixen (2003,
-    doi:10.1175/1520-0426(2003)020<1839:ECADFF>2.0.CO;2) and Alvera-Azcárate et al. (2005,
+    The equation is solved by iteration. m is the season of each cell where the dates cover a year. n is the
+    number of modes, 0 included, with the least error at observed values withheld in the shape of gaps, such
+    as those due to clouds. The EOFs may be those of x̂ − m filtered in time (Alvera-Azcárate et al., 2009,
+    doi:10.5194/os-5-475-2009), which helps wherever successive times are alike. The method follows Beckers
+    and Rixen (2003, doi:10.1175/1520-0426(2003)020<1839:ECADFF>2.0.CO;2) and Alvera-Azcárate et al. (2005,
     doi:10.1016/j.ocemod.2004.08.001). Each variable is filled separately, with all dimensions except time as
     cells. Observed values are kept, cells that are never observed remain NaN, and times without any
     observation are filled with m.
@@ -35,7 +47,7 @@ class EofIteration:
     Parameters
     ----------
     time : str
-        Name of the time dimension. Its steps may be uneven, and their order has no effect.
+        Name of the time dimension. Its steps may be uneven; their order matters for the filter alone.
     modes : int, optional
         n; by default chosen at withheld values.
     most : int
@@ -48,9 +60,12 @@ class EofIteration:
         Maximum number of steps for each number of modes.
     clouds : bool
         Whether to withhold values in the shape of gaps at other times, rather than one by one.
-    harmonics : int
+    harmonics : int, optional
         Number of harmonics of the year in m, for dates that cover a year, in addition to the mean of each
-        cell. If 0, m is the mean of all observed values.
+        cell. If 0, m is the mean of all observed values. By default 3 if the dates cover a year, otherwise 0.
+    smoothing : float, optional
+        Standard deviation of DINEOF's filter in time, in median steps; 0 for none. By default 0 or 1, chosen
+        at withheld values, and 0 if `modes` is given.
     seed : int
         Seed of the choice of withheld values and of the randomised decompositions.
 
@@ -79,23 +94,24 @@ class EofIteration:
         tolerance: float = 1e-3,
         iterations: int = 300,
         clouds: bool = True,
-        harmonics: int = 0,
+        harmonics: int | None = None,
+        smoothing: float | None = None,
         seed: int = 0,
     ) -> None:
         self.time, self.modes, self.most, self.hidden = time, modes, most, hidden
         self.tolerance, self.iterations, self.clouds = tolerance, iterations, clouds
-        self.harmonics, self.seed = harmonics, seed
+        self.harmonics, self.smoothing, self.seed = harmonics, smoothing, seed
         check_above({"modes": 0, "most": 0, "tolerance": 0, "iterations": 0, "harmonics": -1}, self)
-        check_least(0, seed=seed)
+        check_least(0, seed=seed, smoothing=smoothing or 0.0)
         _check_part(hidden)
 
-    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+    def interpolate(self, ds: xr.Dataset | xr.DataArray) -> xr.Dataset:
         """Fill the gaps of every real variable.
 
         Parameters
         ----------
-        ds : Dataset
-            Data with NaN in the gaps.
+        ds : Dataset or DataArray
+            Data with NaN in the gaps. A DataArray must have a name.
 
         Returns
         -------
@@ -108,6 +124,7 @@ class EofIteration:
             If a variable does not have the time dimension, is observed in one cell only, or has too few
             observed values to choose the number of modes.
         """
+        ds = data_set(ds)
         out = ds.copy()
         for name, array in ds.data_vars.items():
             if has_gaps_in_time(array, self.time):
@@ -120,24 +137,55 @@ class EofIteration:
         cells = seen.any(0)
         if seen[:, cells].all():
             return array.values
-        usual = self._usual(array)[:, cells] if self.harmonics else values[seen].mean()
-        filled = complete(
-            values[:, cells] - usual,
-            self.modes,
-            most=self.most,
-            hidden=self.hidden,
-            tolerance=self.tolerance,
-            iterations=self.iterations,
-            clouds=self.clouds,
-            seed=self.seed,
-        )
+        _check_cells(values[:, cells])
+        smoothing, modes = self.smoothing or 0.0, self.modes
+        if modes is None:
+            smoothing, modes = self._choice(array, values, cells)
+        usual = self._usual(array, values)[:, cells]
+        filled = np.where(seen[:, cells], values[:, cells] - usual, 0)
+        if modes:
+            smooth = self._filter(array, smoothing)
+            settings = self.tolerance, self.iterations, self.seed, smooth
+            *_, filled = fillings(values[:, cells] - usual, modes, *settings)
         values[:, cells] = filled + usual
         # Restore the observed values, which subtracting and adding the mean has rounded.
         return np.where(np.isfinite(array), array, from_matrix(values, array, self.time))
 
-    def _usual(self, array: xr.DataArray) -> np.ndarray:
-        climatology = Climatology(self.time, self.harmonics)
-        return as_matrix(climatology.interpolate(array.astype("float64").to_dataset())[array.name], self.time)
+    def _choice(self, array: xr.DataArray, values: np.ndarray, cells: np.ndarray) -> tuple[float, int]:
+        """Return the filter and the number of modes with the least error at withheld values.
+
+        The values are withheld from m as well: a season fitted to them would promise too small an error.
+        """
+        out = np.zeros(values.shape, dtype=bool)
+        out[:, cells] = hidden_values(np.isfinite(values[:, cells]), self.hidden, self.clouds, self.seed)
+        kept = np.where(out, np.nan, values)
+        usual = self._usual(array.copy(data=from_matrix(kept, array, self.time)), kept)
+        usual = np.where(np.isfinite(usual), usual, np.nanmean(kept))
+        anomalies, out = (kept - usual)[:, cells], out[:, cells]
+        known = (values - usual)[:, cells][out]
+        found: list[tuple[float, float, int]] = [(float(np.sqrt(np.mean(known**2))), 0.0, 0)]
+        for smoothing in SMOOTHINGS if self.smoothing is None else (self.smoothing,):
+            smooth = self._filter(array, smoothing)
+            errors = _errors(
+                anomalies, out, known, self.most, self.tolerance, self.iterations, self.seed, smooth
+            )
+            found.append((min(errors), smoothing, int(np.argmin(errors)) + 1))
+        return min(found)[1:]
+
+    def _filter(self, array: xr.DataArray, smoothing: float) -> Filter | None:
+        if not smoothing or array.sizes[self.time] < 2:
+            return None
+        between = steps(array[self.time]) if self.time in array.coords else None
+        return filter_in_time(np.ones(array.sizes[self.time] - 1) if between is None else between, smoothing)
+
+    def _usual(self, array: xr.DataArray, values: np.ndarray) -> np.ndarray:
+        data = array.astype("float64").to_dataset()
+        harmonics = self.harmonics
+        if harmonics is None:
+            harmonics = SEASON if has_season(data, self.time) else 0
+        if not harmonics:
+            return np.full(values.shape, values[np.isfinite(values)].mean())
+        return as_matrix(Climatology(self.time, harmonics).interpolate(data)[array.name], self.time)
 
 
 def complete(
@@ -158,15 +206,19 @@ def complete(
     DataError
         If there is only one cell, or there are too few values to choose the number of modes.
     """
+    _check_cells(anomalies)
+    if modes is None:
+        modes, _ = choose_modes(anomalies, most, hidden, tolerance, iterations, clouds, seed)
+    *_, filled = fillings(anomalies, modes, tolerance, iterations, seed)
+    return filled
+
+
+def _check_cells(anomalies: np.ndarray) -> None:
     if anomalies.shape[1] == 1:
         raise DataError(
             "only one cell has observations, but EOF iteration needs more than one; "
             "fill a single series with da4dvar.baselines.linear.Linear"
         )
-    if modes is None:
-        modes, _ = choose_modes(anomalies, most, hidden, tolerance, iterations, clouds, seed)
-    *_, filled = fillings(anomalies, modes, tolerance, iterations, seed)
-    return filled
 
 
 def choose_modes(
@@ -210,13 +262,28 @@ def choose_modes(
     """
     out = hidden_values(np.isfinite(matrix), hidden, clouds, seed)
     kept, known = np.where(out, np.nan, matrix), matrix[out]
+    errors = _errors(kept, out, known, most, tolerance, iterations, seed)
+    return int(np.argmin(errors)) + 1, np.array(errors)
+
+
+def _errors(
+    kept: np.ndarray,
+    out: np.ndarray,
+    known: np.ndarray,
+    most: int,
+    tolerance: float,
+    iterations: int,
+    seed: int,
+    smooth: Filter | None = None,
+) -> list[float]:
+    """Return the errors at withheld values for 1, 2, … modes, up to three more than the best."""
     errors: list[float] = []
     # With as many modes as the smaller dimension, any fill would be reproduced unchanged.
-    for filled in fillings(kept, min(most, max(1, min(matrix.shape) - 1)), tolerance, iterations, seed):
+    for filled in fillings(kept, min(most, max(1, min(kept.shape) - 1)), tolerance, iterations, seed, smooth):
         errors.append(float(np.sqrt(np.mean((filled[out] - known) ** 2))))
         if len(errors) - 1 - np.argmin(errors) >= PATIENCE:
             break
-    return int(np.argmin(errors)) + 1, np.array(errors)
+    return errors
 
 
 def hidden_values(seen: np.ndarray, part: float, clouds: bool = True, seed: int = 0) -> np.ndarray:

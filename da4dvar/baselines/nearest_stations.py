@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-from scipy.optimize import nnls
 
 from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.standard_error import solved_together, with_standard_errors
+from da4dvar.baselines.stations import ENOUGH, Memory, distances, standardised, station_dim
 from da4dvar.errors import DataError
-from da4dvar.fields.gaps.geometry import EARTH
-from da4dvar.fields.labels.cf import geographic
+from da4dvar.fields.labels.given import data_set
 
-# Number of common times from which a covariance is estimated from the data alone.
-ENOUGH = 30
-# Number of residuals on each side of a gap from which it is interpolated; more add nothing.
-SIDE = 10
 CHUNK = 4096
 
 
@@ -95,13 +90,13 @@ class NearestStations:
         self.time, self.station, self.neighbours = time, station, neighbours
         self.ridge, self.harmonics, self.lags = ridge, harmonics, lags
 
-    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+    def interpolate(self, ds: xr.Dataset | xr.DataArray) -> xr.Dataset:
         """Fill the gaps of every real variable, and add its standard error.
 
         Parameters
         ----------
-        ds : Dataset
-            Data with NaN in the gaps.
+        ds : Dataset or DataArray
+            Data with NaN in the gaps. A DataArray must have a name.
 
         Returns
         -------
@@ -115,12 +110,13 @@ class NearestStations:
             If a real variable does not have the dimension of time or of the stations, the station dimension
             is ambiguous, or a variable ``<name>_std`` already exists.
         """
+        ds = data_set(ds)
         return with_standard_errors(ds, self._fill)
 
     def _fill(self, array: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
-        core = [self.time, self._stations(array)]
+        core = [self.time, station_dim(array, self.time, self.station)]
         dates = array[self.time].variable if self.time in array.coords else None
-        distance = _distances(array, core[1])
+        distance = distances(array, core[1])
 
         def fill(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             series = values.reshape(-1, *values.shape[-2:]).astype(float)
@@ -130,31 +126,13 @@ class NearestStations:
 
         return solved_together(fill, array, core)
 
-    def _stations(self, array: xr.DataArray) -> str:
-        has = ", ".join(map(str, array.dims)) or "none"
-        others = [str(d) for d in array.dims if d != self.time]
-        for dim in (self.time, self.station):
-            if dim is not None and dim not in array.dims:
-                raise DataError(f"variable {array.name!r} has no dimension {dim!r}; it has {has}")
-        if not others:
-            raise DataError(
-                f"variable {array.name!r} has no stations, only {self.time!r}; "
-                "for a single series use linear interpolation"
-            )
-        if self.station is None and len(others) > 1 and "station" not in others:
-            raise DataError(
-                f"variable {array.name!r} may have its stations along any of {', '.join(others)}; "
-                "name one, or stack them"
-            )
-        return self.station or ("station" if "station" in others else others[0])
-
     def _solve(
         self, y: np.ndarray, distance: np.ndarray, dates: xr.Variable | None
     ) -> tuple[np.ndarray, np.ndarray]:
         y = np.where(np.isfinite(y), y, np.nan)
         data = xr.Dataset({"y": ((self.time, "i"), y)}, {} if dates is None else {self.time: dates})
         usual = Climatology(self.time, self.harmonics).interpolate(data)["y"].values
-        scale, z = _standardised(y - usual)
+        scale, z = standardised(y - usual)
         correlation = _correlations(z, distance)
         x, variance = np.full(z.shape, np.nan), np.full(z.shape, np.nan)
         informed = np.zeros(z.shape, dtype=bool)
@@ -166,7 +144,7 @@ class NearestStations:
             residual = (z - x) / np.sqrt(variance)
             # When no other station reports, x is 0 and the residual is the anomaly.
             for series, here in ((residual, informed), (z, ~informed)):
-                memory = _Memory(series, self.lags)
+                memory = Memory(series, self.lags)
                 for i in map(int, np.flatnonzero((here & np.isnan(z)).any(0) & np.isfinite(z).any(0))):
                     at = np.flatnonzero(here[:, i] & np.isnan(z[:, i]))
                     carried, left = memory.carry(series[:, i], at)
@@ -175,18 +153,6 @@ class NearestStations:
         observed = np.isfinite(y)
         std = np.where(observed, 0, scale * np.sqrt(variance))
         return np.where(observed, y, usual + scale * x), std
-
-
-def _standardised(anomaly: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Scale of each station, shrunk towards that of all if it has few values, and scaled anomalies."""
-    seen = np.isfinite(anomaly)
-    count = seen.sum(0)
-    squares = np.where(seen, anomaly, 0) ** 2
-    typical = squares.sum() / max(1, count.sum())
-    part = np.minimum(1, count / ENOUGH)
-    scale = np.sqrt(part * squares.sum(0) / np.maximum(1, count) + (1 - part) * typical)
-    scale = np.where(scale > 1e-9 * np.sqrt(typical), scale, 1.0)
-    return scale, anomaly / scale
 
 
 def _pairwise(z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -291,55 +257,3 @@ def _positive(covariance: np.ndarray) -> np.ndarray:
     mended: np.ndarray = (vectors * values.clip(0)) @ vectors.T
     back = spread / np.sqrt(np.diag(mended).clip(1e-12))
     return mended * np.outer(back, back)
-
-
-class _Memory:
-    """ρ(τ) = Σ wₖ exp(−τ/Tₖ), wₖ ≥ 0: the correlation in time of series of unit variance."""
-
-    def __init__(self, series: np.ndarray, lags: int) -> None:
-        self.lags = lags
-        seen = np.isfinite(series)
-        values = np.where(seen, series, 0)
-        moments = [
-            (
-                (values[lag:] * values[: len(values) - lag]).sum(),
-                (seen[lag:] & seen[: len(values) - lag]).sum(),
-            )
-            for lag in range(min(2 * lags, len(values) - 1) + 1)
-        ]
-        product, pairs = np.array(moments, dtype=float).T
-        scales = np.array([1e-3, *2.0 ** np.arange(12)])  # the first is a nugget
-        basis = np.exp(-np.arange(len(pairs))[:, None] / scales)
-        weight = np.sqrt(pairs / max(1, pairs[0]))
-        rho = product / np.maximum(1, pairs) / max(product[0] / max(1, pairs[0]), 1e-12)
-        weights, _ = nnls(basis * weight[:, None], rho * weight)
-        total = weights.sum()
-        weights = weights / total if total > 0 else np.eye(len(scales))[0]
-        self.rho = np.exp(-np.arange(2 * lags + 1)[:, None] / scales) @ weights
-
-    def carry(self, series: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Simple kriging at steps `at` from the nearest values, and the unexplained fraction of variance."""
-        known = np.flatnonzero(np.isfinite(series))
-        around = np.searchsorted(known, at)[:, None] + np.arange(-SIDE, SIDE)
-        step = known[around.clip(0, len(known) - 1)]
-        lag = np.abs(step - at[:, None])
-        ok = (around >= 0) & (around < len(known)) & (lag <= self.lags)
-        far = len(self.rho) - 1
-        system = self.rho[np.abs(step[:, :, None] - step[:, None, :]).clip(0, far)]
-        system = system * (ok[:, :, None] & ok[:, None, :])
-        system[:, np.arange(2 * SIDE), np.arange(2 * SIDE)] = 1 + 1e-6
-        right = np.where(ok, self.rho[lag.clip(0, far)], 0)
-        weight = np.linalg.solve(system, right[..., None])[..., 0]
-        return (weight * np.where(ok, series[step], 0)).sum(1), 1 - (weight * right).sum(1)
-
-
-def _distances(array: xr.DataArray, station: str) -> np.ndarray:
-    """Return the chords between stations in km; inf if there are no latitudes and longitudes."""
-    along = {name: c for name, c in array.coords.items() if c.dims == (station,)}
-    found = [degrees for role in "YX" for degrees in geographic(along, role)[:1]]
-    if len(found) < 2:
-        return np.full((array.sizes[station],) * 2, np.inf)
-    lat, lon = (np.radians(degrees.values.astype(float)) for degrees in found)
-    place = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], -1)
-    chord = EARTH * np.sqrt(((place[:, None] - place) ** 2).sum(-1))
-    return np.where(np.isfinite(chord), chord, np.inf)

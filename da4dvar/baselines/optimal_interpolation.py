@@ -20,6 +20,7 @@ from da4dvar.errors import DataError, check_least
 from da4dvar.fields.derived import year_angle
 from da4dvar.fields.gaps.geometry import EARTH
 from da4dvar.fields.labels.cf import dim_role, geographic, is_dates, steps
+from da4dvar.fields.labels.given import data_set
 from da4dvar.fields.scaling.harmonics import harmonic_basis
 
 KILOMETRES = {"km": 1.0, "kilometre": 1.0, "m": 1e-3, "metre": 1e-3, "meter": 1e-3}
@@ -95,6 +96,7 @@ class OptimalInterpolation:
 
     reads_times = True
     suits = (0, 1, 2)
+    needs_seconds = 10.0
 
     def __init__(
         self,
@@ -123,13 +125,13 @@ class OptimalInterpolation:
         for table in self._tables().values():
             covariance_of(table)
 
-    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+    def interpolate(self, ds: xr.Dataset | xr.DataArray) -> xr.Dataset:
         """Replace every real variable by its analysis, and add its standard error.
 
         Parameters
         ----------
-        ds : Dataset
-            Data with NaN in the gaps.
+        ds : Dataset or DataArray
+            Data with NaN in the gaps. A DataArray must have a name.
 
         Returns
         -------
@@ -142,6 +144,7 @@ class OptimalInterpolation:
             If a real variable does not have the time dimension, its space dimensions are ambiguous, a
             variable ``<name>_std`` already exists, or the solve does not converge.
         """
+        ds = data_set(ds)
         return with_standard_errors(ds, self._fill)
 
     def fitted(self, ds: xr.Dataset) -> OptimalInterpolation:

@@ -1,14 +1,12 @@
 """Tests of EOF iteration."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from da4dvar.baselines.eof import as_matrix, fillings, from_matrix
+from da4dvar.baselines.eof import as_matrix, fillings, filter_in_time, from_matrix
 from da4dvar.baselines.eof_iteration import EofIteration, choose_modes, hidden_values
 from da4dvar.errors import DataError
 
@@ -62,32 +60,24 @@ def test_the_number_of_modes_is_found(clouds):
 
 
 def test_the_choice_ends_where_the_error_has_risen():
-    """The search ends three modes after the best, or at the maximum."""
+    """The search ends three modes after the best or at the maximum; a given number of modes is used."""
     x = anomalies(gappy(waves(2, noise=0.5), 0.7))
     modes, errors = choose_modes(x, most=20)
     assert errors.size == modes + 3
     assert choose_modes(x, most=1)[1].size == 1
-
-
-def test_the_number_may_be_given():
-    """A given number of modes is used: one is worse than the two of the field."""
     truth = waves()
     one, two = (EofIteration(modes=n).interpolate(gappy(truth, 0.8)).sst for n in (1, 3))
     assert float(abs(two - truth).max()) < 0.1 < float(abs(one - truth).max())
 
 
 def test_a_time_without_any_observation_gets_the_mean():
-    """A time without observations gets the overall mean or, with harmonics, that of each cell."""
+    """A time without observations gets the overall mean or, with harmonics, the season of each cell."""
     y = gappy(waves(noise=0.3), 0.7)
     y.sst[17] = np.nan
     out = EofIteration().interpolate(y).sst[17]
     np.testing.assert_allclose(out, float(y.sst.mean()), atol=1e-6)
     usual = EofIteration(harmonics=1).interpolate(y).sst[17]
     np.testing.assert_allclose(usual, y.sst.mean("time"), atol=1e-5)
-
-
-def test_harmonics_carry_the_season():
-    """With harmonics, a month without observations gets the season."""
     time = xr.date_range("2001-01-01", periods=730)
     season = 10 * np.cos(2 * np.pi * (time.day_of_year.values - 1) / 365.2425)
     truth = (waves(times=730) * 0.1 + xr.DataArray(season, dims="time")).assign_coords(time=time)
@@ -95,6 +85,70 @@ def test_harmonics_carry_the_season():
     y.sst[200:230] = np.nan
     out = EofIteration(harmonics=2, modes=2).interpolate(y).sst
     assert float(abs(out - truth)[200:230].mean()) < 1
+
+
+def slow_waves(noise: float = 0.3, times: int = 120) -> xr.DataArray:
+    """A field of eight modes that change slowly, without a name for its times."""
+    generator = np.random.default_rng(5)
+    series = generator.standard_normal((times, 8))
+    for t in range(1, times):
+        series[t] = 0.95 * series[t - 1] + 0.3 * series[t]
+    field = np.einsum("tm,myx->tyx", series, generator.standard_normal((8, 8, 10)))
+    field += noise * generator.standard_normal(field.shape)
+    return xr.DataArray(field, dims=("time", "y", "x"), name="sst")
+
+
+def test_with_a_filter_the_modes_are_those_of_the_filtered_field():
+    """The fill is a fixed point of the projection on the leading singular vectors of F X."""
+    x, smooth = anomalies(gappy(waves(4, noise=0.3), seen=0.8)), filter_in_time(np.ones(59), 1.0)
+    *_, filled = fillings(x, 2, tolerance=1e-9, iterations=5000, smooth=smooth)
+    u = np.linalg.svd(smooth(filled), full_matrices=False)[0][:, :2]
+    gaps = np.isnan(x)
+    np.testing.assert_allclose(filled[gaps], (u @ u.T @ filled)[gaps], atol=1e-5)
+
+
+def test_the_filter_is_a_diffusion_of_its_length():
+    """It keeps a constant, its response has the standard deviation ℓ, and no step across a long gap is coupled."""
+    matrix = filter_in_time(np.ones(200), 3.0)(np.eye(201))
+    np.testing.assert_allclose(matrix.sum(1), 1)
+    np.testing.assert_allclose(matrix, matrix.T)
+    np.testing.assert_allclose(matrix[100] @ (np.arange(201) - 100.0) ** 2, 9, rtol=1e-6)
+    apart = filter_in_time(np.array([1.0, 1.0, 100.0, 1.0, 1.0]), 3.0)(np.eye(6))
+    assert apart[:3, 3:].max() < 1e-3 < 0.1 < apart[0, 2]
+
+
+def test_the_filter_is_chosen_where_it_helps():
+    """Slow changes are filled with a smaller error than without the filter; independent times are not filtered."""
+    truth = slow_waves()
+    y = gappy(truth, 0.3)
+    errors = [float(abs(EofIteration(smoothing=s).interpolate(y).sst - truth).mean()) for s in (None, 0.0)]
+    assert errors[0] < 0.9 * errors[1]
+    y = gappy(waves(3, noise=0.3), 0.7)
+    xr.testing.assert_equal(*(EofIteration(smoothing=s).interpolate(y) for s in (None, 0.0)))
+
+
+def test_noise_is_filled_with_the_mean():
+    """Where no mode lowers the error at withheld values, there is none."""
+    noise = xr.DataArray(
+        np.random.default_rng(0).standard_normal((80, 8, 10)), dims=("time", "y", "x"), name="sst"
+    )
+    y = gappy(noise, 0.4)
+    out = EofIteration().interpolate(y).sst.where(y.sst.isnull())
+    np.testing.assert_allclose(out.min(), float(y.sst.mean()), atol=1e-9)
+    np.testing.assert_allclose(out.max(), float(y.sst.mean()), atol=1e-9)
+
+
+def test_a_season_is_removed_first():
+    """By default, dates that cover a year give each cell a season, with which a month without data is filled."""
+    time = xr.date_range("2001-01-01", periods=730)
+    season = 10 * np.cos(2 * np.pi * (time.day_of_year.values - 1) / 365.2425)
+    truth = (slow_waves(times=730) * 0.1 + xr.DataArray(season, dims="time")).assign_coords(time=time)
+    y = gappy(truth.rename("sst"), 0.2)
+    y.sst[200:230] = np.nan
+    errors = [
+        float(abs(EofIteration(harmonics=n).interpolate(y).sst - truth)[200:230].mean()) for n in (None, 0)
+    ]
+    assert errors[0] < 1 < errors[1]
 
 
 def test_times_may_be_shuffled():
@@ -141,18 +195,20 @@ def test_a_matrix_comes_back_as_the_field():
     np.testing.assert_array_equal(from_matrix(as_matrix(field, "time"), field, "time"), field)
 
 
-def test_a_constant_is_reproduced():
-    """A constant is filled with its value."""
+def test_neither_land_nor_the_order_of_times_matters():
+    """Cells that are never observed and the order of times have no effect; a constant is reproduced."""
     constant = gappy(xr.full_like(waves(), 3.0))
     np.testing.assert_allclose(EofIteration().interpolate(constant).sst, 3.0)
-
-
-def test_land_does_not_matter():
-    """Cells that are never observed do not affect the others."""
     y = gappy(waves(noise=0.3), 0.7)
     y.sst[:, :, 0] = np.nan
     sea, out = y.isel(x=slice(1, None)), EofIteration().interpolate(y)
     xr.testing.assert_allclose(EofIteration().interpolate(sea), out.isel(x=slice(1, None)))
+    y = gappy(waves(3, noise=0.3), 0.7)
+    order = np.random.default_rng(3).permutation(60)
+    method = EofIteration(modes=3, tolerance=1e-7, iterations=3000)
+    np.testing.assert_allclose(
+        method.interpolate(y.isel(time=order)).sst, method.interpolate(y).sst.isel(time=order), atol=1e-3
+    )
 
 
 def test_too_few_observations_are_refused():

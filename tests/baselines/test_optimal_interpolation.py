@@ -1,7 +1,5 @@
 """Tests of optimal interpolation in space and time."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr

@@ -1,8 +1,7 @@
 """Classical methods, with settings that make them fast, on one small data set."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,8 @@ from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.combination import Combination
 from da4dvar.baselines.eof_interpolation import EofInterpolation
 from da4dvar.baselines.eof_iteration import EofIteration
+from da4dvar.baselines.gaussian_em import GaussianEM
+from da4dvar.baselines.kalman import Kalman
 from da4dvar.baselines.letks import LETKS
 from da4dvar.baselines.linear import Linear
 from da4dvar.baselines.logarithmic import Logarithmic
@@ -60,16 +61,35 @@ METHODS: dict[str, Callable[..., Baseline]] = {
     "EOF iteration": lambda **more: EofIteration(modes=2, **more),
     "EOF interpolation": lambda **more: EofInterpolation(days=3, modes=3, **more),
     "nearest stations": lambda **more: NearestStations(station="lon", lags=5, **more),
+    "joint Gaussian": lambda **more: GaussianEM(station="lon", steps=3, **more),
+    "Kalman": lambda **more: Kalman(iterations=2, order=1, **more),
     "LETKS": lambda **seed: LETKS(still, step=1.0, observation_error=0.5, members=5, dim="lon", **seed),
-    "sparse coding": lambda **seed: SparseCoding(complete(), IMAGE, atoms=3, sparsity=1, turns=3, **seed),
+    "sparse coding": lambda **more: SparseCoding(complete(), IMAGE, atoms=3, sparsity=1, turns=3, **more),
+    "sparse coding that keeps": lambda **seed: METHODS["sparse coding"](keep_observed=True, **seed),
 }
 # A kind without required settings is tested without an entry above.
 _tried = {type(make()) for make in METHODS.values()}
 METHODS |= {k: cls for k in BY_NAME["baseline"] if (cls := class_of("baseline", k)) not in _tried}
-SEEDED = ("optimal interpolation", "EOF iteration", "EOF interpolation", "LETKS", "sparse coding")
+if find_spec(Kalman.needs) is None:
+    del METHODS["Kalman"]
+SEEDED = (
+    "optimal interpolation", "EOF iteration", "EOF interpolation", "joint Gaussian", "LETKS", "sparse coding",
+)  # fmt: skip
 # Kinds that solve each position along a further dimension separately.
-BY_SAMPLE = ("linear", "logarithmic", "optimal interpolation", "nearest stations", "LETKS", "sparse coding")
-KEEPS_OBSERVED = ("linear", "EOF iteration", "nearest stations")
+BY_SAMPLE = (
+    "linear", "logarithmic", "optimal interpolation", "nearest stations", "joint Gaussian", "LETKS",
+    "sparse coding", *(["Kalman"] if "Kalman" in METHODS else []),
+)  # fmt: skip
+KEEPS_OBSERVED = tuple(
+    {
+        "linear",
+        "EOF iteration",
+        "nearest stations",
+        "joint Gaussian",
+        "Kalman",
+        "sparse coding that keeps",
+    }.intersection(METHODS)
+)
 
 methods = st.sampled_from(sorted(METHODS))
 
@@ -77,4 +97,4 @@ methods = st.sampled_from(sorted(METHODS))
 def estimable(name: str, array: xr.DataArray) -> Any:
     """Return where a method must give an estimate: cells (for sparse coding, images) ever observed."""
     seen = np.isfinite(array)
-    return seen.any(IMAGE) if name == "sparse coding" else seen.any("time")
+    return seen.any(IMAGE) if name.startswith("sparse coding") else seen.any("time")

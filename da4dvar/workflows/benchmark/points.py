@@ -1,4 +1,4 @@
-"""Scores of all methods at hidden points."""
+"""Scores of methods at given points, by class of gap lengths, for the tables of a benchmark."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
 
-from da4dvar.config.registry import call
+from da4dvar.config.kinds import by_name, class_of
+from da4dvar.config.registry import arguments_of
+from da4dvar.config.tables import Table
 from da4dvar.evaluation.text import as_columns
 from da4dvar.evaluation.uncertainty import LEVELS, UncertaintyScore, uncertainty_score
 from da4dvar.evaluation.uncertainty import table_of as error_bars_of
 from da4dvar.fields.gaps.geometry import gap_length
 from da4dvar.interpolator import Interpolator
+from da4dvar.workflows.autofit.character import Character
 from da4dvar.workflows.data import Part
-from da4dvar.workflows.recipe import Recipe
 
 LEARNED = "learned"
-BOTH = "combination"
 # Upper bounds of the classes of gap lengths, in steps; the last class has none.
 CLASSES = (1, 3, 7, 14, 30)
 
@@ -103,6 +103,40 @@ class Scores:
         return self.methods[method][self.columns.index(f"{variable}, all")]
 
 
+def candidates(characters: Mapping[str, Character]) -> dict[str, Table]:
+    """Return tables of the baselines whose attribute `suits` includes the number of space dimensions.
+
+    All variables have the same dimensions, so that a method suits either all of them or none. If some
+    variables have an offset in their character, the method ``logarithmic`` is added, which transforms only
+    these, each with its own offset.
+
+    Parameters
+    ----------
+    characters : mapping of str to Character
+        Character of each variable, under its name in the data of the recipe.
+
+    Returns
+    -------
+    dict of str to dict
+        Table of each baseline, by name.
+    """
+    first = next(iter(characters.values()))
+    tables: dict[str, Table] = {}
+    for kind in by_name("baseline"):
+        cls = class_of("baseline", kind)
+        if len(first.space) in getattr(cls, "suits", ()):
+            tables[kind] = {"kind": kind}
+            if "time" in arguments_of(cls):
+                tables[kind]["time"] = first.time
+    offsets = {name: c.offset for name, c in characters.items() if c.offset is not None}
+    if offsets:
+        method = tables["gaussian_em" if len(first.space) == 1 else "optimal_interpolation"]
+        for name, offset in offsets.items():
+            method = {"kind": "logarithmic", "offset": offset, "variables": [name], "method": method}
+        tables["logarithmic"] = method
+    return tables
+
+
 def scored(
     methods: Mapping[str, Any], data: Part, time: str, sets: Mapping[str, xr.Dataset] | None = None
 ) -> tuple[Scores, dict[str, float]]:
@@ -177,38 +211,6 @@ def class_of_gaps(first: int, last: int | None) -> str:
     if last == first:
         return f"{first} step{'s' if first > 1 else ''}"
     return f"{first}+ steps" if last is None else f"{first}-{last} steps"
-
-
-def steps_in(recipe: Recipe, seconds: float, tries: int = 3) -> int:
-    """Estimate the number of training steps that fit into a time, by timing a few."""
-    from da4dvar.training.loss import reconstruction_loss
-    from da4dvar.training.plan import Training
-
-    table = {k: v for k, v in recipe.tables["train"].items() if k not in ("steps", "validate_every")}
-    plan = call(Training, table, "train")
-    seen = recipe.data("train").seen
-    model = recipe.interpolator({str(d): n for d, n in seen.sizes.items()}).model
-    cells = [recipe.layout.window.get(d, seen.sizes[d]) for d in recipe.layout.axes]
-    channels = recipe.layout.channel_count({str(d): n for d, n in seen.sizes.items()})
-    y = torch.zeros(plan.batch, channels, *cells)
-    sample = {"y": y, "mask": y == 0, "x0": y, "target": y, "sought": y == 0}
-    if recipe.covariates:
-        count = recipe.covariates.channels(seen, {str(d): n for d, n in seen.sizes.items()})
-        sample["covariates"] = torch.zeros(plan.batch, count, *cells)
-    # The device and the kind of step are those of the training.
-    device = "cuda" if plan.device != "cpu" and torch.cuda.is_available() else "cpu"
-    model, sample = model.to(device), {name: tensor.to(device) for name, tensor in sample.items()}
-    kind = (plan.nu, plan.observation_fit, plan.checkpoint_iterations)
-    best = np.inf
-    for _ in range(tries):
-        begin = clock.monotonic()
-        loss, _ = reconstruction_loss(model, sample, *kind)
-        loss.backward()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        best = min(best, clock.monotonic() - begin)
-    # A tenth of the time is for drawing samples, another for the validations.
-    return max(20, int(0.8 * seconds / best))
 
 
 def table_of(scores: Scores) -> str:

@@ -1,0 +1,237 @@
+"""Tests of the joint Gaussian by EM, against dense conditional Gaussians and textbook equations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from da4dvar.baselines import gaussian_em, joint_gaussian
+from da4dvar.baselines.gaussian_em import GaussianEM
+from da4dvar.baselines.joint_gaussian import (
+    maximise,
+    neighbourhoods,
+    of_others,
+    prior,
+    stacked,
+    start,
+    stationary,
+)
+from da4dvar.baselines.nearest_stations import NearestStations
+from da4dvar.baselines.stations import heights
+from da4dvar.errors import DataError
+from da4dvar.fields.scores.metrics import rmse
+
+NAN = np.nan
+
+
+def covariance(size: int, seed: int = 0) -> np.ndarray:
+    """Random covariance with unit variances."""
+    root = np.random.default_rng(seed).standard_normal((size, size))
+    full = root @ root.T + size * np.eye(size)
+    scale = 1 / np.sqrt(np.diag(full))
+    return full * np.outer(scale, scale)
+
+
+def gappy(values: np.ndarray, part: float = 0.4, seed: int = 1) -> np.ndarray:
+    """Values missing at random."""
+    return np.where(np.random.default_rng(seed).random(values.shape) < part, NAN, values)
+
+
+def network(times: int = 1200, stations: int = 12, memory: float = 0.0, seed: int = 0) -> xr.Dataset:
+    """Stations on a line whose covariance decreases with distance, with noise that lasts."""
+    generator = np.random.default_rng(seed)
+    lon = np.sort(generator.uniform(5, 15, stations))
+    shared = np.exp(-abs(lon[:, None] - lon) / 8)
+    signal = generator.standard_normal((times, stations)) @ np.linalg.cholesky(shared).T
+    own = generator.standard_normal((times, stations))
+    for t in range(1, times):
+        own[t] = memory * own[t - 1] + np.sqrt(1 - memory**2) * own[t]
+    coords = {"lon": ("station", lon), "lat": ("station", np.full(stations, 50.0))}
+    return xr.Dataset({"pm10": (("time", "station"), 10 + signal + 0.3 * own, {"units": "ug/m3"})}, coords)
+
+
+def with_gaps(ds: xr.Dataset, part: float = 0.4, seed: int = 1) -> xr.Dataset:
+    """Stations with values missing at random."""
+    return ds.assign(pm10=ds.pm10.copy(data=gappy(ds.pm10.values, part, seed)))
+
+
+@pytest.mark.parametrize("lags", [0, 1])
+def test_each_value_is_estimated_from_the_other_stations(lags):
+    """Estimate and variance are those of the dense Gaussian, given the values of all other stations."""
+    n, width = 4, 2 * lags + 1
+    s = covariance(n * width)
+    y = gappy(np.random.default_rng(2).standard_normal((30, n * width)))
+    y[3] = NAN
+    x, variance = of_others(y, s, lags)
+    for t in range(len(y)):
+        for i in range(n):
+            o = [k for k in np.flatnonzero(np.isfinite(y[t])) if k % n != i]
+            centre = lags * n + i
+            weight = np.linalg.solve(s[np.ix_(o, o)], s[o, centre])
+            np.testing.assert_allclose(x[t, i], weight @ y[t, o], atol=1e-10)
+            np.testing.assert_allclose(variance[t, i], s[centre, centre] - weight @ s[o, centre], atol=1e-10)
+
+
+@pytest.mark.parametrize("lags", [0, 1])
+def test_a_step_is_that_of_the_textbook(lags, monkeypatch):
+    """E[y yᵀ] is the outer product of the conditional means plus the conditional covariance."""
+    monkeypatch.setattr(joint_gaussian, "RELAXATION", 1.0)
+    z = gappy(np.random.default_rng(3).standard_normal((50, 3)) @ np.linalg.cholesky(covariance(3)).T)
+    base = prior(z, np.full((3, 3), np.inf), np.zeros((3, 3)), lags)
+    mean, found = maximise(z, np.ones((50, 1)), base, lags=lags, weight=20.0, steps=1)
+    s, y = start(z, base, lags), stacked(z, lags)
+    y = y[np.isfinite(y).any(1)]
+    moment, filled = np.zeros_like(s), []
+    for row in y:
+        o, u = np.flatnonzero(np.isfinite(row)), np.flatnonzero(np.isnan(row))
+        gain = np.linalg.solve(s[np.ix_(o, o)], s[np.ix_(o, u)])
+        full = row.copy()
+        full[u] = row[o] @ gain
+        moment += np.outer(full, full)
+        moment[np.ix_(u, u)] += s[np.ix_(u, u)] - s[np.ix_(u, o)] @ gain
+        filled.append(full[3 * lags : 3 * lags + 3])
+    expected = stationary((moment + 20 * base) / (len(y) + 20), lags)
+    np.testing.assert_allclose(found, expected, atol=1e-10)
+    np.testing.assert_allclose(mean[0], np.sum(filled, axis=0) / (len(y) + joint_gaussian.MEAN), atol=1e-10)
+
+
+def test_without_gaps_it_is_the_mean_of_sample_and_prior():
+    """For complete data, the covariance is (N · sample moment + ν S₀)/(N + ν)."""
+    z = np.random.default_rng(3).standard_normal((400, 3)) @ np.linalg.cholesky(covariance(3)).T
+    z -= z.mean(0)
+    _, found = maximise(z, np.ones((400, 1)), np.eye(3), lags=0, weight=100.0, steps=30)
+    np.testing.assert_allclose(found, (z.T @ z + 100 * np.eye(3)) / 500, atol=1e-6)
+
+
+def test_it_finds_the_covariance_behind_the_gaps():
+    """With many times and a weak prior, the covariance is the true one although half is missing."""
+    true = covariance(4)
+    z = np.random.default_rng(5).standard_normal((3000, 4)) @ np.linalg.cholesky(true).T
+    _, found = maximise(gappy(z, 0.5), np.ones((3000, 1)), np.eye(4), lags=0, weight=1.0, steps=40)
+    np.testing.assert_allclose(found, true, atol=0.08)
+
+
+def test_blocks_of_one_lag_are_averaged():
+    """The covariance of z(t − 1) and z(t) is that of z(t) and z(t + 1)."""
+    found = stationary(covariance(6), 1)
+    np.testing.assert_array_equal(found[:2, 2:4], found[2:4, 4:])
+    np.testing.assert_array_equal(found[:2, :2], found[4:, 4:])
+    np.testing.assert_array_equal(found, found.T)
+
+
+def test_the_prior_follows_distance_and_height():
+    """The correlation of the prior is the one from which the series were drawn."""
+    generator = np.random.default_rng(0)
+    place, height = generator.uniform(0, 300, 15), generator.uniform(0, 2000, 15)
+    d, h = abs(place[:, None] - place), abs(height[:, None] - height)
+    true = 0.9 * np.exp(-np.sqrt((d / 200) ** 2 + (h / 1500) ** 2)) + 0.1 * np.eye(15)
+    z = generator.standard_normal((3000, 15)) @ np.linalg.cholesky(true).T
+    np.testing.assert_allclose(prior(gappy(z), d, h, 0), true, atol=0.06)
+    exchangeable = prior(gappy(z), np.full_like(d, np.inf), h, 0)
+    off = exchangeable[~np.eye(15, dtype=bool)]
+    np.testing.assert_allclose(off, true[~np.eye(15, dtype=bool)].mean(), atol=0.03)
+
+
+@pytest.mark.parametrize("coordinate", [("elev", {}), ("h", {"axis": "Z"}), ("level", {"positive": "up"})])
+def test_heights_are_known_by_attribute_or_name(coordinate):
+    """A coordinate of the stations with the axis Z, or with a common name."""
+    name, attrs = coordinate
+    array = network(3, 2).pm10.assign_coords({name: ("station", [100.0, 350.0], attrs)})
+    np.testing.assert_array_equal(heights(array, "station"), [[0, 250], [250, 0]])
+    np.testing.assert_array_equal(heights(network(3, 2).pm10, "station"), np.zeros((2, 2)))
+
+
+def test_a_station_of_warm_years_is_not_taken_for_a_warm_one():
+    """The mean is estimated by EM: a station that reported in the warm half has the mean of both halves."""
+    generator = np.random.default_rng(0)
+    shared = np.repeat([0.5, -0.5], 500)[:, None] + generator.standard_normal((1000, 1))
+    truth = shared + 0.3 * generator.standard_normal((1000, 6))
+    y = truth.copy()
+    y[500:, 0] = NAN
+    out = GaussianEM(memory=0).interpolate(xr.Dataset({"t": (("time", "station"), y)}))
+    bias = float((out.t[500:, 0] - truth[500:, 0]).mean())
+    assert abs(bias) < 0.1
+
+
+def test_it_beats_the_regression_on_nearest_stations_with_honest_error_bars():
+    """With 60 % of the values missing, the error is smaller, and standard errors match it."""
+    truth = network()
+    gaps = with_gaps(truth, 0.6)
+    where = gaps.pm10.isnull()
+    out = GaussianEM().interpolate(gaps)
+    other = NearestStations().interpolate(gaps)
+    assert rmse(out.pm10.where(where), truth.pm10) < 0.98 * rmse(other.pm10.where(where), truth.pm10)
+    z = ((out.pm10 - truth.pm10) / out.pm10_std).where(where)
+    assert 0.95 < float(z.std()) < 1.05
+
+
+def test_a_residual_that_lasts_is_carried_over():
+    """With noise that lasts, errors in short gaps are smaller, and so are standard errors at their edges."""
+    truth = network(1500, memory=0.97)
+    gaps = truth.copy(deep=True)
+    for k in range(14):
+        gaps.pm10[100 * k + 50 : 100 * k + 60, k % 12] = NAN
+    where = gaps.pm10.isnull()
+    alone, carried = (GaussianEM(memory=m).interpolate(gaps) for m in (0, 50))
+    errors = [float(rmse(out.pm10.where(where), truth.pm10)) for out in (alone, carried)]
+    assert errors[1] < 0.85 * errors[0]
+    std = carried.pm10_std[50:60, 0].values
+    assert std[0] < std[5] > std[9]
+
+
+@pytest.mark.parametrize("places", [True, False])
+def test_many_stations_are_filled_in_groups(places):
+    """Groups of neighbours, each with stations around it, are nearly as good as all stations at once."""
+    truth = network(600, 40)
+    truth = truth if places else truth.drop_vars(["lon", "lat"])
+    gaps = with_gaps(truth)
+    where = gaps.pm10.isnull()
+    errors = [
+        float(rmse(GaussianEM(most=most, lags=0).interpolate(gaps).pm10.where(where), truth.pm10))
+        for most in (40, 16)
+    ]
+    assert errors[1] < 1.06 * errors[0]
+
+
+@pytest.mark.parametrize("most", [2, 5, 10, 100])
+def test_every_station_is_in_one_group(most):
+    """Groups do not overlap, and come first among their members."""
+    place = np.random.default_rng(0).uniform(0, 100, 37)
+    found = list(neighbourhoods(np.zeros((5, 37)), abs(place[:, None] - place), most))
+    assert sorted(np.concatenate([group for group, _ in found])) == list(range(37))
+    for group, members in found:
+        np.testing.assert_array_equal(members[: len(group)], group)
+        assert len(members) == len(set(members)) == min(most, 37)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    times=st.integers(1, 30),
+    stations=st.integers(1, 6),
+    part=st.floats(0, 1),
+    seed=st.integers(0, 10**6),
+    lags=st.sampled_from([None, 0, 2]),
+    same=st.booleans(),
+)
+def test_nan_never_spreads(times, stations, part, seed, lags, same):
+    """All gaps of observed stations are filled with finite σ, and observed values are kept."""
+    ds = with_gaps(network(times, stations, seed=seed), part, seed)
+    if same:
+        ds = ds.assign(pm10=(0 * ds.pm10 + ds.pm10.mean("station")).transpose(*ds.pm10.dims))
+    out = GaussianEM(lags=lags, most=4, steps=3).interpolate(ds)
+    seen = ds.pm10.notnull()
+    for name in ("pm10", "pm10_std"):
+        np.testing.assert_array_equal(np.isfinite(out[name]), xr.broadcast(seen.any("time"), seen)[0].T)
+    xr.testing.assert_equal(out.pm10.where(seen), ds.pm10)
+    assert (out.pm10_std.where(seen, 0) == 0).all()
+    assert float(abs(out.pm10 - 10).max().fillna(0)) < 40
+
+
+def test_too_many_stations_are_refused(monkeypatch):
+    """The message says what to do, also if the data are lazy."""
+    monkeypatch.setattr(gaussian_em, "MOST_STATIONS", 3)
+    with pytest.raises(DataError, match=r"'pm10' has 4 stations, expected at most 3; use optimal interp"):
+        GaussianEM().interpolate(network(10, 4).chunk())
