@@ -80,9 +80,10 @@ def fillings(
 def filter_in_time(steps: np.ndarray, length: float) -> Callable[[np.ndarray], np.ndarray]:
     """Return the filter (I + ℓ²/4 L)⁻², a diffusion with standard deviation ℓ along the first axis.
 
-    The diffusion is made in two steps. L is the Laplacian of the times, in which a step that is k times as long as the median couples its ends by
-    1/k². DINEOF's filter (Alvera-Azcárate et al., 2009, doi:10.5194/os-5-475-2009) diffuses in n explicit
-    steps with a coefficient α, where ℓ = √(2 α n); implicit steps are stable for uneven times as well.
+    The diffusion is made in two steps. L is the Laplacian of the times, in which a step that is k times as
+    long as the median couples its ends by 1/k². DINEOF's filter (Alvera-Azcárate et al., 2009,
+    doi:10.5194/os-5-475-2009) diffuses in n explicit steps with a coefficient α, where ℓ = √(2 α n); implicit
+    steps are stable for uneven times as well.
 
     Parameters
     ----------
