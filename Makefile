@@ -6,7 +6,7 @@ BIN := .venv/bin
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo test check slow house guarantees hostile lint docs wheel cf audit oldest newest clean
+.PHONY: help dev demo test check slow field house guarantees hostile lint docs wheel cf audit oldest newest clean
 
 help: ## list what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -27,6 +27,9 @@ check: lint .venv/installed-test .venv/installed-docs ## the rest of CI: style, 
 
 slow: .venv/installed-test ## re-run the shipped models on fresh data
 	$(BIN)/python -m pytest -q -m slow tests recipes
+
+field: .venv/installed-test ## try files as people have them, and print a table; FIELD=FOLDER for a collection of originals
+	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m field $(FIELD)
 
 house: ## draw the floors of the package, and what each part is for
 	@$(PYTHON) .ci/house.py

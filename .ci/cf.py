@@ -29,7 +29,7 @@ TWINS = ("--series", "2", "--steps", "60")
 FILES: dict[str, tuple[str | None, tuple[str, ...]]] = {
     GAPPY: (TRUTH, ("gaps", "--seed", "1")),
     "filled.nc": (GAPPY, ("interpolate", *MODEL)),
-    "kept.nc": (GAPPY, ("interpolate", *MODEL, "--keep-observed")),
+    "analysis.nc": (GAPPY, ("interpolate", *MODEL, "--analysis")),
     "regions.nc": (GAPPY, ("interpolate", *MODEL, "--scheduler", "threads")),
     "errors.nc": (GAPPY, ("interpolate", *MODEL, "--std", *LEVELS)),
     "linear.nc": (GAPPY, ("baseline", "--method", "linear")),

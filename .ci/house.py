@@ -28,6 +28,7 @@ FLOORS = (
     ("api",),
     ("evaluation", "outofcore"),
     ("workflows",),
+    ("accessor",),
     ("cli",),
 )
 Graph = dict[str, set[str]]

@@ -12,6 +12,8 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Interpolator": "da4dvar.interpolator",
     "Layout": "da4dvar.layout",
+    "fill": "da4dvar.workflows.autofit.fill",
+    "fit": "da4dvar.workflows.autofit.fill",
     "Da4dvarError": "da4dvar.errors",
     "interpolate": "da4dvar.api",
     "interpolate_file": "da4dvar.outofcore.interpolate_file",
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator as Interpolator
     from da4dvar.layout import Layout as Layout
     from da4dvar.outofcore.interpolate_file import interpolate_file as interpolate_file
+    from da4dvar.workflows.autofit.fill import fill as fill
+    from da4dvar.workflows.autofit.fill import fit as fit
 
 
 def __getattr__(name: str) -> Any:
@@ -86,10 +90,10 @@ class _AccessorHook:
             module.__spec__.loader = self.loader
         module.__loader__ = self.loader
         self.loader.exec_module(module)
-        importlib.import_module("da4dvar.api")
+        importlib.import_module("da4dvar.accessor")
 
 
 if "xarray" in sys.modules:
-    importlib.import_module("da4dvar.api")
+    importlib.import_module("da4dvar.accessor")
 else:
     sys.meta_path.insert(0, _AccessorHook())

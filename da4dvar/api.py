@@ -1,4 +1,4 @@
-"""Functions at the top level of `da4dvar`, and the accessors ``ds.da4dvar`` and ``da.da4dvar``."""
+"""Functions at the top level of `da4dvar` for models that exist."""
 
 from __future__ import annotations
 
@@ -106,45 +106,3 @@ def model_of(model: Interpolator | str | Path) -> Interpolator:
             f"model is of type {type(model).__name__}, expected an Interpolator, a name or a path"
         )
     return model
-
-
-@xr.register_dataset_accessor("da4dvar")
-@xr.register_dataarray_accessor("da4dvar")
-class Da4dvarAccessor:
-    """Accessor for xarray objects, ``ds.da4dvar`` and ``da.da4dvar``, available once da4dvar is imported.
-
-    Parameters
-    ----------
-    data : Dataset or DataArray
-        Data with NaN in the gaps.
-
-    Examples
-    --------
-    >>> from da4dvar.simulate import lorenz96
-    >>> ds = lorenz96(series=1, steps=40, seed=3)
-    >>> filled = ds.x_observed.da4dvar.interpolate("lorenz96")
-    >>> int(filled.x.isnull().sum())
-    0
-    """
-
-    def __init__(self, data: xr.Dataset | xr.DataArray) -> None:
-        self._data = data
-
-    @with_options
-    def interpolate(self, model: Interpolator | str | Path, **options: Unpack[Options]) -> xr.Dataset:
-        """Fill the gaps with a learned model, as :func:`da4dvar.interpolate` does.
-
-        Parameters
-        ----------
-        model : Interpolator, str or path
-            A fitted model, the name of a shipped model, or the path of a model file.
-        **options
-            Keywords of :meth:`da4dvar.Interpolator.interpolate`.
-
-        Returns
-        -------
-        Dataset
-            Each variable with its flag and, if requested, its error bars. See
-            :meth:`da4dvar.Interpolator.interpolate`.
-        """
-        return interpolate(self._data, model, **options)

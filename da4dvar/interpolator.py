@@ -10,16 +10,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
 import xarray as xr
 
 from da4dvar.analysis.analyse import analyse
 from da4dvar.analysis.ensemble import Ensemble
 from da4dvar.analysis.error_bars import calibrate, wanted, with_uncertainty
+from da4dvar.analysis.known import costs_of, known_of, observed_names
 from da4dvar.analysis.model import Model
 from da4dvar.analysis.notes import credit, report
+from da4dvar.analysis.options import check_options
+from da4dvar.analysis.taken import take_for
 from da4dvar.errors import DataError
 from da4dvar.fields.files.store import add_history
 from da4dvar.fields.gaps.patterns import GapPattern
+from da4dvar.fields.labels.carried import carry
+from da4dvar.fields.labels.given import under_own_names
 from da4dvar.fields.labels.output import labelled
 from da4dvar.fields.sensors import by_state
 from da4dvar.progress import Progress
@@ -28,6 +34,9 @@ from da4dvar.training.dataset import samples, split, training_samples
 
 if TYPE_CHECKING:
     from da4dvar.training.plan import Training
+
+# Windows of the validation data whose costs are recorded.
+COSTS = 32
 
 
 class Interpolator(Model):
@@ -102,11 +111,11 @@ class Interpolator(Model):
 
     def fit(
         self,
-        ds: xr.Dataset,
-        truth: xr.Dataset | None = None,
+        ds: xr.Dataset | xr.DataArray,
+        truth: xr.Dataset | xr.DataArray | None = None,
         *,
-        validation: xr.Dataset | None = None,
-        validation_truth: xr.Dataset | None = None,
+        validation: xr.Dataset | xr.DataArray | None = None,
+        validation_truth: xr.Dataset | xr.DataArray | None = None,
         gaps: GapPattern | Sequence[GapPattern | None] | None = None,
         training: Training | None = None,
         noise: float = 0.0,
@@ -119,13 +128,13 @@ class Interpolator(Model):
 
         Parameters
         ----------
-        ds : Dataset
+        ds : Dataset or DataArray
             Observations, with NaN in the gaps, or complete data if `gaps` are drawn in them. The covariates
-            are also taken from this data set.
-        truth : Dataset, optional
+            are also taken from this data set. A DataArray is taken as the model's only variable.
+        truth : Dataset or DataArray, optional
             Data that the estimate is compared with. Without it, the error is computed at observed points
             that are hidden from the solver.
-        validation, validation_truth : Dataset, optional
+        validation, validation_truth : Dataset or DataArray, optional
             Observations and truth for choosing the best checkpoint. By default the last tenth of the times
             is used, or of the samples if there is no time dimension.
         gaps : GapPattern or sequence of GapPattern, optional
@@ -159,6 +168,16 @@ class Interpolator(Model):
         from da4dvar.training.plan import Training
 
         training = Training() if training is None else training
+        names = observed_names(self)
+        ds = under_own_names(ds, names, self.layout.dims)
+        truth, validation, validation_truth = (
+            None if given is None else under_own_names(given, known, self.layout.dims)
+            for given, known in (
+                (truth, self.layout.variables),
+                (validation, names),
+                (validation_truth, self.layout.variables),
+            )
+        )
         if validation is None:
             ds, truth, validation, validation_truth = split(self, ds, truth)
         elif truth is not None and validation_truth is None:
@@ -174,9 +193,13 @@ class Interpolator(Model):
                 place = Path(temporary if folder is None else folder)
                 score = train(self.model, learned, checked, training, place, resume, progress, devices)
             correction: tuple[float, ...] = ()
+            costs: tuple[float, ...] = ()
+            seed = training.seed + 1
+            if training.steps:
+                drawn = [checked.draw(np.random.default_rng([seed, k])) for k in range(COSTS)]
+                costs = costs_of(self.frozen(), drawn)
             if self.first_guess is not None and training.steps:
-                count, seed = 4 * training.validation_samples, training.seed + 1
-                correction = correction_of(self.frozen(), checked, count, seed)
+                correction = correction_of(self.frozen(), checked, 4 * training.validation_samples, seed)
         except BaseException:
             # Also after Ctrl-C, restore the model, so that it is never partly trained.
             self.learned = before[0]
@@ -186,6 +209,7 @@ class Interpolator(Model):
             self.learned,
             observation_error=noise or self.observation_error,
             correction=correction,
+            known=replace(self.known, costs=costs),
             scores={"validation_rmse_normalised": score} if math.isfinite(score) else {},
         )
         return self
@@ -204,6 +228,7 @@ class Interpolator(Model):
             The interpolator itself.
         """
         self.learned = self.prepared(ds, truth)
+        self.learned = replace(self.learned, known=known_of(self, ds, truth))
         return self
 
     def interpolate(
@@ -213,7 +238,9 @@ class Interpolator(Model):
         variable: Mapping[str, str] | str | None = None,
         mask: str | xr.DataArray | None = None,
         dim: Mapping[str, str] | None = None,
-        keep_observed: bool = False,
+        fill_value: str | float = "auto",
+        times: str = "insert",
+        analysis: bool = False,
         observation_error: float | None = None,
         batch_size: int = 16,
         progress: Progress | None = None,
@@ -222,6 +249,7 @@ class Interpolator(Model):
         interval: float | Sequence[float] = (),
         seed: int = 0,
         precision: str = "float32",
+        force: bool = False,
     ) -> xr.Dataset:
         """Fill the gaps of a data set.
 
@@ -234,12 +262,17 @@ class Interpolator(Model):
             Maps names of variables and covariates of the model to their names in the data, where these
             differ. A single name is that of the model's only variable.
         mask : str or DataArray, optional
-            True or non-zero where there is an observation: the name of a variable in the data, or an array
-            with the coordinates of the data.
+            Where there is an observation: the name of a variable in the data that is true or non-zero there,
+            a condition such as ``"quality_level>=4"``, or an array with the coordinates of the data.
         dim : mapping of str to str, optional
             Maps names of dimensions of the model to their names in the data, where these differ.
-        keep_observed : bool, default False
-            Keep the observed values. By default the result is the analysis in every cell.
+        fill_value : str or float, default "auto"
+            Value that stands for a gap. ``"auto"`` also finds undeclared ones, which repeat and lie apart
+            from all other values; ``"none"`` takes only what attributes declare.
+        times : {"insert", "keep", "sort"}, default "insert"
+            Insert absent time steps as gaps, keep the times as they are, or sort and merge them first.
+        analysis : bool, default False
+            Return the analysis in every cell. By default observed values are kept, to the last bit.
         observation_error : float, optional
             Standard deviation of the observation error, in the units of the data, if it differs from that in
             training. By default the attribute ``observation_error_std`` of the variable, if there is one.
@@ -259,21 +292,26 @@ class Interpolator(Model):
         precision : {"float32", "bfloat16"}, default "float32"
             Precision of convolutions and matrix products. bfloat16 is faster on some processors, and less
             accurate.
+        force : bool, default False
+            Continue although the values lie far outside those that the model was trained on.
 
         Returns
         -------
         Dataset
             Each variable under the model's name, with the coordinates of the data; ``<name>_flag``
-            (0 observed, 1 interpolated, 2 not estimable); and the ``observation_term`` and ``prior_term`` of
-            the cost of each window. With an ensemble also ``<name>_std``, and ``<name>_lower_<p>`` and
-            ``<name>_upper_<p>`` for each interval, where p is in per cent. The result is a Dataset even if
-            `ds` is a DataArray.
+            (0 observed, 1 estimated, 2 not estimable); and the ``observation_term`` and ``prior_term`` of
+            the cost of each window; and all other variables of the data, as they are. With an ensemble also
+            ``<name>_std``, and ``<name>_lower_<p>`` and ``<name>_upper_<p>`` for each interval, where p is in
+            per cent. The result is a Dataset even if `ds` is a DataArray.
 
         Raises
         ------
         DataError
-            If `ds` does not match the model, `batch_size` is less than 1, or an interval is requested from a
-            model without a calibration.
+            If `ds` does not match the model, its values lie far outside those of the training, as in other
+            units, `batch_size` is less than 1, or an interval is requested from a model without a
+            calibration. Values of lazy data are checked when they are computed.
+        TypeError
+            If an option has a wrong type.
 
         Examples
         --------
@@ -284,20 +322,33 @@ class Interpolator(Model):
         >>> sorted(filled.data_vars)
         ['observation_term', 'prior_term', 'x', 'x_flag']
         """
-        if keep_observed and self.sensors:
-            raise DataError(
-                "keep_observed: a model with several sensors has no single observed value to keep; omit it"
-            )
+        check_options(
+            analysis=analysis,
+            std=std,
+            force=force,
+            members=members,
+            batch_size=batch_size,
+            seed=seed,
+            observation_error=observation_error,
+            progress=progress,
+        )
         ensemble = wanted(self.calibration, std, members, interval)
-        conformed = self.conform(ds, variable=variable, mask=mask, dim=dim)
-        found = analyse(self, conformed, observation_error, batch_size, progress, ensemble, seed, precision)
+        taken, names = take_for(
+            self, ds, variable=variable, dim=dim, mask=mask, fill_value=fill_value, times=times
+        )
+        conformed = self.conform(taken, variable=names, dim=dim)
+        sources = {str(source.name) for source in conformed.sources.values()}
+        found = analyse(
+            self, conformed, observation_error, batch_size, progress, ensemble, seed, precision, force
+        )
         if self.sensors:
-            conformed = by_state(conformed, self.sensors, self.layout)
+            # Several sensors have no single observed value that could be kept.
+            conformed, analysis = by_state(conformed, self.sensors, self.layout), True
         estimates, weight, terms, grid = found.estimates, found.weight, found.terms, found.grid
-        filled = labelled(conformed, estimates, weight, terms, grid, self.layout, keep_observed)
-        report(conformed, terms, filled, self.time)
+        filled = labelled(conformed, estimates, weight, terms, grid, self.layout, analysis)
+        report([*conformed.notes, *found.notes], conformed, terms, filled, self.time)
         filled = with_uncertainty(filled, conformed, found.parts, self.calibration, interval)
-        return add_history(filled, credit(self))
+        return add_history(carry(filled, taken, sources), credit(self))
 
     def calibrate(
         self,

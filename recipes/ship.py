@@ -1,4 +1,4 @@
-"""Put the trained model of a row of a benchmark, with its measured score, among those that ship.
+"""Add the trained model of a benchmark row, with its measured score, to the shipped models.
 
 python recipes/ship.py recipes/lorenz96 unet-lstm-any lorenz96
 python recipes/ship.py recipes/lorenz96 unet-ode-lm lorenz96-ode
@@ -17,7 +17,7 @@ from da4dvar.workflows.benchmark.rows import Benchmark
 
 
 def main(folder: Path, row: str, name: str) -> None:
-    """Save the model of a row under the name that it ships with."""
+    """Save the model of a row under the name of the shipped model."""
     result = json.loads((folder / "results" / f"{row}.json").read_text())
     model = Benchmark(folder).row(row).interpolator()
     if model is None:
@@ -36,8 +36,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path, help="a folder with benchmark.toml")
-    parser.add_argument("row", help="a row that has been run")
-    parser.add_argument("name", help="of the model that ships")
+    parser.add_argument("folder", type=Path, help="folder with benchmark.toml")
+    parser.add_argument("row", help="row that has been run")
+    parser.add_argument("name", help="name of the shipped model")
     given = parser.parse_args()
     main(given.folder, given.row, given.name)

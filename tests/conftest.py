@@ -1,18 +1,13 @@
 """A small sea and a model that has seen it: enough to walk through the whole house."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import pytest
-import xarray as xr
 from examples import make_sst, train_tiny
 
 import da4dvar
 
 
 @pytest.fixture(scope="session")
-def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model_path(tmp_path_factory):
     """A model file of a few training steps."""
     path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
     train_tiny().save(path)
@@ -20,19 +15,19 @@ def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def model(model_path: Path) -> da4dvar.Interpolator:
+def model(model_path):
     """The same model, loaded anew for each test."""
     return da4dvar.load(model_path)
 
 
 @pytest.fixture
-def truth() -> xr.Dataset:
+def truth():
     """A complete field, but for land."""
     return make_sst()
 
 
 @pytest.fixture
-def gappy(truth: xr.Dataset) -> xr.Dataset:
+def gappy(truth):
     """The same with three fifths of it hidden."""
     from da4dvar.workflows.twin import hide
 
@@ -40,7 +35,7 @@ def gappy(truth: xr.Dataset) -> xr.Dataset:
 
 
 @pytest.fixture
-def files(tmp_path: Path, gappy: xr.Dataset, truth: xr.Dataset) -> Path:
+def files(tmp_path, gappy, truth):
     """A folder with gappy.nc and truth.nc."""
     gappy.to_netcdf(tmp_path / "gappy.nc")
     truth.to_netcdf(tmp_path / "truth.nc")
@@ -48,7 +43,7 @@ def files(tmp_path: Path, gappy: xr.Dataset, truth: xr.Dataset) -> Path:
 
 
 @pytest.fixture
-def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def little_memory(monkeypatch):
     """Count neither Python itself nor much for a window, so that small data exceed a small memory."""
     monkeypatch.setattr("da4dvar.outofcore.plan.BASE", 0)
     monkeypatch.setattr("da4dvar.outofcore.memory.window_bytes", lambda *_: 10_000)

@@ -4,8 +4,6 @@ The one way in which tests run a command. A process of its own is only for what 
 `cli/test_processes.py`, of signals, and of what an import loads.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import io
@@ -87,6 +85,11 @@ def content(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): found for path, found in sorted((files | links).items())}
 
 
+def errors(said: Said) -> list[str]:
+    """The lines on stderr that are neither notes nor names of phases."""
+    return [n for n in said.err.splitlines() if not n.startswith("note: ") and not n.endswith(" ...")]
+
+
 def ran(*arguments: object, cwd: Path | None = None) -> Said:
     """What a command said that must succeed."""
     said = da4dvar(*arguments, cwd=cwd)
@@ -99,7 +102,7 @@ def refused(*arguments: object, cwd: Path) -> str:
     before = content(cwd)
     said = da4dvar(*arguments, cwd=cwd)
     assert (said.code, said.out) == (2, ""), said
-    (line,) = (line for line in said.err.splitlines() if not line.startswith("note: "))
+    (line,) = errors(said)
     assert line.startswith("error: ")
     assert content(cwd) == before
     return line
@@ -114,7 +117,7 @@ def done_or_refused(*arguments: object, cwd: Path) -> Said | None:
     if said.code == 0:
         return said
     assert said.code == 2, said
-    assert [line[:7] for line in said.err.splitlines() if not line.startswith("note: ")] == ["error: "]
+    assert [line[:7] for line in errors(said)] == ["error: "]
     assert after == before
     return None
 

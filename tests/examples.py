@@ -1,7 +1,5 @@
 """Small data sets and models for the tests."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -10,9 +8,11 @@ import da4dvar
 from da4dvar.errors import DataError
 from da4dvar.fields.gaps.patterns import Random
 from da4dvar.fields.scaling.anomaly import Anomaly
+from da4dvar.fields.scaling.standard import Standard
 from da4dvar.testing import seeded
 from da4dvar.training.plan import Training
 from da4dvar.variational.priors.unet import UNet
+from da4dvar.variational.solvers.gradient_descent import GradientDescent
 from da4dvar.variational.solvers.lstm import ConvLSTM
 
 WINDOW = 6
@@ -104,6 +104,13 @@ def tiny_interpolator(seed: int = 0, initial: str = "zero") -> da4dvar.Interpola
         return UNet(WINDOW, boundary, width=4), ConvLSTM(WINDOW, boundary, width=6, iterations=3)
 
     return da4dvar.Interpolator(*seeded(parts, seed), layout, Anomaly(harmonics=1), initial=initial)
+
+
+def descent_model(step: float = 0.1, iterations: int = 1, **options: object) -> da4dvar.Interpolator:
+    """Return an unfitted model with gradient descent; with a tiny step it returns its initial state."""
+    layout = da4dvar.Layout(["sst"], ["lat", "lon"], ["time"], window={"time": WINDOW, "lat": 5})
+    prior = seeded(lambda: UNet(WINDOW, ("zero", "zero"), width=3))
+    return da4dvar.Interpolator(prior, GradientDescent(step, iterations), layout, Standard(), **options)
 
 
 def train_tiny(steps: int = 6, workers: int = 0) -> da4dvar.Interpolator:

@@ -1,7 +1,5 @@
 """A file in small regions: what the tests of streaming share."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ from da4dvar.analysis.problem import pose_part
 from da4dvar.outofcore import store as region_store
 from da4dvar.outofcore.journal import Journal
 from da4dvar.outofcore.plan import Plan, full_grid, may_be_cut
+from da4dvar.outofcore.rest import with_rest
 from da4dvar.outofcore.run import output_chunks, stream, template_of, tiles_of, warn_of_gaps, write_terms
 from da4dvar.outofcore.source import Source
 from da4dvar.outofcore.tile import Job
@@ -29,17 +28,17 @@ def small_plan(model: da4dvar.Interpolator, source: Source, cells: int = 7, batc
 
 
 def in_regions(
-    model: da4dvar.Interpolator, ds: xr.Dataset, output: Path, cells=7, batch_size=5, keep_observed=False
+    model: da4dvar.Interpolator, ds: xr.Dataset, output: Path, cells=7, batch_size=5, analysis=True
 ) -> xr.Dataset:
     """A data set filled region by region."""
     source = Source.of(ds, model.signature)
     plan = small_plan(model, source, cells, batch_size)
-    job = Job(source, tiles_of(source, plan), plan.dims, batch_size, None, keep_observed)
+    job = Job(source, tiles_of(source, plan), plan.dims, batch_size, None, analysis)
     assert len(job.tiles) > 1
     journal = Journal(output)
     with journal.locked():
-        template = template_of(model, source, plan, keep_observed)
-        region_store.create(template, journal.store, output_chunks(source, plan))
+        template, large = with_rest(template_of(model, source, plan, analysis), ds, {"sst"})
+        region_store.create(template, journal.store, output_chunks(source, plan), large)
         journal.begin({}, plan.grid.shape)
         stream(model, job, plan, journal)
         empty = write_terms(job, plan, journal, template)

@@ -1,7 +1,5 @@
 """Numbers out of bounds are refused where they are given, with what was got and what was expected."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -72,9 +70,7 @@ CASES: list[tuple[Any, dict[str, Any], list[tuple[str, Any, str]]]] = [
     [(call, others, *case) for call, others, cases in CASES for case in cases],
     ids=lambda value: str(getattr(value, "__name__", value))[:30] if not isinstance(value, dict) else "",
 )
-def test_an_argument_out_of_bounds_is_refused(
-    call: Any, others: dict[str, Any], name: str, value: Any, expected: str
-) -> None:
+def test_an_argument_out_of_bounds_is_refused(call, others, name, value, expected):
     """The message has the bound, and names the argument or its value."""
     with pytest.raises((Da4dvarError, ValueError)) as refused:
         call(**(others | {name: value}))

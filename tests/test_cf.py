@@ -1,7 +1,5 @@
 """What is written keeps to the CF conventions."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +7,6 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 import pytest
-import xarray as xr
 
 import da4dvar
 from da4dvar.fields.files.store import write_dataset
@@ -18,27 +15,23 @@ from da4dvar.workflows.fill import fill_classically
 ROOT = Path(da4dvar.__file__).parents[1]
 
 
-def test_no_fill_value_belongs_to_a_complete_coordinate(tmp_path: Path, gappy: xr.Dataset) -> None:
-    """CF: a coordinate has no missing values. One along the way that has some keeps its own."""
+def test_no_fill_value_belongs_to_a_complete_coordinate(tmp_path, gappy, model):
+    """Complete coordinates have no fill value; windows have calendar, type and reference date of the data."""
     depth = ("lat", np.where(np.arange(9) > 2, 100.0, np.nan))
     write_dataset(gappy.assign_coords(depth=depth), tmp_path / "out.nc")
     with netCDF4.Dataset(tmp_path / "out.nc") as file:
         filled = {name: "_FillValue" in variable.ncattrs() for name, variable in file.variables.items()}
     assert filled == {"sst": True, "time": False, "lat": False, "lon": False, "depth": True}
-
-
-def test_windows_have_the_calendar_of_the_data(model, gappy: xr.Dataset, tmp_path: Path) -> None:
-    """And its type and reference date, so that both are read alike."""
     gappy.time.encoding |= {"dtype": np.dtype("int32")}
-    write_dataset(model.interpolate(gappy), tmp_path / "out.nc")
-    with netCDF4.Dataset(tmp_path / "out.nc") as file:
+    write_dataset(model.interpolate(gappy), tmp_path / "windows.nc")
+    with netCDF4.Dataset(tmp_path / "windows.nc") as file:
         dates, centres = file["time"], file["window_time"]
         assert centres.units == dates.units == "days since 1990-01-01"
         assert centres.calendar == dates.calendar == "standard"
         assert centres.dtype == dates.dtype == np.dtype("int32")
 
 
-def test_flags_are_of_the_type_of_their_values(model_path: Path, gappy: xr.Dataset, tmp_path: Path) -> None:
+def test_flags_are_of_the_type_of_their_values(model_path, gappy, tmp_path):
     """Also where the file came by way of a store, whose attributes have one kind of whole number."""
     write_dataset(gappy, tmp_path / "in.nc")
     for name, scheduler in (("memory.nc", None), ("regions.nc", "threads")):
@@ -50,7 +43,7 @@ def test_flags_are_of_the_type_of_their_values(model_path: Path, gappy: xr.Datas
             assert len(flag.flag_meanings.split()) == flag.flag_values.size
 
 
-def test_a_standard_error_says_whose_and_what_it_is(gappy: xr.Dataset) -> None:
+def test_a_standard_error_says_whose_and_what_it_is(gappy):
     """By the modifier of CF, listed beside its variable; an error of a temperature is a difference."""
     gappy.sst.attrs |= {"units_metadata": "temperature: on_scale"}
     filled = fill_classically(gappy, "optimal_interpolation", {}, {})
@@ -65,7 +58,7 @@ def test_a_standard_error_says_whose_and_what_it_is(gappy: xr.Dataset) -> None:
 
 
 @pytest.mark.slow
-def test_the_checker_finds_nothing_that_the_input_has_not() -> None:
+def test_the_checker_finds_nothing_that_the_input_has_not():
     """The script of `make cf`, where the environment that it makes is there."""
     checker = ROOT / ".venv-cf/bin/compliance-checker"
     if not checker.exists():

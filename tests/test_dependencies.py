@@ -1,7 +1,5 @@
 """What the package says of what it needs."""
 
-from __future__ import annotations
-
 import ast
 import re
 import runpy
@@ -39,22 +37,18 @@ def imported(path: Path) -> set[str]:
     return found - sys.stdlib_module_names
 
 
-def test_a_plain_installation_has_everything_but_two_extras() -> None:
-    """`--fit` works after `pip install da4dvar`; without an extra, `errors.need` names it."""
+def test_a_plain_installation_has_everything_but_two_extras():
+    """Filling a file works after `pip install da4dvar`; without an extra, `errors.need` names it."""
     required, brought_by = names(PROJECT["dependencies"]), packages_distributions()
     used = set.union(*map(imported, (ROOT / "da4dvar").rglob("*.py"))) - ELSEWHERE
     missing = {name for name in used if not required & names(brought_by.get(name, [name]))}
     assert missing == {"distributed", "statsmodels"} <= set(PROJECT["optional-dependencies"])
 
 
-def test_every_dependency_is_listed_with_its_licence() -> None:
-    """In docs/dependencies.md, which a command makes; and none binds those who use the package."""
+def test_every_dependency_is_listed_with_its_licence():
+    """Dependencies are listed, none is copyleft, and the package's licence is the same everywhere."""
     assert names(PROJECT["dependencies"]) <= set(LISTED)
     assert not [name for name, licence in LISTED.items() if COPYLEFT.search(licence)]
-
-
-def test_the_package_is_under_its_licence() -> None:
-    """The same in the metadata, the citation and the text."""
     assert PROJECT["license"] == "Apache-2.0"
     citation = (ROOT / "CITATION.cff").read_text()
     assert "license: Apache-2.0" in citation
@@ -64,23 +58,19 @@ def test_the_package_is_under_its_licence() -> None:
 
 
 @pytest.fixture
-def oldest() -> dict:
+def oldest():
     """What .ci/oldest.py defines."""
     return runpy.run_path(str(ROOT / ".ci/oldest.py"))
 
 
-def test_the_oldest_versions_are_the_lower_bounds(oldest: dict, capsys: pytest.CaptureFixture) -> None:
-    """Of everything that the package and its tests need, but for what constraints.txt pins."""
+def test_the_oldest_versions_are_the_lower_bounds(oldest, capsys):
+    """All requirements have one lower bound each, except what constraints.txt pins."""
     oldest["main"]()
     lines = capsys.readouterr().out.split()
     wanted = names([*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]])
     assert {line.partition("==")[0].lower() for line in lines} == wanted
     assert (ROOT / "constraints.txt").read_text().strip() in lines
     assert lines[1].replace("==", ">=") in PROJECT["dependencies"]
-
-
-def test_two_bounds_for_one_name_are_no_bound(oldest: dict) -> None:
-    """An extra that asks for less than the package would hide what was tested."""
     project = {"dependencies": ["a>=2.0"], "optional-dependencies": {"test": ["a>=1.0"]}}
     with pytest.raises(SystemExit, match=r"a has two lower bounds: 2\.0 and 1\.0"):
         oldest["lower_bounds"](project)

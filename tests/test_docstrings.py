@@ -1,7 +1,5 @@
 """What docs/reference.md lists is documented in full: by numpydoc's own validation, and a little more."""
 
-from __future__ import annotations
-
 import ast
 import importlib
 import inspect
@@ -157,20 +155,20 @@ def faults(one: Listed) -> list[str]:
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=[entry[1] for entry in ENTRIES])
-def test_what_is_listed_is_documented_in_full(entry: tuple[str, str, str | None, str | None]) -> None:
+def test_what_is_listed_is_documented_in_full(entry):
     """Summary, parameters, what is returned and raised, and an example; nothing that is not there."""
     listed = expanded(*entry)
     assert listed
     assert {one.name: missing for one in listed if (missing := faults(one))} == {}
 
 
-def test_every_public_name_is_listed() -> None:
+def test_every_public_name_is_listed():
     """What `da4dvar.__all__` names is in the reference."""
     listed = [id(one.thing) for entry in ENTRIES for one in expanded(*entry)]
     assert [n for n in da4dvar.__all__ if id(getattr(da4dvar, n)) not in listed] == ["__version__"]
 
 
-def test_every_name_says_what_it_is() -> None:
+def test_every_name_says_what_it_is():
     """A line for every module, class, function and method without an underscore, listed or not."""
     lines = [(str(f.relative_to(PACKAGE)), *opening) for f in FILES for opening in opening_lines(f)]
     assert [line for line in lines if not re.fullmatch(r"\S.*[.:]", line[-1])] == []
@@ -207,7 +205,7 @@ def sending_elsewhere(message: str) -> str:
     """The same; see :func:`da4dvar.errors.first_line`."""
 
 
-def test_what_is_lacking_is_found() -> None:
+def test_what_is_lacking_is_found():
     """A docstring that lacks everything, and two that send to another, which does for the first alone."""
     told, none, one = (
         faults(Listed(f"{__name__}.{f.__name__}", "function", f))

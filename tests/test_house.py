@@ -1,7 +1,5 @@
 """The plan of the package: imports that only go down, two wings, and what `import da4dvar` loads."""
 
-from __future__ import annotations
-
 import ast
 import runpy
 import subprocess
@@ -23,18 +21,10 @@ FORBIDDEN = {"variational": ARRAYS, "fields": TENSORS, "baselines": TENSORS, "la
 house = SimpleNamespace(**runpy.run_path(str(PACKAGE.parent / ".ci/house.py")))
 
 
-def test_imports_only_go_down() -> None:
-    """Between packages and modules at the top, those under TYPE_CHECKING and within functions included."""
+def test_imports_only_go_down():
+    """Imports only go down, without a circle, between at most 12 packages and 9 modules at the top."""
     assert house.upward(house.part_graph(house.module_graph())) == []
-
-
-def test_there_is_no_circle() -> None:
-    """Within packages either: every module can be read after those that it imports."""
     house.order(house.module_graph())
-
-
-def test_the_top_can_be_drawn_from_memory() -> None:
-    """At most 12 packages and 9 modules, each with its purpose in a line."""
     packages = {folder.parent.name for folder in PACKAGE.glob("*/__init__.py")}
     modules = {file.stem for file in PACKAGE.glob("*.py")}
     assert len(packages) <= 12
@@ -66,13 +56,13 @@ UPWARD = (
 
 
 @pytest.mark.parametrize("line", UPWARD)
-def test_an_upward_import_is_found(tmp_path: Path, line: str) -> None:
+def test_an_upward_import_is_found(tmp_path, line):
     """However it is written."""
     package = write(tmp_path, {"__init__.py": "", "fields/__init__.py": line, "cli/__init__.py": ""})
     assert house.upward(house.part_graph(house.module_graph(package))) == ["fields -> cli"]
 
 
-def test_a_circle_within_a_package_is_found(tmp_path: Path) -> None:
+def test_a_circle_within_a_package_is_found(tmp_path):
     """Two modules that import each other."""
     one, two = "from da4dvar.fields.two import x", "from da4dvar.fields import one"
     files = {"__init__.py": "", "fields/__init__.py": "", "fields/one.py": one, "fields/two.py": two}
@@ -86,13 +76,13 @@ def modules(part: str) -> list[Path]:
 
 
 @pytest.mark.parametrize("part", FORBIDDEN)
-def test_a_wing_imports_no_library_of_the_other(part: str) -> None:
+def test_a_wing_imports_no_library_of_the_other(part):
     """No tensors among the labelled arrays, no labels among the tensors."""
     assert {file.name: found for file in modules(part) if (found := imported(file) & FORBIDDEN[part])} == {}
 
 
 @pytest.mark.parametrize("wing", ["variational", "fields", "baselines"])
-def test_a_wing_loads_nothing_of_the_other(wing: str) -> None:
+def test_a_wing_loads_nothing_of_the_other(wing):
     """What is in memory once every module of a wing has been imported, in a fresh interpreter."""
     foreign = {"xarray"} if wing == "variational" else {"torch"}
     names = [f"da4dvar.{house.name_of(file, PACKAGE)}" for file in modules(wing)]
@@ -108,26 +98,29 @@ def lines_of_code(text: str) -> int:
     return len(lines)
 
 
-def test_a_file_holds_one_idea() -> None:
+def test_a_file_holds_one_idea():
     """Past 300 lines of code, it holds more than one; documentation and blank lines cost nothing."""
     assert lines_of_code('"""A\nB"""\n\n# c\nx = 1\n') == 1
     assert [f for f in PACKAGE.rglob("*.py") if lines_of_code(f.read_text("utf-8")) > 300] == []
 
 
 def test_the_package_alone_loads_no_library():
-    """Neither torch nor xarray, nor what they are made of."""
+    """`import da4dvar` loads neither torch nor xarray, and a tab offers public names only."""
     assert loaded("import da4dvar").isdisjoint({"torch", "xarray", "numpy", "pandas", "dask"})
+    modules = {"baselines", "fields", "simulate", "testing", "training", "variational"}
+    assert set(dir(da4dvar)) == {*da4dvar.__all__} | modules
+    assert all(getattr(da4dvar, name) is not None for name in dir(da4dvar))
 
 
-@pytest.mark.parametrize("order", ["import da4dvar\nimport xarray", "import xarray\nimport da4dvar"])
-def test_the_accessors_are_there_in_either_order(order):
-    """Import sorters put da4dvar first; torch is not loaded for it."""
-    code = f"{order}\nassert xarray.Dataset.da4dvar and xarray.DataArray.da4dvar"
+@pytest.mark.parametrize("first", ["import da4dvar", "import xarray", "from da4dvar.api import load"])
+def test_the_accessors_are_there_in_any_order(first):
+    """Import sorters put da4dvar first, and its modules import xarray; torch is not loaded for it."""
+    code = f"{first}\nimport xarray, da4dvar\nassert xarray.Dataset.da4dvar and xarray.DataArray.da4dvar"
     assert "torch" not in loaded(code)
 
 
 def test_the_hook_leaves_no_trace():
-    """Once xarray is loaded, or only looked for, it is as if there had been none."""
+    """After the import of xarray there is no hook; a broken xarray raises its own error."""
     loaded(
         "import importlib.resources, importlib.util, sys\n"
         "before = list(sys.meta_path)\n"
@@ -138,10 +131,6 @@ def test_the_hook_leaves_no_trace():
         "assert importlib.resources.files('xarray').is_dir()\n"
         "assert xarray.Dataset.da4dvar"
     )
-
-
-def test_a_broken_xarray_says_so_itself():
-    """The error is that of the import, and a second attempt is made without the hook."""
     loaded(
         "import sys, da4dvar\n"
         "sys.modules['numpy'] = None\n"
@@ -150,10 +139,3 @@ def test_a_broken_xarray_says_so_itself():
         "    except ImportError as error:\n        assert 'numpy' in str(error)\n"
         "    else:\n        raise SystemExit(1)"
     )
-
-
-def test_the_package_lists_public_names_alone():
-    """What a tab offers: no module that was imported, no constant."""
-    modules = {"baselines", "fields", "simulate", "testing", "training", "variational"}
-    assert set(dir(da4dvar)) == {*da4dvar.__all__} | modules
-    assert all(getattr(da4dvar, name) is not None for name in dir(da4dvar))

@@ -1,7 +1,5 @@
 """The tutorial on a package of one's own is done as it is written, from its empty folder on."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil
@@ -27,7 +25,7 @@ def run(command: str, folder: Path, *path: Path) -> subprocess.CompletedProcess[
 
 
 @pytest.fixture(scope="module")
-def author(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def author(tmp_path_factory):
     """The author's folder, and a folder of its own in which the package is installed."""
     folder, site = tmp_path_factory.mktemp("smoothing"), tmp_path_factory.mktemp("site")
     for name in ("pyproject.toml", "smoothing.py", "recipe.toml"):
@@ -39,7 +37,7 @@ def author(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder, site
 
 
-def test_a_colleague_with_the_package_fills_a_file(author: tuple[Path, Path]) -> None:
+def test_a_colleague_with_the_package_fills_a_file(author):
     """In a new interpreter, by the entry point alone: nothing registers the class."""
     folder, site = author
     done = run(BLOCKS["the colleague"].strip(), folder, site)
@@ -48,13 +46,13 @@ def test_a_colleague_with_the_package_fills_a_file(author: tuple[Path, Path]) ->
 
 
 @pytest.fixture
-def copied(author: tuple[Path, Path], tmp_path: Path) -> Path:
+def copied(author, tmp_path):
     """A folder with the module alone: it can be imported, but nothing names it."""
     shutil.copy(author[0] / "smoothing.py", tmp_path)
     return tmp_path
 
 
-def test_a_colleague_without_it_is_told_what_is_missing(author: tuple[Path, Path], copied: Path) -> None:
+def test_a_colleague_without_it_is_told_what_is_missing(author, copied):
     """In the line that the page shows, though the module itself lies there to be imported."""
     folder, _ = author
     done = run(BLOCKS["the colleague"].strip().replace("filled.nc", "none.nc"), folder, copied)
@@ -62,9 +60,7 @@ def test_a_colleague_without_it_is_told_what_is_missing(author: tuple[Path, Path
     assert not (folder / "none.nc").exists()
 
 
-def test_what_is_registered_loads_without_an_installation(
-    author: tuple[Path, Path], copied: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_registered_loads_without_an_installation(author, copied, monkeypatch):
     """The last block of the page."""
     monkeypatch.syspath_prepend(copied)
     monkeypatch.setattr(kinds, "REGISTERED", {section: {} for section in kinds.KINDS})

@@ -1,7 +1,5 @@
 """Tests of twin experiments: the truth obeys its equations, and the observations are as documented."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -40,7 +38,7 @@ every = pytest.mark.parametrize("name", ["lorenz96", "lorenz63"])
 
 
 @pytest.mark.parametrize(("name", "tendency"), {"lorenz96": tendency96, "lorenz63": tendency63}.items())
-def test_the_truth_obeys_its_equations(name: str, tendency: Callable) -> None:
+def test_the_truth_obeys_its_equations(name, tendency):
     """From each state, scipy's integrator reaches the next one."""
     ds = example(name)
     step = float(ds.time[1] - ds.time[0])
@@ -49,54 +47,51 @@ def test_the_truth_obeys_its_equations(name: str, tendency: Callable) -> None:
 
 
 @every
-def test_series_are_on_the_attractor_each_at_a_place_of_its_own(name: str) -> None:
+def test_series_are_on_the_attractor_each_at_a_place_of_its_own(name):
     """After the spin-up, the statistics are those of the attractor, and all series differ."""
     x = example(name).x
     mean, std = {"lorenz96": (2.3, 3.6), "lorenz63": (23.5, 8.6)}[name]
     x = x if name == "lorenz96" else x.isel(component=2)
-    assert float(x.mean()) == pytest.approx(mean, abs=1.5)
-    assert float(x.std()) == pytest.approx(std, rel=0.2)
+    assert (float(x.mean()), float(x.std())) == (pytest.approx(mean, abs=1.5), pytest.approx(std, rel=0.2))
     first = x.isel(time=0).values.reshape(x.sizes["series"], -1)
     assert all(np.abs(first[i] - first[j]).max() > 0.1 for i in range(len(first)) for j in range(i))
 
 
-def test_twenty_components_are_observed_every_four_steps() -> None:
-    """Observations start at the first step, with different components each time and in each series."""
+def test_observations_are_regular():
+    """20 components of Lorenz-96 every 4 steps, all of Lorenz-63 every 8; without noise, the truth."""
     ds = example("lorenz96")
     seen = ds.x_observed.notnull()
     assert (seen[:, ::4].sum("component") == 20).all()
     assert int(seen.sum()) == 4 * 21 * 20
     assert (seen.isel(time=0) != seen.isel(time=4)).any()
     assert (seen.isel(series=0) != seen.isel(series=1)).any()
-
-
-def test_lorenz63_is_observed_whole_every_eight_steps() -> None:
-    """All three components are observed every eight steps."""
     seen = example("lorenz63").x_observed.notnull().values
     assert seen[:, ::8].all()
     assert seen.sum() == seen[:, ::8].size
-
-
-@every
-def test_noise_is_as_large_as_said(name: str) -> None:
-    """The noise has variance 2 and no bias within sampling error, and the attribute states it."""
-    ds = example(name)
-    errors = (ds.x_observed - ds.x).values.astype("float64")
-    errors = errors[np.isfinite(errors)]
-    assert errors.var() == pytest.approx(2, abs=5 * 2 * np.sqrt(2 / errors.size))
-    assert errors.mean() == pytest.approx(0, abs=5 * np.sqrt(2 / errors.size))
-    assert ds.x_observed.attrs["observation_error_std"] == pytest.approx(np.sqrt(2))
-
-
-def test_observations_without_noise_are_the_truth() -> None:
-    """With a noise variance of 0, the observations equal the truth."""
     ds = lorenz96(1, 9, noise_variance=0.0, components=8, number=3)
     xr.testing.assert_equal(ds.x_observed, ds.x.where(ds.x_observed.notnull()).rename("x_observed"))
     assert int(ds.x_observed.count()) == 9
 
 
 @every
-def test_the_seed_decides_all(name: str) -> None:
+def test_noise_and_labels(name):
+    """The noise has variance 2 and no bias; data are named, with units, in single precision."""
+    ds = example(name)
+    errors = (ds.x_observed - ds.x).values.astype("float64")
+    errors = errors[np.isfinite(errors)]
+    assert errors.var() == pytest.approx(2, abs=5 * 2 * np.sqrt(2 / errors.size))
+    assert errors.mean() == pytest.approx(0, abs=5 * np.sqrt(2 / errors.size))
+    assert ds.x_observed.attrs["observation_error_std"] == pytest.approx(np.sqrt(2))
+    assert ds.x.dims == ds.x_observed.dims == ("series", "time", "component")
+    assert ds.x.dtype == ds.x_observed.dtype == np.float32
+    np.testing.assert_allclose(np.diff(ds.time), 0.05 if name == "lorenz96" else 0.04)
+    assert (ds.time.attrs["axis"], ds.x.attrs["units"]) == ("T", "1")
+    assert "Lorenz-" in ds.x.attrs["long_name"]
+    assert "seed 3" in ds.attrs["source"]
+
+
+@every
+def test_the_seed_decides_all(name):
     """Equal seeds give identical data and other seeds different data, regardless of numpy's global state."""
     small: dict[str, Any] = {"series": 1, "steps": 5, "step": 0.05}
     first = SYSTEMS[name](seed=1, **small)
@@ -105,21 +100,8 @@ def test_the_seed_decides_all(name: str) -> None:
     assert (SYSTEMS[name](seed=2, **small).x != first.x).all()
 
 
-@every
-def test_labels(name: str) -> None:
-    """Dimensions and variables are named, with units, in single precision and with the time step."""
-    ds = example(name)
-    assert ds.x.dims == ds.x_observed.dims == ("series", "time", "component")
-    assert ds.x.dtype == ds.x_observed.dtype == np.float32
-    np.testing.assert_allclose(np.diff(ds.time), 0.05 if name == "lorenz96" else 0.04)
-    assert ds.time.attrs["axis"] == "T"
-    assert ds.x.attrs["units"] == "1"
-    assert "Lorenz-" in ds.x.attrs["long_name"]
-    assert "seed 3" in ds.attrs["source"]
-
-
 @pytest.mark.parametrize(("name", "spin_up"), [("lorenz96", 4000), ("lorenz63", 1000)])
-def test_progress_is_told_of_every_step(name: str, spin_up: int) -> None:
+def test_progress_is_told_of_every_step(name, spin_up):
     """Progress counts every step, the spin-up included, and does not change the data."""
     told: list[tuple[int, int]] = []
     ds = SYSTEMS[name](1, 5, 1, step=0.05, progress=lambda *counts: told.append(counts))
@@ -128,7 +110,7 @@ def test_progress_is_told_of_every_step(name: str, spin_up: int) -> None:
     xr.testing.assert_identical(ds, SYSTEMS[name](1, 5, 1, step=0.05))
 
 
-def test_the_published_series_are_pieces_of_one_trajectory() -> None:
+def test_the_published_series_are_pieces_of_one_trajectory():
     """The pieces overlap and share a mask, and progress follows the time of the integrator."""
     told: list[tuple[int, int]] = []
     pieces = {"first": 100, "last": 170, "progress": lambda *counts: told.append(counts)}
@@ -152,7 +134,7 @@ TOO_LONG = "diverges at a time step of 2.0; use a shorter one"
     + [(name, {"step": 2.0}, TOO_LONG) for name in ("lorenz96", "lorenz63")]
     + [("lorenz96", {"components": 8}, "number is 20, but 'component' has only 8")],
 )  # fmt: skip
-def test_what_cannot_be_simulated_is_refused(name: str, change: dict[str, Any], text: str) -> None:
+def test_what_cannot_be_simulated_is_refused(name, change, text):
     """Pieces outside of the trajectory, a step that diverges, more observed components than there are."""
     with pytest.raises(Da4dvarError, match=text):
         SYSTEMS[name](**({"series": 1, "steps": 10} | change))

@@ -1,7 +1,5 @@
 """The wheel, in an environment of its own that has never seen the checkout."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -32,7 +30,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheel(tmp_path_factory):
     """Built from a copy, so that nothing an earlier build has left gets in."""
     folder = tmp_path_factory.mktemp("wheel")
     (folder / "source").mkdir()
@@ -45,7 +43,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def scripts(wheel, tmp_path_factory):
     """Where the commands of an environment are that holds the wheel, and what it asks for."""
     folder = tmp_path_factory.mktemp("clean")
     run(sys.executable, "-m", "venv", folder / "env", cwd=folder)
@@ -54,7 +52,7 @@ def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "env/bin"
 
 
-def test_it_holds_the_package_and_nothing_else(wheel: Path) -> None:
+def test_it_holds_the_package_and_nothing_else(wheel):
     """Every module, every shipped model and card, the licence and the mark of types; no test, no data."""
     names = {n for n in zipfile.ZipFile(wheel).namelist() if not n.endswith("/")}
     files = [*ROOT.glob("da4dvar/**/*.py"), *ROOT.glob("da4dvar/pretrained/*")]
@@ -63,16 +61,16 @@ def test_it_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert any(n.endswith("licenses/LICENSE") for n in names)
 
 
-def test_it_fits_a_model_to_a_file(scripts: Path, tmp_path: Path) -> None:
-    """Nothing else has to be installed for `--fit`."""
+def test_it_fits_a_model_to_a_file(scripts, tmp_path):
+    """Nothing else has to be installed to fill a file."""
     hide(make_sst(120), "random", 0.4, seed=3).to_netcdf(tmp_path / "gappy.nc")
-    fit = ("interpolate", "gappy.nc", "filled.nc", "--fit", "--minutes", "0.02")
+    fit = ("interpolate", "gappy.nc", "filled.nc", "--minutes", "0.02")
     run(scripts / "da4dvar", *fit, cwd=tmp_path)
     with xr.open_dataset(tmp_path / "filled.nc") as filled:
         assert int((filled.sst_flag == 1).sum()) > 0
 
 
-def test_it_works_outside_the_checkout(scripts: Path, tmp_path: Path) -> None:
+def test_it_works_outside_the_checkout(scripts, tmp_path):
     """Import, help, models, and a twin experiment that a shipped model fills well."""
     where = run(scripts / "python", "-c", "import da4dvar; print(da4dvar.__file__)", cwd=tmp_path)
     assert Path(where.strip()).is_relative_to(scripts.parent)

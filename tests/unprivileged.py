@@ -1,7 +1,5 @@
 """What happens to a user who may not do everything, also where the tests run as root."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from collections.abc import Callable, Iterator

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import xarray as xr
 
 from da4dvar.analysis.ensemble import Ensemble, ErrorParts
+from da4dvar.analysis.known import check_known, notes_of
 from da4dvar.analysis.model import Model
 from da4dvar.analysis.perturbation import normal, withheld
 from da4dvar.analysis.problem import physical, pose
@@ -34,6 +35,8 @@ class Analysis:
         Grid of the windows.
     parts : ErrorParts, optional
         Error information, if an ensemble was run.
+    notes : tuple of str
+        Messages to the user about windows outside of what the model was trained on.
     """
 
     estimates: xr.Dataset
@@ -41,6 +44,7 @@ class Analysis:
     terms: xr.DataArray
     grid: WindowGrid
     parts: ErrorParts | None
+    notes: tuple[str, ...] = ()
 
 
 def analyse(
@@ -52,6 +56,7 @@ def analyse(
     ensemble: Ensemble | None = None,
     seed: int = 0,
     precision: str = "float32",
+    force: bool = False,
 ) -> Analysis:
     """Minimise U for all windows of a data set and, optionally, for an ensemble.
 
@@ -61,7 +66,7 @@ def analyse(
         Fitted model.
     conformed : Conformed
         Data set under the model's names.
-    observation_error, batch_size, progress, seed, precision
+    observation_error, batch_size, progress, seed, precision, force
         See :meth:`da4dvar.Interpolator.interpolate`.
     ensemble : Ensemble, optional
         Ensemble whose members are also solved.
@@ -74,13 +79,17 @@ def analyse(
     Raises
     ------
     DataError
-        If the values are invalid, or an ensemble is requested for a model with several sensors.
+        If the values are invalid or far outside those of the training, or an ensemble is requested for a
+        model with several sensors.
     """
     if ensemble is not None and model.sensors:
         raise DataError("no ensemble of several sensors is supported yet; do not request standard errors")
     y = model.observations(conformed.data)
     check_values(y, conformed)
-    problem = pose(model, conformed, y, observation_error, precision)
+    lazy = y.chunks is not None
+    if not (lazy or force):
+        check_known(model, [conformed], [y])
+    problem = pose(model, conformed, y, observation_error, precision, guarded=lazy and not force)
     grid = problem.grid(model)
     runs = 1 if ensemble is None else 1 + ensemble.members
 
@@ -89,6 +98,7 @@ def analyse(
         return reconstruct(data, grid, problem.solve, batch_size, tell, problem.solve.entries)
 
     x, weight, terms = run(problem.y, 0)
+    notes = notes_of(model, problem.y.isel(variable=slice(0, y.sizes["variable"])), terms, grid)
     keep = {d: slice(0, y.sizes[d]) for d in problem.short}
     parts = None
     if ensemble is not None:
@@ -100,7 +110,7 @@ def analyse(
     if (first := problem.first) is not None:
         # The scaling does not cover cells without training data, but the first guess may.
         estimates = estimates.assign({n: estimates[n].fillna(first[n].drop_attrs()) for n in estimates})
-    return Analysis(estimates, weight, terms, grid, parts)
+    return Analysis(estimates, weight, terms, grid, parts, tuple(notes))
 
 
 def error_parts(

@@ -11,6 +11,7 @@ import xarray as xr
 from torch import nn
 
 from da4dvar.analysis.ensemble import CalibratedEnsemble
+from da4dvar.analysis.quantiles import Known
 from da4dvar.baselines import Baseline
 from da4dvar.errors import DataError, ModelError, RecipeError
 from da4dvar.fields.channels import stack_variables
@@ -57,6 +58,8 @@ class Learned:
         Ensemble and calibration for error bars.
     scores, provenance : mapping
         Measured scores, and how the model was trained.
+    known : Known
+        Quantiles of the training data, with which other data are compared.
     """
 
     scaling: Scaling
@@ -67,6 +70,7 @@ class Learned:
     calibration: CalibratedEnsemble | None = None
     scores: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    known: Known = field(default_factory=Known)
 
 
 class Changes(TypedDict, total=False):
@@ -80,6 +84,7 @@ class Changes(TypedDict, total=False):
     calibration: CalibratedEnsemble | None
     scores: Mapping[str, Any]
     provenance: Mapping[str, Any]
+    known: Known
 
 
 class Model:
@@ -197,6 +202,11 @@ class Model:
     def provenance(self) -> Mapping[str, Any]:
         """Data, settings and versions with which the model was trained."""
         return self.learned.provenance
+
+    @property
+    def known(self) -> Known:
+        """Quantiles of the training data."""
+        return self.learned.known
 
     def replaced(self, **changes: Unpack[Changes]) -> Self:
         """Return a model with the same network and a changed record of what was learned.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral, Real
 from typing import Annotated, Any, TypedDict, TypeVar, cast, get_type_hints
 
+import numpy as np
 import xarray as xr
 
 from da4dvar.errors import nearest
@@ -27,12 +29,17 @@ class Options(TypedDict, total=False):
         Maps names of variables and covariates of the model to their names in the data, where these
         differ. A single name is that of the model's only variable.
     mask : str or DataArray, optional
-        True or non-zero where there is an observation: the name of a variable in the data, or an array
-        with the coordinates of the data.
+        Where there is an observation: the name of a variable in the data that is true or non-zero there,
+        a condition such as ``"quality_level>=4"``, or an array with the coordinates of the data.
     dim : mapping of str to str, optional
         Maps names of dimensions of the model to their names in the data, where these differ.
-    keep_observed : bool, default False
-        Keep the observed values. By default the result is the analysis in every cell.
+    fill_value : str or float, default "auto"
+        Value that stands for a gap. ``"auto"`` also finds undeclared ones, which repeat and lie apart
+        from all other values; ``"none"`` takes only what attributes declare.
+    times : {"insert", "keep", "sort"}, default "insert"
+        Insert absent time steps as gaps, keep the times as they are, or sort and merge them first.
+    analysis : bool, default False
+        Return the analysis in every cell. By default observed values are kept, to the last bit.
     observation_error : float, optional
         Standard deviation of the observation error, in the units of the data, if it differs from that in
         training. By default the attribute ``observation_error_std`` of the variable, if there is one.
@@ -52,12 +59,16 @@ class Options(TypedDict, total=False):
     precision : {"float32", "bfloat16"}, default "float32"
         Precision of convolutions and matrix products. bfloat16 is faster on some processors, and less
         accurate.
+    force : bool, default False
+        Continue although the values lie far outside those that the model was trained on.
     """
 
     variable: Annotated[Mapping[str, str] | str | None, None]
     mask: Annotated[str | xr.DataArray | None, None]
     dim: Annotated[Mapping[str, str] | None, None]
-    keep_observed: Annotated[bool, False]
+    fill_value: Annotated[str | float, "auto"]
+    times: Annotated[str, "insert"]
+    analysis: Annotated[bool, False]
     observation_error: Annotated[float | None, None]
     batch_size: Annotated[int, 16]
     progress: Annotated[Progress | None, None]
@@ -66,6 +77,7 @@ class Options(TypedDict, total=False):
     interval: Annotated[float | Sequence[float], ()]
     seed: Annotated[int, 0]
     precision: Annotated[str, "float32"]
+    force: Annotated[bool, False]
 
 
 TYPES = get_type_hints(Options)
@@ -73,6 +85,48 @@ DEFAULTS = cast(
     Options, {n: hint.__metadata__[0] for n, hint in get_type_hints(Options, include_extras=True).items()}
 )
 DOCUMENTED = inspect.cleandoc(Options.__doc__ or "").partition("----------\n")[2]
+
+
+def check_options(**options: object) -> None:
+    """Check the types of options before they are used.
+
+    Parameters
+    ----------
+    **options
+        Options of :class:`Options` by name; those that other functions check are ignored.
+
+    Raises
+    ------
+    TypeError
+        If an option has a wrong type.
+
+    Examples
+    --------
+    >>> check_options(members=4, seed=0, std=True)
+    >>> check_options(members="4")
+    Traceback (most recent call last):
+    ...
+    TypeError: members is '4', expected a whole number
+    """
+    for name, value in options.items():
+        default = DEFAULTS.get(name)
+        if isinstance(default, bool):
+            right, expected = isinstance(value, bool | np.bool_), "True or False"
+        elif name in ("members", "batch_size", "seed"):
+            right, expected = is_number(value, Integral) and not str(value).startswith("-"), "a whole number"
+        elif name == "observation_error":
+            right, expected = is_number(value, Real), "a number"
+        elif name == "progress":
+            right, expected = callable(value), "a function of two numbers: windows that are done, and all"
+        else:
+            continue
+        if not right and not (value is None and default is None):
+            raise TypeError(f"{name} is {value!r:.60}, expected {expected}")
+
+
+def is_number(value: object, kind: type[Integral] | type[Real]) -> bool:
+    """Whether a value is a number of a kind, and not a truth value."""
+    return isinstance(value, kind) and not isinstance(value, bool | np.bool_)
 
 
 def with_options(function: Face) -> Face:
@@ -119,7 +173,7 @@ def completed(function: Callable[..., Any], options: Options) -> Options:
     >>> completed(interpolate, {"memebrs": 4})
     Traceback (most recent call last):
     ...
-    TypeError: interpolate() has no option 'memebrs': did you mean 'members'? (there are: batch_size, ...)
+    TypeError: interpolate() has no option 'memebrs': did you mean 'members'? (there are: analysis, ...)
     """
     for name in options:
         if name not in DEFAULTS:

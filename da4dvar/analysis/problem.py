@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from da4dvar.analysis.known import guards
 from da4dvar.analysis.model import Model
 from da4dvar.analysis.window_solver import WindowSolver
 from da4dvar.errors import DataError
@@ -43,7 +44,7 @@ class Problem:
     first : Dataset or None
         First guess, in physical units.
     stated : float or None
-        Observation error in use.
+        Observation error in use, in the model's units.
     """
 
     y: xr.DataArray
@@ -71,6 +72,7 @@ def pose(
     y: xr.DataArray,
     observation_error: float | None = None,
     precision: str = "float32",
+    guarded: bool = False,
 ) -> Problem:
     """Set up the problem of a data set, or of a part of one if the model has no first guess.
 
@@ -84,6 +86,8 @@ def pose(
         Observations; see :meth:`da4dvar.analysis.model.Model.observations`.
     observation_error, precision
         See :meth:`da4dvar.Interpolator.interpolate`.
+    guarded : bool
+        Refuse windows whose values lie far outside those of the training when they are solved.
 
     Returns
     -------
@@ -110,7 +114,11 @@ def pose(
     padded = beside(padded, given, short)
     frozen = model.frozen()
     deviation = max(model.scaling.std.values(), default=math.inf)
-    stated = stated_error(conformed.sources, observation_error, model.observation_error, deviation)
+    # The user states the error in the units of the data, which may differ from the model's.
+    factors = {abs(conformed.to_user(name)[0]) for name in conformed.sources}
+    factor = factors.pop() if len(factors) == 1 else 1.0
+    stated = stated_error(conformed.sources, observation_error, model.observation_error, deviation * factor)
+    stated = None if stated is None else stated / factor
     if stated is not None and model.observation_error is not None and stated != model.observation_error:
         frozen = reweighted(frozen, (model.observation_error / stated) ** 2)
     entries = Entries(
@@ -120,7 +128,14 @@ def pose(
         covariates={str(n): [str(d) for d in c.dims] for n, c in given.items()},
     )
     solve = WindowSolver(
-        frozen, model.layout, model.initial, model.time, entries, model.correction, precision
+        frozen,
+        model.layout,
+        model.initial,
+        model.time,
+        entries,
+        model.correction,
+        precision,
+        guards(model, conformed) if guarded else (),
     )
     return Problem(padded, short, solve, first, stated)
 

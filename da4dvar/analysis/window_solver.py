@@ -18,6 +18,9 @@ from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.solvers.base import Solution
 
 PRECISIONS = ("float32", "bfloat16")
+# Share of the observations of a batch of windows that must be out of range to refuse it, as those of other
+# windows are unknown.
+MOST = 0.5
 
 
 def check_precision(precision: str) -> None:
@@ -52,6 +55,8 @@ class WindowSolver:
         α of each variable, 1 by default.
     precision : {"float32", "bfloat16"}
         Precision of convolutions and matrix products. The state and the cost are always in float32.
+    guards : sequence of (str, float, float)
+        Message and range of each observed entry; see :func:`da4dvar.analysis.known.guards`.
 
     Raises
     ------
@@ -66,6 +71,7 @@ class WindowSolver:
     entries: Entries
     correction: Sequence[float] = ()
     precision: str = "float32"
+    guards: Sequence[tuple[str, float, float]] = ()
 
     def __post_init__(self) -> None:
         check_precision(self.precision)
@@ -76,10 +82,14 @@ class WindowSolver:
         Raises
         ------
         DataError
-            If a value is infinite, or a covariate is missing.
+            If a value is infinite, a covariate is missing, or most observations are out of range.
         """
         if np.isinf(windows).any():
             raise DataError("the data have infinite values; replace them by NaN where nothing was observed")
+        for k, (message, low, high) in enumerate(self.guards):
+            seen = windows[:, k][np.isfinite(windows[:, k])]
+            if seen.size and ((seen < low) | (seen > high)).mean() > MOST:
+                raise DataError(message)
         # For lazy data, this is the first time that the values of covariates are checked.
         covariates = self.entries.split(windows)[2]
         for name, field in zip(self.entries.covariates, covariates.swapaxes(0, 1), strict=True):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Baseline(Protocol):
     """Interface of a classical method: any object with a method `interpolate`, configured when created.
 
-    A class may have three attributes that say more about it.
+    A class may have further attributes that say more about it.
 
     Attributes
     ----------
@@ -24,10 +24,16 @@ class Baseline(Protocol):
         Whether the method uses the values of the coordinate of time. A method that does not counts steps,
         and a warning says so where they are uneven.
     suits : collection of int, optional
-        The numbers of dimensions of space, of 0, 1 and 2, for which ``da4dvar interpolate --fit`` compares
-        the method with the learned model; not at all if it is missing.
+        The numbers of dimensions of space, of 0, 1 and 2, for which ``da4dvar interpolate`` compares the
+        method with others; not at all if it is missing.
     needs : str, optional
         Package of an extra without which the method cannot be used, and is not compared.
+    needs_seconds : float, optional
+        Seconds that the method takes at least to be fitted, 0 by default. A comparison under a time limit
+        leaves it out if less is left.
+    fitted : callable, optional
+        Method ``fitted(ds)`` that returns the same method with its parameters fitted to a data set, so that
+        `interpolate` does not fit them again.
 
     Examples
     --------

@@ -7,6 +7,7 @@ import xarray as xr
 
 from da4dvar.errors import DataError, check_least, nearest
 from da4dvar.fields.labels.cf import is_dates, steps
+from da4dvar.fields.labels.given import data_set
 from da4dvar.fields.scaling.anomaly import Anomaly
 
 
@@ -41,26 +42,28 @@ class Climatology:
         check_least(0, harmonics=harmonics)
         self.time, self.harmonics, self.history = time, harmonics, history
 
-    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
-        """Replace every variable by its climatology, observed values included.
+    def interpolate(self, ds: xr.Dataset | xr.DataArray) -> xr.Dataset:
+        """Replace every variable of numbers by its climatology, observed values included.
 
         Parameters
         ----------
-        ds : Dataset
-            Data with NaN in the gaps.
+        ds : Dataset or DataArray
+            Data with NaN in the gaps. A DataArray must have a name.
 
         Returns
         -------
         Dataset
-            The climatologies, with the labels of `ds`.
+            The climatologies, with the labels of `ds`; text, dates and flags are returned unchanged.
 
         Raises
         ------
         DataError
             If a variable does not have the time dimension, or is not in the history.
         """
+        ds = data_set(ds)
         history = ds if self.history is None else self.history
-        for name in ds.data_vars:
+        names = [name for name in ds.data_vars if ds[name].dtype.kind in "fiu"]
+        for name in names:
             if name not in history:
                 raise DataError(
                     f"the history has no variable {name!r}: {nearest(str(name), map(str, history))}"
@@ -72,7 +75,7 @@ class Climatology:
                 )
         seasonal = has_season(history, self.time)
         out = ds.copy()
-        for name in ds.data_vars:
+        for name in names:
             usual = self._season(ds, history, str(name)) if seasonal else self._mean(history[name])
             filled = usual.broadcast_like(ds[name]).transpose(*ds[name].dims).data
             if ds[name].dtype.kind == "f":

@@ -9,6 +9,7 @@ import xarray as xr
 
 from da4dvar.baselines import Baseline
 from da4dvar.errors import DataError
+from da4dvar.fields.labels.given import data_set
 
 
 class Combination:
@@ -51,13 +52,13 @@ class Combination:
             )
         self.methods, self.weights = list(methods), [float(w) for w in weights]
 
-    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+    def interpolate(self, ds: xr.Dataset | xr.DataArray) -> xr.Dataset:
         """Fill the gaps of every variable.
 
         Parameters
         ----------
-        ds : Dataset
-            Data with NaN in the gaps.
+        ds : Dataset or DataArray
+            Data with NaN in the gaps. A DataArray must have a name.
 
         Returns
         -------
@@ -69,6 +70,7 @@ class Combination:
         DataError
             If any of the methods raises it.
         """
+        ds = data_set(ds)
         found = [method.interpolate(ds) for method in self.methods]
         weights = self.weights or [1.0] * len(found)
         out = ds.copy()

@@ -53,8 +53,8 @@ def fillings(
     --------
     >>> x = np.outer([1.0, 2.0, -3.0], [1.0, 0.5, -1.0, 2.0])
     >>> x[1, 3] = np.nan
-    >>> next(fillings(x, most=1, tolerance=1e-6)).round(3)[1, 3]
-    np.float64(4.0)
+    >>> float(next(fillings(x, most=1, tolerance=1e-6)).round(3)[1, 3])
+    4.0
     """
     gaps = np.isnan(matrix)
     filled, missing = np.where(gaps, 0.0, matrix), gaps.astype("float64")
@@ -82,8 +82,8 @@ def filter_in_time(steps: np.ndarray, length: float) -> Callable[[np.ndarray], n
 
     The diffusion is made in two steps. L is the Laplacian of the times, in which a step that is k times as
     long as the median couples its ends by 1/k². DINEOF's filter (Alvera-Azcárate et al., 2009,
-    doi:10.5194/os-5-475-2009) diffuses in n explicit steps with a coefficient α, where ℓ = √(2 α n); implicit
-    steps are stable for uneven times as well.
+    doi:10.5194/os-5-475-2009) diffuses in n explicit steps with a coefficient α, where ℓ = √(2 α n);
+    implicit steps are stable for uneven times as well.
 
     Parameters
     ----------

@@ -15,6 +15,7 @@ from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.eof import as_matrix, check_above, from_matrix, has_gaps_in_time, on_the_whole
 from da4dvar.baselines.eof_iteration import choose_modes, complete, hidden_values
 from da4dvar.errors import DataError, check_least, nearest
+from da4dvar.fields.labels.given import data_set
 from da4dvar.fields.labels.intervals import error_attrs
 
 # Candidates for `error`, in standard deviations of the anomalies.
@@ -159,7 +160,7 @@ class EofInterpolation:
         check_above({"days": 0, "modes": 0, "error": 0, "harmonics": -1}, self)
         check_least(0, seed=seed)
 
-    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+    def interpolate(self, ds: xr.Dataset | xr.DataArray) -> xr.Dataset:
         """Replace every real variable by its analysis, observed values included, and add ``<name>_std``.
 
         Cells observed neither in the data nor in the history remain NaN. If there is a history, cells that
@@ -167,8 +168,8 @@ class EofInterpolation:
 
         Parameters
         ----------
-        ds : Dataset
-            Data with NaN in the gaps.
+        ds : Dataset or DataArray
+            Data with NaN in the gaps. A DataArray must have a name.
 
         Returns
         -------
@@ -181,6 +182,7 @@ class EofInterpolation:
             If a variable does not have the time dimension, is not in the history on the same cells, or has
             too few times.
         """
+        ds = data_set(ds)
         out = ds.copy()
         for name, array in ds.data_vars.items():
             if not has_gaps_in_time(array, self.time):

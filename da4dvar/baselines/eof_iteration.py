@@ -19,6 +19,7 @@ from da4dvar.baselines.eof import (
 )
 from da4dvar.errors import DataError, check_least
 from da4dvar.fields.labels.cf import steps
+from da4dvar.fields.labels.given import data_set
 
 # With fewer withheld values the choice of the number of modes is unreliable (Beckers and Rixen, 2003).
 FEWEST_HIDDEN = 30
@@ -104,13 +105,13 @@ class EofIteration:
         check_least(0, seed=seed, smoothing=smoothing or 0.0)
         _check_part(hidden)
 
-    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+    def interpolate(self, ds: xr.Dataset | xr.DataArray) -> xr.Dataset:
         """Fill the gaps of every real variable.
 
         Parameters
         ----------
-        ds : Dataset
-            Data with NaN in the gaps.
+        ds : Dataset or DataArray
+            Data with NaN in the gaps. A DataArray must have a name.
 
         Returns
         -------
@@ -123,6 +124,7 @@ class EofIteration:
             If a variable does not have the time dimension, is observed in one cell only, or has too few
             observed values to choose the number of modes.
         """
+        ds = data_set(ds)
         out = ds.copy()
         for name, array in ds.data_vars.items():
             if has_gaps_in_time(array, self.time):

@@ -11,6 +11,7 @@ from da4dvar.baselines.standard_error import solved_together, with_standard_erro
 from da4dvar.baselines.stations import Memory, distances, heights, standardised, station_dim
 from da4dvar.errors import DataError
 from da4dvar.fields.derived import year_angle
+from da4dvar.fields.labels.given import data_set
 from da4dvar.fields.scaling.harmonics import harmonic_basis
 
 # With more stations, the distances of all pairs no longer fit in the memory of a small machine.
@@ -111,13 +112,13 @@ class GaussianEM:
         self.steps, self.memory, self.harmonics = steps, memory, harmonics
         self.most, self.hidden, self.seed = most, hidden, seed
 
-    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+    def interpolate(self, ds: xr.Dataset | xr.DataArray) -> xr.Dataset:
         """Fill the gaps of every real variable, and add its standard error.
 
         Parameters
         ----------
-        ds : Dataset
-            Data with NaN in the gaps.
+        ds : Dataset or DataArray
+            Data with NaN in the gaps. A DataArray must have a name.
 
         Returns
         -------
@@ -131,6 +132,7 @@ class GaussianEM:
             If a real variable does not have the dimension of time or of the stations, the station dimension
             is ambiguous, there are more than 10,000 stations, or a variable ``<name>_std`` already exists.
         """
+        ds = data_set(ds)
         return with_standard_errors(ds, self._fill)
 
     def _fill(self, array: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:

@@ -13,6 +13,7 @@ from da4dvar.baselines.standard_error import solved_together, with_standard_erro
 from da4dvar.errors import DataError, check_least, need
 from da4dvar.fields.derived import day_angle, year_angle
 from da4dvar.fields.labels.cf import is_dates, spacing
+from da4dvar.fields.labels.given import data_set
 from da4dvar.fields.scaling.harmonics import harmonic_basis
 
 # Fewer values are filled with their mean, as nothing can be learned from them.
@@ -81,13 +82,13 @@ class Kalman:
         self.time, self.order, self.harmonics = time, order, harmonics
         self.fitted, self.iterations = fitted, iterations
 
-    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+    def interpolate(self, ds: xr.Dataset | xr.DataArray) -> xr.Dataset:
         """Fill the gaps of every real variable, and add its standard error.
 
         Parameters
         ----------
-        ds : Dataset
-            Data with NaN in the gaps.
+        ds : Dataset or DataArray
+            Data with NaN in the gaps. A DataArray must have a name.
 
         Returns
         -------
@@ -101,6 +102,7 @@ class Kalman:
             If statsmodels is not installed, a real variable does not have the time dimension, or a variable
             ``<name>_std`` already exists.
         """
+        ds = data_set(ds)
         need("the Kalman smoother", self.needs)
         return with_standard_errors(ds, self._fill)
 

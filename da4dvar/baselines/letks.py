@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError, check_least
+from da4dvar.fields.labels.given import data_set
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,13 @@ class LETKS:
                 raise DataError(f"{name} is {getattr(self, name)}, expected more than {bound}")
         check_least(0, seed=self.seed)
 
-    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+    def interpolate(self, ds: xr.Dataset | xr.DataArray) -> xr.Dataset:
         """Replace every real variable by its analysis, observed values included.
 
         Parameters
         ----------
-        ds : Dataset
-            Data with NaN in the gaps.
+        ds : Dataset or DataArray
+            Data with NaN in the gaps. A DataArray must have a name.
 
         Returns
         -------
@@ -100,14 +101,15 @@ class LETKS:
         DataError
             If a variable lacks the dimension of time or of the components, or the ensemble diverges.
         """
+        ds = data_set(ds)
         out = ds.copy()
         for name, array in ds.data_vars.items():
+            if array.dtype.kind != "f":
+                continue
             for dim in (self.time, self.dim):
                 if dim not in array.dims:
                     has = ", ".join(map(str, array.dims))
                     raise DataError(f"variable {name!r} has no dimension {dim!r}; it has {has}")
-            if array.dtype.kind != "f":
-                continue
             y = array.transpose(..., self.time, self.dim)
             y = y if y.chunks is None else y.chunk({self.time: -1, self.dim: -1})
             filled = xr.apply_ufunc(self._smooth, y, dask="parallelized", output_dtypes=[y.dtype])

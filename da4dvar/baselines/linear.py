@@ -6,6 +6,7 @@ import xarray as xr
 
 from da4dvar.errors import DataError
 from da4dvar.fields.initial import linear_in_time
+from da4dvar.fields.labels.given import data_set
 
 
 class Linear:
@@ -32,13 +33,13 @@ class Linear:
     def __init__(self, time: str = "time") -> None:
         self.time = time
 
-    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+    def interpolate(self, ds: xr.Dataset | xr.DataArray) -> xr.Dataset:
         """Fill the gaps of every variable.
 
         Parameters
         ----------
-        ds : Dataset
-            Data with NaN in the gaps.
+        ds : Dataset or DataArray
+            Data with NaN in the gaps. A DataArray must have a name.
 
         Returns
         -------
@@ -50,19 +51,20 @@ class Linear:
         DataError
             If a variable does not have the time dimension.
         """
+        ds = data_set(ds)
         out = ds.copy()
         for name in ds.data_vars:
             out[name] = self._fill(ds[name])
         return out
 
     def _fill(self, array: xr.DataArray) -> xr.DataArray:
+        if array.dtype.kind != "f":
+            return array  # only floating-point variables have gaps
         if self.time not in array.dims:
             raise DataError(
                 f"variable {array.name!r} has no dimension {self.time!r}; "
                 f"it has {', '.join(map(str, array.dims))}"
             )
-        if array.dtype.kind != "f":
-            return array  # only floating-point variables have gaps
         if array.chunks is not None:
             array = array.chunk({self.time: -1})
         axis = array.get_axis_num(self.time)

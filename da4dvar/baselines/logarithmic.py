@@ -10,6 +10,7 @@ import xarray as xr
 
 from da4dvar.baselines import Baseline
 from da4dvar.errors import DataError
+from da4dvar.fields.labels.given import data_set
 
 
 class Logarithmic:
@@ -49,13 +50,37 @@ class Logarithmic:
             raise ValueError(f"offset is {offset}, expected 0 or more")
         self.method, self.offset, self.variables = method, float(offset), tuple(variables)
 
-    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
-        """Fill the gaps of every variable.
+    @property
+    def needs_seconds(self) -> float:
+        """Seconds that the method needs at least to be fitted."""
+        return float(getattr(self.method, "needs_seconds", 0.0))
+
+    def fitted(self, ds: xr.Dataset) -> Logarithmic:
+        """Return the same with the method fitted to the logarithms, if it can be.
 
         Parameters
         ----------
         ds : Dataset
             Data with NaN in the gaps.
+
+        Returns
+        -------
+        Logarithmic
+        """
+        fit = getattr(self.method, "fitted", None)
+        if fit is None:
+            return self
+        names = [n for n in self.variables or map(str, ds.data_vars) if ds[n].dtype.kind == "f"]
+        logs = ds.assign({n: self._logarithm(ds[n]) for n in names})
+        return Logarithmic(fit(logs), self.offset, self.variables)
+
+    def interpolate(self, ds: xr.Dataset | xr.DataArray) -> xr.Dataset:
+        """Fill the gaps of every variable.
+
+        Parameters
+        ----------
+        ds : Dataset or DataArray
+            Data with NaN in the gaps. A DataArray must have a name.
 
         Returns
         -------
@@ -68,6 +93,7 @@ class Logarithmic:
         DataError
             If a value plus the offset is not positive, or if the method raises it.
         """
+        ds = data_set(ds)
         chosen = self.variables or ds.data_vars
         names = [str(n) for n in ds.data_vars if ds[n].dtype.kind == "f" and n in chosen]
         filled = self.method.interpolate(ds.assign({n: self._logarithm(ds[n]) for n in names}))

@@ -9,6 +9,7 @@ from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.standard_error import solved_together, with_standard_errors
 from da4dvar.baselines.stations import ENOUGH, Memory, distances, standardised, station_dim
 from da4dvar.errors import DataError
+from da4dvar.fields.labels.given import data_set
 
 CHUNK = 4096
 
@@ -89,13 +90,13 @@ class NearestStations:
         self.time, self.station, self.neighbours = time, station, neighbours
         self.ridge, self.harmonics, self.lags = ridge, harmonics, lags
 
-    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+    def interpolate(self, ds: xr.Dataset | xr.DataArray) -> xr.Dataset:
         """Fill the gaps of every real variable, and add its standard error.
 
         Parameters
         ----------
-        ds : Dataset
-            Data with NaN in the gaps.
+        ds : Dataset or DataArray
+            Data with NaN in the gaps. A DataArray must have a name.
 
         Returns
         -------
@@ -109,6 +110,7 @@ class NearestStations:
             If a real variable does not have the dimension of time or of the stations, the station dimension
             is ambiguous, or a variable ``<name>_std`` already exists.
         """
+        ds = data_set(ds)
         return with_standard_errors(ds, self._fill)
 
     def _fill(self, array: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:

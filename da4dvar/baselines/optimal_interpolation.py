@@ -2,46 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy.spatial import cKDTree
 
-from da4dvar.baselines.climatology import has_season
-from da4dvar.baselines.covariance import Gaussian, fit_covariance
+from da4dvar.baselines.background import Background, chosen_background
+from da4dvar.baselines.climatology import Climatology, has_season
+from da4dvar.baselines.fit_kernels import fit_kernels
+from da4dvar.baselines.kernels import SumOfSeparable, covariance_of
+from da4dvar.baselines.products import DENSE, regular
+from da4dvar.baselines.solve_kernels import Analysis
 from da4dvar.baselines.standard_error import solved_together, with_standard_errors
 from da4dvar.errors import DataError, check_least
+from da4dvar.fields.derived import year_angle
 from da4dvar.fields.gaps.geometry import EARTH
 from da4dvar.fields.labels.cf import dim_role, geographic, is_dates, steps
-from da4dvar.fields.scaling.anomaly import Anomaly
+from da4dvar.fields.labels.given import data_set
+from da4dvar.fields.scaling.harmonics import harmonic_basis
 
 KILOMETRES = {"km": 1.0, "kilometre": 1.0, "m": 1e-3, "metre": 1e-3, "meter": 1e-3}
-CHUNK = 2048  # number of targets solved at once: 2048 systems of 40 × 40 take 26 MB
-# Weights of the whole field, as numbers of observations of a cell. One year of tracks has a dozen
-# observations per cell for seven coefficients: 30 instead of the 5 of Anomaly reduced the error by 7 % (SST
-# of 2010).
-SHRINKAGE = 30.0
-SHRINKAGE_OF_MEAN = 1.0
+# Values of a field that are solved at once; more are solved in windows of time. Irregular places beyond
+# MOST_PLACES are estimated from neighbours: the matrices of space are dense.
+MOST_VALUES = 20_000_000
+MOST_PLACES = 6000
+DAY, TIDE = 1.0, 0.5175250  # periods in days that may be left in sub-daily data: the sun, and M2
 
 
 class OptimalInterpolation:
-    """x̂ = b + cᵀ (C + ε² I)⁻¹ (y − b), with the standard error √(s² − cᵀ (C + ε² I)⁻¹ c).
+    """x̂ = b + K Hᵀ (H K Hᵀ + ε² I)⁻¹ (y − H b), with K = Σ_q s_q² K_t,q ⊗ K_s,q.
 
-    C holds the covariances s² exp(−½ (d²/L² + τ²/T²)) between the observations nearest to a cell, as measured
-    in d/L and τ/T, and c those between these observations and the cell (Gandin, 1965; Bretherton et al.,
-    1976). The background b is the climatology of the cell, or its mean if there is no season, shrunk towards
-    that of the whole field. The background and those of s², L, T and ε² that are not given are estimated
-    from the gappy data themselves. Observed values are replaced by the analysis as well, which is smoother.
-    Cells that are never observed remain NaN.
+    All observations y of the record are used at once (Gandin, 1965; Bretherton et al., 1976). The covariance
+    K of the anomalies is a sum of products of a kernel of distance and one of lag, of forms and scales that
+    are fitted to the data (:func:`da4dvar.baselines.fit_kernels.fit_kernels`), and the system is solved by
+    conjugate gradients (:class:`da4dvar.baselines.solve_kernels.Analysis`). The background b is the
+    climatology of the cell, or its mean if there is no season, shrunk towards that of the whole field as far
+    as hidden points say (:func:`da4dvar.baselines.background.chosen_background`).
+    Observed values are replaced by the analysis as well, which is smoother. Cells that are never observed
+    remain NaN.
 
-    The standard error accounts neither for the error of b nor for the fact that real fields are rougher than
-    a Gaussian C implies: on real data it was three to five times too small.
+    The standard error is √(s² − cᵀ (C + ε² I)⁻¹ c), where C and c hold the covariances of the 60 nearest
+    observations, or of all if there are few. It does not account for the error of b.
 
     Latitudes and longitudes in degrees, of a grid or of stations, are converted to points on a sphere, and d
     is the chord in km, which is 0.1 % shorter than the great circle at 1000 km. Other coordinates are used in
     km if their units are m or km; otherwise d counts cells. τ is in days for dates, in the units of any other
-    time coordinate, and in steps without one.
+    time coordinate, and in steps without one. More than 20 million values are solved in overlapping windows
+    of time. More than 6000 irregular places are estimated from neighbours.
 
     Parameters
     ----------
@@ -52,15 +61,21 @@ class OptimalInterpolation:
         and longitude or, without these, up to two dimensions besides time. Each position along any other
         dimension is solved separately.
     neighbours : int
-        Number of observations from which a cell is estimated.
+        Number of observations from which standard errors are computed, and from which hidden points are
+        predicted when the covariance is fitted.
     length, duration : float, optional
-        L in km or cells, and T in days or steps; estimated by default.
+        Scale in km or cells, and in days or steps, of a covariance with a single term.
     error : float, optional
         ε, in the units of the variable; estimated by default.
     harmonics : int
         Number of harmonics of the year in the background, if the dates cover a year.
     seed : int
-        Seed of the draw of pairs from which the scales are estimated.
+        Seed of the choice of the points that are hidden when the covariance is fitted.
+    covariance : dict or SumOfSeparable, optional
+        Covariance in place of a fitted one, as a table (:meth:`SumOfSeparable.table`), or one for each
+        variable under its name.
+    history : Dataset, optional
+        Other years of the same variables, from which the background is estimated; by default `ds` itself.
 
     Raises
     ------
@@ -69,8 +84,10 @@ class OptimalInterpolation:
 
     Examples
     --------
+    >>> from da4dvar.baselines.kernels import Separable, SumOfSeparable
     >>> y = xr.Dataset({"t2m": ("time", [1.0, 2.0, np.nan, 2.0, 1.0, 0.0])})
-    >>> x = OptimalInterpolation(duration=1.5, error=0.1).interpolate(y)
+    >>> kernel = Separable(variance=1.0, length=1.0, duration=1.5, time="gaussian")
+    >>> x = OptimalInterpolation(covariance=SumOfSeparable((kernel,), nugget=0.01)).interpolate(y)
     >>> x["t2m"].values.round(1)
     array([1. , 2. , 2.4, 2. , 1. , 0. ])
     >>> bool(x["t2m_std"].values.argmax() == 2)
@@ -79,17 +96,20 @@ class OptimalInterpolation:
 
     reads_times = True
     suits = (0, 1, 2)
+    needs_seconds = 10.0
 
     def __init__(
         self,
         time: str = "time",
         space: Sequence[str] | None = None,
-        neighbours: int = 40,
+        neighbours: int = 60,
         length: float | None = None,
         duration: float | None = None,
         error: float | None = None,
         harmonics: int = 3,
         seed: int = 0,
+        covariance: Mapping[str, Any] | SumOfSeparable | None = None,
+        history: xr.Dataset | None = None,
     ) -> None:
         for name, value in {"neighbours": neighbours, "length": length, "duration": duration}.items():
             if value is not None and not value > 0:
@@ -99,15 +119,19 @@ class OptimalInterpolation:
         check_least(0, harmonics=harmonics, seed=seed)
         self.time, self.space, self.neighbours = time, space, neighbours
         self.length, self.duration, self.error = length, duration, error
-        self.harmonics, self.seed = harmonics, seed
+        self.harmonics, self.seed, self.history = harmonics, seed, history
+        # As a table, which a recipe or a model file can hold.
+        self.covariance = covariance.table() if isinstance(covariance, SumOfSeparable) else covariance
+        for table in self._tables().values():
+            covariance_of(table)
 
-    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+    def interpolate(self, ds: xr.Dataset | xr.DataArray) -> xr.Dataset:
         """Replace every real variable by its analysis, and add its standard error.
 
         Parameters
         ----------
-        ds : Dataset
-            Data with NaN in the gaps.
+        ds : Dataset or DataArray
+            Data with NaN in the gaps. A DataArray must have a name.
 
         Returns
         -------
@@ -117,124 +141,261 @@ class OptimalInterpolation:
         Raises
         ------
         DataError
-            If a real variable does not have the time dimension, its space dimensions are ambiguous, or a
-            variable ``<name>_std`` already exists.
+            If a real variable does not have the time dimension, its space dimensions are ambiguous, a
+            variable ``<name>_std`` already exists, or the solve does not converge.
         """
+        ds = data_set(ds)
         return with_standard_errors(ds, self._fill)
 
+    def fitted(self, ds: xr.Dataset) -> OptimalInterpolation:
+        """Return the method with the covariances of the variables of a data set, so that no call fits them.
+
+        Parameters
+        ----------
+        ds : Dataset
+            Data with NaN in the gaps.
+
+        Returns
+        -------
+        OptimalInterpolation
+            Its attribute `covariance` holds a table for each variable. Where a variable has further
+            dimensions, its covariance is that of the position with most observations.
+        """
+        tables = {}
+        for name, array in ds.data_vars.items():
+            if array.dtype.kind == "f":
+                frame = self._frame(array)
+                series = array.transpose(..., *frame.core).values.reshape(
+                    -1, len(frame.clock), len(frame.place)
+                )
+                most = series[np.isfinite(series).sum((1, 2)).argmax()].astype("float64")
+                anomaly, cells = self._anomaly(most, frame)[1:]
+                if not cells.any() or not np.nanmax(np.abs(anomaly)) > 0:
+                    continue
+                table = self._covariance(anomaly[:, cells], frame.place[cells], frame).table()
+                if frame.season is None:
+                    seen = np.where(np.isfinite(most), most, np.nan)[:, cells]
+                    table["background"] = asdict(self._shrinkage(seen, frame, cells))
+                tables[str(name)] = table
+        arguments = {
+            n: getattr(self, n) for n in ("time", "space", "neighbours", "harmonics", "seed", "history")
+        }
+        return OptimalInterpolation(**arguments, covariance=tables or None)
+
+    def samples(self, ds: xr.Dataset, number: int, seed: int = 0) -> xr.Dataset:
+        """Return joint draws of every real variable, given the observations.
+
+        Parameters
+        ----------
+        ds : Dataset
+            Data with NaN in the gaps.
+        number : int
+            Number of draws.
+        seed : int
+            Random seed.
+
+        Returns
+        -------
+        Dataset
+            With a first dimension ``sample``. Their mean tends to the analysis, and their standard deviation
+            to its standard error.
+        """
+        out = ds.copy()
+        for name, array in ds.data_vars.items():
+            if array.dtype.kind == "f":
+                frame = self._frame(array)
+                whole = array.transpose(..., *frame.core)
+                series = whole.values.reshape(-1, len(frame.clock), len(frame.place)).astype("float64")
+                drawn = np.stack([self._solve(y, frame, (number, seed))[0] for y in series], 1)
+                drawn = drawn.reshape(number, *whole.shape).astype(array.dtype)
+                made = xr.DataArray(
+                    drawn, dims=("sample", *whole.dims), coords=whole.coords, attrs=array.attrs
+                )
+                out[name] = made.transpose("sample", *array.dims)
+        return out
+
     def _fill(self, array: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
-        has = ", ".join(map(str, array.dims))
-        for dim in (self.time, *(self.space or ())):
-            if dim not in array.dims:
-                raise DataError(f"variable {array.name!r} has no dimension {dim!r}; it has {has}")
-        others = [str(d) for d in array.dims if d != self.time]
-        chosen = spatial(array, others) if self.space is None else [d for d in others if d in self.space]
-        # Sorted, so that ties between neighbours and the draw of pairs do not depend on the order.
-        space = sorted(chosen)
-        place, clock = places(array, space), instants(array, self.time)
-        for what, numbers in {"a position": place, "a time": clock}.items():
-            if not np.isfinite(numbers).all():
-                raise DataError(f"variable {array.name!r}: {what} is missing; drop the data there first")
-        core = [self.time, *space]
-        dates = array[self.time].variable if self.time in array.coords else None
+        frame = self._frame(array)
 
         def fill(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            series = values.reshape(-1, clock.size, len(place)).astype("float64")
-            solved = [self._solve(y, place, clock, dates) for y in series]
+            series = values.reshape(-1, len(frame.clock), len(frame.place)).astype("float64")
+            solved = [self._solve(y, frame) for y in series]
             x, std = (
                 np.stack(part).reshape(values.shape).astype(values.dtype)
                 for part in zip(*solved, strict=True)
             )
             return x, std
 
-        return solved_together(fill, array, core)
+        return solved_together(fill, array, frame.core)
 
-    def _solve(
-        self, y: np.ndarray, place: np.ndarray, clock: np.ndarray, dates: xr.Variable | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        background = self._background(y, dates)
-        anomaly, cells = y - background, np.isfinite(y).any(0)
-        # Data that do not vary have no covariance, and their error cannot be estimated.
-        if np.isfinite(y).sum() < 2 or not np.nanmax(np.abs(anomaly)) > 0:
-            return background, np.full(y.shape, np.nan)
-        covariance = fit_covariance(
-            anomaly,
+    def _frame(self, array: xr.DataArray) -> Frame:
+        has = ", ".join(map(str, array.dims))
+        for dim in (self.time, *(self.space or ())):
+            if dim not in array.dims:
+                raise DataError(f"variable {array.name!r} has no dimension {dim!r}; it has {has}")
+        others = [str(d) for d in array.dims if d != self.time]
+        chosen = spatial(array, others) if self.space is None else [d for d in others if d in self.space]
+        # Sorted, so that the result does not depend on the order of the dimensions.
+        space = sorted(chosen)
+        place, clock = places(array, space), instants(array, self.time)
+        for what, numbers in {"a position": place, "a time": clock}.items():
+            if not np.isfinite(numbers).all():
+                raise DataError(f"variable {array.name!r}: {what} is missing; drop the data there first")
+        season = None if self.history is None else self._season(array, space)
+        basis = np.ones((len(clock), 1))
+        if has_season(array.to_dataset(name="y"), self.time):
+            basis = harmonic_basis(year_angle(array[self.time]), self.harmonics)
+        return Frame(
+            str(array.name),
+            [self.time, *space],
             place,
             clock,
+            self.time in array.coords and is_dates(array[self.time]),
+            tuple(array.sizes[d] for d in space),
+            basis,
+            season,
+        )
+
+    def _season(self, array: xr.DataArray, space: Sequence[str]) -> np.ndarray:
+        """Return the climatology of the history, of shape (time, cell)."""
+        method = Climatology(self.time, self.harmonics, self.history)
+        usual = method.interpolate(array.to_dataset(name=array.name))[array.name]
+        others = [d for d in usual.dims if d not in (self.time, *space)]
+        first = usual.isel(dict.fromkeys(others, 0)).transpose(self.time, *space)
+        return first.values.reshape(array.sizes[self.time], -1).astype("float64")
+
+    def _tables(self) -> dict[str, Mapping[str, Any]]:
+        """Return the tables of given covariances, by variable; that of all variables under an empty name."""
+        if self.covariance is None:
+            return {}
+        return {"": self.covariance} if "terms" in self.covariance else dict(self.covariance)
+
+    def _anomaly(self, y: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the background, the anomalies, and which cells were ever observed."""
+        y = np.where(np.isfinite(y), y, np.nan)
+        background = self._background(y, frame)
+        return background, y - background, np.isfinite(y).any(0)
+
+    def _covariance(self, anomaly: np.ndarray, place: np.ndarray, frame: Frame) -> SumOfSeparable:
+        tables = self._tables()
+        if table := tables.get(frame.name, tables.get("")):
+            return covariance_of(table)
+        # Sorted, so that the choice of hidden points does not depend on the order of the cells.
+        order = in_order(place)
+        step = float(np.median(np.diff(frame.clock))) if len(frame.clock) > 1 else np.inf
+        cycles = [p for p in (DAY, TIDE) if frame.in_days and 3 * step <= p < np.ptp(frame.clock) / 3]
+        return fit_kernels(
+            anomaly[:, order],
+            place[order],
+            frame.clock,
             length=self.length,
             duration=self.duration,
             nugget=None if self.error is None else self.error**2,
+            periods=tuple(cycles),
+            neighbours=self.neighbours,
             seed=self.seed,
         )
-        x, std = np.full(y.shape, np.nan), np.full(y.shape, np.nan)
-        x[:, cells], std[:, cells] = analyse(
-            anomaly[:, cells], place[cells], clock, covariance, self.neighbours
+
+    def _solve(
+        self, y: np.ndarray, frame: Frame, draw: tuple[int, int] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        background, anomaly, cells = self._anomaly(y, frame)
+        nothing = np.full(y.shape, np.nan)
+        # Data that do not vary have no covariance, and their error cannot be estimated.
+        if np.isfinite(y).sum() < 2 or not np.nanmax(np.abs(anomaly)) > 0:
+            return (background if draw is None else np.broadcast_to(background, (draw[0], *y.shape))), nothing
+        covariance = self._covariance(anomaly[:, cells], frame.place[cells], frame)
+        # In units of the standard deviation: single precision holds neither 1e-30 nor 1e30.
+        size = np.sqrt(covariance.variance)
+        covariance, anomaly = covariance.scaled(1 / size**2), anomaly / size
+        grid = frame.shape if len(frame.place) > DENSE and regular(frame.place, frame.shape) else None
+        if grid is None:
+            # In a fixed order, so that the result does not depend on that of the cells.
+            chosen = np.flatnonzero(cells)
+            chosen = chosen[in_order(frame.place[chosen])]
+        else:
+            chosen = np.arange(len(cells))
+        x, std = nothing.copy() if draw is None else np.full((draw[0], *y.shape), np.nan), nothing
+        x[..., chosen], std[:, chosen] = solved_in_windows(
+            anomaly[:, chosen], frame.place[chosen], frame.clock, covariance, grid, self.neighbours, draw
         )
-        return background + x, std
+        x[..., ~cells], std[:, ~cells] = np.nan, np.nan
+        return background + size * x, size * std
 
-    def _background(self, y: np.ndarray, dates: xr.Variable | None) -> np.ndarray:
-        coords = {} if dates is None else {self.time: (self.time, dates.values, dates.attrs)}
-        data = xr.Dataset({"y": ((self.time, "cell"), y)}, coords)
-        if np.isfinite(y).any() and has_season(data, self.time):
-            season = Anomaly(self.harmonics, self.time, SHRINKAGE)
-            season.fit_climatology(data, "y", [self.time, "cell"])
-            return season.climatology(data, "y").transpose(self.time, "cell").values.astype("float64")
-        observed = np.isfinite(y)
-        count, total = observed.sum(0), np.where(observed, y, 0.0).sum(0)
-        field = total.sum() / max(1, count.sum())
-        mean = (total + SHRINKAGE_OF_MEAN * field) / (count + SHRINKAGE_OF_MEAN)
-        return np.broadcast_to(np.where(count > 0, mean, np.nan), y.shape).copy()
+    def _background(self, y: np.ndarray, frame: Frame) -> np.ndarray:
+        if frame.season is not None:
+            return frame.season
+        cells = np.isfinite(y).any(0)
+        out = np.full(y.shape, np.nan)
+        if cells.any():
+            out[:, cells] = self._shrinkage(y[:, cells], frame, cells).fitted(y[:, cells], frame.basis)
+        return out
+
+    def _shrinkage(self, y: np.ndarray, frame: Frame, cells: np.ndarray) -> Background:
+        tables = self._tables()
+        if given := tables.get(frame.name, tables.get("", {})).get("background"):
+            return Background(**given)
+        order = in_order(frame.place[cells])
+        return chosen_background(y[:, order], frame.basis, frame.place[cells][order], frame.clock, self.seed)
 
 
-def analyse(
-    anomaly: np.ndarray, place: np.ndarray, clock: np.ndarray, covariance: Gaussian, neighbours: int
+@dataclass(frozen=True)
+class Frame:
+    """Where and when the values of a variable are."""
+
+    name: str
+    core: list[str]
+    place: np.ndarray
+    clock: np.ndarray
+    in_days: bool
+    shape: tuple[int, ...]
+    basis: np.ndarray
+    season: np.ndarray | None
+
+
+def in_order(place: np.ndarray) -> np.ndarray:
+    """Return the order of places by their coordinates, so that results do not depend on that of the cells."""
+    return np.lexsort(place.round(6).T) if place.size else np.arange(len(place))
+
+
+def solved_in_windows(
+    anomaly: np.ndarray,
+    place: np.ndarray,
+    clock: np.ndarray,
+    covariance: SumOfSeparable,
+    grid: tuple[int, ...] | None,
+    neighbours: int,
+    draw: tuple[int, int] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """cᵀ (C + ε² I)⁻¹ y and √(s² − cᵀ (C + ε² I)⁻¹ c) at all times and cells.
+    """Return estimate (or draws) and standard error of a field, in windows of time if it is large.
 
-    Parameters
-    ----------
-    anomaly : array, shape (time, cell)
-        Anomalies, with NaN in the gaps and at least one observation.
-    place : array, shape (cell, axis)
-        Cartesian coordinates of the cells, in the units of the length of the covariance.
-    clock : array, shape (time,)
-        Times, in the units of the duration of the covariance.
-    covariance : Gaussian
-        C and ε².
-    neighbours : int
-        Number of observations from which a cell is estimated.
-
-    Returns
-    -------
-    estimate, standard_error : array, shape (time, cell)
-        Both in the units of the anomalies.
+    Windows overlap by half, and their estimates are weighted by the distance to the end of the window.
     """
-    when, where = np.divmod(np.arange(anomaly.size), len(place))
-    points = np.column_stack([place[where] / covariance.length, clock[when] / covariance.duration])
-    values = anomaly.ravel()
-    seen = np.isfinite(values)
-    sources, y = points[seen], values[seen]
-    # Ties between neighbours are resolved in this order, which does not depend on that of the dimensions.
-    order = np.lexsort(sources.T)
-    sources, y = sources[order], y[order]
-    tree = cKDTree(sources)
-    k = min(neighbours, y.size)
-    # Fraction of s²; the lower bound keeps C + ε² I solvable where observations coincide.
-    noise = max(covariance.nugget / covariance.variance, 1e-8)
-    x, explained = np.empty(values.size), np.empty(values.size)
-    for first in range(0, values.size, CHUNK):
-        target = points[first : first + CHUNK]
-        near = tree.query(target, [*range(1, k + 1)])[1]
-        offset = sources[near] - target[:, None]
-        square = np.einsum("tij,tij->ti", offset, offset)
-        system = np.exp(offset @ offset.swapaxes(1, 2) - 0.5 * (square[:, :, None] + square[:, None]))
-        system += noise * np.eye(k)
-        c = np.exp(-0.5 * square)
-        weights = np.linalg.solve(system, c[..., None])[..., 0]
-        x[first : first + CHUNK] = np.einsum("ti,ti->t", weights, y[near])
-        explained[first : first + CHUNK] = np.einsum("ti,ti->t", weights, c)
-    std = np.sqrt(covariance.variance * (1 - explained).clip(0, 1))
-    return x.reshape(anomaly.shape), std.reshape(anomaly.shape)
+    steps = max(16, MOST_VALUES // len(place))
+    order = np.argsort(clock, kind="stable")
+    if steps >= len(clock):
+        parts = [order]
+    elif draw is not None:
+        raise DataError(f"cannot draw samples of {anomaly.size} values, expected {MOST_VALUES} or fewer")
+    else:
+        number = int(np.ceil(2 * len(clock) / steps)) - 1
+        begins = np.linspace(0, len(clock) - steps, number).round().astype(int)
+        parts = [order[b : b + steps] for b in begins]
+    x, std, total = (np.zeros(anomaly.shape) for _ in range(3))
+    for part in parts:
+        seen = np.isfinite(anomaly[part])
+        analysis = Analysis(seen, place, clock[part], covariance, grid)
+        if draw is not None:
+            return analysis.samples(anomaly[order], *draw)[:, np.argsort(order)], std
+        if grid is None and len(place) > MOST_PLACES:
+            estimate, error = analysis.local(anomaly[part], neighbours)
+        else:
+            estimate, error = analysis.estimate(anomaly[part]), analysis.standard_error(neighbours)
+        weight = np.minimum(np.arange(1, len(part) + 1), np.arange(len(part), 0, -1))[:, None]
+        x[part] += weight * estimate
+        std[part] += weight * error
+        total[part] += weight
+    return x / total, std / total
 
 
 def spatial(array: xr.DataArray, others: Sequence[str]) -> list[str]:

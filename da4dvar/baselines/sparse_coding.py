@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError, RecipeError, check_least, nearest
+from da4dvar.fields.labels.given import data_set
 
 CODINGS = ("omp", "lasso")
 
@@ -124,13 +125,13 @@ class SparseCoding:
                 has = ", ".join(map(str, array.dims))
                 raise DataError(f"variable {array.name!r} has no dimension {dim!r}; it has {has}")
 
-    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+    def interpolate(self, ds: xr.Dataset | xr.DataArray) -> xr.Dataset:
         """Replace every variable by decoded images; images without any observation remain NaN.
 
         Parameters
         ----------
-        ds : Dataset
-            Data with NaN in the gaps.
+        ds : Dataset or DataArray
+            Data with NaN in the gaps. A DataArray must have a name.
 
         Returns
         -------
@@ -142,10 +143,12 @@ class SparseCoding:
         DataError
             If a variable is not in the history, or its images have another size there.
         """
+        ds = data_set(ds)
         decoded = self.projected(ds)
         if self.keep_observed:
             for name, array in ds.data_vars.items():
-                decoded[name] = array.copy(data=array.where(array.notnull(), decoded[name]).data)
+                if array.dtype.kind == "f":
+                    decoded[name] = array.copy(data=array.where(np.isfinite(array), decoded[name]).data)
         return decoded
 
     def projected(self, ds: xr.Dataset) -> xr.Dataset:

@@ -12,27 +12,35 @@ from da4dvar.cli.ensemble import Intervals, Members, Std
 from da4dvar.cli.shell import (
     WITH_FIT,
     WITH_MODEL,
+    Analysis,
+    BoundsOption,
+    CircularOption,
     Dims,
+    FillValue,
+    Flags,
+    Force,
+    Group,
     Inputs,
+    LimitArea,
     Mask,
+    MaxGap,
     Overwrite,
     Quiet,
     Renamed,
     Seed,
+    Times,
     as_text,
     command,
     command_line,
-    opened,
     pairs,
     say,
     split,
 )
 from da4dvar.cli.stream import Memory, Resume, Scheduler, resumable
-from da4dvar.config.kinds import BY_NAME
 from da4dvar.errors import DataError
-from da4dvar.progress import shown
+from da4dvar.progress import phases, shown
 
-MINUTES = 10.0
+MINUTES = 5.0
 BATCH_SIZE, MEMORY = 16, "2GiB"
 
 
@@ -45,14 +53,21 @@ def interpolate(
             metavar="MODEL", help="Fill with this shipped model or model file.", autocompletion=models
         ),
     ] = None,
-    fit: Annotated[bool, typer.Option("--fit", help="Fit a model to the input, and fill with that.")] = False,
+    fit: Annotated[
+        bool, typer.Option("--fit", help="Fit to the input itself, which is the default without --model.")
+    ] = False,
     variable: Renamed = None,
     dim: Dims = None,
     mask: Mask = None,
-    keep_observed: Annotated[
-        bool,
-        typer.Option("--keep-observed", help="Keep the observed values instead of analysing every cell."),
-    ] = False,
+    fill_value: FillValue = "auto",
+    times: Times = "insert",
+    group: Group = None,
+    bounds: BoundsOption = None,
+    circular: CircularOption = None,
+    max_gap: MaxGap = None,
+    limit_area: LimitArea = None,
+    flags: Flags = "da4dvar",
+    analysis: Analysis = False,
     std: Std = False,
     interval: Intervals = None,
     members: Members = None,
@@ -84,19 +99,25 @@ def interpolate(
             rich_help_panel=WITH_MODEL,
         ),
     ] = "float32",
+    force: Force = False,
     minutes: Annotated[
-        float, typer.Option(metavar="MINUTES", help="Time for training.", rich_help_panel=WITH_FIT)
+        float,
+        typer.Option(
+            metavar="MINUTES",
+            help="Time for everything, from the comparison of the methods to the filled data.",
+            rich_help_panel=WITH_FIT,
+        ),
     ] = MINUTES,
     method: Annotated[
         str,
         typer.Option(
             metavar="METHOD",
-            help="Method that fills the gaps: learned, a method of da4dvar baseline, or auto for the one "
-            "with the smallest error at hidden points.",
+            help="Method that fills the gaps: auto for the one with the smallest error at hidden points, for "
+            "each variable; learned, or a method of da4dvar baseline.",
             autocompletion=kinds_of("baseline", "learned", "auto"),
             rich_help_panel=WITH_FIT,
         ),
-    ] = "learned",
+    ] = "auto",
     recipe: Annotated[
         str | None,
         typer.Option(
@@ -124,82 +145,85 @@ def interpolate(
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fill gaps with a saved model or with one fitted to the file.
+    """Fill gaps by the best of all methods, or with a model.
+
+    Example: da4dvar interpolate gappy.nc filled.nc
+
+    Example: da4dvar interpolate gappy.nc filled.nc --minutes 30 --interval 0.9 --max-gap 5D
+
+    Example: da4dvar interpolate l3.nc filled.nc --mask 'quality_level>=4'
 
     Example: da4dvar interpolate gappy.nc filled.nc --model oisst-tasman
 
-    Example: da4dvar interpolate gappy.nc filled.nc --fit --minutes 10
-
-    Example: da4dvar interpolate gappy.nc filled.nc --model mine.safetensors --interval 0.9
-
     Example: da4dvar interpolate big.zarr filled.zarr --model mine.safetensors --memory 4GiB --resume
 
-    Example: da4dvar interpolate big.zarr filled.zarr --model mine.safetensors --scheduler processes
-
-    With --fit, the choices are printed and the recipe is written next to the output (filled.recipe.toml). The
-    table compares the errors of the model and of every baseline at points hidden from all of them.
+    Without --model, all methods compete for each variable at points that are hidden from them, and the best
+    one fills its gaps. Observed values are kept, and every value has a flag.
     """
-    from da4dvar.fields.files.store import add_history, check_output, files_of, write_dataset
-
     inputs, output = split(files)
     names, dims = pairs(variable, "--variable"), pairs(dim, "--dim")
-    if fit == (model is not None):
-        raise DataError("expected either --model NAME or --fit, which fits a model to the input")
-    for option, given, belongs in (
-        ("--observation-error", observation_error is not None, "--model"),
-        ("--precision", precision != "float32", "--model"),
-        ("--batch-size", batch_size != BATCH_SIZE, "--model"),
-        ("--memory", memory != MEMORY, "--model"),
-        ("--resume", resume, "--model"),
-        ("--scheduler", scheduler is not None, "--model"),
-        ("--minutes", minutes != MINUTES, "--fit"),
-        ("--method", method != "learned", "--fit"),
-        ("--recipe", recipe is not None, "--fit"),
-        ("--set", bool(settings), "--fit"),
-        ("--save", save is not None, "--fit"),
-        ("--json", as_json, "--fit"),
+    if fit and model is not None:
+        raise DataError("expected either --model NAME or --fit, which fits to the input; got both")
+    for option, given, with_model in (
+        ("--observation-error", observation_error is not None, True),
+        ("--precision", precision != "float32", True),
+        ("--batch-size", batch_size != BATCH_SIZE, True),
+        ("--members", members is not None, True),
+        ("--scheduler", scheduler is not None, True),
+        ("--force", force, True),
+        ("--minutes", minutes != MINUTES, False),
+        ("--method", method != "auto", False),
+        ("--recipe", recipe is not None, False),
+        ("--set", bool(settings), False),
+        ("--save", save is not None, False),
+        ("--json", as_json, False),
     ):
-        if given and fit != (belongs == "--fit"):
-            raise DataError(f"{option} requires {belongs}; omit it with {'--fit' if fit else '--model'}")
-    if fit:
-        from da4dvar.workflows.autofit.fill import fill_by_fit, json_of, write_recipe
-        from da4dvar.workflows.autofit.scores import table_of
+        if given and with_model != (model is not None):
+            remedy = "name a model" if with_model else "omit --model"
+            raise DataError(f"{option} {'requires' if with_model else 'excludes'} --model; {remedy}")
+    note = (lambda line: None) if quiet else say
+    if model is None:
+        from da4dvar.workflows.autofit.file import fill_file
 
-        recipe_path = Path(output).with_suffix(".recipe.toml")
-        check_output(output, files_of(inputs), overwrite)
-        for path in (recipe_path, *([save] if save else [])):
-            taken = [*files_of(inputs), output, *([recipe] if recipe and path == save else [])]
-            check_output(path, taken, overwrite, (path.suffix,))
-        note = (lambda line: None) if quiet else say
-        with shown("fitting", quiet):
-            ds = opened(inputs, output, overwrite)
-            done = fill_by_fit(
-                ds,
+        with phases(quiet, say) as (phase, progress), resumable(output):
+            fitted = fill_file(
+                inputs,
+                output,
+                minutes=minutes,
+                method=method,
                 variable=names,
                 dim=dims,
                 mask=mask,
-                paths=files_of(inputs),
-                minutes=minutes,
-                method=method,
+                fill_value=fill_value,
+                times=times,
+                group=group,
+                bounds=bounds or (),
+                circular=circular or (),
                 recipe=recipe,
-                settings=settings,
+                settings=settings or (),
+                save=save,
                 seed=seed,
-                keep_observed=keep_observed,
+                analysis=analysis,
                 std=std,
-                members=members,
                 interval=interval or (),
+                max_gap=max_gap,
+                limit_area=limit_area,
+                flags=flags,
+                memory=memory,
+                resume=resume,
+                overwrite=overwrite,
+                phase=phase,
+                progress=progress,
+                command=command_line(),
                 say=note,
             )
-            write_dataset(add_history(done.data, command_line()), output, overwrite)
-            if done.fitted is not None:
-                write_recipe(done.fitted.tables, recipe_path)
-                if save is not None:
-                    done.fitted.model.save(save)
         if as_json:
-            typer.echo(as_text(json_of(done)))
-        elif done.fitted is not None:
-            typer.echo(table_of(done.fitted.scores))
-        note(f"wrote {output}, filled by: {done.method}")
+            from da4dvar.workflows.autofit.fill import json_of
+
+            typer.echo(as_text(json_of(fitted)))
+        elif fitted.results:
+            typer.echo(fitted.table())
+        note(f"wrote {output}, filled: {filled_by(fitted.method)}")
         return
     from da4dvar.outofcore.interpolate_file import interpolate_file
 
@@ -207,11 +231,20 @@ def interpolate(
         interpolate_file(
             inputs,
             output,
-            str(model),
+            model,
             variable=names,
             dim=dims,
             mask=mask,
-            keep_observed=keep_observed,
+            fill_value=fill_value,
+            times=times,
+            group=group,
+            bounds=bounds or (),
+            circular=circular or (),
+            max_gap=max_gap,
+            limit_area=limit_area,
+            flags=flags,
+            force=force,
+            analysis=analysis,
             observation_error=observation_error,
             batch_size=batch_size,
             memory=memory,
@@ -226,43 +259,18 @@ def interpolate(
             scheduler=scheduler,
             command=command_line(),
         )
-    if not quiet:
-        say(f"wrote {output}")
+    note(f"wrote {output}")
 
 
-@command
-def baseline(
-    files: Inputs,
-    method: Annotated[
-        str,
-        typer.Option(
-            metavar="METHOD",
-            help=f"One of: {', '.join(BY_NAME['baseline'])}.",
-            autocompletion=kinds_of("baseline"),
-        ),
-    ] = "linear",
-    history: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Data to learn from: other years for the climatology and the EOFs, or complete images for "
-            "sparse coding.",
-        ),
-    ] = None,
-    variable: Renamed = None,
-    dim: Dims = None,
-    overwrite: Overwrite = False,
-    quiet: Quiet = False,
-) -> None:
-    """Fill gaps with a classical method.
+def filled_by(method: dict[str, str]) -> str:
+    """Say which variables were filled by which method.
 
-    Example: da4dvar baseline gappy.nc filled.nc --method linear
+    Examples
+    --------
+    >>> filled_by({"sst": "linear", "chl": "linear"})
+    'sst, chl by linear'
     """
-    from da4dvar.fields.files.store import add_history, write_dataset
-    from da4dvar.workflows.fill import fill_classically
-
-    inputs, output = split(files)
-    with shown("filling", quiet):
-        ds = opened(inputs, output, overwrite, [history] if history else [])
-        filled = fill_classically(ds, method, pairs(variable, "--variable"), pairs(dim, "--dim"), history)
-        write_dataset(add_history(filled, command_line()), output, overwrite)
+    by: dict[str, list[str]] = {}
+    for name, chosen in method.items():
+        by.setdefault(chosen, []).append(name)
+    return "; ".join(f"{', '.join(names)} by {chosen}" for chosen, names in by.items()) or "nothing"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from da4dvar.cli.complete import models_and_data
-from da4dvar.cli.shell import Json, Quiet, as_text, command
+from da4dvar.cli.shell import Dims, Group, Json, Quiet, as_text, command, pairs
 from da4dvar.progress import shown
 
 
@@ -35,6 +35,8 @@ def inspect(
             help="Shipped model, model file, or data set (NetCDF or Zarr).", autocompletion=models_and_data
         ),
     ],
+    dim: Dims = None,
+    group: Group = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -43,11 +45,12 @@ def inspect(
     Example: da4dvar inspect oisst-tasman
 
     For a model: what it fills; the data, date, versions and recipe of its training; its scores and
-    components. For a data set: dimensions, variables, gaps and attributes.
+    components. For a data set: dimensions, variables and attributes; what would be filled, what would not and
+    why; and what looks wrong.
     """
     from da4dvar.modelfile.describe import describe
     from da4dvar.modelfile.describe_text import text_of
 
     with shown("reading", quiet):
-        described = describe(file)
+        described = describe(file, group, pairs(dim, "--dim"))
     typer.echo(as_text(described) if as_json else text_of(described))

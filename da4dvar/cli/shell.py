@@ -25,8 +25,8 @@ app = typer.Typer(
 )
 
 # Headings in the help of commands with many options.
-NAMES, WITH_MODEL, WITH_FIT = "Names in the input", "Options with --model", "Options with --fit"
-ERROR_BARS = "Error bars"
+NAMES, WITH_MODEL, WITH_FIT = "Names in the input", "Options with --model", "Options without --model"
+ERROR_BARS, RESULT = "Error bars", "What is written"
 
 Inputs = Annotated[
     list[str],
@@ -58,9 +58,98 @@ Dims = Annotated[
 Mask = Annotated[
     str | None,
     typer.Option(
-        metavar="VARIABLE",
-        help="Variable of the input that is true or non-zero where there is an observation.",
+        metavar="CONDITION",
+        help="Where there is an observation: a variable that is true or non-zero there, or a condition such "
+        "as 'quality_level>=4'.",
         rich_help_panel=NAMES,
+    ),
+]
+FillValue = Annotated[
+    str,
+    typer.Option(
+        "--fill-value",
+        metavar="auto|none|NUMBER",
+        help="Value that stands for a gap, or several with commas. With auto, values that repeat and lie "
+        "apart from all others are taken as gaps and reported; with none, only what the file declares.",
+        rich_help_panel=NAMES,
+    ),
+]
+Times = Annotated[
+    str,
+    typer.Option(
+        "--times",
+        metavar="insert|keep|sort",
+        help="Insert absent time steps as gaps (insert), keep the times as they are (keep), or first sort "
+        "them and drop duplicates (sort).",
+        rich_help_panel=NAMES,
+    ),
+]
+Group = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Group of the input that holds the variables.", rich_help_panel=NAMES),
+]
+BoundsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--bounds",
+        metavar="NAME=LOWER:UPPER",
+        help="Keep the estimates of variable NAME within these bounds, such as pr=0: or sic=0:1, in place of "
+        "those that were found; pr=: for no bounds. Repeatable.",
+        rich_help_panel=RESULT,
+    ),
+]
+CircularOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--circular",
+        metavar="NAME",
+        help="Variable NAME is a direction, which is filled around the circle. Repeatable.",
+        rich_help_panel=RESULT,
+    ),
+]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Continue although the values lie far outside those that the model was trained on.",
+        rich_help_panel=WITH_MODEL,
+    ),
+]
+MaxGap = Annotated[
+    str | None,
+    typer.Option(
+        "--max-gap",
+        metavar="SIZE",
+        help="Leave longer gaps as they are: a duration such as 5D or 12h, or a number in the units of a "
+        "time coordinate without dates.",
+        rich_help_panel=RESULT,
+    ),
+]
+LimitArea = Annotated[
+    str | None,
+    typer.Option(
+        "--limit-area",
+        metavar="inside|outside",
+        help="Fill only gaps between observations (inside), or only those at the ends (outside).",
+        rich_help_panel=RESULT,
+    ),
+]
+Flags = Annotated[
+    str,
+    typer.Option(
+        "--flags",
+        metavar="SCHEME",
+        help="Codes of the flags: da4dvar (0 observed, 1 estimated, 2 not estimable, 3 beyond what was "
+        "scored), qartod, seadatanet, argo or fluxnet.",
+        rich_help_panel=RESULT,
+    ),
+]
+Analysis = Annotated[
+    bool,
+    typer.Option(
+        "--analysis",
+        help="Write the analysis in every cell; by default observed values are kept.",
+        rich_help_panel=RESULT,
     ),
 ]
 Seed = Annotated[int, typer.Option(metavar="N", help="Seed of the random numbers.", min=0)]
@@ -113,16 +202,18 @@ def split(files: list[str]) -> tuple[list[str], str]:
     return files[:-1], files[-1]
 
 
-def opened(inputs: list[str], output: str, overwrite: bool, others: Sequence[str] = ()) -> Any:
+def opened(
+    inputs: list[str], output: str, overwrite: bool, others: Sequence[str] = (), group: str | None = None
+) -> Any:
     """Load the inputs as one data set, after checking that the output replaces none of them nor `others`."""
     from da4dvar.fields.files.store import check_output, files_of, load_dataset
 
     check_output(output, files_of([*inputs, *others]), overwrite)
-    return load_dataset(inputs)
+    return load_dataset(inputs, group)
 
 
 def pairs(given: list[str] | None, option: str) -> dict[str, str]:
-    """Return the values NAME=OTHER of an option as a mapping.
+    """Return the values NAME=OTHER of an option as a mapping; of --variable, NAME alone means NAME=NAME.
 
     Raises
     ------
@@ -132,9 +223,10 @@ def pairs(given: list[str] | None, option: str) -> dict[str, str]:
     out = {}
     for text in given or []:
         name, equals, other = text.partition("=")
-        if not (equals and name and other):
+        alone = option == "--variable" and not equals
+        if not name or not (other or alone):
             raise DataError(f"{option} {text!r}: expected NAME=OTHER")
-        out[name] = other
+        out[name] = name if alone else other
     return out
 
 

@@ -9,11 +9,15 @@ import typer
 from da4dvar.cli.complete import SYSTEMS, kinds_of, models, one_of
 from da4dvar.cli.shell import (
     Dims,
+    FillValue,
+    Group,
     Json,
+    Mask,
     Overwrite,
     Quiet,
     Renamed,
     Seed,
+    Times,
     as_text,
     command,
     command_line,
@@ -158,7 +162,12 @@ def gaps(
         list[str] | None,
         typer.Option(metavar="DIM=FIRST:LAST", help="Part of the masks to use. Repeatable."),
     ] = None,
+    variable: Renamed = None,
     dim: Dims = None,
+    mask: Mask = None,
+    fill_value: FillValue = "auto",
+    times: Times = "insert",
+    group: Group = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -175,7 +184,7 @@ def gaps(
 
     with shown("hiding", quiet):
         others = [] if masks is None else [masks.rpartition(":")[0]]
-        ds = opened([source], output, overwrite, others)
+        ds = opened([source], output, overwrite, others, group)
         gappy = hide(
             ds,
             kind,
@@ -187,5 +196,9 @@ def gaps(
             select_masks=pairs(select_masks, "--select-masks"),
             dim=pairs(dim, "--dim"),
             seed=seed,
+            variable=pairs(variable, "--variable"),
+            mask=mask,
+            fill_value=fill_value,
+            times=times,
         )
         write_dataset(add_history(gappy, command_line()), output, overwrite)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import xarray as xr
 from scipy.special import ndtri
 
-from da4dvar.errors import DataError, first_line, nearest, warn
+from da4dvar.errors import DataError, nearest, warn
+from da4dvar.evaluation.matching import aligned
 from da4dvar.fields.files.store import loaded, open_dataset
 from da4dvar.fields.labels.conform import check_finite, pick
 from da4dvar.fields.labels.units import converted
@@ -194,34 +195,6 @@ def comparison(name: str, parts: Mapping[str, xr.DataArray]) -> Comparison:
     bounds = {level: (e["lower"], e["upper"]) for level, e in sorted(ends.items()) if len(e) == 2}
     std = joined.get(f"{name}_std")
     return Comparison(name, joined["estimate"], joined["truth"], joined.get("seen"), std, bounds)
-
-
-def aligned(arrays: list[xr.DataArray]) -> list[xr.DataArray]:
-    """Align arrays on their common coordinates, with the dimension order of the first.
-
-    Raises
-    ------
-    DataError
-        If their dimensions differ, or they have no coordinates in common.
-    """
-    first, *others = arrays
-    for other in others:
-        if set(other.dims) != set(first.dims):
-            raise DataError(
-                f"variable {first.name!r} has dimensions {', '.join(map(str, first.dims))} in "
-                f"one file and {', '.join(map(str, other.dims))} in another; "
-                "rename the dimensions of one file"
-            )
-    try:
-        joined = xr.align(first, *others, join="inner")
-    except ValueError as error:
-        raise DataError(f"variable {first.name!r}: {first_line(error)}") from error
-    if joined[0].size == 0:
-        raise DataError(
-            f"the files have no coordinates in common for {first.name!r}; "
-            "check that they cover the same times and places"
-        )
-    return [array.transpose(*first.dims) for array in joined]
 
 
 def companions(ds: xr.Dataset) -> set[str]:

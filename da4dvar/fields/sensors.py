@@ -155,5 +155,7 @@ def by_state(conformed: Conformed, sensors: Sequence[Sensor], layout: Layout) ->
         for other in seen[1:]:
             joined = joined.where(joined.notnull(), other)
         data[variable] = joined.assign_attrs(seen[0].attrs).rename(variable)
-        sources[variable] = conformed.sources[sensors[first].variable]
+        # Sensors may differ in their units, so the result is in those of the state.
+        units = {"units": seen[0].attrs["units"]} if "units" in seen[0].attrs else {}
+        sources[variable] = conformed.sources[sensors[first].variable].assign_attrs(units)
     return replace(conformed, data=xr.Dataset(data), sources=sources)

@@ -11,6 +11,7 @@ import numpy as np
 from da4dvar.analysis.calibration import Calibration
 from da4dvar.analysis.ensemble import CalibratedEnsemble, Ensemble
 from da4dvar.analysis.model import Model
+from da4dvar.analysis.quantiles import PROBABILITIES, Known
 from da4dvar.config.registry import call
 from da4dvar.config.types import fits
 from da4dvar.fields.labels.signature import Dimension, Signature
@@ -118,6 +119,30 @@ def calibration_of(header: Header) -> CalibratedEnsemble | None:
     if set(variables) != set(header["layout"]["variables"]):
         raise ValueError("the variables of the calibration are not those of the layout")
     return CalibratedEnsemble.from_dict(table)
+
+
+def known_in(header: Header) -> Known:
+    """Return the quantiles of the training data in a header; without any if the file is older than these.
+
+    Raises
+    ------
+    ValueError
+        If they are invalid.
+    """
+    table = header.get("known", {})
+    known = call(Known, table, "known")
+    for name, found in [*known.values.items(), *known.standardised.items(), ("costs", known.costs)]:
+        numbers = [float(number) for number in found]
+        if len(numbers) not in (0, len(PROBABILITIES)) or numbers != sorted(filter(math.isfinite, numbers)):
+            raise ValueError(f"the quantiles of {name!r} are not {len(PROBABILITIES)} rising numbers")
+    names = set(header["signature"]["variables"])
+    if not {*known.values, *known.standardised} <= names:
+        raise ValueError("there are quantiles of variables that the signature lacks")
+    return Known(
+        {n: tuple(q) for n, q in known.values.items()},
+        {n: tuple(q) for n, q in known.standardised.items()},
+        tuple(known.costs),
+    )
 
 
 def check_whole(model: Model) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import xarray as xr
 
 from da4dvar.fields.files.store import loaded, open_dataset
 from da4dvar.fields.labels.cf import is_dates, spacing
+from da4dvar.modelfile.filling import filling_of
 from da4dvar.modelfile.header import read_shapes
 from da4dvar.modelfile.shipped import find
 from da4dvar.modelfile.summary import parameters
@@ -18,19 +20,23 @@ from da4dvar.modelfile.summary import parameters
 PART = 2**24
 
 
-def describe(file: str) -> dict[str, Any]:
+def describe(file: str, group: str | None = None, dim: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Describe a model file, a shipped model or a data set.
 
     Parameters
     ----------
     file : str
         Path of a model file or data set, or name of a shipped model.
+    group : str, optional
+        Group of a data set that holds the variables.
+    dim : mapping of str to str, optional
+        Maps ``time`` to the name of the time dimension of a data set.
 
     Returns
     -------
     dict
         The header, size and number of parameters of a model, or the dimensions, variables and attributes of
-        a data set.
+        a data set and what would be filled.
 
     Raises
     ------
@@ -39,9 +45,9 @@ def describe(file: str) -> dict[str, Any]:
     DataError
         If the data set cannot be read.
     """
-    if Path(file).suffix in (".nc", ".zarr") or "*" in file:
-        with open_dataset(file) as ds:
-            return of_dataset(ds, file)
+    if is_data(file):
+        with open_dataset(file, group) as ds:
+            return {**of_dataset(ds, file), "filling": filling_of(ds, dim)}
     path = find(file)
     header, shapes = read_shapes(path)
     shown = {k: v for k, v in header.items() if k not in ("format", "labels")}
@@ -51,6 +57,18 @@ def describe(file: str) -> dict[str, Any]:
         "parameters": parameters(shapes),
         **shown,
     }
+
+
+def is_data(file: str) -> bool:
+    """Whether a path is that of a data set: by its suffix or, if the file exists, by what it holds."""
+    path = Path(file)
+    if path.suffix in (".nc", ".zarr") or "*" in file or "://" in file or path.is_dir():
+        return True
+    if not path.is_file() or path.suffix == ".safetensors":
+        return False
+    with path.open("rb") as opened:
+        # The header of a model file is JSON, after its length in eight bytes.
+        return opened.read(9)[8:] != b"{"
 
 
 def of_dataset(ds: xr.Dataset, path: str) -> dict[str, Any]:

@@ -107,15 +107,21 @@ def of_score(score: Any) -> str:
 
 
 def of_dataset(table: Table) -> list[str]:
-    """Return the sections about a data set: dimensions, variables and attributes."""
+    """Return the sections about a data set: dimensions, variables, what would be filled, and attributes."""
     dims = {name: [of_range(entry)] for name, entry in table["dimensions"].items()}
     variables = {
         f"{name}({', '.join(entry['dims'])})": [of_values(entry)]
         for name, entry in table["variables"].items()
     }
     attributes = {name: text.splitlines() or [""] for name, text in table["attributes"].items()}
-    sections = {"dimensions": dims, "variables": variables, "attributes": attributes}
-    return [f"{title}\n{in_columns(lines, 2)}" for title, lines in sections.items() if lines]
+    filling = table.get("filling", {})
+    sections = {"dimensions": dims, "variables": variables}
+    for title, key in (("would be filled", "would_be_filled"), ("not filled", "not_filled")):
+        sections[title] = {name: [text] for name, text in filling.get(key, {}).items()}
+    remarks = {"cannot be filled": filling.get("error"), "remarks": "\n  ".join(filling.get("remarks", ()))}
+    said = [f"{title}\n  {text}" for title, text in remarks.items() if text]
+    shown = [f"{title}\n{in_columns(lines, 2)}" for title, lines in sections.items() if lines]
+    return [*shown, *said, *([f"attributes\n{in_columns(attributes, 2)}"] if attributes else [])]
 
 
 def of_range(dim: Table) -> str:

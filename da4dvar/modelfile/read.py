@@ -16,7 +16,7 @@ from da4dvar.config.tables import Table
 from da4dvar.errors import ModelError, RecipeError, first_line
 from da4dvar.fields.sensors import Sensor
 from da4dvar.layout import Layout
-from da4dvar.modelfile.checks import calibration_of, check_tables, check_whole, signature_of
+from da4dvar.modelfile.checks import calibration_of, check_tables, check_whole, known_in, signature_of
 from da4dvar.modelfile.header import COST_KEYS, read
 
 Built = TypeVar("Built", bound=Model)
@@ -138,6 +138,7 @@ def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray], cls: type[B
         scores=header["scores"],
         provenance=header["provenance"],
         calibration=calibration_of(header),
+        known=known_in(header),
     )
     check_whole(interpolator)
     return interpolator

@@ -31,6 +31,8 @@ def find(name: str | Path) -> Path:
     ModelError
         If `name` is neither a path nor the name of a shipped model.
     """
+    if not isinstance(name, str | os.PathLike):
+        raise ModelError(f"a model is named by {type(name).__name__}, expected a name or a path")
     path = Path(name)
     if os.path.isfile(path) or path.suffix or path.parent != Path("."):
         return path

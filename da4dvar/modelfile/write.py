@@ -58,6 +58,7 @@ def header_of(interpolator: Model) -> dict[str, Any]:
         "sensors": [asdict(sensor) for sensor in interpolator.sensors],
         "signature": interpolator.signature.to_dict(),
         "calibration": None if interpolator.calibration is None else interpolator.calibration.to_dict(),
+        "known": asdict(interpolator.known),
         "scores": interpolator.scores,
         "provenance": interpolator.provenance,
     }

@@ -13,11 +13,12 @@ import xarray as xr
 
 from da4dvar.analysis.error_bars import wanted
 from da4dvar.analysis.notes import credit
-from da4dvar.analysis.options import Options, completed, with_options
+from da4dvar.analysis.options import Options, check_options, completed, with_options
 from da4dvar.analysis.window_solver import check_precision
 from da4dvar.api import model_of
 from da4dvar.config.types import parse_bytes, readable_bytes
 from da4dvar.errors import Da4dvarError, DataError, first_line, warn
+from da4dvar.fields.bounds import bounds_given
 from da4dvar.fields.files.store import (
     add_history,
     check_output,
@@ -26,6 +27,8 @@ from da4dvar.fields.files.store import (
     open_in_parts,
     write_dataset,
 )
+from da4dvar.fields.labels.filled import finished
+from da4dvar.fields.labels.flags import scheme_of
 from da4dvar.fields.labels.given import mapping_of, names_of
 from da4dvar.fields.windows.grid import check_batch_size
 from da4dvar.outofcore import store as region_store
@@ -33,9 +36,10 @@ from da4dvar.outofcore.fingerprint import check_unchanged, fingerprint
 from da4dvar.outofcore.identity import check_same, identity
 from da4dvar.outofcore.journal import Journal
 from da4dvar.outofcore.plan import Needs, Plan, in_memory_bytes, surely_fits
+from da4dvar.outofcore.rest import copy_rest, taken_in_parts, with_rest
 from da4dvar.outofcore.run import output_chunks, stream, template_of, tiles_of, warn_of_gaps, write_terms
 from da4dvar.outofcore.schedulers import Scheduler, scheduler_of
-from da4dvar.outofcore.source import Source
+from da4dvar.outofcore.source import Source, check_sample
 from da4dvar.outofcore.tile import Job
 from da4dvar.progress import Progress
 
@@ -43,7 +47,17 @@ if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator
 
 # Options that affect the values of a file filled in regions. A resumed run must use the same ones.
-SETTINGS = ("variable", "mask", "dim", "keep_observed", "observation_error", "batch_size", "precision")
+SETTINGS = (
+    "variable",
+    "mask",
+    "dim",
+    "fill_value",
+    "times",
+    "analysis",
+    "observation_error",
+    "batch_size",
+    "precision",
+)
 
 
 @with_options
@@ -57,6 +71,12 @@ def interpolate_file(
     overwrite: bool = False,
     scheduler: str | None = None,
     command: str | None = None,
+    group: str | None = None,
+    bounds: Sequence[str] = (),
+    circular: Sequence[str] = (),
+    max_gap: str | float | None = None,
+    limit_area: str | None = None,
+    flags: str = "da4dvar",
     **options: Unpack[Options],
 ) -> None:
     """Fill the gaps of a file of any size and write the result to another file.
@@ -85,6 +105,14 @@ def interpolate_file(
         have access to the same files. In a script, ``processes`` requires ``if __name__ == "__main__":``.
     command : str, optional
         Line to add to the history of the output.
+    group : str, optional
+        Group of the files that holds the variables; see :func:`da4dvar.open_dataset`.
+    bounds, circular : sequence of str
+        Possible values ``NAME=LOWER:UPPER``, and names of directions; found from the data by default.
+    max_gap, limit_area
+        Limits on which gaps are filled; see :func:`da4dvar.fields.gaps.limits.within_limits`.
+    flags : {"da4dvar", "qartod", "seadatanet", "argo", "fluxnet"}
+        Codes of the flags.
     **options
         Keywords of :meth:`da4dvar.Interpolator.interpolate`.
 
@@ -117,6 +145,7 @@ def interpolate_file(
     0
     """
     given = completed(interpolate_file, options)
+    check_options(**given)
     check_precision(given["precision"])
     check_batch_size(given["batch_size"])
     mask = given["mask"]
@@ -124,6 +153,7 @@ def interpolate_file(
         raise DataError(
             f"mask is of type {type(mask).__name__}, expected the name of a variable in the files"
         )
+    given_bounds, limited = bounds_given(bounds, circular), max_gap is not None or limit_area is not None
     workers = scheduler_of(scheduler)
     limit, files = parse_bytes(memory), files_of([source] if isinstance(source, str | Path) else source)
     journal = Journal(output)
@@ -133,8 +163,10 @@ def interpolate_file(
     names, dims = names_of(signature, given["variable"]), mapping_of("dim", given["dim"])
     given["variable"], given["dim"] = names, dims
     ensemble = wanted(fitted.calibration, given["std"], given["members"], given["interval"])
-    with open_in_parts(files) as ds:
-        opened = Source.of(ds, signature, names, mask, dims)
+    with open_in_parts(files, group) as ds:
+        notes: list[str] = []
+        taken = taken_in_parts(fitted, ds, given, notes.append)
+        opened = Source.of(taken, signature, names, mask, dims)
         whole = None if going_on else why_whole(fitted, ensemble is not None)
         if scheduler is not None and whole is not None:
             raise DataError(
@@ -142,19 +174,40 @@ def interpolate_file(
                 "at once; omit --scheduler"
             )
         if going_on or scheduler or not fits_in_memory(fitted, opened, given["batch_size"], limit, whole):
+            if limited or given_bounds or scheme_of(flags) != "da4dvar":
+                raise DataError(
+                    "bounds, max_gap, limit_area and flags need data in memory, and this run is done in "
+                    "regions; raise --memory, or omit them"
+                )
             run = Run(
                 fitted,
                 opened,
+                taken,
+                notes,
                 files,
                 journal,
                 {n: value for n, value in given.items() if n in SETTINGS},
                 command,
             )
+            if not (going_on or given["force"]):
+                check_sample(fitted, opened)
             with journal.locked():
                 plan, workers = run.resumed(limit, workers) if going_on else run.begun(limit, workers)
                 run.write(plan, workers, given["progress"])
             return
-    filled = fitted.interpolate(load_dataset(files), **given)
+    filled = fitted.interpolate(load_dataset(files, group), **given)
+    if not fitted.sensors:
+        time = dims.get(fitted.time, fitted.time)
+        filled = finished(
+            filled,
+            fitted.layout.variables,
+            time,
+            bounds=given_bounds,
+            max_gap=max_gap,
+            limit_area=limit_area,
+            scheme=scheme_of(flags),
+            analysis=given["analysis"],
+        )
     write_dataset(add_history(filled, command) if command else filled, output, overwrite)
 
 
@@ -225,7 +278,11 @@ class Run:
     model : Interpolator
         Fitted model.
     source : Source
-        Opened data set.
+        Opened data set under the names of the model.
+    ds : Dataset
+        The whole opened data set.
+    notes : sequence of str
+        What was changed in it.
     files : sequence of str
         Files of the source.
     journal : Journal
@@ -238,6 +295,8 @@ class Run:
 
     model: Interpolator
     source: Source
+    ds: xr.Dataset
+    notes: Sequence[str]
     files: Sequence[str]
     journal: Journal
     settings: Mapping[str, Any]
@@ -245,16 +304,17 @@ class Run:
 
     def begun(self, memory: int, workers: Scheduler) -> tuple[Plan, Scheduler]:
         """Create a plan and an empty output; return the plan and the workers that fit in memory."""
-        for note in self.source.whole.notes:
+        for note in (*self.notes, *self.source.whole.notes):
             warn(note)
         needs = Needs.of(self.model, self.source, self.settings["observation_error"])
         workers = workers.within(memory, needs.bytes())
         plan = needs.plan(workers.share, self.settings["batch_size"], workers.tiles)
         self.journal.reset()
-        titled = add_history(self.template(plan), credit(self.model))
+        template, large = self.template(plan)
+        titled = add_history(template, credit(self.model))
         titled = add_history(titled, self.command) if self.command else titled
         with reported(self.journal):
-            region_store.create(titled, self.journal.store, output_chunks(self.source, plan))
+            region_store.create(titled, self.journal.store, output_chunks(self.source, plan), large)
             self.journal.begin({**self.identity(), "plan": asdict(plan)}, plan.grid.shape)
         return plan, workers
 
@@ -265,7 +325,7 @@ class Run:
         plan = Plan.from_json(kept.get("plan", {}))
         needs = Needs.of(self.model, self.source, self.settings["observation_error"])
         if self.journal.store.exists():
-            region_store.check(self.template(plan), self.journal.store, output_chunks(self.source, plan))
+            region_store.check(self.template(plan)[0], self.journal.store, output_chunks(self.source, plan))
         return plan, workers.within(memory, needs.bytes(plan.regions, plan.batch_size))
 
     def write(self, plan: Plan, workers: Scheduler, progress: Progress | None) -> None:
@@ -281,17 +341,18 @@ class Run:
             plan.dims,
             plan.batch_size,
             settings["observation_error"],
-            settings["keep_observed"],
+            settings["analysis"],
             settings["precision"],
         )
-        template = self.template(plan)
+        (template, large), chunks = self.template(plan), output_chunks(self.source, plan)
         with reported(journal):
             stream(self.model, job, plan, journal, progress, workers)
             empty = write_terms(job, plan, journal, template)
             warn_of_gaps(job, plan, str(store), self.model.time, empty)
+            copy_rest(self.ds, large, store, chunks)
             check_unchanged(journal.plan()["source"], fingerprint(self.source.ds, self.files))
-            if journal.output.suffix == ".nc":
-                region_store.to_netcdf(store, template, journal.output, output_chunks(self.source, plan))
+            if journal.output.suffix != ".zarr":
+                region_store.to_netcdf(store, template, journal.output, chunks, large)
             else:
                 journal.publish()
         journal.end()
@@ -300,9 +361,10 @@ class Run:
         """Return the properties that an interrupted run must share with this one."""
         return identity(self.model, self.source, self.files, self.settings)
 
-    def template(self, plan: Plan) -> xr.Dataset:
-        """Return the output without values: its dimensions, coordinates and attributes."""
-        return template_of(self.model, self.source, plan, self.settings["keep_observed"])
+    def template(self, plan: Plan) -> tuple[xr.Dataset, set[str]]:
+        """Return the output without values, and the variables whose values are copied from the source."""
+        filled = template_of(self.model, self.source, plan, self.settings["analysis"])
+        return with_rest(filled, self.ds, {str(s.name) for s in self.source.whole.sources.values()})
 
 
 @contextmanager

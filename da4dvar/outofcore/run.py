@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from da4dvar.analysis import notes
 from da4dvar.analysis.problem import physical
-from da4dvar.errors import DataError, warn
+from da4dvar.errors import DataError
 from da4dvar.fields.gaps.geometry import missing_run
 from da4dvar.fields.labels.output import FLAGS, labelled
 from da4dvar.outofcore import store as region_store
@@ -32,7 +33,7 @@ def tiles_of(source: Source, plan: Plan) -> Tiles:
     return Tiles.of(plan.grid, plan.regions, turned)
 
 
-def template_of(model: Interpolator, source: Source, plan: Plan, keep_observed: bool) -> xr.Dataset:
+def template_of(model: Interpolator, source: Source, plan: Plan, analysis: bool) -> xr.Dataset:
     """Return the output with lazy zeros for its values, without reading or computing anything."""
     whole, variables = source.whole, len(model.layout.variables)
     sizes = [whole.data.sizes[d] for d in plan.dims]
@@ -44,7 +45,7 @@ def template_of(model: Interpolator, source: Source, plan: Plan, keep_observed: 
     estimates = physical(model, whole, x)
     # Windows have one cell along batch dimensions, which the grid of the labels does not include.
     inner = type(plan.grid)(plan.grid.sizes[batch:], plan.grid.windows[batch:], plan.grid.starts[batch:])
-    out = labelled(whole, estimates, weight, terms, inner, model.layout, keep_observed)
+    out = labelled(whole, estimates, weight, terms, inner, model.layout, analysis)
     # Placeholders drop the task graph that led to the labels.
     return out.assign({n: placeholder(a) for n, a in out.data_vars.items()})
 
@@ -200,7 +201,7 @@ def warn_of_gaps(job: Job, plan: Plan, store: str, time: str, empty: int) -> Non
         raise DataError(
             f"variable {names!r} holds no observation at all; check the variable, its fill value and the mask"
         )
-    said = "other windows reach all of their cells"
+    runs = {}
     with xr.open_zarr(store, chunks=None, consolidated=False) as filled:
         for name, source in job.source.whole.sources.items():
             theirs = job.source.whole.dims.get(time)
@@ -214,6 +215,5 @@ def warn_of_gaps(job: Job, plan: Plan, store: str, time: str, empty: int) -> Non
                 steps = max(1, plan.chunks[plan.dims.index(time)])
                 found = missing_run(flags.isel(cells), str(theirs), FLAGS["not_estimable"], steps)
                 count, longest = count + found[0], max(longest, found[1])
-            if count:
-                said = f"{count} values of {name!r}, up to {longest} steps together, are NaN and have flag 2"
-    warn(f"{empty} of {windows} windows hold no observation; {said}")
+            runs[name] = (count, longest)
+    notes.warn_of_gaps(empty, windows, runs)

@@ -9,9 +9,15 @@ import dask.array
 import numpy as np
 import xarray as xr
 
-from da4dvar.errors import DataError, first_line
+from da4dvar.analysis.known import check_known, notes_of_parts, observed_names
+from da4dvar.analysis.model import Model
+from da4dvar.errors import DataError, first_line, warn
+from da4dvar.fields.intake.quality import mask_name
 from da4dvar.fields.labels.conform import Conformed, conform, covariate, pick, under_model_names
 from da4dvar.fields.labels.signature import Signature
+
+# Blocks that are read to check the values of a source, and their cells along a dimension of space.
+BLOCKS, BLOCK = 16, 128
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,7 @@ class Source:
     variable : mapping of str to str
         Name in `ds` of a variable or covariate of the model, where it differs.
     mask : str, optional
-        Name of the mask variable in `ds`.
+        Name of the mask variable in `ds`, or a condition on it.
     whole : Conformed
         The whole data set with zeros for values, which holds its labels, dimensions and units.
     """
@@ -59,7 +65,7 @@ class Source:
         given = dict(variable or {})
         whole = conform(unread(ds), signature, given, mask, dim)
         names = {given.get(n, n) for n in (*signature.variables, *signature.covariates)}
-        kept = [*sorted(names | ({mask} if mask else set()))]
+        kept = [*sorted(names | ({mask_name(mask, ds.variables)} if mask else set()))]
         return cls(ds[[n for n in kept if n in ds.variables]], signature, given, mask, whole)
 
     def part(self, cells: Mapping[str, slice]) -> Conformed:
@@ -105,6 +111,29 @@ class Source:
             turned = slice(size - some.stop, size - some.start) if dim in self.whole.flipped else some
             out[self.whole.dims.get(dim, dim)] = turned
         return out
+
+
+def check_sample(model: Model, source: Source) -> None:
+    """Read blocks of a source; refuse it if its values lie far outside those of the training.
+
+    Raises
+    ------
+    DataError
+        See :func:`da4dvar.analysis.known.check_known`.
+    """
+    sizes = source.whole.data[observed_names(model)[0]].sizes
+    parts = []
+    for number in range(BLOCKS):
+        cells = {}
+        for dim, size in sizes.items():
+            length = 1 if dim == model.time and len(sizes) > 1 else min(BLOCK, size)
+            start = int((number + 0.5) / BLOCKS * (size - length + 1))
+            cells[str(dim)] = slice(start, start + length)
+        parts.append(source.part(cells))
+    fields = [model.observations(part.data) for part in parts]
+    check_known(model, parts, fields)
+    for note in notes_of_parts(model, fields):
+        warn(note)
 
 
 def unread(ds: xr.Dataset) -> xr.Dataset:

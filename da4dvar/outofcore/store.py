@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import product
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from da4dvar.fields.files.encoding import encoding_for
 from da4dvar.outofcore.journal import flush
 
 
-def create(template: xr.Dataset, store: Path, chunks: Mapping[str, int]) -> None:
+def create(template: xr.Dataset, store: Path, chunks: Mapping[str, int], exact: Collection[str] = ()) -> None:
     """Create a store with labels, coordinates and the shape of every variable, without computing values.
 
     Parameters
@@ -27,11 +27,13 @@ def create(template: xr.Dataset, store: Path, chunks: Mapping[str, int]) -> None
         Path of the store.
     chunks : mapping of str to int
         Cells of a chunk along each dimension of the output.
+    exact : collection of str
+        Lazy variables whose values are those of their encoding, as they are copied from a file.
     """
     encoding = {}
     plain = template.copy()
     for name in map(str, template.variables):
-        encoding[name] = encoding_for(template[name], ".zarr")
+        encoding[name] = encoding_for(template[name], ".zarr", name in exact)
         if template[name].chunks is not None:
             encoding[name]["chunks"] = chunks_of(template[name], chunks)
         plain[name].encoding = {}
@@ -93,13 +95,19 @@ def chunks_of(array: xr.DataArray, chunks: Mapping[str, int]) -> tuple[int, ...]
     return tuple(max(1, min(n, chunks.get(str(d), n))) for d, n in array.sizes.items())
 
 
-def to_netcdf(store: Path, template: xr.Dataset, output: Path, chunks: Mapping[str, int]) -> None:
-    """Copy a finished store to a NetCDF file, a few chunks at a time and in one thread."""
+def to_netcdf(
+    store: Path,
+    template: xr.Dataset,
+    output: Path,
+    chunks: Mapping[str, int],
+    exact: Collection[str] = (),
+) -> None:
+    """Copy a finished store to a NetCDF file in one thread, a few chunks at a time; see :func:`create`."""
     opened = xr.open_zarr(store, chunks={}, consolidated=False, decode_timedelta=False)
     opened = opened[[str(n) for n in template.data_vars]]
     encoding = {}
     for name in map(str, template.variables):
-        encoding[name] = encoding_for(template[name], ".nc")
+        encoding[name] = encoding_for(template[name], ".nc", name in exact)
         opened[name].encoding = {}
         # Zarr stores attributes as JSON, which loses the integer type that flag values must have.
         opened[name].attrs = dict(template[name].attrs)

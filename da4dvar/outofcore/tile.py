@@ -54,8 +54,8 @@ class Job:
         Number of windows solved at once.
     observation_error : float, optional
         Standard deviation of the observation errors; see :meth:`da4dvar.Interpolator.interpolate`.
-    keep_observed : bool
-        Whether the output keeps the observed values.
+    analysis : bool
+        Whether observed cells hold the analysis in place of their observed values.
     precision : str
         Precision of convolutions and matrix products, "float32" or "bfloat16".
     """
@@ -65,7 +65,7 @@ class Job:
     dims: tuple[str, ...]
     batch_size: int = 16
     observation_error: float | None = None
-    keep_observed: bool = False
+    analysis: bool = False
     precision: str = "float32"
 
     def named(self, cells: Cells) -> Mapping[str, slice]:
@@ -166,7 +166,7 @@ def finish_region(
     real = {d: slice(0, conformed.data.sizes[d]) for d in job.dims}
     x = xr.DataArray(mean, dims=("variable", *job.dims)).isel(real)
     known = xr.DataArray(weight, dims=job.dims).isel(real)
-    return labelled_values(conformed, physical(model, conformed, x), known, job.keep_observed)
+    return labelled_values(conformed, physical(model, conformed, x), known, job.analysis)
 
 
 Results = Generator[tuple[Number, Sums], None, None]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from da4dvar.errors import DataError, RecipeError
 from da4dvar.training.batches import Drawn
@@ -15,8 +15,6 @@ from da4dvar.training.buffered import BufferedSamples
 from da4dvar.training.samples import Samples
 from da4dvar.variational.dynamics.identification import learn_dynamics
 from da4dvar.variational.model import VariationalModel
-from da4dvar.variational.priors.flow import Flow
-from da4dvar.variational.priors.pca import PCA
 from da4dvar.variational.priors.projection import learn_projection
 
 if TYPE_CHECKING:
@@ -24,8 +22,8 @@ if TYPE_CHECKING:
 
 # Number of windows from which dynamics are learned; each step processes all of them.
 FLOW_WINDOWS = 64
-# Largest number of windows, and of values in them, to which principal components are fitted.
-PCA_WINDOWS, PCA_NUMBERS = 20_000, 2**27
+# Largest number of windows, and of values in them, to which a prior is fitted.
+FIT_WINDOWS, FIT_NUMBERS = 20_000, 2**27
 
 
 def learn_prior(
@@ -33,9 +31,10 @@ def learn_prior(
 ) -> float | None:
     """Learn a model's prior alone: min ‖x − Φ(x)‖² over windows of the truth, Paper, Table 1, "no" joint.
 
-    Principal components are fitted unless they have been fitted before. Other priors are learned in
-    `prior_steps` steps, if any: the dynamics of a flow by minimising its forecast error with L-BFGS, a
-    network as a projection, with the `rate` and `batch` of the training.
+    A prior with an attribute `fitted`, such as principal components, is fitted by its method `fit` unless it
+    has been fitted before. Other priors are learned in `prior_steps` steps, if any: one with a method
+    `forecast`, such as a flow, by minimising its forecast error with L-BFGS; a network as a projection, with
+    the `rate` and `batch` of the training.
 
     Parameters
     ----------
@@ -62,6 +61,7 @@ def learn_prior(
     >>> from da4dvar.layout import Layout
     >>> from da4dvar.training.plan import Training
     >>> from da4dvar.variational.cost import VariationalCost
+    >>> from da4dvar.variational.priors.pca import PCA
     >>> from da4dvar.variational.solvers.fixed_point import FixedPoint
     >>> wave = xr.DataArray(np.sin(np.arange(200.0) / 5)[None], dims=("variable", "time"))
     >>> samples = Samples(wave, wave, None, Layout(["x"], axes=["time"], window={"time": 16}))
@@ -69,14 +69,13 @@ def learn_prior(
     >>> learn_prior(model, samples, Training()) < 1e-4  # a wave of one length has two components
     True
     """
-    prior = model.cost.prior
-    assert isinstance(prior, nn.Module)
+    prior: Any = model.cost.prior
     try:
-        if isinstance(prior, PCA):
-            return None if prior.fitted else fit_components(prior, samples, training)
+        if hasattr(prior, "fitted"):
+            return None if prior.fitted else fitted(prior, samples, training)
         if not training.prior_steps:
             return None
-        if isinstance(prior, Flow):
+        if hasattr(prior, "forecast"):
             return learn_dynamics(prior, windows(samples, FLOW_WINDOWS, training.seed), training.prior_steps)
         if getattr(prior, "covariates", 0):
             raise ValueError("it takes covariates; leave out prior_steps")
@@ -85,9 +84,10 @@ def learn_prior(
         raise RecipeError(f"train: the prior cannot be trained alone: {error}") from error
 
 
-def fit_components(prior: PCA, samples: Samples | BufferedSamples, training: Training) -> float:
-    """Fit principal components to windows of the truth; return the root mean square of the residual."""
-    states = windows(samples, min(PCA_WINDOWS, PCA_NUMBERS // prior.mean.numel()), training.seed)
+def fitted(prior: Any, samples: Samples | BufferedSamples, training: Training) -> float:
+    """Fit a prior to windows of the truth; return the root mean square of the residual."""
+    size = windows(samples, 1, training.seed).numel()
+    states = windows(samples, min(FIT_WINDOWS, FIT_NUMBERS // size), training.seed)
     prior.fit(states, training.seed)
     return float((states - prior(states)).square().mean().sqrt())
 

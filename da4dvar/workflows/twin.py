@@ -14,7 +14,8 @@ from da4dvar.config.tables import Table
 from da4dvar.errors import DataError, nearest
 from da4dvar.fields.files.store import load_dataset
 from da4dvar.fields.gaps.patterns import GapPattern
-from da4dvar.fields.labels.cf import dims_by_role, numeric
+from da4dvar.fields.intake.take import take_in
+from da4dvar.fields.labels.cf import dims_by_role
 from da4dvar.fields.labels.conform import pick
 
 Labelled = TypeVar("Labelled", xr.Dataset, xr.DataArray)
@@ -32,13 +33,17 @@ def hide(
     select_masks: Mapping[str, str] | None = None,
     dim: Mapping[str, str] | None = None,
     seed: int = 0,
+    variable: Mapping[str, str] | None = None,
+    mask: str | None = None,
+    fill_value: str = "auto",
+    times: str = "insert",
 ) -> xr.Dataset:
-    """Hide a part of every variable of a data set, by one pattern for all of them.
+    """Hide a part of every field of a data set, by one pattern for all of them.
 
     Parameters
     ----------
     ds : Dataset
-        Data set whose numeric variables are hidden.
+        Data set as opened.
     kind : str
         Kind of the gap pattern; see :mod:`da4dvar.fields.gaps.patterns`.
     fraction : float
@@ -55,6 +60,8 @@ def hide(
         Maps ``time``, ``lat`` and ``lon``, or the dimensions of the masks, to the names in `ds`.
     seed : int
         Seed of the draw.
+    variable, mask, fill_value, times
+        See :func:`da4dvar.fields.intake.take.take_in`.
 
     Returns
     -------
@@ -64,26 +71,29 @@ def hide(
     Raises
     ------
     DataError
-        If there is no numeric variable, a variable lacks a dimension, or an argument is malformed.
+        If there is no field, a field lacks a dimension, or an argument is malformed.
     RecipeError
         If the kind is unknown, or an argument of the pattern is out of range.
     """
     for name, ends in (select or {}).items():
         ds = cut(ds, name, ends)
-    names = numeric(ds)
-    if not names:
-        raise DataError("there is no numeric variable to hide values of")
+    taken = take_in(
+        ds, variable=variable, dim=dim, mask=mask, fill_value=fill_value, times=times, timeless=True
+    )
+    ds, names = taken.data, taken.fields
     first = ds[names[0]]
     sizes = {str(d): n for d, n in first.sizes.items()}
     roles = dims_by_role(first, dim or {})
     pattern = pattern_of(kind, fraction, block or {}, number, masks, select_masks or {}, roles)
     observed = pattern.draw(np.random.default_rng(seed), sizes)
-    mask = xr.DataArray(observed, dims=list(sizes))
+    left = xr.DataArray(observed, dims=list(sizes))
     out = ds.copy()
     for name in names:
-        if not set(ds[name].dims) >= set(mask.dims):
-            raise DataError(f"variable {name!r} lacks a dimension of {first.name!r}; process them separately")
-        hidden = ds[name].where(mask).transpose(*ds[name].dims)
+        if not set(ds[name].dims) >= set(left.dims):
+            raise DataError(
+                f"variable {name!r} lacks a dimension of {first.name!r}; choose one with --variable NAME=NAME"
+            )
+        hidden = ds[name].where(left).transpose(*ds[name].dims)
         out[name] = ds[name].copy(data=hidden.data)
     return out
 

@@ -1,4 +1,4 @@
-"""Fetch the MNIST digits, check them by hash, and write them as NetCDF beside this file.
+"""Fetch the MNIST digits, check them by hash, and write them as NetCDF next to this file.
 
     python datasets/mnist/fetch.py                 # from a public mirror, 11.6 MB
     python datasets/mnist/fetch.py --from FOLDER   # from IDX files (.gz or not) or .npz files that are there
@@ -24,7 +24,7 @@ MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
-# SHA-256 of the four files once they are unpacked: how they were compressed does not matter.
+# SHA-256 of the four unpacked files, whatever their compression.
 FILES = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -43,7 +43,7 @@ def from_mirror(name: str) -> bytes:
                 return gzip.decompress(answer.read())
         except OSError as error:
             print(f"{mirror}{name}.gz: {error}", file=sys.stderr)
-    raise SystemExit(f"{name}: no mirror has it; fetch it by hand and say --from FOLDER")
+    raise SystemExit(f"{name}: no mirror has it; download it by hand and use --from FOLDER")
 
 
 def from_folder(folder: Path, name: str) -> bytes:

@@ -1,4 +1,4 @@
-"""How far a component of Lorenz-96 is acted on from, found from its series: the forecast error of each reach.
+"""Forecast error of dynamics learned from series of Lorenz-96, for each reach of a component.
 
 python recipes/lorenz96/reach.py [--series 16] [--steps 300]
 """
@@ -15,7 +15,7 @@ from da4dvar.variational.dynamics.bilinear import Bilinear
 from da4dvar.variational.dynamics.identification import learn_dynamics
 from da4dvar.variational.priors.flow import Flow
 
-# The recipes' data: what is learned from are the first of their training series.
+# The data of the recipes; the dynamics are learned from the first of the training series.
 SERIES, SEED, STEP, HELD_OUT = 2064, 96, 0.05, slice(2000, 2064)
 REACHES = range(5)
 
@@ -24,7 +24,7 @@ def main(series: int, steps: int) -> None:
     truth = lorenz96(series=SERIES, steps=200, seed=SEED).x.transpose("series", "component", "time")
     x = torch.from_numpy(truth.values)[:, None]
     learned, held_out = x[:series], x[HELD_OUT]
-    rows = [["reach", "coefficients", "RMSE, learned from", "RMSE, held out"]]
+    rows = [["reach", "coefficients", "RMSE, training", "RMSE, held out"]]
     for reach in REACHES:
         torch.manual_seed(0)
         flow = Flow(Bilinear(x.shape[2], reach), STEP)
@@ -34,8 +34,8 @@ def main(series: int, steps: int) -> None:
         count = sum(p.numel() for p in flow.parameters())
         rows.append([str(reach), str(count), f"{reached:.2e}", f"{float(error.square().mean().sqrt()):.2e}"])
     print(
-        f"error of a forecast over {STEP}: learned from {series} series in at most {steps} steps of L-BFGS, "
-        f"held out {len(held_out)} series"
+        f"error of forecasts over {STEP}; {series} training series, at most {steps} steps of L-BFGS, "
+        f"{len(held_out)} held-out series"
     )
     print(as_columns(rows))
 

@@ -1,4 +1,4 @@
-"""How the scores of the shipped models move when the data are not those they were made for.
+"""Scores of the shipped models on data that differ from those of their training.
 
 python recipes/lorenz96/robustness.py [--series 32]
 """
@@ -30,13 +30,13 @@ def main(series: int) -> None:
     settings = [USUAL] + [USUAL | {name: value} for name, values in OTHERS.items() for value in values]
     rows = [["every", "components", "noise variance", "steps", "linear", *MODELS]]
     for setting in settings:
-        # Half of the components are seen at a time, as in the benchmark.
+        # Half of the components are observed at a time, as in the benchmark.
         ds = lorenz96(series=series, seed=SEED, number=setting["components"] // 2, **setting)
         seen = xr.Dataset({"x": ds.x_observed})
         found = [Linear().interpolate(seen)]
-        found += [da4dvar.interpolate(seen, model) for model in MODELS]
+        found += [da4dvar.interpolate(seen, model, analysis=True) for model in MODELS]
         rows.append([*map(str, setting.values()), *(f"{float(r_score(f.x, ds.x)):.4f}" for f in found)])
-    print(f"R-score of {series} series each, seed {SEED}; half of the components are seen at a time")
+    print(f"R-score of {series} series each, seed {SEED}; half of the components are observed at a time")
     print(as_columns(rows))
 
 

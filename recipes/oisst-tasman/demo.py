@@ -1,7 +1,7 @@
-"""`make demo`: a gappy file in, a filled file, a table and a map out.
+"""Fill a year of sea-surface temperature; write the file, a table and a map (`make demo`).
 
-Real sea-surface temperature of 2011, a year that the model never saw, is sampled along tracks like
-those of a satellite, and filled by the model that ships with the package.
+Real sea-surface temperature of 2011, a year that was not used for training, is sampled along
+satellite-like tracks and filled by the model that comes with the package.
 """
 
 from __future__ import annotations

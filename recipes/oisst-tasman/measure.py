@@ -1,9 +1,9 @@
-"""The table of this recipe's README: every method on the same hidden cells of a year.
+"""The table in this recipe's README: errors of all methods on the same hidden cells of a year.
 
     python recipes/oisst-tasman/measure.py [--year 2011] [--model oisst-tasman]
 
-The test year is 2011. Whatever is chosen (the observation error of the EOF interpolation, the
-overlap of the windows) is chosen on 2010, by the same command.
+The test year is 2011. The observation error of the EOF interpolation and the overlap of the windows were
+chosen on 2010, with the same command.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import da4dvar
 from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.eof_interpolation import EofInterpolation
 from da4dvar.baselines.linear import Linear
+from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
 from da4dvar.evaluation.figures import maps
 from da4dvar.evaluation.text import as_columns
 from da4dvar.modelfile.shipped import find
@@ -32,7 +33,7 @@ METHODS = dict[str, Callable[[xr.Dataset], xr.Dataset]]
 
 
 def gappy(truth: xr.Dataset, sampling: str, seed: int) -> xr.Dataset:
-    """The year under tracks, or under the cloud masks that no training has seen."""
+    """Sample a year along tracks, or under the cloud masks that were not used for training."""
     if sampling == "tracks":
         return hide(truth, "tracks", 0.035, seed=seed)
     return hide(
@@ -47,7 +48,7 @@ def gappy(truth: xr.Dataset, sampling: str, seed: int) -> xr.Dataset:
 
 
 def methods(history: xr.Dataset, model: str, error: float, overlap: float | None) -> METHODS:
-    """Every method, fitted to the training years."""
+    """Return all methods, fitted to the training years."""
     ours = da4dvar.load(model)
     if overlap is not None:
         ours.layout = replace(ours.layout, overlap={**ours.layout.overlap, "time": overlap})
@@ -57,6 +58,8 @@ def methods(history: xr.Dataset, model: str, error: float, overlap: float | None
     }
     return {
         f"da4dvar, model {Path(model).stem}": ours.interpolate,
+        # Only the background is that of the training years: the covariance is fitted to the gappy year.
+        "optimal interpolation": OptimalInterpolation(history=history).interpolate,
         **{name: eof.interpolate for name, eof in eofs.items()},
         "linear in time": Linear().interpolate,
         "climatology 1990-2009": Climatology(history=history).interpolate,
@@ -78,7 +81,7 @@ def main(
             seen[sampling] = float(sampled.sst.notnull().sum() / truth.sst.notnull().sum())
             unseen = truth.sst.where(sampled.sst.isnull())
             for name, interpolate in fitted.items():
-                # Cells that a method leaves empty count with the climatology, for every method.
+                # Cells that a method leaves empty are scored with the climatology.
                 estimate = interpolate(sampled).sst
                 fallback = fitted["climatology 1990-2009"](sampled).sst
                 difference = estimate.fillna(fallback) - unseen
@@ -98,7 +101,7 @@ def main(
 
 
 def draw(truth: xr.Dataset, fitted: METHODS, path: Path, day: str = "2011-09-20") -> None:
-    """Truth, what was seen, and what the best three methods make of it."""
+    """Draw the truth, the observations and the estimates of the three best methods on one day."""
     sampled = gappy(truth, "tracks", SEEDS[0])
     names = [n for n in fitted if "80 modes" in n or n.startswith(("da4dvar", "linear"))]
     filled = {n: fitted[n](sampled).sst.sel(time=day) for n in names}
@@ -116,7 +119,9 @@ if __name__ == "__main__":
     parser.add_argument("--year", default="2011")
     parser.add_argument("--model", default="oisst-tasman")
     parser.add_argument("--error", type=float, default=0.5, help="observation error of the EOF method")
-    parser.add_argument("--overlap", type=float, help="of the windows in time, instead of the model's")
+    parser.add_argument(
+        "--overlap", type=float, help="overlap of the windows in time, instead of that of the model"
+    )
     parser.add_argument("--figure", type=Path)
     parser.add_argument("--record", action="store_true", help="write the scores into the model file")
     given = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Seconds and memory for one year of daily 32 × 32 fields, from file to file, and of the doors.
+"""Time and memory for one year of daily 32 × 32 fields from file to file; time of the import and of `--help`.
 
 python recipes/oisst-tasman/speed.py
 """

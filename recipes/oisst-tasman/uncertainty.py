@@ -1,8 +1,8 @@
-"""Error bars of the shipped model, calibrated on 2010 by its recipe, scored on 2011.
+"""Scores in 2011 of the error bars of the shipped model, which its recipe calibrates on 2010.
 
     python recipes/oisst-tasman/uncertainty.py [--days 01-01 12-31]
 
-Under tracks and under clouds; beside them stand those that optimal interpolation states itself.
+They are compared under tracks and under clouds with the standard errors of optimal interpolation.
 """
 
 from __future__ import annotations

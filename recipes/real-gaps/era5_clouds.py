@@ -1,4 +1,4 @@
-"""Cloud shapes over the hours of ERA5: real masks of a sea, each for 4 to 12 hours, enlarged to the grid.
+"""Cloud masks for the hours of ERA5: real masks over a sea, enlarged to the grid, each for 4 to 12 hours.
 
 python recipes/real-gaps/era5_clouds.py
 """

@@ -1,12 +1,12 @@
-"""The tables of a row: every method on the same points, hidden from all of them, and its error bars.
+"""Scores of all methods, and of their error bars, on the same points, which were hidden from all of them.
 
     python recipes/real-gaps/measure.py pm10 [--part test] [--model FILE] [--methods linear,nearest_stations]
 
-Choices are made on the points of the validation (`--part validation`). Those of the test are for the table:
-points that the recipe hides, or where it has a mask, what lies under that (`--part mask`, and `--mask` for
-another one). The method `first_guess` is that of the recipe, without the network. CRPS, coverage and
-spread/skill are those of methods that state an error: the learned one if its model has a calibration
-(`[uncertainty]` of the recipe, or --calibrate, on the points of the validation).
+Choices are made on the validation points (`--part validation`). The test points are for the table: those
+that the recipe hides or, if it has a mask, those under the mask (`--part mask`, and `--mask` for another
+mask). The method `first_guess` is that of the recipe, without the network. CRPS, coverage and spread/skill
+are given for methods with a standard error, including the learned one if its model is calibrated
+(`[uncertainty]` in the recipe, or --calibrate, on the validation points).
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ from da4dvar.config.tables import Table, read_recipe
 from da4dvar.evaluation.figures import pretty
 from da4dvar.evaluation.uncertainty import table_of as error_bars_of
 from da4dvar.workflows.autofit.character import characters_of
-from da4dvar.workflows.autofit.fit import candidates
-from da4dvar.workflows.autofit.scores import LEARNED, Scores, scored, table_of
+from da4dvar.workflows.benchmark.points import LEARNED, Scores, candidates, scored, table_of
 from da4dvar.workflows.data import Part
 from da4dvar.workflows.recipe import Recipe
 
@@ -36,7 +35,7 @@ MARKERS = "Dosv^P<>X*"
 
 
 def under_mask(tables: Table) -> Part:
-    """What a recipe's mask leaves, and as the truth what it hides."""
+    """Return the values outside a recipe's mask as observations, and those under it as the truth."""
     data = {k: v for k, v in tables["data"].items() if k != "hidden"} | {"train": {}, "validation": {}}
     seen = Recipe(tables | {"data": data}, HERE).data("train").seen
     del data["mask"]
@@ -45,7 +44,7 @@ def under_mask(tables: Table) -> Part:
 
 
 def draw(scores: Scores, units: dict[str, str], title: str, path: Path) -> None:
-    """A panel a variable: the error of every method on all points, and by class of gaps."""
+    """Draw the error of every method on all points and by class of gaps, one panel per variable."""
     figure = Figure(figsize=(5.2 * len(units) + 2.4, 4.2), layout="constrained")
     figure.suptitle(title, fontsize="medium")
     axes = figure.subplots(1, len(units), squeeze=False)[0]
@@ -99,24 +98,28 @@ def main(
             learned.calibrate(checked.seen, checked.truth, ensemble=Ensemble(members))
         methods = {LEARNED: learned, **methods}
     scores, seconds = scored(methods, data, recipe.time, recipe.tests() if part == "test" else None)
-    where = f"under {tables['data']['mask']}" if part == "mask" else f"of the {part}"
-    print(f"{name}, points {where}, seed {recipe.source.holdout.seed}")
+    where = f"points under {tables['data']['mask']}" if part == "mask" else f"{part} points"
+    print(f"{name}, {where}, seed {recipe.source.holdout.seed}")
     print(table_of(replace(scores, error_bars={})), error_bars_of(scores.error_bars), sep="\n\n")
     print("seconds: " + ", ".join(f"{n} {s:.1f}" for n, s in seconds.items()))
     if figure is not None:
         units = {n: str(data.seen[n].attrs.get("units", "")) for n in recipe.layout.variables}
-        draw(scores, units, f"{tables['title']}\npoints {where}", figure)
+        draw(scores, units, f"{tables['title']}\n{where}", figure)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("name")
     parser.add_argument("--part", choices=["validation", "test", "mask"], default="test")
-    parser.add_argument("--mask", help="another mask than the recipe's")
+    parser.add_argument("--mask", help="mask to use instead of that of the recipe")
     parser.add_argument("--model", type=Path)
-    parser.add_argument("--methods", default="", help="baselines, separated by commas; all if left out")
+    parser.add_argument("--methods", default="", help="baselines, separated by commas; by default all")
     parser.add_argument(
-        "--calibrate", type=int, default=0, metavar="MEMBERS", help="of the ensemble; 0: as it is"
+        "--calibrate",
+        type=int,
+        default=0,
+        metavar="MEMBERS",
+        help="calibrate with an ensemble of this size; 0 keeps the model as it is",
     )
     parser.add_argument("--figure", type=Path)
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Satellite-like tracks over 22 years of sea-surface temperature: all that the recipe `oisst` learns from.
+"""Satellite-like tracks over 22 years of sea-surface temperature, the only data of the recipe `oisst`.
 
 python recipes/real-gaps/oisst_tracks.py
 """

@@ -1,10 +1,10 @@
-"""Workers on the cores of this machine: two against one, and one that is killed in the middle.
+"""Time with one worker, with two, and with two of which one is killed, on the cores of this machine.
 
 python recipes/speed/cluster.py [--days 3000]
 
-Daily fields from NetCDF to NetCDF with the shipped model. The workers are there, and their libraries loaded,
-before the clock begins; they are sent the model while it runs. Prints the ratio of the times, and whether
-every value has the same bits with one, with two, and where a worker was lost.
+Daily fields are filled from NetCDF to NetCDF with the shipped model. The workers have started and loaded
+their libraries before the clock starts; they receive the model while it runs. Prints the ratio of the times,
+and whether every value has the same bits with one worker, with two, and with one lost.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 
 import xarray as xr
-from measuring import arguments, told
+from measuring import arguments, report
 
 from da4dvar import interpolate_file
 from da4dvar.fields.files.store import open_dataset, write_dataset
@@ -26,12 +26,12 @@ from da4dvar.outofcore.cluster import local_cluster
 from da4dvar.workflows.twin import hide
 
 DATA = Path(__file__).parents[2] / "datasets/oisst-tasman/oisst_tasman_1990_2011.nc"
-# There are regions for four workers, however many come: the bits can be compared.
+# There are regions for four workers, whatever their number, so that the bits can be compared.
 MEMORY = "2GiB"
 
 
 def seconds(folder: Path, output: str, workers: int, progress: Callable | None = None) -> float:
-    """Of a run with so many workers; `progress` is told their processes first."""
+    """Return the seconds of a run; `progress` makes a callback from the process numbers of the workers."""
     with local_cluster(True, workers, 1) as client:
         pids = sorted(client.run(os.getpid).values())
         tell = None if progress is None else progress(pids)
@@ -49,7 +49,7 @@ def seconds(folder: Path, output: str, workers: int, progress: Callable | None =
 
 
 def killer(pids: list[int]) -> Callable[[int, int], None]:
-    """Ends the first worker once a third is done."""
+    """Return a callback that kills the first worker once a third of the work is done."""
     left = pids[:1]
 
     def tell(done: int, of: int) -> None:
@@ -60,20 +60,20 @@ def killer(pids: list[int]) -> Callable[[int, int], None]:
 
 
 def same(one: Path, other: Path) -> bool:
-    """Whether every value of two files has the same bits."""
+    """Whether all values of two files have the same bits."""
     with xr.open_dataset(one) as a, xr.open_dataset(other) as b:
         return all(a[n].values.tobytes() == b[n].values.tobytes() for n in a.variables)
 
 
 def main(days: int) -> None:
-    """Seconds with one worker, with two, and with two of which one is killed."""
+    """Measure with one worker, with two, and with two of which one is killed."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         truth = open_dataset(DATA).isel(time=slice(0, days)).load()
         write_dataset(hide(truth, "tracks", 0.035, seed=11), folder / "gappy.nc")
         one, two = seconds(folder, "one.nc", 1), seconds(folder, "two.nc", 2)
         lost = seconds(folder, "lost.nc", 2, killer)
-        told(
+        report(
             {
                 "days": days,
                 "one worker, s": one,

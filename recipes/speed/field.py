@@ -1,16 +1,17 @@
-"""One solve, or one training step, of a field's usual sizes: 1 × 15 × 240 × 240, 15 iterations.
+"""Time and memory of one solve or training step of a field of usual size: 1 × 15 × 240 × 240, 15 iterations.
 
 python recipes/speed/field.py [--work step] [--precision bfloat16] [--checkpoint]
 
-The prior has the layers of `ocean4dvarnet` 1.0.6 (3 × 3 throughout, 64 channels), the LSTM 96: the same
-products. `published.py` runs that package on the same. Said in JSON: seconds, FLOPs, GiB above the start.
+The prior has the layers of `ocean4dvarnet` 1.0.6 (3 × 3 throughout, 64 channels) and the LSTM has 96
+channels, so that the products are the same. `published.py` runs that package on the same problem. The output,
+in JSON, is the time in seconds, the FLOPs, and the memory in GiB above that at the start.
 """
 
 from __future__ import annotations
 
 import torch
 from flops import Flops
-from measuring import arguments, best, resident, told
+from measuring import arguments, best, report, resident
 from torch import Tensor, nn
 
 from da4dvar.cli.memory import keep_freed_memory
@@ -37,7 +38,7 @@ class BilinearAutoEncoder(nn.Module):
 
 
 def problem() -> tuple[VariationalModel, Tensor, Tensor]:
-    """A model with random weights, observations and their mask."""
+    """Return a model with random weights, observations and their mask."""
     torch.manual_seed(0)
     prior = BilinearAutoEncoder(SHAPE[1], PRIOR)
     solver = ConvLSTM(SHAPE[1], ("zero", "zero"), width=LSTM, iterations=ITERATIONS, output="convolutional")
@@ -46,7 +47,7 @@ def problem() -> tuple[VariationalModel, Tensor, Tensor]:
 
 
 def main(work: str, precision: str, checkpoint: bool, times: int) -> None:
-    """Measure one of both."""
+    """Measure a solve or a training step."""
     model, y, mask = problem()
     x0 = torch.zeros(SHAPE)
     mixed = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")
@@ -68,7 +69,7 @@ def main(work: str, precision: str, checkpoint: bool, times: int) -> None:
     with Flops() as counter:
         run()
     seconds = best(run, times, warm=False)
-    told({"seconds": seconds, "gib": resident() - before, "gflop": counter.total / 1e9})
+    report({"seconds": seconds, "gib": resident() - before, "gflop": counter.total / 1e9})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""FLOPs of the products and convolutions of a piece of work, derivatives of derivatives with them."""
+"""FLOPs of the products and convolutions of a computation, including second derivatives."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch.utils.flop_counter import flop_registry
 
 
 class Flops(TorchDispatchMode):
-    """Counts what is computed in its context.
+    """Context in which FLOPs are counted.
 
     Attributes
     ----------
     total : int
-        Multiplications and additions.
+        Number of multiplications and additions.
     """
 
     def __init__(self) -> None:

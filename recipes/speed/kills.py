@@ -1,8 +1,9 @@
-"""A run that is killed twenty times at random moments and resumed, beside one that was left alone.
+"""Comparison of a run that is killed twenty times at random moments and resumed with an uninterrupted one.
 
 python recipes/speed/kills.py
 
-Prints how often SIGKILL found the run, how much was solved, and whether every value has the same bits.
+Prints the number of kills, the number of finished regions after each, and whether all values have the same
+bits.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ VALUES = ("x", "x_flag", "observation_term", "prior_term")
 
 
 def run(folder: Path, output: str, memory: str) -> subprocess.Popen[bytes]:
-    """`da4dvar interpolate --resume`, begun."""
+    """Start `da4dvar interpolate --resume`."""
     command = [sys.executable, "-m", "da4dvar", "interpolate", "in.nc", output, "--model", "m.safetensors"]
     return subprocess.Popen(
         [*command, "--memory", memory, "--resume", "--quiet"], cwd=folder, stderr=subprocess.DEVNULL
@@ -32,7 +33,7 @@ def run(folder: Path, output: str, memory: str) -> subprocess.Popen[bytes]:
 
 
 def finished(folder: Path) -> int:
-    """Regions that are finished."""
+    """Return the number of finished regions."""
     return len(list((folder / ".out.zarr.da4dvar").glob("done-*")))
 
 
@@ -52,7 +53,7 @@ def main() -> None:
         found, moments = 0, []
         while found < given.kills and not (folder / "out.zarr").exists():
             process, before = run(folder, "out.zarr", given.memory), finished(folder)
-            # Half of the kills before a region is finished, half some time after: a start takes seconds.
+            # Half of the kills come before a region is finished, half some time after; a start takes seconds.
             patient = generator.random() < 0.5
             while patient and process.poll() is None and finished(folder) == before:
                 time.sleep(0.01)
@@ -69,7 +70,7 @@ def main() -> None:
             same = all(one[v].values.tobytes() == other[v].values.tobytes() for v in VALUES)
         left = [p for p in os.listdir(folder) if p.startswith(".")]
         print(f"{found} kills; finished regions after each: {moments}")
-        print(f"the same bits: {same}; left beside the output: {left or 'nothing'}")
+        print(f"the same bits: {same}; left next to the output: {left or 'nothing'}")
         assert same
         assert not left
 

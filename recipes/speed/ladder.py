@@ -15,12 +15,12 @@ FORCING = 8.0
 
 
 def rhs(x: np.ndarray) -> np.ndarray:
-    """Lorenz-96, components first."""
+    """The right-hand side of Lorenz-96, with components along the first axis."""
     return (np.roll(x, -1, 0) - np.roll(x, 2, 0)) * np.roll(x, 1, 0) - x + FORCING
 
 
 def slope(x: np.ndarray) -> np.ndarray:
-    """Its Jacobian at every time: (time, component, component)."""
+    """The Jacobian of `rhs` at every time, shape (time, component, component)."""
     size, times = x.shape
     out = np.zeros((times, size, size), dtype=x.dtype)
     j = np.arange(size)
@@ -60,7 +60,7 @@ def climb(
     iterations: int,
     tolerance: float = 1e-3,
 ) -> np.ndarray:
-    """The minimiser of U for one series: (component, time)."""
+    """Return the minimiser of U for one series, shape (component, time)."""
     size, times = x.shape
     for rung, factor in enumerate(ladder):
         steps = iterations * (rung + 1) // len(ladder) - iterations * rung // len(ladder)
@@ -68,7 +68,7 @@ def climb(
         value = np.dot((weights[0], prior), terms(x, y, mask, step))
         for _ in range(steps):
             moved, tangent = forecast(x[:, :-1], step)
-            # Unknowns with the components of a time side by side, so that the matrix is a band.
+            # The components of a time are adjacent unknowns, so that the matrix is banded.
             here = sparse.block_diag(list(tangent), format="csr")
             ahead = sparse.eye_array(size * (times - 1), format="csr")
             none = sparse.csr_array((size * (times - 1), size))

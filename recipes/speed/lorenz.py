@@ -1,10 +1,10 @@
-"""Lorenz-96: what stencils and a batched block-tridiagonal solver are worth.
+"""Gain from stencils and from a batched block-tridiagonal solver, for Lorenz-96.
 
 python recipes/speed/lorenz.py [--series 256] [--ladder]
 
-- 256 series, the true equations as prior, an LSTM, 20 iterations: right-hand side as shifts, and as
-  convolutions of one channel.
-- `--ladder`: the ladder of Levenberg-Marquardt, and the same with a sparse solve a series.
+- By default: 256 series, the true equations as prior, an LSTM with 20 iterations, and the right-hand side
+  either as shifts or as convolutions of one channel.
+- With `--ladder`: the ladder of Levenberg-Marquardt, batched or with a sparse solve for each series.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import ladder
 import numpy as np
 import torch
 import torch.nn.functional as F
-from measuring import arguments, best, told
+from measuring import arguments, best, report
 from torch import Tensor, nn
 
 from da4dvar.cli.memory import keep_freed_memory
@@ -31,7 +31,7 @@ STEP, WEIGHTS, RUNGS, ITERATIONS = 0.05, (0.5, 0.5e5), (1e-4, 1e-3, 1e-2, 1e-1, 
 
 
 class Convolved(nn.Module):
-    """Lorenz-96 by convolutions of one channel along the components, as published code has it."""
+    """Lorenz-96 as convolutions of one channel along the components, as in published code."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Convolved(nn.Module):
 
 
 def observed(series: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Truth, noisy observations of half the components every four steps, their mask, and x(0)."""
+    """Return the truth, noisy observations of half the components every four steps, their mask, and x(0)."""
     truth = lorenz96(series=series, steps=200, seed=5).x.transpose("series", "component", "time").values
     generator = np.random.default_rng(5)
     mask = np.zeros(truth.shape, dtype=bool)
@@ -60,7 +60,7 @@ def observed(series: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def learned(series: int, times: int) -> dict[str, float]:
-    """Seconds of a solve with either right-hand side, and how far the answers are apart."""
+    """Return the seconds of a solve with either right-hand side, and the difference of the solutions."""
     _, y, mask, x0 = observed(series)
     torch.manual_seed(0)
     solver = ConvLSTM(1, ("periodic", "zero"), width=32, iterations=20, feed="terms", downsampling=(1, 4))
@@ -75,7 +75,7 @@ def learned(series: int, times: int) -> dict[str, float]:
 
 
 def climbed(series: int) -> dict[str, float]:
-    """Seconds of both ladders in float64, and how far the answers are apart."""
+    """Return the seconds of both ladders in float64, and the difference of the solutions."""
     truth, y, mask, x0 = (a.double() if a.is_floating_point() else a for a in observed(series))
     prior = Flow(Lorenz96(), STEP)
     cost = VariationalCost(prior, observation_weight=WEIGHTS[0], prior_weight=WEIGHTS[1]).given(y, mask)
@@ -105,4 +105,4 @@ def climbed(series: int) -> dict[str, float]:
 if __name__ == "__main__":
     keep_freed_memory()
     given = arguments(__doc__, ("--series", 256), ("--times", 3), ("--ladder", False))
-    told(climbed(given.series) if given.ladder else learned(given.series, given.times))
+    report(climbed(given.series) if given.ladder else learned(given.series, given.times))

@@ -1,9 +1,10 @@
-"""What the machine can do, what a solve and a training step make of it, and how the cost grows.
+"""Largest throughput of the machine, and growth of the cost with windows and iterations.
 
 python recipes/speed/machine.py
 
 The largest throughput is that of the best of several plain convolutions of the sizes of the field problem.
-Growth: time for a cell and an iteration of the shipped model, from 1 to 64 windows and 5 to 40 iterations.
+The growth is the time per cell and iteration of the shipped model, for 1 to 64 windows and 5 to 40
+iterations.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from field import SHAPE
-from measuring import arguments, best, told
+from measuring import arguments, best, report
 
 from da4dvar.api import load
 from da4dvar.cli.memory import keep_freed_memory
 
 
 def throughput(times: int) -> float:
-    """GFLOP a second of the fastest plain convolution."""
+    """Return the GFLOP/s of the fastest plain convolution."""
     side, found = SHAPE[-1], []
     for channels, outputs in ((111, 384), (64, 64), (128, 256), (256, 256)):
         x, weight = torch.randn(1, channels, side, side), torch.randn(outputs, channels, 3, 3)
@@ -29,7 +30,7 @@ def throughput(times: int) -> float:
 
 
 def growth(times: int) -> dict[str, float]:
-    """Microseconds for a cell, an image channel and an iteration."""
+    """Return the microseconds per cell, channel and iteration."""
     model = load("oisst-tasman").frozen()
     out = {}
     for windows, iterations in ((1, 10), (4, 10), (16, 10), (64, 10), (16, 5), (16, 20), (16, 40)):
@@ -51,4 +52,4 @@ def growth(times: int) -> dict[str, float]:
 if __name__ == "__main__":
     keep_freed_memory()
     given = arguments(__doc__, ("--times", 5))
-    told({"GFLOP/s": throughput(given.times)} | growth(given.times))
+    report({"GFLOP/s": throughput(given.times)} | growth(given.times))

@@ -1,4 +1,4 @@
-"""Seconds and memory of a piece of work, each in a process of its own."""
+"""Time and memory of a computation, each measured in a process of its own."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ HERE = Path(__file__).parent
 
 
 def resident() -> float:
-    """The most memory that this process has held so far, in GiB."""
+    """Return the peak memory of this process so far, in GiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def best(work: Callable[[], Any], times: int, warm: bool = True) -> float:
-    """The fewest seconds of several runs, after one that does not count if it is to `warm` up."""
+    """Return the least time of several runs, in seconds, after an additional one if `warm` is set."""
     if warm:
         work()
     seconds = []
@@ -33,22 +33,22 @@ def best(work: Callable[[], Any], times: int, warm: bool = True) -> float:
     return min(seconds)
 
 
-def told(results: dict[str, float]) -> None:
-    """What a measured process says, in its last line."""
+def report(results: dict[str, float]) -> None:
+    """Print results as JSON, for :func:`measured` to read."""
     print(json.dumps(results))
 
 
-def asked(*command: str | Path, python: str | Path = sys.executable, threads: int = 1) -> dict[str, float]:
-    """What a process of this recipe measured.
+def measured(*command: str | Path, python: str | Path = sys.executable, threads: int = 1) -> dict[str, float]:
+    """Run a script of this recipe and return its results.
 
     Parameters
     ----------
     command : str
-        The script of this folder, and its arguments.
+        Name of the script in this folder, and its arguments.
     python : path
-        Of the environment that it needs.
+        Interpreter of the environment in which to run it.
     threads : int
-        That it may use.
+        Number of threads that it may use.
     """
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
     line = [str(python), str(HERE / command[0]), *map(str, command[1:])]
@@ -57,13 +57,13 @@ def asked(*command: str | Path, python: str | Path = sys.executable, threads: in
 
 
 def arguments(description: str | None, *options: tuple[str, Any]) -> argparse.Namespace:
-    """The settings of a script: each a name and what it is if it is not given."""
+    """Parse the options of a script, each given by its name and default."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for name, usual in options:
-        if usual is False:
+    for name, default in options:
+        if default is False:
             parser.add_argument(name, action="store_true")
         else:
-            parser.add_argument(name, type=type(usual), default=usual)
+            parser.add_argument(name, type=type(default), default=default)
     return parser.parse_args()

@@ -1,9 +1,9 @@
-"""Peak memory of `da4dvar interpolate --memory 700MB` on 1, 4 and 16 times the data.
+"""Peak memory of `da4dvar interpolate --memory 700MB` with 1, 4 and 16 times as much data.
 
 python recipes/speed/memory.py
 
-The model is a small one without training: memory does not depend on what it learned. The resident memory
-is the high-water mark that Linux keeps of the process.
+The model is small and untrained, because memory does not depend on its weights. The peak is the high-water
+mark of the resident memory that Linux keeps for the process.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM"
 
 
 def field(steps: int, seed: int) -> xr.Dataset:
-    """Noise with three fifths of it hidden."""
+    """Return noise of which three fifths are hidden."""
     generator = np.random.default_rng(seed)
     values = generator.standard_normal((steps, CELLS, CELLS), dtype="float32")
     values[generator.random(values.shape, dtype="float32") < 0.6] = np.nan
@@ -43,7 +43,7 @@ def field(steps: int, seed: int) -> xr.Dataset:
 
 
 def small_model(path: Path) -> None:
-    """A model file that is quick to solve."""
+    """Write a model that is solved quickly."""
     layout = da4dvar.Layout(["x"], ["lat", "lon"], ["time"], window={"time": WINDOW}, overlap={"time": 0.5})
     prior = UNet(WINDOW, ("zero", "zero"), width=2)
     model = da4dvar.Interpolator(prior, FixedPoint(iterations=1), layout, Standard())
@@ -61,7 +61,7 @@ def main() -> None:
         model, source = Path(folder, "model.safetensors"), Path(folder, f"gappy{given.suffix}")
         small_model(model)
         for times in given.times:
-            # Written by a process of its own: this one's memory would count in that of its children.
+            # A separate process writes the file, because the memory of this one would count for its children.
             make = (
                 "import sys; sys.path.insert(0, sys.argv[1]); import memory; "
                 "memory.field(int(sys.argv[2]), 1).pipe(memory.write, sys.argv[3])"
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def write(ds: xr.Dataset, path: str) -> None:
-    """A file in chunks of a hundred steps, as a product that grows has them."""
+    """Write a file in chunks of a hundred steps, as in a product that grows with time."""
     chunks = (100, CELLS, CELLS)
     if path.endswith(".nc"):
         ds.to_netcdf(path, encoding={"x": {"chunksizes": chunks}})

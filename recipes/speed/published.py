@@ -1,4 +1,4 @@
-"""What `field.py` measures, of `ocean4dvarnet` 1.0.6, in an environment of its own (see the README).
+"""Time and memory of `ocean4dvarnet` 1.0.6 on the problem of `field.py`, in its own environment (see README).
 
 python recipes/speed/published.py [--work step]
 """
@@ -8,16 +8,16 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import torch
-from measuring import arguments, best, resident, told
+from measuring import arguments, best, report, resident
 from ocean4dvarnet.models import BaseObsCost, BilinAEPriorCost, ConvLstmGradModel, GradSolver
 
-# Those of field.py, which this environment cannot import.
+# As in field.py, which this environment cannot import.
 SHAPE = (1, 15, 240, 240)
 ITERATIONS, PRIOR, LSTM = 15, 64, 96
 
 
 def main(work: str, times: int) -> None:
-    """Measure one of both."""
+    """Measure a solve or a training step."""
     torch.manual_seed(0)
     solver = GradSolver(
         BilinAEPriorCost(SHAPE[1], PRIOR), BaseObsCost(), ConvLstmGradModel(SHAPE[1], LSTM), ITERATIONS
@@ -38,7 +38,7 @@ def main(work: str, times: int) -> None:
     run = {"solve": solve, "step": step}[work]
     before = resident()
     seconds = best(run, times)
-    told({"seconds": seconds, "gib": resident() - before})
+    report({"seconds": seconds, "gib": resident() - before})
 
 
 if __name__ == "__main__":

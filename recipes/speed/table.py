@@ -1,4 +1,4 @@
-"""The table of this recipe's README, all of it measured in one run on whatever machine it is started on.
+"""The table in this recipe's README, measured in one run on the machine on which it is started.
 
 python recipes/speed/table.py [--other PYTHON] [--threads 1]
 
@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from measuring import arguments, asked
+from measuring import arguments, measured
 
 from da4dvar.evaluation.text import as_columns
 
@@ -21,31 +21,33 @@ Row = list[str]
 
 
 def against_published(other: str, threads: int, gflops: float) -> list[Row]:
-    """One solve and one training step of a field."""
+    """Return rows for one solve and one training step of a field."""
     rows = []
     for work, name in (("solve", "one solve, 1×15×240×240"), ("step", "one training step, same sizes")):
-        ours = asked("field.py", "--work", work, threads=threads)
-        half = asked("field.py", "--work", work, "--precision", "bfloat16", threads=threads)
-        lean = asked("field.py", "--work", work, "--checkpoint", threads=threads) if work == "step" else ours
+        ours = measured("field.py", "--work", work, threads=threads)
+        half = measured("field.py", "--work", work, "--precision", "bfloat16", threads=threads)
+        lean = (
+            measured("field.py", "--work", work, "--checkpoint", threads=threads) if work == "step" else ours
+        )
         share = 100 * ours["gflop"] / ours["seconds"] / gflops
         rows.append([f"{name}: share of the largest throughput", f"{share:.0f} %", "", ""])
         rows.append([f"{name}, bfloat16", *against(ours["seconds"], half["seconds"], "s", "float32")])
         if lean is not ours:
             rows.append([f"{name}, checkpointed", *against(ours["seconds"], lean["seconds"], "s", "without")])
         if other:
-            theirs = asked("published.py", "--work", work, python=other, threads=threads)
+            theirs = measured("published.py", "--work", work, python=other, threads=threads)
             rows.append([name, *against(theirs["seconds"], ours["seconds"], "s", "ocean4dvarnet")])
             rows.append([f"{name}, memory", *against(theirs["gib"], lean["gib"], "GiB", "ocean4dvarnet")])
     return rows
 
 
 def against(theirs: float, ours: float, unit: str, what: str) -> Row:
-    """Ours, what it is compared with, and how many times less it is."""
+    """Return our value, the value with which it is compared, and their ratio."""
     return [f"{ours:.2f} {unit}", f"{what}: {theirs:.2f} {unit}", f"{theirs / ours:.2f}"]
 
 
 def timed(*command: str) -> float:
-    """The fewest wall-clock seconds of five runs."""
+    """Return the least wall-clock time of five runs, in seconds."""
     seconds = []
     for _ in range(5):
         began = time.perf_counter()
@@ -55,12 +57,12 @@ def timed(*command: str) -> float:
 
 
 def main(other: str, threads: int) -> None:
-    """Measure, and print."""
-    machine = asked("machine.py", threads=threads)
+    """Measure everything and print the table."""
+    machine = measured("machine.py", threads=threads)
     gflops = machine.pop("GFLOP/s")
     rows: list[Row] = [["work", "here", "compared with", "times less"]]
     rows += against_published(other, threads, gflops)
-    year = asked("year.py", threads=threads)
+    year = measured("year.py", threads=threads)
     first, *others = [name.removesuffix(", s") for name in year if name.endswith(", s")]
     for name in others:
         rows.append(
@@ -70,15 +72,15 @@ def main(other: str, threads: int) -> None:
             ]
         )
     rows[-1][2] += f", RMSE {year[f'{first}, RMSE']:.4f}"
-    lorenz = asked("lorenz.py", threads=threads)
+    lorenz = measured("lorenz.py", threads=threads)
     rows.append(
         [
             "Lorenz-96, 256 series, 20 iterations",
             *against(lorenz["convolutions, s"], lorenz["shifts, s"], "s", "1-channel convolutions"),
         ]
     )
-    # Matrices of 40 × 40 are too small to share: scipy's solve has one thread, and so has the ladder.
-    climbed = asked("lorenz.py", "--ladder", "--series", 64)
+    # Matrices of 40 × 40 are too small for several threads: scipy's solve uses one, and so does the ladder.
+    climbed = measured("lorenz.py", "--ladder", "--series", 64)
     rows.append(
         [
             "Levenberg-Marquardt, 64 series of 200×40, one thread",

@@ -1,9 +1,9 @@
-"""A year of daily fields from NetCDF to NetCDF: the default windows, and one window a day.
+"""Time and error for a year of daily fields from NetCDF to NetCDF, by overlap of the windows and precision.
 
 python recipes/speed/year.py [--year 2010]
 
-RMSE on the unobserved cells under tracks. One window a day is what `ocean4dvarnet` 1.0.6 does if told no
-strides.
+The RMSE is that on unobserved cells, under tracks. Without strides, `ocean4dvarnet` 1.0.6 solves one window
+per day.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from measuring import arguments, told
+from measuring import arguments, report
 
 from da4dvar.api import load
 from da4dvar.cli.memory import keep_freed_memory
@@ -33,7 +33,7 @@ RUNS = {
 
 
 def main(year: str, model: str) -> None:
-    """Seconds and error of each."""
+    """Measure the time and error of each run."""
     truth = open_dataset(DATA).sel(time=year).load()
     seen = hide(truth, "tracks", 0.035, seed=11)
     unseen = truth.sst.where(seen.sst.isnull())
@@ -50,7 +50,7 @@ def main(year: str, model: str) -> None:
             write_dataset(filled, f"{folder}/filled.nc", overwrite=True)
             results[f"{name}, s"] = time.perf_counter() - began
             results[f"{name}, RMSE"] = float(np.sqrt(((filled.sst - unseen) ** 2).mean()))
-    told(results)
+    report(results)
 
 
 if __name__ == "__main__":

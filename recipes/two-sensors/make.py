@@ -1,13 +1,13 @@
-"""Two sensors of one sea, both made from the analysis: a few accurate cells, and a coarse, biased view.
+"""Two simulated sensors of one sea, one accurate but sparse, one coarse and biased.
 
     python recipes/two-sensors/make.py
 
-writes data/two_sensors.nc beside this file (about 20 MB, not kept in the repository):
+writes data/two_sensors.nc next to this file (11.5 MB, not kept in the repository):
 
-- `sst_tracks`: what satellite-like tracks over 3.5 % of the cells see, with noise of 0.1 °C;
-- `sst_coarse`: averages over blocks of 4 × 4 cells, put back on the grid, 0.5 °C too warm, with noise of
-  0.2 °C that is one for a block, where real cloud masks leave them: the masks of the training in 1990-2010,
-  those kept for the test in 2011;
+- `sst_tracks`: the analysis along satellite-like tracks over 3.5 % of the cells, with noise of 0.1 °C;
+- `sst_coarse`: its averages over blocks of 4 × 4 cells, on the same grid, 0.5 °C too warm, with noise of
+  0.2 °C that is constant within a block, outside real cloud masks: those for training in 1990-2010, those for
+  testing in 2011;
 - `sst`: the truth.
 """
 
@@ -29,7 +29,7 @@ PARTS = {"training": (("1990", "2010"), slice(0, 100)), "test": (("2011", "2011"
 
 
 def coarse(sst: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Averages over the sea cells of each block, with a bias and a noise of each block, on the grid."""
+    """Return averages over the sea cells of each block, with a bias and noise for each block, on the grid."""
     days, rows, columns = sst.shape
     blocks = sst.reshape(days, rows // BLOCK, BLOCK, columns // BLOCK, BLOCK)
     sea = np.isfinite(blocks)
@@ -41,7 +41,7 @@ def coarse(sst: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 
 def observed(part: xr.Dataset, windows: slice, generator: np.random.Generator) -> xr.Dataset:
-    """A part of the data with what both sensors see of it."""
+    """Return a part of the data together with the observations by both sensors."""
     sst = part.sst.transpose("time", "lat", "lon")
     sizes = {str(d): n for d, n in sst.sizes.items()}
     masks = xr.open_dataset(DATASETS / "cloud-masks/cloud_masks_32.nc").observed.load()

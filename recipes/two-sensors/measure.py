@@ -1,9 +1,9 @@
-"""The table of this recipe's README: what each row makes of 2011.
+"""The table in this recipe's README: errors of each row in 2011.
 
     python recipes/two-sensors/measure.py [--year 2011] [--figure map.png]
 
-RMSE in °C against the truth on the sea cells, all of them and by who saw them; the operator that was learned;
-rows without a model in models/ are left out.
+Prints the RMSE in °C over all sea cells and by the sensor that observed them, and the learned operators. Rows
+without a model in models/ are left out.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ROWS = ("tracks", "coarse", "identity", "learned")
 
 
 def operators(model: Interpolator) -> list[str]:
-    """What a model learned of its sensors, in a line each."""
+    """Describe the learned operator of each sensor, one line per sensor."""
     operator = model.model.cost.observation
     assert isinstance(operator, Sensors)
     lines = []

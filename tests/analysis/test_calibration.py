@@ -1,10 +1,7 @@
 """Calibration: intervals cover what they state, whatever the spread was."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import pytest
@@ -29,26 +26,11 @@ def half_width(fitted: Calibration, level: float, spread: np.ndarray) -> np.ndar
     return fitted.factor(level) * fitted.sigma(spread, 0.0, np.zeros(spread.size))
 
 
-def test_a_perfect_gaussian_has_the_quantiles_of_the_normal_distribution() -> None:
-    """For a correct spread, σ = s and q_p = Φ⁻¹((1 + p)/2)."""
+def test_a_perfect_gaussian_has_the_quantiles_of_the_normal_distribution():
+    """For a correct spread, σ = s and q_p = Φ⁻¹((1 + p)/2); errors of Student's t are covered too."""
     fitted = Calibration.fit(*errors(0, 200_000))
-    assert fitted.spread == pytest.approx(1, abs=0.02)
-    assert fitted.floor == pytest.approx(0, abs=0.15)
+    assert (fitted.spread, fitted.floor) == (pytest.approx(1, abs=0.02), pytest.approx(0, abs=0.15))
     np.testing.assert_allclose(fitted.factors, ndtri((1 + np.array(LEVELS)) / 2), rtol=0.03)
-
-
-@pytest.mark.parametrize("wrong", [0.2, 1.0, 5.0])
-@pytest.mark.parametrize("level", [0.5, 0.9, 0.95])
-def test_a_spread_that_is_wrong_by_a_factor_still_covers(wrong: float, level: float) -> None:
-    """The coverage of other points is within two per cent of the level."""
-    fitted = Calibration.fit(*errors(1, wrong=wrong))
-    error, spread = errors(2, wrong=wrong)
-    covered = np.mean(np.abs(error) <= half_width(fitted, level, spread))
-    assert covered == pytest.approx(level, abs=0.02)
-
-
-def test_errors_with_long_tails_are_covered_all_the_same() -> None:
-    """Errors of Student's t distribution are covered as stated."""
     draws = student(2).rvs((2, 20_000), random_state=0)
     ones = np.ones(20_000)
     fitted = Calibration.fit(draws[0], ones)
@@ -57,9 +39,19 @@ def test_errors_with_long_tails_are_covered_all_the_same() -> None:
         assert covered == pytest.approx(level, abs=0.015)
 
 
+@pytest.mark.parametrize("wrong", [0.2, 1.0, 5.0])
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.95])
+def test_a_spread_that_is_wrong_by_a_factor_still_covers(wrong, level):
+    """The coverage of other points is within two per cent of the level."""
+    fitted = Calibration.fit(*errors(1, wrong=wrong))
+    error, spread = errors(2, wrong=wrong)
+    covered = np.mean(np.abs(error) <= half_width(fitted, level, spread))
+    assert covered == pytest.approx(level, abs=0.02)
+
+
 @settings(max_examples=15, deadline=None)
 @given(scale=st.floats(1e-3, 1e3), units=st.floats(1e-3, 1e3))
-def test_a_spread_in_other_units_changes_nothing(scale: float, units: float) -> None:
+def test_a_spread_in_other_units_changes_nothing(scale, units):
     """Intervals do not depend on the units of the spread, and scale with the errors."""
     error, spread = errors(3, 3000)
     expected = half_width(Calibration.fit(error, spread), 0.9, spread)
@@ -67,7 +59,7 @@ def test_a_spread_in_other_units_changes_nothing(scale: float, units: float) -> 
     np.testing.assert_allclose(found, units * expected, rtol=0.05)
 
 
-def test_each_source_is_told_from_the_others() -> None:
+def test_each_source_is_told_from_the_others():
     """All coefficients of σ² are recovered, and larger distances count as the largest known."""
     generator = np.random.default_rng(4)
     s, g, r = generator.uniform(0, 1, (3, 200_000)) * np.array([[1.0], [4.0], [40.0]])
@@ -78,8 +70,8 @@ def test_each_source_is_told_from_the_others() -> None:
     assert far[0] == far[1]
 
 
-def test_few_points_promise_no_more_than_they_know() -> None:
-    """60 points support levels up to 0.98, and fewer than 50 are refused."""
+def test_few_points_promise_no_more_than_they_know():
+    """60 points support levels up to 0.98, also after JSON, and fewer than 50 points are refused."""
     error, spread = errors(5, 60)
     fitted = Calibration.fit(error, spread)
     assert fitted.levels[-1] == 0.98
@@ -87,18 +79,13 @@ def test_few_points_promise_no_more_than_they_know() -> None:
         fitted.factor(0.99)
     with pytest.raises(DataError, match=r"40 points .* expected 50 or more"):
         Calibration.fit(error[:40], spread[:40])
-
-
-def test_it_comes_back_from_json() -> None:
-    """A calibration is restored from JSON."""
-    fitted = Calibration.fit(*errors(6, 100))
     assert Calibration.from_dict(json.loads(json.dumps(asdict(fitted)))) == fitted
 
 
 @pytest.mark.parametrize(
     "wrong", [0.0, 1.0, -0.1, 90.0, [0.5, 1.0], "0.9", ["0.9"], None, np.array(0.9), [[0.9]], 90], ids=repr
 )
-def test_levels_are_numbers_between_0_and_1(wrong: Any) -> None:
+def test_levels_are_numbers_between_0_and_1(wrong):
     """A single level needs no list; everything else is refused with an example."""
     for level in (0.9, np.float32(0.9), (0.9,), np.array([0.9])):
         assert levels_of(level) == pytest.approx((0.9,))

@@ -1,12 +1,10 @@
 """Models with a classical method as first guess: training, use and model file."""
 
-from __future__ import annotations
-
 import cloudpickle
 import numpy as np
 import pytest
-import torch
 import xarray as xr
+from examples import descent_model as model
 from examples import gappy_sst, make_sst
 
 import da4dvar
@@ -16,29 +14,13 @@ from da4dvar.baselines.linear import Linear
 from da4dvar.evaluation.report.descent import descent
 from da4dvar.fields.gaps.patterns import Random
 from da4dvar.fields.scaling.anomaly import Anomaly
-from da4dvar.fields.scaling.standard import Standard
 from da4dvar.training.dataset import samples
 from da4dvar.training.plan import Training
-from da4dvar.variational.priors.unet import UNet
-from da4dvar.variational.solvers.gradient_descent import GradientDescent
 from da4dvar.workflows.benchmark.figures import pathway
-
-LAYOUT = da4dvar.Layout(["sst"], axes=["lat", "lon"], channels=["time"], window={"time": 6, "lat": 5})
-
-
-def model(rate: float = 0.1, **arguments: object) -> da4dvar.Interpolator:
-    """Return a model with one step of gradient descent; with a tiny rate it returns its initial state."""
-    return da4dvar.Interpolator(
-        UNet(6, ("zero", "zero"), width=3),
-        GradientDescent(iterations=1, step=rate),
-        LAYOUT,
-        Standard(),
-        **arguments,
-    )
 
 
 @pytest.mark.parametrize("case", ["half observed", "a month missing", "a cell unknown to the scaling"])
-def test_a_solver_that_does_nothing_gives_the_first_guess_back(case: str) -> None:
+def test_a_solver_that_does_nothing_gives_the_first_guess_back(case):
     """The first guess is returned everywhere, also without observations or training data."""
     ds = gappy_sst(40, part=0.5)
     made, learned_from = model(1e-12, first_guess=Linear()), ds
@@ -52,8 +34,8 @@ def test_a_solver_that_does_nothing_gives_the_first_guess_back(case: str) -> Non
     np.testing.assert_allclose(found.values[known], expected.values[known], atol=1e-3)
 
 
-def test_training_pairs_start_from_the_guess_of_what_is_left() -> None:
-    """In training, x(0) is made from the kept points, and only hidden ones are sought."""
+def test_training_pairs_start_from_the_guess_of_what_is_left():
+    """In training, x(0) is made from the kept points, hidden ones are sought, and noise has data units."""
     ds = gappy_sst(part=0.5)
     made = model(first_guess=Linear()).prepare(ds)
     drawn = samples(made, ds, None, Random(0.7), noise=0.0, draws=2, seed=0)
@@ -65,14 +47,17 @@ def test_training_pairs_start_from_the_guess_of_what_is_left() -> None:
     sample = drawn.draw(np.random.default_rng(1))
     assert not (sample["mask"] & sample["sought"]).any()
     assert np.isfinite(sample["x0"]).all()
+    ds = make_sst(60).transpose("lon", "time", "lat")
+    made = model(first_guess=Linear()).prepare(ds)
+    drawn = samples(made, ds, ds, None, noise=0.5, draws=1, seed=0)
+    difference = (drawn.observed.isel(draw=0) - made.states(ds)) * made.scaling.std["sst"]
+    assert float(difference.std()) == pytest.approx(0.5, rel=0.1)
 
 
-def test_it_learns_and_comes_back_from_its_file(tmp_path) -> None:
+def test_it_learns_and_comes_back_from_its_file(tmp_path):
     """The model file names the method, and the loaded model gives the same result."""
     ds = gappy_sst(part=0.5)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        made = model(first_guess=Climatology(harmonics=1))
+    made = model(first_guess=Climatology(harmonics=1))
     made.fit(ds, training=Training(steps=2, batch=2, draws=2, validate_every=1, validation_samples=2))
     made.save(tmp_path / "m.safetensors")
     loaded = da4dvar.load(tmp_path / "m.safetensors")
@@ -83,17 +68,8 @@ def test_it_learns_and_comes_back_from_its_file(tmp_path) -> None:
     xr.testing.assert_allclose(loaded.interpolate(ds), made.interpolate(ds))
 
 
-def test_noise_is_in_the_units_of_the_data() -> None:
-    """Training noise is in the units of the data."""
-    ds = make_sst(60).transpose("lon", "time", "lat")
-    made = model(first_guess=Linear()).prepare(ds)
-    drawn = samples(made, ds, ds, None, noise=0.5, draws=1, seed=0)
-    difference = (drawn.observed.isel(draw=0) - made.states(ds)) * made.scaling.std["sst"]
-    assert float(difference.std()) == pytest.approx(0.5, rel=0.1)
-
-
 @pytest.mark.parametrize("change", ["correction", "stated error", "first guess alone"])
-def test_the_minimisation_that_is_drawn_is_the_one_that_fills(change: str) -> None:
+def test_the_minimisation_that_is_drawn_is_the_one_that_fills(change):
     """The descents in figures end with the error of the analysis, with any correction."""
     truth = make_sst(6).isel(lat=slice(2, 7), lon=slice(2, None))
     ds = truth.where(np.random.default_rng(0).random(truth.sst.shape) < 0.5)
@@ -115,7 +91,7 @@ def test_the_minimisation_that_is_drawn_is_the_one_that_fills(change: str) -> No
     assert error[-1] == pytest.approx(expected, rel=1e-4)
 
 
-def test_a_lazy_answer_holds_one_network() -> None:
+def test_a_lazy_answer_holds_one_network():
     """A lazy result contains the network once, however many tasks there are."""
     made = model(first_guess=Linear()).prepare(make_sst(40))
     network = len(cloudpickle.dumps(made.frozen()))

@@ -1,7 +1,5 @@
 """Options of an interpolation: one list of them, and all faces take what is in it."""
 
-from __future__ import annotations
-
 import inspect
 from typing import get_type_hints
 
@@ -10,10 +8,9 @@ import xarray as xr
 
 import da4dvar
 from da4dvar.analysis.options import DEFAULTS, DOCUMENTED, TYPES
-from da4dvar.workflows.autofit.fill import fill_by_fit
 
 METHOD = da4dvar.Interpolator.interpolate
-FACES = (da4dvar.interpolate, xr.Dataset.da4dvar.interpolate, da4dvar.interpolate_file, fill_by_fit)
+FACES = (da4dvar.interpolate, xr.Dataset.da4dvar.interpolate, da4dvar.interpolate_file)
 
 
 def keywords(function):
@@ -23,14 +20,10 @@ def keywords(function):
 
 
 def test_the_options_are_the_keywords_of_the_method():
-    """By name, order, type and default; the functions would refuse a keyword that is not listed."""
+    """They agree in name, order, type, default and documentation."""
     hints = get_type_hints(METHOD)
     assert list(keywords(METHOD).items()) == list(DEFAULTS.items())
     assert {name: hints[name] for name in TYPES} == TYPES
-
-
-def test_the_options_are_documented_as_in_the_method():
-    """Word for word."""
     assert DOCUMENTED in inspect.getdoc(METHOD)
 
 
@@ -42,16 +35,17 @@ def test_every_face_shows_all_options(face):
     assert "**options" not in inspect.getdoc(face)
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda ds, **options: da4dvar.interpolate(ds, "lorenz96", **options),
-        lambda ds, **options: ds.da4dvar.interpolate("lorenz96", **options),
-        lambda ds, **options: da4dvar.interpolate_file("in.nc", "out.nc", "lorenz96", **options),
-        lambda ds, **options: fill_by_fit(ds, **options),
-    ],
-    ids=["function", "accessor", "file", "fit"],
-)
+def test_fill_and_its_accessor_have_the_same_options():
+    """In name, order and default."""
+    assert keywords(xr.Dataset.da4dvar.fill) == keywords(da4dvar.fill)
+    assert list(keywords(xr.Dataset.da4dvar.fill)) == list(keywords(da4dvar.fill))
+
+
+@pytest.mark.parametrize("call", [
+    lambda ds, **options: da4dvar.interpolate(ds, "lorenz96", **options),
+    lambda ds, **options: ds.da4dvar.interpolate("lorenz96", **options),
+    lambda ds, **options: da4dvar.interpolate_file("in.nc", "out.nc", "lorenz96", **options),
+], ids=["function", "accessor", "file"])  # fmt: skip
 def test_an_unknown_option_is_one_line_that_offers_the_nearest(call):
     """Before anything is loaded."""
     with pytest.raises(TypeError, match=r"has no option 'intervall': did you mean 'interval'\?"):

@@ -1,7 +1,5 @@
 """Tests of the climatology of each cell."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -22,9 +20,15 @@ def sea(days: int = 1461, start: str = "2001-01-01", noise: float = 0.0, seen: f
 
 
 def test_a_season_is_given_back():
-    """A season without noise is its own climatology, with or without gaps."""
+    """A season with or without gaps, a constant, and a month without data but with a history."""
     np.testing.assert_allclose(Climatology().interpolate(sea()).sst, sea().sst, atol=1e-3)
     np.testing.assert_allclose(Climatology().interpolate(sea(seen=0.3)).sst, sea().sst, atol=0.02)
+    for value in (0.0, 0.1):  # such as ice in summer
+        constant = Climatology().interpolate(xr.full_like(sea(), value))
+        np.testing.assert_allclose(constant.sst, value, atol=1e-6)
+    ds = sea(days=30, start="2007-07-01")
+    out = Climatology(history=sea()).interpolate(ds * np.nan)
+    np.testing.assert_allclose(out.sst, ds.sst, atol=1e-2)
 
 
 def test_it_is_smoother_than_the_mean_of_each_day():
@@ -47,27 +51,10 @@ def test_without_a_season_it_is_the_mean(ds, harmonics):
     np.testing.assert_allclose(Climatology(harmonics=harmonics).interpolate(ds).sst, expected, atol=1e-4)
 
 
-def test_other_years_may_give_the_climatology():
-    """A month without observations gets the season of the history."""
-    ds = sea(days=30, start="2007-07-01")
-    out = Climatology(history=sea()).interpolate(ds * np.nan)
-    np.testing.assert_allclose(out.sst, ds.sst, atol=1e-2)
-
-
-def test_a_constant_has_a_climatology():
-    """A constant variable, such as ice in summer, is accepted."""
-    for value in (0.0, 0.1):
-        constant = xr.full_like(sea(), value)
-        np.testing.assert_allclose(Climatology().interpolate(constant).sst, value, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("history", "message"),
-    [
-        (sea().rename(sst="sts"), "the history has no variable 'sst': did you mean 'sts'"),
-        (sea().assign_coords(x=[0.0, 1.0, 2.0]), r"'x' holds 5\.0, which is not in the climatology"),
-    ],
-)
+@pytest.mark.parametrize(("history", "message"), [
+    (sea().rename(sst="sts"), "the history has no variable 'sst': did you mean 'sts'"),
+    (sea().assign_coords(x=[0.0, 1.0, 2.0]), r"'x' holds 5\.0, which is not in the climatology"),
+])  # fmt: skip
 def test_a_history_that_does_not_fit_is_refused(history, message):
     """The message suggests the most similar name, or states the cell that the history lacks."""
     with pytest.raises(DataError, match=message):

@@ -1,7 +1,5 @@
 """The contract of every baseline, and what those of one dimension of time have in common."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 
 import numpy as np
@@ -17,10 +15,9 @@ from da4dvar.testing import BaselineContract, labelled_sea
 
 HISTORY = labelled_sea(400)
 METHODS = {**classical.METHODS, "climatology of other years": lambda: Climatology(history=HISTORY)}
-KEEP = classical.KEEPS_OBSERVED
 TIMED = ("linear", "climatology", "optimal interpolation", "EOF iteration", "EOF interpolation")
 # A climatology of whole numbers is a real number.
-LEAVES = [name for name in METHODS if "climatology" not in name and name != "combination"]
+CLIMATOLOGIES = ("climatology", "climatology of other years")
 timed = pytest.mark.parametrize("name", [*TIMED, "nearest stations", "joint Gaussian"])
 
 
@@ -37,9 +34,9 @@ class TestEvery(BaselineContract):
     name: str
 
     @pytest.fixture(autouse=True, params=METHODS)
-    def of_a_kind(self, request: pytest.FixtureRequest) -> None:
+    def of_a_kind(self, request):
         self.name = request.param
-        self.keeps_observed = self.name in KEEP  # type: ignore[misc]
+        self.keeps_observed = self.name in classical.KEEPS_OBSERVED  # type: ignore[misc]
 
     def make(self) -> Baseline:
         return METHODS[self.name]()
@@ -76,11 +73,13 @@ def test_a_variable_without_time_is_refused(name):
         classical.METHODS[name]().interpolate(ds)
 
 
-@pytest.mark.parametrize("name", LEAVES)
+@pytest.mark.parametrize("name", METHODS)
 def test_what_has_no_gaps_is_left(name):
-    """Whole numbers, flags and names cannot be missing, and are not made real numbers."""
+    """Whole numbers, flags and names, with time or without, have no gaps and are not made real numbers."""
     values = np.arange(160).reshape(40, 4) % 2
-    flags = {dtype: (("time", "lon"), values.astype(dtype)) for dtype in ("int16", "bool", "<U3")}
+    types = ["bool", "<U3"] if name in CLIMATOLOGIES else ["int16", "bool", "<U3"]
+    flags = {dtype: (("time", "lon"), values.astype(dtype)) for dtype in types}
+    flags |= {"station": ("lon", list("abcd")), "author": ((), "someone")}
     ds = labelled_sea().assign(flags)
     for given in (ds, ds.chunk(time=9)):
         out = METHODS[name]().interpolate(given).compute()
@@ -106,3 +105,17 @@ def test_further_dimensions_are_solved_one_by_one(name):
     both = xr.concat([ds, 20 + 0.5 * ds], "member").transpose("lat", "member", ...)
     alone = classical.METHODS[name]().interpolate(both.isel(member=1))
     xr.testing.assert_allclose(classical.METHODS[name]().interpolate(both).isel(member=1), alone, rtol=1e-5)
+
+
+def test_linear_gaps_are_on_the_line_between_observations():
+    """The result is that of numpy's interp: linear between observations, constant beyond."""
+    generator = np.random.default_rng(0)
+    hours = 6 * np.arange(50)
+    values = generator.standard_normal((50, 6))
+    seen = generator.random(values.shape) < 0.4
+    time = np.datetime64("2001-01-01", "ns") + hours.astype("timedelta64[h]")
+    ds = xr.Dataset({"t2m": (("time", "x"), np.where(seen, values, np.nan))}, coords={"time": time})
+    expected = [np.interp(hours, hours[s], v[s]) for v, s in zip(values.T, seen.T, strict=True)]
+    np.testing.assert_allclose(
+        METHODS["linear"]().interpolate(ds).t2m, np.transpose(expected), rtol=1e-5, atol=1e-8
+    )

@@ -1,7 +1,5 @@
 """Tests of optimal interpolation in the space of EOFs."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -65,7 +63,7 @@ def test_modes_and_what_they_leave_are_the_variance():
 
 
 def test_gaps_are_filled_far_better_than_by_the_mean():
-    """The error is far below that of the mean, with a history and without."""
+    """The error is far below that of the mean, with a history and without; complete fields come back."""
     truth = wave()
     y = gappy(truth)
     hidden = y.sst.isnull()
@@ -73,27 +71,19 @@ def test_gaps_are_filled_far_better_than_by_the_mean():
     for history in (wave(phase=1.0), None):
         miss = (method(history=history).interpolate(y).sst - truth.sst).where(hidden)
         assert float(np.sqrt((miss**2).mean())) < 0.25 * usual
-
-
-def test_a_field_without_gaps_comes_back():
-    """The analysis of a complete field is close to it if the observation error is small."""
     ds = wave(noise=0.01)
     out = method(history=ds, error=0.05).interpolate(ds)
     np.testing.assert_allclose(out.sst, ds.sst, atol=0.1)
 
 
 def test_more_observations_shrink_the_standard_error():
-    """Additional observations reduce the standard error everywhere."""
+    """Observations reduce the standard error, which matches the error at hidden values in any units."""
     few, many = (method().interpolate(gappy(wave(), seen)).sst_std for seen in (0.1, 0.6))
     none = method().interpolate(wave() * np.nan).sst_std
     # The same draws, so that the larger set of observations includes the smaller.
     assert (many <= few + 1e-12).all()
     assert (few <= none + 1e-12).all()
     assert float(many.mean()) < 0.8 * float(none.mean())
-
-
-def test_the_standard_error_is_the_error():
-    """The standard error matches the error at hidden values, in any units."""
     truth = wave(times=1000, noise=0.3)
     for scale in (1.0, 50.0):
         out = method(history=wave(1000, 1.0, noise=0.3, seed=5) * scale, error=0.01).interpolate(
@@ -113,19 +103,17 @@ def test_a_time_far_from_any_observation_gets_the_climatology():
     np.testing.assert_allclose(out.sst_std[110], history.std("time"), rtol=0.1)
 
 
-def test_a_cell_that_the_history_does_not_know_stays_as_it_is():
-    """Cells without a history keep their observed values."""
+def test_a_history_may_lack_cells_and_values():
+    """Cells without history keep their values, gaps are filled first, and labels may differ by rounding."""
     y, past = gappy(wave()), wave(phase=1.0)
     past.sst[:, 0, 0] = np.nan
     out = method(history=past).interpolate(y)
     xr.testing.assert_identical(out.sst[:, 0, 0], y.sst[:, 0, 0])
-
-
-def test_a_gappy_history_is_filled_first():
-    """A history with a fifth missing gives nearly the analysis of the complete one."""
-    y, past = gappy(wave()), wave(phase=1.0)
+    past = wave(phase=1.0)
     full, part = (method(history=h).interpolate(y).sst for h in (past, gappy(past, 0.8)))
     assert float(np.sqrt(((full - part) ** 2).mean())) < 0.05
+    near = past.assign_coords(x=past.x + 1e-7)
+    xr.testing.assert_allclose(*(method(history=h).interpolate(y) for h in (near, past)))
 
 
 @pytest.mark.parametrize(
@@ -145,15 +133,6 @@ def test_a_constant_is_reproduced():
     out = method(history=None).interpolate(gappy(xr.full_like(wave(), 3.0)))
     np.testing.assert_allclose(out.sst, 3.0, rtol=1e-5)
     np.testing.assert_allclose(out.sst_std, 0.0, atol=1e-5)
-
-
-def test_labels_that_differ_by_rounding_are_the_same_cells():
-    """Coordinates that differ by rounding to single precision are accepted as equal."""
-    past = wave(phase=1.0)
-    near = past.assign_coords(x=past.x + 1e-7)
-    xr.testing.assert_allclose(
-        method(history=near).interpolate(gappy(wave())), method(history=past).interpolate(gappy(wave()))
-    )
 
 
 @pytest.mark.parametrize(("history", "message"), [

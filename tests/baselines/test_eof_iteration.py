@@ -1,7 +1,5 @@
 """Tests of EOF iteration."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -62,32 +60,24 @@ def test_the_number_of_modes_is_found(clouds):
 
 
 def test_the_choice_ends_where_the_error_has_risen():
-    """The search ends three modes after the best, or at the maximum."""
+    """The search ends three modes after the best or at the maximum; a given number of modes is used."""
     x = anomalies(gappy(waves(2, noise=0.5), 0.7))
     modes, errors = choose_modes(x, most=20)
     assert errors.size == modes + 3
     assert choose_modes(x, most=1)[1].size == 1
-
-
-def test_the_number_may_be_given():
-    """A given number of modes is used: one is worse than the two of the field."""
     truth = waves()
     one, two = (EofIteration(modes=n).interpolate(gappy(truth, 0.8)).sst for n in (1, 3))
     assert float(abs(two - truth).max()) < 0.1 < float(abs(one - truth).max())
 
 
 def test_a_time_without_any_observation_gets_the_mean():
-    """A time without observations gets the overall mean or, with harmonics, that of each cell."""
+    """A time without observations gets the overall mean or, with harmonics, the season of each cell."""
     y = gappy(waves(noise=0.3), 0.7)
     y.sst[17] = np.nan
     out = EofIteration().interpolate(y).sst[17]
     np.testing.assert_allclose(out, float(y.sst.mean()), atol=1e-6)
     usual = EofIteration(harmonics=1).interpolate(y).sst[17]
     np.testing.assert_allclose(usual, y.sst.mean("time"), atol=1e-5)
-
-
-def test_harmonics_carry_the_season():
-    """With harmonics, a month without observations gets the season."""
     time = xr.date_range("2001-01-01", periods=730)
     season = 10 * np.cos(2 * np.pi * (time.day_of_year.values - 1) / 365.2425)
     truth = (waves(times=730) * 0.1 + xr.DataArray(season, dims="time")).assign_coords(time=time)
@@ -205,18 +195,20 @@ def test_a_matrix_comes_back_as_the_field():
     np.testing.assert_array_equal(from_matrix(as_matrix(field, "time"), field, "time"), field)
 
 
-def test_a_constant_is_reproduced():
-    """A constant is filled with its value."""
+def test_neither_land_nor_the_order_of_times_matters():
+    """Cells that are never observed and the order of times have no effect; a constant is reproduced."""
     constant = gappy(xr.full_like(waves(), 3.0))
     np.testing.assert_allclose(EofIteration().interpolate(constant).sst, 3.0)
-
-
-def test_land_does_not_matter():
-    """Cells that are never observed do not affect the others."""
     y = gappy(waves(noise=0.3), 0.7)
     y.sst[:, :, 0] = np.nan
     sea, out = y.isel(x=slice(1, None)), EofIteration().interpolate(y)
     xr.testing.assert_allclose(EofIteration().interpolate(sea), out.isel(x=slice(1, None)))
+    y = gappy(waves(3, noise=0.3), 0.7)
+    order = np.random.default_rng(3).permutation(60)
+    method = EofIteration(modes=3, tolerance=1e-7, iterations=3000)
+    np.testing.assert_allclose(
+        method.interpolate(y.isel(time=order)).sst, method.interpolate(y).sst.isel(time=order), atol=1e-3
+    )
 
 
 def test_too_few_observations_are_refused():

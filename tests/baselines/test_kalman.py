@@ -109,7 +109,7 @@ def test_a_series_without_information_has_its_mean(values, filled):
 
 
 def test_without_the_extra_the_message_names_it(monkeypatch):
-    """It is not compared by `--fit` either."""
+    """It is not compared when a file is filled either."""
     single = character_of(gauge(autoregressive(99, (0.9,))).level, "time")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setattr(fit, "find_spec", lambda name: None)

@@ -1,13 +1,10 @@
 """Tests of optimal interpolation in space and time."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr
 
-from da4dvar.baselines.covariance import Gaussian
-from da4dvar.baselines.optimal_interpolation import OptimalInterpolation, analyse, instants, places
+from da4dvar.baselines.optimal_interpolation import OptimalInterpolation, instants, places
 from da4dvar.errors import DataError
 
 SCALES = {"length": 60.0, "duration": 4.0, "error": 0.2}
@@ -28,56 +25,6 @@ def sea(days: int = 30, seen: float = 0.4) -> xr.Dataset:
             "lon": ("lon", 5 + 0.25 * np.arange(6), {"units": "degrees_east"}),
         },
     )
-
-
-def dense(
-    anomaly: np.ndarray, place: np.ndarray, clock: np.ndarray, c: Gaussian
-) -> tuple[np.ndarray, np.ndarray]:
-    """The closed form from all observations."""
-    when, where = np.divmod(np.arange(anomaly.size), len(place))
-    distance = np.linalg.norm(place[where][:, None] - place[where], axis=-1)
-    full = c(distance, clock[when][:, None] - clock[when])
-    seen = np.isfinite(anomaly.ravel())
-    gain = full[:, seen] @ np.linalg.inv(full[np.ix_(seen, seen)] + c.nugget * np.eye(seen.sum()))
-    std = np.sqrt(c.variance - np.sum(gain * full[:, seen], 1))
-    return (gain @ anomaly.ravel()[seen]).reshape(anomaly.shape), std.reshape(anomaly.shape)
-
-
-def test_with_all_neighbours_it_is_the_dense_solve():
-    """With all neighbours, estimate and standard error are those of the dense solution."""
-    generator = np.random.default_rng(0)
-    anomaly = generator.standard_normal((8, 12))
-    anomaly[generator.random(anomaly.shape) < 0.5] = np.nan
-    place, clock = generator.uniform(0, 300, (12, 3)), np.array([0.0, 1, 2, 3, 10, 11, 12, 40])
-    covariance = Gaussian(variance=2.5, length=120.0, duration=3.0, nugget=0.3)
-    for found, expected in zip(
-        analyse(anomaly, place, clock, covariance, neighbours=96),
-        dense(anomaly, place, clock, covariance),
-        strict=True,
-    ):
-        np.testing.assert_allclose(found, expected, atol=1e-8)
-
-
-def test_forty_neighbours_are_nearly_all():
-    """With 40 of 200 observations as neighbours, the result is close to that from all."""
-    generator = np.random.default_rng(0)
-    anomaly, place = generator.standard_normal((20, 10)), generator.uniform(0, 300, (10, 2))
-    covariance = Gaussian(variance=1.0, length=80.0, duration=1.0, nugget=0.5)
-    some = analyse(anomaly, place, np.arange(20.0), covariance, neighbours=40)[0]
-    assert np.abs(some - dense(anomaly, place, np.arange(20.0), covariance)[0]).max() < 0.05
-
-
-def test_far_from_all_the_error_is_that_of_the_background():
-    """Far from observations, the anomaly is 0 and the standard error s, its maximum."""
-    anomaly = np.full((3, 2), np.nan)
-    anomaly[0] = [1.0, 1.5]
-    covariance = Gaussian(variance=4.0, length=1.0, duration=2.0, nugget=0.1)
-    x, std = analyse(anomaly, np.array([[0.0], [1.0]]), np.array([0.0, 2.0, 1e6]), covariance, 40)
-    np.testing.assert_allclose(x[2], 0, atol=1e-12)
-    np.testing.assert_allclose(std[2], 2)
-    assert (std <= 2).all()
-    assert (std[0] < std[1]).all()
-    assert (std[1] < std[2]).all()
 
 
 def test_it_beats_the_mean_on_hidden_cells_by_far():

@@ -1,7 +1,5 @@
 """Tests of sparse coding: the problem that it solves, and what it refuses."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr

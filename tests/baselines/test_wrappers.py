@@ -1,7 +1,5 @@
 """Tests of the methods that wrap others: the weighted mean of several, and one on the logarithm."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -41,23 +39,15 @@ def test_it_is_the_weighted_mean(pairs):
     np.testing.assert_allclose(out.x, [1.0, np.average(values, weights=weights), 3.0], atol=1e-12)
 
 
-def test_without_weights_all_count_alike():
-    """Without weights, the result is the unweighted mean."""
-    assert Combination([Constant(0.0), Constant(1.0)]).interpolate(SERIES).x.values[1] == 0.5
-
-
-def test_a_method_without_an_estimate_is_left_out():
-    """Missing estimates are omitted from the mean; it is NaN only where all are missing."""
+def test_what_is_missing_is_left_out():
+    """Missing estimates and standard errors are left out of the mean; without weights, all count alike."""
     out = Combination([Constant(np.nan), Constant(2.0)], [9.0, 1.0]).interpolate(SERIES)
     assert out.x.values[1] == 2.0
     assert np.isnan(Combination([Constant(np.nan)]).interpolate(SERIES).x.values[1])
-
-
-def test_standard_errors_are_those_of_the_methods_that_state_one():
-    """The standard error is the mean of those provided; without any, there is none."""
     out = Combination([Constant(0.0, 1.0), Constant(0.0), Constant(0.0, 4.0)], [2.0, 5.0, 1.0])
     np.testing.assert_allclose(out.interpolate(SERIES).x_std, 2.0)
     assert "x_std" not in Combination([Constant(0.0)]).interpolate(SERIES)
+    assert Combination([Constant(0.0), Constant(1.0)]).interpolate(SERIES).x.values[1] == 0.5
 
 
 @pytest.mark.parametrize(("number", "weights"), [(0, []), (2, [1.0]), (2, [1.0, 0.0])])
@@ -68,13 +58,18 @@ def test_weights_that_do_not_fit_are_refused(number, weights):
 
 
 def test_a_table_names_it_and_its_methods():
-    """A table from which the combination is rebuilt holds its methods and weights."""
+    """The table of a wrapper names the methods within, and the wrapper is rebuilt from it."""
     table = {"kind": "combination", "methods": [{"kind": "linear"}, {"kind": "climatology"}]}
     made = build("baseline", table)
     assert [type(m) for m in made.methods] == [Linear, Climatology]
     again = describe("baseline", made)
     assert [m["kind"] for m in again["methods"]] == ["linear", "climatology"]
     assert [type(m) for m in build("baseline", again).methods] == [Linear, Climatology]
+    table = {"kind": "logarithmic", "offset": 2.0, "method": {"kind": "nearest_stations", "neighbours": 7}}
+    made = build("baseline", table)
+    assert isinstance(made.method, NearestStations)
+    again = describe("baseline", made)
+    assert (again["method"]["kind"], again["method"]["neighbours"]) == ("nearest_stations", 7)
 
 
 class Normal:
@@ -99,7 +94,7 @@ def test_mean_and_spread_are_those_of_a_log_normal_variable():
 
 
 def test_observed_values_survive_a_method_that_keeps_them():
-    """Observed values, labels and encoding survive the transformation."""
+    """Observed values, labels and encoding are kept; only the named variables are transformed."""
     ds = xr.Dataset(
         {"x": (("time", "s"), np.array([[1.0, 0.0], [np.nan, 5.0]], dtype="float32"))},
         coords={"s": ["a", "b"], "n": ("s", [1, 2])},
@@ -107,9 +102,14 @@ def test_observed_values_survive_a_method_that_keeps_them():
     ds.x.encoding = {"dtype": "int16"}
     out = Logarithmic(Linear(), 1.0).interpolate(ds)
     np.testing.assert_allclose(out.x.values[0], [1.0, 0.0], atol=1e-6)
-    assert out.x.dtype == "float32"
-    assert out.x.encoding == ds.x.encoding
+    assert (out.x.dtype, out.x.encoding) == ("float32", ds.x.encoding)
     xr.testing.assert_identical(out.drop_vars("x"), ds.drop_vars("x"))
+    rain, cold = [1.0, np.nan, 4.0], [-1.0, np.nan, -4.0]
+    ds = xr.Dataset({"rain": ("time", rain), "cold": ("time", cold)})
+    made = Logarithmic(Linear(), offset=0.0, variables=["rain"])
+    np.testing.assert_allclose(made.interpolate(ds).rain, [1.0, 2.0, 4.0])
+    np.testing.assert_allclose(made.interpolate(ds).cold, [-1.0, -2.5, -4.0])
+    assert build("baseline", describe("baseline", made)).variables == ("rain",)
 
 
 def test_it_wins_where_errors_grow_with_the_value():
@@ -133,22 +133,3 @@ def test_a_value_without_a_logarithm_is_refused():
         Logarithmic(Linear(), 2.0).interpolate(xr.Dataset({"x": ("time", [1.0, -3.0])}))
     with pytest.raises(ValueError, match="offset is -1"):
         Logarithmic(Linear(), -1.0)
-
-
-def test_a_table_names_the_method_within():
-    """A table names the method and the one it wraps."""
-    table = {"kind": "logarithmic", "offset": 2.0, "method": {"kind": "nearest_stations", "neighbours": 7}}
-    made = build("baseline", table)
-    assert isinstance(made.method, NearestStations)
-    again = describe("baseline", made)
-    assert (again["method"]["kind"], again["method"]["neighbours"]) == ("nearest_stations", 7)
-
-
-def test_only_the_variables_that_are_named():
-    """Only the named variables are transformed: a temperature below zero is filled directly."""
-    rain, cold = [1.0, np.nan, 4.0], [-1.0, np.nan, -4.0]
-    ds = xr.Dataset({"rain": ("time", rain), "cold": ("time", cold)})
-    made = Logarithmic(Linear(), offset=0.0, variables=["rain"])
-    np.testing.assert_allclose(made.interpolate(ds).rain, [1.0, 2.0, 4.0])
-    np.testing.assert_allclose(made.interpolate(ds).cold, [-1.0, -2.5, -4.0])
-    assert build("baseline", describe("baseline", made)).variables == ("rain",)

@@ -1,7 +1,5 @@
 """Tests of the commands models and inspect, with their text and JSON output."""
 
-from __future__ import annotations
-
 import json
 import tomllib
 
@@ -20,7 +18,7 @@ from da4dvar.modelfile.summary import summaries
 
 
 def test_models_lists_what_ships():
-    """The list shows the title, the training data and the scores of each shipped model."""
+    """Text and JSON have titles, training data, also of assembled models, scores and parameters."""
     text = ran("models").out
     for name in shipped.names():
         model = da4dvar.load(name)
@@ -28,10 +26,6 @@ def test_models_lists_what_ships():
     assert "trained on  NOAA OISST v2" in text
     assert "time 1990-01-01 to 2009-12-31" in text
     assert "rmse_tracks 0.379, rmse_clouds 0.201" in text
-
-
-def test_models_as_json_holds_the_scores_of_the_files():
-    """The JSON output has the exact scores, the number of parameters and the variables of each model."""
     found = {model["name"]: model for model in json.loads(ran("models", "--json").out)}
     assert sorted(found) == shipped.names()
     for name, model in found.items():
@@ -39,10 +33,6 @@ def test_models_as_json_holds_the_scores_of_the_files():
         assert model["scores"] == loaded.scores
         assert model["parameters"] == sum(t.numel() for t in loaded.model.state_dict().values())
         assert list(model["variables"]) == list(loaded.layout.variables)
-
-
-def test_a_model_that_was_put_together_names_the_data_of_its_weights():
-    """For lorenz96-ode, assembled from trained parts, the list shows the training data of its weights."""
     trained_on = {model["name"]: model["trained_on"] for model in summaries()}
     assert (
         trained_on["lorenz96-ode"] == trained_on["lorenz96"] == "Lorenz-96 twin experiment, series 0 to 1999"
@@ -78,18 +68,12 @@ def test_the_recipe_that_is_shown_is_the_recipe():
 
 
 def test_inspect_as_json_is_the_header(model_path):
-    """The JSON output has the complete header of the model file."""
+    """JSON has the complete header; the text needs no title, recipe or seed."""
     described = describe(str(model_path))
     loaded = da4dvar.load(model_path)
-    assert described["scores"] == loaded.scores
-    assert described["signature"] == loaded.signature.to_dict()
-    assert described["provenance"] == loaded.provenance
-    assert described["bytes"] == model_path.stat().st_size
-
-
-def test_a_model_without_a_story_can_be_inspected(model_path):
-    """A model fitted in Python, without a title, recipe or seed, can be described."""
-    text = text_of(describe(str(model_path)))
+    assert (described["scores"], described["signature"]) == (loaded.scores, loaded.signature.to_dict())
+    assert (described["provenance"], described["bytes"]) == (loaded.provenance, model_path.stat().st_size)
+    text = text_of(described)
     assert text.startswith("tiny.safetensors\n")
     assert "trained on    not recorded" in text
     assert "not calibrated" in text
@@ -106,14 +90,10 @@ def test_a_data_set_in_words(tmp_path, gappy):
     assert ", in degC, missing: 6" in text
 
 
-def test_toml_has_no_null():
-    """None and empty lists are omitted from TOML, also in lists of tables."""
+def test_toml_has_no_null_and_json_no_nan():
+    """None and empty lists are omitted from TOML; NaN and infinity are null in JSON."""
     shown = as_toml({"a": None, "b": [], "c": {"d": None, "e": 1}, "f": [{"g": None, "h": 2}]})
     assert tomllib.loads(shown) == {"c": {"e": 1}, "f": [{"h": 2}]}
-
-
-def test_json_has_no_nan():
-    """NaN and infinity are null in JSON."""
     assert json.loads(as_text({"a": [float("nan"), 1.5], "b": float("inf")})) == {"a": [None, 1.5], "b": None}
 
 
@@ -126,7 +106,5 @@ def test_a_data_set_is_looked_at_in_parts(monkeypatch, tmp_path):
     sizes = []
     monkeypatch.setattr(inspection, "PART", 13)
     monkeypatch.setattr(inspection, "loaded", lambda part, path: sizes.append(part.size) or part.load())
-    assert describe(str(tmp_path / "x.nc")) == whole
-    assert sizes == [12] * 5 + [1]
-    assert whole["variables"]["x"]["missing"] == "40.0 %"
-    assert whole["variables"]["x"]["range"] == [0.0, 59.0]
+    assert (describe(str(tmp_path / "x.nc")), sizes) == (whole, [12] * 5 + [1])
+    assert (whole["variables"]["x"]["missing"], whole["variables"]["x"]["range"]) == ("40.0 %", [0.0, 59.0])

@@ -1,7 +1,5 @@
 """Tests of user errors, which give one line and exit code 2 and leave the folder unchanged."""
 
-from __future__ import annotations
-
 import json
 import os
 import shlex
@@ -10,24 +8,26 @@ import sys
 import pytest
 import xarray as xr
 from door import ran, refused
-from examples import RECIPE, make_sst
+from examples import make_sst
 
 from da4dvar.cli import main
+from da4dvar.errors import first_line
 from da4dvar.workflows.recipe import Recipe
 
 COMMANDS = {
     "intrepolate gappy.nc out.nc": "Did you mean 'interpolate'?; see da4dvar --help",
     "interpolate": "Missing argument",
     "interpolate gappy.nc out.nc --modle x": "--model",
-    "interpolate gappy.nc out.nc --model x --minutes 5": "--minutes requires --fit; omit it with --model",
-    "interpolate gappy.nc out.nc --model x --save m.safetensors": "--save requires --fit; omit it",
-    "interpolate gappy.nc out.nc --model x --set train.steps=1": "--set requires --fit; omit it",
-    "interpolate gappy.nc out.nc --model x --json": "--json requires --fit; omit it",
-    "interpolate gappy.nc out.nc --fit --save no/m.safetensors": "there is no folder no; create it first",
-    "interpolate gappy.nc out.nc --fit --set train.steps": "expected section.key=value",
+    "interpolate gappy.nc out.nc --model x --minutes 7": "--minutes excludes --model; omit --model",
+    "interpolate gappy.nc out.nc --model x --save m.safetensors": "--save excludes --model; omit --model",
+    "interpolate gappy.nc out.nc --model x --set train.steps=1": "--set excludes --model; omit --model",
+    "interpolate gappy.nc out.nc --model x --json": "--json excludes --model; omit --model",
+    "interpolate gappy.nc out.nc --save no/m.safetensors": "there is no folder no; create it first",
+    "interpolate gappy.nc out.nc --set train.steps": "expected section.key=value",
     "interpolate gappy.nc out.nc --model x --seed -1": "--seed",
     "interpolate gappy.nc out.nc --model x --members 1": "--members",
-    "interpolate gappy.nc out.nc --fit --members 0": "--members",
+    "interpolate gappy.nc out.nc --members 9": "--members requires --model",
+    "interpolate gappy.nc out.nc --members 0": "--members",
     "calibrate x gappy.nc gappy.nc -o m.safetensors --members 1": "--members",
     "train recipe.toml": "Missing option",
     "train recipe.toml -o no/m.safetensors": "there is no folder no; create it first",
@@ -57,9 +57,8 @@ COMMANDS = {
     "inspect oist-tasman": "did you mean 'oisst-tasman'",
     "inspect gone.safetensors": "no such model file",
     "inspect gone.nc": "no such file",
-    "interpolate gappy.nc ./out.nc": "expected either --model NAME or --fit",
     "interpolate gappy.nc --model x": "expected an input and an output",
-    "interpolate gappy.nc out.nc --model x --variable sst": "NAME=OTHER",
+    "interpolate gappy.nc out.nc --model x --dim time": "NAME=OTHER",
     "interpolate gappy.nc truth.nc --model lorenz96": "--overwrite",
     "interpolate gappy*.nc ./gappy.nc --model lorenz96 --overwrite": "output and input are the same",
     "interpolate gappy.nc out.csv --model lorenz96": ".nc or .zarr",
@@ -67,18 +66,21 @@ COMMANDS = {
     "interpolate gappy.nc out.nc --model lorenz96 --memory much": "expected a size such as 500MB or 2GiB",
     "interpolate gappy.nc out.nc --model x --scheduler thread": "did you mean 'threads'",
     "interpolate gappy.nc out.nc --fit --model lorenz96": "expected either --model NAME or --fit",
-    "interpolate gappy.nc out.nc --fit --resume": "--resume requires --model; omit it with --fit",
-    "interpolate gappy.nc out.nc --fit --scheduler threads": "--scheduler requires --model; omit it",
-    "interpolate gappy.nc out.nc --fit --observation-error 1": "--observation-error requires --model",
-    "interpolate gappy.nc out.nc --fit --precision bfloat16": "--precision requires --model",
-    "interpolate gappy.nc out.nc --fit --batch-size 4": "--batch-size requires --model",
-    "interpolate gappy.nc out.nc --fit --memory 1GiB": "--memory requires --model",
-    "interpolate gappy.nc out.nc --fit --minutes 0": "--minutes 0: expected above 0",
-    "interpolate gappy.nc out.nc --fit --dim time=day": "has no dimension 'day'",
-    "interpolate gappy.nc out.nc --fit --variable sst=sts": "did you mean 'sst'",
-    "interpolate gappy.nc out.nc --fit --recipe none.toml": "no such recipe",
-    "interpolate gappy.nc out.nc --fit --method kriging": "--method 'kriging'",
-    "interpolate gappy.nc out.nc --fit --set prior.widht=3": "unknown key 'widht'",
+    "interpolate gappy.nc out.nc --scheduler threads": "--scheduler requires --model; name a model",
+    "interpolate gappy.nc out.nc --observation-error 1": "--observation-error requires --model",
+    "interpolate gappy.nc out.nc --precision bfloat16": "--precision requires --model",
+    "interpolate gappy.nc out.nc --batch-size 4": "--batch-size requires --model",
+    "interpolate gappy.nc out.nc --minutes 0": "minutes is 0.0, expected a number above 0",
+    "interpolate gappy.nc out.nc --dim time=day": "there is no dimension 'day'",
+    "interpolate gappy.nc out.nc --variable sst=sts": "did you mean 'sst'",
+    "interpolate gappy.nc out.nc --recipe none.toml": "no such recipe",
+    "interpolate gappy.nc out.nc --method kriging": "--method 'kriging'",
+    "interpolate gappy.nc out.nc --max-gap soon": "expected a duration",
+    "interpolate gappy.nc out.nc --flags quartod": "did you mean 'qartod'",
+    "interpolate gappy.nc out.nc --limit-area within": "expected 'inside' or 'outside'",
+    "interpolate gappy.nc out.nc --bounds sst=5:1": "expected NAME=LOWER:UPPER",
+    "interpolate gappy.nc out.nc --bounds t2m=0:": "it is not among the fields, which are sst",
+    "interpolate gappy.nc out.nc --set prior.widht=3": "unknown key 'widht'",
     "baseline gappy.nc out.nc --method kriging": "unknown kind 'kriging'",
     "train recipe.toml -o m.safetensors --set solver.itertions=2": "did you mean 'iterations'",
     "train recipe.toml -o m.safetensors --set prior.kind=unett": "did you mean 'unet'",
@@ -94,22 +96,6 @@ COMMANDS = {
 }
 
 
-@pytest.fixture
-def folder(tmp_path, gappy, monkeypatch):
-    """Create a folder with gappy.nc, a recipe that reads truth.nc, and a benchmark with one row."""
-    gappy.to_netcdf(tmp_path / "gappy.nc")
-    make_sst(70).to_netcdf(tmp_path / "truth.nc")
-    (tmp_path / "recipe.toml").write_text(RECIPE.format(steps=2))
-    (tmp_path / "bench").mkdir()
-    test = '[test]\nsimulate = { system = "lorenz96", series = 2, steps = 20 }\n'
-    names = 'truth = { x = "x" }\nobserved = { x = "x_observed" }\n'
-    (tmp_path / "bench/benchmark.toml").write_text(f'title = "small"\nrows = ["linear"]\n{test}{names}')
-    row = '[row]\nprior = "-"\nsolver = "linear"\n[baseline]\nkind = "linear"\n'
-    (tmp_path / "bench/linear.toml").write_text(row)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_mistake_is_one_line_that_says_what_to_do(command, folder):
     """Wrong arguments and wrong data give one line with a remedy, and nothing is written."""
@@ -123,21 +109,16 @@ def test_an_end_of_a_selection_may_be_open(folder):
         assert (cut.sizes["time"], cut.sizes["lat"]) == (9, 5)
 
 
-def test_a_benchmark_as_json_is_the_table(folder):
-    """With --json, stdout has only the table, which equals the result file."""
+def test_json_is_all_that_goes_to_stdout(folder):
+    """The table of a benchmark equals its file, and a fit of a file without gaps has filled nothing."""
     said = ran(*["benchmark", "bench", "--rows", "linear", "-o", "results", "--json"])
     assert said.err == "row linear\n"
     found = json.loads(said.out)["linear"]
     assert found == json.loads((folder / "results/linear.json").read_text())
     assert 0 < found["r_score"] < 1
-
-
-def test_a_fit_as_json_says_what_filled_the_file(folder):
-    """A file without gaps is copied, and the JSON output says that nothing filled it."""
     make_sst(70).fillna(0.0).to_netcdf("whole.nc")
-    said = ran(*["interpolate", "whole.nc", "out.nc", "--fit", "--json", "-q"])
-    assert json.loads(said.out) == {"filled_by": "none"}
-    assert said.err == ""
+    said = ran(*["interpolate", "whole.nc", "out.nc", "--json", "-q"])
+    assert (json.loads(said.out), said.err) == ({"filled_by": {}, "scores": {}}, "")
 
 
 def test_quiet_leaves_out_notes(folder, model_path):
@@ -158,8 +139,8 @@ def test_the_history_can_be_given_to_a_shell_again(folder):
     assert shlex.split(line_of) == ["da4dvar", "baseline", "my gaps.nc", "out.nc"]
 
 
-def test_who_stops_a_command_is_told_that_nothing_was_written(monkeypatch, capsys):
-    """After Ctrl-C the exit code is 130 and a message says that nothing was written."""
+def test_who_stops_a_command_is_told_that_nothing_was_written(monkeypatch, capsys, folder):
+    """After Ctrl-C the exit code is 130; a message says that nothing was written, or how to continue."""
 
     def stop(*_, **__):
         raise KeyboardInterrupt
@@ -168,22 +149,24 @@ def test_who_stops_a_command_is_told_that_nothing_was_written(monkeypatch, capsy
     monkeypatch.setattr(sys, "argv", ["da4dvar", "models"])
     with pytest.raises(SystemExit) as stopped:
         main()
-    assert stopped.value.code == 130
-    assert capsys.readouterr().err == "stopped; the output was not written\n"
+    assert (stopped.value.code, capsys.readouterr().err) == (130, "stopped; the output was not written\n")
 
-
-def test_a_training_that_was_stopped_says_how_it_goes_on(folder, monkeypatch, capsys):
-    """An interrupted training says where its checkpoint is and how to continue."""
-
-    def stopped(self, place, *_):
+    def begun(self, place, *_):
         place.mkdir()
         (place / "last.ckpt").touch()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Recipe, "train", stopped)
+    monkeypatch.setattr(Recipe, "train", begun)
     monkeypatch.setattr(sys, "argv", ["da4dvar", "train", "recipe.toml", "-o", "m.safetensors"])
-    with pytest.raises(SystemExit) as end:
+    with pytest.raises(SystemExit) as stopped:
         main()
-    assert end.value.code == 130
+    assert stopped.value.code == 130
     said = capsys.readouterr().err.splitlines()
     assert said[0] == "the last checkpoint is kept in m.safetensors.checkpoints; continue with --resume"
+
+
+def test_the_first_line_of_an_error_is_never_empty_nor_long():
+    """Blank lines and what is past 300 characters go; of no message the type is left."""
+    assert first_line(ValueError("\n  no such label\nsecond line\n")) == "no such label"
+    assert (first_line(ValueError()), first_line(IndexError(" \n"))) == ("ValueError", "IndexError")
+    assert first_line(OSError("x" * 1000)) == "x" * 300

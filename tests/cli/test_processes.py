@@ -1,17 +1,17 @@
 """Tests that need a separate process: every command from the shell, and imports at startup."""
 
-from __future__ import annotations
-
+import ctypes
 import os
 import subprocess
 import sys
 
 import pytest
 from door import content
-from examples import RECIPE, make_sst
+from examples import make_sst
 from typer.main import get_command
 
 from da4dvar.cli import app
+from da4dvar.cli import memory as freed_memory
 
 VERBS = {
     "interpolate": "gappy.nc out.nc --model MODEL",
@@ -26,26 +26,6 @@ VERBS = {
     "simulate": "lorenz63 out.nc --series 1 --steps 8",
 }
 SAYS = ("evaluate", "models", "inspect", "benchmark")
-BENCHMARK = """
-title = "small"
-rows = ["linear"]
-[test]
-simulate = { system = "lorenz96", series = 2, steps = 20 }
-truth = { x = "x" }
-observed = { x = "x_observed" }
-"""
-
-
-@pytest.fixture
-def folder(tmp_path, gappy):
-    """Create a folder with the inputs of all commands."""
-    gappy.to_netcdf(tmp_path / "gappy.nc")
-    make_sst(70).to_netcdf(tmp_path / "truth.nc")
-    (tmp_path / "recipe.toml").write_text(RECIPE.format(steps=2))
-    (tmp_path / "bench").mkdir()
-    (tmp_path / "bench/benchmark.toml").write_text(BENCHMARK)
-    (tmp_path / "bench/linear.toml").write_text('[row]\nsolver = "linear"\n[baseline]\nkind = "linear"\n')
-    return tmp_path
 
 
 def process(*arguments, cwd):
@@ -99,16 +79,11 @@ HEAVY = {"torch", "pytorch_lightning", "xarray", "dask", "distributed", "matplot
 ASKED = {"_DA4DVAR_COMPLETE": "complete_bash", "COMP_WORDS": "da4dvar inspect lo", "COMP_CWORD": "2"}
 
 
-@pytest.mark.parametrize(
-    ("command", "asked", "heavy", "said"),
-    [
-        ("--help", {}, HEAVY, "Usage:"),
-        ("", ASKED, HEAVY | {"numpy"}, "lorenz96\nlorenz96-ode\n"),
-        ("models", {}, {"torch"}, "oisst-tasman"),
-        ("inspect lorenz96", {}, {"torch"}, "parameters"),
-    ],
-    ids=["help", "a tab", "models", "inspect"],
-)
+@pytest.mark.parametrize(("command", "asked", "heavy", "said"), [
+    ("--help", {}, HEAVY, "Usage:"),
+    ("", ASKED, HEAVY | {"numpy"}, "lorenz96\nlorenz96-ode\n"),
+    ("models", {}, {"torch"}, "oisst-tasman"), ("inspect lorenz96", {}, {"torch"}, "parameters"),
+], ids=["help", "a tab", "models", "inspect"])  # fmt: skip
 def test_what_is_quick_loads_nothing_that_takes_long(command, asked, heavy, said):
     """Rule 11: help, completion, models and inspect do not load heavy libraries."""
     code = (
@@ -121,3 +96,34 @@ def test_what_is_quick_loads_nothing_that_takes_long(command, asked, heavy, said
         [sys.executable, "-c", code], env=os.environ | asked, capture_output=True, text=True, check=True
     )
     assert said in done.stdout
+
+
+FAULTS = """
+import resource
+import torch
+from da4dvar.cli.memory import keep_freed_memory
+if {kept}:
+    keep_freed_memory()
+x, faults = torch.ones(2**24), []
+for _ in range(60):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    x.add(1).add(1)
+    faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print(sum(faults[-4:]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="another C library")
+def test_memory_is_not_asked_for_again():
+    """Repeated work causes at least ten times fewer page faults once freed memory is kept."""
+    plain, kept = (
+        int(subprocess.check_output([sys.executable, "-c", FAULTS.format(kept=kept)]))
+        for kept in (False, True)
+    )
+    assert kept < plain / 10
+
+
+def test_a_library_without_the_setting_is_left_alone(monkeypatch):
+    """A C library without mallopt, such as musl or that of macOS, causes no error."""
+    monkeypatch.setattr(freed_memory.ctypes, "CDLL", lambda name: object())
+    freed_memory.keep_freed_memory()

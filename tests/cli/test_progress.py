@@ -1,7 +1,5 @@
 """Tests of the progress display, and of the cases in which nothing may be shown."""
 
-from __future__ import annotations
-
 import io
 import sys
 import threading

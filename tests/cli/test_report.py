@@ -1,7 +1,5 @@
 """Tests of evaluate --report."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

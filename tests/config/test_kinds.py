@@ -1,12 +1,9 @@
 """Kinds of other packages: registered, or found as entry points of installed packages."""
 
-from __future__ import annotations
-
 import pickle
 import sys
 from importlib.util import find_spec
 from inspect import signature
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -19,12 +16,12 @@ from da4dvar.cli import complete
 from da4dvar.config import kinds
 from da4dvar.config.kinds import BY_NAME, KINDS, by_name, class_of, kind_of, names, register
 from da4dvar.config.registry import build, describe
-from da4dvar.errors import RecipeError
+from da4dvar.errors import Da4dvarWarning, RecipeError
 from da4dvar.fields.gaps.patterns import Random
 from da4dvar.variational.solvers.base import Solver
 from da4dvar.variational.solvers.gradient_descent import GradientDescent
+from da4dvar.workflows.autofit.candidates import classical
 from da4dvar.workflows.autofit.character import Character
-from da4dvar.workflows.autofit.fit import candidates
 from da4dvar.workflows.fill import GIVEN, REQUIRED
 
 
@@ -51,13 +48,13 @@ class Twice:
 
 
 @pytest.fixture(autouse=True)
-def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+def registered(monkeypatch):
     """Start each test with an empty register, and restore it afterwards."""
     monkeypatch.setattr(kinds, "REGISTERED", {section: {} for section in KINDS})
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def package(tmp_path, monkeypatch):
     """Return a function that installs a package with the given code and entry points."""
     made = []
 
@@ -110,8 +107,8 @@ def test_a_model_with_a_registered_kind_is_saved_loaded_and_pickled(model, gappy
     assert isinstance(pickle.loads(kept).model.cost.prior, Smooth)
 
 
-def test_a_name_belongs_to_one_class():
-    """A class may be registered again, also after a new definition in a notebook; another class may not."""
+def test_a_name_belongs_to_one_class(package):
+    """A class may be registered again; neither another class nor a second package may have its name."""
     register("prior", "smooth", Smooth)
     again = type("Smooth", (nn.Module,), {"__module__": Smooth.__module__})
     register("prior", "smooth", again)
@@ -119,18 +116,20 @@ def test_a_name_belongs_to_one_class():
         with pytest.raises(RecipeError, match=f"prior: kind '{kind}' is already .*; give .* another name"):
             register("prior", kind, nn.Tanh)
     assert class_of("prior", "smooth") is again
+    package("gappythree", GAPPY, "gaps.half = gappythree:Half")
+    package("gappyfour", GAPPY, "gaps.half = gappyfour:Half")
+    with pytest.raises(RecipeError, match="gappyfour:Half and gappythree:Half"):
+        class_of("gaps", "half")
+    with pytest.raises(RecipeError, match=r"is already .*; give"):
+        register("gaps", "half", Smooth)
 
 
-@pytest.mark.parametrize(
-    ("section", "kind", "cls", "said"),
-    [
-        ("priors", "smooth", Smooth, "unknown section 'priors'; did you mean 'prior'"),
-        ("cost", "mine", Smooth, "unknown section 'cost'"),
-        ("prior", "", Smooth, "expected a name"),
-        ("prior", "smooth", Smooth(1), "expected a class"),
-        ("solver", "wrong", type("Wrong", (Twice,), {"nested": {"inner": "solvr"}}), "did you mean 'solver'"),
-    ],
-)
+@pytest.mark.parametrize(("section", "kind", "cls", "said"), [
+    ("priors", "smooth", Smooth, "unknown section 'priors'; did you mean 'prior'"),
+    ("cost", "mine", Smooth, "unknown section 'cost'"), ("prior", "", Smooth, "expected a name"),
+    ("prior", "smooth", Smooth(1), "expected a class"),
+    ("solver", "wrong", type("Wrong", (Twice,), {"nested": {"inner": "solvr"}}), "did you mean 'solver'"),
+])  # fmt: skip
 def test_what_cannot_be_registered_is_refused(section, kind, cls, said):
     """Sections, names and classes are checked, and nothing is registered."""
     with pytest.raises(RecipeError, match=said):
@@ -139,7 +138,7 @@ def test_what_cannot_be_registered_is_refused(section, kind, cls, said):
 
 
 def test_a_class_says_which_of_its_arguments_are_parts():
-    """`nested` decides and not the name: `first` is text here, `inner` and `others` are solvers."""
+    """`nested` decides and not the name; a class that does not keep an argument cannot be described."""
     register("solver", "twice", Twice)
     step = {"kind": "gradient_descent", "step": 0.1, "iterations": 3, "tolerance": 0.0, "keep": "last"}
     table = {"kind": "twice", "inner": step, "first": "text", "others": [step]}
@@ -148,10 +147,6 @@ def test_a_class_says_which_of_its_arguments_are_parts():
     assert describe("solver", made) == table
     with pytest.raises(RecipeError, match=r"others is .*, expected a list of tables"):
         build("solver", table | {"others": step})
-
-
-def test_a_class_that_does_not_keep_an_argument_cannot_be_described():
-    """The object could not be built from its table."""
 
     class Forgets(Random):
         def __init__(self, fraction: float, power: int) -> None:
@@ -182,36 +177,22 @@ def test_an_entry_point_may_name_a_class_by_another_module_of_its_package(packag
     inner = GAPPY.replace("class Half:", "class Half:\n    __module__ = 'gappytwo.inner'\n")
     (tmp_path / "gappyinner.py").write_text(inner)
     cls = class_of("gaps", "half")
-    assert cls.__module__ == "gappytwo.inner"
-    assert kind_of("gaps", cls) == "half"
+    assert (cls.__module__, kind_of("gaps", cls)) == ("gappytwo.inner", "half")
     register("gaps", "half", cls)
 
 
-@pytest.mark.parametrize(
-    ("code", "point", "said"),
-    [
-        ("raise OSError('no library\\nat all')", "gaps.half = broken:Half", "broken:Half .no library"),
-        ("", "gaps.half = broken:Half", "cannot be imported from broken:Half"),
-        ("Half = 5", "gaps.half = broken:Half", "is 5, expected a class"),
-        ("", "gaps.half = nowhere:Half", "cannot be imported from nowhere:Half"),
-    ],
-)
+@pytest.mark.parametrize(("code", "point", "said"), [
+    ("raise OSError('no library\\nat all')", "gaps.half = broken:Half", "broken:Half .no library"),
+    ("", "gaps.half = broken:Half", "cannot be imported from broken:Half"),
+    ("Half = 5", "gaps.half = broken:Half", "is 5, expected a class"),
+    ("", "gaps.half = nowhere:Half", "cannot be imported from nowhere:Half"),
+])  # fmt: skip
 def test_a_broken_package_is_reported_in_one_line(package, code, point, said):
     """The line names the kind and the entry point."""
     package("broken", code, point)
     with pytest.raises(RecipeError, match=said) as refused:
         class_of("gaps", "half")
     assert "\n" not in str(refused.value)
-
-
-def test_a_name_of_two_packages_is_refused(package):
-    """Neither class is used, and no other class can be registered by the name."""
-    package("gappythree", GAPPY, "gaps.half = gappythree:Half")
-    package("gappyfour", GAPPY, "gaps.half = gappyfour:Half")
-    with pytest.raises(RecipeError, match="gappyfour:Half and gappythree:Half"):
-        class_of("gaps", "half")
-    with pytest.raises(RecipeError, match=r"is already .*; give"):
-        register("gaps", "half", Smooth)
 
 
 @pytest.mark.parametrize("kind", ["os:system", "taker:Half", "half.more", "../half", "", None, 5, ["unet"]])
@@ -237,14 +218,26 @@ def test_the_candidates_of_a_fit_are_read_from_the_list():
     """`suits` decides for how many space dimensions a class is a candidate, also if it is registered."""
 
     def found(*space: str) -> dict:
-        return candidates({"x": Character("day", space, {"day": 9}, 0.5, 2, 2, False, False)})
+        return {
+            c.name: c.table for c in classical(Character("day", space, {"day": 9}, 0.5, 2, 2, False, False))
+        }
 
     everywhere = ["linear", "climatology", "optimal_interpolation"]
     alone = ["kalman"] if find_spec("statsmodels") is not None else []
     assert list(found()) == [*everywhere, *alone]
     assert list(found("station")) == [*everywhere, "eof_iteration", "nearest_stations", "gaussian_em"]
     assert list(found("lat", "lon")) == [*everywhere, "eof_iteration"]
-    register("baseline", "mean", type("Mean", (), {"suits": (2,)}))
+    register("baseline", "mean", type("Mean", (), {"suits": (2,), "__init__": lambda self: None}))
     assert found("lat", "lon")["mean"] == {"kind": "mean"}
     assert "mean" not in found()
     assert "mean" in by_name("baseline")
+
+
+def test_a_fit_leaves_out_a_method_that_cannot_be_imported(package):
+    """One warning names it; the fit compares the other methods."""
+    package("broken", "raise OSError('no library')", "baseline.best = broken:Best")
+    character = Character("day", (), {"day": 9}, 0.5, 2, 2, False, False)
+    with pytest.warns(Da4dvarWarning, match=r"'best' .*no library.* is not compared") as said:
+        found = classical(character)
+    assert len(said) == 1
+    assert [c.name for c in found] == ["linear", "climatology", "optimal_interpolation"]

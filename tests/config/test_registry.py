@@ -1,7 +1,5 @@
 """Construction of objects from tables, and the inverse."""
 
-from __future__ import annotations
-
 import pytest
 
 from da4dvar.config.kinds import KINDS, class_of, path_of
@@ -47,36 +45,29 @@ def test_every_kind_is_known_by_the_path_of_its_class(section, kind):
     assert set(nested_in(cls)) <= set(arguments_of(cls))
 
 
-@pytest.mark.parametrize(
-    ("section", "table", "message"),
-    [
-        ("prior", {"kind": "unett"}, "did you mean 'unet'"),
-        ("solver", {"kind": "lstm", "itertions": 3}, "did you mean 'iterations'"),
-        ("solver", {"kind": "gradient_descent", "step": -1.0}, "gradient_descent"),
-        ("solver", {"kind": "gradient_descent", "step": "x"}, "gradient_descent"),
-        ("solver", {}, "no `kind`"),
-        ("observation", {"kind": "sensors", "operators": 5}, "expected a list of tables"),
-        ("baseline", {"kind": "combination", "methods": "linear"}, "expected a list of tables"),
-        ("prior", 5, "prior: got 5, expected a table"),
-    ],
-)
+@pytest.mark.parametrize(("section", "table", "message"), [
+    ("prior", {"kind": "unett"}, "did you mean 'unet'"),
+    ("solver", {"kind": "lstm", "itertions": 3}, "did you mean 'iterations'"),
+    ("solver", {"kind": "gradient_descent", "step": -1.0}, "gradient_descent"),
+    ("solver", {"kind": "gradient_descent", "step": "x"}, "gradient_descent"),
+    ("solver", {}, "no `kind`"),
+    ("observation", {"kind": "sensors", "operators": 5}, "expected a list of tables"),
+    ("baseline", {"kind": "combination", "methods": "linear"}, "expected a list of tables"),
+    ("prior", 5, "prior: got 5, expected a table"),
+])  # fmt: skip
 def test_a_table_that_describes_no_object_is_refused(section, table, message):
     """Misspelt names, values out of range and values of the wrong type are errors in the recipe."""
     with pytest.raises(RecipeError, match=message):
         build(section, table)
 
 
-def test_arguments_of_a_function_must_be_a_table():
-    """`call` rejects a number in place of a table, and names the table."""
-    with pytest.raises(RecipeError, match="layout: got 5, expected a table"):
-        call(dict, 5, "layout")
-
-
-def test_offered_arguments_are_defaults():
-    """Channels and boundary come from the layout, unless the table gives them."""
+def test_arguments_are_a_table_over_offered_ones():
+    """Channels and boundary come from the layout unless the table gives them; a number is no table."""
     offered = {"channels": 5, "boundary": ("zero",)}
     assert build("prior", {"kind": "unet", "width": 4}, offered).channels == 5
     assert build("prior", {"kind": "unet", "width": 4, "channels": 3}, offered).channels == 3
+    with pytest.raises(RecipeError, match="layout: got 5, expected a table"):
+        call(dict, 5, "layout")
 
 
 def test_settings_override_a_recipe(tmp_path):

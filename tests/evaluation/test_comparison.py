@@ -1,7 +1,5 @@
 """Comparisons find error bars by name, and score the right cells."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -25,7 +23,7 @@ def arrays(seed: int = 0, size: int = 400) -> tuple[xr.DataArray, xr.DataArray, 
 
 
 @pytest.mark.parametrize("level", [0.9, 0.975, 0.999])
-def test_an_interval_is_found_under_the_name_that_it_is_written_by(level: float) -> None:
+def test_an_interval_is_found_under_the_name_that_it_is_written_by(level):
     """An interval of any level is found by its written name and not scored as a variable."""
     low, high = ends("t", level)
     estimate, std, truth = arrays(size=20)
@@ -55,8 +53,8 @@ def test_a_name_that_only_looks_like_error_bars_is_scored():
     assert companions(ds) == {"t_lower_97.5"}
 
 
-def test_the_crps_of_the_table_is_that_of_a_large_ensemble(files):
-    """One of the six variables is scored; its Gaussian CRPS agrees with that of a large ensemble."""
+def test_the_table_scores_the_error_bars_of_the_file(files):
+    """The CRPS is that of a large ensemble; the 90 % interval is that of the file, that of 50 % Gaussian."""
     estimate, std, truth = arrays()
     quantiles = xr.DataArray(norm.ppf((np.arange(2000) + 0.5) / 2000), dims="member")
     expected = float(crps_for_ensemble(estimate + std * quantiles, truth, "member", method="ecdf"))
@@ -65,11 +63,6 @@ def test_the_crps_of_the_table_is_that_of_a_large_ensemble(files):
     found = scores["t"]["all"]
     assert found["crps"] == pytest.approx(expected, rel=1e-3)
     assert found["spread_skill"] == pytest.approx(1, abs=0.1)
-
-
-def test_an_interval_of_the_file_goes_before_the_gaussian(files):
-    """The 90 % interval is that of the file (±3), the 50 % interval is Gaussian (±0.674 σ)."""
-    estimate, std, truth = arrays()
     found = evaluate_files(str(files / "est.nc"), str(files / "truth.nc"), str(files / "seen.nc"))["t"]
     error = np.abs(estimate - truth)
     assert found["all"]["coverage_90"] == pytest.approx(float((error <= 3).mean()))
@@ -86,7 +79,7 @@ def test_without_error_bars_the_table_is_as_before():
 
 
 def test_cells_that_count_are_hidden_and_known():
-    """Unobserved cells are scored; if every cell with a truth was observed, all are."""
+    """Unobserved cells that all arrays share are scored or, if every cell with a truth was observed, all."""
     estimate, std, truth = arrays()
     seen = truth.where(truth.time < 100)
     one = Comparison("t", estimate, truth.where(truth.time < 300), seen, std)
@@ -94,10 +87,6 @@ def test_cells_that_count_are_hidden_and_known():
     np.testing.assert_array_equal(one.cells().truth, truth[100:300])
     np.testing.assert_array_equal(one.cells().std, std[100:300])
     assert int(Comparison("t", estimate, seen, seen).scored.sum()) == 100
-
-
-def test_all_are_cut_to_what_they_share():
-    """Arrays are cut to their common coordinates in the dimension order of the estimate."""
     estimate, std, truth = arrays(size=12)
     pair = estimate.expand_dims(place=[0, 1])
     parts = {"estimate": pair, "truth": truth[2:].expand_dims(place=[1, 0], axis=1), "t_std": pair * 0 + std}

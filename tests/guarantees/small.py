@@ -1,7 +1,5 @@
 """Models and data small enough for a property to be tested some hundred times."""
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Results depend neither on what else is solved nor on the order of anything."""
 
-from __future__ import annotations
-
 import numpy as np
 import xarray as xr
 from examples import assert_bits

@@ -1,7 +1,5 @@
 """Unobserved values are never used, and results are finite wherever their flag says so."""
 
-from __future__ import annotations
-
 import tempfile
 from pathlib import Path
 
@@ -41,10 +39,10 @@ def assert_flags_are_true(filled: xr.Dataset, kind: str) -> None:
     dtype=st.sampled_from(["float16", "float32", "float64"]),
 )  # fmt: skip
 def test_a_value_is_finite_or_flagged(kind, seed, part, days, dtype, keep, lazy):
-    """Flags are correct for any gaps and types, with and without `keep_observed`."""
+    """Flags are correct for any gaps and types, with observed values and with the analysis."""
     ds = data(kind, days, seed, part)
     ds = ds.astype(dtype).chunk(time=4) if lazy else ds.astype(dtype)
-    filled = model(kind).interpolate(ds, keep_observed=keep).compute()
+    filled = model(kind).interpolate(ds, analysis=not keep).compute()
     assert_flags_are_true(filled, kind)
     for name in names(kind):
         flag, seen = filled[f"{name}_flag"].values, ds[name].notnull().values

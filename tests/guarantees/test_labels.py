@@ -1,7 +1,5 @@
 """What comes in with labels goes out with them: calendar, attributes, encoding, coordinates, order."""
 
-from __future__ import annotations
-
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -36,7 +34,6 @@ ATTRIBUTES: tuple[dict[str, Any], ...] = (
     {"comment": "å, ε and 海"},
     {"cell_methods": "time: mean", "valid_min": np.float32(-5), "observation_error_std": 0.3},
 )
-calendars = st.sampled_from(CALENDARS)
 calendars = st.sampled_from(CALENDARS)
 orders = st.permutations(["time", "lat", "lon"])
 
@@ -91,7 +88,7 @@ def assert_coordinates(found: xr.DataArray, given: xr.DataArray) -> None:
 @given(ds=data_sets(), keep=st.booleans(), lazy=st.booleans())
 def test_a_model_keeps_every_label(ds, keep, lazy):
     """Order, type, coordinates, attributes and encoding are kept."""
-    filled = model("learned").interpolate(ds.chunk(time=5) if lazy else ds, keep_observed=keep)
+    filled = model("learned").interpolate(ds.chunk(time=5) if lazy else ds, analysis=not keep)
     for name in ("sst", "sst_flag"):
         assert filled[name].dims == ds.sst.dims
         assert_coordinates(filled[name], ds.sst)
@@ -154,7 +151,7 @@ def test_a_file_keeps_the_labels_of_its_source(ds, suffixes, regions, keep):
         source, output = (Path(folder, f"{n}{s}") for n, s in zip(("in", "out"), suffixes, strict=True))
         write(ds, source, zarr_format=3)
         given = opened(source)
-        fill_file(source, output, "learned", InProcess(tiles=4) if regions else None, keep_observed=keep)
+        fill_file(source, output, "learned", InProcess(tiles=4) if regions else None, analysis=not keep)
         found, raw = opened(output), opened(output, decode_cf=False)
     assert found.sst.dims == found.sst_flag.dims == given.sst.dims
     assert_coordinates(found.sst, given.sst)

@@ -1,7 +1,5 @@
 """An observation affects the windows that contain it and nothing else."""
 
-from __future__ import annotations
-
 import numpy as np
 import xarray as xr
 from guarantees.small import LOCAL, data, model, often, parts, promise, seeds

@@ -1,7 +1,5 @@
 """From file to file, no bit depends on the order of files, regions or workers."""
 
-from __future__ import annotations
-
 import random
 import tempfile
 from dataclasses import dataclass

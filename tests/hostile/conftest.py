@@ -1,22 +1,19 @@
 """Fixtures for the tests of broken input: a folder with valid files."""
 
-from __future__ import annotations
-
 import door
 import pytest
-import xarray as xr
 from examples import make_sst
 
 from da4dvar.workflows.twin import hide
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(monkeypatch):
     """Limit each command to twenty seconds, as docs/broken-input.md states."""
     monkeypatch.setattr(door, "SECONDS", 20)
 
 
 @pytest.fixture
-def small(model: object) -> xr.Dataset:
+def small(model):
     """Return a few days of the small sea, enough for one window."""
     return hide(make_sst(8), "random", 0.4, seed=3)

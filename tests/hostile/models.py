@@ -1,7 +1,5 @@
 """Model files that are valid except for one change."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A full disk: no verb leaves incomplete output, and earlier output is kept."""
 
-from __future__ import annotations
-
 import resource
 import shutil
 import signal
@@ -74,5 +72,4 @@ def test_what_fit_writes_beside_its_output(tmp_path, model, monkeypatch, name):
     with pytest.raises(ValueError, match="could not be written"):
         write_recipe({"title": "x"}, path) if name == "recipe" else model.save(path)
     monkeypatch.undo()
-    assert [p.name for p in tmp_path.iterdir()] == ["x.toml"]
-    assert path.read_text() == "older"
+    assert ([p.name for p in tmp_path.iterdir()], path.read_text()) == (["x.toml"], "older")

@@ -1,7 +1,5 @@
 """Killed processes leave the old output, no output, or the complete new output."""
 
-from __future__ import annotations
-
 import os
 import resource
 import signal

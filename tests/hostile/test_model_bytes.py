@@ -1,7 +1,5 @@
 """Model files with missing, changed or additional bytes."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import struct

@@ -1,7 +1,5 @@
 """Model files with one false entry in the header and a valid checksum, which anyone can compute."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import math

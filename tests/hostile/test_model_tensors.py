@@ -1,7 +1,5 @@
 """Model files with a valid header and wrong tensors."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from door import limits

@@ -1,7 +1,5 @@
 """NetCDF files with missing or changed bytes, and files of other formats."""
 
-from __future__ import annotations
-
 import os
 
 import netCDF4

@@ -1,7 +1,5 @@
 """Unsuitable data for the verbs without a model: baseline, gaps, evaluate, calibrate, inspect."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -81,25 +79,6 @@ def test_units_that_cannot_be_compared_are_told(tmp_path, units):
     truth.sst.attrs["units"] = units
     truth.to_netcdf(tmp_path / "truth.nc")
     assert "cannot be converted" in da4dvar("evaluate", "in.nc", "truth.nc", cwd=tmp_path).err
-
-
-def test_a_history_in_another_unit(tmp_path):
-    """Convertible units of a history are converted, and others refused."""
-    gappy().to_netcdf(tmp_path / "in.nc")
-    history = make_sst(400, start="2000-01-01").drop_encoding()
-    history.to_netcdf(tmp_path / "c.nc")
-    kelvin = (history.sst.astype("f8") + 273.15).assign_attrs(units="K")
-    history.assign(sst=kelvin).to_netcdf(tmp_path / "k.nc")
-    method = ("--method", "climatology", "--history")
-    for name in "ck":
-        assert done_or_refused("baseline", "in.nc", f"out_{name}.nc", *method, f"{name}.nc", cwd=tmp_path)
-    one, other = (load_dataset(tmp_path / f"out_{n}.nc").sst for n in "ck")
-    np.testing.assert_allclose(one, other, atol=1e-3)
-    history.sst.attrs["units"] = "kg"
-    history.to_netcdf(tmp_path / "w.nc")
-    assert "cannot be converted" in refused("baseline", "in.nc", "o.nc", *method, "w.nc", cwd=tmp_path)
-    history.rename(sst="tos").to_netcdf(tmp_path / "v.nc")
-    assert "no variable 'sst'" in refused("baseline", "in.nc", "o.nc", *method, "v.nc", cwd=tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["text", "dates", "another dimension", "NaN"])

@@ -1,7 +1,5 @@
 """Outputs that would destroy data: inputs, folders with other things, places without permission."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from pathlib import Path
@@ -30,9 +28,9 @@ def test_a_folder_of_other_things_is_never_replaced(tmp_path, model_path, verb):
     ["interpolate", "folder.zarr/gappy.nc", "folder.zarr", "--model", "MODEL", "--overwrite"],
     ["interpolate", "gappy.nc", "link.nc", "--model", "MODEL", "--overwrite"],
     ["interpolate", "gappy.nc", "hard.nc", "--model", "MODEL", "--overwrite"],
-    ["interpolate", "gappy.nc", "out.nc", "--fit", "--save", "gappy.nc", "--overwrite"],
-    ["interpolate", "gappy.nc", "out.nc", "--fit", "--save", "out.nc", "--overwrite"],
-    ["interpolate", "gappy.nc", "out.nc", "--fit", "--save", "no/m.safetensors"],
+    ["interpolate", "gappy.nc", "out.nc", "--save", "gappy.nc", "--overwrite"],
+    ["interpolate", "gappy.nc", "out.nc", "--save", "out.nc", "--overwrite"],
+    ["interpolate", "gappy.nc", "out.nc", "--save", "no/m.safetensors"],
     ["baseline", "gappy.nc", "truth.nc", "--method", "climatology", "--history", "truth.nc", "--overwrite"],
     ["baseline", "gappy*.nc", "gappy.nc", "--overwrite"],
     ["gaps", "truth.nc", "gappy.nc", "--kind", "transplanted", "--masks", "gappy.nc:sst", "--overwrite"],

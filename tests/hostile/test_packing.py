@@ -1,7 +1,5 @@
 """Values that packed integers cannot hold never become other numbers or gaps."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr

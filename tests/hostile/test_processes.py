@@ -1,7 +1,5 @@
 """Selected broken files in separate processes: exit code, one line, time and memory."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import subprocess

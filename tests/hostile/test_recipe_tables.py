@@ -1,7 +1,5 @@
 """Recipes in valid TOML with one invalid value."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import math

@@ -1,7 +1,5 @@
 """Check of the table in docs/broken-input.md."""
 
-from __future__ import annotations
-
 from collections import Counter
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Unusual, unsuitable or broken Zarr stores give the correct result or one line of error."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import warnings

@@ -1,7 +1,5 @@
 """Every verb that writes, with its arguments and outputs, on small data."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import xarray as xr

@@ -1,7 +1,5 @@
 """The shipped models work on data that they were not trained on."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,12 +1,9 @@
 """Tiles on a cluster give the same bits, survive lost workers and report errors in one line."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import signal
 import warnings
-from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -29,7 +26,7 @@ from da4dvar.training.distributed import free_port
 
 
 @pytest.fixture(scope="module")
-def two() -> Iterator[LocalCluster]:
+def two():
     """Start a cluster of two processes."""
     dashboard = {"dashboard_address": "127.0.0.1:0", "scheduler_kwargs": {"dashboard": False}}
     with LocalCluster(2, threads_per_worker=1, memory_limit=0, silence_logs=50, **dashboard) as both:

@@ -1,7 +1,5 @@
 """Files are filled in little memory, runs are resumed after a kill, and invalid requests are refused."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
@@ -93,21 +91,17 @@ def test_a_file_larger_than_memory_is_filled_as_in_memory(files, model, source, 
     assert {p.name for p in files.iterdir()} == {"in.nc", "in.zarr", output}
 
 
-def test_what_fits_is_filled_in_memory(files, model, monkeypatch):
-    """Data that fit in memory have one region and are packed as in the input."""
-    monkeypatch.setattr(file_to_file, "stream", None)
-    fill(files, model, "out.nc", memory="2GiB")
-    with xr.open_dataset(files / "out.nc") as ds:
-        assert ds.sst.encoding["dtype"] == np.dtype("int16")
-
-
-def test_several_files_are_read_in_parts(files, model):
-    """Several files give the result of the file from which they were cut."""
+def test_several_files_are_read_in_parts(files, model, monkeypatch):
+    """Several files give the result of the whole; data that fit in memory are packed as in the input."""
     expected = fill(files, model, "whole.zarr")
     ds = opened(files / "in.nc")
     ds.isel(time=slice(0, 25)).to_netcdf(files / "a_1.nc")
     ds.isel(time=slice(25, None)).to_netcdf(files / "a_2.nc")
     assert_bits(fill(files, model, source="a_*.nc"), expected)
+    monkeypatch.setattr(file_to_file, "stream", None)
+    fill(files, model, "out.nc", memory="2GiB")
+    with xr.open_dataset(files / "out.nc") as ds:
+        assert ds.sst.encoding["dtype"] == np.dtype("int16")
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -199,13 +193,6 @@ def interrupted(files, model):
     return files
 
 
-def test_an_interrupted_run_is_not_forgotten_by_mistake(interrupted, model):
-    """An interrupted run needs `resume` or `overwrite`; the latter starts over."""
-    with pytest.raises(DataError, match=r"there is an interrupted run.*--resume.*--overwrite"):
-        fill(interrupted, model)
-    fill(interrupted, model, overwrite=True)
-
-
 def shifted(files: Path, model) -> dict:
     ds = opened(files / "in.nc")
     ds.assign_coords(time=ds.time + np.timedelta64(1, "D")).to_netcdf(files / "in.nc")
@@ -231,9 +218,8 @@ def moved(files: Path, model) -> dict:
 
 
 @pytest.mark.parametrize(("change", "text"), [
-    (shifted, "source has other coordinates .*time"),
-    (retrained, "the model is not the one"),
-    (lambda *_: {"keep_observed": True}, "keep_observed is True.*began with False"),
+    (shifted, "source has other coordinates .*time"), (retrained, "the model is not the one"),
+    (lambda *_: {"analysis": True}, "analysis is True.*began with False"),
     (lambda *_: {"batch_size": 3}, "batch_size is 3.*began with 16"),
     (rechunked, r"store\.zarr: its chunk size of 'sst'"), (moved, r"store\.zarr: its coordinate 'lat'"),
 ])  # fmt: skip
@@ -246,22 +232,20 @@ def test_a_run_is_resumed_as_it_began_or_not_at_all(interrupted, model, change, 
 
 
 def test_a_second_run_is_refused(interrupted, model):
-    """A second run is refused while the first holds the journal."""
+    """A second run is refused while the first lasts; later, it needs `resume` or `overwrite`."""
     with journal_module.Journal(interrupted / "out.zarr").locked():
         for options in ({}, {"resume": True}, {"overwrite": True}):
             with pytest.raises(DataError, match="another run is writing it"):
                 fill(interrupted, model, **options)
-
-
-def test_resuming_nothing_begins_and_says_so(files, model):
-    """Resuming without an earlier run starts one with a warning."""
-    with pytest.warns(Da4dvarWarning, match="no interrupted run to resume; starting a new one"):
-        fill(files, model, resume=True)
+    with pytest.raises(DataError, match=r"there is an interrupted run.*--resume.*--overwrite"):
+        fill(interrupted, model)
+    fill(interrupted, model, overwrite=True)
 
 
 def test_an_output_that_is_there_stays_unless_it_is_to_be_replaced(files, model):
-    """An existing output is replaced with `overwrite` only, even when resuming."""
-    first = fill(files, model)
+    """Resuming nothing starts with a warning; an existing output is replaced with `overwrite` only."""
+    with pytest.warns(Da4dvarWarning, match="no interrupted run to resume; starting a new one"):
+        first = fill(files, model, resume=True)
     for options in ({}, {"resume": True}):
         with pytest.raises(DataError, match="already exists"):
             fill(files, model, **options)
@@ -269,28 +253,20 @@ def test_an_output_that_is_there_stays_unless_it_is_to_be_replaced(files, model)
 
 
 def test_too_little_memory_says_the_least_that_would_do(files, model):
-    """The error gives the least memory, which then suffices."""
+    """The error gives the least memory, which then suffices; an ensemble needs memory for all data."""
+    with pytest.raises(DataError, match=r"an ensemble needs all of the data at once.*give --memory"):
+        fill(files, model, members=2, memory="200KB")
+    assert not list(files.glob(".*"))
     with pytest.raises(DataError, match="give at least --memory") as caught:
         fill(files, model, memory="10KB")
     fill(files, model, memory=str(caught.value).split()[-1])
 
 
-def test_what_needs_all_data_at_once_is_refused_before_work(files, model):
-    """An ensemble larger than memory is refused with the memory that it needs."""
-    with pytest.raises(DataError, match=r"an ensemble needs all of the data at once.*give --memory"):
-        fill(files, model, members=2, memory="200KB")
-    assert not list(files.glob(".*"))
-
-
-def test_a_run_of_another_version_is_not_gone_on_with():
-    """A run of another version is refused, since its regions may follow other rules."""
+def test_a_plan_comes_back_for_the_same_version_only():
+    """A run of another version and a broken plan are refused; lists in JSON are tuples again."""
     now = {"version": version("da4dvar"), "source": {}, "model": "m", "settings": {}}
     with pytest.raises(DataError, match=r"began with 0.0.1; continue with that version, or start over"):
         check_same(now | {"version": "0.0.1"}, now)
-
-
-def test_a_plan_is_what_it_was_after_json():
-    """Lists are tuples again, or the plan would not be equal; what is no plan is one line."""
     plan = Plan(("time",), WindowGrid((9,), (6,), ((0, 3),)), (3,), (3,), 4)
     assert Plan.from_json(json.loads(json.dumps(asdict(plan)))) == plan
     for broken in ({}, {"grid": {"sizes": 1}}, {"grid": None}):

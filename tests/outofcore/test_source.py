@@ -1,7 +1,5 @@
 """A part of a source equals that of the whole, and a changed source is detected."""
 
-from __future__ import annotations
-
 import json
 import os
 

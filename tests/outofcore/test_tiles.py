@@ -1,7 +1,5 @@
 """Regions are as large as fits in memory; every window is in one tile, and every cell in one region."""
 
-from __future__ import annotations
-
 import itertools
 import math
 
@@ -42,27 +40,17 @@ def solve(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(cut())
-def test_regions_are_disjoint_and_cover_the_field(tiles):
-    """Every cell is in exactly one region."""
+def test_tiles_share_out_the_field(tiles):
+    """Cells are in one region, windows in one tile, and a tile's cells in the regions that list it."""
     seen = np.zeros(tiles.grid.sizes, int)
     for number in tiles:
         seen[tiles.region(number)] += 1
     assert (seen == 1).all()
     assert len(tiles) == len(list(tiles))
-
-
-@given(cut())
-def test_every_window_is_in_one_tile(tiles):
-    """Every window is solved once, by the tile in whose region it starts."""
     seen = np.zeros(tiles.grid.shape, int)
     for number in tiles:
         seen[tiles.windows(number)] += 1
     assert (seen == 1).all()
-
-
-@given(cut())
-def test_a_tile_adds_to_its_own_region_and_the_next(tiles):
-    """The cells of a tile are shared among the regions that list it as a contributor."""
     for number in tiles:
         cells = np.zeros(tiles.grid.sizes, int)
         for region in tiles.reached(number):
@@ -121,7 +109,7 @@ def fields(draw: st.DrawFn) -> tuple[list[int], list[int], list[bool]]:
 
 @given(fields(), st.integers(1, 10**9))
 def test_regions_are_as_large_as_fits(field, cells):
-    """The largest tile fits, and one more cell along any dimension would not."""
+    """The largest tile fits, and one more cell would not; smaller regions are whole chunks."""
     sizes, windows, cut = field
     found = largest_regions(sizes, windows, cut, cells)
     if found is None:
@@ -133,15 +121,6 @@ def test_regions_are_as_large_as_fits(field, cells):
         if cut[axis] and r < n:
             longer = [*found[:axis], r + 1, *found[axis + 1 :]]
             assert tile_cells(sizes, windows, longer) > cells or r + w - 1 >= n
-
-
-@given(fields(), st.integers(1, 10**9))
-def test_regions_are_whole_chunks(field, cells):
-    """Regions are whole chunks, at least as long as a window, and not larger than before."""
-    sizes, windows, cut = field
-    found = largest_regions(sizes, windows, cut, cells)
-    if found is None:
-        return
     smaller, chunks = chunked(sizes, windows, found)
     for n, w, r, s, c in zip(sizes, windows, found, smaller, chunks, strict=True):
         assert w <= s <= r

@@ -1,7 +1,5 @@
 """Buffered samples: every window is in one block, and reads are contiguous and no larger than the buffer."""
 
-from __future__ import annotations
-
 import tomllib
 
 import dask.array
@@ -62,27 +60,19 @@ def test_every_window_is_in_one_block(times, starts, blocks):
     assert begun == list(range(times - WINDOW + 1))
 
 
-def test_a_round_reads_its_blocks_once_and_in_order():
-    """Each block of a buffer is read once, as one slice, in the order on disk."""
+def test_blocks_are_read_once_in_an_order_of_the_seed():
+    """Each block is read once, a sample depends on its number alone, and epochs and seeds differ."""
     source, reads = buffered()
     for number in range(30):
         drawn(source, number)
     assert len(reads) == 6
     assert reads[0].start < reads[1].start < reads[2].start
     assert len({r.start for r in reads}) == 6
-
-
-def test_a_sample_depends_on_its_number_alone():
-    """A source that starts in the middle, as in a resumed training, gives the same samples."""
     whole, resumed = buffered()[0], buffered()[0]
     samples = [drawn(whole, number) for number in range(60)]
     for number in (41, 7, 59):
         for name, array in drawn(resumed, number).items():
             np.testing.assert_array_equal(array, samples[number][name])
-
-
-def test_epochs_are_shuffled_anew_by_the_seed():
-    """The order of the blocks differs between epochs and between seeds."""
     orders = [
         [buffered(200, 5, 3, seed)[0].blocks_at(first + k) for k in range(0, 150, 15)]
         for seed, first in ((0, 0), (0, 210), (1, 0))
@@ -92,16 +82,12 @@ def test_epochs_are_shuffled_anew_by_the_seed():
 
 
 def test_windows_are_met_about_equally_often():
-    """Over twenty epochs, each window is drawn between half and twice the mean number of times."""
+    """Windows are drawn about equally often, and a block without observations does not end the training."""
     source, _ = buffered(44, 5, 3)
     starts = [int(drawn(source, number)["target"].min()) for number in range(20 * 45)]
     counts = np.bincount(starts, minlength=41)
     assert counts.min() > 0.4 * counts.mean()
     assert counts.max() < 2 * counts.mean()
-
-
-def test_a_block_with_nothing_to_learn_is_passed_over():
-    """A block without observations does not end the training."""
     source, _ = buffered(blocks=2, times=13)
     read = source.read
 
@@ -136,7 +122,7 @@ def lazy(ds: xr.Dataset, largest: list[int]) -> xr.Dataset:
 
 
 def test_blocks_are_those_of_the_loaded_data():
-    """The normalised values of a block equal those of the loaded data at these times to the bit."""
+    """Blocks are those of the loaded data to the bit, and no read is larger than the buffer."""
     ds, model = make_sst(200), tiny_interpolator()
     model.prepare(ds)
     plan = Training(buffer=200 * 9 * 8 * 4, **PLAN)
@@ -144,20 +130,6 @@ def test_blocks_are_those_of_the_loaded_data():
     assert isinstance(source, BufferedSamples)
     part = source.slice_of(3)
     np.testing.assert_array_equal(source.read(part).observed, model.states(ds).isel(time=part))
-
-
-def test_data_that_fit_are_loaded_as_before():
-    """A buffer that holds all data does not change the trained weights."""
-    truth, settings = make_sst(70, seed=1), PLAN | {"steps": 3, "validate_every": 3}
-    plan = Training(buffer="1GiB", **settings)
-    fitted = tiny_interpolator().fit(truth, truth=truth, gaps=Random(0.4), training=plan)
-    before = train_tiny(3).model.state_dict()
-    assert all(torch.equal(before[name], w) for name, w in fitted.model.state_dict().items())
-    assert isinstance(training_samples(fitted, truth.chunk(time=10), None, Random(0.4), 0.0, plan), Samples)
-
-
-def test_no_read_is_larger_than_the_buffer():
-    """Training on lazy data never reads more at once than the buffer holds."""
     largest: list[int] = []
     ds = lazy(make_sst(300), largest)
     held: list[int] = []
@@ -170,6 +142,16 @@ def test_no_read_is_larger_than_the_buffer():
         held.append(sum(s.observed.sizes["time"] for s in source._held[1]))
     assert max(held) <= 60
     assert max(largest) <= 10
+
+
+def test_data_that_fit_are_loaded_as_before():
+    """A buffer that holds all data does not change the trained weights."""
+    truth, settings = make_sst(70, seed=1), PLAN | {"steps": 3, "validate_every": 3}
+    plan = Training(buffer="1GiB", **settings)
+    fitted = tiny_interpolator().fit(truth, truth=truth, gaps=Random(0.4), training=plan)
+    before = train_tiny(3).model.state_dict()
+    assert all(torch.equal(before[name], w) for name, w in fitted.model.state_dict().items())
+    assert isinstance(training_samples(fitted, truth.chunk(time=10), None, Random(0.4), 0.0, plan), Samples)
 
 
 @pytest.mark.parametrize("suffix", [".nc", ".zarr"])

@@ -1,7 +1,5 @@
 """The fraction of a model's correction that is kept."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import numpy as np

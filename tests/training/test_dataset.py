@@ -1,7 +1,5 @@
 """Data sets are split and turned into training samples, with a gap pattern for each variable."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -33,23 +31,18 @@ def from_linear() -> da4dvar.Interpolator:
 
 
 def test_each_variable_has_a_gap_pattern_of_its_own_under_a_first_guess():
-    """Half of one variable is hidden and none of the other."""
+    """Half of one variable is hidden and none of the other; three patterns are refused."""
     ds = two_variables()
     drawn = samples(from_linear().prepare(ds), ds, ds, [Random(0.5), None], 0.0, 1, 0)
     hidden = drawn.observed.isnull().mean(["draw", "time", "station"])
     assert 0.3 < hidden[0] < 0.7
     assert hidden[1] == 0
-
-
-def test_too_many_gap_patterns_are_refused_under_a_first_guess():
-    """Three patterns for two variables are refused."""
-    ds = two_variables()
     with pytest.raises(DataError, match="got 3 gap patterns, expected 2"):
         samples(from_linear().prepare(ds), ds, ds, [Random(0.5)] * 3, 0.0, 1, 0)
 
 
 def test_the_last_samples_of_a_sensor_without_time_are_for_validation():
-    """The last images of a sensor validate, even if the data do not hold the state's name."""
+    """The last images of a sensor validate, under any name; a misspelt variable is refused."""
     seen = xr.Dataset({"camera": (("sample", "y", "x"), np.random.default_rng(0).random((20, 5, 6)))})
     model = da4dvar.Interpolator(
         UNet(1, ("zero", "zero"), width=3),
@@ -63,10 +56,6 @@ def test_the_last_samples_of_a_sensor_without_time_are_for_validation():
     assert (train.sizes["sample"], validation.sizes["sample"]) == (18, 2)
     plan = Training(steps=1, batch=2, validate_every=1, validation_samples=2, device="cpu")
     assert model.fit(seen, gaps=Random(0.5), training=plan).interpolate(seen).digit.notnull().all()
-
-
-def test_samples_without_their_variable_are_refused():
-    """A misspelt variable in a data set without time is refused."""
     images = xr.Dataset({"sst": (("sample", "y"), np.ones((20, 5)))})
     with pytest.raises(DataError, match="there is no variable 't'"):
         from_linear().fit(images)

@@ -1,7 +1,5 @@
 """End-to-end training lowers the error, can be interrupted and resumed, and works without a truth."""
 
-from __future__ import annotations
-
 import csv
 import signal
 
@@ -47,25 +45,26 @@ def weights(model):
 
 
 def test_training_lowers_the_error():
-    """Sixty steps on the small example lower the validation error well below that of the first."""
+    """A training of 150 steps lowers the error, and workers do not change the weights."""
     short, long = train_tiny(2), train_tiny(150)
     key = "validation_rmse_normalised"
     assert long.scores[key] < 0.8 * short.scores[key]
-
-
-def test_workers_prepare_the_same_samples():
-    """The weights after some steps do not depend on who cuts the windows."""
     alone, helped = (train_tiny(3, workers=n) for n in (0, 2))
     assert torch.equal(weights(alone), weights(helped))
 
 
-def test_a_training_that_was_cut_goes_on_where_it_was(tmp_path):
-    """Four steps and two more after a restart equal six steps without interruption."""
+def test_a_folder_is_resumed_or_begun_again(tmp_path):
+    """A resumed training equals one without interruption; a new one in an old folder starts over."""
     settings = {"steps": 6, "warmup": 1, "rate": 1e-3}
     whole = fit(tmp_path / "whole", **settings)
     cut_short(tmp_path / "cut", lambda: fit(tmp_path / "cut", **settings), after=4)
     resumed = fit(tmp_path / "cut", resume=True, **settings)
     assert torch.allclose(weights(whole), weights(resumed), atol=1e-6)
+    fit(tmp_path / "one", seed=1)
+    again, alone = fit(tmp_path / "one", seed=2), fit(tmp_path / "two", seed=2)
+    assert torch.equal(weights(again), weights(alone))
+    rows = list(csv.DictReader((tmp_path / "two" / "metrics.csv").open()))
+    assert sum(bool(r["validation_rmse"]) for r in rows) == 2
 
 
 def cut_short(folder, training, after):
@@ -82,15 +81,6 @@ def cut_short(folder, training, after):
         with pytest.raises((KeyboardInterrupt, SystemExit)):
             training()
     assert (folder / "last.ckpt").exists()
-
-
-def test_an_old_folder_does_not_leak_into_a_new_training(tmp_path):
-    """A second training in the same folder keeps its own best weights; the log has every validation."""
-    fit(tmp_path / "one", seed=1)
-    again, alone = fit(tmp_path / "one", seed=2), fit(tmp_path / "two", seed=2)
-    assert torch.equal(weights(again), weights(alone))
-    rows = list(csv.DictReader((tmp_path / "two" / "metrics.csv").open()))
-    assert sum(bool(r["validation_rmse"]) for r in rows) == 2
 
 
 def test_without_truth_hidden_points_are_enough():
@@ -114,10 +104,19 @@ def test_the_number_of_iterations_grows():
     assert EndToEnd(model, Training()).iterations_at(500) == 3
 
 
-def test_too_little_data_says_so():
-    """Data shorter than a window, or too short for validation, are refused."""
+def test_what_cannot_be_trained_is_refused(tmp_path):
+    """Short data, dynamics with gaps, checkpoints of another model, solvers that cannot recompute."""
     with pytest.raises(DataError, match="too few"):
         tiny_interpolator().fit(make_sst(6), truth=make_sst(6), gaps=Random(0.4))
+    with pytest.raises(RecipeError, match="the truth has gaps"):
+        fit_neural_ode(tmp_path, gappy=True, prior_steps=5)
+    fit(tmp_path)
+    other = tiny_interpolator().with_solver(ConvLSTM(WINDOW, ("zero", "zero"), width=5, iterations=3))
+    with pytest.raises(RecipeError, match="checkpoints of another model; use its recipe, or remove"):
+        fit(tmp_path, other, resume=True)
+    model = tiny_interpolator().with_solver(GradientDescent(0.1, iterations=2))
+    with pytest.raises(RecipeError, match="class GradientDescent cannot recompute its iterations; leave it"):
+        fit(model=model, checkpoint_iterations=True)
 
 
 @pytest.mark.parametrize(
@@ -156,14 +155,10 @@ def fit_neural_ode(folder, resume=False, gappy=False, **settings):
 
 
 def test_dynamics_are_learned_before_the_joint_training(tmp_path):
-    """The constant and the damping of Lorenz-96 are found, whatever the rate of the joint training."""
+    """Lorenz-96 is found, whatever the joint rate; with a rate of 0 the prior keeps its parameters."""
     prior = fit_neural_ode(tmp_path, prior_steps=100, prior_rate=0).model.cost.prior
     assert prior.dynamics.constant.item() == pytest.approx(8, abs=0.05)
     assert prior.dynamics.linear[0].tolist() == pytest.approx([0, 0, -1, 0, 0], abs=0.05)
-
-
-def test_the_prior_has_a_rate_of_its_own(tmp_path):
-    """With a rate of 0 the prior keeps its parameters; without a rate it is trained like the rest."""
     start = neural_ode()
     kept = fit_neural_ode(tmp_path / "kept", prior_rate=0)
     moved = fit_neural_ode(tmp_path / "moved")
@@ -181,27 +176,6 @@ def test_a_resumed_training_keeps_the_dynamics_that_it_had(tmp_path, monkeypatch
     monkeypatch.delattr(da4dvar.training.loop, "learn_prior")
     resumed = fit_neural_ode(tmp_path / "cut", resume=True, **settings)
     assert torch.equal(weights(whole), weights(resumed))
-
-
-def test_dynamics_are_not_learned_from_gaps(tmp_path):
-    """An incomplete truth is refused before anything is learned."""
-    with pytest.raises(RecipeError, match="the truth has gaps"):
-        fit_neural_ode(tmp_path, gappy=True, prior_steps=5)
-
-
-def test_a_solver_that_cannot_run_its_iterations_again_is_refused():
-    """A solver that cannot recompute its iterations is refused by name before training."""
-    model = tiny_interpolator().with_solver(GradientDescent(0.1, iterations=2))
-    with pytest.raises(RecipeError, match="class GradientDescent cannot recompute its iterations; leave it"):
-        fit(model=model, checkpoint_iterations=True)
-
-
-def test_checkpoints_of_another_model_are_refused(tmp_path):
-    """A changed model does not resume from the checkpoints of the old one."""
-    fit(tmp_path)
-    other = tiny_interpolator().with_solver(ConvLSTM(WINDOW, ("zero", "zero"), width=5, iterations=3))
-    with pytest.raises(RecipeError, match="checkpoints of another model; use its recipe, or remove"):
-        fit(tmp_path, other, resume=True)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, DataError])
@@ -235,6 +209,32 @@ def test_a_model_with_nothing_to_learn_is_refused(solver, learn):
     fit(model=model, truth=truth, steps=0)
 
 
+def test_a_prior_that_can_be_fitted_is_fitted_once():
+    """Any prior with `fit` and `fitted` learns from complete windows, without a class of this package."""
+
+    class Typical(torch.nn.Module):
+        fits, typical = 0, 0.0
+
+        @property
+        def fitted(self):
+            return self.fits > 0
+
+        def fit(self, states, seed):
+            self.fits, self.typical = self.fits + 1, float(states.mean())
+
+        def forward(self, x):
+            return torch.full_like(x, self.typical)
+
+    tiny = tiny_interpolator()
+    model = da4dvar.Interpolator(Typical(), FixedPoint(), tiny.layout, tiny.scaling, learn_weights=False)
+    truth = TRUTH.fillna(0.0)
+    for _ in range(2):
+        fit(model=model, truth=truth, steps=0)
+    prior = model.model.cost.prior
+    assert prior.fits == 1
+    assert prior.typical != 0
+
+
 def losing(monkeypatch, when):
     """Make the gradient of the training steps in `when` not finite."""
     step = EndToEnd.training_step
@@ -246,15 +246,11 @@ def losing(monkeypatch, when):
 
 
 def test_a_batch_without_a_finite_gradient_is_left_out(monkeypatch):
-    """A step without a finite gradient is skipped, and the weights stay finite."""
+    """A step without a finite gradient is skipped; after several in a row, the training ends with advice."""
     losing(monkeypatch, {2})
     learned = weights(train_tiny(6))
     assert learned.isfinite().all()
     assert not torch.equal(learned, weights(tiny_interpolator()))
-
-
-def test_a_training_that_ran_away_ends(monkeypatch):
-    """A training without finite gradients ends early with advice."""
     monkeypatch.setattr(da4dvar.training.loop, "MOST_SKIPPED", 3)
     losing(monkeypatch, range(1, 100))
     with pytest.raises(RecipeError, match="no finite gradient in the last 3 steps, up to step 3; lower"):

@@ -1,7 +1,5 @@
 """The loss of eq. (9) agrees with plain numpy."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
@@ -71,7 +69,7 @@ def test_loss_is_that_of_the_paper(known):
 
 
 def test_a_term_without_weight_is_not_computed():
-    """A validation applies Φ no more often than the solver does."""
+    """A validation applies Φ no more often than the solver; an infinite Φ without weight is harmless."""
     model, sample = make_model(), make_sample()
     calls: list[int] = []
     model.cost.prior.register_forward_hook(lambda *_: calls.append(1))
@@ -81,10 +79,6 @@ def test_a_term_without_weight_is_not_computed():
     assert len(calls) == 2 * of_solver
     reconstruction_loss(model, sample, NU)
     assert len(calls) == 3 * of_solver + 2
-
-
-def test_an_infinite_term_without_weight_does_no_harm():
-    """An infinite Φ leaves error and loss finite if its weights are 0."""
     sample = make_sample()
     sample |= {"y": sample["target"] + 0.5, "mask": torch.ones_like(sample["mask"])}
     prior = Neighbour()
@@ -97,16 +91,12 @@ def test_an_infinite_term_without_weight_does_no_harm():
 
 
 def test_what_is_not_sought_does_not_count():
-    """The target outside the sought cells does not change the error."""
+    """Targets outside the sought cells have no effect; the gradient moves the prior to the true law."""
     model, sample = make_model(), make_sample(0.5)
     _, error = reconstruction_loss(model, sample, NU)
     sample["target"] = torch.where(sample["sought"], sample["target"], torch.nan)
     _, same = reconstruction_loss(model, sample, NU)
     assert_close(same, error)
-
-
-def test_loss_teaches_the_prior():
-    """The gradient moves the prior towards the true law x(i) = 0.9 x(i − 1)."""
     model = make_model()
     model.cost.prior.a.data.fill_(0.3)
     chain = 0.9 ** torch.arange(20.0).expand(3, 1, 20)

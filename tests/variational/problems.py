@@ -1,7 +1,5 @@
 """Small states, domains and priors for the tests."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A solver and an operator from elsewhere are treated by what they say of themselves, not by their class."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -83,11 +81,17 @@ def lstm(channels: int = WINDOW) -> ConvLSTM:
 
 
 def test_another_observation_error_reaches_the_weights_of_a_foreign_solver():
-    """Its own λ_o as that of the model's cost; the model itself stays as it is."""
+    """λ_o of a foreign solver follows the observation error, and its learned part starts from a model."""
     model = VariationalModel(VariationalCost(nn.Identity()), Polished(Polished(lstm(), 2.0), 3.0))
     other = reweighted(model, 4.0)
     assert (other.solver.weight, other.solver.begin.weight) == (12.0, 8.0)
     assert (model.solver.weight, model.solver.begin.weight) == (3.0, 2.0)
+    start, model = tiny_interpolator(1), tiny_interpolator().with_solver(Polished(lstm()))
+    polish = model.model.solver.polish.weight.clone()
+    take_weights(model, start)
+    for name, value in start.model.solver.state_dict().items():
+        assert torch.equal(model.model.solver.begin.state_dict()[name], value), name
+    assert torch.equal(model.model.solver.polish.weight, polish)
 
 
 def test_a_training_runs_the_learned_part_of_a_foreign_solver():
@@ -100,16 +104,6 @@ def test_a_training_runs_the_learned_part_of_a_foreign_solver():
     changed = {n for n, v in model.model.state_dict().items() if not torch.equal(v, before[n])}
     assert any(name.startswith("solver.begin.") for name in changed)
     assert not any(name.startswith("solver.polish.") for name in changed)
-
-
-def test_the_learned_part_of_a_foreign_solver_starts_from_a_model():
-    """As that of a chain does; the rest of it keeps its own weights."""
-    start, model = tiny_interpolator(1), tiny_interpolator().with_solver(Polished(lstm()))
-    polish = model.model.solver.polish.weight.clone()
-    take_weights(model, start)
-    for name, value in start.model.solver.state_dict().items():
-        assert torch.equal(model.model.solver.begin.state_dict()[name], value), name
-    assert torch.equal(model.model.solver.polish.weight, polish)
 
 
 def test_a_foreign_solver_within_another_must_fit_the_layout(tmp_path, monkeypatch):
@@ -130,12 +124,15 @@ def test_a_foreign_solver_within_another_must_fit_the_layout(tmp_path, monkeypat
 
 
 def test_a_foreign_operator_weighs_its_sensors():
-    """U_O = λ_o Σ w ‖x − y‖² with w = (1, 1/16), as by the operator of this package."""
+    """U_O = λ_o Σ w ‖x − y‖², as by Sensors, which refuses an operator that changes the channels."""
     x, y = torch.zeros(1, 2, 4), torch.ones(1, 4, 4)
     for operator in (Sensors([Identity(), Identity()]), Weighed([0, 0])):
         operator.weigh([0.1, 0.4])
         cost = VariationalCost(nn.Identity(), operator).given(y, y.isfinite())
         torch.testing.assert_close(cost.terms(x).observation, torch.tensor([8 + 8 / 16]))
+    with pytest.raises(ValueError, match="Halved of a sensor changes the number of channels"):
+        Sensors([Identity(), Halved()])
+    assert len(Sensors([nn.Identity()]).operators) == 1
 
 
 def test_a_model_takes_a_foreign_operator_of_its_sensors():
@@ -158,13 +155,6 @@ def test_a_model_takes_a_foreign_operator_of_its_sensors():
         model(observation=Weighed([0]))
     with pytest.raises(RecipeError, match="Copied requires observations of the state itself"):
         model(solver=Copied(3))
-
-
-def test_an_operator_that_changes_the_channels_is_not_for_one_sensor():
-    """It says so itself; a module that says nothing is taken as one that keeps them."""
-    with pytest.raises(ValueError, match="Halved of a sensor changes the number of channels"):
-        Sensors([Identity(), Halved()])
-    assert len(Sensors([nn.Identity()]).operators) == 1
 
 
 def test_a_foreign_scaling_that_learns_nothing_is_loaded(tmp_path, monkeypatch):

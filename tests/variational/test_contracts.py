@@ -1,7 +1,5 @@
 """The contracts of priors and solvers, for every kind, number of axes, boundary rule and option."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from da4dvar.config.kinds import KINDS, class_of

@@ -1,7 +1,5 @@
 """Tests of padding and convolution, against numpy.pad and scipy.signal."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Tests of the end-to-end model of a cost and a solver."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.testing import assert_close
@@ -33,32 +31,15 @@ def problem() -> tuple[Tensor, Tensor, Tensor]:
 
 
 def test_model_is_the_solver_run_on_the_cost():
-    """The model Ψ(x(0), y, Ω) equals Γ applied to U(·, y, Ω)."""
+    """Ψ(x(0), y, Ω) is Γ applied to U(·, y, Ω), after restoring its state and in float64 too."""
     model, (y, mask, x0) = seeded(make_model), problem()
     with torch.no_grad():
         solution, by_hand = model(y, mask, x0), model.solver(model.cost.given(y, mask), x0)
     assert_close((solution.x, solution.cost), (by_hand.x, by_hand.cost))
-
-
-def test_model_is_restored_from_its_state_dict():
-    """The state dict holds the prior, the operator, the weights of U and the solver."""
-    model, other = seeded(make_model), seeded(make_model, seed=1)
+    other = seeded(make_model, seed=1)
     other.load_state_dict(model.state_dict())
     with torch.no_grad():
         assert_close(other(*problem()).x, model(*problem()).x)
-
-
-def test_descent_lowers_the_cost_of_a_learned_prior():
-    """Any solver accepts any cost: plain descent lowers that of a learned prior."""
-    model, (y, mask, x0) = seeded(make_model), problem()
-    with torch.no_grad():
-        solution = VariationalModel(model.cost, GradientDescent(0.01, iterations=10))(y, mask, x0)
-    assert (solution.cost[-1] < solution.cost[0]).all()
-
-
-def test_model_works_in_double_precision():
-    """In float64 the estimate is float64 and agrees with that in float32."""
-    y, mask, x0 = problem()
     with torch.no_grad():
         single = seeded(make_model)(y, mask, x0).x
         precise = seeded(make_model).double()(y.double(), mask, x0.double()).x
@@ -66,8 +47,12 @@ def test_model_works_in_double_precision():
     assert_close(precise.float(), single, rtol=1e-3, atol=1e-3)
 
 
-def test_every_part_is_learned():
-    """The error of the estimate has a gradient in every weight of the prior, H, U and Γ."""
+def test_descent_lowers_the_cost_of_a_learned_prior():
+    """Plain descent lowers the cost of a learned prior; prior, H, U and Γ all have gradients."""
+    model, (y, mask, x0) = seeded(make_model), problem()
+    with torch.no_grad():
+        solution = VariationalModel(model.cost, GradientDescent(0.01, iterations=10))(y, mask, x0)
+    assert (solution.cost[-1] < solution.cost[0]).all()
     model = seeded(make_model)
     model(*problem()).x.square().sum().backward()
     without = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]

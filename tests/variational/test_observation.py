@@ -1,7 +1,5 @@
 """Tests of the observation operators and of several observations of one state, against closed forms."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
@@ -25,13 +23,23 @@ def test_linear_operator_mixes_the_channels(space):
     assert_close(LinearOperator(MIXTURE).double()(x), torch.as_tensor(expected))
 
 
-def test_linear_operator_travels_in_the_state_dict():
-    """The matrix is stored with the weights but not learned."""
+def test_operators_travel_in_the_state_dict():
+    """A matrix is stored but not learned; the weights of sensors are stored and have a gradient."""
     kept = LinearOperator(MIXTURE)
     other = LinearOperator(torch.zeros(2, 3))
     other.load_state_dict(kept.state_dict())
     assert_close(other(normal(1, 3, 4)), kept(normal(1, 3, 4)))
     assert not list(kept.parameters())
+    sensors, other = (Sensors([Identity(), Identity()]) for _ in range(2))
+    sensors.weigh([0.1, 0.2])
+    x = normal(1, 1, 4)
+    both = sensors(x)
+    VariationalCost(torch.nn.Identity(), sensors).given(both + 1, both > -9)(x).sum().backward()
+    gradient = sensors.log_weights.grad
+    assert isinstance(gradient, Tensor)
+    assert gradient.all()
+    other.load_state_dict(sensors.state_dict())
+    assert_close(other.log_weights, sensors.log_weights)
 
 
 def test_learned_operator_is_learned():
@@ -138,17 +146,3 @@ def test_a_bias_and_a_smoothing_are_recovered():
     smear = sensors.operators[1].smear.convolution
     assert_close(smear.weight.detach(), torch.tensor([[[0, 0.25, 0.5, 0.25, 0]]]), rtol=0, atol=0.01)
     assert_close(smear.bias.detach(), torch.tensor([0.5]), rtol=0, atol=0.01)
-
-
-def test_weights_are_learned_and_travel_in_the_state_dict():
-    """The weights have a gradient, and are restored from the state dict."""
-    sensors, other = (Sensors([Identity(), Identity()]) for _ in range(2))
-    sensors.weigh([0.1, 0.2])
-    x = normal(1, 1, 4)
-    both = sensors(x)
-    VariationalCost(torch.nn.Identity(), sensors).given(both + 1, both > -9)(x).sum().backward()
-    gradient = sensors.log_weights.grad
-    assert isinstance(gradient, Tensor)
-    assert gradient.all()
-    other.load_state_dict(sensors.state_dict())
-    assert_close(other.log_weights, sensors.log_weights)

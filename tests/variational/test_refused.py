@@ -1,7 +1,5 @@
 """Settings and inputs that cannot work are refused, with what was given and what was expected."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest
@@ -49,6 +47,7 @@ CASES: list[tuple[str, Callable[..., object], list[tuple]]] = [
     ("components is 25, expected 1 to 24", lambda n: PCA(2, (3, 4), components=n), [(25,)]),
     ("got 3 states for 5 components", lambda x: PCA(2, (3, 4), 5).fit(x), [(normal(3, 2, 3, 4),)]),
     (r"shape \(2, 3, 5\), expected \(2, 3, 4\)", lambda x: PCA(2, (3, 4), 5)(x), [(normal(1, 2, 3, 5),)]),
+    ("width is 0, expected 1 or more", lambda width: UNet(1, ("zero",), width=width), [(0,)]),
     (r"^downsampling is \(2, 2, 2\), expected .*" + AXES, lambda b: UNet(1, ("zero",) * 2, downsampling=b),
      [((2, 2, 2),)]),
     (r"^fold is \(2, 2, 2\), expected .*" + AXES, lambda b: UNet(1, ("zero",) * 2, fold=b), [((2, 2, 2),)]),

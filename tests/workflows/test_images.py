@@ -1,7 +1,5 @@
 """Images: samples of two dimensions and no time, priors of one size, and priors that are learned alone."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +33,7 @@ PRIORS: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def digits() -> xr.Dataset:
+def digits():
     """128 digits, complete."""
     return load_dataset(DIGITS)[["digit"]].isel(sample=slice(128))
 
@@ -63,8 +61,8 @@ def hidden(digits: xr.Dataset) -> xr.Dataset:
 
 
 @pytest.mark.parametrize("prior", PRIORS)
-def test_images_without_a_time_are_learned_from_and_filled(digits: xr.Dataset, prior: str) -> None:
-    """Every prior, with labels as they went in, and the same answer alone as among others."""
+def test_images_without_a_time_are_learned_from_and_filled(digits, prior, tmp_path):
+    """Labels are kept; an image alone and a model from its file give the same estimate, for every prior."""
     model, gappy = fitted(digits, prior), hidden(digits).isel(sample=slice(5)).transpose("x", "sample", "y")
     filled = model.interpolate(gappy)
     assert filled.digit.dims == ("x", "sample", "y")
@@ -72,23 +70,18 @@ def test_images_without_a_time_are_learned_from_and_filled(digits: xr.Dataset, p
     xr.testing.assert_equal(filled.sample, gappy.sample)
     alone = model.interpolate(gappy.isel(sample=[2]))
     xr.testing.assert_allclose(alone.digit, filled.digit.isel(sample=[2]), rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("prior", PRIORS)
-def test_a_model_file_keeps_the_prior(digits: xr.Dataset, prior: str, tmp_path: Path) -> None:
-    """Fitted components and learned weights come back from it."""
-    model = fitted(digits, prior)
     model.save(tmp_path / "model.safetensors")
-    loaded, gappy = da4dvar.load(tmp_path / "model.safetensors"), hidden(digits).isel(sample=slice(3))
-    xr.testing.assert_equal(loaded.interpolate(gappy).digit, model.interpolate(gappy).digit)
+    xr.testing.assert_equal(
+        da4dvar.load(tmp_path / "model.safetensors").interpolate(gappy).digit, filled.digit
+    )
 
 
-def test_components_are_those_of_the_training_digits(digits: xr.Dataset) -> None:
+def test_components_are_those_of_the_training_digits(digits):
     """PCA is fitted without being asked; they are the best of their number for all of them."""
     prior = fitted(digits, "pca", steps=0).model.cost.prior
     assert isinstance(prior, PCA)
     train = digits.digit[:116]
-    x = torch.from_numpy(((train - train.mean()) / train.std()).values)[:, None]
+    x = torch.from_numpy(((train - train.mean()) / train.std()).values).float()[:, None]
     best = PCA(1, [28, 28], components=20).fit(x)
     assert prior.fitted
     left, least = ((x - one(x)).square().mean().item() for one in (prior, best))
@@ -96,7 +89,7 @@ def test_components_are_those_of_the_training_digits(digits: xr.Dataset) -> None
 
 
 @pytest.mark.parametrize("prior", ["autoencoder", "unet"])
-def test_a_network_is_learned_alone_and_then_kept(digits: xr.Dataset, prior: str) -> None:
+def test_a_network_is_learned_alone_and_then_kept(digits, prior):
     """The projection error falls in its own steps, and at a rate of zero nothing changes afterwards."""
     plan = {"prior_steps": 60, "rate": 3e-3, "prior_rate": 0.0, "nu": (1.0, 0.0, 0.0)}
     alone, joint = (fitted(digits, prior, steps=steps, **plan).model for steps in (0, 2))
@@ -112,16 +105,20 @@ def test_a_network_is_learned_alone_and_then_kept(digits: xr.Dataset, prior: str
     assert all(p.requires_grad for p in joint.cost.prior.parameters())
 
 
-def test_a_prior_without_weights_cannot_be_learned_alone(digits: xr.Dataset) -> None:
-    """The message names what has nothing to learn."""
+def test_what_cannot_be_trained_is_refused(digits):
+    """A prior without weights is not trained alone, and a single image has no validation part."""
     model = fitted(digits, "unet", steps=0)
     model.model.cost.prior = torch.nn.Identity()
     plan = Training(steps=0, prior_steps=5, device="cpu")
     with pytest.raises(RecipeError, match="cannot be trained alone: there is nothing to learn"):
         model.fit(digits, digits, gaps=SQUARES, training=plan)
+    with pytest.raises(
+        DataError, match="no dimension 'time' and no other dimension to split; pass `validation`"
+    ):
+        fitted(digits.isel(sample=0, drop=True), "unet")
 
 
-def test_images_of_another_size_are_refused(digits: xr.Dataset) -> None:
+def test_images_of_another_size_are_refused(digits):
     """A prior that sees all cells at once knows one size; a U-Net takes any."""
     small = hidden(digits).isel(sample=slice(2), y=slice(20))
     with pytest.raises(DataError, match="'y' has 20 entries, but the model was trained on 28"):
@@ -129,15 +126,7 @@ def test_images_of_another_size_are_refused(digits: xr.Dataset) -> None:
     assert fitted(digits, "unet").interpolate(small).digit.notnull().all()
 
 
-def test_an_image_alone_has_nothing_to_be_split_by(digits: xr.Dataset) -> None:
-    """Without samples and without time, a validation part has to be given."""
-    with pytest.raises(
-        DataError, match="no dimension 'time' and no other dimension to split; pass `validation`"
-    ):
-        fitted(digits.isel(sample=0, drop=True), "unet")
-
-
-def test_a_file_of_digits_is_filled_on_the_command_line(digits: xr.Dataset, tmp_path: Path) -> None:
+def test_a_file_of_digits_is_filled_on_the_command_line(digits, tmp_path):
     """As `gaps --kind squares` leaves them: every image has squares of its own, and all are filled."""
     fitted(digits, "unet").save(tmp_path / "model.safetensors")
     gappy = hide(digits.isel(sample=slice(4)), "squares", 1.0, number=2, block={"y": "9", "x": "9"})
@@ -150,7 +139,7 @@ def test_a_file_of_digits_is_filled_on_the_command_line(digits: xr.Dataset, tmp_
     assert filled.digit.notnull().all()
 
 
-def test_sparse_coding_fills_a_file_given_complete_images(digits: xr.Dataset) -> None:
+def test_sparse_coding_fills_a_file_given_complete_images(digits):
     """It knows no time; without a file to learn from, the message says what to name."""
     gappy = hidden(digits.isel(sample=slice(3)))
     with pytest.raises(DataError, match="sparse_coding learns from complete images"):

@@ -1,7 +1,5 @@
 """A recipe's tables as data, gap patterns, a model and a training."""
 
-from __future__ import annotations
-
 import tomllib
 from pathlib import Path
 
@@ -22,12 +20,12 @@ RECIPES = [
 ]
 
 
-def recipe(folder, change=None):
-    """The recipe of the small sea, after a change of its tables; its data lie in `folder`."""
+def recipe(folder, change=lambda tables: None, **more):
+    """Return the recipe of the small sea with changed tables and further entries; `folder` has its data."""
     make_sst(70).to_netcdf(folder / "truth.nc")
     tables = tomllib.loads(RECIPE.format(steps=2))
-    if change is not None:
-        change(tables)
+    tables |= {name: tables[name] | entries for name, entries in more.items()}
+    change(tables)
     return Recipe(tables, folder)
 
 
@@ -42,18 +40,14 @@ def test_every_recipe_of_the_project_can_be_read(path):
 
 
 def test_data_are_the_part_that_was_asked_for(tmp_path):
-    """Both ends of a range belong to it."""
+    """Both ends of a range belong to it; a test without hidden points and a misspelt part are refused."""
     part = recipe(tmp_path).data("train")
     assert str(part.seen.time.values[0])[:10] == "2001-03-01"
     assert str(part.seen.time.values[-1])[:10] == "2001-04-20"
     assert part.truth.equals(part.seen)
-
-
-@pytest.mark.parametrize("part", ["test", "validaton"])
-def test_a_part_that_the_recipe_lacks_is_refused(tmp_path, part):
-    """Without hidden points there is no test; a misspelt part is not the training data either."""
-    with pytest.raises(DataError, match=f"unknown part '{part}'; .*there are: train, validation"):
-        recipe(tmp_path).data(part)
+    for name in ("test", "validaton"):
+        with pytest.raises(DataError, match=f"unknown part '{name}'; .*there are: train, validation"):
+            recipe(tmp_path).data(name)
 
 
 def test_observed_truth_and_mask_may_have_names_of_their_own(tmp_path):
@@ -61,11 +55,7 @@ def test_observed_truth_and_mask_may_have_names_of_their_own(tmp_path):
     ds = make_sst(70)
     ds = ds.assign(seen=ds.sst + 1, good=(ds.lat > -39) & (ds.sst > 0))
     ds["good"] = ds.good.astype("int8")
-
-    def change(tables):
-        tables["data"] |= {"observed": {"sst": "seen"}, "mask": "good"}
-
-    made = recipe(tmp_path, change)
+    made = recipe(tmp_path, data={"observed": {"sst": "seen"}, "mask": "good"})
     ds.drop_encoding().to_netcdf(tmp_path / "truth.nc")
     part = made.data("train")
     assert part.seen.sst.isel(lat=0).isnull().all()
@@ -87,8 +77,7 @@ def test_a_simulation_is_a_source_of_data(tmp_path):
         tables["layout"] = {"variables": ["x"], "axes": ["component", "time"]}
 
     made = recipe(tmp_path, change)
-    assert made.data("train").seen.sizes["series"] == 3
-    assert made.data("validation").seen.sizes["series"] == 1
+    assert (made.data("train").seen.sizes["series"], made.data("validation").seen.sizes["series"]) == (3, 1)
 
 
 def test_gaps_are_one_pattern_or_a_mixture(tmp_path):
@@ -106,46 +95,27 @@ def test_gaps_are_one_pattern_or_a_mixture(tmp_path):
 
 
 def test_a_training_may_start_from_a_model(tmp_path):
-    """At a vanishing rate the weights stay those of the model, and the provenance names it."""
+    """At a vanishing rate the weights stay those of the model; one of another shape is refused."""
     first = recipe(tmp_path).train(tmp_path / "first")
-
-    def slow(tables):
-        tables["train"] |= {"rate": 1e-12, "seed": 7}
-
-    second = recipe(tmp_path, slow).train(tmp_path / "second", start=first)
+    slow = {"rate": 1e-12, "seed": 7}
+    second = recipe(tmp_path, train=slow).train(tmp_path / "second", start=first)
     for mine, theirs in zip(second.model.parameters(), first.model.parameters(), strict=True):
         assert torch.allclose(mine, theirs, atol=1e-6)
     assert second.provenance["started_from"]["seed"] == first.provenance["seed"]
-
-
-def test_a_model_of_another_shape_is_no_start(tmp_path):
-    """The recipe and the model must have the same prior and solver."""
-    first = recipe(tmp_path).train(tmp_path / "first")
-
-    def wider(tables):
-        tables["solver"]["width"] = 5
-
     with pytest.raises(RecipeError, match="prior or the solver of the model to start from differs"):
-        recipe(tmp_path, wider).train(tmp_path / "second", start=first)
+        recipe(tmp_path, solver={"width": 5}).train(tmp_path / "second", start=first)
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda t: t.pop("layout"), r"no table \[layout\]"),
-        (lambda t: t["data"].pop("train"), "no 'train'"),
-        (lambda t: t["data"].update(simulate={}), "either `path` or `simulate`"),
-        (lambda t: t["data"].update(train={"time": "2001"}), "expected .first, last."),
-        (lambda t: t.update(cost={"initial": "guess"}), "initial is 'guess'"),
-        (lambda t: t.update(cost={"rho": "cube"}), "rho is 'cube'"),
-        (
-            lambda t: t.update(first_guess={"kind": "climatology", "history": {}}),
-            "'history' is allowed in rows",
-        ),
-        (lambda t: t.update(first_guess={"kind": "letks", "dynamics": {}}), "'dynamics' is allowed in rows"),
-        (lambda t: t.update(gaps=[{"kind": "random", "fraction": 0.5, "weight": -1}] * 2), "weights"),
-    ],
-)
+@pytest.mark.parametrize(("change", "message"), [
+    (lambda t: t.pop("layout"), r"no table \[layout\]"), (lambda t: t["data"].pop("train"), "no 'train'"),
+    (lambda t: t["data"].update(simulate={}), "either `path` or `simulate`"),
+    (lambda t: t["data"].update(train={"time": "2001"}), "expected .first, last."),
+    (lambda t: t.update(cost={"initial": "guess"}), "initial is 'guess'"),
+    (lambda t: t.update(cost={"rho": "cube"}), "rho is 'cube'"),
+    (lambda t: t.update(first_guess={"kind": "climatology", "history": {}}), "'history' is allowed in rows"),
+    (lambda t: t.update(first_guess={"kind": "letks", "dynamics": {}}), "'dynamics' is allowed in rows"),
+    (lambda t: t.update(gaps=[{"kind": "random", "fraction": 0.5, "weight": -1}] * 2), "weights"),
+])  # fmt: skip
 def test_what_cannot_be_meant_is_refused(tmp_path, change, message):
     """Missing tables, ranges that are none, values out of range."""
     with pytest.raises(RecipeError, match=message):

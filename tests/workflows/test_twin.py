@@ -1,7 +1,5 @@
 """Baselines for whole data sets: what is refused before a method sees it, and what is said."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from examples import gappy_sst, make_sst
@@ -11,15 +9,12 @@ from da4dvar.fields.files.store import write_dataset
 from da4dvar.workflows.fill import fill_classically
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (lambda ds: ds.isel(time=[0, 2, 1, 3]), "'time' is not monotonic or has duplicates"),
-        (lambda ds: ds.isel(time=[0, 1, 1, 2]), "'time' is not monotonic or has duplicates"),
-        (lambda ds: ds.isel(time=slice(0)), "no entries"),
-        (lambda ds: ds.assign(sst=ds.sst.where(ds.sst < 15, np.inf)), "infinite values"),
-    ],
-)
+@pytest.mark.parametrize(("change", "said"), [
+    (lambda ds: ds.isel(time=[0, 2, 1, 3]), "'time' is not monotonic or has duplicates"),
+    (lambda ds: ds.isel(time=[0, 1, 1, 2]), "'time' is not monotonic or has duplicates"),
+    (lambda ds: ds.isel(time=slice(0)), "no entries"),
+    (lambda ds: ds.assign(sst=ds.sst.where(ds.sst < 15, np.inf)), "infinite values"),
+])  # fmt: skip
 def test_data_that_no_method_can_fill(change, said):
     """In a line, whatever the method."""
     for method in ("linear", "climatology", "eof_iteration"):
@@ -46,5 +41,7 @@ def test_a_history_is_taken_in_the_units_of_the_data(tmp_path):
     )
     np.testing.assert_allclose(one, other, atol=1e-3)
     write_dataset(history.assign(sst=history.sst.assign_attrs(units="kg")), tmp_path / "w.nc")
-    with pytest.raises(DataError, match="cannot be converted"):
-        fill_classically(gappy_sst(12), "climatology", {}, {}, str(tmp_path / "w.nc"))
+    write_dataset(history.rename(sst="tos"), tmp_path / "v.nc")
+    for name, said in (("w.nc", "cannot be converted"), ("v.nc", "no variable 'sst'")):
+        with pytest.raises(DataError, match=said):
+            fill_classically(gappy_sst(12), "climatology", {}, {}, str(tmp_path / name))

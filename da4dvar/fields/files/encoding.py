@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from da4dvar.fields.intake.attributes import numbers, packing, readings, within_valid
+
 PACKING = ("dtype", "scale_factor", "add_offset", "_FillValue")
 CALENDAR = ("units", "calendar")
 COMPRESSION = ("zlib", "complevel", "shuffle")
@@ -47,23 +49,62 @@ def evenly_chunked(array: xr.DataArray) -> xr.DataArray:
     )
 
 
-def encoding_for(array: xr.DataArray, suffix: str) -> dict[str, Any]:
-    """Return the part of the encoding of a variable that applies to a new file."""
+def encoding_for(array: xr.DataArray, suffix: str, exact: bool = False) -> dict[str, Any]:
+    """Return the part of the encoding of a variable that applies to a new file.
+
+    Lazy arrays are written unpacked, because they are not read, unless `exact` says that their values are
+    those of the encoding.
+    """
     kept = (*PACKING, *(COMPRESSION if suffix == ".nc" else ()))
     if array.dtype.kind == "M" or array.dtype == object:
         kept += CALENDAR
-    encoding = {k: v for k, v in array.encoding.items() if k in kept}
-    if "_FillValue" not in encoding and np.ndim(missing := array.encoding.get("missing_value", ())) == 0:
+    known = {k: v for k, v in array.attrs.items() if k in ("_FillValue", "missing_value")} | array.encoding
+    encoding = {k: v for k, v in known.items() if k in kept}
+    missing = known.get("missing_value", ())
+    if "_FillValue" not in encoding and np.ndim(missing) == 0 and not isinstance(missing, str | bytes):
         encoding["_FillValue"] = missing
     index = array.dims == (array.name,) and array.dtype.kind in "fMO"
     if index or (array.name in array.coords and array.dtype.kind == "f" and _complete(array)):
         # CF does not allow fill values in coordinates, but xarray writes one unless told otherwise.
         encoding.setdefault("_FillValue", None)
-    if "dtype" in encoding and array.dtype.kind == "f" and not _fits(array, encoding):
+    if "dtype" in encoding and array.dtype.kind == "f" and not (exact or _fits(array, encoding)):
         encoding = {k: v for k, v in encoding.items() if k not in PACKING}
     if suffix == ".nc" and array.dtype.kind in "OSU":
         encoding = {k: v for k, v in encoding.items() if k not in COMPRESSION}
     return encoding
+
+
+def attributes_for(array: xr.DataArray, encoding: Mapping[str, Any]) -> dict[Any, Any]:
+    """Return the attributes of a variable that are true of it in a new file.
+
+    A valid range in packed counts is unpacked if the variable is written unpacked. It is left out if floats
+    lie beyond it, because readers would mask them. Fill values belong to the encoding.
+
+    Parameters
+    ----------
+    array : DataArray
+        Variable with its attributes and the encoding with which it was read.
+    encoding : mapping
+        Encoding with which it will be written; see :func:`encoding_for`.
+
+    Returns
+    -------
+    dict
+        Attributes.
+    """
+    attrs = {k: v for k, v in array.attrs.items() if k not in ("_FillValue", "missing_value")}
+    limits = [k for k in ("valid_range", "valid_min", "valid_max") if k in attrs]
+    if not limits:
+        return attrs
+    if array.dtype.kind != "f":
+        return attrs
+    if array.chunks is None and within_valid(array, array.values[np.isfinite(array.values)])[1]:
+        return {k: v for k, v in attrs.items() if k not in limits}
+    if packing(array) and "scale_factor" not in encoding and "add_offset" not in encoding:
+        for key in limits:
+            read = [readings(array, number, attrs[key])[0] for number in numbers(attrs[key])]
+            attrs[key] = array.dtype.type(sorted(read) if len(read) > 1 else read[0])
+    return attrs
 
 
 def _complete(array: xr.DataArray) -> bool:

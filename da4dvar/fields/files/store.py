@@ -14,9 +14,16 @@ from typing import TypeVar
 import xarray as xr
 
 from da4dvar.errors import DataError, first_line
-from da4dvar.fields.files.encoding import encoding_for, evenly_chunked, plain_attributes
+from da4dvar.fields.files.dated import with_dates
+from da4dvar.fields.files.encoding import attributes_for, encoding_for, evenly_chunked, plain_attributes
+from da4dvar.fields.files.opening import opened_raw
+from da4dvar.fields.files.sniff import what_is
+from da4dvar.fields.labels.carried import without_dangling
+from da4dvar.fields.labels.units import same_units
 
 SUFFIXES = (".nc", ".zarr")
+# Other suffixes of NetCDF files, which are written if asked for.
+ALIASES = (".nc4", ".cdf")
 # Time in seconds for pending writes to a store to finish.
 LATE = 0.2
 # Files that distinguish a Zarr store from other folders.
@@ -24,13 +31,16 @@ STORE = {"zarr.json", ".zgroup", ".zarray", ".zmetadata"}
 Labelled = TypeVar("Labelled", xr.Dataset, xr.DataArray)
 
 
-def open_dataset(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
+def open_dataset(paths: str | Path | Sequence[str | Path], group: str | None = None) -> xr.Dataset:
     """Open a file, a glob or a list of files as one data set, lazily.
 
     Parameters
     ----------
     paths : path, glob or sequence of paths
-        NetCDF files or Zarr stores. Several are joined along their coordinates.
+        NetCDF files or Zarr stores. Several are joined along their coordinates, or, if they have no time
+        dimension, by the date that each states.
+    group : str, optional
+        Group of each file to read, if the files keep their variables in groups.
 
     Returns
     -------
@@ -54,17 +64,18 @@ def open_dataset(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
     array([10., 11., 12.])
     """
     files = files_of([paths] if isinstance(paths, str | Path) else paths)
-    opened = [_open_one(f) for f in files]
-    return opened[0] if len(opened) == 1 else _joined(opened)
+    opened = [_open_one(f, group) for f in files]
+    return opened[0] if len(opened) == 1 else _joined(opened, files)
 
 
-def _joined(opened: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Join data sets that follow each other along a coordinate."""
+def _joined(opened: Sequence[xr.Dataset], files: Sequence[str]) -> xr.Dataset:
+    """Join data sets that follow each other along a coordinate, or state a date each."""
+    opened = with_dates(opened, files)
     for name in map(str, opened[0].data_vars):
-        units = {str(ds[name].attrs.get("units")) for ds in opened if name in ds.variables}
-        if len(units) > 1:
+        units = {ds[name].attrs.get("units") for ds in opened if name in ds.variables}
+        if any(not same_units(one, opened[0][name].attrs.get("units")) for one in units):
             raise DataError(
-                f"{name!r} is in {' and '.join(sorted(units))} in the {len(opened)} files; "
+                f"{name!r} is in {' and '.join(sorted(map(str, units)))} in the {len(opened)} files; "
                 "convert them to the same units"
             )
     try:
@@ -84,7 +95,7 @@ def _joined(opened: Sequence[xr.Dataset]) -> xr.Dataset:
         ) from error
 
 
-def open_in_parts(files: Sequence[str]) -> xr.Dataset:
+def open_in_parts(files: Sequence[str], group: str | None = None) -> xr.Dataset:
     """Open files as one data set that can be read in parts; several files are joined lazily.
 
     Raises
@@ -93,17 +104,19 @@ def open_in_parts(files: Sequence[str]) -> xr.Dataset:
         See :func:`open_dataset`.
     """
     if len(files) == 1:
-        return _open_one(files[0])
-    return _joined([_open_one(f).chunk() for f in files])
+        return _open_one(files[0], group)
+    return _joined([_open_one(f, group).chunk() for f in files], files)
 
 
-def load_dataset(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
+def load_dataset(paths: str | Path | Sequence[str | Path], group: str | None = None) -> xr.Dataset:
     """Open files like :func:`open_dataset` and read them into memory.
 
     Parameters
     ----------
     paths : path, glob or sequence of paths
-        NetCDF files or Zarr stores. Several are joined along their coordinates.
+        See :func:`open_dataset`.
+    group : str, optional
+        See :func:`open_dataset`.
 
     Returns
     -------
@@ -122,7 +135,7 @@ def load_dataset(paths: str | Path | Sequence[str | Path]) -> xr.Dataset:
     ...
     da4dvar.errors.DataError: nowhere.nc: no such file; give the path of a NetCDF file or a Zarr store
     """
-    ds = open_dataset(paths)
+    ds = open_dataset(paths, group)
     try:
         whole = loaded(ds, str(paths))
     finally:
@@ -154,11 +167,17 @@ def files_of(paths: Sequence[str | Path]) -> list[str]:
     Raises
     ------
     DataError
-        If a glob matches nothing, or `paths` is empty.
+        If a glob matches nothing, a path is an address on the internet, or `paths` is empty.
     """
     files: list[str] = []
     for path in map(str, paths):
-        matches = sorted(glob.glob(path)) if glob.has_magic(path) else [path]
+        if "://" in path:
+            raise DataError(
+                f"{path}: an address, but only local files are read; download it first, or with OPeNDAP "
+                "save the part that you need: xarray.open_dataset(ADDRESS).sel(...).to_netcdf(FILE)"
+            )
+        is_pattern = glob.has_magic(path) and not os.path.exists(path)
+        matches = sorted(glob.glob(path)) if is_pattern else [path]
         if not matches:
             raise DataError(f"{path}: no file matches; check the pattern")
         files += matches
@@ -167,23 +186,27 @@ def files_of(paths: Sequence[str | Path]) -> list[str]:
     return files
 
 
-def _open_one(path: str) -> xr.Dataset:
+def _open_one(path: str, group: str | None = None) -> xr.Dataset:
     if not os.path.exists(path):
         raise DataError(f"{path}: no such file; give the path of a NetCDF file or a Zarr store")
-    is_zarr = path.rstrip("/").endswith(".zarr")
     if not (os.path.isfile(path) or os.path.isdir(path)):
         # Opening a pipe would block forever.
         raise DataError(f"{path}: a pipe or a device; give the path of a NetCDF file or a Zarr store")
-    if os.path.isdir(path) and not is_zarr:
-        raise DataError(f"{path}: a folder, not a Zarr store; the name of a store ends in .zarr")
+    is_store = os.path.isdir(path)
+    if is_store and not path.rstrip("/").endswith(".zarr") and not STORE & set(os.listdir(path)):
+        raise DataError(
+            f"{path}: a folder, not a Zarr store (it has no zarr.json or .zgroup); for the files in it, give "
+            f"'{path.rstrip('/')}/*.nc'"
+        )
     try:
-        if is_zarr:
-            store: xr.Dataset = xr.open_zarr(path, chunks=None, consolidated=False, decode_timedelta=False)
-            return store
-        return xr.open_dataset(path, engine="netcdf4", decode_timedelta=False)
+        return opened_raw(path, is_store, group)
+    except DataError:
+        raise
     except PermissionError as error:
         raise DataError(f"{path}: not permitted to read it ({error.strerror})") from error
     except Exception as error:  # damaged files raise many kinds of errors in the libraries
+        if known := what_is(path):
+            raise DataError(f"{path}: not a NetCDF file but {known[0]}; {known[1]}") from error
         raise DataError(f"{path}: not a readable NetCDF file or Zarr store ({first_line(error)})") from error
 
 
@@ -199,7 +222,7 @@ def check_output(
         input, or its folder is missing or not writable.
     """
     path = Path(path)
-    if path.suffix not in suffixes:
+    if path.suffix not in (*suffixes, *(ALIASES if ".nc" in suffixes else ())):
         raise DataError(f"{path}: unsupported suffix {path.suffix!r}; use {' or '.join(suffixes)}")
     check_apart(path, inputs)
     if os.path.exists(path) and not overwrite:
@@ -273,17 +296,18 @@ def write_dataset(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> 
     """
     path = Path(path)
     check_output(path, [], overwrite)
-    encoding = {str(n): encoding_for(ds[n], path.suffix) for n in ds.variables}
+    ds, suffix = without_dangling(ds), ".zarr" if path.suffix == ".zarr" else ".nc"
+    encoding = {str(n): encoding_for(ds[n], suffix) for n in ds.variables}
     plain = ds.copy()
-    if path.suffix == ".nc":
+    if suffix == ".nc":
         plain.attrs = plain_attributes(ds.attrs)
     for name in plain.variables:
         plain[name].encoding = {}
-        if path.suffix == ".nc":
-            plain[name].attrs = plain_attributes(ds[name].attrs)
+        attrs = attributes_for(ds[name], encoding[str(name)])
+        plain[name].attrs = plain_attributes(attrs) if suffix == ".nc" else attrs
 
     def write(beside: Path) -> None:
-        if path.suffix == ".nc":
+        if suffix == ".nc":
             plain.to_netcdf(beside, engine="netcdf4", encoding=encoding)
         else:
             even = plain.assign({n: evenly_chunked(a) for n, a in plain.data_vars.items()})

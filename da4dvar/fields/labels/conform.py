@@ -10,10 +10,11 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.errors import DataError, first_line, nearest
+from da4dvar.fields.intake.quality import mask_name, where
 from da4dvar.fields.labels.cf import axis_role, is_dates, spacing, standard_name, steps
 from da4dvar.fields.labels.given import as_dataset, mapping_of
 from da4dvar.fields.labels.signature import Dimension, Signature
-from da4dvar.fields.labels.units import converted
+from da4dvar.fields.labels.units import conversion, converted
 
 
 def check_same_cells(seen: xr.Dataset, truth: xr.Dataset | None) -> None:
@@ -61,6 +62,11 @@ class Conformed:
     flipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     unlimited: set[str] = field(default_factory=set)
+
+    def to_user(self, name: str) -> tuple[float, float]:
+        """Return the factor and the offset that convert a variable from the model's to the user's units."""
+        used, wanted = self.data[name].attrs.get("units"), self.sources[name].attrs.get("units")
+        return (1.0, 0.0) if used is None or wanted is None else conversion(str(used), str(wanted))
 
     def restore(self, array: xr.DataArray) -> xr.DataArray:
         """Convert an array from the model's dimensions to the user's names and directions."""
@@ -154,34 +160,34 @@ def under_model_names(
         raise DataError(f"variable {source.name!r} holds {source.dtype}, expected numbers")
     array = source if mask is None else source.where(observed_by(ds, mask, source))
     array, note = converted(array, signature.variables[name].get("units"))
+    note = note and f"{note} for the model; the result is in {source.attrs['units']}"
     # Keep the coordinates of stations: a classical method may need them.
     array = array.drop_vars([c for c in array.coords if c not in array.dims and array[c].ndim != 1])
     return array.rename({u: m for m, u in dims.items() if m != u}).rename(name), note
 
 
 def observed_by(ds: xr.Dataset, mask: str | xr.DataArray, of: xr.DataArray) -> xr.DataArray:
-    """Return true where a mask marks a variable as observed: non-zero or true, and not missing.
+    """Return true where a mask marks a variable as observed; see :func:`da4dvar.fields.intake.quality.where`.
 
     Raises
     ------
     DataError
-        If the mask is neither a name nor an array, does not hold numbers, or does not have the labels of the
-        variable.
+        If the mask is neither a name, a condition nor an array, does not hold numbers, or does not have the
+        labels of the variable.
     """
     if not isinstance(mask, str | xr.DataArray):
         raise DataError(
             f"mask is of type {type(mask).__name__}, expected the name of a variable, or a DataArray with "
             f"the labels of {of.name!r}"
         )
-    array = pick(ds, mask) if isinstance(mask, str) else mask
-    if array.dtype.kind not in "fiub":
-        raise DataError(f"mask {array.name!r} holds {array.dtype}, expected numbers or booleans")
+    array = pick(ds, mask_name(mask, ds.variables)) if isinstance(mask, str) else mask
+    observed = where(mask if isinstance(mask, str) else str(array.name), array)
     if strange := [str(d) for d in array.dims if d not in of.dims]:
         raise DataError(
             f"mask {array.name!r} has a dimension {strange[0]!r}, which {of.name!r} lacks; "
             "select one of its entries"
         )
-    return (array if isinstance(mask, str) else on_cells_of(of, array)).fillna(0) != 0
+    return observed if isinstance(mask, str) else on_cells_of(of, observed)
 
 
 def on_cells_of(of: xr.DataArray, mask: xr.DataArray) -> xr.DataArray:
@@ -302,7 +308,7 @@ def check_dim(array: xr.DataArray, dim: str, user_dim: str, expected: Dimension)
     if expected.size is not None and size != expected.size:
         raise DataError(
             f"dimension {user_dim!r} has {size} entries, but the model was trained on "
-            f"{expected.size}; select the same ones, or fit a model to it (da4dvar interpolate --fit)"
+            f"{expected.size}; select the same ones, or fill it without --model"
         )
     if dim not in array.coords or expected.spacing is None:
         return False
@@ -339,8 +345,8 @@ def check_dim(array: xr.DataArray, dim: str, user_dim: str, expected: Dimension)
     if abs(got - usual) > (0.1 if expected.dates and monthly(usual) else 0.05) * usual:
         raise DataError(
             f"{user_dim!r} has steps of {readable(got, coordinate)}, but the model was trained on "
-            f"{readable(usual, coordinate)}; resample the data set, or fit a model "
-            "to it (da4dvar interpolate --fit)"
+            f"{readable(usual, coordinate)}; resample the data set, or fill it "
+            "without --model"
         )
     return bool(np.sign(differences[0]) != np.sign(expected.spacing))
 

@@ -35,7 +35,7 @@ def with_error_bars(
     conformed : Conformed
         Data that were interpolated.
     std : Dataset
-        σ under the model's names, in the units of the variables.
+        σ under the model's names, in the model's units.
     halves : mapping of float to Dataset
         Half-width of the interval of each level.
 
@@ -47,11 +47,13 @@ def with_error_bars(
     out = filled.copy()
     for name, source in conformed.sources.items():
         estimate = filled[name]
+        # An error is a difference: the offset between two temperature scales does not apply to it.
+        factor, _ = conformed.to_user(name)
         title = str(estimate.attrs.get("long_name", name))
-        new = {f"{name}_std": labelled(std[name], source, conformed, estimate)}
+        new = {f"{name}_std": labelled(std[name] * abs(factor), source, conformed, estimate)}
         new[f"{name}_std"].attrs = error_attrs(estimate)
         for level, half in halves.items():
-            width = labelled(half[name], source, conformed, estimate)
+            width = labelled(half[name] * abs(factor), source, conformed, estimate)
             for end, sign, which in zip(ends(name, level), (-1, 1), ("lower", "upper"), strict=True):
                 new[end] = width.copy(data=(estimate + sign * width).data)
                 new[end].attrs["long_name"] = f"{which} end of the {100 * level:.6g} % interval of {title}"
@@ -84,7 +86,7 @@ def labelled(
     values: xr.DataArray, source: xr.DataArray, conformed: Conformed, estimate: xr.DataArray
 ) -> xr.DataArray:
     """Return values with the user's labels and the units of the estimate, NaN where that is NaN."""
-    shaped = like(source, conformed.restore(values), conformed, str(values.name))
+    shaped = like(source, conformed.restore(values), str(values.name))
     shaped = estimate.copy(data=shaped.where(estimate.notnull()).transpose(*estimate.dims).data)
     # The packing of the variable may not fit its error or the ends of an interval.
     shaped.encoding = {}

@@ -14,7 +14,7 @@ from da4dvar.fields.labels.conform import Conformed
 from da4dvar.fields.windows.grid import WindowGrid
 from da4dvar.layout import Layout
 
-FLAGS = {"observed": 0, "interpolated": 1, "not_estimable": 2}
+FLAGS = {"observed": 0, "estimated": 1, "not_estimable": 2, "beyond_scored": 3}
 
 
 def labelled(
@@ -24,7 +24,7 @@ def labelled(
     terms: xr.DataArray,
     grid: WindowGrid,
     layout: Layout,
-    keep_observed: bool,
+    analysis: bool,
 ) -> xr.Dataset:
     """Return the output data set: estimates, flags, and the cost terms of each window.
 
@@ -33,7 +33,7 @@ def labelled(
     conformed : Conformed
         Data that were interpolated.
     estimates : Dataset
-        Variables of the model in physical units, NaN where nothing could be estimated.
+        Variables of the model in the model's units, NaN where nothing could be estimated.
     weight : DataArray
         Sum of window weights; zero in cells that no window with observations covers.
     terms : DataArray, dims (term, ..., window_<dim>...)
@@ -42,35 +42,40 @@ def labelled(
         Grid of the windows.
     layout : Layout
         Layout of the model.
-    keep_observed : bool
-        Whether observed cells keep their observed values.
+    analysis : bool
+        Whether observed cells hold the analysis in place of their observed values.
 
     Returns
     -------
     Dataset
-        Data set with the user's labels.
+        Data set with the user's labels and units.
     """
-    out = labelled_values(conformed, estimates, weight, keep_observed)
+    out = labelled_values(conformed, estimates, weight, analysis)
     return out.merge(window_terms(conformed, terms, grid, layout), compat="no_conflicts")
 
 
 def labelled_values(
-    conformed: Conformed, estimates: xr.Dataset, weight: xr.DataArray, keep_observed: bool
+    conformed: Conformed, estimates: xr.Dataset, weight: xr.DataArray, analysis: bool
 ) -> xr.Dataset:
     """Return estimates and flags with the user's labels, without the cost terms of the windows."""
     out = xr.Dataset(attrs=conformed.attrs)
     out.encoding = {"unlimited_dims": set(conformed.unlimited)}
     for name, source in conformed.sources.items():
-        observed = conformed.data[name].notnull()
+        factor, offset = conformed.to_user(name)
+        observed = bare(conformed.restore(conformed.data[name].notnull()))
         # Infinite values, and values out of range of the user's dtype, are not estimates.
-        largest = np.finfo(source.dtype if source.dtype.kind == "f" else "float32").max
-        estimate = estimates[name].where((weight > 0) & (abs(estimates[name]) <= largest))
-        if keep_observed:
-            estimate = estimate.where(~observed, conformed.data[name])
-        flag = xr.where(observed, FLAGS["observed"], FLAGS["interpolated"])
+        kind = source.dtype if source.dtype.kind == "f" else np.dtype("float32")
+        given = estimates[name].where(weight > 0)
+        estimate = bare(conformed.restore(given))
+        if (factor, offset) != (1.0, 0.0):
+            estimate = estimate.astype(kind) * factor + offset
+        estimate = estimate.where(abs(estimate) <= np.finfo(kind).max)
+        if not analysis:
+            estimate = estimate.where(~observed, bare(source))
+        flag = xr.where(observed, FLAGS["observed"], FLAGS["estimated"])
         flag = flag.where(estimate.notnull(), FLAGS["not_estimable"]).astype("int8")
-        out[name] = like(source, conformed.restore(estimate), conformed, name)
-        shaped = like(source, conformed.restore(flag), conformed, f"{name}_flag")
+        out[name] = like(source, estimate, name)
+        shaped = like(source, flag, f"{name}_flag")
         shaped.encoding = {}
         shaped.attrs = {
             "long_name": f"how each value of {name} came about",
@@ -106,7 +111,12 @@ def unreached(flags: xr.DataArray, time: str) -> tuple[int, int]:
     return missing_run(flags, time, FLAGS["not_estimable"], max(1, flags.sizes[time]))
 
 
-def like(source: xr.DataArray, values: xr.DataArray, conformed: Conformed, name: str) -> xr.DataArray:
+def bare(array: xr.DataArray) -> xr.DataArray:
+    """Return an array without its coordinates, to be combined with others cell by cell."""
+    return array.drop_vars(list(array.coords))
+
+
+def like(source: xr.DataArray, values: xr.DataArray, name: str) -> xr.DataArray:
     """Return `values` with the dimension order, coordinates, attributes and encoding of `source`."""
     values = values.transpose(*source.dims)
     data = values.data
@@ -115,9 +125,6 @@ def like(source: xr.DataArray, values: xr.DataArray, conformed: Conformed, name:
     copied = source.copy(data=data).rename(name)
     # An integer encoding cannot represent estimates.
     copied.encoding = dict(source.encoding) if source.dtype.kind == "f" else {}
-    for model_name, converted in conformed.data.items():
-        if model_name == name and "units" in converted.attrs:
-            copied.attrs["units"] = converted.attrs["units"]
     return copied
 
 

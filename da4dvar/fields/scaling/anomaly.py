@@ -190,7 +190,7 @@ class Anomaly:
                 raise DataError(
                     f"{dim!r} holds {outside[0]}, which is not in the climatology of the model "
                     f"(it has {known.size} from {known[0]} to {known[-1]}); "
-                    "select that range, or fit a model to the file (da4dvar interpolate --fit)"
+                    "select that range, or fill the file without --model"
                 )
             coefficients = coefficients.isel({dim: index}).assign_coords({dim: ds[dim]})
         return coefficients

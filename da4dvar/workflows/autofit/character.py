@@ -138,7 +138,9 @@ def memory_of(array: xr.DataArray, time: str, seasonal: bool) -> int:
     while lag < len(values) // 2:
         first, second = values[:-lag], values[lag:]
         both = np.isfinite(first) & np.isfinite(second)
-        if both.sum() > 30 and np.corrcoef(first[both], second[both])[0, 1] < np.exp(-1):
-            break
+        # Values that are all the same have no correlation.
+        with np.errstate(invalid="ignore", divide="ignore"):
+            if both.sum() > 30 and np.corrcoef(first[both], second[both])[0, 1] < np.exp(-1):
+                break
         lag = lag + 1 if lag < 8 else lag * 2
     return lag

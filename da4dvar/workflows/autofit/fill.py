@@ -1,211 +1,292 @@
-"""Filling of a gappy data set by a model that is fitted to it, as ``da4dvar interpolate --fit`` does."""
+"""The door for data without a model: fit to a data set, and fill it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import Any
 
 import tomli_w
 import xarray as xr
 
 from da4dvar.analysis.calibration import levels_of
-from da4dvar.analysis.ensemble import CalibratedEnsemble
-from da4dvar.analysis.error_bars import wanted
-from da4dvar.analysis.options import Options, completed, with_options
 from da4dvar.config.tables import Table, read_recipe
-from da4dvar.errors import DataError, nearest
+from da4dvar.errors import DataError, warn
+from da4dvar.fields.bounds import bounds_given, bounds_of
 from da4dvar.fields.files.store import write_whole
-from da4dvar.fields.labels.cf import dims_by_role, numeric
-from da4dvar.fields.labels.conform import check_finite
-from da4dvar.fields.labels.given import mapping_of
-from da4dvar.workflows.autofit.character import characters_of
-from da4dvar.workflows.autofit.fit import Fitted, candidates, fit_to
-from da4dvar.workflows.autofit.scores import LEARNED
-from da4dvar.workflows.data import observations
+from da4dvar.fields.gaps.limits import MaxGap, within_limits
+from da4dvar.fields.intake.take import Intake, take_in
+from da4dvar.fields.labels.flags import scheme_of
+from da4dvar.progress import Phase, Progress
+from da4dvar.workflows.autofit.clock import Clock
+from da4dvar.workflows.autofit.fit import AUTO, fitted_to
+from da4dvar.workflows.autofit.fitted import Fitted
 
-AUTO = "auto"
-
-
-@dataclass
-class Filled:
-    """Data set filled by a model that was fitted to it, or by a baseline.
-
-    Parameters
-    ----------
-    data : Dataset
-        Filled data set.
-    method : str
-        Method that filled it: "learned", the name of a baseline, or "none" if there was no gap.
-    fitted : Fitted or None
-        Model and scores; None if there was no gap.
-
-    Examples
-    --------
-    >>> whole = xr.Dataset({"sst": ("time", [10.0, 11.0])})
-    >>> fill_by_fit(whole).method
-    'none'
-    """
-
-    data: xr.Dataset
-    method: str
-    fitted: Fitted | None
+Say = Callable[[str], None]
+MINUTES = 5.0
 
 
-@with_options
-def fill_by_fit(
-    ds: xr.Dataset,
+def fit(
+    ds: xr.Dataset | xr.DataArray,
     *,
-    paths: Sequence[str] = (),
-    minutes: float = 10.0,
-    method: str = LEARNED,
-    recipe: str | None = None,
-    settings: list[str] | None = None,
-    say: Callable[[str], None] = lambda line: None,
-    **options: Unpack[Options],
-) -> Filled:
-    """Fit a model to the observations of a data set, score it, and fill the gaps.
+    minutes: float = MINUTES,
+    method: str = AUTO,
+    variable: Mapping[str, str] | Sequence[str] | str | None = None,
+    dim: Mapping[str, str] | None = None,
+    mask: str | xr.DataArray | None = None,
+    fill_value: str | float = "auto",
+    times: str = "insert",
+    bounds: Sequence[str] | str = (),
+    circular: Sequence[str] | str = (),
+    recipe: str | Path | None = None,
+    settings: Sequence[str] = (),
+    seed: int = 0,
+    say: Say | None = None,
+) -> Fitted:
+    """Compare all methods at hidden points of a data set, and choose the best for each variable.
 
     Parameters
     ----------
-    ds : Dataset
-        NaN in the gaps.
-    paths : sequence of str
-        Files from which `ds` was read, if any, to be named in the recipe.
+    ds : Dataset or DataArray
+        Data with gaps.
     minutes : float
-        Duration of the training.
+        Time for everything, from the first comparison to the filled data set.
     method : str
-        Method that fills the gaps: "learned", "auto" for the best at the test points, or a baseline.
-    recipe : str, optional
-        Path of a recipe, whose tables replace those that are chosen automatically.
-    settings : list of str, optional
-        ``section.key=value``, laid over it.
-    say : callable
-        Called with each choice, as a line.
-    **options
-        Keywords of :meth:`da4dvar.Interpolator.interpolate`.
+        "auto" for the best of all methods, "learned", or the name of a method.
+    variable : str, sequence of str, or mapping of str to str, optional
+        Variables to fill; a mapping gives them other names. By default all fields with gaps.
+    dim : mapping of str to str, optional
+        Maps ``time`` to the name of the time dimension.
+    mask : str or DataArray, optional
+        True or non-zero where there is an observation: a variable, an expression such as
+        ``quality_level>=4``, or an array.
+    fill_value : str or float
+        Undeclared value of gaps. "auto" recognises such values, and says so; "none" takes all values as
+        observations.
+    times : {"insert", "keep", "sort"}
+        Insert missing time steps, keep the times as they are, or sort them and drop duplicates first.
+    bounds, circular : sequence of str
+        Possible values ``NAME=LOWER:UPPER``, and names of directions; found from the data by default.
+    recipe : path, optional
+        Recipe (TOML) of the learned estimate.
+    settings : sequence of str
+        ``section.key=value``, laid over the recipe.
+    seed : int
+        Seed of the hidden points and of the training.
+    say : callable, optional
+        Called with each choice, as a line; by default, guesses are warnings.
 
     Returns
     -------
-    Filled
+    Fitted
+        With ``scores``, ``method``, ``model``, ``interpolate(other)`` and ``save(path)``.
 
     Raises
     ------
     DataError
-        If the data cannot be learned from.
-    TypeError
-        If an option is unknown.
-
-    Notes
-    -----
-    Without `variable`, every variable with gaps is filled. The `seed` is also that of the training and of the
-    points kept for the score. A `mask` is the name of a variable. Error bars need the learned model.
+        If there is nothing to fill, or an option is invalid.
 
     Examples
     --------
-    >>> ds = xr.Dataset({"sst": ("time", [10.0, float("nan"), 12.0])})
-    >>> fill_by_fit(ds, method="liner")
-    Traceback (most recent call last):
-    ...
-    da4dvar.errors.DataError: --method 'liner': did you mean 'linear'? (there are: auto, ...)
+    >>> import numpy as np
+    >>> t = np.arange(200.0)
+    >>> y = xr.Dataset({"level": ("time", np.where(t % 17 < 3, np.nan, np.sin(t / 9)))})
+    >>> fit(y, minutes=0.05).scores["level"].shapes > 3
+    True
     """
-    if minutes <= 0:
-        raise DataError(f"--minutes {minutes:g}: expected above 0")
-    given = completed(fill_by_fit, options)
-    variable, mask = given["variable"], given["mask"]
-    seed, keep_observed = given["seed"], given["keep_observed"]
-    if mask is not None and not isinstance(mask, str):
-        raise DataError(
-            f"mask is of type {type(mask).__name__}, expected the name of a variable of the data set"
-        )
-    variable = {variable: variable} if isinstance(variable, str) else mapping_of("variable", variable)
-    sources = dict(variable) or {name: name for name in numeric(ds) if name != mask}
-    if not sources:
-        raise DataError("there is no numeric variable to fill")
-    seen = observations(ds, sources, mask)
-    gappy = [name for name in sources if bool(seen[name].isnull().any())]
-    if not gappy:
-        say(f"{', '.join(sources)}: no gaps; copied unchanged")
-        return Filled(ds, "none", None)
-    if not variable:
-        seen = seen[gappy]
-    for name, array in seen.data_vars.items():
-        check_finite(array, str(name))
-    first = next(iter(seen.values()))
-    unlike = [name for name, array in seen.data_vars.items() if set(array.dims) != set(first.dims)]
-    if unlike:
-        raise DataError(
-            f"variables {first.name!r} and {unlike[0]!r} have different dimensions "
-            f"({', '.join(map(str, first.dims))}; {', '.join(map(str, seen[unlike[0]].dims))}); "
-            "fit them one by one with --variable"
-        )
-    time = dims_by_role(first, mapping_of("dim", given["dim"])).get("time", "time")
-    if time not in first.dims:
-        raise DataError(
-            f"variable {first.name!r} has no dimension {time!r} (it has {', '.join(map(str, first.dims))}); "
-            "name the time dimension with --dim time=NAME"
-        )
-    characters = characters_of(seen, time)
-    known = [LEARNED, AUTO, *candidates(characters)]
-    if method not in known:
-        raise DataError(f"--method {method!r}: {nearest(method, known)}")
-    ensemble = wanted(None, given["std"], given["members"], ())
-    interval = levels_of(given["interval"])
-    if (ensemble or interval) and method != LEARNED:
-        raise DataError(
-            f"--members, --std and --interval require the learned model; leave them out with {method!r}"
-        )
-    tables = read_recipe(Path(recipe)) if recipe else None
-    names = {name: sources[name] for name in characters}
-    fitted = fit_to(
-        ds,
-        names,
-        time,
-        minutes,
+    clock, told = Clock(checked_minutes(minutes)), say or warn
+    taken = take_in(ds, variable=variable, dim=dim, mask=mask, fill_value=fill_value, times=times, say=told)
+    return fit_taken(
+        taken,
+        clock,
+        method=method,
+        variable=variable,
         mask=mask,
-        paths=paths,
-        recipe=tables,
-        settings=settings or [],
+        bounds=bounds,
+        circular=circular,
+        recipe=recipe,
+        settings=settings,
         seed=seed,
-        characters=characters,
+        say=told,
+    )
+
+
+def fit_taken(
+    taken: Intake,
+    clock: Clock,
+    *,
+    method: str = AUTO,
+    variable: Mapping[str, str] | Sequence[str] | str | None = None,
+    mask: str | xr.DataArray | None = None,
+    bounds: Sequence[str] | str = (),
+    circular: Sequence[str] | str = (),
+    recipe: str | Path | None = None,
+    settings: Sequence[str] = (),
+    paths: Sequence[str] = (),
+    seed: int = 0,
+    phase: Phase = lambda name: None,
+    progress: Progress | None = None,
+    say: Say,
+) -> Fitted:
+    """Fit to a data set that was taken in; see :func:`fit`."""
+    given = bounds_given(bounds, circular)
+    for name in given:
+        if name not in taken.fields:
+            raise DataError(
+                f"bounds of {name!r}: it is not among the fields, which are {', '.join(taken.fields)}"
+            )
+    gappy, found = [], {}
+    for name in taken.fields:
+        array = taken.data[name]
+        seen = array.notnull()
+        counts = xr.Dataset({"missing": (~seen).sum(), "cells": (~seen.any(taken.time)).sum()}).compute()
+        missing, cells = int(counts.missing), int(counts.cells)
+        if missing > cells * array.sizes[taken.time]:
+            gappy.append(name)
+            found[name] = bounds_of(array, given)
+            if line := found[name].line(name):
+                say(line)
+            if cells:
+                every = array.size // array.sizes[taken.time]
+                say(f"{name}: never observed at {cells} of {every} positions, which stay empty (flag 2)")
+        elif missing:
+            say(f"{name}: the missing values are cells that are never observed; left as they are")
+        else:
+            say(f"{name}: no gaps; copied unchanged")
+    return fitted_to(
+        taken.data,
+        gappy,
+        taken.time,
+        clock,
+        method=method,
+        bounds=found,
+        sources=variable if isinstance(variable, Mapping) else None,
+        mask=mask if isinstance(mask, str) else None,
+        paths=paths,
+        recipe=None if recipe is None else read_recipe(Path(recipe)),
+        settings=settings,
+        seed=seed,
+        phase=phase,
+        progress=progress,
         say=say,
     )
-    best = fitted.scores.best()
-    chosen = best if method == AUTO else method
-    if chosen != best:
-        say(f"{best} has a lower error at the test points; fill with it by --method auto")
-    if chosen == LEARNED:
-        given["variable"], given["dim"] = names, None
-        given["interval"] = known_levels(fitted.model.calibration, interval, say)
-        filled = fitted.model.interpolate(ds, **given)
-    else:
-        filled = fitted.baselines[chosen].interpolate(seen)
-        if keep_observed:
-            filled = filled.assign({n: filled[n].copy(data=seen[n].fillna(filled[n]).data) for n in names})
-    for name in names:
-        filled[name].attrs["rmse_on_hidden_points"] = fitted.scores.of(chosen, name)
-    return Filled(filled, chosen, fitted)
 
 
-def known_levels(
-    calibration: CalibratedEnsemble | None, interval: Sequence[float], say: Callable[[str], None]
-) -> Sequence[float]:
-    """Return the requested levels, or none, with a note, if the model cannot provide such intervals."""
-    try:
-        wanted(calibration, False, None, interval)
-    except DataError as error:
-        say(f"no intervals: {error}")
-        return ()
-    return interval
+def fill(
+    ds: xr.Dataset | xr.DataArray,
+    *,
+    minutes: float = MINUTES,
+    method: str = AUTO,
+    variable: Mapping[str, str] | Sequence[str] | str | None = None,
+    dim: Mapping[str, str] | Sequence[str] | str | None = None,
+    mask: str | xr.DataArray | None = None,
+    fill_value: str | float = "auto",
+    times: str = "insert",
+    bounds: Sequence[str] | str = (),
+    circular: Sequence[str] | str = (),
+    analysis: bool = False,
+    std: bool = False,
+    interval: float | Sequence[float] = (),
+    max_gap: MaxGap | None = None,
+    limit_area: str | None = None,
+    flags: str = "da4dvar",
+    seed: int = 0,
+    say: Say | None = None,
+) -> xr.Dataset:
+    """Fill the gaps of a data set by the best of all methods for each variable.
+
+    Parameters
+    ----------
+    ds : Dataset or DataArray
+        Data with gaps.
+    minutes, method, variable, mask, fill_value, times, bounds, circular, seed, say
+        See :func:`fit`.
+    dim : mapping of str to str, or str, or sequence of str, optional
+        A mapping names the time dimension, as ``{"time": "day"}``. A name, or a sequence of names, gives the
+        dimensions along which `max_gap` and `limit_area` are measured.
+    analysis, std, interval, max_gap, limit_area, flags
+        See :meth:`Fitted.interpolate`.
+
+    Returns
+    -------
+    Dataset
+        See :meth:`Fitted.interpolate`.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to fill, or an option is invalid.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> t = np.arange(200.0)
+    >>> y = xr.Dataset({"level": ("time", np.where(t % 17 < 3, np.nan, np.sin(t / 9)))})
+    >>> filled = fill(y, minutes=0.05)
+    >>> sorted(filled.data_vars)
+    ['level', 'level_flag']
+    """
+    names = dim if isinstance(dim, Mapping) else None
+    along = None if dim is None or isinstance(dim, Mapping) else dim
+    clock, told = Clock(checked_minutes(minutes)), say or warn
+    taken = take_in(ds, variable=variable, dim=names, mask=mask, fill_value=fill_value, times=times, say=told)
+    check_options(taken, interval, max_gap, limit_area, along, flags)
+    fitted = fit_taken(
+        taken,
+        clock,
+        method=method,
+        variable=variable,
+        mask=mask,
+        bounds=bounds,
+        circular=circular,
+        seed=seed,
+        say=told,
+    )
+    return fitted.interpolate(
+        taken.data,
+        analysis=analysis,
+        std=std,
+        interval=interval,
+        max_gap=max_gap,
+        limit_area=limit_area,
+        dim=along,
+        flags=flags,
+    )
 
 
-def json_of(filled: Filled) -> Table:
-    """Return the scores and the name of the method that filled the file, for output as JSON."""
-    scores = {} if filled.fitted is None else asdict(filled.fitted.scores)
-    return {"filled_by": filled.method, **scores}
+def check_options(
+    taken: Intake,
+    interval: float | Sequence[float] = (),
+    max_gap: MaxGap | None = None,
+    limit_area: str | None = None,
+    dim: Sequence[str] | str | None = None,
+    flags: str = "da4dvar",
+) -> None:
+    """Check the options of :meth:`Fitted.interpolate` before any time is spent on a fit."""
+    scheme_of(flags)
+    levels_of(interval)
+    along = [taken.time] if dim is None else [dim] if isinstance(dim, str) else list(dim)
+    for name in taken.fields:
+        array = taken.data[name]
+        # One line along each dimension is sufficient, as only names and coordinates are checked.
+        line = array.isel({d: slice(0, 1) for d in array.dims if d not in along})
+        within_limits(line.notnull(), along, max_gap, limit_area)
+
+
+def checked_minutes(minutes: float) -> float:
+    """Return a number of minutes, which must be above 0."""
+    if not isinstance(minutes, int | float) or not minutes > 0:
+        raise DataError(f"minutes is {minutes!r}, expected a number above 0")
+    return minutes
+
+
+def json_of(fitted: Fitted) -> dict[str, Any]:
+    """Return the scores as plain tables, for output as JSON."""
+    from dataclasses import asdict
+
+    return {"filled_by": fitted.method, "scores": {n: asdict(c) for n, c in fitted.scores.items()}}
 
 
 def write_recipe(tables: Table, path: Path) -> None:
-    """Write the recipe of a fit, which can be edited and used again with --recipe."""
+    """Write the recipe of a learned estimate, which can be edited and used again with --recipe."""
     write_whole(path, lambda beside: beside.write_text(tomli_w.dumps(tables), encoding="utf-8"))

@@ -1,146 +1,81 @@
-"""Fit of a model to one gappy data set, with its scores at points hidden from it."""
+"""Fit to one gappy data set: the best of all methods for each variable, with its error at hidden points."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from importlib.util import find_spec
-from pathlib import Path
+import time as clocks
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
 
-from da4dvar.analysis.ensemble import MEMBERS
-from da4dvar.baselines import Baseline
-from da4dvar.config.kinds import by_name, class_of
-from da4dvar.config.registry import arguments_of, build
-from da4dvar.config.tables import Table, check_table, overlaid
-from da4dvar.interpolator import Interpolator
-from da4dvar.workflows.autofit.character import Character, characters_of
-from da4dvar.workflows.autofit.choose import choose
-from da4dvar.workflows.autofit.scores import BOTH, LEARNED, Scores, scored, steps_in
-from da4dvar.workflows.data import observations
-from da4dvar.workflows.recipe import Recipe
-from da4dvar.workflows.tables import DATA
+from da4dvar.config.tables import Table
+from da4dvar.errors import DataError, nearest
+from da4dvar.fields.bounds import Bounds
+from da4dvar.fields.labels.conform import check_finite
+from da4dvar.progress import Phase, Progress
+from da4dvar.workflows.autofit.candidates import classical, models_for
+from da4dvar.workflows.autofit.character import Character, character_of, places
+from da4dvar.workflows.autofit.clock import Clock
+from da4dvar.workflows.autofit.comparison import compared
+from da4dvar.workflows.autofit.compete import Result, Tally, compete
+from da4dvar.workflows.autofit.fitted import Fitted
+from da4dvar.workflows.autofit.learn import Say, checked, tables_for, trained
+from da4dvar.workflows.autofit.trials import crop_of, only
+from da4dvar.workflows.candidate import Candidate
 
-Say = Callable[[str], None]
-# Fraction of the training time that the first guesses may take.
-GUESSING = 0.3
-MOST_DRAWS = 8
-
-
-@dataclass(repr=False)
-class Fitted:
-    """Model fitted to a data set, with its recipe and scores.
-
-    Parameters
-    ----------
-    model : Interpolator
-        Trained model.
-    tables : dict
-        Tables of the recipe that was used.
-    scores : Scores
-        Scores of the model and of the baselines.
-    baselines : dict of str to Baseline
-        Baselines with which the model was compared, by name.
-
-    Examples
-    --------
-    >>> from da4dvar import load
-    >>> found = Fitted(load("oisst-tasman"), {}, Scores({"learned": [0.4]}, ["sst, all"], [200]), {})
-    >>> found.scores.of("learned", "sst"), found.model.layout.variables
-    (0.4, ('sst',))
-    """
-
-    model: Interpolator
-    tables: Table
-    scores: Scores
-    baselines: dict[str, Baseline]
-
-    def __repr__(self) -> str:
-        return f"<da4dvar.Fitted: best on hidden points is {self.scores.best()}>\n{self.model!r}"
+AUTO, LEARNED = "auto", "learned"
+# Share of the time after which the competition of the classical methods ends, and the training.
+COMPETING, TRAINING = 0.4, 0.75
+# A training shorter than this shows nothing, and more values than this cannot be trained on in minutes.
+SHORTEST, MOST_VALUES = 20.0, 4_000_000
+FIRST_SLICE = 0.25
+# Number of values from which the character of a large variable is taken.
+SAMPLE = 2_000_000
 
 
-def candidates(characters: Mapping[str, Character]) -> dict[str, Table]:
-    """Return tables of the baselines whose attribute `suits` includes the number of space dimensions.
-
-    Methods that need an extra are left out if it is not installed.
-
-    All variables have the same dimensions, so that a method suits either all of them or none. If some
-    variables have an offset in their character, the method ``logarithmic`` is added, which transforms only
-    these, each with its own offset.
-
-    Parameters
-    ----------
-    characters : mapping of str to Character
-        Character of each variable, under its name in the data of the recipe.
-
-    Returns
-    -------
-    dict of str to dict
-        Table of each baseline, by name.
-    """
-    first = next(iter(characters.values()))
-    tables: dict[str, Table] = {}
-    for kind in by_name("baseline"):
-        cls = class_of("baseline", kind)
-        usable = not hasattr(cls, "needs") or find_spec(cls.needs) is not None
-        if usable and len(first.space) in getattr(cls, "suits", ()):
-            tables[kind] = {"kind": kind}
-            if "time" in arguments_of(cls):
-                tables[kind]["time"] = first.time
-    offsets = {name: c.offset for name, c in characters.items() if c.offset is not None}
-    if offsets:
-        best = {0: "kalman", 1: "gaussian_em"}.get(len(first.space), "optimal_interpolation")
-        method = tables.get(best, tables["optimal_interpolation"])
-        for name, offset in offsets.items():
-            method = {"kind": "logarithmic", "offset": offset, "variables": [name], "method": method}
-        tables["logarithmic"] = method
-    return tables
-
-
-def fit_to(
+def fitted_to(
     ds: xr.Dataset,
-    variables: Mapping[str, str],
+    fields: Sequence[str],
     time: str,
-    minutes: float,
+    clock: Clock,
     *,
+    method: str = AUTO,
+    bounds: Mapping[str, Bounds],
+    sources: Mapping[str, str] | None = None,
     mask: str | None = None,
     paths: Sequence[str] = (),
     recipe: Table | None = None,
     settings: Sequence[str] = (),
     seed: int = 0,
-    characters: Mapping[str, Character] | None = None,
+    phase: Phase = lambda name: None,
+    progress: Progress | None = None,
     say: Say = lambda line: None,
 ) -> Fitted:
-    """Choose a model for a gappy data set, train it on the observations, and score it.
-
-    Two parts of the observed points are hidden: the test points, which nothing sees before the scores are
-    computed, and the validation points, which choose the first guess and the checkpoint.
+    """Compare all methods for each variable at hidden points, and choose the best.
 
     Parameters
     ----------
     ds : Dataset
-        Data with NaN in the gaps.
-    variables : mapping of str to str
-        Maps each name in the result to a variable of `ds`.
+        Data with NaN in the gaps, possibly lazy.
+    fields : sequence of str
+        Variables to fill.
     time : str
         Name of the time dimension.
-    minutes : float
-        Duration of the training, part of which may be used for first guesses.
-    mask : str, optional
-        Name of a variable of `ds`, non-zero or true where there is an observation.
-    paths : sequence of str
-        Files from which `ds` was read, if any. The recipe names them and can then be run without `ds`.
-    recipe : dict, optional
-        Tables of a recipe, which replace those that would be chosen; the path of its data is ignored.
-    settings : sequence of str
-        Settings ``section.key=value`` that override the tables.
+    clock : Clock
+        Time allowed, and when it began.
+    method : str
+        "auto", "learned", or the name of a method, which is then scored alone.
+    bounds : mapping of str to Bounds
+        Possible values of each variable.
+    sources, mask, paths, recipe, settings
+        See :func:`da4dvar.workflows.autofit.learn.tables_for`.
     seed : int
-        Seed of the training and of the hidden points.
-    characters : mapping of str to Character, optional
-        Character of each variable; computed if not given.
+        Seed of the hidden points and of the training.
+    phase : callable
+        Called with the name of each phase when it begins.
+    progress : callable, optional
+        Called with the seconds of a phase that have passed, and its share of the time.
     say : callable
         Called with each choice, as a line.
 
@@ -151,69 +86,124 @@ def fit_to(
     Raises
     ------
     DataError
-        If there are too few observations to learn from.
-    RecipeError
-        If `recipe` or `settings` are invalid.
-
-    Examples
-    --------
-    >>> fit_to(xr.Dataset({"sst": ("time", [10.0, np.nan, 12.0])}), {"sst": "sst"}, "time", minutes=1)
-    Traceback (most recent call last):
-    ...
-    da4dvar.errors.DataError: ...
+        If a variable cannot be filled by any method.
     """
-    if characters is None:
-        characters = characters_of(observations(ds, variables, mask), time)
-    chosen, reasons = choose(characters)
-    data: Table = {"path": [str(Path(p).resolve()) for p in paths]} if paths else {}
-    data["hidden"] = {"test": 0.05, "validation": 0.05, "seed": seed}
-    if any(name != source for name, source in variables.items()):
-        data["observed"] = dict(variables)
-    if mask is not None:
-        data["mask"] = mask
-    chosen["title"] = f"Fitted to {Path(paths[0]).name if paths else 'a data set in memory'}"
-    chosen["data"] = data
-    chosen["train"]["seed"] = seed
-    tables = overlaid(chosen | (recipe or {}), settings)
-    check_table(tables["data"], DATA, "data")
-    # The data are those of `ds`, whatever file a given recipe names.
-    own = {key: value for key, value in tables["data"].items() if key != "path"}
-    tables["data"] = data | own
-    made = Recipe(tables, Path(), ds)
-    # Report mistakes in a recipe before any time is spent.
-    made.interpolator(next(iter(characters.values())).sizes)
-    for line in reasons:
-        say(line)
-    offered = candidates(characters)
-    baselines = {name: build("baseline", table) for name, table in offered.items()}
-    checked = made.data("validation")
-    scores, seconds = scored(baselines, checked, time)
-    # Few points may confuse the two best methods; their mean is never much worse than either.
-    pair = scores.ranked()[:2]
-    offered[BOTH] = {"kind": "combination", "methods": [offered[name] for name in pair]}
-    baselines[BOTH] = build("baseline", offered[BOTH])
-    joined, taken = scored({BOTH: baselines[BOTH]}, checked, time)
-    scores, seconds = replace(scores, methods=scores.methods | joined.methods), seconds | taken
-    train = dict(tables.get("train", {}))
-    further: dict[str, Table] = {"uncertainty": tables.get("uncertainty", {"members": MEMBERS})}
-    if "first_guess" not in tables:
-        guess = scores.best()
-        what = f"the mean of {' and '.join(pair)}" if guess == BOTH else guess
-        further["first_guess"] = offered[guess]
-        draws = GUESSING * 60 * minutes / max(seconds[guess], 0.1)
-        train.setdefault("draws", int(np.clip(draws, 2, MOST_DRAWS)))
-        say(f"first guess: {what}, the best baseline at the validation points")
-    if "steps" not in train:
-        made = made.replaced(**further, train=train)
-        train["steps"] = steps_in(made, 60 * minutes)
-        train["validate_every"] = max(10, train["steps"] // 20)
-        say(f"training: {train['steps']} steps in about {minutes:g} minutes")
-    made = made.replaced(**further, train=train)
-    with tempfile.TemporaryDirectory() as temporary:
-        model = made.train(Path(temporary))
-    scores, _ = scored({LEARNED: model, **baselines}, made.data("test"), time, made.tests())
-    tested = {
-        "test_rmse": dict(zip(scores.columns, scores.methods[LEARNED], strict=True)),
-        "test_error_bars": {c: asdict(s) for c, s in scores.error_bars.get(LEARNED, {}).items()},
-    }
-    return Fitted(model.replaced(scores={**model.scores, **tested}), made.tables, scores, baselines)
+    characters: dict[str, Character] = {}
+    for name in fields:
+        characters[name] = _character(ds[name], time, seed)
+    if recipe or settings:
+        # Mistakes in a recipe are reported before any time is spent.
+        alike = {n: c for n, c in characters.items() if set(ds[n].dims) == set(ds[fields[0]].dims)}
+        tables = tables_for(alike, {n: n for n in alike}, seed, recipe=recipe, settings=settings)
+        checked(tables, ds[list(alike)])
+    results: dict[str, Result] = {}
+    for number, (name, character) in enumerate(characters.items(), 1):
+        offered = classical(character)
+        if ds[name].chunks is None:
+            offered += models_for(ds[name])
+        names = [AUTO, LEARNED, *(c.name for c in offered)]
+        if method not in names:
+            raise DataError(f"--method {method!r}: {nearest(method, names)}")
+        if method not in (AUTO, LEARNED):
+            offered = [c for c in offered if c.name == method]
+        until = COMPETING * number / len(characters)
+        phase(f"comparing methods for {name}")
+        results[name] = compete(ds[name], character, offered, bounds[name], clock, until, seed, progress)
+    fitted = Fitted(results, dict(bounds), time)
+    together = [n for n in results if not bounds[n].circular and _whole(results[n], ds[n])]
+    same = [n for n in together if set(ds[n].dims) == set(ds[together[0]].dims)]
+    if method == LEARNED and not same:
+        raise DataError(
+            "the learned method needs variables in memory that are not directions; use --method auto"
+        )
+    seconds = clock.left(TRAINING)
+    if same and method in (AUTO, LEARNED) and (method == LEARNED or seconds > SHORTEST):
+        phase("training a network")
+        group = {n: characters[n] for n in same}
+        tables = tables_for(
+            group,
+            {n: (sources or {}).get(n, n) for n in same},
+            seed,
+            mask=mask,
+            paths=paths,
+            recipe=recipe,
+            settings=settings,
+            say=say if method == LEARNED else lambda line: None,
+        )
+        _learn(fitted, ds[same], tables, max(seconds, 2.0), method, say)
+    return fitted
+
+
+def _character(array: xr.DataArray, time: str, seed: int) -> Character:
+    if time not in array.dims:
+        raise DataError(
+            f"variable {array.name!r} has no dimension {time!r} (it has {', '.join(map(str, array.dims))}); "
+            "name the time dimension with --dim time=NAME"
+        )
+    sizes = {str(d): n for d, n in array.sizes.items()}
+    shape = Character(time, places(array, time), sizes, 1.0, 0, 1, False, False)
+    part = only(array, crop_of(array, shape, SAMPLE, seed))
+    check_finite(part, str(array.name))
+    return replace(character_of(part, time), sizes=sizes)
+
+
+def _whole(result: Result, array: xr.DataArray) -> bool:
+    return array.size <= MOST_VALUES and all(t.seen.size == array.size for t in result.trials)
+
+
+def _learn(fitted: Fitted, ds: xr.Dataset, tables: Table, seconds: float, method: str, say: Say) -> None:
+    """Train on everything but the hidden points, first for a slice of the time, and score the outcome."""
+    begin = clocks.monotonic()
+    names = [str(n) for n in ds.data_vars]
+    rest = ds.load().copy()
+    for name in names:
+        hidden = np.any([t.at for t in fitted.results[name].trials], axis=0)
+        rest[name] = ds[name].copy(data=np.where(hidden, np.nan, ds[name].values))
+    made = checked(tables, rest)
+    first = fitted.results[names[0]]
+    classic = first.winner if len(names) == 1 and first.winner.table else None
+    guess = None if classic is None else classic.table
+    slices = [seconds] if method == LEARNED else [FIRST_SLICE * seconds, (1 - FIRST_SLICE) * seconds]
+    for number, allowed in enumerate(slices):
+        left = seconds - (clocks.monotonic() - begin)
+        model, used = trained(made, min(allowed, max(left, 1.0)), guess, first.seconds, say)
+        candidate = Candidate(LEARNED, model, {})
+        gains = {n: _scored(fitted, n, ds, candidate) for n in names}
+        better = [n for n, (gain, error) in gains.items() if gain > error]
+        if method == LEARNED:
+            better = names
+        if not better:
+            if number == 0:
+                gain = max(g for g, _ in gains.values())
+                say(
+                    f"learned estimate: a gain of {100 * gain:.1f} % over the best method after "
+                    f"{clocks.monotonic() - begin:.0f} s of training, which is too little; left out"
+                )
+            return
+        for name in better:
+            _win(fitted, name, candidate, clocks.monotonic() - begin)
+        fitted.model, fitted.tables = model, used
+
+
+def _scored(fitted: Fitted, name: str, ds: xr.Dataset, candidate: Candidate) -> tuple[float, float]:
+    """Add the learned estimate to the scores of a variable; return its gain over the winner."""
+    result = fitted.results[name]
+    tally = Tally(None)
+    for trial in result.trials:
+        tally.add(LEARNED, trial, *candidate.estimate(trial.seen, fitted.bounds[name], ds))
+    error = tally.residuals(result.trials).error
+    result.residuals = replace(result.residuals, error=result.residuals.error | error)
+    found = result.residuals
+    best = min((n for n in found.error if n != LEARNED), key=found.mean_square)
+    again = compared(name, found, result.comparison.left_out, result.comparison.units, result.winner.name)
+    result.comparison = replace(again, change=result.comparison.change)
+    result.learned_change = tally.change(LEARNED)
+    return found.gain(LEARNED, best)
+
+
+def _win(fitted: Fitted, name: str, candidate: Candidate, seconds: float) -> None:
+    result = fitted.results[name]
+    old = result.comparison
+    again = compared(name, result.residuals, old.left_out, old.units, candidate.name)
+    result.comparison = replace(again, change=result.learned_change)
+    result.winner = candidate

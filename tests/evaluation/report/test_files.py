@@ -1,7 +1,5 @@
 """The page and the figures of a report, for grids, stations, series and repetitions."""
 
-from __future__ import annotations
-
 from html.parser import HTMLParser
 from itertools import pairwise
 

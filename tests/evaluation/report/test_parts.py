@@ -1,7 +1,5 @@
 """The tables of a report agree with the numbers that they summarise, and its example is a typical one."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,7 +28,7 @@ def line(seed: int = 0, bars: bool = True) -> Comparison:
 
 
 def test_classes_share_out_all_unobserved_cells():
-    """Σ cells · RMSE² over the classes equals that of all cells: none is lost or counted twice."""
+    """Σ cells · RMSE² over the classes is that of all cells; round edges enclose all values at any scale."""
     one = line()
     cells = one.cells()
     values, name, edges = gaps_of(one.observed, Shape.of(one.estimate))
@@ -41,10 +39,6 @@ def test_classes_share_out_all_unobserved_cells():
     assert int(scored["cells"].sum()) == cells.truth.size
     np.testing.assert_allclose(spread.score, 1)
     assert [r[0] for r in table.rows] == labels
-
-
-def test_round_edges_hold_every_distance():
-    """The edges start at 0, increase and enclose all values at any scale."""
     for scale in (1e-3, 1.0, 111.0, 1e5):
         values = scale * np.random.default_rng(0).uniform(0.01, 50, 300)
         edges = round_edges(values)
@@ -62,15 +56,11 @@ def test_honest_error_bars_are_reliable():
     assert reliability_part(line(bars=False)).figure is None
 
 
-def test_no_gap_lengths_without_observations():
-    """Without observations, the part names the missing option."""
+def test_a_part_says_why_it_has_no_figure():
+    """Gap lengths need observations; spectra use the places without gaps, if there are any."""
     part = class_parts(Comparison("t", line().estimate, line().truth))
     assert part.figure is None
     assert "--observed" in part.text[0]
-
-
-def test_a_spectrum_takes_complete_lines_only():
-    """Places with a gap are excluded; if every place has one, the text says so."""
     one = line()
     gappy = one.truth.where((one.truth.place != 1) | (one.truth.time != 3))
     estimate, truth = sampled(Comparison("t", one.estimate, gappy), "time")
@@ -82,7 +72,7 @@ def test_a_spectrum_takes_complete_lines_only():
 
 
 def test_the_descent_goes_from_the_mean_to_where_the_model_ends(model, gappy, truth):
-    """The last terms are the medians of those of `interpolate`; the first error is that of the mean."""
+    """It ends with the terms of `interpolate`; observations may have another name, but need hidden points."""
     filled = model.interpolate(gappy)
     found = descent(model, gappy, truth, windows=10**6)
     assert found.windows == filled.prior_term.size
@@ -95,19 +85,11 @@ def test_the_descent_goes_from_the_mean_to_where_the_model_ends(model, gappy, tr
     assert len(found.error) == len(found.prior) == 4
     normal = model.states(truth).where(gappy.sst.isnull())
     assert found.error[0] == pytest.approx(float((normal**2).mean() ** 0.5), rel=0.15)
-
-
-def test_a_descent_without_anything_to_compare_is_refused(model, gappy):
-    """A truth known at observed cells only is refused."""
-    with pytest.raises(DataError, match="no window has"):
-        descent(model, gappy, gappy)
-
-
-def test_a_descent_of_renamed_observations(gappy, truth):
-    """The descent of the Lorenz model works with observations that have another name than the truth."""
     ds = da4dvar.simulate.lorenz96(series=1, steps=40, seed=3)
     found = descent(da4dvar.load("lorenz96"), ds[["x_observed"]], ds[["x"]], {"x": "x_observed"})
     assert found.error[-1] < 0.5 * found.error[0]
+    with pytest.raises(DataError, match="no window has"):
+        descent(model, gappy, gappy)
 
 
 def sea(seed: int = 0, times: int = 50) -> Comparison:
@@ -134,10 +116,12 @@ def test_the_time_drawn_has_a_usual_error(seed):
 
 
 def test_the_time_asked_for_is_drawn():
-    """The requested date is drawn, and the reason names the option."""
+    """The requested date is drawn, in any calendar, and the reason names the option."""
     example = example_of(sea(), Shape.of(sea().estimate), "2001-01-20")
     assert example.where == {"time": 19}
     assert "--at" in example.reason
+    times = xr.date_range("2001-01-01", periods=90, calendar="360_day", use_cftime=True)
+    assert index_at(xr.DataArray(times, dims="time"), "2001-02-15") == 44
 
 
 @pytest.mark.parametrize("at", ["2003-01-01", "soon"])
@@ -145,12 +129,6 @@ def test_an_invalid_time_is_refused(at):
     """A time outside the data, or text that is not a time, is refused with the range of the data."""
     with pytest.raises(DataError, match=f"--at {at}.*goes from 2001-01-01"):
         index_at(sea().estimate.time, at)
-
-
-def test_dates_of_another_calendar_can_be_asked_for():
-    """A date of a cftime calendar is found by its text."""
-    times = xr.date_range("2001-01-01", periods=90, calendar="360_day", use_cftime=True)
-    assert index_at(xr.DataArray(times, dims="time"), "2001-02-15") == 44
 
 
 @given(k=st.integers(0, 999), size=st.integers(1, 1000))

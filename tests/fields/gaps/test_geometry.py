@@ -1,9 +1,6 @@
 """Gap lengths, distances to observations and scores by class, against brute force."""
 
-from __future__ import annotations
-
 import itertools
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -33,7 +30,7 @@ def drawn(seed: int = 0, seen: float = 0.3) -> xr.DataArray:
 
 
 @given(mask=masks)
-def test_length_of_a_gap_is_that_of_its_run(mask: np.ndarray) -> None:
+def test_length_of_a_gap_is_that_of_its_run(mask):
     """The gap length equals the length of each run, including those at the ends."""
     expected = np.zeros(mask.shape, int)
     for row, line in enumerate(mask):
@@ -48,7 +45,7 @@ def test_length_of_a_gap_is_that_of_its_run(mask: np.ndarray) -> None:
 
 @settings(deadline=None)
 @given(mask=masks, spacing=st.tuples(st.floats(0.1, 10), st.floats(0.1, 10)))
-def test_distance_is_the_least_over_all_observations(mask: np.ndarray, spacing: tuple) -> None:
+def test_distance_is_the_least_over_all_observations(mask, spacing):
     """The distance is the minimum over all observed cells, for any cell size."""
     seen = np.argwhere(mask) * np.array(spacing)
     expected = [
@@ -60,8 +57,8 @@ def test_distance_is_the_least_over_all_observations(mask: np.ndarray, spacing: 
     np.testing.assert_allclose(got.values.ravel(), expected)
 
 
-def test_distance_takes_each_slice_by_itself() -> None:
-    """Slices along other dimensions are independent, and the order of dimensions is kept."""
+def test_distance_takes_each_slice_by_itself():
+    """Slices along other dimensions are independent; lazy masks give lazy results with the same labels."""
     observed = drawn(seen=0.1).transpose("lat", "time", "lon")
     observed[:, 0] = False
     spacing = {"lon": 2.0, "lat": 0.5}
@@ -71,10 +68,6 @@ def test_distance_takes_each_slice_by_itself() -> None:
     for t in range(observed.sizes["time"]):
         alone = distance_to_observation(observed.isel(time=t), ["lon", "lat"], spacing)
         xr.testing.assert_identical(got.isel(time=t), alone)
-
-
-def test_lazy_in_lazy_out() -> None:
-    """Lazy masks give lazy results with the same values and labels."""
     lazy = drawn().chunk(time=2, lat=3)
     for of in (gap_length, lambda a: distance_to_observation(a, ["time", "lat"])):
         assert of(lazy).chunks is not None
@@ -92,8 +85,8 @@ def scored(gaps: float = 0.2) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]
     return tuple(xr.DataArray(a, dims=("time", "x")) for a in (truth + error, truth, classes))  # type: ignore[return-value]
 
 
-def test_score_of_a_class_is_that_of_its_cells() -> None:
-    """Each class is scored over its own cells; the last class includes its upper edge."""
+def test_score_of_a_class_is_that_of_its_cells():
+    """Each class has any score of its own cells, an empty one NaN; the last edge may be infinite."""
     estimate, truth, classes = scored()
     table = by_class(estimate, truth, classes, [1, 2, 4, 5])
     for k, members in enumerate([[1], [2, 3], [4, 5]]):
@@ -102,11 +95,6 @@ def test_score_of_a_class_is_that_of_its_cells() -> None:
         assert int(table.cells[k]) == int((here & np.isfinite(estimate + truth)).sum())
     np.testing.assert_array_equal(table.lower, [1, 2, 4])
     np.testing.assert_array_equal(table.upper, [2, 4, 5])
-
-
-def test_another_score_and_an_empty_class() -> None:
-    """Any score function is accepted, an empty class is NaN, and the last edge may be infinite."""
-    estimate, truth, classes = scored()
     table = by_class(estimate, truth, classes, [0, 6, 8], score=bias)
     assert float(table.score[0]) == pytest.approx(float(bias(estimate, truth)))
     assert int(table.cells[1]) == 0
@@ -115,36 +103,27 @@ def test_another_score_and_an_empty_class() -> None:
     assert float(far.score[0]) == pytest.approx(float(rmse(estimate, truth)))
 
 
-@pytest.mark.parametrize(
-    ("call", "text"),
-    [
-        (
-            lambda: gap_length(drawn() * 1.0),
-            r"of type float64, expected bool; pass array\.notnull",
-        ),
-        (lambda: gap_length(drawn().rename(time="day")), "has no dimension 'time'; it has day, lat, lon"),
-        (lambda: distance_to_observation(drawn(), ["day"]), "has no dimension 'day'"),
-        *(
-            (
-                lambda s=s: distance_to_observation(drawn(), ["time", "lat"], s),
-                "above 0 along one of time, lat",
-            )
-            for s in ({"lat": 0.0}, {"lat": -1.0}, {"lon": 1.0})
-        ),
-        *(
-            (lambda e=e: by_class(*scored(), e), r"edges are \[.*\], expected two or more increasing")
-            for e in ([1], [1, 1], [3, 2])
-        ),
-    ],
-)
-def test_invalid_masks_spacings_and_edges_are_refused(call: Callable[[], object], text: str) -> None:
+@pytest.mark.parametrize(("call", "text"), [
+    (lambda: gap_length(drawn() * 1.0), r"of type float64, expected bool; pass array\.notnull"),
+    (lambda: gap_length(drawn().rename(time="day")), "has no dimension 'time'; it has day, lat, lon"),
+    (lambda: distance_to_observation(drawn(), ["day"]), "has no dimension 'day'"),
+    *(
+        (lambda s=s: distance_to_observation(drawn(), ["time", "lat"], s), "above 0 along one of time, lat")
+        for s in ({"lat": 0.0}, {"lat": -1.0}, {"lon": 1.0})
+    ),
+    *(
+        (lambda e=e: by_class(*scored(), e), r"edges are \[.*\], expected two or more increasing")
+        for e in ([1], [1, 1], [3, 2])
+    ),
+])  # fmt: skip
+def test_invalid_masks_spacings_and_edges_are_refused(call, text):
     """Each message states what was found and what was expected."""
     with pytest.raises(DataError, match=text):
         call()
 
 
 def test_the_nearest_is_the_nearest_of_all_that_reported():
-    """The distance agrees with an independent haversine of all pairs, in any order of dimensions."""
+    """The distance is the least haversine of all pairs; a station without coordinates is near to none."""
     generator = np.random.default_rng(0)
     lat, lon = generator.uniform(-80, 80, 15), generator.uniform(-180, 180, 15)
     seen = xr.DataArray(generator.random((40, 15)) < 0.2, dims=("time", "station"))
@@ -155,10 +134,6 @@ def test_the_nearest_is_the_nearest_of_all_that_reported():
     np.testing.assert_allclose(found, expected, atol=1e-6)
     np.testing.assert_array_equal(distance_to_reporting(seen.T, "station", *place).T, found)
     assert found.attrs["units"] == "km"
-
-
-def test_a_station_without_a_place_is_near_to_none():
-    """A station without coordinates has no distance and is nobody's nearest."""
     seen = xr.DataArray([[False, True, False]], dims=("time", "station"))
     lat, lon = (xr.DataArray(v, dims="station") for v in ([0.0, np.nan, 1.0], [0.0, 0.0, 0.0]))
     np.testing.assert_array_equal(distance_to_reporting(seen, "station", lat, lon), [[np.inf, 0, np.inf]])

@@ -1,7 +1,5 @@
 """Hidden points: observed, reproducible, disjoint, and in the shapes of gaps."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -18,15 +16,15 @@ def stations(missing: float = 0.3) -> xr.Dataset:
     return xr.Dataset({"pm": (("time", "station"), values)})
 
 
-def clouds() -> xr.DataArray:
-    """Return fields of which one or the other half is hidden each day."""
-    side = np.random.default_rng(1).integers(2, size=60)
+def clouds(number: int = 60, last: int = 1, seed: int = 1) -> xr.DataArray:
+    """Return fields of which one or the other half is hidden for some steps each time."""
+    side = np.random.default_rng(seed).integers(2, size=number).repeat(last)
     seen = (np.arange(12)[None] < 6) == side[:, None].astype(bool)
-    return xr.DataArray(np.broadcast_to(seen[:, None], (60, 8, 12)).copy(), dims=("time", "y", "x"))
+    return xr.DataArray(np.broadcast_to(seen[:, None], (side.size, 8, 12)).copy(), dims=("time", "y", "x"))
 
 
 @pytest.mark.parametrize("observed", [stations().pm.notnull(), clouds()], ids=["series", "fields"])
-def test_about_as_many_observed_points_as_asked_for(observed: xr.DataArray) -> None:
+def test_about_as_many_observed_points_as_asked_for(observed):
     """Only observed points are hidden, in about the requested number, reproducibly."""
     hidden = hidden_points(observed, "time", 0.1, 4)
     assert not (hidden & ~observed).any()
@@ -36,42 +34,34 @@ def test_about_as_many_observed_points_as_asked_for(observed: xr.DataArray) -> N
     assert hidden.dims == observed.dims
 
 
-def test_fields_lose_what_another_time_does_not_see() -> None:
-    """Cells that are observed at all times are never hidden."""
+def test_fields_lose_what_another_time_does_not_see():
+    """Never cells that are always observed, about as many in each eighth, in any order of dimensions."""
     observed = clouds()
     observed[:, :, 4] = True
     hidden = hidden_points(observed, "time", 0.2, 0)
     assert hidden.any()
     assert not hidden.isel(x=4).any()
-
-
-def test_what_fields_lose_is_spread_over_the_time() -> None:
-    """Each eighth of a record with clouds of ten steps loses about its share."""
-    sides = np.random.default_rng(2).integers(2, size=40).repeat(10)
-    seen = (np.arange(12)[None] < 6) == sides[:, None].astype(bool)
-    observed = xr.DataArray(np.broadcast_to(seen[:, None], (400, 8, 12)).copy(), dims=("time", "y", "x"))
-    hidden = hidden_points(observed, "time", 0.05, 0).coarsen(time=50).sum().sum(("y", "x"))
+    hidden = hidden_points(clouds(40, 10, seed=2), "time", 0.05, 0).coarsen(time=50).sum().sum(("y", "x"))
     assert (hidden > 0.2 * hidden.mean()).all()
     assert (hidden < 3 * hidden.mean()).all()
-
-
-def test_the_order_of_dimensions_does_not_matter() -> None:
-    """The hidden points do not depend on the order of dimensions."""
     turned = hidden_points(clouds().transpose("x", "time", "y"), "time", 0.2, 0)
     assert hidden_points(clouds(), "time", 0.2, 0).equals(turned.transpose("time", "y", "x"))
 
 
-def test_blocks_are_as_long_as_asked_for() -> None:
-    """In complete series, most hidden runs have the requested length."""
+def test_blocks_are_as_long_as_asked_for():
+    """Most hidden runs have the requested length; by default they have the lengths of the gaps."""
     complete = xr.DataArray(np.ones((400, 8), dtype=bool), dims=("time", "station"))
     hidden = hidden_points(complete, "time", 0.05, 0, [7]).values.T
     edges = np.diff(np.pad(hidden, ((0, 0), (1, 1))).astype(int), axis=1)
     runs = np.nonzero(edges == -1)[1] - np.nonzero(edges == 1)[1]
     assert np.median(runs) == 7
+    half = xr.DataArray(np.arange(40)[:, None] % 2 == np.zeros((1, 3)), dims=("time", "x"))
+    assert set(own_lengths(half, "time")) == {1}
+    assert own_lengths(xr.ones_like(half), "time") == [1]
 
 
-def test_parts_are_disjoint_and_together_everything() -> None:
-    """Training, validation and test are disjoint and together complete."""
+def test_parts_are_disjoint_and_together_everything():
+    """Training, validation and test are disjoint and together complete, and parts keep their labels."""
     ds = stations()
     holdout = Holdout(0.1, 0.1, (1, 7))
     left, test = apart(ds, holdout.tests(ds, "time"))
@@ -80,33 +70,18 @@ def test_parts_are_disjoint_and_together_everything() -> None:
     assert (sum(k.astype(int) for k in known) == ds.pm.notnull()).all()
     assert left.pm.notnull().equals(known[0] | known[1])
     assert set(holdout.tests(ds, "time")) == {"blocks of 1", "blocks of 7"}
-
-
-def test_what_is_taken_apart_keeps_its_labels() -> None:
-    """Both parts keep attributes, coordinates and encoding."""
     ds = stations().assign_coords(station=list("abcdefghij"))
     ds.pm.attrs["units"], ds.pm.encoding = "ug/m3", {"dtype": "int16"}
     for part in apart(ds, Holdout().tests(ds, "time")):
-        assert part.pm.attrs == ds.pm.attrs
-        assert part.pm.encoding == ds.pm.encoding
+        assert (part.pm.attrs, part.pm.encoding) == (ds.pm.attrs, ds.pm.encoding)
         xr.testing.assert_identical(part.station, ds.station)
 
 
-def test_lengths_are_those_of_the_gaps() -> None:
-    """Gaps of one step give lengths of one step, and so do data without gaps."""
-    half = xr.DataArray(np.arange(40)[:, None] % 2 == np.zeros((1, 3)), dims=("time", "x"))
-    assert set(own_lengths(half, "time")) == {1}
-    assert own_lengths(xr.ones_like(half), "time") == [1]
-
-
-@pytest.mark.parametrize(
-    ("observed", "fraction", "text"),
-    [
-        (stations().pm[:10, :1].notnull(), 0.1, "too few to hide some and learn.*da4dvar baseline"),
-        (clouds(), 0.6, r"expected above 0 and below 0\.5"),
-    ],
-)
-def test_too_few_points_and_invalid_fractions_are_refused(observed, fraction, text) -> None:
+@pytest.mark.parametrize(("observed", "fraction", "text"), [
+    (stations().pm[:10, :1].notnull(), 0.1, "too few to hide some and learn.*da4dvar baseline"),
+    (clouds(), 0.6, r"expected above 0 and below 0\.5"),
+])  # fmt: skip
+def test_too_few_points_and_invalid_fractions_are_refused(observed, fraction, text):
     """The message for too few points suggests a baseline."""
     with pytest.raises(DataError, match=text):
         hidden_points(observed, "time", fraction, 0)

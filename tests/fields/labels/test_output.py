@@ -1,7 +1,5 @@
 """Output data sets: estimates with the labels of the input data."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -57,11 +55,11 @@ def estimated(ds: xr.Dataset) -> xr.Dataset:
     x, weight, terms = reconstruct(y, grid, average, 3)
     coords = {d: conformed.data[d] for d in conformed.data.coords}
     estimates = x.assign_coords(variable=["sst"]).to_dataset("variable").assign_coords(coords)
-    return labelled(conformed, estimates, weight, terms, grid, LAYOUT, keep_observed=False)
+    return labelled(conformed, estimates, weight, terms, grid, LAYOUT, analysis=True)
 
 
 @pytest.mark.parametrize(("dtype", "huge"), [("float32", np.inf), ("float16", 1e6), ("float64", -np.inf)])
-def test_what_the_type_cannot_hold_is_no_estimate(dtype: str, huge: float) -> None:
+def test_what_the_type_cannot_hold_is_no_estimate(dtype, huge):
     """Infinite values, and those out of range of the dtype, are NaN with flag 2."""
     ds = sea().astype(dtype)
     conformed = conform(ds, Signature.of(sea(), ["sst"], DIMS, []))
@@ -72,21 +70,20 @@ def test_what_the_type_cannot_hold_is_no_estimate(dtype: str, huge: float) -> No
     assert np.argwhere(out.sst_flag.values == 2).tolist() == [[3, 2, 1]]
 
 
-def test_flags_are_those_of_cf() -> None:
+def test_flags_are_those_of_cf():
     """Flags have CF attributes and neither units nor packing of the variable."""
     flag = estimated(sea()).sst_flag
-    assert flag.dtype == np.int8
-    assert flag.attrs["standard_name"] == "status_flag"
-    assert flag.attrs["flag_meanings"].split() == ["observed", "interpolated", "not_estimable"]
-    np.testing.assert_array_equal(flag.attrs["flag_values"], np.array([0, 1, 2], "int8"))
+    assert (flag.dtype, flag.attrs["standard_name"]) == (np.int8, "status_flag")
+    assert flag.attrs["flag_meanings"].split() == ["observed", "estimated", "not_estimable", "beyond_scored"]
+    np.testing.assert_array_equal(flag.attrs["flag_values"], np.array([0, 1, 2, 3], "int8"))
     assert flag.attrs["flag_values"].dtype == flag.dtype
     assert "sst" in flag.attrs["long_name"]
     assert "units" not in flag.attrs
     assert flag.encoding == {}
 
 
-def test_terms_are_at_the_centres_of_the_windows() -> None:
-    """Terms are at the window centres, wrapped around along periodic dimensions."""
+def test_terms_are_at_the_centres_of_the_windows():
+    """Terms are at the window centres, around a circle too, with the user's dimensions and members."""
     out = estimated(sea())
     assert out.observation_term.dims == ("window_time", "window_lat", "window_lon")
     np.testing.assert_array_equal(out.window_time.values, sea().time.values[[2, 6, 10]])
@@ -102,10 +99,6 @@ def test_terms_are_at_the_centres_of_the_windows() -> None:
     for name in ("observation_term", "prior_term"):
         assert out[name].attrs["units"] == "1"
         assert "cost" in out[name].attrs["long_name"]
-
-
-def test_terms_have_the_users_names_and_members() -> None:
-    """Terms have the user's dimension names, and each member has its own."""
     ds = xr.concat([sea(), sea() + 1], xr.DataArray([7, 8], dims="member", name="member"))
     ds["sst"].attrs["units"] = "degC"
     out = estimated(ds.rename(time="date", lat="y"))

@@ -1,7 +1,5 @@
 """Scores, checked against the package `scores`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np
@@ -31,7 +29,7 @@ def pair(seed: int = 0) -> tuple[xr.DataArray, xr.DataArray]:
 @pytest.mark.parametrize(
     ("ours", "theirs"), [(rmse, rmse_of_scores), (bias, additive_bias), (correlation, pearsonr)]
 )
-def test_scores_are_those_of_the_package_scores(ours: Score, theirs: Score, dims: list[str] | None) -> None:
+def test_scores_are_those_of_the_package_scores(ours, theirs, dims):
     """Scores use the cells where both are known, for any dimensions."""
     estimate, truth = pair()
     both = estimate.notnull() & truth.notnull()
@@ -40,7 +38,7 @@ def test_scores_are_those_of_the_package_scores(ours: Score, theirs: Score, dims
 
 
 @pytest.mark.parametrize("dims", [None, ["time"], ["lat", "lon"]])
-def test_r_score_is_the_square_of_two_root_mean_squares(dims: list[str] | None) -> None:
+def test_r_score_is_the_square_of_two_root_mean_squares(dims):
     """R = (RMSE / root mean square of the truth)², over the same cells."""
     estimate, truth = pair()
     both = estimate.notnull() & truth.notnull()
@@ -49,7 +47,7 @@ def test_r_score_is_the_square_of_two_root_mean_squares(dims: list[str] | None) 
 
 
 @pytest.mark.parametrize("part", [0.3, 1.0])
-def test_observed_and_unobserved_cells_are_scored_apart(part: float) -> None:
+def test_observed_and_unobserved_cells_are_scored_apart(part):
     """Each part has the scores of its own cells, NaN if there are none; together they are all cells."""
     estimate, truth = pair()
     observed = xr.DataArray(np.random.default_rng(1).random(truth.shape) < part, dims=DIMS)

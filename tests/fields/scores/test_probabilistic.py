@@ -1,7 +1,5 @@
 """Probabilistic scores, checked against quadrature and scipy.stats."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -11,12 +9,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from da4dvar.errors import DataError
-from da4dvar.fields.scores.probabilistic import (
-    coverage,
-    crps_gaussian,
-    reliability,
-    spread_skill,
-)
+from da4dvar.fields.scores.probabilistic import coverage, crps_gaussian, reliability, spread_skill
 
 DIMS = ("time", "lat", "lon")
 every_dims = pytest.mark.parametrize("dims", [None, ["time"], ["lat", "lon"], []])
@@ -32,7 +25,7 @@ def field(seed: int, gaps: float = 0.0) -> xr.DataArray:
 
 @settings(max_examples=25, deadline=None)
 @given(mean=st.floats(-3, 3), std=st.floats(0.1, 4), truth=st.floats(-3, 3))
-def test_crps_of_a_gaussian_is_the_integral_that_defines_it(mean: float, std: float, truth: float) -> None:
+def test_crps_of_a_gaussian_is_the_integral_that_defines_it(mean, std, truth):
     """The CRPS is ∫ (F(z) − 1(z ≥ x))² dz."""
     below = quad(lambda z: norm.cdf(z, mean, std) ** 2, mean - 12 * std - 6, truth)[0]
     above = quad(lambda z: norm.sf(z, mean, std) ** 2, truth, mean + 12 * std + 6)[0]
@@ -40,15 +33,20 @@ def test_crps_of_a_gaussian_is_the_integral_that_defines_it(mean: float, std: fl
     assert float(got) == pytest.approx(below + above, abs=1e-6)
 
 
-def test_crps_without_spread_is_the_absolute_error() -> None:
-    """Without spread, the CRPS is its limit for σ → 0."""
+def test_crps_without_spread_and_spread_skill():
+    """Without spread, the CRPS is the absolute error; the ratio of spread and skill uses the same cells."""
     mean, truth = field(1), field(2)
     got = crps_gaussian(mean, xr.zeros_like(mean), truth, [])
     xr.testing.assert_allclose(got, abs(mean - truth))
+    std, estimate, truth = abs(field(1, 0.2)), field(2, 0.2), field(3, 0.2)
+    known = np.isfinite(std.values + estimate.values + truth.values)
+    s, e = std.values[known], (estimate - truth).values[known]
+    assert float(spread_skill(std, estimate, truth)) == pytest.approx(np.sqrt((s**2).mean() / (e**2).mean()))
+    assert spread_skill(std, estimate, truth, ["time"]).dims == ("lat", "lon")
 
 
 @every_dims
-def test_crps_of_a_gaussian_leaves_gaps_out(dims: list[str] | None) -> None:
+def test_crps_of_a_gaussian_leaves_gaps_out(dims):
     """Cells without a mean, an error bar or a truth are ignored; the others are averaged."""
     parts = [field(1, 0.3), abs(field(2, 0.3)), field(3, 0.3)]
     each = crps_gaussian(*parts, dims=[])
@@ -57,7 +55,7 @@ def test_crps_of_a_gaussian_leaves_gaps_out(dims: list[str] | None) -> None:
 
 
 @every_dims
-def test_coverage_by_hand(dims: list[str] | None) -> None:
+def test_coverage_by_hand(dims):
     """Coverage counts the cells where all three are known, bounds included."""
     lower, upper, truth = field(1, 0.2), field(1, 0.2) + 1, field(2, 0.2)
     truth[0, 0, 0] = lower[0, 0, 0] = 0.0
@@ -66,17 +64,8 @@ def test_coverage_by_hand(dims: list[str] | None) -> None:
     xr.testing.assert_allclose(coverage(lower, upper, truth, dims), truth.copy(data=values).mean(dims))
 
 
-def test_spread_skill_is_a_ratio_of_root_mean_squares() -> None:
-    """The ratio uses the same cells in numerator and denominator."""
-    std, estimate, truth = abs(field(1, 0.2)), field(2, 0.2), field(3, 0.2)
-    known = np.isfinite(std.values + estimate.values + truth.values)
-    s, e = std.values[known], (estimate - truth).values[known]
-    assert float(spread_skill(std, estimate, truth)) == pytest.approx(np.sqrt((s**2).mean() / (e**2).mean()))
-    assert spread_skill(std, estimate, truth, ["time"]).dims == ("lat", "lon")
-
-
 @pytest.mark.parametrize("factor", [0.5, 1.0])
-def test_reliability_is_the_part_of_a_gaussian_within_its_interval(factor: float) -> None:
+def test_reliability_is_the_part_of_a_gaussian_within_its_interval(factor):
     """Calibrated error bars have a reliability equal to the level, others that of the scaled interval."""
     quantiles = xr.DataArray(norm.ppf((np.arange(10000) + 0.5) / 10000), dims="time")
     std = xr.full_like(quantiles, factor)
@@ -86,13 +75,13 @@ def test_reliability_is_the_part_of_a_gaussian_within_its_interval(factor: float
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 95.0])
-def test_a_level_that_is_no_probability_is_refused(level: float) -> None:
+def test_a_level_that_is_no_probability_is_refused(level):
     """A level in per cent is refused."""
     with pytest.raises(DataError, match=f"a level is {level}, expected a number between 0 and 1"):
         reliability(field(1), field(2), field(3), [0.5, level])
 
 
-def test_lazy_in_lazy_out() -> None:
+def test_lazy_in_lazy_out():
     """Lazy data give lazy scores with the same values, for each cell that is left."""
     mean, std, truth = field(1), abs(field(2)), field(3, 0.1)
     lazy = [a.chunk(time=2, lat=3) for a in (mean, std, truth)]

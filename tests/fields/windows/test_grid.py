@@ -1,7 +1,5 @@
 """Window grid and overlap-add, for any sizes, windows, overlaps and periodic dimensions."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -60,7 +58,7 @@ def line(**settings_of: Any) -> Layout:
 
 @quick
 @given(cases())
-def test_windows_of_one_size_cover_the_field(case: tuple[Layout, dict[str, int]]) -> None:
+def test_windows_of_one_size_cover_the_field(case):
     """Every cell is covered, strides are respected, and windows do not extend beyond non-periodic ends."""
     layout, sizes = case
     grid = WindowGrid.of(layout, {"member": 7, **dict(reversed(sizes.items()))})
@@ -80,7 +78,7 @@ def test_windows_of_one_size_cover_the_field(case: tuple[Layout, dict[str, int]]
 
 @quick
 @given(cases(), st.integers(1, 50))
-def test_windows_of_the_identity_add_up_to_the_field(case: tuple[Layout, dict[str, int]], batch: int) -> None:
+def test_windows_of_the_identity_add_up_to_the_field(case, batch):
     """With the identity as solver, the tapered sum is the field; progress counts every window."""
     layout, sizes = case
     grid = WindowGrid.of(layout, sizes)
@@ -92,7 +90,7 @@ def test_windows_of_the_identity_add_up_to_the_field(case: tuple[Layout, dict[st
     np.testing.assert_allclose(overlap.mean(), y, rtol=1e-5, atol=1e-6)
 
 
-def test_the_taper_is_sin_squared_along_dimensions_that_are_cut() -> None:
+def test_the_taper_is_sin_squared_along_dimensions_that_are_cut():
     """The taper is sin² of the cell centres, and constant along whole dimensions."""
     layout = Layout(["x"], axes=["lat", "lon"], window={"lat": 15, "lon": 7})
     taper = WindowGrid.of(layout, {"lat": 5, "lon": 20}).taper()
@@ -102,7 +100,7 @@ def test_the_taper_is_sin_squared_along_dimensions_that_are_cut() -> None:
 
 @quick
 @given(window=st.integers(1, 8), turns=st.integers(2, 4), shift=st.integers(0, 3))
-def test_a_circle_has_no_beginning(window: int, turns: int, shift: int) -> None:
+def test_a_circle_has_no_beginning(window, turns, shift):
     """A field rotated by whole strides gives the rotated result."""
     layout = line(periodic=["time"], window={"time": window})
     size = turns * max(window, layout.stride("time"))
@@ -117,8 +115,8 @@ def test_a_circle_has_no_beginning(window: int, turns: int, shift: int) -> None:
     np.testing.assert_allclose(turned, np.roll(straight, turn, -1), rtol=1e-5, atol=1e-5)
 
 
-def test_a_window_without_observations_is_passed_over() -> None:
-    """A window without any observed variable is not solved but counted; its cells and terms are NaN."""
+def test_a_window_without_observations_is_passed_over():
+    """Windows without observations are not solved; without a finite solution, they are ignored."""
     grid = WindowGrid.of(line(window={"time": 4}, overlap={"time": 0.0}), {"time": 12})
     y = field(grid, members=1)
     y[..., 4:8] = y[1] = np.nan
@@ -133,10 +131,6 @@ def test_a_window_without_observations_is_passed_over() -> None:
     np.testing.assert_array_equal(overlap.weight[0] > 0, [True] * 4 + [False] * 4 + [True] * 4)
     np.testing.assert_array_equal(np.isnan(overlap.mean()[:, 0]), [overlap.weight[0] == 0] * 2)
     np.testing.assert_array_equal(np.isnan(overlap.terms[:, 0]), [[False, True, False]] * 2)
-
-
-def test_a_window_without_a_finite_solution_spoils_no_other() -> None:
-    """A window without a finite solution is ignored with a warning."""
     grid = WindowGrid.of(line(window={"time": 4}), {"time": 8})
     y = field(grid, members=1)
     y[0, 0, 0] = 1e30
@@ -155,9 +149,7 @@ def test_a_window_without_a_finite_solution_spoils_no_other() -> None:
 
 @quick
 @given(cases(), st.data())
-def test_a_run_of_windows_is_the_grid_of_the_cells_it_covers(
-    case: tuple[Layout, dict[str, int]], data: st.DataObject
-) -> None:
+def test_a_run_of_windows_is_the_grid_of_the_cells_it_covers(case, data):
     """Windows of a part of the grid have the same cells as in the whole grid."""
     layout, sizes = case
     grid = WindowGrid.of(layout, sizes)

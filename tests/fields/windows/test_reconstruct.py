@@ -1,7 +1,5 @@
 """Solution of all windows: lazy fields give the same result, and each window is solved once."""
 
-from __future__ import annotations
-
 import threading
 from typing import Any
 
@@ -59,16 +57,13 @@ def chunkings() -> st.SearchStrategy[dict[str, tuple[int, ...]]]:
 def assert_same(lazy: tuple[xr.DataArray, ...], eager: tuple[xr.DataArray, ...]) -> None:
     """Check that estimates, weights and terms agree to rounding."""
     for got, expected in zip(dask.compute(*lazy), eager, strict=True):
-        assert got.dims == expected.dims
-        assert got.dtype == expected.dtype
+        assert (got.dims, got.dtype) == (expected.dims, expected.dtype)
         np.testing.assert_allclose(got.values, expected.values, rtol=1e-5, atol=1e-5)
 
 
 @settings(deadline=None, max_examples=40)
 @given(chunkings(), st.sampled_from(sorted(LAYOUTS)), st.integers(1, 40))
-def test_any_chunking_gives_the_same_answer(
-    chunks: dict[str, tuple[int, ...]], name: str, batch_size: int
-) -> None:
+def test_any_chunking_gives_the_same_answer(chunks, name, batch_size):
     """Lazy fields of any chunks give the result of the field in memory."""
     y, layout = field(), LAYOUTS[name]
     grid = WindowGrid.of(layout, y.sizes)
@@ -77,7 +72,7 @@ def test_any_chunking_gives_the_same_answer(
 
 
 @pytest.mark.parametrize("lazy", [False, True])
-def test_a_batch_of_no_windows_is_refused(lazy: bool) -> None:
+def test_a_batch_of_no_windows_is_refused(lazy):
     """A batch size of 0 is refused before anything is computed."""
     y = field()
     grid = WindowGrid.of(LAYOUTS["in time"], y.sizes)
@@ -87,7 +82,7 @@ def test_a_batch_of_no_windows_is_refused(lazy: bool) -> None:
 
 @pytest.mark.parametrize("batch_size", [1, 5, 1000])
 @pytest.mark.parametrize("name", sorted(LAYOUTS))
-def test_each_window_is_solved_exactly_once(name: str, batch_size: int) -> None:
+def test_each_window_is_solved_exactly_once(name, batch_size):
     """Windows are solved once, in batches of the requested size, and not while the graph is built."""
     lock, solved = threading.Lock(), []
 
@@ -108,7 +103,7 @@ def test_each_window_is_solved_exactly_once(name: str, batch_size: int) -> None:
 
 @pytest.mark.parametrize("batch", [[], ["member"], ["run", "member"]])
 @pytest.mark.parametrize("lazy", [False, True])
-def test_any_number_of_batch_dimensions(batch: list[str], lazy: bool) -> None:
+def test_any_number_of_batch_dimensions(batch, lazy):
     """Each member keeps its place; terms have one dimension of windows for each axis."""
     sizes = {"variable": 2, **dict.fromkeys(batch, 2), "time": 8}
     values = np.random.default_rng(1).standard_normal(list(sizes.values())).astype("float32")
@@ -121,7 +116,7 @@ def test_any_number_of_batch_dimensions(batch: list[str], lazy: bool) -> None:
     np.testing.assert_allclose(x.values, y.values, rtol=1e-5, atol=1e-6)
 
 
-def test_progress_goes_up_to_all_windows() -> None:
+def test_progress_goes_up_to_all_windows():
     """Progress reports the finished windows and their total."""
     y, layout = field(), LAYOUTS["in time"]
     told: list[tuple[int, int]] = []

@@ -1,7 +1,5 @@
 """Tests of the learned bilinear system, which includes those of Lorenz, and of its identification."""
 
-from __future__ import annotations
-
 import copy
 
 import pytest
@@ -56,7 +54,7 @@ def test_periodic_tendency_is_the_sum_of_all_products(reach):
 
 
 def test_periodic_tendency_has_derivatives_of_two_orders():
-    """First and second derivatives in state and coefficients, as training needs, agree with differences."""
+    """Derivatives of both orders agree with differences; mixed precision does not round a tendency."""
     dynamics = seeded(lambda: Bilinear(5, reach=2)).double()
     names = [name for name, _ in dynamics.named_parameters()]
 
@@ -66,10 +64,6 @@ def test_periodic_tendency_has_derivatives_of_two_orders():
     inputs = (double(1, 1, 5, 2).requires_grad_(), *dynamics.parameters())
     assert torch.autograd.gradcheck(tendency, inputs)
     assert torch.autograd.gradgradcheck(tendency, inputs)
-
-
-def test_mixed_precision_does_not_round_a_periodic_tendency():
-    """Under mixed precision, the tendency is not rounded to bfloat16, which would ruin a trajectory."""
     dynamics, x = seeded(lambda: Bilinear(7, reach=2)), double(2, 1, 7, 3).float()
     with torch.autocast("cpu", torch.bfloat16):
         mixed = dynamics(x)
@@ -108,17 +102,13 @@ def test_what_is_returned_is_the_error_of_the_forecast():
 
 
 def test_fixed_parameters_are_unchanged():
-    """Parameters that do not require a gradient are unchanged."""
+    """Parameters without a gradient, and a flow whose forecast diverges, are unchanged."""
     flow = seeded(lambda: Flow(Bilinear(40, reach=1), 0.05))
     before = copy.deepcopy(flow)
     flow.dynamics.constant.requires_grad_(False)
     learn_dynamics(flow, series_of_lorenz96(series=2, steps=20), steps=5)
     assert torch.equal(flow.dynamics.constant, before.dynamics.constant)
     assert not torch.equal(flow.dynamics.linear, before.dynamics.linear)
-
-
-def test_a_forecast_that_runs_away_changes_nothing():
-    """If the step is so long that the forecast diverges, the flow is unchanged."""
     flow = seeded(lambda: Flow(Bilinear(40, reach=2), step=1e60))
     before = copy.deepcopy(flow.state_dict())
     with pytest.raises(ValueError, match="diverges"):

@@ -1,7 +1,5 @@
 """Tests of the priors that project on few numbers: the dense autoencoder and principal components."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
@@ -14,11 +12,14 @@ from da4dvar.variational.priors.projection import learn_projection
 
 
 def test_all_passes_through_the_code():
-    """The rank of the Jacobian of Φ is at most the size of the code, and the code is linear."""
+    """The rank of the Jacobian of Φ is at most the size of the code; a divergent training is refused."""
     prior = seeded(lambda: DenseAutoencoder(1, [30], encoder=(20, 4), decoder=(15,))).double()
     jacobian = torch.func.jacrev(prior)(normal(1, 1, 30).double())
     assert torch.linalg.matrix_rank(jacobian.reshape(30, 30), rtol=1e-10) == 4
     assert (prior.encode(normal(50, 30).double()) < 0).any()
+    prior = seeded(lambda: DenseAutoencoder(1, [4], encoder=[2], decoder=[]))
+    with pytest.raises(ValueError, match="not finite; use a lower learning rate"):
+        learn_projection(prior, [torch.full((2, 1, 4), 1e30)] * 3, steps=3, rate=0.1)
 
 
 def test_a_linear_one_learns_the_principal_components():
@@ -30,36 +31,20 @@ def test_a_linear_one_learns_the_principal_components():
     assert reached == pytest.approx(float(left.sqrt()), rel=0.1)
 
 
-def test_an_error_that_runs_away_is_refused():
-    """The message suggests a lower rate."""
-    prior = seeded(lambda: DenseAutoencoder(1, [4], encoder=[2], decoder=[]))
-    with pytest.raises(ValueError, match="not finite; use a lower learning rate"):
-        learn_projection(prior, [torch.full((2, 1, 4), 1e30)] * 3, steps=3, rate=0.1)
-
-
 def states(seed: int = 0) -> torch.Tensor:
     """Forty states of 2 channels on 3 × 4 cells, with unequal variances."""
     return normal(40, 2, 3, 4, seed=seed) * torch.arange(1.0, 25).reshape(2, 3, 4) + 5
 
 
 def test_it_is_the_projection_on_the_leading_singular_vectors():
-    """The residual is that of a singular value decomposition, and Φ is idempotent."""
+    """The residual is that of an SVD, Φ is idempotent, the identity of all components, and knows its fit."""
     x = states()
     prior = PCA(2, (3, 4), components=5).fit(x)
     values = np.linalg.svd((x - x.mean(0)).flatten(1).double().numpy(), compute_uv=False)
     left = float((x - prior(x)).square().sum())
     assert left == pytest.approx((values[5:] ** 2).sum(), rel=1e-4)
     assert_close(prior(prior(x)), prior(x), rtol=1e-4, atol=1e-4)
-
-
-def test_all_components_leave_nothing():
-    """With as many components as the size of a state, Φ is the identity."""
-    x = states()
     assert_close(PCA(2, (3, 4), components=24).fit(x)(x), x, rtol=1e-4, atol=1e-3)
-
-
-def test_it_knows_whether_it_was_fitted():
-    """`fitted` is correct, also after the state dict is loaded."""
     prior, other = PCA(2, (3, 4), components=2), PCA(2, (3, 4), components=2)
     assert not prior.fitted
     other.load_state_dict(prior.fit(states()).state_dict())

@@ -1,7 +1,5 @@
 """Tests of the two-scale U-Net: its contract, scales and symmetry."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
@@ -77,14 +75,10 @@ def test_folding_leaves_each_cell_in_its_place(axes):
 
 
 def test_the_last_folded_block_is_padded_with_zeros():
-    """Six cells in blocks of four are treated as eight with two trailing zeros."""
+    """Six cells in blocks of four are eight with trailing zeros; a cell depends on its whole block."""
     prior, x = seeded(lambda: UNet(2, ("periodic", "zero"), width=3, fold=(1, 4))), normal(2, 2, 4, 8)
     x[..., 6:] = 0
     assert_close(prior(x[..., :6]), prior(x)[..., :6])
-
-
-def test_a_folded_cell_is_seen_from_its_whole_block():
-    """With kernels of one cell and no coarse branch, a cell depends only on its block."""
     prior, x = seeded(lambda: UNet(1, ("zero",), width=8, kernel=1, fold=4)), normal(1, 1, 12)
     nn.init.zeros_(prior.up.weight)
     reach = torch.autograd.functional.jacobian(prior, x).squeeze() != 0

@@ -1,7 +1,5 @@
 """Tests of gradient descent, conjugate gradients and fixed-point iterations against closed forms."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
@@ -67,8 +65,8 @@ def test_best_survives_a_step_that_is_too_long():
     assert (cost(best.x) <= cost(x0)).all()
 
 
-def test_each_sample_keeps_its_own_best():
-    """A sample that diverges keeps its start, while one that converges keeps its last iterate."""
+def test_each_sample_has_its_own_end():
+    """A sample keeps its best iterate, and is not updated after it has converged, or at the minimum."""
     model = VariationalCost(Linear(np.zeros((4, 4), dtype="float32")))
     mask = torch.tensor([True, False]).reshape(2, 1, 1).expand(2, 1, 4)
     x0 = normal(2, 1, 4)
@@ -76,10 +74,6 @@ def test_each_sample_keeps_its_own_best():
         solution = GradientDescent(0.7, iterations=20, keep="best")(model.given(0 * x0, mask), x0)
     assert torch.equal(solution.x[0], x0[0])
     assert_close(solution.x[1], torch.zeros(1, 4), rtol=0, atol=1e-6)
-
-
-def test_each_sample_stops_when_it_has_converged():
-    """A sample whose gradient is small enough is not updated further, while the others are."""
     mask = torch.ones(2, 1, 4, dtype=torch.bool)
     cost = VariationalCost(nn.Identity()).given(double(2, 1, 4), mask)
     start = torch.stack([cost.y[0], double(1, 4, seed=2)])  # the first is at its minimum
@@ -88,6 +82,12 @@ def test_each_sample_stops_when_it_has_converged():
     assert solution.converged.tolist() == [True, False]
     assert torch.equal(solution.x[0], start[0])
     assert solution.iterations == 5
+    cost = VariationalCost(nn.Identity()).given(normal(2, 1, 4), torch.ones(2, 1, 4, dtype=torch.bool))
+    with torch.no_grad():
+        solution = GradientDescent(0.1, iterations=5)(cost, cost.y)
+    assert (solution.iterations, len(solution.cost)) == (0, 1)
+    assert solution.converged.all()
+    assert torch.equal(solution.x, cost.y)
 
 
 def test_tolerance_bounds_the_gradient():
@@ -103,22 +103,17 @@ def test_tolerance_bounds_the_gradient():
     assert solution.iterations < 3000
 
 
-def test_counts_the_updates_that_were_made():
-    """A start at the minimum needs no update, and only its terms are returned."""
-    cost = VariationalCost(nn.Identity()).given(normal(2, 1, 4), torch.ones(2, 1, 4, dtype=torch.bool))
-    with torch.no_grad():
-        solution = GradientDescent(0.1, iterations=5)(cost, cost.y)
-    assert (solution.iterations, len(solution.cost)) == (0, 1)
-    assert solution.converged.all()
-    assert torch.equal(solution.x, cost.y)
-
-
 def test_reaches_the_minimum_of_a_quadratic_in_as_many_steps_as_cells():
-    """For a linear prior, eight cells need eight iterations, up to rounding."""
+    """For a linear prior, eight cells need eight iterations; for others, U does not increase."""
     cost, minimum, _ = quadratic()
     with torch.no_grad():
         found = ConjugateGradient(iterations=8, tolerance=0.0)(cost, torch.zeros(3, 1, 8).double())
     assert_close(found.x[:, 0], torch.as_tensor(minimum), rtol=0, atol=1e-6)
+    model = VariationalCost(lambda x: torch.sin(2 * x) + 0.1 * x**2).double()
+    cost = model.given(double(4, 1, 9), domain(4, 1, 9))
+    with torch.no_grad():
+        found = ConjugateGradient(iterations=30)(cost, 3 * double(4, 1, 9, seed=2))
+    assert (found.cost.diff(dim=0) <= 1e-12).all()
 
 
 def test_on_a_quadratic_it_is_the_linear_method():
@@ -141,17 +136,8 @@ def test_on_a_quadratic_it_is_the_linear_method():
         assert_close(found.x.flatten(), torch.as_tensor(iterates[k - 1]), rtol=0, atol=1e-7)
 
 
-def test_the_cost_never_rises():
-    """U does not increase, even if it is not quadratic."""
-    model = VariationalCost(lambda x: torch.sin(2 * x) + 0.1 * x**2).double()
-    cost = model.given(double(4, 1, 9), domain(4, 1, 9))
-    with torch.no_grad():
-        found = ConjugateGradient(iterations=30)(cost, 3 * double(4, 1, 9, seed=2))
-    assert (found.cost.diff(dim=0) <= 1e-12).all()
-
-
 def test_finds_the_member_of_a_subspace_that_was_observed():
-    """If Φ projects on a subspace, partial observations of one of its elements recover that element."""
+    """If Φ projects on a subspace, its observed element is recovered; on Ω, x equals y."""
     basis = np.linalg.qr(np.random.default_rng(0).standard_normal((12, 3)))[0]
     truth = torch.as_tensor(basis @ np.array([1.0, -2.0, 0.5])).reshape(1, 1, 12)
     mask = domain(1, 1, 12)
@@ -159,10 +145,6 @@ def test_finds_the_member_of_a_subspace_that_was_observed():
     found = FixedPoint(iterations=3000, tolerance=1e-12)(cost, torch.zeros_like(truth))
     assert found.converged.all()
     assert_close(found.x, truth, rtol=0, atol=1e-8)
-
-
-def test_observations_are_kept():
-    """On Ω, the estimate equals the observations."""
     y, mask = double(2, 1, 7), domain(2, 1, 7)
     cost = VariationalCost(Linear(0.5 * np.eye(7))).double().given(y, mask)
     found = FixedPoint(iterations=2)(cost, torch.zeros_like(y))

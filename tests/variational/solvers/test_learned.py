@@ -1,7 +1,5 @@
 """Tests of the learned solvers: the LSTM cell against torch, its scaling, its inputs; direct regression."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
@@ -38,18 +36,14 @@ def test_cell_is_that_of_torch():
         assert_close((h_new[..., k], c_new[..., k]), oracle(x[..., k], (h[..., k], c[..., k])))
 
 
-def test_rms_scale_does_not_see_the_units_of_the_cost():
-    """With the rms scale, multiplying U by a hundred does not change the estimate."""
+def test_scales_of_the_gradient():
+    """With the rms scale, the units of U have no effect; a learned α is positive and starts at 1."""
     solver, x0 = seeded(lambda: ConvLSTM(1, ("zero",), width=3, iterations=4)), normal(2, 1, 8, seed=2)
     with torch.no_grad():
         one = solver(problem(2, 1, 8), x0)
         hundred = solver(problem(2, 1, 8, weight=100.0), x0)
     assert_close(hundred.x, one.x, rtol=1e-4, atol=1e-4)
     assert_close(hundred.cost, 100 * one.cost, rtol=1e-3, atol=1e-3)
-
-
-def test_learned_scale_is_one_number():
-    """α is positive, starts at 1, and is learned only with the scale 'learned'."""
     make = lambda scale: seeded(lambda: ConvLSTM(1, ("zero",), width=3, scale=scale))  # noqa: E731
     learned, x0 = make("learned"), normal(2, 1, 8, seed=2)
     with torch.no_grad():
@@ -127,7 +121,7 @@ def test_observations_are_fed_before_the_prior(blind_to, sees_y):
 
 
 def test_the_state_is_seen_when_asked():
-    """With a state scale, the update depends on x and not only on the gradient."""
+    """With a state scale, the update depends on x; the number of iterations can be changed."""
     everywhere = torch.ones(1, 1, 6, dtype=torch.bool)
     model = VariationalCost(nn.Identity())
     updates = {}
@@ -138,10 +132,6 @@ def test_the_state_is_seen_when_asked():
             updates[state_scale] = [solver(model.given(x + 1, everywhere), x).x - x for x in starts]
     assert torch.allclose(*updates[None], atol=1e-5)
     assert not torch.allclose(*updates[1.0], atol=1e-3)
-
-
-def test_the_number_of_iterations_can_be_changed():
-    """The number of iterations can be changed, as in training, without changing the earlier iterates."""
     solver, x0 = seeded(lambda: ConvLSTM(1, ("zero",), width=3, iterations=2)), normal(2, 1, 8, seed=2)
     with torch.no_grad():
         few = solver(problem(2, 1, 8), x0)

@@ -1,7 +1,5 @@
 """Tests of Levenberg-Marquardt, its block-tridiagonal systems and its Jacobians against dense solvers."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
@@ -23,7 +21,7 @@ from da4dvar.variational.solvers.tangent import Tangent
 
 
 def test_block_tridiagonal_agrees_with_a_dense_solve():
-    """For each sample, the solution is that of the dense matrix, a diagonal + JᵀJ of x(t + 1) − A(t) x(t)."""
+    """The solution is that of the dense matrix, and NaN for a sample that is not positive definite."""
     batch, times, n, weight = 3, 6, 4, 0.7
     diagonal, tangent = 1 + double(batch, times, n).square(), double(batch, times - 1, n, n, seed=1)
     jacobian = torch.zeros(batch, (times - 1) * n, times * n).double()
@@ -38,10 +36,6 @@ def test_block_tridiagonal_agrees_with_a_dense_solve():
     right = double(batch, times, n, seed=2)
     expected = torch.linalg.solve(dense, right.flatten(1))
     assert_close(solve_block_tridiagonal(given, tangent, weight, right).flatten(1), expected)
-
-
-def test_block_tridiagonal_is_nan_where_it_is_not_positive_definite():
-    """A matrix that is not positive definite gives NaN for its own sample only."""
     diagonal = torch.ones(2, 3, 2)
     diagonal[0, 1] = -1.0
     found = solve_block_tridiagonal(diagonal, torch.zeros(2, 2, 2, 2), 1.0, torch.ones(2, 3, 2))
@@ -111,19 +105,13 @@ def test_matrix_free_steps_are_those_of_the_blocks():
 
 
 def test_a_background_is_a_term_of_the_first_time():
-    """Without observations, the first state remains that of x(0) for any background error."""
+    """The smaller its error, the closer the first state stays to x(0); the last cost is U alone."""
     cost, truth = short_window()
     start = truth + 0.3 * double(*truth.shape)
     empty = cost.model.given(cost.y, torch.zeros_like(cost.mask))
     found = LevenbergMarquardt(iterations=30, ladder=(1.0,), tolerance=0, background=5.0)(empty, start)
     assert_close(found.x[..., 0], start[..., 0], rtol=0, atol=1e-4)
     assert_close(found.cost[-1], empty(found.x))
-
-
-def test_a_tight_background_holds_the_first_state():
-    """A smaller background error keeps the first state closer to x(0); the last cost is U alone."""
-    cost, truth = short_window()
-    start = truth + 0.3 * double(*truth.shape)
     moved = []
     for background in (0.01, 1.0, None):
         found = LevenbergMarquardt(iterations=20, ladder=(1.0,), background=background)(cost, start)

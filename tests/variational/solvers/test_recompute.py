@@ -1,7 +1,5 @@
 """Tests of recomputed iterations: the gradients of torch's checkpoint, and the memory of one iteration."""
 
-from __future__ import annotations
-
 import weakref
 from functools import partial
 

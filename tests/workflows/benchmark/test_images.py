@@ -1,7 +1,5 @@
 """A benchmark of images: a test set made of a file, and rows that learn from another part of it."""
 
-from __future__ import annotations
-
 import json
 import tomllib
 from pathlib import Path
@@ -58,7 +56,7 @@ keep_observed = true
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path):
     """A row of principal components and a dictionary."""
     (tmp_path / "benchmark.toml").write_text(BENCHMARK)
     text = (MNIST / "pca-fsgd.toml").read_text().replace("../../datasets/mnist/mnist.nc", str(DIGITS))
@@ -68,7 +66,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_rows_of_images_are_scored_and_drawn(folder: Path) -> None:
+def test_rows_of_images_are_scored_and_drawn(folder):
     """R-score about the training mean, I-score, P-score of a model and of a dictionary; both figures."""
     markdown = run_folder(folder, series=12)
     assert "| I-score |" in markdown
@@ -82,7 +80,7 @@ def test_rows_of_images_are_scored_and_drawn(folder: Path) -> None:
         assert (folder / "results" / f"{figure}.png").stat().st_size > 5000
 
 
-def test_the_r_score_is_the_share_of_the_gaps_and_the_rest(folder: Path) -> None:
+def test_the_r_score_is_the_share_of_the_gaps_and_the_rest(folder):
     """What the two scores have in common: a dictionary that keeps what it saw errs there by the noise."""
     benchmark = Benchmark(folder, series=12)
     seen, truth = benchmark.data()
@@ -95,45 +93,37 @@ def test_the_r_score_is_the_share_of_the_gaps_and_the_rest(folder: Path) -> None
     assert result["r_score"] == pytest.approx(float(r_score(estimate, departure)))
 
 
-def test_a_test_set_of_a_file_has_gaps_and_noise_of_its_seed(folder: Path) -> None:
-    """The same every time, other noise in a variant, the first samples alone if that is asked."""
+def test_a_test_set_of_a_file_has_gaps_and_noise_of_its_seed(folder):
+    """It is the same each time, and a variant has other noise and is named in the titles of its figures."""
     seen, truth = Benchmark(folder).data()
     again, _ = Benchmark(folder, series=5).data()
     noisy, _ = Benchmark(folder, variant="noisy").data()
-    assert dict(truth.sizes) == {"sample": 112, "y": 28, "x": 28}
-    assert again.sizes["sample"] == 5
+    assert (dict(truth.sizes), again.sizes["sample"]) == ({"sample": 112, "y": 28, "x": 28}, 5)
     assert float((noisy - truth).digit.std()) == pytest.approx(0.3, rel=0.03)
     assert float((seen - truth).digit.std()) == pytest.approx(0.03, rel=0.03)
+    titles = [title_of(Benchmark(folder, variant)) for variant in (None, "noisy")]
+    assert titles == ["some digits", "some digits (variant: noisy)"]
 
 
-def test_a_variant_may_have_a_model_of_its_own(folder: Path) -> None:
+def test_a_variant_may_have_a_model_of_its_own(folder):
     """It is taken from the folder of the variant's name, and without one the usual model is."""
     models = folder / "models"
     (models / "noisy").mkdir(parents=True)
     row = Benchmark(folder).row("descent")
     model = row.interpolator()
-    assert model is not None
     for place, title in (("descent", "usual"), ("noisy/descent", "noisy")):
         model.replaced(provenance={**model.provenance, "title": title}).save(models / f"{place}.safetensors")
 
-    def title(variant: str | None) -> str:
-        taken = Benchmark(folder, variant).row("descent").interpolator()
-        assert taken is not None
-        return taken.provenance["title"]
+    def title(variant):
+        return Benchmark(folder, variant).row("descent").interpolator().provenance["title"]
 
     assert (title(None), title("noisy")) == ("usual", "noisy")
     (models / "noisy" / "descent.safetensors").unlink()
     assert title("noisy") == "usual"
 
 
-def test_a_figure_names_the_variant(folder: Path) -> None:
-    """Its title is not that of the usual test set."""
-    assert title_of(Benchmark(folder)) == "some digits"
-    assert title_of(Benchmark(folder, "noisy")) == "some digits (variant: noisy)"
-
-
 @pytest.mark.parametrize("path", sorted(MNIST.glob("*.toml")), ids=lambda path: path.stem)
-def test_the_recipes_of_the_digits_can_be_built(path: Path) -> None:
+def test_the_recipes_of_the_digits_can_be_built(path):
     """Every table is known, and every model has the size of a digit."""
     tables = tomllib.loads(path.read_text())
     if "data" in tables:

@@ -1,10 +1,7 @@
 """A benchmark: rows from a folder of recipes, their table, and what a user may get wrong."""
 
-from __future__ import annotations
-
 import csv
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -71,7 +68,7 @@ steps = 0
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path):
     """A benchmark with a row that needs no training, a baseline, and one that was never trained."""
     (tmp_path / "benchmark.toml").write_text(BENCHMARK)
     (tmp_path / "descent.toml").write_text(DESCENT)
@@ -80,8 +77,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_row_is_scored_as_its_estimate_deserves(folder: Path) -> None:
-    """R-score, its interior and its standard error, from the estimate that the row gives back."""
+def test_a_row_is_scored_as_its_estimate_deserves(folder):
+    """R-score, interior and standard error are those of the estimate; the P-score is that of the forecast."""
     benchmark = Benchmark(folder)
     seen, truth = benchmark.data()
     row = benchmark.row("linear")
@@ -92,10 +89,6 @@ def test_a_row_is_scored_as_its_estimate_deserves(folder: Path) -> None:
     each = [float(r_score(estimate.x[k], truth.x[k])) for k in range(3)]
     assert result["error"] == pytest.approx(np.std(each, ddof=1) / np.sqrt(3))
     assert (result["p_score"], result["parameters"], result["samples"]) == (None, None, 3)
-
-
-def test_p_score_is_that_of_the_forecast(folder: Path) -> None:
-    """For a flow: the forecast error from each time to the next, over the mean square."""
     recipe = Recipe(Benchmark(folder).row("descent").tables, folder)
     model = recipe.train(folder)
     constant = xr.Dataset({"x": (("series", "time", "component"), np.full((1, 4, 8), 8.0))})
@@ -104,8 +97,8 @@ def test_p_score_is_that_of_the_forecast(folder: Path) -> None:
     assert p_score(model, constant) > 1e-5
 
 
-def test_writes_table_and_figures_and_keeps_earlier_rows(folder: Path) -> None:
-    """One row after another gives the table of both, in the benchmark's order."""
+def test_writes_table_and_figures_and_keeps_earlier_rows(folder):
+    """Rows of two runs share a table in the benchmark's order; a variant has a table of its own."""
     results = folder / "out"
     run_folder(folder, ["linear"], output=results)
     markdown = run_folder(folder, ["descent"], output=results)
@@ -114,21 +107,12 @@ def test_writes_table_and_figures_and_keeps_earlier_rows(folder: Path) -> None:
     sheet = list(csv.DictReader((results / "table.csv").open()))
     kept = json.loads((results / "linear.json").read_text())
     assert float(sheet[1]["R-score"]) == kept["r_score"]
-    assert (results / "pathways.png").stat().st_size > 10_000
-    assert (results / "example.png").stat().st_size > 10_000
+    assert all((results / f"{name}.png").stat().st_size > 10_000 for name in ("pathways", "example"))
+    run_folder(folder, ["linear"], variant="noisy", output=results)
+    assert json.loads((results / "noisy/linear.json").read_text())["r_score"] > kept["r_score"]
 
 
-def test_a_variant_is_kept_apart(folder: Path) -> None:
-    """Another test set has a table of its own."""
-    run_folder(folder, ["linear"], output=folder / "out")
-    run_folder(folder, ["linear"], variant="noisy", output=folder / "out")
-    usual, noisy = (
-        json.loads((folder / "out" / part / "linear.json").read_text())["r_score"] for part in (".", "noisy")
-    )
-    assert noisy > usual
-
-
-def test_markdown_shows_a_dash_where_there_is_nothing() -> None:
+def test_markdown_shows_a_dash_where_there_is_nothing():
     """No number is made up for what was not measured, and a column that no row needs is left out."""
     markdown, sheet = tables({"a": {"r_score": 0.5, "p_score": None, "parameters": 1234, "seconds": 0.25}})
     assert "| a | - | - | - | - | 0.5000 | - | - | 0.250 | 1,234 | - |" in markdown
@@ -136,21 +120,17 @@ def test_markdown_shows_a_dash_where_there_is_nothing() -> None:
     assert "interior" not in markdown
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ((".", "--rows", "liner"), "there is no row 'liner'"),
-        ((".", "--rows", "trained"), "train it first: da4dvar train"),
-        ((".", "--variant", "quiet"), "no variant 'quiet'"),
-        (("models",), "no benchmark.toml in this folder"),
-    ],
-)
-def test_mistakes_are_one_line(folder: Path, arguments: tuple[str, ...], message: str) -> None:
+@pytest.mark.parametrize(("arguments", "message"), [
+    ((".", "--rows", "liner"), "there is no row 'liner'"),
+    ((".", "--rows", "trained"), "train it first: da4dvar train"),
+    ((".", "--variant", "quiet"), "no variant 'quiet'"), (("models",), "no benchmark.toml in this folder"),
+])  # fmt: skip
+def test_mistakes_are_one_line(folder, arguments, message):
     """What is wrong and what to do, with exit code 2."""
     assert message in refused("benchmark", *arguments, cwd=folder)
 
 
-def test_a_row_that_says_nothing_of_itself_is_refused(folder: Path) -> None:
+def test_a_row_that_says_nothing_of_itself_is_refused(folder):
     """A recipe without [row] is no row."""
     (folder / "linear.toml").write_text('[baseline]\nkind = "linear"\n')
     with pytest.raises(RecipeError, match=r"no table \[row\]"):

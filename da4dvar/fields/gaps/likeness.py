@@ -1,0 +1,355 @@
+"""Observed points hidden in the shapes of the gaps, and what makes a gap hard to fill."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from scipy.ndimage import distance_transform_edt
+
+from da4dvar.errors import DataError
+from da4dvar.fields.gaps.geometry import gap_length
+
+# The longest gap that is hidden, as a fraction of the record: beyond it, too little of a series is left.
+LONGEST = 0.3
+# One shape holds at most this fraction of the points of a draw, so that a draw has several.
+LARGEST_SHAPE = 0.12
+TRIES = 4000
+# Number of places among which a hidden gap is moved at random.
+CLOSEST = 10
+# Observed fraction below which data are sparse.
+SPARSE = 0.25
+# Edges of the classes of each property, finer for what is hard; the fewest hidden points that represent a
+# class, and the rounds and largest factor of raking.
+QUANTILES = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98)
+FEWEST, ROUNDS, MOST_WEIGHT = 10, 10, 20.0
+
+
+@dataclass(frozen=True)
+class Hardness:
+    """Properties of every value of a variable that determine how hard it is to estimate.
+
+    Attributes
+    ----------
+    length : array of int
+        Length of the gap that contains the value, in steps; 0 where observed.
+    ends : array of bool
+        Whether that gap is open: whether it reaches the first or the last time of the record.
+    distance : array of float
+        Distance to the nearest observation in space and time, in correlation lengths; 0 where observed.
+    bridge : array of float
+        a b / (a + b), where a and b are the steps to the observations of the same cell before and after: the
+        variance of a Brownian bridge at the value. At an open end, the steps to the only observation.
+    apart : array of float
+        Distance to the nearest observation at the same time, in cells; very large if there is none.
+    when : array of int
+        Index of the time.
+    """
+
+    length: np.ndarray
+    ends: np.ndarray
+    distance: np.ndarray
+    bridge: np.ndarray
+    apart: np.ndarray
+    when: np.ndarray
+
+    def beyond(self, longest: int, farthest: float) -> np.ndarray:
+        """Return true at values in gaps that are longer, or farther from observations, than the given."""
+        far = np.isfinite(self.distance) & (self.distance > farthest + 1e-9)
+        out: np.ndarray = (self.length > longest) | far
+        return out
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Distances over which a variable remains correlated.
+
+    Attributes
+    ----------
+    time : float
+        In steps.
+    space : dict of str to float
+        In cells, for each dimension of space along which neighbouring cells are neighbours in space; empty
+        for stations.
+    """
+
+    time: float
+    space: dict[str, float]
+
+
+def hardness_of(observed: xr.DataArray, time: str, reach: Reach) -> Hardness:
+    """Return the gap lengths and distances to observations of a variable.
+
+    Parameters
+    ----------
+    observed : DataArray of bool
+        True where there is an observation.
+    time : str
+        Name of the time dimension.
+    reach : Reach
+        Units of the distances.
+
+    Returns
+    -------
+    Hardness
+        Arrays with the dimensions of `observed`.
+
+    Examples
+    --------
+    >>> seen = xr.DataArray([True, False, False, True, False], dims="time")
+    >>> found = hardness_of(seen, "time", Reach(2.0, {}))
+    >>> found.length, found.ends, found.distance
+    (array([0, 2, 2, 0, 1]), array([False, False, False, False,  True]), array([0. , 0.5, 0.5, 0. , 0.5]))
+    """
+    length = gap_length(observed, time).transpose(*observed.dims).values
+    seen = observed.values
+    axis = observed.get_axis_num(time)
+    before = np.maximum.accumulate(seen, axis=axis)
+    after = np.flip(np.maximum.accumulate(np.flip(seen, axis), axis=axis), axis)
+    scales = {time: reach.time, **reach.space}
+    return Hardness(
+        length,
+        ~seen & ~(before & after),
+        _distance(observed, scales),
+        _bridge(seen, axis),
+        np.nan_to_num(_distance(observed, dict.fromkeys(reach.space, 1.0)), posinf=1e6),
+        np.broadcast_to(
+            np.arange(seen.shape[axis]).reshape([-1 if k == axis else 1 for k in range(seen.ndim)]),
+            seen.shape,
+        ),
+    )
+
+
+def _bridge(seen: np.ndarray, axis: int) -> np.ndarray:
+    lines = np.moveaxis(seen, axis, -1)
+    steps, never = np.arange(lines.shape[-1]), 1e6
+    before = steps - np.maximum.accumulate(np.where(lines, steps, -never), axis=-1)
+    after = np.minimum.accumulate(np.where(lines, steps, never)[..., ::-1], axis=-1)[..., ::-1] - steps
+    variance: np.ndarray = before * after / np.maximum(before + after, 1)
+    return np.moveaxis(variance, -1, axis)
+
+
+def _distance(observed: xr.DataArray, scales: dict[str, float]) -> np.ndarray:
+    core = [d for d in observed.dims if str(d) in scales]
+    if not core:
+        return np.where(observed.values, 0.0, np.inf)
+    others = [d for d in observed.dims if str(d) not in scales]
+    seen = observed.transpose(*others, *core)
+    blocks = seen.values.reshape(-1, *(seen.sizes[d] for d in core))
+    out = np.full(blocks.shape, np.inf)
+    for block, distance in zip(blocks, out, strict=True):
+        if block.any():
+            distance[...] = distance_transform_edt(~block, sampling=[1 / scales[str(d)] for d in core])
+    found: np.ndarray = seen.copy(data=out.reshape(seen.shape)).transpose(*observed.dims).values
+    return found
+
+
+def shapes_like_gaps(
+    observed: xr.DataArray, time: str, fraction: float, generator: np.random.Generator
+) -> np.ndarray:
+    """Choose observed points to hide, in shapes that are copies of gaps.
+
+    A missing value is drawn at random, so that a gap is chosen in proportion to its size. The gap that holds
+    it, with what is missing around it at the same time, is moved to other times at which its cell was
+    observed. A gap that is open at an end of the record is moved to an end of the record. In sparse data,
+    such as tracks, the observations around the missing value at its own time are hidden instead.
+
+    Parameters
+    ----------
+    observed : DataArray of bool
+        True where there is an observation.
+    time : str
+        Name of the time dimension.
+    fraction : float
+        Approximate fraction of the observed points to hide.
+    generator : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    array of int
+        Number of the shape in which a point is hidden, and -1 for the points that are not, with the
+        dimensions of `observed`.
+
+    Raises
+    ------
+    DataError
+        If nothing can be hidden.
+
+    Examples
+    --------
+    >>> seen = xr.DataArray(np.arange(300) % 10 > 2, dims="time")
+    >>> shape = shapes_like_gaps(seen, "time", 0.1, np.random.default_rng(0))
+    >>> bool(((shape >= 0) & ~seen.values).any()), bool(0.08 < (shape >= 0).mean() / seen.mean() < 0.13)
+    (False, True)
+    """
+    others = [d for d in observed.dims if d != time]
+    lines = observed.transpose(time, *others)
+    seen = lines.values.reshape(lines.shape[0], *lines.shape[1:])
+    steps, wanted = len(seen), fraction * seen.sum()
+    shape = np.full(seen.shape, -1, dtype="int32")
+    missing = np.argwhere(~seen & seen.any(0))
+    longest, most = max(1, int(LONGEST * steps)), max(1.0, LARGEST_SHAPE * wanted)
+    # Where little is observed, a gap that is moved would leave a hole without any observation.
+    sparse = bool(others) and seen[:, seen.any(0)].mean() < SPARSE
+    hidden, number = 0, 0
+    for _ in range(TRIES if len(missing) else 0):
+        if hidden >= wanted:
+            break
+        at, *cell = missing[generator.integers(len(missing))]
+        moved = (
+            (None, slice(at, at + 1))
+            if sparse
+            else _moved(
+                seen[(slice(None), *cell)],
+                int(at),
+                int(missing[generator.integers(len(missing)), 0]),
+                longest,
+                generator,
+            )
+        )
+        if moved is None:
+            continue
+        source, target = moved
+        for halvings in range(int(generator.integers(4)), 8):
+            box = tuple(_around(c, n, halvings) for c, n in zip(cell, seen.shape[1:], strict=True))
+            here = (slice(target.start, target.stop), *box)
+            gap = True if source is None else ~seen[(source, *box)]
+            new = seen[here] & gap & (shape[here] < 0)
+            if new.sum() <= most or not cell:
+                break
+        if new.any():
+            shape[here][new] = number
+            hidden, number = hidden + int(new.sum()), number + 1
+    if not number:
+        raise DataError(
+            f"variable {observed.name!r} has {int(seen.sum())} observed points, too few to hide some and "
+            "score methods with them; choose a method yourself (da4dvar baseline --method linear)"
+        )
+    found: np.ndarray = lines.copy(data=shape).transpose(*observed.dims).values
+    return found
+
+
+def _moved(
+    line: np.ndarray, at: int, near: int, longest: int, generator: np.random.Generator
+) -> tuple[slice, slice] | None:
+    """Return the times of the gap of a series around `at`, and observed times near another, if any."""
+    seen = np.flatnonzero(line)
+    k = int(np.searchsorted(seen, at))
+    first, last = (int(seen[k - 1]) + 1 if k else 0), (int(seen[k]) if k < seen.size else line.size)
+    length = min(last - first, longest)
+    count = np.append(0, np.cumsum(line))
+    inside = count[length:] - count[:-length]  # observed points in each window of that length
+    if first == 0 or last == line.size:
+        places = np.array([0, line.size - length])
+    else:
+        places = np.arange(1, max(1, line.size - length))
+    # Where it was observed half of the time or, in sparse data, at all.
+    found = [places[inside[places] >= least] for least in (length / 2, 1)]
+    places = found[0] if found[0].size else found[1]
+    if not places.size:
+        return None
+    # Hidden at the times at which much is missing, as the weather of other times may be easier.
+    closest = np.argsort(np.abs(places + length // 2 - near), kind="stable")[:CLOSEST]
+    target = int(places[generator.choice(closest)])
+    start = first if last < line.size else last - length
+    source = slice(start, start + length)
+    # A gap at one end that moves to the other is reversed, so that its open side stays at the end.
+    if (first == 0) != (target == 0) and (first == 0 or last == line.size):
+        source = slice(start + length - 1, start - 1 if start else None, -1)
+    return source, slice(target, target + length)
+
+
+def _around(centre: int, size: int, halvings: int) -> slice:
+    width = max(1, -(-size // 2**halvings))
+    start = int(np.clip(centre - width // 2, 0, size - width))
+    return slice(start, start + width)
+
+
+def weights_like_gaps(hidden: Hardness, missing: Hardness, at: np.ndarray) -> np.ndarray:
+    """w = Π_k (share of the missing values in the class of k) / (weighted share of the hidden points in it).
+
+    The product is over the properties of :class:`Hardness` other than the distance, with factors that are
+    repeated until all shares agree (raking; Deming and Stephan, 1940). With these weights, hidden points
+    represent the values that are to be filled.
+
+    Parameters
+    ----------
+    hidden : Hardness
+        Of the data without the hidden points.
+    missing : Hardness
+        Of the data as they are.
+    at : array of bool
+        True at the hidden points.
+
+    Returns
+    -------
+    array of float, shape (point,)
+        Weights of the hidden points, with mean 1.
+    """
+    wanted = (missing.length > 0) & np.isfinite(missing.distance)
+    w = np.ones(int(at.sum()))
+    if not wanted.any():
+        return w
+    pairs = []
+    for name in ("when", "length", "bridge", "apart", "ends"):
+        theirs, own = getattr(missing, name)[wanted], getattr(hidden, name)[at]
+        edges = np.unique(np.quantile(theirs.astype(float), QUANTILES))
+        pairs.append((np.searchsorted(edges, theirs), np.searchsorted(edges, own), edges.size + 1))
+    for _ in range(ROUNDS):
+        for theirs, own, number in pairs:
+            share = np.bincount(theirs, minlength=number) / theirs.size
+            points = np.bincount(own, minlength=number)
+            present = np.bincount(own, w, minlength=number) / w.sum()
+            # A class with next to no hidden point counts with the nearest class that has some.
+            rich = points >= FEWEST
+            if rich.sum() < 2:
+                continue
+            nearest = distance_transform_edt(~rich, return_distances=False, return_indices=True)[0]
+            factor = np.bincount(nearest, share, minlength=number) / np.maximum(
+                np.bincount(nearest, present, minlength=number), 1e-12
+            )
+            w = w * factor[nearest[own]]
+        w = np.clip(w / w.mean(), 1 / MOST_WEIGHT, MOST_WEIGHT)
+    scaled: np.ndarray = w / w.mean()
+    return scaled
+
+
+def reach_of(values: np.ndarray, dims: tuple[str, ...], time: str, space: tuple[str, ...]) -> Reach:
+    """Return the lags at which the correlation of a variable falls below 1/e, in time and in space.
+
+    Parameters
+    ----------
+    values : array
+        Values with NaN in the gaps.
+    dims : tuple of str
+        Names of the dimensions of `values`.
+    time : str
+        Name of the time dimension.
+    space : tuple of str
+        Dimensions along which neighbouring cells are neighbours in space.
+
+    Returns
+    -------
+    Reach
+    """
+    count = np.maximum(np.isfinite(values).sum(dims.index(time), keepdims=True), 1)
+    anomaly = values - np.nansum(values, axis=dims.index(time), keepdims=True) / count
+    lags = {d: _lag(np.moveaxis(anomaly, dims.index(d), 0)) for d in (time, *space)}
+    return Reach(lags.pop(time), lags)
+
+
+def _lag(lines: np.ndarray) -> float:
+    lag, last = 1, 1.0
+    while lag < len(lines) // 2:
+        first, second = lines[:-lag], lines[lag:]
+        both = np.isfinite(first) & np.isfinite(second)
+        if both.sum() > 30:
+            a, b = first[both], second[both]
+            norm = np.sqrt(np.mean(a * a) * np.mean(b * b))
+            last = float(np.mean(a * b) / norm) if norm > 0 else 1.0
+            if last < np.exp(-1):
+                break
+        lag = lag + 1 if lag < 8 else lag * 2
+    return float(lag)

@@ -1,0 +1,91 @@
+"""Methods that may fill a variable: classical ones and shipped models."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+import xarray as xr
+
+from da4dvar.api import load
+from da4dvar.config.kinds import by_name, class_of
+from da4dvar.config.registry import arguments_of, build
+from da4dvar.config.tables import Table
+from da4dvar.errors import Da4dvarError, DataError, RecipeError, warn
+from da4dvar.modelfile import shipped
+from da4dvar.workflows.autofit.character import Character
+from da4dvar.workflows.candidate import Candidate
+
+
+def classical(character: Character) -> list[Candidate]:
+    """Return the classical methods that suit a variable.
+
+    These are the methods whose attribute `suits` includes the number of space dimensions. For a skewed
+    variable that is never negative, ``logarithmic`` is added. A method of another package that cannot be
+    imported is left out, with a warning, and so is one that needs an extra which is not installed.
+
+    Parameters
+    ----------
+    character : Character
+        Character of the variable.
+
+    Returns
+    -------
+    list of Candidate
+    """
+    tables: dict[str, Table] = {}
+    for kind in by_name("baseline"):
+        try:
+            cls = class_of("baseline", kind)
+        except RecipeError as error:  # a class of another package; those of this one can be imported
+            warn(f"{error}; it is not compared with the other methods")
+            continue
+        usable = not hasattr(cls, "needs") or find_spec(cls.needs) is not None
+        if usable and len(character.space) in getattr(cls, "suits", ()):
+            tables[kind] = {"kind": kind}
+            if "time" in arguments_of(cls):
+                tables[kind]["time"] = character.time
+    if character.offset is not None:
+        best = {0: "kalman", 1: "gaussian_em"}.get(len(character.space), "optimal_interpolation")
+        method = tables.get(best, tables["optimal_interpolation"])
+        tables["logarithmic"] = {"kind": "logarithmic", "offset": character.offset, "method": method}
+    return [Candidate(name, build("baseline", table), table) for name, table in tables.items()]
+
+
+def models_for(array: xr.DataArray) -> list[Candidate]:
+    """Return the shipped models that fit a variable: its name or standard name, time step and place.
+
+    Parameters
+    ----------
+    array : DataArray
+        Variable with NaN in the gaps.
+
+    Returns
+    -------
+    list of Candidate
+    """
+    found = []
+    for name in shipped.names():
+        model = load(name)
+        names = model.layout.variables
+        if len(names) != 1 or model.signature is None or model.sensors or model.covariates:
+            continue
+        own = model.signature.variables[names[0]]
+        theirs = {str(array.name), str(array.attrs.get("standard_name"))}
+        if not theirs & {names[0], own.get("standard_name", names[0])}:
+            continue
+        try:
+            model.conform(array.to_dataset(), variable={names[0]: str(array.name)}, mask=None, dim=None)
+        except Da4dvarError:
+            continue
+        found.append(Candidate(name, model, {}))
+    return found
+
+
+def mean_of(first: Candidate, second: Candidate) -> Candidate:
+    """Return the mean of two classical methods."""
+    if not (first.table and second.table):
+        raise DataError(f"a mean of {first.name} and {second.name} needs two classical methods")
+    table = {"kind": "combination", "methods": [first.table, second.table]}
+    method: Any = build("baseline", table)
+    return Candidate(f"mean of {first.name} and {second.name}", method, table)

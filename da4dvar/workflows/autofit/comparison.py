@@ -1,0 +1,245 @@
+"""Errors of methods at hidden points, with their standard errors over the hidden shapes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from da4dvar.evaluation.text import as_columns
+
+# Upper bounds of the classes of gap lengths, in steps; the last class has none.
+CLASSES = (1, 3, 7, 14, 30)
+FEW_SHAPES = 10
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """Errors of all methods at the hidden points of a variable.
+
+    Attributes
+    ----------
+    error : dict of str to array, shape (point,)
+        Estimate minus truth of each method.
+    std : dict of str to array, shape (point,)
+        Standard error of each method that provides one.
+    weight : array, shape (point,)
+        Weights with which the points represent the values to be filled.
+    shape : array of int, shape (point,)
+        Number of the hidden shape.
+    length : array of int, shape (point,)
+        Length of the gap, in steps.
+    ends : array of bool, shape (point,)
+        Whether the gap is open at an end of the record.
+    distance : array, shape (point,)
+        Distance to the nearest observation, in correlation lengths.
+    """
+
+    error: dict[str, np.ndarray]
+    std: dict[str, np.ndarray]
+    weight: np.ndarray
+    shape: np.ndarray
+    length: np.ndarray
+    ends: np.ndarray
+    distance: np.ndarray
+
+    def mean_square(self, method: str, where: np.ndarray | None = None) -> float:
+        """Σ w e² / Σ w, over all points or some."""
+        e, w = self.error[method], self.weight
+        if where is not None:
+            e, w = e[where], w[where]
+        return float(np.sum(w * e * e) / np.sum(w)) if w.size else np.nan
+
+    def rmse(self, method: str) -> tuple[float, float]:
+        """Return the weighted RMSE of a method, and its standard error over shapes."""
+        square, error = self._over_shapes(self.error[method] ** 2)
+        root = float(np.sqrt(square))
+        return root, error / (2 * root) if root > 0 else 0.0
+
+    def gain(self, method: str, over: str) -> tuple[float, float]:
+        """Return 1 − MSE(method) / MSE(over), and its standard error, paired over shapes."""
+        base = self.mean_square(over)
+        if not base > 0:
+            return 0.0, 0.0
+        found, error = self._over_shapes(self.error[over] ** 2 - self.error[method] ** 2)
+        return found / base, error / base
+
+    def _over_shapes(self, value: np.ndarray) -> tuple[float, float]:
+        _, group = np.unique(self.shape, return_inverse=True)
+        total, weight = np.bincount(group, self.weight * value), np.bincount(group, self.weight)
+        mean = total.sum() / weight.sum()
+        number = weight.size
+        if number < 2:
+            return float(mean), float("inf")
+        spread = number / (number - 1) * np.sum((total - mean * weight) ** 2)
+        return float(mean), float(np.sqrt(spread) / weight.sum())
+
+    @property
+    def shapes(self) -> int:
+        """Number of hidden shapes."""
+        return int(np.unique(self.shape).size)
+
+    def classes(self) -> dict[str, np.ndarray]:
+        """Return the points of each class of gap lengths; open gaps have their own class."""
+        out = {}
+        for low, high in zip((0, *CLASSES), (*CLASSES, None), strict=True):
+            here = ~self.ends & (self.length > low) & (self.length <= (high or np.inf))
+            out[class_of_gaps(low + 1, high)] = here
+        out["open end"] = self.ends
+        return {name: here for name, here in out.items() if here.sum() >= 10}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Methods compared for one variable, and the best.
+
+    Attributes
+    ----------
+    variable : str
+        Name of the variable.
+    winner : str
+        Method that fills the variable.
+    rmse : dict of str to tuple of float
+        RMSE of each method, weighted to the gaps to be filled, and its standard error over shapes.
+    by_class : dict of str to dict of str to float
+        RMSE of each method in each class of gap lengths.
+    points : dict of str to int
+        Number of points in each class.
+    shapes : int
+        Number of independent hidden shapes.
+    gain : tuple of float
+        Fraction by which the mean square error of the winner is below that of the second, and its
+        standard error.
+    longest : int
+        Length of the longest gap that was scored.
+    farthest : float
+        Largest distance to an observation that was scored, in correlation lengths.
+    beyond : float
+        Fraction of the values to be filled that lie beyond either.
+    change : tuple of float
+        Root mean square and largest change that the analysis of the winner would make at observed points.
+    left_out : dict of str to str
+        Methods that were not compared, and why.
+    units : str
+        Units of the variable.
+    """
+
+    variable: str
+    winner: str
+    rmse: dict[str, tuple[float, float]]
+    by_class: dict[str, dict[str, float]]
+    points: dict[str, int]
+    shapes: int
+    gain: tuple[float, float]
+    longest: int
+    farthest: float
+    beyond: float = 0.0
+    change: tuple[float, float] = (0.0, 0.0)
+    left_out: dict[str, str] = field(default_factory=dict)
+    units: str = ""
+
+    def ranked(self) -> list[str]:
+        """Return the methods in ascending order of their error."""
+        return sorted(self.rmse, key=lambda name: self.rmse[name][0])
+
+
+def compared(
+    variable: str, residuals: Residuals, left_out: Mapping[str, str], units: str, winner: str | None = None
+) -> Comparison:
+    """Return the comparison of the methods of a variable; the winner is the best unless it is given."""
+    rmse = {name: residuals.rmse(name) for name in residuals.error}
+    ranked = sorted(rmse, key=lambda name: rmse[name][0])
+    chosen = ranked[0] if winner is None else winner
+    others = [name for name in ranked if name != chosen]
+    classes = residuals.classes()
+    return Comparison(
+        variable,
+        chosen,
+        rmse,
+        {
+            name: {c: float(np.sqrt(residuals.mean_square(name, at))) for c, at in classes.items()}
+            for name in rmse
+        },
+        {"all": residuals.weight.size, **{c: int(at.sum()) for c, at in classes.items()}},
+        residuals.shapes,
+        residuals.gain(chosen, others[0]) if others else (0.0, 0.0),
+        int(residuals.length.max()),
+        float(residuals.distance[np.isfinite(residuals.distance)].max(initial=0.0)),
+        left_out=dict(left_out),
+        units=units,
+    )
+
+
+def class_of_gaps(first: int, last: int | None) -> str:
+    """Name a class of gap lengths, from `first` to `last` steps.
+
+    Examples
+    --------
+    >>> class_of_gaps(1, 1), class_of_gaps(4, 7), class_of_gaps(31, None)
+    ('1', '4-7', '31+')
+    """
+    if last == first:
+        return str(first)
+    return f"{first}+" if last is None else f"{first}-{last}"
+
+
+def text_of(comparisons: Sequence[Comparison]) -> str:
+    """Format comparisons as text: for each variable a verdict in one line, then a narrow table."""
+    return "\n\n".join(
+        f"{verdict(c)}\n\n{_table(c)}" + "".join(f"\n{n}" for n in cautions(c)) for c in comparisons
+    )
+
+
+def verdict(found: Comparison) -> str:
+    """Say which method fills a variable, with what error, and how far behind the next one is."""
+    error, spread = found.rmse[found.winner]
+    said = (
+        f"{found.variable}: filled by {found.winner}; expect an error of {_number(error)} ± {_number(spread)}"
+    )
+    said += f" {found.units}".rstrip() + " (RMSE at hidden points)"
+    others = [name for name in found.ranked() if name != found.winner]
+    if not others:
+        return said
+    behind = 100 * (found.rmse[others[0]][0] / error - 1) if error > 0 else 0.0
+    clear = "" if found.gain[0] > 2 * found.gain[1] else ", which is not certain"
+    return f"{said}; next is {others[0]}, {behind:+.1f} %{clear}"
+
+
+def cautions(found: Comparison) -> list[str]:
+    """Return lines about what the scores cannot tell."""
+    lines = []
+    if found.shapes < FEW_SHAPES:
+        lines.append(
+            f"caution: only {found.shapes} independent gaps could be hidden, so that the error is uncertain"
+        )
+    if found.beyond > 0.0005:
+        lines.append(
+            f"caution: {100 * found.beyond:.1f} % of the values to be filled are in gaps longer than "
+            f"{found.longest} steps or farther from observations than any that could be hidden; "
+            "they have flag 3"
+        )
+    rms, largest = found.change
+    if rms > 0:
+        lines.append(
+            f"the analysis would change observed values by {_number(rms)} (rms), at most {_number(largest)}; "
+            "they are kept unless --analysis is given"
+        )
+    lines += [f"not compared: {name} ({why})" for name, why in found.left_out.items()]
+    return lines
+
+
+def _table(found: Comparison) -> str:
+    kinds = [k for k in found.points if k != "all"]
+    rows = [["RMSE by gap length, in steps", "all", *kinds]]
+    rows.append(["points", *(str(found.points[k]) for k in ("all", *kinds))])
+    for name in found.ranked():
+        mark = f"{name} *" if name == found.winner else name
+        own = found.by_class[name]
+        rows.append([mark, _number(found.rmse[name][0]), *(_number(own[k]) for k in kinds)])
+    return re.sub(r"(?m)^", "  ", as_columns(rows, left=1))
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if np.isfinite(value) else "unknown"

@@ -1,0 +1,375 @@
+"""Competition of methods for one variable, at points hidden from all of them, within a given time."""
+
+from __future__ import annotations
+
+import time as clocks
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.errors import Da4dvarError, DataError, first_line
+from da4dvar.fields.bounds import Bounds
+from da4dvar.fields.gaps.likeness import Reach
+from da4dvar.progress import Progress
+from da4dvar.workflows.autofit.candidates import mean_of
+from da4dvar.workflows.autofit.character import Character
+from da4dvar.workflows.autofit.clock import Clock
+from da4dvar.workflows.autofit.comparison import Comparison, Residuals, compared
+from da4dvar.workflows.autofit.trials import Trial, crop_of, only, reach_for, trial_of
+from da4dvar.workflows.candidate import Candidate
+
+# Numbers of values of the part on which methods are timed first, and of the largest trial.
+PROBE, LARGEST = 20_000, 1_500_000
+MOST_TRIALS, TRIES = 4, 20
+# Number of hidden shapes that suffices if the best method is clearly ahead.
+ENOUGH = 60
+# The time of most methods grows a little less than linearly with the size of a small part.
+GROWTH, SLOW_GROWTH = 0.85, 0.6
+# A slow method this far behind the best, and clearly so, is not tried again.
+HOPELESS = 0.1
+
+
+@dataclass
+class Result:
+    """Outcome of the competition for a variable.
+
+    Attributes
+    ----------
+    comparison : Comparison
+        Scores of all methods.
+    winner : Candidate
+        Best method.
+    residuals : Residuals
+        Errors at the hidden points.
+    reach : Reach
+        Units of the distances.
+    trials : list of Trial
+        Hidden points, for the score of a learned method.
+    seconds : float
+        Expected time to fill the whole variable with the winner.
+    """
+
+    comparison: Comparison
+    winner: Candidate
+    residuals: Residuals
+    reach: Reach
+    trials: list[Trial]
+    seconds: float
+    learned_change: tuple[float, float] = (0.0, 0.0)
+
+
+class Tally:
+    """Estimates of the methods at the hidden points of all trials."""
+
+    def __init__(self, circular: float | None) -> None:
+        self.period = circular
+        self.errors: dict[str, list[np.ndarray]] = {}
+        self.stds: dict[str, list[np.ndarray]] = {}
+        self.changes: dict[str, list[np.ndarray]] = {}
+
+    def add(self, name: str, trial: Trial, estimate: xr.DataArray, std: xr.DataArray | None) -> None:
+        """Record the estimates of a method at the hidden points, and its changes of observed values."""
+        usual = float(trial.seen.mean())
+        values = estimate.transpose(*trial.seen.dims).values
+        error = np.nan_to_num(values[trial.at].astype("float64"), nan=usual) - trial.truth
+        self.errors.setdefault(name, []).append(self._around(error))
+        if std is not None:
+            found = std.transpose(*trial.seen.dims).values[trial.at].astype("float64")
+            self.stds.setdefault(name, []).append(found)
+        change = self._around((values - trial.seen.values)[np.isfinite(trial.seen.values)])
+        self.changes.setdefault(name, []).append(change[np.isfinite(change)])
+
+    def _around(self, error: np.ndarray) -> np.ndarray:
+        return error if self.period is None else (error + self.period / 2) % self.period - self.period / 2
+
+    def residuals(self, trials: Sequence[Trial]) -> Residuals:
+        """Return the errors of the methods that took part in all trials."""
+        number = len(trials)
+        offsets = np.cumsum([0, *(int(t.shape.max()) + 1 for t in trials)])
+        return Residuals(
+            {n: np.concatenate(e) for n, e in self.errors.items() if len(e) == number},
+            {n: np.concatenate(s) for n, s in self.stds.items() if len(s) == number},
+            np.concatenate([t.weight for t in trials]),
+            np.concatenate([t.shape + k for t, k in zip(trials, offsets, strict=False)]),
+            np.concatenate([t.hidden.length[t.at] for t in trials]),
+            np.concatenate([t.hidden.ends[t.at] for t in trials]),
+            np.concatenate([t.hidden.distance[t.at] for t in trials]),
+        )
+
+    def change(self, name: str) -> tuple[float, float]:
+        """Return the root mean square and the largest change that a method makes at observed points."""
+        every = np.concatenate(self.changes.get(name, [np.zeros(0)]))
+        if not every.size:
+            return 0.0, 0.0
+        return float(np.sqrt(np.mean(every**2))), float(np.abs(every).max())
+
+
+def compete(
+    array: xr.DataArray,
+    character: Character,
+    candidates: Sequence[Candidate],
+    bounds: Bounds,
+    clock: Clock,
+    until: float,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Result:
+    """Score methods at hidden points of a variable, and choose the best.
+
+    A large variable is scored on crops. Methods are timed on a small part first; those that could not fill
+    the whole variable in the time left are left out.
+
+    Parameters
+    ----------
+    array : DataArray
+        Variable with NaN in the gaps, possibly lazy.
+    character : Character
+        Its character.
+    candidates : sequence of Candidate
+        Methods to compare.
+    bounds : Bounds
+        Possible values.
+    clock : Clock
+        Time of the whole run.
+    until : float
+        Share of the time allowed after which no further trial begins.
+    seed : int
+        Seed of the hidden points.
+    progress : callable, optional
+        Called with the seconds that have passed, and those after which no further trial begins.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    DataError
+        If no method can fill the variable, or no points can be hidden.
+    """
+    left_out: dict[str, str] = {}
+    alive, rates = _probed(array, character, candidates, bounds, clock, until, left_out, seed)
+    size = _size(array.size, sum(rates.values()), clock.left(until))
+    tally = Tally(bounds.period if bounds.circular else None)
+    trials: list[Trial] = []
+    reach: Reach | None = None
+    spent = 0.0
+    while len(trials) < MOST_TRIALS and (not trials or clock.left(until) > spent):
+        begin = clocks.monotonic()
+        if progress is not None:
+            progress(int(clock.spent()), int(clock.spent() + max(clock.left(until), 1)))
+        trial, reach = _drawn(array, character, reach, size, [seed, len(trials)])
+        if trial is None:
+            break
+        trials.append(trial)
+        if len(trials) == 1:
+            alive = _fitted(alive, array, trial.seen, bounds, clock, until, rates, left_out)
+        alive = _tried(alive, trial, tally, bounds, max(clock.left(until), 2.0), rates, left_out)
+        if not alive:
+            raise DataError(f"no method can fill variable {array.name!r}: {next(iter(left_out.values()))}")
+        spent = clocks.monotonic() - begin
+        found = tally.residuals(trials)
+        if found.shapes >= ENOUGH and _is_clear(found):
+            break
+        alive = _without_hopeless(alive, found, 0.2 * spent / trial.seen.size, rates, left_out)
+    assert reach is not None
+    return _result(array, alive, tally, trials, reach, rates, left_out)
+
+
+def _drawn(
+    array: xr.DataArray, character: Character, reach: Reach | None, size: int, seed: list[int]
+) -> tuple[Trial | None, Reach]:
+    """Hide points of a crop; None if that fails after a first trial has succeeded."""
+    whole = size >= array.size
+    for number in range(1 if whole else TRIES):
+        own = int(np.random.default_rng([*seed, number]).integers(2**31))
+        crop = only(array, crop_of(array, character, size, own))
+        scales = reach or reach_for(crop, character)
+        try:
+            return trial_of(crop, character, scales, own), scales
+        except DataError:
+            # Another crop may have more observations.
+            if seed[-1] == 0 and (whole or number == TRIES - 1):
+                raise
+    return None, scales
+
+
+def _tried(
+    alive: Sequence[Candidate],
+    trial: Trial,
+    tally: Tally,
+    bounds: Bounds,
+    left: float,
+    rates: dict[str, float],
+    left_out: dict[str, str],
+) -> list[Candidate]:
+    """Estimate the hidden points of a trial with every method; return the methods that did so."""
+    begin = clocks.monotonic()
+    out: list[Candidate] = []
+    for candidate in sorted(alive, key=lambda c: rates.get(c.name, 0.0)):
+        expected = rates.get(candidate.name, 0.0) * trial.seen.size
+        if out and expected > max(left - (clocks.monotonic() - begin), 1.0):
+            left_out[candidate.name] = f"about {_duration(expected)} were needed to score it"
+            continue
+        started = clocks.monotonic()
+        try:
+            estimate, std = candidate.estimate(trial.seen, bounds)
+        except Da4dvarError as error:
+            left_out[candidate.name] = first_line(error)
+            continue
+        tally.add(candidate.name, trial, estimate, std)
+        rates[candidate.name] = (clocks.monotonic() - started) / trial.seen.size
+        out.append(candidate)
+    return out
+
+
+def _is_clear(found: Residuals) -> bool:
+    """Whether the best method is ahead of all others by more than chance explains."""
+    best = min(found.error, key=found.mean_square)
+    gains = [found.gain(best, name) for name in found.error if name != best]
+    return all(gain > 3 * error for gain, error in gains)
+
+
+def _without_hopeless(
+    alive: Sequence[Candidate],
+    found: Residuals,
+    dear: float,
+    rates: Mapping[str, float],
+    left_out: dict[str, str],
+) -> list[Candidate]:
+    """Leave out slow methods that are clearly behind after one trial."""
+    best = min(found.error, key=found.mean_square)
+    out = []
+    for candidate in alive:
+        behind = found.rmse(candidate.name)[0] / max(found.rmse(best)[0], 1e-300) - 1
+        loss, error = found.gain(candidate.name, best)
+        if behind > HOPELESS and -loss > 3 * error and rates[candidate.name] > dear:
+            left_out[candidate.name] = f"{100 * behind:.0f} % behind {best} when it was tried once"
+        else:
+            out.append(candidate)
+    return out
+
+
+def _probed(
+    array: xr.DataArray,
+    character: Character,
+    candidates: Sequence[Candidate],
+    bounds: Bounds,
+    clock: Clock,
+    until: float,
+    left_out: dict[str, str],
+    seed: int,
+) -> tuple[list[Candidate], dict[str, float]]:
+    """Time the methods on a small part; return those that can fill the whole, and their seconds per value."""
+    ready = [c for c in candidates if not c.needs or c.needs < clock.left(until)] or list(candidates)[:1]
+    for candidate in candidates:
+        if candidate not in ready:
+            left_out[candidate.name] = f"it needs at least {candidate.needs:.0f} s"
+    candidates = ready
+    if array.size <= 2 * PROBE:
+        return list(candidates), {}
+    part = only(array, crop_of(array, character, PROBE, seed))
+    alive, rates = [], {}
+    for candidate in candidates:
+        if candidate.needs:  # it is timed once it is fitted
+            alive.append(candidate)
+            rates[candidate.name] = 0.0
+            continue
+        started = clocks.monotonic()
+        # What fails here may work on a larger part.
+        with suppress(Da4dvarError):
+            candidate.estimate(part, bounds)
+        seconds = clocks.monotonic() - started
+        rates[candidate.name] = seconds / part.size * (array.size / part.size) ** (GROWTH - 1)
+        alive.append(candidate)
+    fits = [c for c in alive if rates[c.name] * array.size < max(0.5 * clock.left(), 5.0)]
+    for candidate in alive:
+        if candidate not in fits and fits:
+            needed = rates[candidate.name] * array.size
+            left_out[candidate.name] = f"about {_duration(needed)} are needed to fill the file"
+    return fits or [min(alive, key=lambda c: rates[c.name])], rates
+
+
+def _fitted(
+    alive: Sequence[Candidate],
+    array: xr.DataArray,
+    seen: xr.DataArray,
+    bounds: Bounds,
+    clock: Clock,
+    until: float,
+    rates: dict[str, float],
+    left_out: dict[str, str],
+) -> list[Candidate]:
+    """Fit the parameters of the methods that have some, and leave out those too slow for the variable."""
+    out = []
+    for candidate in alive:
+        if not candidate.needs:
+            out.append(candidate)
+            continue
+        if clock.left(until) < candidate.needs and len(alive) > 1:
+            left_out[candidate.name] = f"it needs at least {candidate.needs:.0f} s"
+            continue
+        part = {
+            d: slice(0, max(1, int(n * (PROBE / seen.size) ** (1 / seen.ndim))))
+            for d, n in seen.sizes.items()
+        }
+        try:
+            candidate = candidate.fitted(seen, bounds)
+            small = seen.isel(part) if seen.size > PROBE else seen[:0]
+            started = clocks.monotonic()
+            if small.size:
+                candidate.estimate(small, bounds)
+        except Da4dvarError as error:
+            left_out[candidate.name] = first_line(error)
+            continue
+        # What such a method takes for a small part is mostly preparation.
+        seconds = (clocks.monotonic() - started) * (array.size / max(small.size, 1)) ** SLOW_GROWTH
+        if small.size and seconds > max(clock.left(0.9), 5.0):
+            left_out[candidate.name] = f"about {_duration(seconds)} are needed to fill the file"
+            continue
+        rates[candidate.name] = seconds / array.size if small.size else 0.0
+        out.append(candidate)
+    return out
+
+
+def _size(whole: int, rate: float, seconds: float) -> int:
+    if not rate:
+        return whole
+    return int(np.clip(seconds / (3 * rate), PROBE, min(whole, LARGEST)))
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def _result(
+    array: xr.DataArray,
+    alive: list[Candidate],
+    tally: Tally,
+    trials: list[Trial],
+    reach: Reach,
+    rates: dict[str, float],
+    left_out: dict[str, str],
+) -> Result:
+    residuals = tally.residuals(trials)
+    entered = {c.name: c for c in alive if c.name in residuals.error}
+    ranked = sorted(entered, key=lambda n: residuals.mean_square(n))
+    classic = [n for n in ranked if entered[n].table]
+    if len(classic) > 1 and ranked[0] == classic[0] and tally.period is None:
+        # The errors of a mean are known without running it.
+        first, second = (entered[n] for n in classic[:2])
+        both = mean_of(first, second)
+        error = (residuals.error[first.name] + residuals.error[second.name]) / 2
+        joined = replace(residuals, error=residuals.error | {both.name: error})
+        gain, spread = joined.gain(both.name, ranked[0])
+        if gain > 2 * spread:
+            residuals, entered[both.name] = joined, both
+            rates[both.name] = rates[first.name] + rates[second.name]
+    units = str(array.attrs.get("units", ""))
+    comparison = compared(str(array.name), residuals, left_out, units)
+    winner = entered[comparison.winner] if comparison.winner in entered else alive[0]
+    comparison = replace(comparison, change=tally.change(winner.name))
+    return Result(comparison, winner, residuals, reach, trials, rates.get(winner.name, 0.0) * array.size)

@@ -1,0 +1,215 @@
+"""The outcome of a fit: methods and scores, which fill data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import xarray as xr
+
+from da4dvar.analysis.calibration import levels_of
+from da4dvar.config.tables import Table
+from da4dvar.errors import DataError, ModelError, nearest
+from da4dvar.fields.bounds import Bounds, kept_within
+from da4dvar.fields.gaps.likeness import hardness_of
+from da4dvar.fields.gaps.limits import MaxGap, within_limits
+from da4dvar.fields.labels.filled import delivered
+from da4dvar.fields.labels.given import checked, list_of
+from da4dvar.interpolator import Interpolator
+from da4dvar.workflows.autofit.bars import ONE_SIGMA, bars_of
+from da4dvar.workflows.autofit.comparison import Comparison, text_of
+from da4dvar.workflows.autofit.compete import Result
+
+
+@dataclass(repr=False)
+class Fitted:
+    """Methods chosen for the variables of a data set, and their scores at hidden points.
+
+    Attributes
+    ----------
+    results : dict of str to Result
+        Winner, errors at hidden points and scales of each variable that has gaps.
+    bounds : dict of str to Bounds
+        Possible values of each variable.
+    time : str
+        Name of the time dimension.
+    model : Interpolator or None
+        Learned estimate, if one was trained and is the best for some variable.
+    tables : dict
+        Recipe of the learned estimate; empty without one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from da4dvar import fit
+    >>> t = np.arange(200.0)
+    >>> y = xr.Dataset({"level": ("time", np.where(t % 17 < 3, np.nan, np.sin(t / 9)))})
+    >>> fitted = fit(y, minutes=0.05)
+    >>> int(fitted.interpolate(y).level.isnull().sum()), fitted.scores["level"].rmse["linear"][0] < 0.2
+    (0, True)
+    """
+
+    results: dict[str, Result]
+    bounds: dict[str, Bounds]
+    time: str
+    model: Interpolator | None = None
+    tables: Table = field(default_factory=dict)
+
+    @property
+    def scores(self) -> dict[str, Comparison]:
+        """Comparison of all methods for each variable that has gaps."""
+        return {name: result.comparison for name, result in self.results.items()}
+
+    @property
+    def method(self) -> dict[str, str]:
+        """Name of the method that fills each variable."""
+        return {name: result.winner.name for name, result in self.results.items()}
+
+    def __repr__(self) -> str:
+        lines = [f"    {name}: {method}" for name, method in self.method.items()] or ["    no gaps"]
+        return "\n".join(["<da4dvar.Fitted>", *lines])
+
+    def table(self) -> str:
+        """Return the scores as text."""
+        return text_of(list(self.scores.values()))
+
+    def interpolate(
+        self,
+        ds: xr.Dataset | xr.DataArray,
+        *,
+        analysis: bool = False,
+        std: bool = False,
+        interval: float | Sequence[float] = (),
+        max_gap: MaxGap | None = None,
+        limit_area: str | None = None,
+        dim: str | Sequence[str] | None = None,
+        flags: str = "da4dvar",
+    ) -> xr.Dataset:
+        """Fill the gaps of a data set by the best method for each variable.
+
+        Parameters
+        ----------
+        ds : Dataset or DataArray
+            Data with NaN in the gaps: those of the fit, or others like them.
+        analysis : bool, default False
+            Return the analysis in every cell. By default observed values are kept, to the last bit.
+        std : bool, default False
+            Add standard errors.
+        interval : float or sequence of float, default ()
+            Levels of the intervals to add, such as 0.9.
+        max_gap, limit_area, dim
+            Limits on which gaps are filled; see :func:`da4dvar.fields.gaps.limits.within_limits`. `dim` is
+            the time dimension by default.
+        flags : {"da4dvar", "qartod", "seadatanet", "argo", "fluxnet"}
+            Codes of the flags.
+
+        Returns
+        -------
+        Dataset
+            `ds` with its gaps filled. Each variable has ``<name>_flag`` (0 observed, 1 estimated, 2 not
+            estimable, 3 estimated in a gap that is longer, or farther from observations, than any that was
+            scored), and the requested error bars.
+
+        Raises
+        ------
+        DataError
+            If a variable is missing, or an option is invalid.
+        """
+        if isinstance(ds, xr.DataArray):
+            ds = ds.to_dataset(name=ds.name or next(iter(self.results)))
+        out = checked(ds, (self.time, "..."))
+        levels = levels_of(interval)
+        for name in self.results:
+            if name not in out:
+                raise DataError(f"there is no variable {name!r}: {nearest(name, map(str, out.data_vars))}")
+            along = [self.time] if dim is None else list_of("dim", dim)
+            allowed = within_limits(out[name].notnull(), along, max_gap, limit_area)
+            out = self._filled(out, name, allowed, std, levels, analysis, flags)
+        return out
+
+    def _filled(
+        self,
+        ds: xr.Dataset,
+        name: str,
+        allowed: xr.DataArray,
+        std: bool,
+        levels: Sequence[float],
+        analysis: bool,
+        flags: str,
+    ) -> xr.Dataset:
+        result, array, bounds = self.results[name], ds[name], self.bounds[name]
+        estimate, own = result.winner.estimate(array, bounds, ds)
+        comparison = result.comparison
+        hard = hardness_of(array.notnull(), self.time, result.reach)
+        beyond = array.copy(data=hard.beyond(comparison.longest, comparison.farthest))
+        sigma, intervals = None, {}
+        if (std or levels) and not bounds.circular:
+            bars = bars_of(result.residuals, result.winner.name)
+            scale = None if own is None else own.transpose(*array.dims).values
+
+            def half(level: float) -> xr.DataArray:
+                return array.copy(data=bars.half_width(level, hard.distance, scale))
+
+            sigma = half(ONE_SIGMA) if std or levels else None
+            for level in levels:
+                width = half(level)
+                intervals[level] = (
+                    kept_within(estimate - width, bounds),
+                    kept_within(estimate + width, bounds),
+                )
+        out = delivered(
+            ds,
+            name,
+            estimate,
+            allowed=allowed,
+            beyond=beyond,
+            std=sigma,
+            intervals=intervals,
+            analysis=analysis,
+            scheme=flags,
+        )
+        error, spread = comparison.rmse[result.winner.name]
+        out[name].attrs["filled_by"] = result.winner.name
+        out[name].attrs["rmse_on_hidden_points"] = error
+        out[name].attrs["rmse_on_hidden_points_standard_error"] = spread
+        return out
+
+    def counted(self, ds: xr.Dataset) -> None:
+        """Record in the scores which part of the gaps of a data set lies beyond what was scored."""
+        for name, result in self.results.items():
+            observed = ds[name].notnull()
+            hard = hardness_of(observed, self.time, result.reach)
+            found = result.comparison
+            wanted = ~observed.values & observed.any(self.time).broadcast_like(observed).values
+            beyond = hard.beyond(found.longest, found.farthest)[wanted]
+            result.comparison = replace(found, beyond=float(beyond.mean()) if beyond.size else 0.0)
+
+    def save(self, path: str | Path) -> None:
+        """Write the learned estimate as a model file.
+
+        Parameters
+        ----------
+        path : str or path
+            File to write.
+
+        Raises
+        ------
+        ModelError
+            If no network was trained, or it is not the best for any variable.
+        """
+        if self.model is None:
+            methods = ", ".join(sorted(set(self.method.values()))) or "nothing"
+            raise ModelError(
+                f"{path}: there is no network to save, as the best method is {methods}; "
+                "fit with method='learned' (--method learned) to train one"
+            )
+        self.model.save(path)
+
+
+def filled_alone(scores: Mapping[str, Comparison]) -> str:
+    """Return which method filled which variables, for a line of text."""
+    by: dict[str, list[str]] = {}
+    for name, found in scores.items():
+        by.setdefault(found.winner, []).append(name)
+    return "; ".join(f"{', '.join(names)} by {method}" for method, names in by.items())

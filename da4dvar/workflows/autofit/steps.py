@@ -1,0 +1,43 @@
+"""The number of training steps that fit into a time."""
+
+from __future__ import annotations
+
+import time as clock
+
+import numpy as np
+import torch
+
+from da4dvar.config.registry import call
+from da4dvar.workflows.recipe import Recipe
+
+
+def steps_in(recipe: Recipe, seconds: float, tries: int = 3) -> int:
+    """Estimate the number of training steps that fit into a time, by timing a few."""
+    from da4dvar.training.loss import reconstruction_loss
+    from da4dvar.training.plan import Training
+
+    table = {k: v for k, v in recipe.tables["train"].items() if k not in ("steps", "validate_every")}
+    plan = call(Training, table, "train")
+    seen = recipe.data("train").seen
+    model = recipe.interpolator({str(d): n for d, n in seen.sizes.items()}).model
+    cells = [recipe.layout.window.get(d, seen.sizes[d]) for d in recipe.layout.axes]
+    channels = recipe.layout.channel_count({str(d): n for d, n in seen.sizes.items()})
+    y = torch.zeros(plan.batch, channels, *cells)
+    sample = {"y": y, "mask": y == 0, "x0": y, "target": y, "sought": y == 0}
+    if recipe.covariates:
+        count = recipe.covariates.channels(seen, {str(d): n for d, n in seen.sizes.items()})
+        sample["covariates"] = torch.zeros(plan.batch, count, *cells)
+    # The device and the kind of step are those of the training.
+    device = "cuda" if plan.device != "cpu" and torch.cuda.is_available() else "cpu"
+    model, sample = model.to(device), {name: tensor.to(device) for name, tensor in sample.items()}
+    kind = (plan.nu, plan.observation_fit, plan.checkpoint_iterations)
+    best = np.inf
+    for _ in range(tries):
+        begin = clock.monotonic()
+        loss, _ = reconstruction_loss(model, sample, *kind)
+        loss.backward()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        best = min(best, clock.monotonic() - begin)
+    # A tenth of the time is for drawing samples, another for the validations.
+    return max(20, int(0.8 * seconds / best))

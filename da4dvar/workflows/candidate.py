@@ -1,0 +1,107 @@
+"""A method that fills one variable at a time, within its bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import xarray as xr
+
+from da4dvar.baselines import Baseline
+from da4dvar.config.tables import Table
+from da4dvar.fields.bounds import Bounds, angle, components, kept_within
+from da4dvar.interpolator import Interpolator
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A method under the name that the tables print.
+
+    Attributes
+    ----------
+    name : str
+        Name.
+    method : Baseline or Interpolator
+        Method.
+    table : dict
+        Table of a recipe that describes it; empty for a model.
+    """
+
+    name: str
+    method: Baseline | Interpolator
+    table: Table
+
+    @property
+    def needs(self) -> float:
+        """Seconds that the method needs at least to be fitted; see :class:`da4dvar.baselines.Baseline`."""
+        return float(getattr(self.method, "needs_seconds", 0.0))
+
+    def fitted(self, array: xr.DataArray, bounds: Bounds) -> Candidate:
+        """Return the method with its parameters fitted to a variable, so that no estimate fits them again.
+
+        Parameters
+        ----------
+        array : DataArray
+            Variable with NaN in the gaps.
+        bounds : Bounds
+            Possible values.
+
+        Returns
+        -------
+        Candidate
+            Itself, if the method has no such parameters.
+        """
+        fit = getattr(self.method, "fitted", None)
+        if fit is None or isinstance(self.method, Interpolator):
+            return self
+        parts = components(array, bounds) if bounds.circular else array.to_dataset()
+        method = fit(parts)
+        return replace(self, method=method, table=fitted_table(method, self.table))
+
+    def estimate(
+        self, array: xr.DataArray, bounds: Bounds, others: xr.Dataset | None = None
+    ) -> tuple[xr.DataArray, xr.DataArray | None]:
+        """Return the analysis of a variable within its bounds, and its standard error if there is one.
+
+        Parameters
+        ----------
+        array : DataArray
+            Variable with NaN in the gaps.
+        bounds : Bounds
+            Possible values. Angles are estimated by their sine and cosine.
+        others : Dataset, optional
+            Data set with the other variables that a learned model needs.
+
+        Returns
+        -------
+        estimate : DataArray
+        error : DataArray or None
+
+        Raises
+        ------
+        DataError
+            If the method cannot fill the variable.
+        """
+        name = str(array.name)
+        if isinstance(self.method, Interpolator):
+            return kept_within(self._solved(self.method, array, others), bounds, array), None
+        if bounds.circular:
+            parts = self.method.interpolate(components(array, bounds))
+            return angle(parts, bounds, array), None
+        found = self.method.interpolate(array.to_dataset())
+        return kept_within(found[name], bounds, array), found.get(f"{name}_std")
+
+    @staticmethod
+    def _solved(model: Interpolator, array: xr.DataArray, others: xr.Dataset | None) -> xr.DataArray:
+        name, own = str(array.name), model.layout.variables
+        ds = array.to_dataset() if others is None else others.assign({name: array})
+        if name in own:
+            return model.interpolate(ds, analysis=True)[name]
+        return model.interpolate(ds, variable={own[0]: name}, analysis=True)[own[0]].rename(name)
+
+
+def fitted_table(method: Baseline, table: Table) -> Table:
+    """Return the table of a method with its fitted covariance, in the method that it contains if need be."""
+    if "method" in table:
+        return table | {"method": fitted_table(getattr(method, "method"), table["method"])}  # noqa: B009
+    covariance = getattr(method, "covariance", None)
+    return table if covariance is None else table | {"covariance": covariance}

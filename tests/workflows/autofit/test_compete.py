@@ -1,0 +1,208 @@
+"""The competition of methods: the best wins, and the time is kept."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from da4dvar.baselines.climatology import Climatology
+from da4dvar.baselines.linear import Linear
+from da4dvar.errors import DataError
+from da4dvar.fields.bounds import Bounds
+from da4dvar.workflows.autofit.character import character_of
+from da4dvar.workflows.autofit.clock import Clock
+from da4dvar.workflows.autofit.compete import MOST_TRIALS, Tally, compete
+from da4dvar.workflows.candidate import Candidate
+
+CLASSIC = [
+    Candidate("linear", Linear(), {"kind": "linear"}),
+    Candidate("climatology", Climatology(), {"kind": "climatology"}),
+]
+
+
+class Fake:
+    """A method that adds an error to the truth, and takes a given time for each value."""
+
+    def __init__(
+        self, truth: xr.DataArray, error: float, rate: float = 0.0, watch: "Watch | None" = None
+    ) -> None:
+        self.truth, self.error, self.rate, self.watch = truth, error, rate, watch
+        self.sizes: list[int] = []
+
+    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+        array = ds[self.truth.name]
+        self.sizes.append(array.size)
+        if self.watch is not None:
+            self.watch.now += self.rate * array.size
+        index = {d: array[d] for d in array.dims}
+        noise = np.random.default_rng(7).standard_normal(array.shape)
+        return ds.assign({array.name: array.fillna(self.truth.sel(index) + self.error * noise)})
+
+
+class Broken:
+    """A method that cannot fill anything."""
+
+    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+        raise DataError("this needs a second variable\nand more")
+
+
+class Watch:
+    """A clock that tests advance."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def watch(monkeypatch) -> Watch:
+    """Replace the time of the clock and of the competition."""
+    watch = Watch()
+    for name in ("compete.clocks", "clock.time"):
+        monkeypatch.setattr(f"da4dvar.workflows.autofit.{name}", SimpleNamespace(monotonic=watch.monotonic))
+    return watch
+
+
+def sea(*sizes: int, seed: int = 0) -> tuple[xr.DataArray, xr.DataArray]:
+    """A field with and without gaps of one to four days."""
+    generator = np.random.default_rng(seed)
+    coords = {d: np.arange(n) for d, n in zip(("time", "lat", "lon"), sizes, strict=True)}
+    truth = xr.DataArray(generator.standard_normal(sizes), coords, name="x")
+    seen = np.ones(sizes, dtype=bool)
+    for _ in range(sizes[0] * 2):
+        t, y, x = (int(generator.integers(n)) for n in sizes)
+        seen[t : t + 1 + t % 4, y : y + 5, x : x + 5] = False
+    return truth, truth.where(seen)
+
+
+def held(array: xr.DataArray, candidates: list[Candidate], clock: Clock | None = None, **options: object):
+    """The result of a competition for a variable without bounds."""
+    options = {"until": 0.4, "seed": 0} | options
+    bounds = options.pop("bounds", Bounds())
+    return compete(array, character_of(array, "time"), candidates, bounds, clock or Clock(5.0), **options)
+
+
+def days(kind: str) -> xr.DataArray:
+    """Ten years of a strong season under white noise, or of a random walk, with gaps of five days."""
+    t = np.arange(3650)
+    noise = np.random.default_rng(0).standard_normal((3650, 2))
+    season = 10 * np.cos(2 * np.pi * t / 365.25)[:, None] + noise
+    values = season if kind == "season" else np.cumsum(noise, axis=0)
+    coords = {"time": xr.date_range("2001-01-01", periods=3650)}
+    array = xr.DataArray(values, coords, dims=("time", "station"), name="x")
+    return array.where((t % 50 > 4)[:, None])
+
+
+@pytest.mark.parametrize(("kind", "best"), [("season", "climatology"), ("walk", "linear")])
+def test_the_best_method_wins_where_data_are_made_for_it(kind, best):
+    """A climatology for a season under white noise, and a line through the gaps of a random walk."""
+    result = held(days(kind), CLASSIC)
+    assert result.comparison.winner == result.winner.name
+    assert best in result.winner.name
+    other = next(c.name for c in CLASSIC if c.name != best)
+    # A method that is far behind in the first trial is not tried again.
+    assert other in result.comparison.left_out or result.comparison.ranked()[-1] == other
+
+
+def test_the_promised_error_is_the_error_in_the_gaps():
+    """The RMSE at hidden points is that under the gaps, for errors that are the same everywhere."""
+    truth, gappy = sea(80, 12, 12)
+    result = held(gappy, [Candidate("fake", Fake(truth, 0.3), {})])
+    assert result.comparison.rmse["fake"][0] == pytest.approx(0.3, rel=0.1)
+    assert result.comparison.shapes > 10
+
+
+def test_a_mean_of_the_two_best_takes_part():
+    """Of two methods with independent errors, the mean is better for certain."""
+    truth, gappy = sea(80, 12, 12)
+    other = Fake(truth, 0.3)
+    other.interpolate = lambda ds: Fake(2 * truth, 0.3).interpolate(ds)  # the truth plus itself
+    low = Fake(0 * truth, 0.3)
+    pair = [Candidate("over", other, CLASSIC[0].table), Candidate("under", low, CLASSIC[1].table)]
+    result = held(gappy, pair)
+    assert result.winner.name in ("mean of over and under", "mean of under and over")
+    assert result.winner.table["methods"] in ([p.table for p in pair], [p.table for p in pair[::-1]])
+
+
+def test_a_method_that_fails_is_left_out_with_the_reason():
+    """The others compete; if none is left, the reason is that of the error."""
+    truth, gappy = sea(60, 10, 10)
+    broken = Candidate("broken", Broken(), {})
+    result = held(gappy, [broken, Candidate("fake", Fake(truth, 0.1), {})])
+    assert result.comparison.left_out == {"broken": "this needs a second variable"}
+    assert list(result.comparison.rmse) == ["fake"]
+    with pytest.raises(DataError, match="no method can fill variable 'x': this needs a second variable"):
+        held(gappy, [broken])
+
+
+def test_a_slow_method_is_left_out_and_said(watch):
+    """It is timed on a small part alone."""
+    truth, gappy = sea(200, 20, 20)
+    slow, fast = Fake(truth, 0.01, 0.01, watch), Fake(truth, 0.5, 1e-6, watch)
+    result = held(gappy, [Candidate("slow", slow, {}), Candidate("fast", fast, {})], Clock(1.0))
+    assert result.winner.name == "fast"
+    assert "are needed to fill the file" in result.comparison.left_out["slow"]
+    assert 0 < max(slow.sizes) <= 20_000
+
+
+@pytest.mark.parametrize("minutes", [0.3, 1.0, 10.0])
+@pytest.mark.parametrize("rates", [(1e-6, 1e-5), (1e-5, 1e-4), (1e-4, 2e-4)])
+def test_the_time_is_kept(watch, minutes, rates):
+    """The competition ends near its share of the time, and the winner can fill the whole in what is left."""
+    truth, gappy = sea(200, 20, 20)
+    entered = [Candidate(f"{rate:g}", Fake(truth, 0.1, rate, watch), {}) for rate in rates]
+    clock = Clock(minutes)
+    result = held(gappy, entered, clock)
+    assert clock.spent() < 0.6 * 60 * minutes + 5
+    # With little time, the fastest is taken even so.
+    assert result.seconds < max(clock.left(), 1.5 * gappy.size * min(rates))
+
+
+def test_with_time_left_there_are_several_draws(watch):
+    """Four trials with other hidden points, of which each method fills the whole variable."""
+    truth, gappy = sea(60, 10, 10)
+    result = held(gappy, [Candidate("fake", fake := Fake(truth, 0.1), {})])
+    assert len(result.trials) == len(fake.sizes) == MOST_TRIALS
+    assert (result.trials[0].at != result.trials[1].at).any()
+    assert result.residuals.weight.size == sum(t.truth.size for t in result.trials)
+    assert result.residuals.shapes == sum(t.shape.max() + 1 for t in result.trials)
+
+
+def test_a_seed_gives_the_same_scores():
+    """And another seed other ones."""
+    _, gappy = sea(60, 10, 10)
+    scores = [held(gappy, CLASSIC[:1], seed=seed).comparison.rmse for seed in (4, 4, 5)]
+    assert scores[0] == scores[1] != scores[2]
+
+
+def test_errors_of_directions_go_around_the_circle():
+    """An estimate of 350 for 10 is 20 off; a change of an observed value is counted alike."""
+    truth, gappy = sea(60, 10, 10)
+    wind = (10 + 0 * gappy).where(gappy.notnull())
+    trial = held(wind.assign_attrs(units="degree"), CLASSIC[:1]).trials[0]
+    tally = Tally(360.0)
+    tally.add("m", trial, xr.full_like(truth, 350.0), None)
+    assert np.unique(tally.residuals([trial]).error["m"]).tolist() == [-20]
+    assert tally.change("m") == (20, 20)
+
+
+def test_a_point_left_empty_counts_with_the_mean_of_what_is_seen():
+    """A method gains nothing by leaving points out."""
+    _, gappy = sea(60, 10, 10)
+    trial = held(gappy, CLASSIC[:1]).trials[0]
+    tally = Tally(None)
+    tally.add("m", trial, xr.full_like(gappy, np.nan), None)
+    expected = float(trial.seen.mean()) - trial.truth
+    np.testing.assert_allclose(tally.residuals([trial]).error["m"], expected)
+    assert tally.change("m") == (0, 0)
+
+
+def test_what_an_analysis_would_change_is_counted():
+    """Root mean square and maximum at observed points, of the winner."""
+    truth, gappy = sea(60, 10, 10)
+    fake = Fake(truth, 0.0)
+    fake.interpolate = lambda ds: ds.assign(x=truth + 0.25)
+    assert held(gappy, [Candidate("fake", fake, {})]).comparison.change == pytest.approx((0.25, 0.25))
