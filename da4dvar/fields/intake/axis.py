@@ -260,7 +260,9 @@ def inserted(ds: xr.Dataset, time: str, multiples: Values) -> xr.Dataset:
             if kind in "iu":
                 fills[name] = unused(variable)
             elif kind in "SUb" or (kind == "O" and not is_dates(ds[name])):
-                fills[name] = variable.dtype.type() if kind != "O" else ""
+                # Objects may be text or, from character arrays with a fill value, bytes.
+                like = variable.dtype.type if kind != "O" else type(variable.values.flat[0])
+                fills[name] = b"" if like is bytes else "" if kind == "O" else like()
     out = ds.reindex({time: new}, fill_value=fills)
     bounds = [b for k in ("bounds", "climatology") if (b := ds[time].attrs.get(k)) in ds.variables]
     for name in bounds:

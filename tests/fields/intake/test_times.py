@@ -315,3 +315,11 @@ def test_lazy_data_stay_lazy() -> None:
     out, _ = regular_times(ds, "time")
     assert out.x.chunks is not None
     assert out.x.isnull().values.tolist() == [k == 4 for k in range(9)]
+
+
+def test_inserted_steps_of_bytes_are_bytes():
+    """Character arrays with a fill value are objects of bytes, which cannot be written next to text."""
+    days = xr.date_range("2001-01-01", periods=6)[[0, 1, 2, 5]]
+    states = np.array([b"on"] * 4, dtype=object)
+    ds = xr.Dataset({"x": ("time", np.ones(4)), "state": ("time", states)}, {"time": days})
+    assert {type(v) for v in regular_times(ds, "time")[0].state.values} == {bytes}
