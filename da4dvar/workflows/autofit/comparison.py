@@ -95,7 +95,7 @@ class Residuals:
 class Comparison:
     """Methods compared for one variable, and the best.
 
-    Attributes
+    Parameters
     ----------
     variable : str
         Name of the variable.
@@ -124,6 +124,13 @@ class Comparison:
         Methods that were not compared, and why.
     units : str
         Units of the variable.
+
+    Examples
+    --------
+    >>> rmse = {"linear": (0.5, 0.1), "climatology": (0.4, 0.1)}
+    >>> found = Comparison("sst", "climatology", rmse, {}, {"all": 90}, 12, (0.36, 0.1), 7, 2.5)
+    >>> found.ranked()
+    ['climatology', 'linear']
     """
 
     variable: str
@@ -141,7 +148,12 @@ class Comparison:
     units: str = ""
 
     def ranked(self) -> list[str]:
-        """Return the methods in ascending order of their error."""
+        """Return the methods in ascending order of their error.
+
+        Returns
+        -------
+        list of str
+        """
         return sorted(self.rmse, key=lambda name: self.rmse[name][0])
 
 

@@ -26,7 +26,7 @@ from da4dvar.workflows.autofit.compete import Result
 class Fitted:
     """Methods chosen for the variables of a data set, and their scores at hidden points.
 
-    Attributes
+    Parameters
     ----------
     results : dict of str to Result
         Winner, errors at hidden points and scales of each variable that has gaps.
@@ -71,7 +71,12 @@ class Fitted:
         return "\n".join(["<da4dvar.Fitted>", *lines])
 
     def table(self) -> str:
-        """Return the scores as text."""
+        """Return the scores as text.
+
+        Returns
+        -------
+        str
+        """
         return text_of(list(self.scores.values()))
 
     def interpolate(
@@ -176,7 +181,13 @@ class Fitted:
         return out
 
     def counted(self, ds: xr.Dataset) -> None:
-        """Record in the scores which part of the gaps of a data set lies beyond what was scored."""
+        """Record in the scores which part of the gaps of a data set lies beyond what was scored.
+
+        Parameters
+        ----------
+        ds : Dataset
+            Data with NaN in the gaps.
+        """
         for name, result in self.results.items():
             observed = ds[name].notnull()
             hard = hardness_of(observed, self.time, result.reach)
