@@ -229,6 +229,10 @@ class Fitted:
     def state(self) -> dict[str, Any]:
         """Return the fit as values that JSON can hold.
 
+        Returns
+        -------
+        dict
+
         Raises
         ------
         ModelError

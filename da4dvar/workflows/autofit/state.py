@@ -34,6 +34,13 @@ def load_fit(path: str | Path) -> Fitted:
     ------
     ModelError
         If there is no such file, or it is damaged.
+
+    Examples
+    --------
+    >>> load_fit("nowhere.json")
+    Traceback (most recent call last):
+    ...
+    da4dvar.errors.ModelError: nowhere.json: not a readable fit ([Errno 2] No such file ...); save it again
     """
     try:
         state = json.loads(Path(path).read_text(encoding="utf-8"))
