@@ -249,10 +249,16 @@ def on_calendar(values: Values, month: Values) -> Values:
     return found
 
 
+def complete(values: Values, multiples: Values) -> Values:
+    """Return all times with the absent ones; those that are there stay as they are, to the nanosecond."""
+    out = labels(between(values, multiples), values)
+    out[np.concatenate([[0], np.cumsum(multiples)])] = values
+    return out
+
+
 def inserted(ds: xr.Dataset, time: str, multiples: Values) -> xr.Dataset:
     """Return a data set with the absent steps of its time axis, at which nothing is observed."""
-    values = ds[time].values
-    new = labels(between(values, multiples), values)
+    new = complete(ds[time].values, multiples)
     fills: dict[Any, Any] = {}
     for name, variable in ds.variables.items():
         if time in variable.dims and name != time:
@@ -267,7 +273,7 @@ def inserted(ds: xr.Dataset, time: str, multiples: Values) -> xr.Dataset:
     bounds = [b for k in ("bounds", "climatology") if (b := ds[time].attrs.get(k)) in ds.variables]
     for name in bounds:
         if ds[name].dims[:1] == (time,) and ds[name].ndim == 2:
-            columns = [labels(between(c, multiples), c) for c in ds[name].values.T]
+            columns = [complete(c, multiples) for c in ds[name].values.T]
             out[name] = out[name].copy(data=np.stack(columns, axis=1))
     for name, variable in ds.variables.items():
         out[name].attrs, out[name].encoding = variable.attrs, dict(variable.encoding)

@@ -323,3 +323,14 @@ def test_inserted_steps_of_bytes_are_bytes():
     states = np.array([b"on"] * 4, dtype=object)
     ds = xr.Dataset({"x": ("time", np.ones(4)), "state": ("time", states)}, {"time": days})
     assert {type(v) for v in regular_times(ds, "time")[0].state.values} == {bytes}
+
+
+def test_values_stay_at_times_between_microseconds():
+    """As float seconds or days are decoded: labels that are off by a nanosecond would lose the values."""
+    times = (np.arange(20) * np.timedelta64(3600 * 10**9 + 3, "ns") + np.datetime64("2015-01-01", "ns"))[
+        [*range(8), *range(11, 20)]
+    ]
+    ds = xr.Dataset({"x": ("time", np.arange(17.0))}, {"time": times})
+    out, _ = regular_times(ds, "time")
+    assert out.sizes["time"] == 20
+    xr.testing.assert_identical(out.sel(time=times), ds)
