@@ -225,3 +225,13 @@ def test_text_with_a_fill_value_is_written(tmp_path):
     names.encoding = {"dtype": np.dtype("S1"), "_FillValue": np.bytes_(b"e")}
     write_dataset(names.to_dataset(), tmp_path / "out.nc")
     assert xr.open_dataset(tmp_path / "out.nc").state.values.tolist() == ["empty", "full"]
+
+
+@pytest.mark.parametrize("units", [None, "seconds since 1904-01-01"])
+def test_unsigned_numbers_stay_positive(tmp_path, units):
+    """Counts and dates that were signed numbers with the attribute _Unsigned."""
+    attrs = {"_Unsigned": "true"} | ({"units": units} if units else {})
+    stored = xr.Dataset({"x": ("n", np.array([-5, 7], "int32"), attrs)})
+    ds = xr.decode_cf(stored)
+    write_dataset(ds, tmp_path / "out.nc")
+    xr.testing.assert_equal(xr.open_dataset(tmp_path / "out.nc"), ds)
