@@ -38,11 +38,12 @@ def hidden(**options: Any) -> object:
 CASES: list[tuple[Any, dict[str, Any], list[tuple[str, Any, str]]]] = [
     (EofInterpolation, {"history": wave()}, [(n, 0, "more than 0") for n in ("days", "modes", "error")]),
     (EofIteration, {}, [(n, 0, "more than 0") for n in ("modes", "most", "tolerance", "iterations")]),
-    (EofIteration, {}, [("smoothing", -1.0, "0 or more"), ("harmonics", -1, "more than -1"), ("hidden", 0.0, "fraction"), ("hidden", 0.6, "")]),
+    (EofIteration, {}, [("harmonics", -1, "more than -1"), ("hidden", 0.0, "fraction"), ("hidden", 0.6, "")]),
     (GaussianEM, {}, [(n, -1, "0 or more") for n in ("lags", "memory", "harmonics", "steps", "seed")]),
     (GaussianEM, {}, [("prior", 0.0, "more than 0"), ("most", 1, "2 or more"), ("hidden", 0.6, "fraction")]),
     (Kalman, {}, [(n, -1, "0 or more") for n in ("order", "harmonics", "iterations")]),
     (Kalman, {}, [("fitted", 9, "10 or more")]),
+    (EofIteration, {}, [("smoothing", -1.0, "0 or more")]),
     (LETKS, LETKS_OF, [("step", 0.0, "more than 0"), ("observation_error", -1.0, "more than 0")]),
     (LETKS, LETKS_OF, [("radius", NAN, "more than 0"), ("inflation", 0.0, "more than 0")]),
     (LETKS, LETKS_OF, [("std", 0.0, "more than 0"), ("members", 1, "more than 1")]),
