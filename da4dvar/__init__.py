@@ -18,6 +18,7 @@ _PUBLIC = {
     "interpolate": "da4dvar.api",
     "interpolate_file": "da4dvar.outofcore.interpolate_file",
     "load": "da4dvar.api",
+    "load_fit": "da4dvar.workflows.autofit.state",
     "open_dataset": "da4dvar.fields.files.store",
     "register": "da4dvar.config.kinds",
     "scores": "da4dvar.fields.scores.metrics",
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from da4dvar.outofcore.interpolate_file import interpolate_file as interpolate_file
     from da4dvar.workflows.autofit.fill import fill as fill
     from da4dvar.workflows.autofit.fill import fit as fit
+    from da4dvar.workflows.autofit.state import load_fit as load_fit
 
 
 def __getattr__(name: str) -> Any:

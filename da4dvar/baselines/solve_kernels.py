@@ -262,7 +262,8 @@ class Analysis:
         """Return the standard error where a variance of `explained` is known."""
         variance = self.covariance.variance
         left: np.ndarray = (variance - explained).clip(1e-6 * variance, variance)
-        return np.sqrt(left).reshape(self.seen.shape)
+        out: np.ndarray = np.sqrt(left).reshape(self.seen.shape)
+        return out
 
     def samples(self, y: np.ndarray, number: int, seed: int = 0) -> np.ndarray:
         """Return x_s + K Hᵀ (H K Hᵀ + ε² I)⁻¹ (y − H x_s − e_s), joint draws of the field given `y`.

@@ -57,6 +57,8 @@ NAMED_FRACTION = listed(
     "sea_ice_fraction cloud_cover cloud_fraction relative_humidity ice_concentration"
 )
 NAMED_INDEX = listed("ndvi evi savi ndwi ndsi ndmi nbr")
+# Words in the name of a spread, which has no direction itself.
+SPREADS = listed("std stdev stddev sd sigma spread error err uncertainty")
 NAMED_DIRECTION = listed(
     "wd wdir winddir wind_dir wind_direction dd mwd mwdir vmdr wavedir direction dir heading course cog "
     "winddirection drct"
@@ -198,9 +200,12 @@ def direction_by(array: xr.DataArray, units: str, least: float, most: float) -> 
     standard = str(array.attrs.get("standard_name", ""))
     if DIRECTION.search(standard) and not SIGNED.search(standard):
         return f"standard_name {standard}"
-    if not standard and (NAMED_DIRECTION & words_of(str(array.name))):
-        return "its name"
     long_name = str(array.attrs.get("long_name", "")).lower()
+    words = words_of(str(array.name))
+    if words & SPREADS or re.search(r"\bstandard (deviation|error)\b|\buncertainty\b", long_name):
+        return ""
+    if not standard and NAMED_DIRECTION & words:
+        return "its name"
     if not standard and units and re.search(r"\bdirection\b|\bazimuth\b", long_name):
         return "its long_name"
     return ""

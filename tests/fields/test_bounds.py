@@ -119,6 +119,7 @@ def test_directions(name, attrs):
 def test_what_is_no_direction():
     assert not bounds_of(series([50.0, 51.0], "lat", units="degrees_north", standard_name="latitude"))
     assert not bounds_of(series([10.0, 700.0], "wd", units="degrees"))
+    assert not bounds_of(series([1.0, 24.0], "wdir_vec_std", units="degree")), "a spread"
     assert not bounds_of(series([1.0, 20.0], "zenith", standard_name="solar_zenith_angle", units="degree"))
 
 

@@ -16,7 +16,7 @@ LONGEST = 0.3
 # One shape holds at most this fraction of the points of a draw, so that a draw has several.
 LARGEST_SHAPE = 0.12
 TRIES = 4000
-# Number of places among which a hidden gap is moved at random.
+# Smallest number of places among which a hidden gap is moved at random.
 CLOSEST = 10
 # Observed fraction below which data are sparse.
 SPARSE = 0.25
@@ -251,7 +251,10 @@ def _moved(
     if not places.size:
         return None
     # Hidden at the times at which much is missing, as the weather of other times may be easier.
-    closest = np.argsort(np.abs(places + length // 2 - near), kind="stable")[:CLOSEST]
+    # The fewer gaps a series has, the farther its copies are spread, or they would merge to long ones.
+    gaps = np.count_nonzero(np.diff(seen) > 1) + (seen[0] > 0) + (seen[-1] < line.size - 1)
+    nearby = max(CLOSEST, line.size // (3 * gaps))
+    closest = np.argsort(np.abs(places + length // 2 - near), kind="stable")[:nearby]
     target = int(places[generator.choice(closest)])
     start = first if last < line.size else last - length
     source = slice(start, start + length)

@@ -34,6 +34,8 @@ ERRORS = {"uncertainty", "uncertainties", "error", "err", "stderr", "std", "sd",
 COUNTS = {"count", "counts", "number", "num", "nobs", "n"}
 OF_COUNTS = {"of", "obs", "observations", "samples", "sample", "valid", "points", "pixels", "data", "used"}
 LABELS = {"id", "ids", "idx", "wmo", "orbit", "cycle", "record", "rec", "recnum", "scan", "expver"}
+CODES = {"code", "codes", "type", "types", "category", "categories", "class", "classes"}
+CASTS = {"profile", "dive", "cast", "deployment", "trajectory", "direction", "index", "phase"} | COUNTS
 CALENDAR = {"year", "month", "day", "doy", "hour", "minute", "second"}
 # Number of values that are looked at to tell codes from measurements.
 LOOK = 2**20
@@ -220,12 +222,17 @@ def guess(array: xr.DataArray, fields: list[str]) -> str | None:
         return f"the error of {of!r}" if of else "the error of another variable"
     if named.endswith("number_of_observations"):
         return "a count of observations"
-    if not (words & (COUNTS | LABELS | CALENDAR) or array.dtype.kind in "iu") or not is_whole(array):
+    cast = words & {"profile", "dive", "cast", "deployment", "trajectory"} and words <= CASTS
+    if not (cast or words & (COUNTS | LABELS | CODES | CALENDAR) or array.dtype.kind in "iu"):
+        return None
+    if not is_whole(array):
         return None
     rest = words - COUNTS
     if words & COUNTS and (rest <= OF_COUNTS or any(rest - OF_COUNTS == tokens(f) for f in others)):
         return "a count of observations"
-    if words & LABELS or (len(words) == 1 and words <= CALENDAR):
+    if words & CODES:
+        return "a code"
+    if cast or words & LABELS or (len(words) == 1 and words <= CALENDAR):
         return "a label or counter"
     values = some_values(array)
     counts_up = array.ndim == 1 and values.size > 2 and (np.diff(values) == 1).all()

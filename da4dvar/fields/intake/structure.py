@@ -165,8 +165,10 @@ def refuse_rows(ds: xr.Dataset, time: str, given: bool) -> None:
     ]
     labels = [str(n) for n, v in ds.variables.items() if is_label(v, time)]
     several = next((n for n in labels if changes(ds[n])), None)
+    # An identifier of its own for every entry names records, not stations.
+    repeated = several and any(changes(ds[n]) and not all_differ(ds[n]) for n in labels)
     moving = [v for v in place if moved(v)]
-    if (several and out_of_order(ds, time)) or (time.lower() in RECORDS and (several or moving)):
+    if (repeated and out_of_order(ds, time)) or (time.lower() in RECORDS and (several or moving)):
         what = f"{several!r} and " if several else ""
         raise DataError(
             f"the entries along {time!r} are records of several stations one after another ({what}the times "
@@ -189,6 +191,11 @@ def is_label(variable: xr.Variable, time: str) -> bool:
 def changes(array: xr.DataArray) -> bool:
     """Whether an array has different entries."""
     return len(set(array.values.tolist())) > 1
+
+
+def all_differ(array: xr.DataArray) -> bool:
+    """Whether every entry of an array occurs once."""
+    return len(set(array.values.tolist())) == array.size
 
 
 def moved(variable: xr.Variable) -> bool:

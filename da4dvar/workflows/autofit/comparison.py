@@ -95,7 +95,7 @@ class Residuals:
 class Comparison:
     """Methods compared for one variable, and the best.
 
-    Attributes
+    Parameters
     ----------
     variable : str
         Name of the variable.
@@ -124,6 +124,13 @@ class Comparison:
         Methods that were not compared, and why.
     units : str
         Units of the variable.
+
+    Examples
+    --------
+    >>> rmse = {"linear": (0.5, 0.1), "climatology": (0.4, 0.1)}
+    >>> found = Comparison("sst", "climatology", rmse, {}, {"all": 90}, 12, (0.36, 0.1), 7, 2.5)
+    >>> found.ranked()
+    ['climatology', 'linear']
     """
 
     variable: str
@@ -141,7 +148,12 @@ class Comparison:
     units: str = ""
 
     def ranked(self) -> list[str]:
-        """Return the methods in ascending order of their error."""
+        """Return the methods in ascending order of their error.
+
+        Returns
+        -------
+        list of str
+        """
         return sorted(self.rmse, key=lambda name: self.rmse[name][0])
 
 
@@ -195,10 +207,12 @@ def text_of(comparisons: Sequence[Comparison]) -> str:
 def verdict(found: Comparison) -> str:
     """Say which method fills a variable, with what error, and how far behind the next one is."""
     error, spread = found.rmse[found.winner]
-    said = (
-        f"{found.variable}: filled by {found.winner}; expect an error of {_number(error)} ± {_number(spread)}"
-    )
-    said += f" {found.units}".rstrip() + " (RMSE at hidden points)"
+    said = f"{found.variable}: filled by {found.winner}; expect an error of {_number(error)}"
+    if np.isfinite(spread):
+        said += f" ± {_number(spread)}"
+    # Units such as 1e-3 would read as part of the number.
+    said += (f" × {found.units}" if found.units[:1].isdigit() else f" {found.units}").rstrip()
+    said = said.removesuffix(" × 1") + " (RMSE at hidden points)"
     others = [name for name in found.ranked() if name != found.winner]
     if not others:
         return said
@@ -211,9 +225,8 @@ def cautions(found: Comparison) -> list[str]:
     """Return lines about what the scores cannot tell."""
     lines = []
     if found.shapes < FEW_SHAPES:
-        lines.append(
-            f"caution: only {found.shapes} independent gaps could be hidden, so that the error is uncertain"
-        )
+        gaps = "1 independent gap" if found.shapes == 1 else f"{found.shapes} independent gaps"
+        lines.append(f"caution: only {gaps} could be hidden, so that the error is uncertain")
     if found.beyond > 0.0005:
         lines.append(
             f"caution: {100 * found.beyond:.1f} % of the values to be filled are in gaps longer than "

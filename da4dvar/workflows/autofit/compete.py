@@ -27,7 +27,9 @@ MOST_TRIALS, TRIES = 4, 20
 # Number of hidden shapes that suffices if the best method is clearly ahead.
 ENOUGH = 60
 # The time of most methods grows a little less than linearly with the size of a small part.
-GROWTH, SLOW_GROWTH = 0.85, 0.6
+GROWTH, MOST_GROWTH = 0.85, 3.0
+# Variables of no more values than this are not timed first. The growth is measured above so many seconds.
+SMALL, NOTABLE = 10_000, 0.05
 # A slow method this far behind the best, and clearly so, is not tried again.
 HOPELESS = 0.1
 
@@ -88,12 +90,11 @@ class Tally:
     def residuals(self, trials: Sequence[Trial]) -> Residuals:
         """Return the errors of the methods that took part in all trials."""
         number = len(trials)
-        offsets = np.cumsum([0, *(int(t.shape.max()) + 1 for t in trials)])
         return Residuals(
             {n: np.concatenate(e) for n, e in self.errors.items() if len(e) == number},
             {n: np.concatenate(s) for n, s in self.stds.items() if len(s) == number},
             np.concatenate([t.weight for t in trials]),
-            np.concatenate([t.shape + k for t, k in zip(trials, offsets, strict=False)]),
+            numbered(trials),
             np.concatenate([t.hidden.length[t.at] for t in trials]),
             np.concatenate([t.hidden.ends[t.at] for t in trials]),
             np.concatenate([t.hidden.distance[t.at] for t in trials]),
@@ -105,6 +106,20 @@ class Tally:
         if not every.size:
             return 0.0, 0.0
         return float(np.sqrt(np.mean(every**2))), float(np.abs(every).max())
+
+
+def numbered(trials: Sequence[Trial]) -> np.ndarray:
+    """Number the shapes of all trials; one that hides the same values again, as at an end, is the same."""
+    numbers: dict[bytes, int] = {}
+    out = []
+    for trial in trials:
+        where = np.flatnonzero(trial.at)
+        own = [
+            where[here].tobytes() + trial.truth[here].tobytes()
+            for here in (trial.shape == k for k in range(int(trial.shape.max()) + 1))
+        ]
+        out.append(np.array([numbers.setdefault(values, len(numbers)) for values in own])[trial.shape])
+    return np.concatenate(out)
 
 
 def compete(
@@ -269,9 +284,10 @@ def _probed(
         if candidate not in ready:
             left_out[candidate.name] = f"it needs at least {candidate.needs:.0f} s"
     candidates = ready
-    if array.size <= 2 * PROBE:
+    if array.size <= SMALL:
         return list(candidates), {}
-    part = only(array, crop_of(array, character, PROBE, seed))
+    large = array.size > 2 * PROBE
+    part = only(array, crop_of(array, character, PROBE if large else array.size // 4, seed))
     alive, rates = [], {}
     for candidate in candidates:
         if candidate.needs:  # it is timed once it is fitted
@@ -283,7 +299,17 @@ def _probed(
         with suppress(Da4dvarError):
             candidate.estimate(part, bounds)
         seconds = clocks.monotonic() - started
-        rates[candidate.name] = seconds / part.size * (array.size / part.size) ** (GROWTH - 1)
+        growth = GROWTH
+        if not large and seconds > NOTABLE:
+            # The time of some methods grows with the square or the cube of the number of series.
+            less = only(part, crop_of(part, character, part.size // 4, seed))
+            started = clocks.monotonic()
+            with suppress(Da4dvarError):
+                candidate.estimate(less, bounds)
+            if less.size < part.size:
+                ratio = np.log(seconds / max(clocks.monotonic() - started, 1e-3))
+                growth = float(np.clip(ratio / np.log(part.size / less.size), GROWTH, MOST_GROWTH))
+        rates[candidate.name] = seconds / part.size * (array.size / part.size) ** (growth - 1)
         alive.append(candidate)
     fits = [c for c in alive if rates[c.name] * array.size < max(0.5 * clock.left(), 5.0)]
     for candidate in alive:
@@ -312,10 +338,7 @@ def _fitted(
         if clock.left(until) < candidate.needs and len(alive) > 1:
             left_out[candidate.name] = f"it needs at least {candidate.needs:.0f} s"
             continue
-        part = {
-            d: slice(0, max(1, int(n * (PROBE / seen.size) ** (1 / seen.ndim))))
-            for d, n in seen.sizes.items()
-        }
+        part = _around_observations(seen)
         try:
             candidate = candidate.fitted(seen, bounds)
             small = seen.isel(part) if seen.size > PROBE else seen[:0]
@@ -325,13 +348,24 @@ def _fitted(
         except Da4dvarError as error:
             left_out[candidate.name] = first_line(error)
             continue
-        # What such a method takes for a small part is mostly preparation.
-        seconds = (clocks.monotonic() - started) * (array.size / max(small.size, 1)) ** SLOW_GROWTH
+        seconds = (clocks.monotonic() - started) * (array.size / max(small.size, 1)) ** GROWTH
         if small.size and seconds > max(clock.left(0.9), 5.0):
             left_out[candidate.name] = f"about {_duration(seconds)} are needed to fill the file"
             continue
         rates[candidate.name] = seconds / array.size if small.size else 0.0
         out.append(candidate)
+    return out
+
+
+def _around_observations(seen: xr.DataArray) -> dict[str, slice]:
+    """Return ranges of a part with about `PROBE` values, in the middle of the observations."""
+    share = min(1.0, PROBE / seen.size) ** (1 / seen.ndim)
+    out = {}
+    for dim, n in seen.sizes.items():
+        where = np.flatnonzero(seen.notnull().any([d for d in seen.dims if d != dim]).values)
+        width = max(1, int(n * share))
+        start = int(np.clip(where[where.size // 2] - width // 2, 0, n - width))
+        out[str(dim)] = slice(start, start + width)
     return out
 
 

@@ -199,13 +199,17 @@ def fill(
     ----------
     ds : Dataset or DataArray
         Data with gaps.
-    minutes, method, variable, mask, fill_value, times, bounds, circular, seed, say
+    minutes, method, variable
         See :func:`fit`.
     dim : mapping of str to str, or str, or sequence of str, optional
         A mapping names the time dimension, as ``{"time": "day"}``. A name, or a sequence of names, gives the
         dimensions along which `max_gap` and `limit_area` are measured.
+    mask, fill_value, times, bounds, circular
+        See :func:`fit`.
     analysis, std, interval, max_gap, limit_area, flags
         See :meth:`Fitted.interpolate`.
+    seed, say
+        See :func:`fit`.
 
     Returns
     -------

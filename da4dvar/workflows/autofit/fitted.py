@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
@@ -12,6 +14,7 @@ from da4dvar.analysis.calibration import levels_of
 from da4dvar.config.tables import Table
 from da4dvar.errors import DataError, ModelError, nearest
 from da4dvar.fields.bounds import Bounds, kept_within
+from da4dvar.fields.files.store import write_whole
 from da4dvar.fields.gaps.likeness import hardness_of
 from da4dvar.fields.gaps.limits import MaxGap, within_limits
 from da4dvar.fields.labels.filled import delivered
@@ -26,7 +29,7 @@ from da4dvar.workflows.autofit.compete import Result
 class Fitted:
     """Methods chosen for the variables of a data set, and their scores at hidden points.
 
-    Attributes
+    Parameters
     ----------
     results : dict of str to Result
         Winner, errors at hidden points and scales of each variable that has gaps.
@@ -71,7 +74,12 @@ class Fitted:
         return "\n".join(["<da4dvar.Fitted>", *lines])
 
     def table(self) -> str:
-        """Return the scores as text."""
+        """Return the scores as text.
+
+        Returns
+        -------
+        str
+        """
         return text_of(list(self.scores.values()))
 
     def interpolate(
@@ -176,7 +184,13 @@ class Fitted:
         return out
 
     def counted(self, ds: xr.Dataset) -> None:
-        """Record in the scores which part of the gaps of a data set lies beyond what was scored."""
+        """Record in the scores which part of the gaps of a data set lies beyond what was scored.
+
+        Parameters
+        ----------
+        ds : Dataset
+            Data with NaN in the gaps.
+        """
         for name, result in self.results.items():
             observed = ds[name].notnull()
             hard = hardness_of(observed, self.time, result.reach)
@@ -186,30 +200,62 @@ class Fitted:
             result.comparison = replace(found, beyond=float(beyond.mean()) if beyond.size else 0.0)
 
     def save(self, path: str | Path) -> None:
-        """Write the learned estimate as a model file.
+        """Write the fit to a file, to fill other data like these with it.
 
         Parameters
         ----------
         path : str or path
-            File to write.
+            File to write: ``.json`` for the methods and scores, which :func:`da4dvar.load_fit`
+            reads; ``.safetensors`` for a network, if one was trained and is the best for a variable.
 
         Raises
         ------
         ModelError
-            If no network was trained, or it is not the best for any variable.
+            If the file cannot hold this fit.
         """
+        path = Path(path)
+        if path.suffix == ".json":
+            text = json.dumps(self.state())
+            write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+            return
         if self.model is None:
             methods = ", ".join(sorted(set(self.method.values()))) or "nothing"
             raise ModelError(
-                f"{path}: there is no network to save, as the best method is {methods}; "
-                "fit with method='learned' (--method learned) to train one"
+                f"{path}: there is no network to save, as the best method is {methods}; save the fit to a "
+                ".json file, or train a network with method='learned' (--method learned)"
             )
         self.model.save(path)
 
+    def state(self) -> dict[str, Any]:
+        """Return the fit as values that JSON can hold.
 
-def filled_alone(scores: Mapping[str, Comparison]) -> str:
-    """Return which method filled which variables, for a line of text."""
-    by: dict[str, list[str]] = {}
-    for name, found in scores.items():
-        by.setdefault(found.winner, []).append(name)
-    return "; ".join(f"{', '.join(names)} by {method}" for method, names in by.items())
+        Returns
+        -------
+        dict
+
+        Raises
+        ------
+        ModelError
+            If a winner is a network, which has a model file of its own.
+        """
+        variables = {}
+        for name, result in self.results.items():
+            winner = result.winner
+            if not winner.table:
+                raise ModelError(
+                    f"variable {name!r} is filled by {winner.name}, which has a model file of its own"
+                )
+            own = result.residuals
+            errors = {
+                f.name: getattr(own, f.name).tolist() for f in fields(own) if f.name not in ("error", "std")
+            }
+            variables[name] = {
+                "method": {"name": winner.name, "table": winner.table},
+                "comparison": asdict(result.comparison),
+                "reach": asdict(result.reach),
+                "bounds": asdict(self.bounds[name]),
+                "error": own.error[winner.name].tolist(),
+                "std": own.std[winner.name].tolist() if winner.name in own.std else None,
+                "points": errors,
+            }
+        return {"time": self.time, "variables": variables}

@@ -23,7 +23,7 @@ from da4dvar.outofcore.journal import Journal
 from da4dvar.outofcore.rest import copy_rest, with_rest
 from da4dvar.progress import Phase, Progress
 from da4dvar.workflows.autofit.fitted import Fitted
-from da4dvar.workflows.autofit.state import from_state, to_state
+from da4dvar.workflows.autofit.state import from_state
 
 # Bytes of memory that a fill takes for each value of a region, measured with optimal interpolation.
 BYTES_PER_VALUE = 250
@@ -123,7 +123,7 @@ def fill_in_regions(
                 journal.reset()
                 titled = add_history(template, command)
                 region_store.create(titled, journal.store, chunks, rest)
-                state = {"fit": to_state(fitted), "sides": sides, "source": fingerprint(ds, files)}
+                state = {"fit": fitted.state(), "sides": sides, "source": fingerprint(ds, files)}
                 journal.begin(state, (1,))
             regions = list(regions_of(ds, fitted, sides))
             phase(f"filling {len(regions)} regions")

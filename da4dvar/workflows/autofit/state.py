@@ -1,15 +1,15 @@
-"""A fit as plain tables, with which it can be applied again without being made again."""
+"""Reading of fits that were written as plain tables."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
-from typing import Any
+import json
+from pathlib import Path
 
 import numpy as np
 
 from da4dvar.config.registry import build
 from da4dvar.config.tables import Table
-from da4dvar.errors import ModelError
+from da4dvar.errors import ModelError, first_line
 from da4dvar.fields.bounds import Bounds
 from da4dvar.fields.gaps.likeness import Reach
 from da4dvar.workflows.autofit.comparison import Comparison, Residuals
@@ -18,39 +18,39 @@ from da4dvar.workflows.autofit.fitted import Fitted
 from da4dvar.workflows.candidate import Candidate
 
 
-def to_state(fitted: Fitted) -> dict[str, Any]:
-    """Return a fit whose winners are classical methods as values that JSON can hold.
+def load_fit(path: str | Path) -> Fitted:
+    """Read a fit that :meth:`Fitted.save` has written.
+
+    Parameters
+    ----------
+    path : str or path
+        File ``.json``.
+
+    Returns
+    -------
+    Fitted
 
     Raises
     ------
     ModelError
-        If a winner is a network.
+        If there is no such file, or it is damaged.
+
+    Examples
+    --------
+    >>> load_fit("nowhere.json")
+    Traceback (most recent call last):
+    ...
+    da4dvar.errors.ModelError: nowhere.json: not a readable fit ([Errno 2] No such file ...); save it again
     """
-    variables = {}
-    for name, result in fitted.results.items():
-        winner = result.winner
-        if not winner.table:
-            raise ModelError(
-                f"variable {name!r} is filled by {winner.name}, which has a model file of its own"
-            )
-        own = result.residuals
-        errors = {
-            f.name: getattr(own, f.name).tolist() for f in fields(own) if f.name not in ("error", "std")
-        }
-        variables[name] = {
-            "method": {"name": winner.name, "table": winner.table},
-            "comparison": asdict(result.comparison),
-            "reach": asdict(result.reach),
-            "bounds": asdict(fitted.bounds[name]),
-            "error": own.error[winner.name].tolist(),
-            "std": own.std[winner.name].tolist() if winner.name in own.std else None,
-            "points": errors,
-        }
-    return {"time": fitted.time, "variables": variables}
+    try:
+        state = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: not a readable fit ({first_line(error)}); save it again") from error
+    return from_state(state)
 
 
 def from_state(state: Table) -> Fitted:
-    """Return the fit that :func:`to_state` has written.
+    """Return the fit that :meth:`Fitted.state` has returned.
 
     Raises
     ------

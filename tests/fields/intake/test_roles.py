@@ -35,6 +35,8 @@ OTHERS = {
     "count": ({}, "tas_count", "a count of observations"),
     "label": ({}, "orbit", "a label or counter"),
     "counter": ({}, "serial", "a counter"),
+    "weather code": ({}, "present_weather_code", "a code"),
+    "dive": ({}, "profile_num", "a label or counter"),
 }
 VALUES = {
     "limits": series(values=np.zeros((N, 2)), dims=("time", "two")),
@@ -51,6 +53,8 @@ VALUES = {
     "tas_count": series("int16", values=[3, 4, 4, 3, 0, 1]),
     "orbit": series("int32", values=[7, 7, 9, 9, 11, 11]),
     "serial": series("int32", values=range(N)),
+    "present_weather_code": series(values=[0, 0, 61, 61, np.nan, 71]),
+    "profile_num": series(values=[1, 1, 2, 2, 3, 3]),
 }
 
 

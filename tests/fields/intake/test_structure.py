@@ -101,7 +101,14 @@ def network():
     return xr.Dataset({"q": (("station", "time"), np.ones((2, 6)))}, coords)
 
 
-@pytest.mark.parametrize("build", [closed, buoy, network])
+def records():
+    """Deployments of one instrument, out of order, whose records have an identifier each."""
+    return xr.Dataset(
+        {"pco2": ("time", np.ones(6)), "id": ("time", list("abcdef"))}, {"time": DAYS[[3, 4, 5, 0, 1, 2]]}
+    )
+
+
+@pytest.mark.parametrize("build", [closed, buoy, network, records])
 def test_ordinary_structures_pass(build):
     """Although they have something in common with those that are refused."""
     assert resolved(build())[1] == []

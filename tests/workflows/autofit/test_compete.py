@@ -12,7 +12,7 @@ from da4dvar.errors import DataError
 from da4dvar.fields.bounds import Bounds
 from da4dvar.workflows.autofit.character import character_of
 from da4dvar.workflows.autofit.clock import Clock
-from da4dvar.workflows.autofit.compete import MOST_TRIALS, Tally, compete
+from da4dvar.workflows.autofit.compete import MOST_TRIALS, Tally, compete, numbered
 from da4dvar.workflows.candidate import Candidate
 
 CLASSIC = [
@@ -38,6 +38,15 @@ class Fake:
         index = {d: array[d] for d in array.dims}
         noise = np.random.default_rng(7).standard_normal(array.shape)
         return ds.assign({array.name: array.fillna(self.truth.sel(index) + self.error * noise)})
+
+
+class Cubic(Fake):
+    """A method whose time grows with the cube of the number of values: a second for 20,000."""
+
+    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+        assert self.watch is not None
+        self.watch.now += (ds[self.truth.name].size / 20_000) ** 3
+        return super().interpolate(ds)
 
 
 class Broken:
@@ -169,6 +178,21 @@ def test_with_time_left_there_are_several_draws(watch):
     assert (result.trials[0].at != result.trials[1].at).any()
     assert result.residuals.weight.size == sum(t.truth.size for t in result.trials)
     assert result.residuals.shapes == sum(t.shape.max() + 1 for t in result.trials)
+
+
+def test_a_shape_that_is_hidden_again_is_no_further_evidence():
+    """The values before an open end are the same in every trial; equal values elsewhere are others."""
+    ends = [SimpleNamespace(at=np.arange(9) > 6, truth=np.zeros(2), shape=np.array([0, 0]))] * 2
+    elsewhere = SimpleNamespace(at=np.arange(9) < 2, truth=np.zeros(2), shape=np.array([0, 1]))
+    assert numbered([*ends, elsewhere]).tolist() == [0, 0, 0, 0, 1, 2]
+
+
+def test_a_method_whose_time_grows_steeply_is_left_out(watch):
+    """Although a part of the variable takes it less than a second, of the twelve that are allowed."""
+    truth, gappy = sea(100, 20, 20)
+    cubic = Candidate("cubic", Cubic(truth, 0.01, watch=watch), {})
+    result = held(gappy, [cubic, Candidate("fake", Fake(truth, 0.1), {})], Clock(0.2))
+    assert "needed to fill the file" in result.comparison.left_out["cubic"]
 
 
 def test_a_seed_gives_the_same_scores():

@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 import xarray as xr
-from door import da4dvar, ran, refused
+from door import da4dvar as shell
+from door import ran, refused
 
+import da4dvar
 from da4dvar.errors import ModelError
 from da4dvar.outofcore import store as region_store
 from da4dvar.workflows.autofit.fill import fit
 from da4dvar.workflows.autofit.regions import sides_of
-from da4dvar.workflows.autofit.state import from_state, to_state
+from da4dvar.workflows.autofit.state import from_state
 
 SMALL = ("--memory", "40MB", "--minutes", "0.1")
 
@@ -70,7 +72,7 @@ def test_an_interrupted_run_is_continued_with_its_own_fit(tmp_path, monkeypatch)
         done.append(write(*args))
 
     monkeypatch.setattr(region_store, "write", fails)
-    said = da4dvar("interpolate", "gappy.nc", "out.zarr", *SMALL, "--method", "linear", cwd=tmp_path)
+    said = shell("interpolate", "gappy.nc", "out.zarr", *SMALL, "--method", "linear", cwd=tmp_path)
     assert (said.code, "continue with --resume" in said.err) == (2, True)
     monkeypatch.setattr(region_store, "write", write)
     refused("interpolate", "gappy.nc", "out.zarr", *SMALL, cwd=tmp_path)
@@ -80,11 +82,12 @@ def test_an_interrupted_run_is_continued_with_its_own_fit(tmp_path, monkeypatch)
     assert float(filled.sst_flag.isin([1, 3]).sum()) > 0
 
 
-def test_a_fit_survives_as_tables():
+def test_a_fit_survives_as_a_file(tmp_path):
     """A fit read back fills like the one that was written, with the same error bars."""
     ds = field(30, 16)
     fitted = fit(ds, minutes=0.05, method="linear", say=print)
-    again = from_state(to_state(fitted))
+    fitted.save(tmp_path / "fit.json")
+    again = da4dvar.load_fit(tmp_path / "fit.json")
     xr.testing.assert_identical(again.interpolate(ds, interval=0.9), fitted.interpolate(ds, interval=0.9))
     with pytest.raises(ModelError, match="damaged fit"):
         from_state({"variables": {"sst": {}}, "time": "time"})
