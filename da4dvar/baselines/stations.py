@@ -117,4 +117,4 @@ def heights(array: xr.DataArray, station: str) -> np.ndarray:
     if not found:
         return np.zeros((array.sizes[station],) * 2)
     height = found[0].values.astype(float)
-    return np.nan_to_num(abs(height[:, None] - height))
+    return np.asarray(np.nan_to_num(abs(height[:, None] - height)))

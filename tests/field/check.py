@@ -31,7 +31,8 @@ class Place:
 
     def read(self, *names: str) -> xr.Dataset:
         """Read a file, or several that are joined; times stay numbers if xarray cannot decode them."""
-        return xr.combine_by_coords([self._read(n) for n in names], combine_attrs="override")
+        read = [self._read(n) for n in names]
+        return read[0] if len(read) == 1 else xr.combine_by_coords(read, combine_attrs="override")
 
     def _read(self, name: str) -> xr.Dataset:
         path = self.folder / name

@@ -318,7 +318,7 @@ def right_61(place: Place) -> str:
     for name in names:
         fill(place, "tmax", source=name, options=["--method", "linear"], within=None)
         assert "tmax" in ran("inspect", name, cwd=place.folder).out
-    place.refuses("interpolate", "four.nc4", "filled.nc4", saying=[r"\.nc or \.zarr"])
+    fill(place, "tmax", source="four.nc4", output="filled.nc4", options=["--method", "linear"], within=None)
     return f"{len(names)} names read"
 
 

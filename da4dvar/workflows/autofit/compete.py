@@ -27,7 +27,7 @@ MOST_TRIALS, TRIES = 4, 20
 # Number of hidden shapes that suffices if the best method is clearly ahead.
 ENOUGH = 60
 # The time of most methods grows a little less than linearly with the size of a small part.
-GROWTH, SLOW_GROWTH = 0.85, 0.6
+GROWTH = 0.85
 # A slow method this far behind the best, and clearly so, is not tried again.
 HOPELESS = 0.1
 
@@ -312,10 +312,7 @@ def _fitted(
         if clock.left(until) < candidate.needs and len(alive) > 1:
             left_out[candidate.name] = f"it needs at least {candidate.needs:.0f} s"
             continue
-        part = {
-            d: slice(0, max(1, int(n * (PROBE / seen.size) ** (1 / seen.ndim))))
-            for d, n in seen.sizes.items()
-        }
+        part = _around_observations(seen)
         try:
             candidate = candidate.fitted(seen, bounds)
             small = seen.isel(part) if seen.size > PROBE else seen[:0]
@@ -325,13 +322,24 @@ def _fitted(
         except Da4dvarError as error:
             left_out[candidate.name] = first_line(error)
             continue
-        # What such a method takes for a small part is mostly preparation.
-        seconds = (clocks.monotonic() - started) * (array.size / max(small.size, 1)) ** SLOW_GROWTH
+        seconds = (clocks.monotonic() - started) * (array.size / max(small.size, 1)) ** GROWTH
         if small.size and seconds > max(clock.left(0.9), 5.0):
             left_out[candidate.name] = f"about {_duration(seconds)} are needed to fill the file"
             continue
         rates[candidate.name] = seconds / array.size if small.size else 0.0
         out.append(candidate)
+    return out
+
+
+def _around_observations(seen: xr.DataArray) -> dict[str, slice]:
+    """Return ranges of a part with about `PROBE` values, in the middle of the observations."""
+    share = min(1.0, PROBE / seen.size) ** (1 / seen.ndim)
+    out = {}
+    for dim, n in seen.sizes.items():
+        where = np.flatnonzero(seen.notnull().any([d for d in seen.dims if d != dim]).values)
+        width = max(1, int(n * share))
+        start = int(np.clip(where[where.size // 2] - width // 2, 0, n - width))
+        out[str(dim)] = slice(start, start + width)
     return out
 
 
