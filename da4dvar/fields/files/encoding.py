@@ -71,6 +71,9 @@ def encoding_for(array: xr.DataArray, suffix: str, exact: bool = False) -> dict[
         encoding = {k: v for k, v in encoding.items() if k not in PACKING}
     if suffix == ".nc" and array.dtype.kind in "OSU":
         encoding = {k: v for k, v in encoding.items() if k not in COMPRESSION}
+    if isinstance(encoding.get("_FillValue"), str | bytes):
+        # xarray reads text with a fill value, but cannot write it.
+        del encoding["_FillValue"]
     return encoding
 
 

@@ -54,6 +54,8 @@ def opened_raw(path: str, is_store: bool, group: str | None) -> xr.Dataset:
         outer = open_group(path, is_store, "/".join(parts[:k]))
         more = [d for d in ds.dims if d in outer.variables and d not in ds.variables]
         ds = ds.assign_coords({d: outer[d].variable for d in more if outer[d].dims == (d,)})
+        # Title and history of the file hold for its groups.
+        ds.attrs = outer.attrs | ds.attrs
     return ds
 
 

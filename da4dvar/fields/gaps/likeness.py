@@ -207,6 +207,7 @@ def shapes_like_gaps(
                 int(missing[generator.integers(len(missing)), 0]),
                 longest,
                 generator,
+                None if others else seen & (shape < 0),
             )
         )
         if moved is None:
@@ -232,7 +233,12 @@ def shapes_like_gaps(
 
 
 def _moved(
-    line: np.ndarray, at: int, near: int, longest: int, generator: np.random.Generator
+    line: np.ndarray,
+    at: int,
+    near: int,
+    longest: int,
+    generator: np.random.Generator,
+    free: np.ndarray | None = None,
 ) -> tuple[slice, slice] | None:
     """Return the times of the gap of a series around `at`, and observed times near another, if any."""
     seen = np.flatnonzero(line)
@@ -248,6 +254,11 @@ def _moved(
     # Where it was observed half of the time or, in sparse data, at all.
     found = [places[inside[places] >= least] for least in (length / 2, 1)]
     places = found[0] if found[0].size else found[1]
+    if free is not None and first and last < line.size:
+        # Apart from other gaps and copies, while there is room.
+        count = np.append(0, np.cumsum(free))
+        alone = places[count[places + length + 1] - count[places - 1] == length + 2]
+        places = alone if alone.size else places
     if not places.size:
         return None
     # Hidden at the times at which much is missing, as the weather of other times may be easier.

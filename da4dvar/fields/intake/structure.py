@@ -165,10 +165,12 @@ def refuse_rows(ds: xr.Dataset, time: str, given: bool) -> None:
     ]
     labels = [str(n) for n, v in ds.variables.items() if is_label(v, time)]
     several = next((n for n in labels if changes(ds[n])), None)
-    # An identifier of its own for every entry names records, not stations.
-    repeated = several and any(changes(ds[n]) and not all_differ(ds[n]) for n in labels)
     moving = [v for v in place if moved(v)]
-    if (repeated and out_of_order(ds, time)) or (time.lower() in RECORDS and (several or moving)):
+    # With an identifier for every entry, at one place, labels name records and not stations.
+    of_records = not moving and any(all_differ(ds[n]) and "cf_role" not in ds[n].attrs for n in labels)
+    if (several and not of_records and out_of_order(ds, time)) or (
+        time.lower() in RECORDS and (several or moving)
+    ):
         what = f"{several!r} and " if several else ""
         raise DataError(
             f"the entries along {time!r} are records of several stations one after another ({what}the times "

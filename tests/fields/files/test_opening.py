@@ -72,12 +72,16 @@ def test_a_store_needs_no_suffix(tmp_path):
 def grouped(request, tmp_path):
     """A file with a time axis in its root, and variables in a group of a group."""
     path = tmp_path / request.param
-    root, inner = xr.Dataset(coords={"time": [3, 4]}), xr.Dataset({"sst": ("time", [1.0, 2.0])})
+    root, inner = (
+        xr.Dataset(coords={"time": [3, 4]}, attrs={"title": "a pass"}),
+        xr.Dataset({"sst": ("time", [1.0, 2.0])}),
+    )
     if path.suffix == ".zarr":
         root.to_zarr(path, consolidated=False)
         inner.to_zarr(path, group="science/data", mode="a", consolidated=False)
         return path
     with netCDF4.Dataset(path, "w") as file:
+        file.title = "a pass"
         file.createDimension("time", 2)
         file.createVariable("time", "i4", ("time",))[:] = [3, 4]
         file.createVariable("science/data/sst", "f8", ("time",))[:] = [1.0, 2.0]
@@ -85,7 +89,7 @@ def grouped(request, tmp_path):
 
 
 def test_groups_are_named_and_opened(grouped):
-    """With the coordinates of the groups around."""
+    """With the coordinates and the attributes of the groups around."""
     with pytest.raises(
         DataError, match=r"its variables are in groups \(science/data\); choose one with --group"
     ):
@@ -95,6 +99,7 @@ def test_groups_are_named_and_opened(grouped):
     ds = load_dataset(grouped, "/science/data")
     np.testing.assert_array_equal(ds.sst, [1.0, 2.0])
     np.testing.assert_array_equal(ds.time, [3, 4])
+    assert ds.attrs == {"title": "a pass"}
 
 
 def daily(day, **attrs):

@@ -217,3 +217,11 @@ def test_history_grows_at_the_top():
     assert re.fullmatch(f"{stamp} hidden", lines[1])
     assert (lines[2:], ds.attrs["history"]) == (["made"], "made")
     assert "\n" not in add_history(xr.Dataset(), "hidden").attrs["history"]
+
+
+def test_text_with_a_fill_value_is_written(tmp_path):
+    """Characters with a _FillValue can be read by xarray, but not written with it."""
+    names = xr.DataArray(["empty", "full"], dims="time", name="state")
+    names.encoding = {"dtype": np.dtype("S1"), "_FillValue": np.bytes_(b"e")}
+    write_dataset(names.to_dataset(), tmp_path / "out.nc")
+    assert xr.open_dataset(tmp_path / "out.nc").state.values.tolist() == ["empty", "full"]

@@ -104,7 +104,8 @@ def network():
 def records():
     """Deployments of one instrument, out of order, whose records have an identifier each."""
     return xr.Dataset(
-        {"pco2": ("time", np.ones(6)), "id": ("time", list("abcdef"))}, {"time": DAYS[[3, 4, 5, 0, 1, 2]]}
+        {"pco2": ("time", np.ones(6)), "id": ("time", list("abcdef")), "batch": ("time", list("xxyyzz"))},
+        {"time": DAYS[[3, 4, 5, 0, 1, 2]]},
     )
 
 
