@@ -289,8 +289,9 @@ def _errors(
 def hidden_values(seen: np.ndarray, part: float, clouds: bool = True, seed: int = 0) -> np.ndarray:
     """Choose observed values to withhold, by laying over the gaps of other times or at random.
 
-    A gap is cropped to a tenth of the wanted number of values, so that no single time dominates, and no time
-    loses all its observations. If the gaps do not yield enough values, the rest are drawn one by one.
+    They are withheld for as long as gaps last: in short gaps, a filter in time looks better than it is. A gap
+    is cropped to a tenth of the wanted number of values, so that no single time dominates, and no time loses
+    all its observations. If the gaps do not yield enough values, the rest are drawn one by one.
 
     Parameters
     ----------
@@ -324,17 +325,30 @@ def hidden_values(seen: np.ndarray, part: float, clouds: bool = True, seed: int 
     wanted = max(FEWEST_HIDDEN, round(part * number))
     out = np.zeros_like(seen)
     left = wanted
-    for here, there in generator.integers(len(seen), size=(20 * len(seen), 2)) if clouds else ():
-        under = np.flatnonzero(seen[here] & ~out[here] & ~seen[there])
-        most = min(left, max(1, wanted // 10), int((seen[here] & ~out[here]).sum()) - 1)
-        if under.size and most > 0:
-            start = generator.integers(max(1, under.size - most + 1))
-            under = under[start : start + most]
-            out[here, under] = True
-            left -= under.size
+    lengths = _lengths(~seen) if clouds else np.empty(0, int)
+    for here, there in generator.integers(len(seen), size=(20 * len(seen), 2)) if lengths.size else ():
+        length = min(int(generator.choice(lengths)), len(seen) - max(here, there))
+        missing = ~seen[there : there + length].any(0)
+        candidates = seen[here : here + length] & ~out[here : here + length]
+        # Cell by cell, so that the crop leaves runs as long as the gaps.
+        cells, times = np.nonzero((candidates & missing).T)
+        most = min(left, max(1, wanted // 10))
+        if cells.size and most > 0:
+            start = generator.integers(max(1, cells.size - most + 1))
+            cells, times = cells[start : start + most], times[start : start + most]
+            if (np.bincount(times, minlength=length) < np.maximum(1, candidates.sum(1))).all():
+                out[here + times, cells] = True
+                left -= cells.size
     rest = np.flatnonzero(seen & ~out)
     out.flat[generator.choice(rest, left, replace=False)] = True
     return out
+
+
+def _lengths(gaps: np.ndarray) -> np.ndarray:
+    """Return the length in time of the gap around each missing value, at most a tenth of the record."""
+    edges = np.diff(np.pad(gaps.T.astype("int8"), ((0, 0), (1, 1))), axis=1)
+    lengths = np.nonzero(edges < 0)[1] - np.nonzero(edges > 0)[1]
+    return np.repeat(lengths, lengths).clip(max=max(1, len(gaps) // 10))
 
 
 def _check_part(hidden: float) -> None:

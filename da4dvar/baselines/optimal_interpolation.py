@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+from warnings import warn
 
 import numpy as np
 import xarray as xr
@@ -16,7 +17,7 @@ from da4dvar.baselines.kernels import SumOfSeparable, covariance_of
 from da4dvar.baselines.products import DENSE, regular
 from da4dvar.baselines.solve_kernels import Analysis
 from da4dvar.baselines.standard_error import solved_together, with_standard_errors
-from da4dvar.errors import DataError, check_least
+from da4dvar.errors import Da4dvarWarning, DataError, check_least
 from da4dvar.fields.derived import year_angle
 from da4dvar.fields.gaps.geometry import EARTH
 from da4dvar.fields.labels.cf import dim_role, geographic, is_dates, steps
@@ -141,8 +142,14 @@ class OptimalInterpolation:
         Raises
         ------
         DataError
-            If a real variable does not have the time dimension, its space dimensions are ambiguous, a
-            variable ``<name>_std`` already exists, or the solve does not converge.
+            If a real variable does not have the time dimension, its space dimensions are ambiguous, or a
+            variable ``<name>_std`` already exists.
+
+        Warns
+        -----
+        Da4dvarWarning
+            If the solve for all observations does not converge. The estimate is then that from the nearest
+            observations.
         """
         ds = data_set(ds)
         return with_standard_errors(ds, self._fill)
@@ -387,10 +394,18 @@ def solved_in_windows(
         analysis = Analysis(seen, place, clock[part], covariance, grid)
         if draw is not None:
             return analysis.samples(anomaly[order], *draw)[:, np.argsort(order)], std
-        if grid is None and len(place) > MOST_PLACES:
+        far = grid is None and len(place) > MOST_PLACES
+        try:
+            estimate = None if far else analysis.estimate(anomaly[part])
+        except DataError as problem:
+            warn(
+                f"{problem}; estimated from the {neighbours} nearest observations instead", Da4dvarWarning, 2
+            )
+            estimate = None
+        if estimate is None:
             estimate, error = analysis.local(anomaly[part], neighbours)
         else:
-            estimate, error = analysis.estimate(anomaly[part]), analysis.standard_error(neighbours)
+            error = analysis.standard_error(neighbours)
         weight = np.minimum(np.arange(1, len(part) + 1), np.arange(len(part), 0, -1))[:, None]
         x[part] += weight * estimate
         std[part] += weight * error

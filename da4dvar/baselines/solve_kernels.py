@@ -17,7 +17,9 @@ from da4dvar.errors import DataError
 FEW = 1500
 TOLERANCE = 2e-3  # residual, relative to the observations
 # Iterations in single precision, and in double precision where these have not been enough.
-ITERATIONS = {"float32": 300, "float64": 1000}
+ITERATIONS = {"float32": 150, "float64": 1000}
+# Observations of which a second attempt in double precision takes seconds, not many minutes.
+MOST_IN_DOUBLE = 30_000
 # Smallest nugget, as a fraction of the variance: in single precision, a smaller one is lost.
 SMALLEST = 1e-4
 # Preconditioner: observations in a block, and those nearest to a block on which it is conditioned. Standard
@@ -117,6 +119,8 @@ class Analysis:
             self._half = self.preconditioner()
         size = float(np.sqrt(np.mean(np.square(y)))) or 1.0
         for dtype, most in ITERATIONS.items():
+            if dtype == "float64" and y.size > MOST_IN_DOUBLE:
+                break
             if dtype == "float64":
                 self.operator = Kronecker(self.place, self.clock, self.covariance, self.shape, dtype)
             w, left, self.iterations = conjugate_gradients(self, (y / size).astype(dtype), most)

@@ -137,7 +137,11 @@ def interpolate(
     ] = None,
     save: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Model file to write (.safetensors).", rich_help_panel=WITH_FIT),
+        typer.Option(
+            metavar="FILE",
+            help="File to write: the fit (.json), or its network (.safetensors).",
+            rich_help_panel=WITH_FIT,
+        ),
     ] = None,
     seed: Seed = 0,
     as_json: Annotated[

@@ -189,6 +189,16 @@ def test_hidden_values_have_the_shape_of_gaps():
     assert hidden_values(seen, 0.05, clouds=False).any(1).sum() > 30
 
 
+def test_hidden_values_last_as_long_as_gaps():
+    """If a gap of a cell lasts ten times, so does a run of withheld values."""
+    seen = np.ones((200, 30), dtype=bool)
+    for cell in range(30):
+        seen[5 * cell : 5 * cell + 10, cell] = False
+    out = hidden_values(seen, 0.05)
+    runs = [len(run) for column in out.T for run in "".join(".x"[int(v)] for v in column).split(".") if run]
+    assert np.average(runs, weights=runs) > 5
+
+
 def test_a_matrix_comes_back_as_the_field():
     """The array from a matrix has the dimensions and data type of the original."""
     field = waves().astype("float32").transpose("x", "time", "y")

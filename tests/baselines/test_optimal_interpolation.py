@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from da4dvar.baselines import solve_kernels
+from da4dvar.baselines.kernels import Separable, SumOfSeparable
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation, instants, places
-from da4dvar.errors import DataError
+from da4dvar.errors import Da4dvarWarning, DataError
 
+KERNEL = SumOfSeparable((Separable(2.0, 60.0, 4.0, "matern52", "matern32"),), nugget=0.01)
 SCALES = {"length": 60.0, "duration": 4.0, "error": 0.2}
 
 
@@ -144,3 +147,14 @@ def test_a_time_without_observations_is_filled_and_land_stays_empty():
     for name in ("sst", "sst_std"):
         assert out[name].isel(lat=0, lon=0).isnull().all()
         assert int(out[name].isnull().sum()) == ds.sizes["time"]
+
+
+def test_a_solve_that_does_not_converge_gives_way_to_neighbours(monkeypatch):
+    """A warning says so, and the estimate is still close to that of all observations."""
+    method = OptimalInterpolation(covariance=KERNEL)
+    expected = method.interpolate(sea())
+    monkeypatch.setattr(solve_kernels, "FEW", 0)
+    monkeypatch.setattr(solve_kernels, "ITERATIONS", {"float32": 1})
+    with pytest.warns(Da4dvarWarning, match="left a residual of .* from the 60 nearest observations instead"):
+        found = method.interpolate(sea())
+    assert float(np.abs(found.sst - expected.sst).max()) < 0.2

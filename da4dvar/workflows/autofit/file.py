@@ -96,7 +96,7 @@ def fill_file(
     recipe_path = Path(output).with_suffix(".recipe.toml")
     if save is not None:
         others = [*files, output, *([recipe] if recipe else [])]
-        check_output(save, others, overwrite, (save.suffix,))
+        check_output(save, others, overwrite, (".json", ".safetensors"))
 
     def taken(ds: xr.Dataset) -> Intake:
         return take_in(
@@ -151,10 +151,11 @@ def fill_file(
     whole = taken(load_dataset(source, group))
     check_options(whole, interval, max_gap, limit_area)
     fitted = fitted_to(whole)
-    if save is not None and fitted.model is None:
+    if save is not None and save.suffix != ".json" and fitted.model is None:
         raise DataError(
             f"--save {save}: there is no network to save, as the best methods are "
-            f"{', '.join(sorted(set(fitted.method.values()))) or 'none'}; train one with --method learned"
+            f"{', '.join(sorted(set(fitted.method.values()))) or 'none'}; train one with --method learned, "
+            "or save the fit to a .json file"
         )
     phase("filling")
     filled = limits.of(fitted, whole.data)
@@ -163,6 +164,6 @@ def fill_file(
     write_dataset(add_history(filled, command), output, overwrite)
     if fitted.model is not None:
         write_recipe(fitted.tables, recipe_path)
-        if save is not None:
-            fitted.model.save(save)
+    if save is not None:
+        fitted.save(save)
     return fitted
