@@ -47,7 +47,7 @@ def test_a_standard_error_says_whose_and_what_it_is(gappy):
     """By the modifier of CF, listed beside its variable; an error of a temperature is a difference."""
     gappy.sst.attrs |= {"units_metadata": "temperature: on_scale"}
     filled = fill_classically(gappy, "optimal_interpolation", {}, {})
-    assert filled.sst.attrs == gappy.sst.attrs | {"ancillary_variables": "sst_std"}
+    assert filled.sst.attrs == gappy.sst.attrs | {"ancillary_variables": "sst_flag sst_std"}
     assert filled.sst.encoding == gappy.sst.encoding
     assert filled.sst_std.attrs == {
         "long_name": "standard error of sst",

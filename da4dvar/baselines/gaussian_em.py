@@ -79,7 +79,8 @@ class GaussianEM:
     >>> x = generator.standard_normal((400, 1)) + 0.1 * generator.standard_normal((400, 5))
     >>> y = xr.Dataset({"t2m": (("time", "station"), x)}).where(generator.random(x.shape) < 0.5)
     >>> filled = GaussianEM().interpolate(y).t2m
-    >>> float(abs(filled - x).where(y.t2m.isnull()).std()) < 0.15
+    >>> gaps = y.t2m.isnull() & y.t2m.notnull().any("station")
+    >>> float(abs(filled - x).where(gaps).mean()) < 0.2
     True
     """
 

@@ -123,6 +123,8 @@ def start(z: np.ndarray, base: np.ndarray, lags: int) -> np.ndarray:
 
 def patterns(y: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the times that have the same values observed, and the indices of these values."""
+    if not len(y):
+        return
     masks, which = np.unique(np.isfinite(y), axis=0, return_inverse=True)
     order = np.argsort(which, kind="stable")
     ends = np.cumsum(np.bincount(which, minlength=len(masks)))

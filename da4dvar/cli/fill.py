@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -185,7 +186,7 @@ def interpolate(
         if given and with_model != (model is not None):
             remedy = "name a model" if with_model else "omit --model"
             raise DataError(f"{option} {'requires' if with_model else 'excludes'} --model; {remedy}")
-    note = (lambda line: None) if quiet else say
+    note: Callable[[str], None] = (lambda line: None) if quiet else say
     if model is None:
         from da4dvar.workflows.autofit.file import fill_file
 
@@ -219,7 +220,7 @@ def interpolate(
                 phase=phase,
                 progress=progress,
                 command=command_line(),
-                say=note,
+                say=lambda line: note(f"note: {line}"),
             )
         if as_json:
             from da4dvar.workflows.autofit.fill import json_of

@@ -1,7 +1,5 @@
 """Tests of the Kalman smoother, against the dense conditional Gaussian of its model."""
 
-from __future__ import annotations
-
 import time as clock
 
 import numpy as np
@@ -13,7 +11,7 @@ from da4dvar.baselines.linear import Linear
 from da4dvar.config.kinds import class_of
 from da4dvar.errors import DataError
 from da4dvar.fields.scores.metrics import rmse
-from da4dvar.workflows.autofit import fit
+from da4dvar.workflows.autofit import candidates
 from da4dvar.workflows.autofit.character import character_of
 
 NAN = np.nan
@@ -112,10 +110,10 @@ def test_without_the_extra_the_message_names_it(monkeypatch):
     """It is not compared when a file is filled either."""
     single = character_of(gauge(autoregressive(99, (0.9,))).level, "time")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    monkeypatch.setattr(fit, "find_spec", lambda name: None)
+    monkeypatch.setattr(candidates, "find_spec", lambda name: None)
     with pytest.raises(DataError, match=r"Kalman smoother needs statsmodels.* pip install 'da4dvar\[statsm"):
         Kalman().interpolate(gauge(np.ones(3)))
-    assert "kalman" not in fit.candidates({"level": single})
-    monkeypatch.setattr(fit, "find_spec", lambda name: name)
-    assert fit.candidates({"level": single})["kalman"] == {"kind": "kalman", "time": "time"}
+    assert "kalman" not in [c.name for c in candidates.classical(single)]
+    monkeypatch.setattr(candidates, "find_spec", lambda name: name)
+    assert "kalman" in [c.name for c in candidates.classical(single)]
     assert class_of("baseline", "kalman") is Kalman
