@@ -25,6 +25,7 @@ from da4dvar.fields.files.store import (
     files_of,
     load_dataset,
     open_in_parts,
+    readable,
     write_dataset,
 )
 from da4dvar.fields.labels.filled import finished
@@ -165,7 +166,8 @@ def interpolate_file(
     ensemble = wanted(fitted.calibration, given["std"], given["members"], given["interval"])
     with open_in_parts(files, group) as ds:
         notes: list[str] = []
-        taken = taken_in_parts(fitted, ds, given, notes.append)
+        with readable(", ".join(files)):
+            taken = taken_in_parts(fitted, ds, given, notes.append)
         opened = Source.of(taken, signature, names, mask, dims)
         whole = None if going_on else why_whole(fitted, ensemble is not None)
         if scheduler is not None and whole is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
-from door import begun, content, da4dvar, ended, refused
+from door import begun, content, da4dvar, ended, errors, refused
 from examples import make_sst
 from hostile.verbs import OUTPUTS, arguments, prepare
 from unprivileged import NOBODY, open_folder
@@ -68,7 +68,7 @@ def test_a_folder_that_may_not_be_written(model_path, verb):
 
         said = ended(begun(*arguments(verb, Path("m.safetensors")), cwd=folder, limit=nobody), folder)
         assert said.code == 2, said
-        assert len(said.err.splitlines()) == 1
+        assert len(errors(said)) == 1
         assert "not permitted to write" in said.err
         assert content(folder) == before
 
@@ -99,7 +99,7 @@ def test_names_of_any_letters(tmp_path, model_path, name, side):
     assert {n: after[n] for n in before} == before
     if said.code:
         assert after == before
-        assert len(said.err.splitlines()) == 1, said.err
+        assert len(errors(said)) == 1, said.err
 
 
 def test_results_that_nobody_reads_to_the_end(files, tmp_path):

@@ -6,14 +6,15 @@ import glob
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 import xarray as xr
 
-from da4dvar.errors import DataError, first_line
+from da4dvar.errors import Da4dvarError, DataError, first_line
 from da4dvar.fields.files.dated import with_dates
 from da4dvar.fields.files.encoding import attributes_for, encoding_for, evenly_chunked, plain_attributes
 from da4dvar.fields.files.opening import opened_raw
@@ -155,8 +156,23 @@ def loaded(data: Labelled, path: str) -> Labelled:
     DataError
         If the data cannot be read.
     """
-    try:
+    with readable(path):
         return data.compute()
+
+
+@contextmanager
+def readable(path: str) -> Iterator[None]:
+    """Turn a failure to read the values of a file within the body into an error of one line.
+
+    Raises
+    ------
+    DataError
+        If the body fails, other than by an error that users can mend.
+    """
+    try:
+        yield
+    except Da4dvarError:
+        raise
     except Exception as error:  # see _open_one
         raise DataError(f"{path}: damaged or truncated ({first_line(error)})") from error
 

@@ -17,6 +17,7 @@ from da4dvar.fields.files.store import (
     files_of,
     load_dataset,
     open_in_parts,
+    readable,
     write_dataset,
 )
 from da4dvar.fields.gaps.limits import MaxGap
@@ -134,7 +135,8 @@ def fill_file(
             say("the data do not fit in --memory with what a fill needs; they are filled region by region")
             with dask.config.set({"array.chunk-size": PART}):
                 lazy = opened.chunk(dict.fromkeys(opened.dims, "auto"))
-            whole = taken(lazy)
+            with readable(", ".join(files)):
+                whole = taken(lazy)
             check_options(whole, interval, max_gap, limit_area)
             return fill_in_regions(
                 whole.data,

@@ -98,9 +98,7 @@ def test_gaps_beyond_what_was_scored_have_flag_3(fitted):
 
 def test_only_a_network_can_be_saved(fitted, tmp_path):
     """The message says which method is the best, and how to train a network."""
-    with pytest.raises(
-        ModelError, match=r"no network to save, as the best method is \w+; save the fit"
-    ):
+    with pytest.raises(ModelError, match=r"no network to save, as the best method is \w+; save the fit"):
         fitted.save(tmp_path / "m.safetensors")
     assert not list(tmp_path.iterdir())
 
