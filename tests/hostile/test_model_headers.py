@@ -71,7 +71,7 @@ def test_anything_left_out(model_path, tmp_path, small, section):
     (("signature", "dims", "time", "spacing"), "a day", "spacing is 'a day', expected a number"),
     (("signature", "dims", "time", "spacing"), 0), (("signature", "dims", "time", "size"), -6),
     (("signature", "variables", "sst", "units"), 5), (("signature", "variables"), {}),
-    (("signature", "variables"), {"sss": {}}, "variables of the signature are sss, expected sst"),
+    (("signature", "variables"), {"sss": {}}, "quantiles of variables that the signature lacks"),
     (("signature", "covariates"), {"depth": {}}), (("scaling", "harmonics"), 2), (("scaling", "time"), "day"),
     (("scaling", "kind"), "none"), (("scaling",), {"kind": "none"}, "without scaling"),
     (("scaling", "kind"), "standard"), (("observation_error",), -0.1), (("correction",), [math.nan]),
