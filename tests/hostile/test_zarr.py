@@ -132,6 +132,8 @@ def test_numbers_of_another_kind(tmp_path, model_path, dtype):
         ds.assign(sst=(ds.sst.dims, values)).to_zarr(tmp_path / "in.zarr", consolidated=False)
     line = refused(*COMPUTE, model_path, cwd=tmp_path)
     assert "expected numbers" in line or "is in 'days'" in line
+    if dtype.startswith("timedelta"):
+        return  # durations in days are numbers that may be filled
     assert "no numeric variable" in refused("baseline", "in.zarr", "out.nc", cwd=tmp_path)
     assert "no numeric variable" in refused("gaps", "in.zarr", "out.nc", cwd=tmp_path)
 
