@@ -68,7 +68,7 @@ def test_what_a_mask_hides_does_not_matter(kind, seed, part, rubbish, lazy):
     mask = xr.DataArray(seen.astype("int8"), dims=ds.sst.dims)
     hidden = ds.assign({n: ds[n].where(mask == 1, np.float32(rubbish)) for n in names(kind)})
     hidden["mask"] = mask
-    gaps = ds.where(mask == 1)
+    gaps = ds.assign({n: ds[n].where(mask == 1) for n in names(kind)})
     hidden, gaps = (hidden.chunk(time=5), gaps.chunk(time=5)) if lazy else (hidden, gaps)
     found = model(kind).interpolate(hidden, mask="mask").compute().drop_vars("mask")
     assert_bits(found, model(kind).interpolate(gaps).compute())
