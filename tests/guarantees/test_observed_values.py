@@ -53,8 +53,8 @@ def test_observed_values_are_kept_to_the_bit(kind, seed, part, dtype, order, tur
     ds.sst[0] = ds.sst[0] * -0.0
     ds = ds.transpose(*(ds.sst.dims[k] for k in order if k < ds.sst.ndim))
     ds = ds.isel(time=slice(None, None, -1)) if turned else ds
-    # A first day of zeros lies apart from all other values, as an undeclared fill value does.
-    filled = model(kind).interpolate(ds.chunk(time=5) if lazy else ds, fill_value="none")
+    # A first day of zeros lies apart from all else, like an undeclared fill value or a wrong unit.
+    filled = model(kind).interpolate(ds.chunk(time=5) if lazy else ds, fill_value="none", force=True)
     for name in names(kind):
         seen = ds[name].notnull().values
         assert (filled[name].dtype, bits(filled[name], seen)) == (ds[name].dtype, bits(ds[name], seen))
