@@ -17,7 +17,9 @@ from da4dvar.errors import DataError
 FEW = 1500
 TOLERANCE = 2e-3  # residual, relative to the observations
 # Iterations in single precision, and in double precision where these have not been enough.
-ITERATIONS = {"float32": 150, "float64": 1000}
+ITERATIONS = {"float32": 500, "float64": 1000}
+# A residual above 1 after this number of iterations will not become small soon.
+HOPELESS = 150
 # Observations of which a second attempt in double precision takes seconds, not many minutes.
 MOST_IN_DOUBLE = 30_000
 # Smallest nugget, as a fraction of the variance: in single precision, a smaller one is lost.
@@ -308,6 +310,9 @@ def conjugate_gradients(analysis: Analysis, y: np.ndarray, most: int) -> tuple[n
         z = analysis.preconditioned(r)
         p, rz = z, dot(r, z)
         while float(np.linalg.norm(r)) > 0.7 * TOLERANCE * size and count < most:
+            if count == HOPELESS and y.dtype == "float32" and float(np.linalg.norm(r)) > size:
+                most = count
+                break
             q = analysis.matrix(p)
             step = y.dtype.type(rz / dot(p, q))
             w += step * p
