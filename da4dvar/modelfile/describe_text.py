@@ -14,7 +14,7 @@ from da4dvar.modelfile.summary import in_words, trained_on
 Table = Mapping[str, Any]
 # A TOML list of numbers or names over several lines.
 LIST = re.compile(r"\[\n\s+([^\[\]]+),\n\s*\]")
-LONGEST = 50  # entries of a list that are shown
+LONGEST = 20  # entries of a list that are shown
 PARTS = ("scaling", "prior", "observation", "solver", "cost", "first_guess", "sensors")
 
 

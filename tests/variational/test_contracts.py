@@ -104,7 +104,7 @@ TestFixedPoint = solver((2, 6), lambda: FixedPoint(iterations=4), WITHOUT_GRADIE
 TestDirect = solver(
     (2, 6, 7), lambda: Direct(2, PLANE, 4, iterations=2, covariates=1), WITHOUT_GRADIENT, covariates=1
 )
-TestControlConjugate = control((2, 6), lambda: ConjugateGradient(iterations=8, tolerance=0.02))
+TestControlDescent = control((2, 6), lambda: GradientDescent(0.02, iterations=5))
 TestControlLSTM = control((2, 5, 6), lambda: ConvLSTM(2, PLANE, 3, iterations=3))
 # Levenberg-Marquardt is not differentiable; the iterations of a chain are those of its solvers.
 window = partial(solver, (3, 12), make_cost=lambda self: VariationalCost(Flow(Lorenz63(), 0.01)))
