@@ -56,11 +56,11 @@ def coordinates_of(ds: xr.Dataset, layout: Layout, time: str = "time") -> dict[s
     begins = {d: (array.sizes[d] - n) // 2 for d, n in layout.window.items() if n < array.sizes[d]}
     begins |= {time: 0} if time in begins else {}
     array = array.isel({d: slice(begin, begin + layout.window[d]) for d, begin in begins.items()})
-    clock = np.zeros(1)
+    clock: np.ndarray = np.zeros(1)
     if time in layout.dims:
-        clock = instants(array, time)
+        found = instants(array, time)
         # A series that is shorter than its window is padded.
-        step = clock[1] - clock[0] if len(clock) > 1 else 1.0
-        clock = step * np.arange(layout.window.get(time, len(clock)))
+        step = float(found[1] - found[0]) if len(found) > 1 else 1.0
+        clock = step * np.arange(layout.window.get(time, len(found)))
     axis = 1 + layout.axes.index(time) if time in layout.axes else 0
     return {"place": places(array, space), "clock": clock, "time_axis": axis}

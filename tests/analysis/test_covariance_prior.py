@@ -10,6 +10,7 @@ from examples import RECIPE, gappy_sst, make_sst
 import da4dvar
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
 from da4dvar.baselines.products import Kronecker
+from da4dvar.errors import RecipeError
 from da4dvar.fields.scaling.standard import Standard
 from da4dvar.fields.sensors import Sensor
 from da4dvar.modelfile.describe import describe
@@ -80,6 +81,29 @@ def test_a_second_sensor_adds_to_a_fitted_covariance(tmp_path):
     loaded = da4dvar.load(tmp_path / "both.safetensors")
     xr.testing.assert_equal(loaded.interpolate(ds), filled)
     xr.testing.assert_allclose(made.interpolate(ds.chunk(time=3)).compute(), filled, atol=1e-4)
+
+
+def test_coordinates_are_those_of_a_window_in_the_middle():
+    """Distances are those in the middle of the data, times begin at 0, and time may be an axis or absent."""
+    ds = make_sst(DAYS)
+    whole = coordinates_of(ds, LAYOUT)["place"].reshape(9, 8, 3)
+    window = {"time": 12, "lat": 3}
+    layout = da4dvar.Layout(["sst"], axes=["lat", "lon", "time"], window=window)
+    found = coordinates_of(ds, layout)
+    np.testing.assert_array_equal(found["place"], whole[3:6].reshape(-1, 3))
+    assert (list(found["clock"]), found["time_axis"]) == (list(range(12)), 3)
+    still = coordinates_of(ds, da4dvar.Layout(["sst"], axes=["lat", "lon"]))
+    assert (list(still["clock"]), still["time_axis"]) == ([0], 0)
+
+
+@pytest.mark.parametrize(("layout", "message"), [
+    (da4dvar.Layout(["sst"], axes=["depth"]), "no variable has the dimensions depth"),
+    (da4dvar.Layout(["sst"], axes=["lat"], channels=["time", "lon"]), "expected 'time' as the last"),
+])  # fmt: skip
+def test_a_layout_without_coordinates_is_refused(layout, message):
+    """Dimensions that are not in the data, and time folded before another one, are refused."""
+    with pytest.raises(RecipeError, match=message):
+        coordinates_of(make_sst(DAYS), layout)
 
 
 def recipe(folder, data: xr.Dataset | None = None, **tables: object) -> Recipe:

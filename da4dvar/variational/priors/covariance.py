@@ -50,14 +50,14 @@ class Covariance(nn.Module):
         Times, in the units of the durations; by default steps of one. A single time is for states without a
         time axis.
     time_axis : int
-        Axis of ``(channel, *space)`` along which time runs. With 0, time is folded into the channels. The
-        channels, or the factor of their number that time and cells leave, are otherwise variables, which
-        are independent and have the same covariance.
+        Axis of ``(channel, *space)`` along which time runs; 0 if time is folded into the channels. If a state
+        has a multiple of the values at these times and cells, its channels begin with the variables, which
+        are independent of each other and have the same covariance.
 
     Raises
     ------
     ValueError
-        If the coordinates do not fit the state, or the matrices are too large.
+        If the coordinates do not fit the state, the variance is zero, or the matrices are too large.
     DataError
         If `covariance` is not the table of a covariance.
 
@@ -214,10 +214,12 @@ class Root:
     Raises
     ------
     ValueError
-        If a matrix would have more than 4096 rows.
+        If the variance is zero, or a matrix would have more than 4096 rows.
     """
 
     def __init__(self, covariance: SumOfSeparable, place: np.ndarray, clock: np.ndarray) -> None:
+        if not covariance.variance > 0:
+            raise ValueError("the variances of the covariance are 0, expected one above 0")
         terms, several = covariance.terms, len(covariance.terms) > 2
         rows = len(clock) * len(place) if several else max(len(clock), len(place))
         if rows > MOST:
@@ -252,9 +254,10 @@ class Root:
         variances = [term.variance for term in terms]
         in_time, in_space = [t.in_time(np.abs(lag)) for t in terms], [t.in_space(distance) for t in terms]
         if len(terms) > 2:
-            whole = sum(map(np.multiply, variances, map(np.kron, in_time, in_space)))
-            total = sum(variances)
-            variances, in_time, in_space = [total], [np.ones((1, 1))], [whole / total]
+            both = zip(variances, in_time, in_space, strict=True)
+            whole = np.add.reduce([variance * np.kron(kt, ks) for variance, kt, ks in both])
+            variances = [self.covariance.variance]
+            in_time, in_space = [np.ones((1, 1))], [whole / variances[0]]
         (time, shares), (space, cells) = diagonalised(in_time), diagonalised(in_space)
         # Without a second term, its variance is zero.
         first, second = [*variances, 0.0][:2]

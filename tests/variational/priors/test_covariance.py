@@ -103,11 +103,13 @@ def test_places_and_times_are_those_given():
 
 
 def test_time_may_be_any_axis():
-    """With time as the last axis, and with stations as channels, the residuals are those of time first."""
+    """With time between or after the axes of space, or stations as channels, L is that of time first."""
     x = double(2, *SHAPE)
     first = Covariance(TIMES, SHAPE[1:], covariance())
     last = Covariance(1, [ROWS, COLUMNS, TIMES], covariance(), time_axis=3)
     assert_close(last.state(x.movedim(1, -1)[:, None]), first.state(x).movedim(1, -1)[:, None])
+    between = Covariance(1, [ROWS, TIMES, COLUMNS], covariance(), time_axis=2)
+    assert_close(between.control(x.transpose(1, 2)[:, None]), first.control(x).transpose(1, 2)[:, None])
     stations = Covariance(ROWS * COLUMNS, [TIMES], covariance(), place=first.place, time_axis=1)
     assert_close(stations.control(x.flatten(2).mT), first.control(x).flatten(2).mT)
 
@@ -181,6 +183,7 @@ def test_copies_share_the_root(monkeypatch):
     ("needs a matrix of 5000 rows for 2 times and 5000 cells", {"space": [50, 100]}),
     ("3 terms needs .* 4200 rows .* or a covariance of two terms",
      {"space": [2100], "covariance": covariance(3)}),
+    ("the variances .* are 0", {"covariance": SumOfSeparable([Separable(0.0, 1.0, 1.0)], 0.1)}),
     ("a state has 20000000000 values", {"channels": 10**10, "space": [2]}),
 ])  # fmt: skip
 def test_what_does_not_fit_is_refused(message, arguments):
