@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from da4dvar.baselines.hidden_neighbours import gathered, neighbours_of, pieces, span, transplanted
-from da4dvar.baselines.kernels import Separable, SumOfSeparable
 from da4dvar.baselines.likelihood import SMALLEST, maximised, score
 from da4dvar.fields.scaling.harmonics import harmonic_sums
+from da4dvar.variational.kernels import Separable, SumOfSeparable
 
 # Weights of the field, as numbers of observations of a cell, for its mean and its harmonics. A cell with a
 # dozen observations along tracks has a poor mean; that of a station with thousands is its own.

@@ -18,9 +18,9 @@ from da4dvar.baselines.hidden_neighbours import (
     span,
     transplanted,
 )
-from da4dvar.baselines.kernels import Separable, SumOfSeparable
 from da4dvar.baselines.likelihood import SMALLEST, Parameter, maximised, score
 from da4dvar.errors import DataError
+from da4dvar.variational.kernels import Separable, SumOfSeparable
 
 SPACE, TIME = ("exponential", "matern32", "matern52", "gaussian"), ("exponential", "matern32", "gaussian")
 # Neighbours are the nearest in units of the distance and the lag at which this fraction of the variance is

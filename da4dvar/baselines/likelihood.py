@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from da4dvar.baselines.hidden_neighbours import Neighbourhoods
-from da4dvar.baselines.kernels import ROOT3, ROOT5, SumOfSeparable
+from da4dvar.variational.kernels import ROOT3, ROOT5, SumOfSeparable
 
 # −u ρ′(u): the derivative of ρ(d/L) by log L, where u = d/L.
 SLOPES: dict[str, Callable[[np.ndarray], np.ndarray]] = {

@@ -14,7 +14,6 @@ from da4dvar.baselines.background import Background, chosen_background
 from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.cycles import cycles
 from da4dvar.baselines.fit_kernels import fit_kernels
-from da4dvar.baselines.kernels import SumOfSeparable, covariance_of
 from da4dvar.baselines.products import DENSE, regular
 from da4dvar.baselines.solve_kernels import Analysis
 from da4dvar.baselines.standard_error import solved_together, with_standard_errors
@@ -22,6 +21,7 @@ from da4dvar.errors import Da4dvarWarning, DataError, check_least
 from da4dvar.fields.gaps.geometry import EARTH
 from da4dvar.fields.labels.cf import dim_role, geographic, is_dates, steps
 from da4dvar.fields.labels.given import data_set
+from da4dvar.variational.kernels import SumOfSeparable, covariance_of
 
 KILOMETRES = {"km": 1.0, "kilometre": 1.0, "m": 1e-3, "metre": 1e-3, "meter": 1e-3}
 # Values of a field that are solved at once; more are solved in windows of time. Irregular places beyond
@@ -86,7 +86,7 @@ class OptimalInterpolation:
 
     Examples
     --------
-    >>> from da4dvar.baselines.kernels import Separable, SumOfSeparable
+    >>> from da4dvar.variational.kernels import Separable, SumOfSeparable
     >>> y = xr.Dataset({"t2m": ("time", [1.0, 2.0, np.nan, 2.0, 1.0, 0.0])})
     >>> kernel = Separable(variance=1.0, length=1.0, duration=1.5, time="gaussian")
     >>> x = OptimalInterpolation(covariance=SumOfSeparable((kernel,), nugget=0.01)).interpolate(y)

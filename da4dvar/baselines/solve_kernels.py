@@ -9,9 +9,9 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_matrix
 from scipy.spatial import cKDTree
 
-from da4dvar.baselines.kernels import SumOfSeparable
 from da4dvar.baselines.products import Kronecker
 from da4dvar.errors import DataError
+from da4dvar.variational.kernels import SumOfSeparable
 
 # Up to this number of observations, the matrix is factorised.
 FEW = 1500
@@ -56,7 +56,7 @@ class Analysis:
 
     Examples
     --------
-    >>> from da4dvar.baselines.kernels import Separable
+    >>> from da4dvar.variational.kernels import Separable
     >>> y = np.array([[1.0], [np.nan], [1.0]])
     >>> kernel = SumOfSeparable((Separable(1.0, 1.0, 2.0, time="gaussian"),), nugget=0.01)
     >>> one = Analysis(np.isfinite(y), np.zeros((1, 1)), np.arange(3.0), kernel)

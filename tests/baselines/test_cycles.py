@@ -5,8 +5,8 @@ import pytest
 import xarray as xr
 
 from da4dvar.baselines.cycles import cycles
-from da4dvar.baselines.kernels import Separable, SumOfSeparable
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
+from da4dvar.variational.kernels import Separable, SumOfSeparable
 
 
 def series(periods: int, freq: str) -> xr.DataArray:
@@ -15,7 +15,7 @@ def series(periods: int, freq: str) -> xr.DataArray:
 
 
 @pytest.mark.parametrize(
-    "periods, freq, terms",
+    ("periods", "freq", "terms"),
     [
         pytest.param(72, "1h", 7, id="hours: the mean and three harmonics of the day"),
         pytest.param(72, "6h", 3, id="four steps a day tell one harmonic apart"),
