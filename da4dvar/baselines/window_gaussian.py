@@ -339,7 +339,8 @@ class WindowGaussian:
         if self.cycle == 1 or not dated or past.sizes[time] < 2:
             return 0
         dates = past[time].values
-        return round((array[time].values[0] - dates[0]) / (dates[1] - dates[0])) % self.cycle
+        steps = (array[time].values[0] - dates[0]) / (dates[1] - dates[0])
+        return round(float(steps)) % self.cycle
 
 
 def _solved(
