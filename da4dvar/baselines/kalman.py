@@ -8,13 +8,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from da4dvar.baselines.climatology import has_season
+from da4dvar.baselines.cycles import cycles
 from da4dvar.baselines.standard_error import solved_together, with_standard_errors
 from da4dvar.errors import DataError, check_least, need
-from da4dvar.fields.derived import day_angle, year_angle
-from da4dvar.fields.labels.cf import is_dates, spacing
 from da4dvar.fields.labels.given import data_set
-from da4dvar.fields.scaling.harmonics import harmonic_basis
 
 # Fewer values are filled with their mean, as nothing can be learned from them.
 FEWEST = 10
@@ -110,7 +107,7 @@ class Kalman:
         if self.time not in array.dims:
             has = ", ".join(map(str, array.dims)) or "none"
             raise DataError(f"variable {array.name!r} has no dimension {self.time!r}; it has {has}")
-        season = self._season(array)
+        season = cycles(array, self.time, self.harmonics)
 
         def fill(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             series = values.reshape(-1, values.shape[-1]).astype(float)
@@ -119,23 +116,6 @@ class Kalman:
             return x.astype(values.dtype), std.astype(values.dtype)
 
         return solved_together(fill, array, [self.time])
-
-    def _season(self, array: xr.DataArray) -> np.ndarray:
-        """Return the regressors of the season, shape (time, term); the first is 1."""
-        columns = np.ones((array.sizes[self.time], 1))
-        if self.time not in array.coords or not is_dates(array[self.time]):
-            return columns
-        times = array[self.time]
-        yearly = has_season(array.to_dataset(name="y"), self.time)
-        if yearly:
-            columns = harmonic_basis(year_angle(times), self.harmonics).astype(float)
-        step = spacing(times)
-        if step is not None and abs(step) <= 6 * 3600:
-            # With fewer than four steps a day, a harmonic of the day repeats another.
-            daily = harmonic_basis(day_angle(times), min(self.harmonics, int(43200 / abs(step)) - 1))[:, 1:]
-            annual = columns[:, :3] if yearly else columns
-            columns = np.hstack([columns, *(daily * c[:, None] for c in annual.T)])
-        return columns
 
     def _solve(self, y: np.ndarray, season: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         seen = np.isfinite(y)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from da4dvar.baselines.hidden_neighbours import Neighbourhoods
-from da4dvar.baselines.kernels import ROOT3, ROOT5, SumOfSeparable
+from da4dvar.variational.kernels import ROOT3, ROOT5, SumOfSeparable
 
 # −u ρ′(u): the derivative of ρ(d/L) by log L, where u = d/L.
 SLOPES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -23,6 +23,9 @@ SMALLEST = 1e-5  # nugget, as a fraction of the variance: the matrices must be s
 # The logarithm of a parameter is expected within 2 of its start: of no weight beside hundreds of points, but
 # a few points do not lead to absurd scales.
 SPREAD = 2.0
+# Log-likelihood per point that is lost where the total variance is e times that of the values: neighbours
+# hardly tell a large variance on large scales from a larger one on larger scales, which no solver likes.
+EXCESS = 0.05
 Parameter = tuple[int, str]  # term and name; the nugget is (0, "nugget")
 Bounds = Mapping[str, tuple[float, float]]
 
@@ -111,9 +114,17 @@ def maximised(
     first = np.clip(np.log(own), low, high)
 
     def posed(logs: np.ndarray) -> tuple[float, np.ndarray]:
-        value, slope = loss(changed(start, free, logs), near, free)
+        covariance = changed(start, free, logs)
+        value, slope = loss(covariance, near, free)
         away = (logs - first) / SPREAD
-        return value + 0.5 * away @ away / len(near.values), slope + away / SPREAD / len(near.values)
+        excess = np.log(covariance.variance)
+        share = [covariance.terms[q].variance if n == "variance" else 0.0 for q, n in free]
+        return (
+            value + 0.5 * away @ away / len(near.values) + EXCESS * excess**2,
+            slope
+            + away / SPREAD / len(near.values)
+            + 2 * EXCESS * excess * np.array(share) / covariance.variance,
+        )
 
     best = minimize(
         posed,

@@ -11,18 +11,17 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.baselines.background import Background, chosen_background
-from da4dvar.baselines.climatology import Climatology, has_season
+from da4dvar.baselines.climatology import Climatology
+from da4dvar.baselines.cycles import cycles
 from da4dvar.baselines.fit_kernels import fit_kernels
-from da4dvar.baselines.kernels import SumOfSeparable, covariance_of
 from da4dvar.baselines.products import DENSE, regular
 from da4dvar.baselines.solve_kernels import Analysis
 from da4dvar.baselines.standard_error import solved_together, with_standard_errors
 from da4dvar.errors import Da4dvarWarning, DataError, check_least
-from da4dvar.fields.derived import year_angle
 from da4dvar.fields.gaps.geometry import EARTH
 from da4dvar.fields.labels.cf import dim_role, geographic, is_dates, steps
 from da4dvar.fields.labels.given import data_set
-from da4dvar.fields.scaling.harmonics import harmonic_basis
+from da4dvar.variational.kernels import SumOfSeparable, covariance_of
 
 KILOMETRES = {"km": 1.0, "kilometre": 1.0, "m": 1e-3, "metre": 1e-3, "meter": 1e-3}
 # Values of a field that are solved at once; more are solved in windows of time. Irregular places beyond
@@ -39,8 +38,9 @@ class OptimalInterpolation:
     K of the anomalies is a sum of products of a kernel of distance and one of lag, of forms and scales that
     are fitted to the data (:func:`da4dvar.baselines.fit_kernels.fit_kernels`), and the system is solved by
     conjugate gradients (:class:`da4dvar.baselines.solve_kernels.Analysis`). The background b is the
-    climatology of the cell, or its mean if there is no season, shrunk towards that of the whole field as far
-    as hidden points say (:func:`da4dvar.baselines.background.chosen_background`).
+    climatology of the cell, or its mean if there is no season, with the cycle of the day if there is one
+    (:func:`da4dvar.baselines.cycles.cycles`), shrunk towards that of the whole field as far as hidden points
+    say (:func:`da4dvar.baselines.background.chosen_background`).
     Observed values are replaced by the analysis as well, which is smoother. Cells that are never observed
     remain NaN.
 
@@ -69,7 +69,8 @@ class OptimalInterpolation:
     error : float, optional
         ε, in the units of the variable; estimated by default.
     harmonics : int
-        Number of harmonics of the year in the background, if the dates cover a year.
+        Number of harmonics of the year in the background, if the dates cover a year, and of the day, if they
+        are less than a day apart.
     seed : int
         Seed of the choice of the points that are hidden when the covariance is fitted.
     covariance : dict or SumOfSeparable, optional
@@ -85,7 +86,7 @@ class OptimalInterpolation:
 
     Examples
     --------
-    >>> from da4dvar.baselines.kernels import Separable, SumOfSeparable
+    >>> from da4dvar.variational.kernels import Separable, SumOfSeparable
     >>> y = xr.Dataset({"t2m": ("time", [1.0, 2.0, np.nan, 2.0, 1.0, 0.0])})
     >>> kernel = Separable(variance=1.0, length=1.0, duration=1.5, time="gaussian")
     >>> x = OptimalInterpolation(covariance=SumOfSeparable((kernel,), nugget=0.01)).interpolate(y)
@@ -249,9 +250,6 @@ class OptimalInterpolation:
             if not np.isfinite(numbers).all():
                 raise DataError(f"variable {array.name!r}: {what} is missing; drop the data there first")
         season = None if self.history is None else self._season(array, space)
-        basis = np.ones((len(clock), 1))
-        if has_season(array.to_dataset(name="y"), self.time):
-            basis = harmonic_basis(year_angle(array[self.time]), self.harmonics)
         return Frame(
             str(array.name),
             [self.time, *space],
@@ -259,7 +257,7 @@ class OptimalInterpolation:
             clock,
             self.time in array.coords and is_dates(array[self.time]),
             tuple(array.sizes[d] for d in space),
-            basis,
+            cycles(array, self.time, self.harmonics),
             season,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
-from da4dvar.baselines.kernels import SumOfSeparable
+from da4dvar.variational.kernels import SumOfSeparable
 
 DENSE = 2500  # cells up to which the matrices of space are dense
 

@@ -14,6 +14,7 @@ from da4dvar.modelfile.summary import in_words, trained_on
 Table = Mapping[str, Any]
 # A TOML list of numbers or names over several lines.
 LIST = re.compile(r"\[\n\s+([^\[\]]+),\n\s*\]")
+LONGEST = 20  # entries of a list that are shown
 PARTS = ("scaling", "prior", "observation", "solver", "cost", "first_guess", "sensors")
 
 
@@ -153,14 +154,16 @@ def in_columns(facts: Mapping[str, Iterable[str]], depth: int = 0) -> str:
 
 
 def as_toml(table: Table, depth: int = 2) -> str:
-    """Format a table as in a recipe, with short lists on one line."""
-    text = tomli_w.dumps(without_empty(table)).strip()
+    """Format a table as in a recipe, with short lists on one line and without long ones."""
+    text = tomli_w.dumps(readable(table)).strip()
     text = LIST.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
     return indent(text, " " * depth)
 
 
-def without_empty(value: Any) -> Any:
-    """Remove None, which TOML cannot represent, and empty lists from a table."""
+def readable(value: Any) -> Any:
+    """Remove None, which TOML cannot represent, and empty lists from a table, and shorten long lists."""
     if isinstance(value, Mapping):
-        return {k: without_empty(v) for k, v in value.items() if v is not None and v != []}
-    return [without_empty(v) for v in value] if isinstance(value, list) else value
+        return {k: readable(v) for k, v in value.items() if v is not None and v != []}
+    if isinstance(value, list):
+        return [readable(v) for v in value] if len(value) <= LONGEST else f"list of {len(value)}"
+    return value

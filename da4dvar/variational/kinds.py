@@ -10,6 +10,7 @@ KINDS: dict[str, dict[str, str]] = {
         "autoencoder": "da4dvar.variational.priors.autoencoder:DenseAutoencoder",
         "flow": "da4dvar.variational.priors.flow:Flow",
         "pca": "da4dvar.variational.priors.pca:PCA",
+        "covariance": "da4dvar.variational.priors.covariance:Covariance",
         "none": "torch.nn.modules.linear:Identity",
     },
     "dynamics": {
@@ -29,6 +30,7 @@ KINDS: dict[str, dict[str, str]] = {
     "solver": {
         "chain": "da4dvar.variational.solvers.chain:Chain",
         "conjugate_gradient": "da4dvar.variational.solvers.conjugate_gradient:ConjugateGradient",
+        "control_variable": "da4dvar.variational.solvers.control_variable:ControlVariable",
         "direct": "da4dvar.variational.solvers.direct:Direct",
         "fixed_point": "da4dvar.variational.solvers.fixed_point:FixedPoint",
         "gradient_descent": "da4dvar.variational.solvers.gradient_descent:GradientDescent",

@@ -23,6 +23,7 @@ from da4dvar.modelfile.header import COST_KEYS
 from da4dvar.modelfile.read import first_guess_of
 from da4dvar.modelfile.write import versions
 from da4dvar.training.warm_start import take_weights
+from da4dvar.workflows.coordinates import coordinates_of
 from da4dvar.workflows.data import Part, RecipeData, transplanted_masks
 from da4dvar.workflows.sensors import operator_table, sensors_of
 from da4dvar.workflows.tables import GAP_SOURCE, SECTIONS, check_size
@@ -180,6 +181,8 @@ class Recipe:
         }
         if self.covariates:
             offered["covariates"] = self.covariates.channels(self.source.dataset, sizes)
+        if self.tables["prior"].get("kind") == "covariance":
+            offered |= coordinates_of(self.source.dataset, self.layout, self.time)
         cost = dict(self.tables.get("cost", {}))
         check_keys(cost, (*COST_KEYS, "initial", "time"), "cost")
         check_size(self.tables, offered)

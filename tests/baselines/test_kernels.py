@@ -12,9 +12,9 @@ from sklearn.gaussian_process.kernels import RBF, ExpSineSquared, Matern
 from da4dvar.baselines.background import Background, chosen_background
 from da4dvar.baselines.fit_kernels import Search, fit_kernels
 from da4dvar.baselines.hidden_neighbours import pieces, run_like_gaps, transplanted
-from da4dvar.baselines.kernels import FORMS, Separable, SumOfSeparable, covariance_of
 from da4dvar.baselines.likelihood import changed, loss, score
 from da4dvar.errors import DataError
+from da4dvar.variational.kernels import FORMS, Separable, SumOfSeparable, covariance_of
 
 REFERENCE = {
     "exponential": Matern(1.0, nu=0.5),

@@ -5,9 +5,9 @@ import pytest
 import xarray as xr
 
 from da4dvar.baselines import solve_kernels
-from da4dvar.baselines.kernels import Separable, SumOfSeparable
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation, instants, places
 from da4dvar.errors import Da4dvarWarning, DataError
+from da4dvar.variational.kernels import Separable, SumOfSeparable
 
 KERNEL = SumOfSeparable((Separable(2.0, 60.0, 4.0, "matern52", "matern32"),), nugget=0.01)
 SCALES = {"length": 60.0, "duration": 4.0, "error": 0.2}

@@ -9,18 +9,26 @@ from da4dvar.errors import RecipeError
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.dynamics.lorenz63 import Lorenz63
 from da4dvar.variational.dynamics.lorenz96 import Lorenz96
+from da4dvar.variational.kernels import Separable, SumOfSeparable
 from da4dvar.variational.observation import LearnedOperator, LinearOperator
+from da4dvar.variational.priors.covariance import Covariance
 from da4dvar.variational.priors.flow import Flow
 from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.chain import Chain
+from da4dvar.variational.solvers.control_variable import ControlVariable
 from da4dvar.variational.solvers.gradient_descent import GradientDescent
 from da4dvar.variational.solvers.levenberg_marquardt import LevenbergMarquardt
 from da4dvar.variational.solvers.lstm import ConvLSTM
 
 THINGS = {
-    "prior": [UNet(3, ("zero", "periodic"), width=4, downsampling=(1, 2)), Flow(Lorenz96(7.0), 0.05)],
+    "prior": [
+        UNet(3, ("zero", "periodic"), width=4, downsampling=(1, 2)),
+        Flow(Lorenz96(7.0), 0.05),
+        Covariance(2, [3], SumOfSeparable([Separable(1.0, 2.0, 3.0, period=1.0)], 0.1), [[0.5], [1], [4]]),
+    ],
     "solver": [
         GradientDescent(0.1),
+        ControlVariable(GradientDescent(0.1)),
         ConvLSTM(2, ("reflect",), width=4, state_scale=4.0),
         Chain(GradientDescent(0.1), LevenbergMarquardt(), VariationalCost(Flow(Lorenz63(), 0.01))),
     ],

@@ -8,12 +8,15 @@ from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.dynamics.bilinear import Bilinear
 from da4dvar.variational.dynamics.lorenz63 import Lorenz63
 from da4dvar.variational.dynamics.lorenz96 import Lorenz96
+from da4dvar.variational.kernels import Separable, SumOfSeparable
 from da4dvar.variational.priors.autoencoder import DenseAutoencoder
+from da4dvar.variational.priors.covariance import Covariance
 from da4dvar.variational.priors.flow import Flow
 from da4dvar.variational.priors.pca import PCA
 from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.chain import Chain
 from da4dvar.variational.solvers.conjugate_gradient import ConjugateGradient
+from da4dvar.variational.solvers.control_variable import ControlVariable
 from da4dvar.variational.solvers.direct import Direct
 from da4dvar.variational.solvers.fixed_point import FixedPoint
 from da4dvar.variational.solvers.gradient_descent import GradientDescent
@@ -41,6 +44,18 @@ def lstm(shape, boundary, covariates=0, **options):
     return contract(SolverContract, shape, make, covariates=covariates)
 
 
+def gaussian(shape, terms=2, **options):
+    several = [Separable(1.0 + k, 0.7 + k, 0.5 + k) for k in range(terms)]
+    return Covariance(shape[0], shape[1:], SumOfSeparable(several, 0.1), **options)
+
+
+def control(shape, make, without=()):
+    cost = VariationalCost(gaussian(shape), learn_weights=True)
+    made = partial(solver, shape, lambda: ControlVariable(make()), make_cost=lambda self: cost)
+    # The iterations are those of the solver inside.
+    return made(["test_memory_of_inference_does_not_grow_with_iterations", *without])
+
+
 prior, solver = partial(contract, PriorContract), partial(contract, SolverContract)
 
 TestUNetZero = unet((2, 9), LINE)
@@ -56,6 +71,9 @@ TestAutoencoderPlane = prior((2, 3, 4), lambda: DenseAutoencoder(2, (3, 4), enco
 TestAutoencoderLinear = prior((1, 7), lambda: DenseAutoencoder(1, [7], encoder=[3], decoder=[]))
 TestPCAFitted = prior((2, 3, 4), lambda: PCA(2, (3, 4), components=5).fit(normal(40, 2, 3, 4) + 5))
 TestPCANotFitted = prior((2, 3, 4), lambda: PCA(2, (3, 4), components=5))
+TestCovariance = prior((4, 3, 2), lambda: gaussian((4, 3, 2)))
+TestCovarianceTimeLast = prior((2, 3, 5), lambda: gaussian((2, 3, 5), time_axis=2))
+TestCovarianceOfThreeTerms = prior((4, 3), lambda: gaussian((4, 3), terms=3))
 TestNone = prior((2, 5), class_of("prior", "none"))
 TestFlowOfAxes = prior((1, 6, 5), lambda: Flow(Lorenz96(), 0.05))
 TestFlowOfChannels = prior((6, 5), lambda: Flow(Lorenz96(), 0.05))
@@ -86,6 +104,8 @@ TestFixedPoint = solver((2, 6), lambda: FixedPoint(iterations=4), WITHOUT_GRADIE
 TestDirect = solver(
     (2, 6, 7), lambda: Direct(2, PLANE, 4, iterations=2, covariates=1), WITHOUT_GRADIENT, covariates=1
 )
+TestControlDescent = control((2, 6), lambda: GradientDescent(0.02, iterations=5))
+TestControlLSTM = control((2, 5, 6), lambda: ConvLSTM(2, PLANE, 3, iterations=3))
 # Levenberg-Marquardt is not differentiable; the iterations of a chain are those of its solvers.
 window = partial(solver, (3, 12), make_cost=lambda self: VariationalCost(Flow(Lorenz63(), 0.01)))
 levenberg = partial(LevenbergMarquardt, iterations=4, ladder=(0.1, 1.0))
