@@ -16,6 +16,7 @@ from da4dvar.baselines.kalman import Kalman
 from da4dvar.baselines.letks import LETKS
 from da4dvar.baselines.nearest_stations import NearestStations
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
+from da4dvar.baselines.window_gaussian import WindowGaussian
 from da4dvar.errors import Da4dvarError
 from da4dvar.simulate import lorenz63, lorenz96
 from da4dvar.training.plan import Training
@@ -41,6 +42,9 @@ CASES: list[tuple[Any, dict[str, Any], list[tuple[str, Any, str]]]] = [
     (EofIteration, {}, [("harmonics", -1, "more than -1"), ("hidden", 0.0, "fraction"), ("hidden", 0.6, "")]),
     (GaussianEM, {}, [(n, -1, "0 or more") for n in ("lags", "memory", "harmonics", "steps", "seed")]),
     (GaussianEM, {}, [("prior", 0.0, "more than 0"), ("most", 1, "2 or more"), ("hidden", 0.6, "fraction")]),
+    (WindowGaussian, {}, [("steps", -1, "0 or more"), ("seed", -1, "0 or more"), ("cycle", 0, "1 or more")]),
+    (WindowGaussian, {"cycle": 24}, [("window", 23, "one cycle of 24"), ("prior", 0.0, "more than 0")]),
+    (WindowGaussian, {}, [("window", 0, "cycle of 1"), ("phase_prior", NAN, "more"), ("freedom", 0, "more")]),
     (Kalman, {}, [(n, -1, "0 or more") for n in ("order", "harmonics", "iterations")]),
     (Kalman, {}, [("fitted", 9, "10 or more")]),
     (EofIteration, {}, [("smoothing", -1.0, "0 or more")]),

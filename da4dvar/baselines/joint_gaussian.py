@@ -19,7 +19,7 @@ PAIRED, ALONE, FULL = 50, 100, 500
 MEAN = 5.0
 # Steps of EM are lengthened by this factor, which halves their number (Salakhutdinov and Roweis, 2003).
 RELAXATION = 1.6
-# Number of times, drawn at random, from which each step is computed in a longer record.
+# Default of `sample`.
 SAMPLE = 3000
 
 
@@ -152,6 +152,8 @@ def maximise(
     weight: float = 600.0,
     steps: int = 12,
     seed: int = 0,
+    first: np.ndarray | None = None,
+    sample: int = SAMPLE,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean of `z` and the covariance of its stacked values, by over-relaxed MAP-EM.
 
@@ -174,6 +176,10 @@ def maximise(
         Number of steps.
     seed : int
         Seed of the times from which the steps are computed in a long record.
+    first : array, optional
+        Covariance at the first step; by default, that of :func:`start`.
+    sample : int
+        Number of times, drawn at random, from which each step is computed in a longer record.
 
     Returns
     -------
@@ -182,11 +188,11 @@ def maximise(
     """
     generator = np.random.default_rng(seed)
     n = z.shape[1]
-    s, mean = start(z, base, lags), np.zeros((design.shape[1], n))
+    s, mean = start(z, base, lags) if first is None else first, np.zeros((design.shape[1], n))
     centre = slice(lags * n, (lags + 1) * n)
     some = np.flatnonzero(np.isfinite(stacked(z, lags)).any(1))
     for _ in range(steps):
-        at = some if len(some) <= SAMPLE else np.sort(generator.choice(some, SAMPLE, replace=False))
+        at = some if len(some) <= sample else np.sort(generator.choice(some, sample, replace=False))
         y, h = stacked(z - design @ mean, lags)[at], design[at]
         g, total = np.zeros(y.shape), np.zeros_like(s)
         for rows, o in patterns(y):

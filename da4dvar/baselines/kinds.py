@@ -15,6 +15,7 @@ BY_NAME: dict[str, dict[str, str]] = {
         "eof_interpolation": "da4dvar.baselines.eof_interpolation:EofInterpolation",
         "nearest_stations": "da4dvar.baselines.nearest_stations:NearestStations",
         "gaussian_em": "da4dvar.baselines.gaussian_em:GaussianEM",
+        "window_gaussian": "da4dvar.baselines.window_gaussian:WindowGaussian",
         "kalman": "da4dvar.baselines.kalman:Kalman",
         "sparse_coding": "da4dvar.baselines.sparse_coding:SparseCoding",
     },

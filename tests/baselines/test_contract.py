@@ -18,7 +18,7 @@ METHODS = {**classical.METHODS, "climatology of other years": lambda: Climatolog
 TIMED = ("linear", "climatology", "optimal interpolation", "EOF iteration", "EOF interpolation")
 # A climatology of whole numbers is a real number.
 CLIMATOLOGIES = ("climatology", "climatology of other years")
-timed = pytest.mark.parametrize("name", [*TIMED, "nearest stations", "joint Gaussian"])
+timed = pytest.mark.parametrize("name", [*TIMED, "nearest stations", "joint Gaussian", "window Gaussian"])
 
 
 def test_every_kind_is_tried():

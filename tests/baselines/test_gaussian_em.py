@@ -75,6 +75,17 @@ def test_each_value_is_estimated_from_the_other_stations(lags):
             np.testing.assert_allclose(variance[t, i], s[centre, centre] - weight @ s[o, centre], atol=1e-10)
 
 
+def test_the_steps_begin_where_they_are_asked_to_and_use_a_sample():
+    """Without steps the first covariance is returned; a sample of one time is another than all times."""
+    z, base = gappy(np.random.default_rng(5).standard_normal((60, 3))), covariance(3)
+    design, other = np.ones((60, 1)), 2 * np.eye(3)
+    np.testing.assert_array_equal(maximise(z, design, base, lags=0, steps=0, first=other)[1], other)
+    every, one = (
+        maximise(z, design, base, lags=0, weight=1.0, steps=1, sample=n, first=base)[1] for n in (60, 1)
+    )
+    assert abs(every - one).max() > 0.01
+
+
 @pytest.mark.parametrize("lags", [0, 1])
 def test_a_step_is_that_of_the_textbook(lags, monkeypatch):
     """E[y yᵀ] is the outer product of the conditional means plus the conditional covariance."""

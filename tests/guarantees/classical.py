@@ -21,6 +21,7 @@ from da4dvar.baselines.logarithmic import Logarithmic
 from da4dvar.baselines.nearest_stations import NearestStations
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
 from da4dvar.baselines.sparse_coding import SparseCoding
+from da4dvar.baselines.window_gaussian import WindowGaussian
 from da4dvar.config.kinds import BY_NAME, class_of
 from da4dvar.testing import labelled_sea
 
@@ -62,6 +63,7 @@ METHODS: dict[str, Callable[..., Baseline]] = {
     "EOF interpolation": lambda **more: EofInterpolation(days=3, modes=3, **more),
     "nearest stations": lambda **more: NearestStations(station="lon", lags=5, **more),
     "joint Gaussian": lambda **more: GaussianEM(station="lon", steps=3, **more),
+    "window Gaussian": lambda **more: WindowGaussian(station="lon", window=3, steps=3, **more),
     "Kalman": lambda **more: Kalman(iterations=2, order=1, **more),
     "LETKS": lambda **seed: LETKS(still, step=1.0, observation_error=0.5, members=5, dim="lon", **seed),
     "sparse coding": lambda **more: SparseCoding(complete(), IMAGE, atoms=3, sparsity=1, turns=3, **more),
@@ -74,11 +76,12 @@ if find_spec(Kalman.needs) is None:
     del METHODS["Kalman"]
 SEEDED = (
     "optimal interpolation", "EOF iteration", "EOF interpolation", "joint Gaussian", "LETKS", "sparse coding",
+    "window Gaussian",
 )  # fmt: skip
 # Kinds that solve each position along a further dimension separately.
 BY_SAMPLE = (
     "linear", "logarithmic", "optimal interpolation", "nearest stations", "joint Gaussian", "LETKS",
-    "sparse coding", *(["Kalman"] if "Kalman" in METHODS else []),
+    "sparse coding", "window Gaussian", *(["Kalman"] if "Kalman" in METHODS else []),
 )  # fmt: skip
 KEEPS_OBSERVED = tuple(
     {
@@ -86,6 +89,7 @@ KEEPS_OBSERVED = tuple(
         "EOF iteration",
         "nearest stations",
         "joint Gaussian",
+        "window Gaussian",
         "Kalman",
         "sparse coding that keeps",
     }.intersection(METHODS)
