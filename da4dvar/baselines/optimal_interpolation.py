@@ -15,7 +15,7 @@ from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.cycles import cycles
 from da4dvar.baselines.fit_kernels import fit_kernels
 from da4dvar.baselines.products import DENSE, regular
-from da4dvar.baselines.solve_kernels import Analysis
+from da4dvar.baselines.solve_kernels import ITERATIONS, Analysis
 from da4dvar.baselines.standard_error import solved_together, with_standard_errors
 from da4dvar.errors import Da4dvarWarning, DataError, check_least
 from da4dvar.fields.gaps.geometry import EARTH
@@ -78,6 +78,9 @@ class OptimalInterpolation:
         variable under its name.
     history : Dataset, optional
         Other years of the same variables, from which the background is estimated; by default `ds` itself.
+    iterations : int
+        Largest number of iterations of the solve. If it does not converge, estimates are made from the
+        nearest observations, with a warning.
 
     Raises
     ------
@@ -112,6 +115,7 @@ class OptimalInterpolation:
         seed: int = 0,
         covariance: Mapping[str, Any] | SumOfSeparable | None = None,
         history: xr.Dataset | None = None,
+        iterations: int = ITERATIONS,
     ) -> None:
         for name, value in {"neighbours": neighbours, "length": length, "duration": duration}.items():
             if value is not None and not value > 0:
@@ -119,9 +123,11 @@ class OptimalInterpolation:
         if error is not None and not error >= 0:
             raise DataError(f"error is {error}, expected 0 or more")
         check_least(0, harmonics=harmonics, seed=seed)
+        check_least(1, iterations=iterations)
         self.time, self.space, self.neighbours = time, space, neighbours
         self.length, self.duration, self.error = length, duration, error
         self.harmonics, self.seed, self.history = harmonics, seed, history
+        self.iterations = iterations
         # As a table, which a recipe or a model file can hold.
         self.covariance = covariance.table() if isinstance(covariance, SumOfSeparable) else covariance
         for table in self._tables().values():
@@ -186,7 +192,8 @@ class OptimalInterpolation:
                     table["background"] = asdict(self._shrinkage(seen, frame, cells))
                 tables[str(name)] = table
         arguments = {
-            n: getattr(self, n) for n in ("time", "space", "neighbours", "harmonics", "seed", "history")
+            n: getattr(self, n)
+            for n in ("time", "space", "neighbours", "harmonics", "seed", "history", "iterations")
         }
         return OptimalInterpolation(**arguments, covariance=tables or None)
 
@@ -322,7 +329,14 @@ class OptimalInterpolation:
             chosen = np.arange(len(cells))
         x, std = nothing.copy() if draw is None else np.full((draw[0], *y.shape), np.nan), nothing
         x[..., chosen], std[:, chosen] = solved_in_windows(
-            anomaly[:, chosen], frame.place[chosen], frame.clock, covariance, grid, self.neighbours, draw
+            anomaly[:, chosen],
+            frame.place[chosen],
+            frame.clock,
+            covariance,
+            grid,
+            self.neighbours,
+            self.iterations,
+            draw,
         )
         x[..., ~cells], std[:, ~cells] = np.nan, np.nan
         return background + size * x, size * std
@@ -370,6 +384,7 @@ def solved_in_windows(
     covariance: SumOfSeparable,
     grid: tuple[int, ...] | None,
     neighbours: int,
+    iterations: int,
     draw: tuple[int, int] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return estimate (or draws) and standard error of a field, in windows of time if it is large.
@@ -389,7 +404,7 @@ def solved_in_windows(
     x, std, total = (np.zeros(anomaly.shape) for _ in range(3))
     for part in parts:
         seen = np.isfinite(anomaly[part])
-        analysis = Analysis(seen, place, clock[part], covariance, grid)
+        analysis = Analysis(seen, place, clock[part], covariance, grid, iterations)
         if draw is not None:
             return analysis.samples(anomaly[order], *draw)[:, np.argsort(order)], std
         far = grid is None and len(place) > MOST_PLACES

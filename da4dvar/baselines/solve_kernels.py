@@ -16,10 +16,8 @@ from da4dvar.variational.kernels import SumOfSeparable
 # Up to this number of observations, the matrix is factorised.
 FEW = 1500
 TOLERANCE = 5e-3  # residual, relative to the observations
-# Iterations in single precision, and in double precision where these have not been enough.
-ITERATIONS = {"float32": 1000, "float64": 1000}
-# A residual above 1 after this number of iterations will not become small soon.
-HOPELESS = 150
+# Iterations in single precision, by default, and in double precision where these have not been enough.
+ITERATIONS, IN_DOUBLE = 150, 1000
 # Observations of which a second attempt in double precision takes seconds, not many minutes.
 MOST_IN_DOUBLE = 30_000
 # Smallest nugget, as a fraction of the variance: in single precision, a smaller one is lost.
@@ -53,6 +51,8 @@ class Analysis:
     shape : tuple of int, optional
         Rows and columns of the grid whose cells those of `place` are. A large grid that is regular along
         its rows is multiplied by fast Fourier transforms.
+    iterations : int
+        Largest number of iterations in single precision.
 
     Examples
     --------
@@ -71,8 +71,9 @@ class Analysis:
         clock: np.ndarray,
         covariance: SumOfSeparable,
         shape: tuple[int, ...] | None = None,
+        iterations: int = ITERATIONS,
     ) -> None:
-        self.covariance = covariance
+        self.covariance, self.most = covariance, iterations
         self.nugget = max(covariance.nugget, SMALLEST * covariance.variance)
         self.seen, self.place, self.clock = seen, place, clock
         self.when, self.where = np.nonzero(seen)
@@ -120,7 +121,7 @@ class Analysis:
         if self._half is None:
             self._half = self.preconditioner()
         size = float(np.sqrt(np.mean(np.square(y)))) or 1.0
-        for dtype, most in ITERATIONS.items():
+        for dtype, most in {"float32": self.most, "float64": IN_DOUBLE}.items():
             if dtype == "float64" and y.size > MOST_IN_DOUBLE:
                 break
             if dtype == "float64":
@@ -130,7 +131,7 @@ class Analysis:
                 return size * w
         raise DataError(
             f"optimal interpolation left a residual of {left:.2g} after {self.iterations} iterations, "
-            f"expected {TOLERANCE}; give a larger observation error, or another covariance"
+            f"expected {TOLERANCE}; allow more iterations, or give a larger observation error"
         )
 
     def matrix(self, w: np.ndarray) -> np.ndarray:
@@ -310,9 +311,6 @@ def conjugate_gradients(analysis: Analysis, y: np.ndarray, most: int) -> tuple[n
         z = analysis.preconditioned(r)
         p, rz = z, dot(r, z)
         while float(np.linalg.norm(r)) > 0.7 * TOLERANCE * size and count < most:
-            if count == HOPELESS and y.dtype == "float32" and float(np.linalg.norm(r)) > size:
-                most = count
-                break
             q = analysis.matrix(p)
             step = y.dtype.type(rz / dot(p, q))
             w += step * p

@@ -139,10 +139,10 @@ def test_draws_have_the_mean_and_the_covariance_of_the_formula(way):
 def test_a_solve_that_does_not_converge_is_refused(monkeypatch):
     """It never returns what it has reached."""
     monkeypatch.setattr(solve_kernels, "FEW", 0)
-    monkeypatch.setattr(solve_kernels, "ITERATIONS", {"float32": 2})
+    monkeypatch.setattr(solve_kernels, "MOST_IN_DOUBLE", 0)
     y, place, clock = problem()
-    with pytest.raises(DataError, match=r"left a residual of .* after 2 iterations, expected 0.002"):
-        Analysis(np.isfinite(y), place, clock, TWO).estimate(y)
+    with pytest.raises(DataError, match=r"left a residual of .* after 2 iterations, expected 0.005"):
+        Analysis(np.isfinite(y), place, clock, TWO, iterations=2).estimate(y)
 
 
 def test_the_residual_is_what_was_asked_for(monkeypatch):

@@ -30,6 +30,8 @@ ENOUGH = 60
 GROWTH, MOST_GROWTH = 0.85, 3.0
 # Variables of no more values than this are not timed first. The growth is measured above so many seconds.
 SMALL, NOTABLE = 10_000, 0.05
+# Seconds per value of a method that is fitted first, before it is.
+ASSUMED = 3e-5
 # A slow method this far behind the best, and clearly so, is not tried again.
 HOPELESS = 0.1
 
@@ -191,7 +193,9 @@ def compete(
             break
         alive = _without_hopeless(alive, found, 0.2 * spent / trial.seen.size, rates, left_out)
     assert reach is not None
-    return _result(array, alive, tally, trials, reach, rates, left_out)
+    return _result(
+        array, _in_time(alive, array.size, clock, rates, left_out), tally, trials, reach, rates, left_out
+    )
 
 
 def _drawn(
@@ -292,7 +296,7 @@ def _probed(
     for candidate in candidates:
         if candidate.needs:  # it is timed once it is fitted
             alive.append(candidate)
-            rates[candidate.name] = 0.0
+            rates[candidate.name] = ASSUMED
             continue
         started = clocks.monotonic()
         # What fails here may work on a larger part.
@@ -355,6 +359,21 @@ def _fitted(
         rates[candidate.name] = seconds / array.size if small.size else 0.0
         out.append(candidate)
     return out
+
+
+def _in_time(
+    alive: list[Candidate], size: int, clock: Clock, rates: Mapping[str, float], left_out: dict[str, str]
+) -> list[Candidate]:
+    """Leave out the methods that cannot fill the variable in the time left."""
+    needed = {c.name: rates.get(c.name, 0.0) * size for c in alive}
+    fits = [c for c in alive if needed[c.name] < max(clock.left(), 5.0)]
+    fits = fits or [min(alive, key=lambda c: needed[c.name])]
+    for candidate in alive:
+        if candidate not in fits:
+            left_out[candidate.name] = (
+                f"about {_duration(needed[candidate.name])} are needed to fill the file"
+            )
+    return fits
 
 
 def _around_observations(seen: xr.DataArray) -> dict[str, slice]:

@@ -26,7 +26,7 @@ from da4dvar.workflows.candidate import Candidate
 
 AUTO, LEARNED = "auto", "learned"
 # Share of the time after which the competition of the classical methods ends, and the training.
-COMPETING, TRAINING = 0.4, 0.75
+COMPETING, TRAINING = 0.65, 0.75
 # A training shorter than this shows nothing, and more values than this cannot be trained on in minutes.
 SHORTEST, MOST_VALUES = 20.0, 4_000_000
 FIRST_SLICE = 0.25
