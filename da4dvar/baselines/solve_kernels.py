@@ -17,7 +17,7 @@ from da4dvar.variational.kernels import SumOfSeparable
 FEW = 1500
 TOLERANCE = 5e-3  # residual, relative to the observations
 # Iterations in single precision, by default, and in double precision where these have not been enough.
-ITERATIONS, IN_DOUBLE = 150, 1000
+ITERATIONS, IN_DOUBLE = 400, 1000
 # Observations of which a second attempt in double precision takes seconds, not many minutes.
 MOST_IN_DOUBLE = 30_000
 # Smallest nugget, as a fraction of the variance: in single precision, a smaller one is lost.

@@ -94,7 +94,7 @@ def fit(
     >>> fit(y, minutes=0.05).scores["level"].shapes > 3
     True
     """
-    clock, told = Clock(checked_minutes(minutes)), say or warn
+    clock, told = Clock(checked_minutes(minutes, seed)), say or warn
     taken = take_in(ds, variable=variable, dim=dim, mask=mask, fill_value=fill_value, times=times, say=told)
     return fit_taken(
         taken,
@@ -232,7 +232,7 @@ def fill(
     """
     names = dim if isinstance(dim, Mapping) else None
     along = None if dim is None or isinstance(dim, Mapping) else dim
-    clock, told = Clock(checked_minutes(minutes)), say or warn
+    clock, told = Clock(checked_minutes(minutes, seed)), say or warn
     taken = take_in(ds, variable=variable, dim=names, mask=mask, fill_value=fill_value, times=times, say=told)
     check_options(taken, interval, max_gap, limit_area, along, flags)
     fitted = fit_taken(
@@ -277,10 +277,12 @@ def check_options(
         within_limits(line.notnull(), along, max_gap, limit_area)
 
 
-def checked_minutes(minutes: float) -> float:
-    """Return a number of minutes, which must be above 0."""
+def checked_minutes(minutes: float, seed: int = 0) -> float:
+    """Return a number of minutes, which must be above 0; a seed must be 0 or more."""
     if not isinstance(minutes, int | float) or not minutes > 0:
         raise DataError(f"minutes is {minutes!r}, expected a number above 0")
+    if seed < 0:
+        raise DataError(f"seed is {seed}, expected 0 or more")
     return minutes
 
 

@@ -18,9 +18,10 @@ from da4dvar.workflows.autofit.candidates import classical, models_for
 from da4dvar.workflows.autofit.character import Character, character_of, places
 from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.comparison import compared
-from da4dvar.workflows.autofit.compete import Result, Tally, compete
+from da4dvar.workflows.autofit.compete import Result, compete
 from da4dvar.workflows.autofit.fitted import Fitted
 from da4dvar.workflows.autofit.learn import Say, checked, tables_for, trained
+from da4dvar.workflows.autofit.tally import Tally
 from da4dvar.workflows.autofit.trials import crop_of, only
 from da4dvar.workflows.candidate import Candidate
 
@@ -30,6 +31,8 @@ COMPETING, TRAINING = 0.65, 0.75
 # A training shorter than this shows nothing, and more values than this cannot be trained on in minutes.
 SHORTEST, MOST_VALUES = 20.0, 4_000_000
 FIRST_SLICE = 0.25
+# Steps on which the time of a learned estimate is taken; an eighth of a long record is.
+FEW_STEPS = 200
 # Number of values from which the character of a large variable is taken.
 SAMPLE = 2_000_000
 
@@ -117,7 +120,11 @@ def fitted_to(
             "the learned method needs variables in memory that are not directions; use --method auto"
         )
     seconds = clock.left(TRAINING)
-    if same and method in (AUTO, LEARNED) and (method == LEARNED or seconds > SHORTEST):
+    # The first guess is needed for two draws of gaps or more, at the hidden points, and for the file.
+    guesses = sum(r.seconds * (3 + len(r.trials)) for r in results.values())
+    if method == AUTO and same and SHORTEST < seconds < guesses:
+        say(f"learned estimate: about {guesses:.0f} s are needed for its first guess alone; left out")
+    elif same and method in (AUTO, LEARNED) and (method == LEARNED or seconds > SHORTEST):
         phase("training a network")
         group = {n: characters[n] for n in same}
         tables = tables_for(
@@ -130,7 +137,7 @@ def fitted_to(
             settings=settings,
             say=say if method == LEARNED else lambda line: None,
         )
-        _learn(fitted, ds[same], tables, max(seconds, 2.0), method, say)
+        _learn(fitted, ds[same], tables, max(seconds, 2.0), clock, method, say)
     return fitted
 
 
@@ -151,7 +158,9 @@ def _whole(result: Result, array: xr.DataArray) -> bool:
     return array.size <= MOST_VALUES and all(t.seen.size == array.size for t in result.trials)
 
 
-def _learn(fitted: Fitted, ds: xr.Dataset, tables: Table, seconds: float, method: str, say: Say) -> None:
+def _learn(
+    fitted: Fitted, ds: xr.Dataset, tables: Table, seconds: float, clock: Clock, method: str, say: Say
+) -> None:
     """Train on everything but the hidden points, first for a slice of the time, and score the outcome."""
     begin = clocks.monotonic()
     names = [str(n) for n in ds.data_vars]
@@ -168,6 +177,10 @@ def _learn(fitted: Fitted, ds: xr.Dataset, tables: Table, seconds: float, method
         left = seconds - (clocks.monotonic() - begin)
         model, used = trained(made, min(allowed, max(left, 1.0)), guess, first.seconds, say)
         candidate = Candidate(LEARNED, model, {})
+        needed = sum(_time_of(fitted, n, ds, candidate) for n in names)
+        if method == AUTO and needed > max(clock.left(), 5.0):
+            say(f"learned estimate: scoring it and filling the file need about {needed:.0f} s; left out")
+            return
         gains = {n: _scored(fitted, n, ds, candidate) for n in names}
         better = [n for n, (gain, error) in gains.items() if gain > error]
         if method == LEARNED:
@@ -183,6 +196,16 @@ def _learn(fitted: Fitted, ds: xr.Dataset, tables: Table, seconds: float, method
         for name in better:
             _win(fitted, name, candidate, clocks.monotonic() - begin)
         fitted.model, fitted.tables = model, used
+
+
+def _time_of(fitted: Fitted, name: str, ds: xr.Dataset, candidate: Candidate) -> float:
+    """Return the seconds in which a learned estimate is scored at the hidden points and fills the file."""
+    trials = fitted.results[name].trials
+    part = {fitted.time: slice(max(FEW_STEPS, ds.sizes[fitted.time] // 8))}
+    begin = clocks.monotonic()
+    candidate.estimate(trials[0].seen.isel(part), fitted.bounds[name], ds.isel(part))
+    share = ds[name].size / ds[name].isel(part).size
+    return (clocks.monotonic() - begin) * share * (1 + len(trials))
 
 
 def _scored(fitted: Fitted, name: str, ds: xr.Dataset, candidate: Candidate) -> tuple[float, float]:

@@ -12,7 +12,8 @@ from da4dvar.errors import DataError
 from da4dvar.fields.bounds import Bounds
 from da4dvar.workflows.autofit.character import character_of
 from da4dvar.workflows.autofit.clock import Clock
-from da4dvar.workflows.autofit.compete import MOST_TRIALS, Tally, compete, numbered
+from da4dvar.workflows.autofit.compete import MOST_TRIALS, compete
+from da4dvar.workflows.autofit.tally import Tally, numbered
 from da4dvar.workflows.candidate import Candidate
 
 CLASSIC = [

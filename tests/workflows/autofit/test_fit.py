@@ -7,6 +7,7 @@ import xarray as xr
 
 import da4dvar
 from da4dvar.errors import Da4dvarError, DataError, ModelError
+from da4dvar.workflows.autofit import fit as fit_module
 from da4dvar.workflows.autofit.fitted import Fitted
 
 QUICK = ["train.steps=3", "train.draws=2", "train.batch=2"]
@@ -209,6 +210,7 @@ def test_flags_follow_the_scheme():
     ({"bounds": "q=0:"}, "bounds of 'q': it is not among the fields, which are pm"),
     ({"max_gap": "x"}, "max_gap is 'x', expected a duration"), ({"minutes": "5"}, "minutes is '5'"),
     ({"mask": 5}, "mask is of type int"), ({"times": "drop"}, "times"),
+    ({"seed": -1}, "seed is -1, expected 0 or more"),
 ])  # fmt: skip
 def test_a_mistake_is_one_line(options, message):
     """It says what was expected."""
@@ -231,3 +233,13 @@ def test_the_accessor_fills():
     options = {"minutes": 0.02, "method": "linear", "say": quiet}
     assert ds.da4dvar.fill(**options).identical(filled(ds))
     assert ds.pm.da4dvar.fill(**options).pm.identical(filled(ds.pm).pm)
+
+
+def test_a_network_that_would_take_too_long_is_left_out(monkeypatch):
+    """Its scores and the file have to fit into what is left of the time, or the classical winner fills."""
+    monkeypatch.setattr(fit_module, "SHORTEST", 0.0)
+    monkeypatch.setattr(fit_module, "_time_of", lambda *arguments: 1e6)
+    lines: list[str] = []
+    found = da4dvar.fit(network(), minutes=0.05, say=lines.append)
+    assert found.model is None
+    assert [line for line in lines if "1000000 s; left out" in line]
