@@ -351,6 +351,8 @@ def _result(
 ) -> Result:
     residuals = tally.residuals(trials)
     entered = {c.name: c for c in alive if c.name in residuals.error}
+    # A method that cannot fill the variable is no winner, however good it is.
+    residuals = replace(residuals, error={n: residuals.error[n] for n in residuals.error if n in entered})
     ranked = sorted(entered, key=lambda n: residuals.mean_square(n))
     classic = [n for n in ranked if entered[n].table]
     if len(classic) > 1 and ranked[0] == classic[0] and tally.period is None:

@@ -50,6 +50,15 @@ class Cubic(Fake):
         return super().interpolate(ds)
 
 
+class Sudden(Fake):
+    """A method that is quick on the part on which it is timed, and takes a minute for more."""
+
+    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+        assert self.watch is not None
+        self.watch.now += 60 * (ds[self.truth.name].size > 20_000)
+        return super().interpolate(ds)
+
+
 class Broken:
     """A method that cannot fill anything."""
 
@@ -194,6 +203,16 @@ def test_a_method_whose_time_grows_steeply_is_left_out(watch):
     cubic = Candidate("cubic", Cubic(truth, 0.01, watch=watch), {})
     result = held(gappy, [cubic, Candidate("fake", Fake(truth, 0.1), {})], Clock(0.2))
     assert "needed to fill the file" in result.comparison.left_out["cubic"]
+
+
+def test_a_method_that_turns_out_too_slow_is_no_winner(watch):
+    """What is said to fill the variable is what fills it, with its own error."""
+    truth, gappy = sea(200, 20, 20)
+    sudden, fast = Sudden(truth, 0.01, watch=watch), Fake(truth, 0.5, 1e-6, watch)
+    result = held(gappy, [Candidate("sudden", sudden, {}), Candidate("fast", fast, {})], Clock(1.0))
+    assert result.winner.name == result.comparison.winner == "fast"
+    assert list(result.residuals.error) == ["fast"]
+    assert "needed to fill the file" in result.comparison.left_out["sudden"]
 
 
 def test_a_seed_gives_the_same_scores():
