@@ -33,6 +33,8 @@ GROWTH, MOST_GROWTH = 0.85, 3.0
 SMALL, NOTABLE = 10_000, 0.05
 # Seconds per value of a method that is fitted first, before it is.
 ASSUMED = 3e-5
+# Share of the time in which the first trial and the fill must be done.
+LAST = 0.9
 # A slow method this far behind the best, and clearly so, is not tried again.
 HOPELESS = 0.1
 
@@ -126,7 +128,10 @@ def compete(
         trials.append(trial)
         if len(trials) == 1:
             alive = _fitted(alive, array, trial.seen, bounds, clock, until, rates, left_out)
-        alive = _tried(alive, trial, tally, bounds, max(clock.left(until), 2.0), rates, left_out)
+        # In the first trial, a method has to leave the time in which it fills the variable.
+        left = max(clock.left(until), 2.0) if len(trials) > 1 else max(clock.left(LAST), 2.0)
+        after = 0 if len(trials) > 1 else array.size
+        alive = _tried(alive, trial, tally, bounds, left, after, rates, left_out)
         if not alive:
             raise DataError(f"no method can fill variable {array.name!r}: {next(iter(left_out.values()))}")
         spent = clocks.monotonic() - begin
@@ -164,16 +169,21 @@ def _tried(
     tally: Tally,
     bounds: Bounds,
     left: float,
+    after: int,
     rates: dict[str, float],
     left_out: dict[str, str],
 ) -> list[Candidate]:
-    """Estimate the hidden points of a trial with every method; return the methods that did so."""
+    """Estimate the hidden points of a trial with every method; return the methods that did so.
+
+    A method is left out if it would take more than `left` seconds for the trial and for `after` more values.
+    """
     begin = clocks.monotonic()
     out: list[Candidate] = []
     for candidate in sorted(alive, key=lambda c: rates.get(c.name, 0.0)):
-        expected = rates.get(candidate.name, 0.0) * trial.seen.size
+        expected = rates.get(candidate.name, 0.0) * (trial.seen.size + after)
         if out and expected > max(left - (clocks.monotonic() - begin), 1.0):
-            left_out[candidate.name] = f"about {_duration(expected)} were needed to score it"
+            then = " and to fill the file" if after else ""
+            left_out[candidate.name] = f"about {_duration(expected)} were needed to score it{then}"
             continue
         started = clocks.monotonic()
         try:
