@@ -346,8 +346,8 @@ class WindowGaussian:
 def _solved(
     y: np.ndarray, known: np.ndarray, model: WindowModel | None, phase: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    x, std = y.copy(), np.where(np.isfinite(y), 0, np.nan)
+    # Infinite values are gaps, also at stations that are not estimated.
+    x, std = np.where(np.isfinite(y), y, np.nan), np.where(np.isfinite(y), 0, np.nan)
     if model is not None:
-        part = np.where(np.isfinite(y[:, known]), y[:, known], np.nan)
-        x[:, known], std[:, known] = model.estimate(part, phase)
+        x[:, known], std[:, known] = model.estimate(x[:, known], phase)
     return x, std
