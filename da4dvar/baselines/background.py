@@ -16,9 +16,9 @@ from da4dvar.variational.kernels import Separable, SumOfSeparable
 # dozen observations along tracks has a poor mean; that of a station with thousands is its own.
 MEANS, SEASONS = (1.0, 10.0, 100.0, 1e6), (30.0, 1000.0)
 POINTS = 250
-# A background that follows its cells leaves less to the covariance. More weight of the field must gain this
-# much log-likelihood per point, about what another choice of hidden points changes.
-GAIN = 0.02
+# Of backgrounds within this log-likelihood per point of the best, that which follows its cells most is taken:
+# it leaves less to the covariance, whose matrix is then farther from singular.
+GAIN = 0.005
 RANKS = np.unique(np.append(np.arange(1, 21), np.geomspace(21, 200, 10).astype(int)))
 
 
@@ -130,5 +130,4 @@ def chosen_background(
         given = replace(near, values=anomaly[points[..., 0], points[..., 1]])
         best = maximised(max(guesses, key=lambda c: score(c, given)), given, free, bounds, 10)
         found[candidate] = score(best, given)
-    best_score = max(found.values())
-    return next(b for b, value in found.items() if value >= best_score - GAIN)
+    return next(b for b, value in found.items() if value >= max(found.values()) - GAIN)

@@ -23,8 +23,9 @@ SMALLEST = 1e-5  # nugget, as a fraction of the variance: the matrices must be s
 # The logarithm of a parameter is expected within 2 of its start: of no weight beside hundreds of points, but
 # a few points do not lead to absurd scales.
 SPREAD = 2.0
-# Log-likelihood per point that is lost where the total variance is e times that of the values: neighbours
-# hardly tell a large variance on large scales from a larger one on larger scales, which no solver likes.
+# Log-likelihood per point that is lost where the total variance is e times that of values of unit variance.
+# Neighbours hardly tell a large variance on large scales from a larger one on larger scales, and the matrix
+# of the latter is closer to singular.
 EXCESS = 0.05
 Parameter = tuple[int, str]  # term and name; the nugget is (0, "nugget")
 Bounds = Mapping[str, tuple[float, float]]
@@ -117,14 +118,11 @@ def maximised(
         covariance = changed(start, free, logs)
         value, slope = loss(covariance, near, free)
         away = (logs - first) / SPREAD
-        excess = np.log(covariance.variance)
-        share = [covariance.terms[q].variance if n == "variance" else 0.0 for q, n in free]
-        return (
-            value + 0.5 * away @ away / len(near.values) + EXCESS * excess**2,
-            slope
-            + away / SPREAD / len(near.values)
-            + 2 * EXCESS * excess * np.array(share) / covariance.variance,
-        )
+        excess = max(0.0, np.log(covariance.variance))
+        share = np.array([covariance.terms[q].variance if n == "variance" else 0.0 for q, n in free])
+        value += 0.5 * away @ away / len(near.values) + EXCESS * excess**2
+        slope += away / SPREAD / len(near.values) + 2 * EXCESS * excess * share / covariance.variance
+        return value, slope
 
     best = minimize(
         posed,

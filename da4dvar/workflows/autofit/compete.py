@@ -129,9 +129,8 @@ def compete(
         if len(trials) == 1:
             alive = _fitted(alive, array, trial.seen, bounds, clock, until, rates, left_out)
         # In the first trial, a method has to leave the time in which it fills the variable.
-        left = max(clock.left(until), 2.0) if len(trials) > 1 else max(clock.left(LAST), 2.0)
-        after = 0 if len(trials) > 1 else array.size
-        alive = _tried(alive, trial, tally, bounds, left, after, rates, left_out)
+        share, after = (LAST, array.size) if len(trials) == 1 else (until, 0)
+        alive = _tried(alive, trial, tally, bounds, max(clock.left(share), 2.0), after, rates, left_out)
         if not alive:
             raise DataError(f"no method can fill variable {array.name!r}: {next(iter(left_out.values()))}")
         spent = clocks.monotonic() - begin
@@ -140,9 +139,8 @@ def compete(
             break
         alive = _without_hopeless(alive, found, 0.2 * spent / trial.seen.size, rates, left_out)
     assert reach is not None
-    return _result(
-        array, _in_time(alive, array.size, clock, rates, left_out), tally, trials, reach, rates, left_out
-    )
+    alive = _in_time(alive, array.size, max(clock.left(), 5.0), rates, left_out)
+    return _result(array, alive, tally, trials, reach, rates, left_out)
 
 
 def _drawn(
@@ -267,12 +265,7 @@ def _probed(
                 growth = float(np.clip(ratio / np.log(part.size / less.size), GROWTH, MOST_GROWTH))
         rates[candidate.name] = seconds / part.size * (array.size / part.size) ** (growth - 1)
         alive.append(candidate)
-    fits = [c for c in alive if rates[c.name] * array.size < max(0.5 * clock.left(), 5.0)]
-    for candidate in alive:
-        if candidate not in fits and fits:
-            needed = rates[candidate.name] * array.size
-            left_out[candidate.name] = f"about {_duration(needed)} are needed to fill the file"
-    return fits or [min(alive, key=lambda c: rates[c.name])], rates
+    return _in_time(alive, array.size, max(0.5 * clock.left(), 5.0), rates, left_out), rates
 
 
 def _fitted(
@@ -314,12 +307,11 @@ def _fitted(
 
 
 def _in_time(
-    alive: list[Candidate], size: int, clock: Clock, rates: Mapping[str, float], left_out: dict[str, str]
+    alive: list[Candidate], size: int, seconds: float, rates: Mapping[str, float], left_out: dict[str, str]
 ) -> list[Candidate]:
-    """Leave out the methods that cannot fill the variable in the time left."""
+    """Leave out the methods that cannot fill the variable in some seconds, but for the fastest."""
     needed = {c.name: rates.get(c.name, 0.0) * size for c in alive}
-    fits = [c for c in alive if needed[c.name] < max(clock.left(), 5.0)]
-    fits = fits or [min(alive, key=lambda c: needed[c.name])]
+    fits = [c for c in alive if needed[c.name] < seconds] or [min(alive, key=lambda c: needed[c.name])]
     for candidate in alive:
         if candidate not in fits:
             left_out[candidate.name] = (

@@ -120,11 +120,7 @@ def fitted_to(
             "the learned method needs variables in memory that are not directions; use --method auto"
         )
     seconds = clock.left(TRAINING)
-    # The first guess is needed for two draws of gaps or more, at the hidden points, and for the file.
-    guesses = sum(r.seconds * (3 + len(r.trials)) for r in results.values())
-    if method == AUTO and same and SHORTEST < seconds < guesses:
-        say(f"learned estimate: about {guesses:.0f} s are needed for its first guess alone; left out")
-    elif same and method in (AUTO, LEARNED) and (method == LEARNED or seconds > SHORTEST):
+    if same and method in (AUTO, LEARNED) and (method == LEARNED or seconds > SHORTEST):
         phase("training a network")
         group = {n: characters[n] for n in same}
         tables = tables_for(
@@ -172,6 +168,11 @@ def _learn(
     first = fitted.results[names[0]]
     classic = first.winner if len(names) == 1 and first.winner.table else None
     guess = None if classic is None else classic.table
+    # The first guess is needed for two draws of gaps or more, at the hidden points, and for the file.
+    guesses = 0.0 if guess is None else first.seconds * (3 + len(first.trials))
+    if method == AUTO and guesses > seconds:
+        say(f"learned estimate: about {guesses:.0f} s are needed for its first guess alone; left out")
+        return
     slices = [seconds] if method == LEARNED else [FIRST_SLICE * seconds, (1 - FIRST_SLICE) * seconds]
     for number, allowed in enumerate(slices):
         left = seconds - (clocks.monotonic() - begin)

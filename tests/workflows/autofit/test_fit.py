@@ -8,6 +8,7 @@ import xarray as xr
 import da4dvar
 from da4dvar.errors import Da4dvarError, DataError, ModelError
 from da4dvar.workflows.autofit import fit as fit_module
+from da4dvar.workflows.autofit.compete import Result, compete
 from da4dvar.workflows.autofit.fitted import Fitted
 
 QUICK = ["train.steps=3", "train.draws=2", "train.batch=2"]
@@ -243,3 +244,19 @@ def test_a_network_that_would_take_too_long_is_left_out(monkeypatch):
     found = da4dvar.fit(network(), minutes=0.05, say=lines.append)
     assert found.model is None
     assert [line for line in lines if "1000000 s; left out" in line]
+
+
+def test_a_network_whose_first_guess_would_take_too_long_is_not_trained(monkeypatch):
+    """The first guess alone is needed several times."""
+
+    def slow(*arguments: object) -> Result:
+        result = compete(*arguments)
+        result.seconds = 1e6
+        return result
+
+    monkeypatch.setattr(fit_module, "SHORTEST", 0.0)
+    monkeypatch.setattr(fit_module, "compete", slow)
+    monkeypatch.setattr(fit_module, "trained", lambda *arguments: pytest.fail("it was trained"))
+    lines: list[str] = []
+    assert da4dvar.fit(network(), minutes=0.05, say=lines.append).model is None
+    assert [line for line in lines if "for its first guess alone; left out" in line]
