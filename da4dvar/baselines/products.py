@@ -8,6 +8,7 @@ from scipy.fft import irfft, next_fast_len, rfft
 from da4dvar.variational.kernels import SumOfSeparable
 
 DENSE = 2500  # cells up to which the matrices of space are dense
+MOST_LOOKED_UP = 50_000_000  # entries of a table of correlations
 SHORT = 600  # length of rows up to which a product with the matrix of the transform is faster than an FFT
 
 
@@ -50,22 +51,32 @@ class Kronecker:
             cells = np.arange(len(place)).reshape(self.rows, self.columns)
             # (lag along the row, row, row)
             apart = self.distance(cells[None, :, :1], cells[:, :].T[:, None, :])
-            self.in_space = [cut(t.in_space(apart), dtype) for t in covariance.terms]
             self.padded = next_fast_len(2 * self.columns - 1, real=True)
-            self.spectra = []
-            for kernel in self.in_space:
+            self.spectra, kernels = [], []
+            for t in covariance.terms:
+                kernel = cut(t.in_space(apart), dtype)
                 wrapped = np.zeros((self.padded, self.rows, self.rows), dtype)
                 wrapped[: self.columns] = kernel
                 wrapped[self.padded - self.columns + 1 :] = kernel[:0:-1]
-                spectrum = rfft(wrapped, axis=0).real
-                self.spectra.append(np.concatenate([spectrum, spectrum]))
+                self.spectra.append(np.ascontiguousarray(rfft(wrapped, axis=0).real))
+                kernels.append(kernel)
             if self.padded <= SHORT:
-                each, size = np.eye(self.columns, dtype=dtype), len(self.spectra[0]) // 2
+                each, size = np.eye(self.columns, dtype=dtype), len(self.spectra[0])
                 wave = rfft(each, self.padded, axis=0)
                 self.forward = np.concatenate([wave.real, wave.imag])
                 pure = np.eye(size, dtype=dtype)
                 both = np.concatenate([pure, 1j * pure], 1).astype(wave.dtype)
                 self.backward = irfft(both, self.padded, axis=0)[: self.columns]
+        # Correlations in space to be looked up: that of cells i and j is the entry left_i + right_j.
+        self.tables: list[np.ndarray] = []
+        cell = np.arange(len(place))
+        if self.dense:
+            self.tables, self.left, self.right = self.in_space, cell * len(place), cell
+        elif 2 * apart.size <= MOST_LOOKED_UP:
+            self.tables = [np.concatenate([kernel[:0:-1], kernel]) for kernel in kernels]
+            (row, column), square = np.divmod(cell, self.columns), self.rows**2
+            self.left = (column + self.columns - 1) * square + row * self.rows
+            self.right = row - column * square
 
     def distance(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Return the distances of cells `a` and `b`."""
@@ -94,11 +105,11 @@ class Kronecker:
         else:
             wave = rfft(rows.T, self.padded, axis=0)
             waves = np.concatenate([wave.real, wave.imag])
-        waves = (waves.reshape(size, -1, self.rows) @ self.spectra[q]).reshape(size, -1)
+        waves = (waves.reshape(2, size, -1, self.rows) @ self.spectra[q]).reshape(2 * size, -1)
         if self.padded <= SHORT:
             out: np.ndarray = waves.T @ self.backward.T
         else:
-            complete = waves[: size // 2] + 1j * waves[size // 2 :]
+            complete = waves[:size] + 1j * waves[size:]
             out = irfft(complete, self.padded, axis=0)[: self.columns].T
         return out.reshape(x.shape)
 
@@ -125,19 +136,12 @@ class Kronecker:
         -------
         array, shape (row, n, m)
         """
-        if dtype == self.dtype:
-            # Looked up, as computing exponentials takes ten times as long.
+        if dtype == self.dtype and self.tables:
+            # Computing exponentials takes ten times as long.
             lag = (when * len(self.clock))[:, :, None] + others_when[:, None]
-            if self.dense:
-                apart = (where * len(self.place))[:, :, None] + others_where[:, None]
-            else:
-                (row, column), (other_row, other_column) = (
-                    np.divmod(cells, self.columns) for cells in (where, others_where)
-                )
-                apart = np.abs(column[:, :, None] - other_column[:, None])
-                apart = (apart * self.rows + row[:, :, None]) * self.rows + other_row[:, None]
+            apart = self.left[where][:, :, None] + self.right[others_where][:, None]
             total = np.zeros(lag.shape, dtype)
-            for kt, ks in zip(self.in_time, self.in_space, strict=True):
+            for kt, ks in zip(self.in_time, self.tables, strict=True):
                 total += kt.take(lag) * ks.take(apart)
             return total
         lag = np.abs(self.clock[when][:, :, None] - self.clock[others_when][:, None]).astype(dtype)

@@ -101,7 +101,7 @@ def bisected(points: np.ndarray, most: int) -> list[np.ndarray]:
             if size <= most:
                 found.append((groups, number << (62 - level)))
                 continue
-            axis = np.argmax(np.ptp(points[groups], axis=1), axis=1)
+            axis = np.argmax([np.ptp(along[groups], axis=1) for along in points.T], axis=0)
             order = np.argpartition(points[groups, axis[:, None]], size // 2, axis=1)
             groups = np.take_along_axis(groups, order, axis=1)
             halves.setdefault(size // 2, []).append((groups[:, : size // 2], 2 * number))
