@@ -82,9 +82,9 @@ def fit_kernels(
 
     Examples
     --------
-    >>> noise = np.random.default_rng(0).standard_normal(900)
+    >>> noise = np.random.default_rng(0).standard_normal(400)
     >>> walk = [x := 0.0] + [x := 0.9 * x + e for e in noise]
-    >>> found = fit_kernels(np.array(walk)[:, None], np.empty((1, 0)), np.arange(901.0))
+    >>> found = fit_kernels(np.array(walk)[:, None], np.empty((1, 0)), np.arange(401.0))
     >>> change = 2 * (found(0.0, 0.0) - found(0.0, 1.0))  # variance of the change in a step
     >>> bool(np.isclose(change, 2 / (1 + 0.9), atol=0.2))
     True
