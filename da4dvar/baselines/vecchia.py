@@ -78,15 +78,10 @@ def last_rows_of_inverse(systems: np.ndarray, n: int) -> np.ndarray:
 
 def solved_with_factor(systems: np.ndarray, right: np.ndarray, transposed: bool = False) -> np.ndarray:
     """Return L⁻¹ B, or L⁻ᵀ B, for each system L Lᵀ, which is overwritten."""
-    import torch  # several times as fast as NumPy for many small matrices, and slow to load
-
     diagonal = np.arange(systems.shape[1])
     systems[:, diagonal, diagonal] *= systems.dtype.type(1 + 1e-6)
-    lower = torch.linalg.cholesky(torch.from_numpy(systems))
-    b = torch.from_numpy(right)
-    solved: np.ndarray = torch.linalg.solve_triangular(
-        lower.mT if transposed else lower, b, upper=transposed
-    ).numpy()
+    lower = np.linalg.cholesky(systems)
+    solved: np.ndarray = np.linalg.solve(lower.swapaxes(1, 2) if transposed else lower, right)
     return solved
 
 
