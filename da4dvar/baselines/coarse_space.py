@@ -44,7 +44,8 @@ class CoarseSpace:
 
         def in_space(x: np.ndarray) -> np.ndarray:
             parts = (v * operator.along_space(q, x) for q, v in enumerate(variances))
-            return np.add.reduce(list(parts))
+            total: np.ndarray = np.add.reduce(list(parts))
+            return total
 
         ut = leading(lambda x: x @ together, seen.shape[0], IN_TIME)
         us = leading(in_space, seen.shape[1], IN_SPACE)

@@ -1,6 +1,6 @@
 """Processor seconds per million values of every classical method, with and without standard errors.
 
-python recipes/speed/classical.py [--days 365] [--rows 32] [--columns 32] [--only optimal_interpolation]
+python recipes/speed/classical.py [--days 365] [--rows 24] [--columns 24] [--only optimal_interpolation]
 
 A field of waves and noise moves under moving clouds, which hide half of it; methods for stations get every
 40th cell of it as a station. Sparse coding learns from the whole field, and the smoother `letks` gets
@@ -138,5 +138,5 @@ def main(days: int, rows: int, columns: int, only: str) -> None:
 
 
 if __name__ == "__main__":
-    options = arguments(__doc__, ("--days", 365), ("--rows", 32), ("--columns", 32), ("--only", ""))
+    options = arguments(__doc__, ("--days", 365), ("--rows", 24), ("--columns", 24), ("--only", ""))
     main(options.days, options.rows, options.columns, options.only)
