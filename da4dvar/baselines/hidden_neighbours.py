@@ -194,7 +194,8 @@ def gathered(distance: np.ndarray, lag: np.ndarray, values: np.ndarray) -> Neigh
     distances, i = np.unique(np.round(distance, 9), return_inverse=True)
     lags, j = np.unique(np.round(lag, 9), return_inverse=True)
     pairs, pair = np.unique(i.ravel() * lags.size + j.ravel(), return_inverse=True)
-    return Neighbourhoods(distances, lags, *divmod(pairs, lags.size), pair.reshape(distance.shape), values)
+    d, tau = divmod(pairs, lags.size)
+    return Neighbourhoods(distances, lags, d, tau, pair.reshape(distance.shape), values)
 
 
 def scaled(points: np.ndarray, place: np.ndarray, clock: np.ndarray, scales: Sequence[float]) -> np.ndarray:
