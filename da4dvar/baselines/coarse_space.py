@@ -35,6 +35,15 @@ class CoarseSpace:
         Where there are observations, the rows of H.
     nugget : float
         ε².
+
+    Examples
+    --------
+    >>> from da4dvar.variational.kernels import Separable, SumOfSeparable
+    >>> smooth = SumOfSeparable((Separable(1.0, 9.0, 90.0),), nugget=0.1)
+    >>> k = Kronecker(np.zeros((1, 1)), np.arange(300.0), smooth)
+    >>> coarse = CoarseSpace(k, np.ones((300, 1), bool), smooth.nugget)
+    >>> coarse.restricted(np.ones(300)).shape  # one mode for a hundred observations
+    (3,)
     """
 
     def __init__(self, operator: Kronecker, seen: np.ndarray, nugget: float) -> None:
