@@ -117,8 +117,8 @@ def compete(
     tally = Tally(bounds.period if bounds.circular else None)
     trials: list[Trial] = []
     reach: Reach | None = None
-    spent = 0.0
-    while len(trials) < MOST_TRIALS and (not trials or clock.left(until) > spent):
+    needed = 0.0
+    while len(trials) < MOST_TRIALS and (not trials or clock.left(until) > needed):
         begin = clocks.monotonic()
         if progress is not None:
             progress(int(clock.spent()), int(clock.spent() + max(clock.left(until), 1)))
@@ -138,6 +138,10 @@ def compete(
         if _is_clear(found):
             break
         alive = _without_hopeless(alive, found, 0.2 * spent / trial.seen.size, rates, left_out)
+        # Without methods that were too slow, the next trial may be larger.
+        rate = sum(rates[c.name] for c in alive)
+        size = max(size, _size(array.size, rate, clock.left(until)))
+        needed = min(size, array.size) * rate
     assert reach is not None
     alive = _in_time(alive, array.size, max(clock.left(), 5.0), rates, left_out)
     return _result(array, alive, tally, trials, reach, rates, left_out)
