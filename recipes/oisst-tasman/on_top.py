@@ -2,10 +2,10 @@
 
     python recipes/oisst-tasman/on_top.py covariance
     python recipes/oisst-tasman/on_top.py guess FOLDER
-    python recipes/oisst-tasman/on_top.py train FOLDER WEIGHTS --minutes 10
+    python recipes/oisst-tasman/on_top.py train FOLDER WEIGHTS --minutes 9
     python recipes/oisst-tasman/on_top.py test WEIGHTS --year 2011
 
-The first command prints the covariances from which that of this file was made. The second hides the truth of
+The first command fits the covariance of this file to each sampling, for comparison. The second hides the truth of
 1990-2009 several times and makes the first guesses; the third trains on them and prints errors of 2010. The
 last prints the errors of the network and of its first guess at the cells of `measure.py`.
 """
@@ -40,8 +40,9 @@ from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.lstm import ConvLSTM
 from da4dvar.workflows.twin import hide
 
-# One covariance for both samplings, in degC², km and days: about the mean of the maximum likelihood estimates
-# from hidden points of 1990-2009 under tracks and under clouds, as `covariance` prints them.
+# One covariance for both samplings, in degC², km and days: about the mean of maximum likelihood estimates from
+# hidden points of 1990-2009 under tracks and under clouds, which began elsewhere. `covariance` repeats both
+# estimates from here.
 COVARIANCE = SumOfSeparable(
     tuple(
         Separable(*numbers, space="matern52", time="exponential")
@@ -305,7 +306,7 @@ if __name__ == "__main__":
         if name in ("train", "test"):
             command.add_argument("weights", type=Path)
             command.add_argument("--network", choices=NETWORKS, default="unet")
-    commands.choices["train"].add_argument("--minutes", type=float, default=10.0)
+    commands.choices["train"].add_argument("--minutes", type=float, default=9.0)
     commands.choices["test"].add_argument("--year", default="2011")
     given = parser.parse_args()
     torch.set_num_threads(1)
