@@ -4,9 +4,12 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 # Threads that wait must not spin: the cores are shared with the tests beside them.
 export OMP_WAIT_POLICY := PASSIVE
+# Bytecode is kept, as the tests start many processes; pip does not compile what may never be imported.
+unexport PYTHONDONTWRITEBYTECODE
+INSTALL := $(BIN)/python -m pip install -q --no-compile -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo test check slow field house guarantees hostile lint docs wheel cf audit oldest newest clean
+.PHONY: help dev demo test check slow field house guarantees hostile promises lint docs pages wheel cf audit oldest newest clean
 
 help: ## list what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -20,10 +23,8 @@ demo: .venv/installed ## fill real sea-surface temperature with a shipped model:
 test: .venv/installed-test ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
-check: lint .venv/installed-test .venv/installed-docs ## the rest of CI: style, types, guarantees, broken input, documentation
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "guarantee or hostile" \
-	    --hypothesis-profile=check tests/guarantees tests/hostile
-	$(BIN)/sphinx-build -W -q -D nb_execution_mode=off -D suppress_warnings=myst-nb.lexer docs docs/_build/check
+# The first two use one core each: `make -j2 check` runs them at the same time.
+check: lint pages promises ## the rest of CI: style, types, documentation, guarantees, broken input
 
 slow: .venv/installed-test ## re-run the shipped models on fresh data
 	$(BIN)/python -m pytest -q -m slow tests recipes
@@ -40,6 +41,10 @@ guarantees: .venv/installed-test ## the properties that the documentation promis
 hostile: .venv/installed-test ## broken files, and machines that fail
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m hostile
 
+promises: .venv/installed-test ## guarantees and broken input, with few examples
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "guarantee or hostile" \
+	    --hypothesis-profile=check tests/guarantees tests/hostile
+
 lint: .venv/installed-dev ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -48,6 +53,9 @@ lint: .venv/installed-dev ## ruff and mypy
 docs: .venv/installed-docs ## build the documentation; warnings are errors
 	$(BIN)/sphinx-build -W -q docs docs/_build
 	@echo docs/_build/index.html
+
+pages: .venv/installed-docs ## build the documentation without running its notebooks
+	$(BIN)/sphinx-build -W -q -D nb_execution_mode=off -D suppress_warnings=myst-nb.lexer docs docs/_build/check
 
 wheel: .venv/installed-test ## build the wheel, and use it in an environment of its own
 	$(BIN)/python -m pytest -q -m slow tests/test_wheel.py
@@ -78,9 +86,15 @@ clean: ## remove the environments and what was made
 # constraints.txt pins torch to a build for the CPU; nothing else is pinned.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q -c constraints.txt -e .
+	$(INSTALL) -e .
 	touch $@
 
 .venv/installed-%: .venv/installed
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[$*]'
+	$(INSTALL) -e '.[$*]'
 	touch $@
+
+# The same in one go, which is quicker than one extra after the other.
+.venv/installed-all: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(INSTALL) -e '.[test,dev,docs]'
+	touch .venv/installed .venv/installed-test .venv/installed-dev .venv/installed-docs $@

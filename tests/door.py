@@ -56,6 +56,8 @@ class Said:
     code: int
     out: str
     err: str
+    # Highest use of memory in bytes, of a process of its own.
+    memory: int = 0
 
 
 def da4dvar(*arguments: object, cwd: Path | None = None) -> Said:
@@ -152,9 +154,10 @@ def begun(*arguments: object, cwd: Path, limit: Callable[[], object] | None = No
 
 def ended(child: int, cwd: Path) -> Said:
     """What a process said once it came to its end: the number of a signal is a negative exit code."""
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    _, status, usage = os.wait4(child, 0)
+    code = os.waitstatus_to_exitcode(status)
     paths = [Path(f"{cwd}.{name}") for name in ("out", "err")]
-    said = Said(code, *(path.read_text() if path.exists() else "" for path in paths))
+    out, err = (path.read_text() if path.exists() else "" for path in paths)
     for path in paths:
         path.unlink(missing_ok=True)
-    return said
+    return Said(code, out, err, usage.ru_maxrss * 1024)

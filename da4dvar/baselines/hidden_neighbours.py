@@ -19,14 +19,17 @@ MOST, PIECES, NEAR = 300_000, 6, 3000
 class Neighbourhoods:
     """Hidden points, each with its nearest observations.
 
-    On a grid there are few different distances, so that kernels are computed once for each and looked up.
+    On a grid there are few different distances, and few different pairs of a distance and a lag, so that
+    kernels and covariances are computed once for each and looked up.
 
     Parameters
     ----------
     distances, lags : array
         Different distances and lags.
-    distance, lag : array of int, shape (point, 1 + neighbour, 1 + neighbour)
-        Indices into them, for all pairs of a hidden point and its neighbours, the hidden point first.
+    distance, lag : array of int, shape (pair,)
+        Indices into them, for each different pair of a distance and a lag.
+    pair : array of int, shape (point, 1 + neighbour, 1 + neighbour)
+        Index of the pair, for any two of a hidden point and its neighbours, the hidden point first.
     values : array, shape (point, 1 + neighbour)
         Values in the same order.
     """
@@ -35,13 +38,15 @@ class Neighbourhoods:
     lags: np.ndarray
     distance: np.ndarray
     lag: np.ndarray
+    pair: np.ndarray
     values: np.ndarray
 
     def thinned(self, number: int) -> Neighbourhoods:
         """Return the first hidden points, with every other neighbour."""
-        pairs = np.s_[:number, ::2, ::2]
+        used, pair = np.unique(self.pair[:number, ::2, ::2], return_inverse=True)
         values = self.values[:number, ::2]
-        return replace(self, distance=self.distance[pairs], lag=self.lag[pairs], values=values)
+        pair = pair.reshape(*values.shape, -1)
+        return replace(self, distance=self.distance[used], lag=self.lag[used], pair=pair, values=values)
 
 
 def transplanted(seen: np.ndarray, run: int, generator: np.random.Generator) -> np.ndarray:
@@ -188,7 +193,9 @@ def gathered(distance: np.ndarray, lag: np.ndarray, values: np.ndarray) -> Neigh
     """Return neighbourhoods from distances, lags and values; see :class:`Neighbourhoods`."""
     distances, i = np.unique(np.round(distance, 9), return_inverse=True)
     lags, j = np.unique(np.round(lag, 9), return_inverse=True)
-    return Neighbourhoods(distances, lags, i.reshape(distance.shape), j.reshape(lag.shape), values)
+    pairs, pair = np.unique(i.ravel() * lags.size + j.ravel(), return_inverse=True)
+    d, tau = divmod(pairs, lags.size)
+    return Neighbourhoods(distances, lags, d, tau, pair.reshape(distance.shape), values)
 
 
 def scaled(points: np.ndarray, place: np.ndarray, clock: np.ndarray, scales: Sequence[float]) -> np.ndarray:

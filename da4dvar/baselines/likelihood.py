@@ -44,10 +44,11 @@ def predictions(
 
     A holds the covariances of the neighbours, ε² included, and c those with the hidden point.
     """
-    system = np.zeros(near.distance.shape)
+    of_pairs = np.zeros(near.distance.shape)
     for term in covariance.terms:
         in_space = term.variance * term.in_space(near.distances)
-        system += in_space[near.distance] * term.in_time(near.lags)[near.lag]
+        of_pairs += in_space[near.distance] * term.in_time(near.lags)[near.lag]
+    system = of_pairs[near.pair]
     diagonal = np.arange(near.values.shape[1])
     system[:, diagonal, diagonal] += max(covariance.nugget, SMALLEST * covariance.variance)
     c, y = system[:, 1:, 0], near.values[:, 1:]
@@ -72,16 +73,16 @@ def loss(covariance: SumOfSeparable, near: Neighbourhoods, free: list[Parameter]
     slopes: dict[Parameter, Any] = {
         (0, "nugget"): covariance.nugget * float(np.trace(outer, axis1=1, axis2=2).sum())
     }
+    weights = np.bincount(near.pair.ravel(), outer.ravel(), near.distance.size)
     for q, term in enumerate(covariance.terms):
         in_space, in_time = term.variance * term.in_space(near.distances), term.in_time(near.lags)
-        by_lag = np.bincount(near.lag.ravel(), (outer * in_space[near.distance]).ravel(), near.lags.size)
+        by_lag = np.bincount(near.lag, weights * in_space[near.distance], near.lags.size)
         slopes[q, "variance"] = by_lag @ in_time
         if (q, "duration") in free:
             cycle = replace(term, duration=np.inf).in_time(near.lags)
             slopes[q, "duration"] = by_lag @ (SLOPES[term.time](near.lags / term.duration) * cycle)
         if (q, "length") in free:
-            weights = (outer * in_time[near.lag]).ravel()
-            by_distance = np.bincount(near.distance.ravel(), weights, near.distances.size)
+            by_distance = np.bincount(near.distance, weights * in_time[near.lag], near.distances.size)
             slope = SLOPES[term.space](near.distances / term.length)
             slopes[q, "length"] = by_distance @ (term.variance * slope)
     value = 0.5 * float(np.mean(np.log(variance) + error**2 / variance))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
-from scipy.sparse import csr_matrix
 from scipy.spatial import cKDTree
 
+from da4dvar.baselines.coarse_space import CoarseSpace
 from da4dvar.baselines.products import Kronecker
+from da4dvar.baselines.vecchia import Vecchia, batches, bisected, solved_with_factor
 from da4dvar.errors import DataError
 from da4dvar.variational.kernels import SumOfSeparable
 
@@ -22,21 +21,16 @@ ITERATIONS, IN_DOUBLE = 400, 1000
 MOST_IN_DOUBLE = 30_000
 # Smallest nugget, as a fraction of the variance: in single precision, a smaller one is lost.
 SMALLEST = 1e-4
-# Preconditioner: observations in a block, and those nearest to a block on which it is conditioned. Standard
-# errors: estimates in a block, and observations from which their error is computed.
-BLOCK, GIVEN = 16, 48
-TARGETS = 32
-BATCH = 2_000_000  # matrix entries that are computed at once
-GROWTH = 1.3
+TARGETS = 32  # estimates in a block, whose standard errors are computed from the same observations
 
 
 class Analysis:
     """x̂ = K Hᵀ w with (H K Hᵀ + ε² I) w = y, for all observations y of a field at once.
 
     K = Σ_q K_t,q ⊗ K_s,q is never formed: its product with a field X is Σ_q K_t,q X K_s,q, and the system is
-    solved by conjugate gradients. The preconditioner is an approximate inverse of the Cholesky factor: a
-    block of neighbouring observations is conditioned on the nearest of those before it, in an order from
-    coarse to fine (Vecchia, 1988; Schäfer et al., 2021). Small systems are factorised instead.
+    solved by conjugate gradients. They are preconditioned by an inverse from neighbours
+    (:class:`da4dvar.baselines.vecchia.Vecchia`), and for the largest scales by one for a few hundred modes
+    (:class:`da4dvar.baselines.coarse_space.CoarseSpace`). Small systems are factorised instead.
 
     Parameters
     ----------
@@ -80,7 +74,7 @@ class Analysis:
         self.shape, self.operator = shape, Kronecker(place, clock, covariance, shape)
         self.iterations = 0
         self._factor: tuple[np.ndarray, bool] | None = None
-        self._half: tuple[csr_matrix, csr_matrix] | None = None
+        self._local: Vecchia | None = None
 
     def estimate(self, y: np.ndarray) -> np.ndarray:
         """Return x̂.
@@ -118,8 +112,11 @@ class Analysis:
                 self._factor = cho_factor(system, lower=True)
             exact: np.ndarray = cho_solve(self._factor, y)
             return exact
-        if self._half is None:
-            self._half = self.preconditioner()
+        if self._local is None:
+            self._local = Vecchia(
+                self.scaled(self.when, self.where), lambda each: self.block(self.when[each], self.where[each])
+            )
+            self._coarse = CoarseSpace(self.operator, self.seen, self.nugget)
         size = float(np.sqrt(np.mean(np.square(y)))) or 1.0
         for dtype, most in {"float32": self.most, "float64": IN_DOUBLE}.items():
             if dtype == "float64" and y.size > MOST_IN_DOUBLE:
@@ -137,16 +134,14 @@ class Analysis:
     def matrix(self, w: np.ndarray) -> np.ndarray:
         """Return (H K Hᵀ + ε² I) w."""
         full = np.zeros(self.seen.shape, w.dtype)
-        full[self.when, self.where] = w
-        product: np.ndarray = self.operator(full)[self.when, self.where] + w.dtype.type(self.nugget) * w
+        full[self.seen] = w
+        product: np.ndarray = self.operator(full)[self.seen] + w.dtype.type(self.nugget) * w
         return product
 
     def preconditioned(self, r: np.ndarray) -> np.ndarray:
         """Return an approximation of (H K Hᵀ + ε² I)⁻¹ r."""
-        assert self._half is not None
-        half, transposed = self._half
-        z: np.ndarray = transposed @ (half @ r)
-        return z
+        assert self._local is not None
+        return self._coarse.corrected(self._local, r)
 
     def block(self, when: np.ndarray, where: np.ndarray, dtype: str = "float32") -> np.ndarray:
         """Return covariances of the observations in each row of indices, with the nugget.
@@ -171,37 +166,6 @@ class Analysis:
         """Return coordinates in which distances and lags of equal correlation are about equal."""
         length, duration = self.covariance.scales(0.6)
         return np.column_stack([self.place[where] / length, self.clock[when] / duration])
-
-    def preconditioner(self) -> tuple[csr_matrix, csr_matrix]:
-        """Return W with Wᵀ W ≈ (H K Hᵀ + ε² I)⁻¹, and Wᵀ; each row conditions an observation on others."""
-        points = self.scaled(self.when, self.where)
-        blocks = bisected(points, BLOCK)
-        order = coarse_to_fine(len(blocks))
-        blocks = [blocks[k] for k in order]
-        sizes = np.array([len(b) for b in blocks])
-        centre = np.array([points[b].mean(0) for b in blocks])
-        flat, starts = np.concatenate(blocks), np.cumsum([0, *sizes])
-        rows, columns, entries = [], [], []
-        first, last = 0, 1
-        while first < len(blocks):
-            before = flat[: starts[first]]
-            given = min(GIVEN, before.size)
-            near = np.empty((last - first, 0), int)
-            if given:
-                near = before[cKDTree(points[before]).query(centre[first:last], [*range(1, given + 1)])[1]]
-            for n in np.unique(sizes[first:last]):
-                alike = np.flatnonzero(sizes[first:last] == n)
-                for some in batches(alike, (given + n) ** 2):
-                    own = flat[starts[first + some][:, None] + np.arange(n)]
-                    both = np.concatenate([near[some], own], 1)
-                    half = last_rows_of_inverse(self.block(self.when[both], self.where[both]), n)
-                    rows.append(np.repeat(own, given + n, axis=1).ravel())
-                    columns.append(np.repeat(both[:, None], n, 1).ravel())
-                    entries.append(half.ravel())
-            first, last = last, min(len(blocks), max(last + 1, int(last * GROWTH)))
-        where = np.concatenate(rows), np.concatenate(columns)
-        half = csr_matrix((np.concatenate(entries), where), shape=(points.shape[0],) * 2)
-        return half, half.T.tocsr()
 
     def standard_error(self, neighbours: int = 60) -> np.ndarray:
         """Return √(s² − cᵀ (C + ε² I)⁻¹ c), with the covariances of some neighbours.
@@ -248,7 +212,7 @@ class Analysis:
         x, explained = np.empty(when.size), np.empty(when.size)
         points, sources = self.scaled(when, where), np.flatnonzero(self.seen)
         tree, k = cKDTree(points[sources]), min(neighbours, sources.size)
-        values = y.ravel()
+        values = y.ravel().astype("float32")
         blocks = bisected(points, TARGETS)
         sizes = np.array([len(b) for b in blocks])
         for n in np.unique(sizes):
@@ -256,9 +220,10 @@ class Analysis:
                 own = np.array([blocks[b] for b in some])
                 near = sources[tree.query(points[own].mean(1), [*range(1, k + 1)])[1]]
                 c = self.operator.pairs(when[near], where[near], when[own], where[own])
-                weights = np.linalg.solve(self.block(when[near], where[near]), c)
-                x[own] = np.einsum("bkn,bk->bn", weights, values[near])
-                explained[own] = np.einsum("bkn,bkn->bn", c, weights)
+                right = np.concatenate([c, values[near][..., None]], 2)
+                half = solved_with_factor(self.block(when[near], where[near]), right)
+                explained[own] = np.square(half[..., :-1]).sum(1)
+                x[own] = (half[..., -1:].swapaxes(1, 2) @ half[..., :-1])[:, 0]
         return x.reshape(self.seen.shape), self.spread(explained)
 
     def points(self) -> tuple[np.ndarray, np.ndarray]:
@@ -310,7 +275,7 @@ def conjugate_gradients(analysis: Analysis, y: np.ndarray, most: int) -> tuple[n
     while (left := float(np.linalg.norm(r)) / size) > TOLERANCE and count < most:
         z = analysis.preconditioned(r)
         p, rz = z, dot(r, z)
-        while float(np.linalg.norm(r)) > 0.7 * TOLERANCE * size and count < most:
+        while float(np.linalg.norm(r)) > 0.9 * TOLERANCE * size and count < most:
             q = analysis.matrix(p)
             step = y.dtype.type(rz / dot(p, q))
             w += step * p
@@ -326,48 +291,3 @@ def conjugate_gradients(analysis: Analysis, y: np.ndarray, most: int) -> tuple[n
 def dot(a: np.ndarray, b: np.ndarray) -> float:
     """Return aᵀb, summed in double precision."""
     return float(np.dot(a.astype("float64"), b))
-
-
-def last_rows_of_inverse(system: np.ndarray, n: int) -> np.ndarray:
-    """Return the last n rows of L⁻¹ for each system L Lᵀ."""
-    size = system.shape[1]
-    jitter = np.float32(1e-6) * system[:, :1, 0]
-    diagonal = np.arange(size)
-    system[:, diagonal, diagonal] += jitter
-    lower = np.linalg.cholesky(system)
-    ends = np.linalg.inv(lower[:, size - n :, size - n :])
-    if size == n:
-        return ends
-    before = lower[:, size - n :, : size - n]
-    left = np.linalg.solve(lower[:, : size - n, : size - n].swapaxes(1, 2), before.swapaxes(1, 2))
-    return np.concatenate([-ends @ left.swapaxes(1, 2), ends], 2)
-
-
-def bisected(points: np.ndarray, most: int) -> list[np.ndarray]:
-    """Return groups of at most `most` neighbouring points, by halving along the longest axis."""
-    out, left = [], [np.arange(len(points))]
-    while left:
-        group = left.pop()
-        if group.size <= most:
-            out.append(group)
-            continue
-        along = points[group, np.argmax(np.ptp(points[group], axis=0))]
-        order = np.argpartition(along, group.size // 2)
-        left += [group[order[group.size // 2 :]], group[order[: group.size // 2]]]
-    return out
-
-
-def coarse_to_fine(number: int) -> np.ndarray:
-    """Return 0 to number − 1 in the order of their reversed bits: neighbours in turn are far apart."""
-    bits = max(1, int(number - 1).bit_length())
-    left, out = np.arange(2**bits), np.zeros(2**bits, int)
-    for _ in range(bits):
-        left, out = left >> 1, 2 * out + (left & 1)
-    return out[out < number]
-
-
-def batches(items: np.ndarray, entries: int) -> Iterator[np.ndarray]:
-    """Yield parts of `items`, each of which has `entries` matrix entries."""
-    step = max(1, BATCH // max(1, entries))
-    for first in range(0, items.size, step):
-        yield items[first : first + step]

@@ -5,9 +5,9 @@
     python recipes/oisst-tasman/on_top.py train FOLDER WEIGHTS --minutes 9
     python recipes/oisst-tasman/on_top.py test WEIGHTS --year 2011
 
-The first command fits the covariance of this file to each sampling, for comparison. The second hides the truth of
-1990-2009 several times and makes the first guesses; the third trains on them and prints errors of 2010. The
-last prints the errors of the network and of its first guess at the cells of `measure.py`.
+The first command fits the covariance of this file to each sampling, for comparison. The second hides
+the truth of 1990-2009 several times and makes the first guesses; the third trains on them and prints
+errors of 2010. The last prints the errors of the network and of its first guess at the cells of `measure.py`.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.lstm import ConvLSTM
 from da4dvar.workflows.twin import hide
 
-# One covariance for both samplings, in degC², km and days: about the mean of maximum likelihood estimates from
-# hidden points of 1990-2009 under tracks and under clouds, which began elsewhere. `covariance` repeats both
-# estimates from here.
+# One covariance for both samplings, in degC², km and days: about the mean of maximum likelihood estimates
+# from hidden points of 1990-2009 under tracks and under clouds, which began elsewhere. `covariance` repeats
+# both estimates from here.
 COVARIANCE = SumOfSeparable(
     tuple(
         Separable(*numbers, space="matern52", time="exponential")

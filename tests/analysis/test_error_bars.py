@@ -19,9 +19,11 @@ from da4dvar.errors import Da4dvarWarning, DataError
 from da4dvar.evaluation.uncertainty import table_of, uncertainty_score
 from da4dvar.fields.gaps.patterns import Mixture, Random
 from da4dvar.outofcore.interpolate_file import interpolate_file
+from da4dvar.variational.kernels import Separable, SumOfSeparable
 
 FEW = Ensemble(members=3)
-GUESS = OptimalInterpolation(length=60, duration=3)
+# Its covariance is not fitted, which would take most of the time.
+GUESS = OptimalInterpolation(covariance=SumOfSeparable((Separable(1.0, 60.0, 3.0),), nugget=0.01))
 gappy = partial(gappy_sst, part=0.35)
 
 
@@ -30,7 +32,7 @@ def model(**arguments: object) -> da4dvar.Interpolator:
     return descent_model(iterations=2, **arguments).prepare(gappy())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ready():
     """Return a calibrated model whose first guess has standard errors."""
     made = model(first_guess=GUESS, observation_error=0.1)

@@ -9,7 +9,8 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 
 from da4dvar.baselines import solve_kernels
 from da4dvar.baselines.products import Kronecker, regular
-from da4dvar.baselines.solve_kernels import Analysis, bisected, coarse_to_fine
+from da4dvar.baselines.solve_kernels import Analysis
+from da4dvar.baselines.vecchia import bisected, coarse_to_fine
 from da4dvar.errors import DataError
 from da4dvar.variational.kernels import Separable, SumOfSeparable
 

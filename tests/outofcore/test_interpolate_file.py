@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import streams
 import xarray as xr
+from door import ran
 from examples import assert_bits, gappy_sst
 from streams import opened
 
@@ -288,12 +289,17 @@ def test_a_wrong_option_is_one_line_before_the_data_are_read(files, model, monke
         fill(files, options.pop("model", model), **options)
 
 
-def process(files: Path, model_path: Path, *options: str) -> subprocess.Popen:
-    """Start the command line with memory for a few days."""
-    command = [sys.executable, "-m", "da4dvar", "interpolate", "in.nc", "out.zarr", "--quiet", *options]
-    command += ["--model", str(model_path), "--memory", "482MB"]
+def command(model_path: Path) -> list[str]:
+    """Arguments of a run with memory for a few days."""
+    files = ["in.nc", "out.zarr", "--model", str(model_path)]
+    return ["interpolate", *files, "--quiet", "--memory", "482MB"]
+
+
+def process(files: Path, *arguments: str) -> subprocess.Popen:
+    """Start the command line in a new process."""
+    whole = [sys.executable, "-m", "da4dvar", *arguments]
     return subprocess.Popen(
-        command, cwd=files, stderr=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        whole, cwd=files, stderr=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"}
     )
 
 
@@ -302,13 +308,14 @@ def test_killed_processes_are_resumed(tmp_path, model_path, moments):
     """A run finishes after SIGKILL at random moments after it began."""
     gappy_sst(400).to_netcdf(tmp_path / "in.nc")
     output = tmp_path / "out.zarr"
-    assert process(tmp_path, model_path).wait(120) == 0
+    arguments = command(model_path)
+    ran(*arguments, cwd=tmp_path)
     expected = opened(output)
     output.rename(tmp_path / "expected.zarr")
     generator, killed = np.random.default_rng(moments), 0
     plan = tmp_path / ".out.zarr.da4dvar" / "plan.json"
     for _ in range(moments):
-        run = process(tmp_path, model_path, "--resume")
+        run = process(tmp_path, *arguments, "--resume")
         before = min(len(list(plan.parent.glob("done-*"))), 3)
         while run.poll() is None and not (plan.exists() and len(list(plan.parent.glob("done-*"))) > before):
             time.sleep(0.02)
@@ -319,5 +326,5 @@ def test_killed_processes_are_resumed(tmp_path, model_path, moments):
             break
     assert killed
     if not output.exists():
-        assert process(tmp_path, model_path, "--resume").wait(120) == 0
+        ran(*arguments, "--resume", cwd=tmp_path)
     assert_bits(opened(output), expected)

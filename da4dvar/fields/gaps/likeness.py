@@ -13,17 +13,24 @@ from da4dvar.fields.gaps.geometry import gap_length
 
 # The longest gap that is hidden, as a fraction of the record: beyond it, too little of a series is left.
 LONGEST = 0.3
+# Steps and cells to an observation that there is not.
+NEVER = 1e6
 # One shape holds at most this fraction of the points of a draw, so that a draw has several.
-LARGEST_SHAPE = 0.12
+LARGEST_SHAPE = 0.05
 TRIES = 4000
-# Smallest number of places among which a hidden gap is moved at random.
-CLOSEST = 10
+# Smallest number of places among which a hidden gap is moved at random, of a series and of one cell of many,
+# and number of cells of which one is chosen that was observed at a given time.
+CLOSEST, CLOSE = 10, 3
+DRAWS = 100
+LEAST_LEFT = 0.1
 # Observed fraction below which data are sparse.
 SPARSE = 0.25
 # Edges of the classes of each property, finer for what is hard; the fewest hidden points that represent a
 # class, and the rounds and largest factor of raking.
+COARSE = (0.05, 0.3, 0.6)
 QUANTILES = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98)
 FEWEST, ROUNDS, MOST_WEIGHT = 10, 10, 20.0
+MOST_SHARE = 0.04
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,8 @@ class Hardness:
         variance of a Brownian bridge at the value. At an open end, the steps to the only observation.
     apart : array of float
         Distance to the nearest observation at the same time, in cells; very large if there is none.
+    bare : array of float
+        Fraction of the values that are missing at the same time.
     when : array of int
         Index of the time.
     """
@@ -52,6 +61,7 @@ class Hardness:
     distance: np.ndarray
     bridge: np.ndarray
     apart: np.ndarray
+    bare: np.ndarray
     when: np.ndarray
 
     def beyond(self, longest: int, farthest: float) -> np.ndarray:
@@ -113,19 +123,21 @@ def hardness_of(observed: xr.DataArray, time: str, reach: Reach) -> Hardness:
         ~seen & ~(before & after),
         _distance(observed, scales),
         _bridge(seen, axis),
-        np.nan_to_num(_distance(observed, dict.fromkeys(reach.space, 1.0)), posinf=1e6),
-        np.broadcast_to(
-            np.arange(seen.shape[axis]).reshape([-1 if k == axis else 1 for k in range(seen.ndim)]),
-            seen.shape,
-        ),
+        np.nan_to_num(_distance(observed, dict.fromkeys(reach.space, 1.0)), posinf=NEVER),
+        _along(1 - seen.mean(tuple(k for k in range(seen.ndim) if k != axis)), axis, seen.shape),
+        _along(np.arange(seen.shape[axis]), axis, seen.shape),
     )
+
+
+def _along(values: np.ndarray, axis: int, shape: tuple[int, ...]) -> np.ndarray:
+    return np.broadcast_to(values.reshape([-1 if k == axis else 1 for k in range(len(shape))]), shape)
 
 
 def _bridge(seen: np.ndarray, axis: int) -> np.ndarray:
     lines = np.moveaxis(seen, axis, -1)
-    steps, never = np.arange(lines.shape[-1]), 1e6
-    before = steps - np.maximum.accumulate(np.where(lines, steps, -never), axis=-1)
-    after = np.minimum.accumulate(np.where(lines, steps, never)[..., ::-1], axis=-1)[..., ::-1] - steps
+    steps = np.arange(lines.shape[-1])
+    before = steps - np.maximum.accumulate(np.where(lines, steps, -NEVER), axis=-1)
+    after = np.minimum.accumulate(np.where(lines, steps, NEVER)[..., ::-1], axis=-1)[..., ::-1] - steps
     variance: np.ndarray = before * after / np.maximum(before + after, 1)
     return np.moveaxis(variance, -1, axis)
 
@@ -193,18 +205,26 @@ def shapes_like_gaps(
     longest, most = max(1, int(LONGEST * steps)), max(1.0, LARGEST_SHAPE * wanted)
     # Where little is observed, a gap that is moved would leave a hole without any observation.
     sparse = bool(others) and seen[:, seen.any(0)].mean() < SPARSE
+    # A gap of the same size hides fewer points at a time at which less is observed.
+    share = np.bincount(missing[:, 0], minlength=steps) / max(1, len(missing))
+    left = seen.reshape(steps, -1).sum(1) / max(1, seen.any(0).sum())
+    chance = np.cumsum(share / np.maximum(left, LEAST_LEFT))
+    chance /= max(chance[-1], 1e-300)
     hidden, number = 0, 0
     for _ in range(TRIES if len(missing) else 0):
         if hidden >= wanted:
             break
-        at, *cell = missing[generator.integers(len(missing))]
+        near = int(np.searchsorted(chance, generator.random()))
+        drawn = missing[generator.integers(len(missing), size=DRAWS)]
+        # At a time at which much is missing, few cells are left to hide.
+        at, *cell = drawn[seen[(near, *drawn[:, 1:].T)].argmax() if others and not sparse else 0]
         moved = (
             (None, slice(at, at + 1))
             if sparse
             else _moved(
                 seen[(slice(None), *cell)],
                 int(at),
-                int(missing[generator.integers(len(missing)), 0]),
+                near,
                 longest,
                 generator,
                 None if others else seen & (shape < 0),
@@ -264,7 +284,7 @@ def _moved(
     # Hidden at the times at which much is missing, as the weather of other times may be easier.
     # The fewer gaps a series has, the farther its copies are spread, or they would merge to long ones.
     gaps = np.count_nonzero(np.diff(seen) > 1) + (seen[0] > 0) + (seen[-1] < line.size - 1)
-    nearby = max(CLOSEST, line.size // (3 * gaps))
+    nearby = CLOSE if free is None else max(CLOSEST, line.size // (3 * gaps))
     closest = np.argsort(np.abs(places + length // 2 - near), kind="stable")[:nearby]
     target = int(places[generator.choice(closest)])
     start = first if last < line.size else last - length
@@ -281,7 +301,7 @@ def _around(centre: int, size: int, halvings: int) -> slice:
     return slice(start, start + width)
 
 
-def weights_like_gaps(hidden: Hardness, missing: Hardness, at: np.ndarray) -> np.ndarray:
+def weights_like_gaps(hidden: Hardness, missing: Hardness, at: np.ndarray, shape: np.ndarray) -> np.ndarray:
     """w = Π_k (share of the missing values in the class of k) / (weighted share of the hidden points in it).
 
     The product is over the properties of :class:`Hardness` other than the distance, with factors that are
@@ -296,20 +316,25 @@ def weights_like_gaps(hidden: Hardness, missing: Hardness, at: np.ndarray) -> np
         Of the data as they are.
     at : array of bool
         True at the hidden points.
+    shape : array of int, shape (point,)
+        Number of the shape in which each of them is hidden.
 
     Returns
     -------
     array of float, shape (point,)
         Weights of the hidden points, with mean 1.
     """
-    wanted = (missing.length > 0) & np.isfinite(missing.distance)
+    # Cells without any observation, such as land, are not filled.
+    wanted = (missing.length > 0) & np.isfinite(missing.distance) & (missing.bridge < NEVER / 4)
     w = np.ones(int(at.sum()))
     if not wanted.any():
         return w
     pairs = []
-    for name in ("when", "length", "bridge", "apart", "ends"):
-        theirs, own = getattr(missing, name)[wanted], getattr(hidden, name)[at]
-        edges = np.unique(np.quantile(theirs.astype(float), QUANTILES))
+    for name in ("when", "length", "bridge", "apart", "bare", "ends"):
+        # How much is missing at a time is a property of the weather, which hiding points does not change.
+        found = missing if name == "bare" else hidden
+        theirs, own = getattr(missing, name)[wanted], getattr(found, name)[at]
+        edges = np.unique(np.quantile(theirs.astype(float), COARSE if name == "bare" else QUANTILES))
         pairs.append((np.searchsorted(edges, theirs), np.searchsorted(edges, own), edges.size + 1))
     for _ in range(ROUNDS):
         for theirs, own, number in pairs:
@@ -326,6 +351,9 @@ def weights_like_gaps(hidden: Hardness, missing: Hardness, at: np.ndarray) -> np
             )
             w = w * factor[nearest[own]]
         w = np.clip(w / w.mean(), 1 / MOST_WEIGHT, MOST_WEIGHT)
+        # Errors within a shape are alike, so that one shape must not decide the score.
+        own = np.bincount(shape, w) / w.sum()
+        w = w * np.minimum(1, max(MOST_SHARE, 2 / own.size) / np.maximum(own, 1e-12))[shape]
     scaled: np.ndarray = w / w.mean()
     return scaled
 

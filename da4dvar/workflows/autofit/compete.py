@@ -25,8 +25,8 @@ from da4dvar.workflows.candidate import Candidate
 # Numbers of values of the part on which methods are timed first, and of the largest trial.
 PROBE, LARGEST = 20_000, 1_500_000
 MOST_TRIALS, TRIES = 4, 20
-# Number of hidden shapes that suffices if the best method is clearly ahead.
-ENOUGH = 60
+# Relative standard error of the score that suffices if the best method is clearly ahead.
+ENOUGH = 0.05
 # The time of most methods grows a little less than linearly with the size of a small part.
 GROWTH, MOST_GROWTH = 0.85, 3.0
 # Variables of no more values than this are not timed first. The growth is measured above so many seconds.
@@ -117,8 +117,8 @@ def compete(
     tally = Tally(bounds.period if bounds.circular else None)
     trials: list[Trial] = []
     reach: Reach | None = None
-    spent = 0.0
-    while len(trials) < MOST_TRIALS and (not trials or clock.left(until) > spent):
+    needed = 0.0
+    while len(trials) < MOST_TRIALS and (not trials or clock.left(until) > needed):
         begin = clocks.monotonic()
         if progress is not None:
             progress(int(clock.spent()), int(clock.spent() + max(clock.left(until), 1)))
@@ -135,9 +135,13 @@ def compete(
             raise DataError(f"no method can fill variable {array.name!r}: {next(iter(left_out.values()))}")
         spent = clocks.monotonic() - begin
         found = tally.residuals(trials)
-        if found.shapes >= ENOUGH and _is_clear(found):
+        if _is_clear(found):
             break
         alive = _without_hopeless(alive, found, 0.2 * spent / trial.seen.size, rates, left_out)
+        # Without methods that were too slow, the next trial may be larger.
+        rate = sum(rates[c.name] for c in alive)
+        size = max(size, _size(array.size, rate, clock.left(until)))
+        needed = min(size, array.size) * rate
     assert reach is not None
     alive = _in_time(alive, array.size, max(clock.left(), 5.0), rates, left_out)
     return _result(array, alive, tally, trials, reach, rates, left_out)
@@ -196,8 +200,11 @@ def _tried(
 
 
 def _is_clear(found: Residuals) -> bool:
-    """Whether the best method is ahead of all others by more than chance explains."""
+    """Whether the error of the best method is known, and by more than chance below that of all others."""
     best = min(found.error, key=found.mean_square)
+    error, spread = found.rmse(best)
+    if spread > ENOUGH * error:
+        return False
     gains = [found.gain(best, name) for name in found.error if name != best]
     return all(gain > 3 * error for gain, error in gains)
 

@@ -137,7 +137,7 @@ def trial_of(array: xr.DataArray, character: Character, reach: Reach, seed: int)
     missing = hardness_of(observed, character.time, reach)
     values = array.values
     seen = array.copy(data=np.where(at, np.nan, values))
-    weight = weights_like_gaps(hidden, missing, at)
+    weight = weights_like_gaps(hidden, missing, at, shape[at])
     return Trial(seen, at, values[at].astype("float64"), shape[at], weight, hidden, missing)
 
 

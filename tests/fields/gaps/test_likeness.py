@@ -131,7 +131,7 @@ def test_hardness_of_a_field():
 def test_beyond_is_longer_or_farther():
     """Either is sufficient; a distance that is not defined is not beyond."""
     zeros = np.zeros(4)
-    hard = Hardness(np.array([2, 5, 2, 2]), zeros > 0, np.array([1.0, 1.0, 3.0, np.inf]), zeros, zeros, zeros)
+    hard = Hardness(np.array([2, 5, 2, 2]), zeros > 0, np.array([1.0, 1.0, 3.0, np.inf]), *[zeros] * 4)
     assert hard.beyond(4, 2.0).tolist() == [False, True, True, False]
 
 
@@ -144,7 +144,7 @@ def test_weighted_points_are_as_hard_as_the_gaps():
     at = (shape >= 0) & seen.values
     reach = Reach(5.0, {})
     hidden, missing = hardness_of(seen & ~at, "time", reach), hardness_of(seen, "time", reach)
-    weight = weights_like_gaps(hidden, missing, at)
+    weight = weights_like_gaps(hidden, missing, at, shape[at])
     assert weight.mean() == pytest.approx(1)
     wanted = float((missing.length[missing.length > 0] > 1).mean())
     long = hidden.length[at] > 1
@@ -157,7 +157,47 @@ def test_weights_are_equal_without_anything_to_fill():
     seen = xr.DataArray(np.ones(30, dtype=bool), dims="time")
     at = np.arange(30) % 5 == 2
     hard = [hardness_of(s, "time", Reach(1.0, {})) for s in (seen & ~at, seen)]
-    assert (weights_like_gaps(*hard, at) == 1).all()
+    assert (weights_like_gaps(*hard, at, np.arange(at.sum())) == 1).all()
+
+
+def cloudy(land: int = 0):
+    """Return a field whose days are clear or mostly cloudy, a draw of hidden points, and its parts."""
+    generator = np.random.default_rng(0)
+    cover = np.where(np.arange(200) % 4 == 0, 0.9, 0.05)
+    cells = np.arange(100.0)
+    start = generator.random(200)[:, None] * 100
+    seen = (cells - start) % 100 >= 100 * cover[:, None]
+    whole = np.concatenate([seen, np.zeros((200, land), dtype=bool)], axis=1)[:, None]
+    observed = xr.DataArray(whole, dims=DIMS)
+    shape = np.full(whole.shape, -1)
+    shape[..., :100] = drawn(xr.DataArray(seen[:, None], dims=DIMS))
+    at = shape >= 0
+    reach = Reach(2.0, {"lat": 5.0, "lon": 5.0})
+    hidden, missing = hardness_of(observed & ~at, "time", reach), hardness_of(observed, "time", reach)
+    return hidden, missing, at, shape[at]
+
+
+def test_points_are_hidden_when_much_is_missing():
+    """Most gaps are on the cloudy days; so are many hidden points, and most of the weight."""
+    hidden, missing, at, shape = cloudy()
+    weight = weights_like_gaps(hidden, missing, at, shape)
+    on_cloudy = hidden.when[at] % 4 == 0
+    assert on_cloudy.mean() > 0.1  # 3 % of the observations are
+    assert np.average(on_cloudy, weights=weight) > 0.5
+
+
+def test_cells_that_are_never_observed_have_no_weight():
+    """Land is not filled, so that hidden points need not be like it."""
+    sea, coast = cloudy(), cloudy(land=60)
+    np.testing.assert_allclose(weights_like_gaps(*coast), weights_like_gaps(*sea))
+
+
+def test_no_shape_decides_the_score():
+    """A rare hard shape that would stand for many gaps has a limited share of the weight."""
+    hidden, missing, at, shape = cloudy()
+    weight = weights_like_gaps(hidden, missing, at, shape)
+    share = np.bincount(shape, weight) / weight.sum()
+    assert share.max() < 1.6 * max(0.04, 2 / share.size)
 
 
 def test_the_reach_is_where_the_correlation_falls_below_1_over_e():

@@ -241,7 +241,7 @@ def test_a_network_that_would_take_too_long_is_left_out(monkeypatch):
     monkeypatch.setattr(fit_module, "SHORTEST", 0.0)
     monkeypatch.setattr(fit_module, "_time_of", lambda *arguments: 1e6)
     lines: list[str] = []
-    found = da4dvar.fit(network(), minutes=0.05, say=lines.append)
+    found = da4dvar.fit(network()[["pm"]], minutes=0.05, settings=QUICK, say=lines.append)
     assert found.model is None
     assert [line for line in lines if "1000000 s; left out" in line]
 

@@ -1,0 +1,133 @@
+"""The largest scales of a covariance in space and time, as a correction of a local preconditioner."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+
+from da4dvar.baselines.products import Kronecker
+
+# Modes in time and in space, of whose products the largest are taken; and of these, at most MOST, and one for
+# OBSERVATIONS.
+IN_TIME, IN_SPACE, MOST, OBSERVATIONS = 128, 64, 1000, 100
+# Smallest share of a mode that is observed.
+SHARE = 0.01
+ROUNDS = 4  # of the iteration that finds the modes
+
+
+class CoarseSpace:
+    """(I − V Vᵀ) P (I − V Vᵀ) + V E⁻¹ Vᵀ ≈ (H K Hᵀ + ε² I)⁻¹, for a preconditioner P of small scales.
+
+    The columns of V span H U, where U holds the products of the leading eigenvectors of Σ_q K_t,q and of
+    Σ_q K_s,q with the largest variances. Under noise, a preconditioner from neighbours is far from the
+    inverse on these large scales, of which many observations know a little, and nearly right on the others.
+    H U is nearly an invariant subspace, so that V need not be orthogonal to the rest in the sense of the
+    matrix, and E = Vᵀ (H U Λ Uᵀ Hᵀ) V + (ε² + δ) I, with Λ = Uᵀ K U and the mean variance δ of the other
+    modes, stands for the product with the whole matrix.
+
+    Parameters
+    ----------
+    operator : Kronecker
+        K.
+    seen : array of bool, shape (time, cell)
+        Where there are observations, the rows of H.
+    nugget : float
+        ε².
+    """
+
+    def __init__(self, operator: Kronecker, seen: np.ndarray, nugget: float) -> None:
+        self.seen = seen
+        variances = [float(kt[0, 0]) for kt in operator.in_time]
+        together = np.add.reduce(operator.in_time)
+
+        def in_space(x: np.ndarray) -> np.ndarray:
+            parts = (v * operator.along_space(q, x) for q, v in enumerate(variances))
+            total: np.ndarray = np.add.reduce(list(parts))
+            return total
+
+        ut = leading(lambda x: x @ together, seen.shape[0], IN_TIME)
+        us = leading(in_space, seen.shape[1], IN_SPACE)
+        small = [
+            (ut @ kt @ ut.T, operator.along_space(q, us) @ us.T) for q, kt in enumerate(operator.in_time)
+        ]
+        size = np.add.reduce([np.outer(np.diag(s), np.diag(t)) for t, s in small])
+        most = min(MOST, int(seen.sum()) // OBSERVATIONS, int((size > nugget).sum()))
+        # In the order of the modes in space.
+        chosen = np.sort(np.argsort(-size, axis=None)[:most])
+        self.s, self.t = np.unravel_index(chosen, size.shape)
+        modes, self.s = np.unique(self.s, return_inverse=True)
+        self.ut, self.us = ut, us[modes]
+        inner = np.add.reduce(
+            [t[np.ix_(self.t, self.t)] * s[np.ix_(modes, modes)][np.ix_(self.s, self.s)] for t, s in small]
+        ).astype("float64")
+        gram = self.gram()
+        share, vectors = np.linalg.eigh(gram)
+        kept = share > SHARE
+        share, vectors = share[kept], vectors[:, kept]
+        across = np.sqrt(share)[:, None] * vectors.T
+        rest = max(0.0, sum(variances) - np.trace(inner) / seen.size)
+        reduced = across @ inner @ across.T + (nugget + rest) * np.eye(len(share))
+        self.basis = (vectors / np.sqrt(share)).astype(ut.dtype)
+        self.inverse = np.linalg.inv(reduced).astype(ut.dtype)
+
+    def gram(self) -> np.ndarray:
+        """Return Uᵀ Hᵀ H U."""
+        out = np.zeros((self.t.size, self.t.size))
+        daily = np.stack([self.us[:, here] @ self.us[:, here].T for here in self.seen])
+        edges = np.searchsorted(self.s, np.arange(len(self.us) + 1))
+        along = [self.ut[self.t[a:b]] for a, b in itertools.pairwise(edges)]
+        for i, one in enumerate(along):
+            for j, other in enumerate(along[: i + 1]):
+                part = (one * daily[:, i, j]) @ other.T
+                out[edges[i] : edges[i + 1], edges[j] : edges[j + 1]] = part
+                out[edges[j] : edges[j + 1], edges[i] : edges[i + 1]] = part.T
+        return out
+
+    def restricted(self, r: np.ndarray) -> np.ndarray:
+        """Return Vᵀ r."""
+        full = np.zeros(self.seen.shape, self.us.dtype)
+        full[self.seen] = r
+        out: np.ndarray = self.basis.T @ (self.ut @ (full @ self.us.T))[self.t, self.s]
+        return out
+
+    def extended(self, c: np.ndarray) -> np.ndarray:
+        """Return V c."""
+        modes = np.zeros((len(self.ut), len(self.us)), self.us.dtype)
+        modes[self.t, self.s] = self.basis @ c
+        out: np.ndarray = (self.ut.T @ (modes @ self.us))[self.seen]
+        return out
+
+    def corrected(self, local: Callable[[np.ndarray], np.ndarray], r: np.ndarray) -> np.ndarray:
+        """Return the product of the preconditioner with r, for the function r ↦ P r."""
+        if not self.inverse.size:
+            return local(r)
+        c = self.restricted(r)
+        z = local((r - self.extended(c)).astype(r.dtype))
+        out: np.ndarray = (z + self.extended(self.inverse @ c - self.restricted(z))).astype(r.dtype)
+        return out
+
+
+def leading(product: Callable[[np.ndarray], np.ndarray], size: int, number: int) -> np.ndarray:
+    """Return approximate leading eigenvectors of a symmetric matrix, as rows, by subspace iteration.
+
+    Parameters
+    ----------
+    product : callable
+        Maps X of shape (row, size) to X K.
+    size : int
+        Size of K.
+    number : int
+        Number of eigenvectors, if there are as many.
+
+    Returns
+    -------
+    array of float32, shape (min(number, size), size)
+    """
+    x = np.random.default_rng(0).standard_normal((min(number, size), size)).astype("float32")
+    for _ in range(ROUNDS):
+        x = np.ascontiguousarray(np.linalg.qr(product(x).T)[0].T)
+    vectors = np.linalg.eigh((product(x) @ x.T).astype("float64"))[1][:, ::-1]
+    out: np.ndarray = vectors.T.astype("float32") @ x
+    return out
