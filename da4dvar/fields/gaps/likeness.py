@@ -11,10 +11,13 @@ from scipy.ndimage import distance_transform_edt
 from da4dvar.errors import DataError
 from da4dvar.fields.gaps.geometry import gap_length
 
-# The longest gap that is hidden, as a fraction of the record: beyond it, too little of a series is left.
-LONGEST = 0.3
+# The longest gap that is hidden, as a fraction of the record: beyond it, too little of a series is left. Of
+# MANY cells, some may be hidden for most of the record.
+LONGEST, LONGEST_OF_MANY, MANY = 0.3, 0.9, 100
 # Steps and cells to an observation that there is not.
 NEVER = 1e6
+# Observations of a cell from which its mean is known well.
+KNOWN = 20
 # One shape holds at most this fraction of the points of a draw, so that a draw has several.
 LARGEST_SHAPE = 0.05
 TRIES = 4000
@@ -52,6 +55,8 @@ class Hardness:
         Distance to the nearest observation at the same time, in cells; very large if there is none.
     bare : array of float
         Fraction of the values that are missing at the same time.
+    known : array of int
+        Number of observations of the same cell, at most 20: more hardly tell its mean and season better.
     when : array of int
         Index of the time.
     """
@@ -62,6 +67,7 @@ class Hardness:
     bridge: np.ndarray
     apart: np.ndarray
     bare: np.ndarray
+    known: np.ndarray
     when: np.ndarray
 
     def beyond(self, longest: int, farthest: float) -> np.ndarray:
@@ -125,6 +131,7 @@ def hardness_of(observed: xr.DataArray, time: str, reach: Reach) -> Hardness:
         _bridge(seen, axis),
         np.nan_to_num(_distance(observed, dict.fromkeys(reach.space, 1.0)), posinf=NEVER),
         _along(1 - seen.mean(tuple(k for k in range(seen.ndim) if k != axis)), axis, seen.shape),
+        np.broadcast_to(np.minimum(seen.sum(axis, keepdims=True), KNOWN), seen.shape),
         _along(np.arange(seen.shape[axis]), axis, seen.shape),
     )
 
@@ -202,7 +209,8 @@ def shapes_like_gaps(
     steps, wanted = len(seen), fraction * seen.sum()
     shape = np.full(seen.shape, -1, dtype="int32")
     missing = np.argwhere(~seen & seen.any(0))
-    longest, most = max(1, int(LONGEST * steps)), max(1.0, LARGEST_SHAPE * wanted)
+    longest = max(1, int((LONGEST_OF_MANY if seen[0].size >= MANY else LONGEST) * steps))
+    most = max(1.0, LARGEST_SHAPE * wanted)
     # Where little is observed, a gap that is moved would leave a hole without any observation.
     sparse = bool(others) and seen[:, seen.any(0)].mean() < SPARSE
     # A gap of the same size hides fewer points at a time at which less is observed.
@@ -330,11 +338,13 @@ def weights_like_gaps(hidden: Hardness, missing: Hardness, at: np.ndarray, shape
     if not wanted.any():
         return w
     pairs = []
-    for name in ("when", "length", "bridge", "apart", "bare", "ends"):
+    for name in ("when", "length", "bridge", "apart", "bare", "known", "ends"):
         # How much is missing at a time is a property of the weather, which hiding points does not change.
         found = missing if name == "bare" else hidden
         theirs, own = getattr(missing, name)[wanted], getattr(found, name)[at]
-        edges = np.unique(np.quantile(theirs.astype(float), COARSE if name == "bare" else QUANTILES))
+        edges = np.unique(
+            np.quantile(theirs.astype(float), COARSE if name in ("bare", "known") else QUANTILES)
+        )
         pairs.append((np.searchsorted(edges, theirs), np.searchsorted(edges, own), edges.size + 1))
     for _ in range(ROUNDS):
         for theirs, own, number in pairs:

@@ -131,7 +131,7 @@ def test_hardness_of_a_field():
 def test_beyond_is_longer_or_farther():
     """Either is sufficient; a distance that is not defined is not beyond."""
     zeros = np.zeros(4)
-    hard = Hardness(np.array([2, 5, 2, 2]), zeros > 0, np.array([1.0, 1.0, 3.0, np.inf]), *[zeros] * 4)
+    hard = Hardness(np.array([2, 5, 2, 2]), zeros > 0, np.array([1.0, 1.0, 3.0, np.inf]), *[zeros] * 5)
     assert hard.beyond(4, 2.0).tolist() == [False, True, True, False]
 
 
