@@ -24,6 +24,8 @@ from da4dvar.workflows.candidate import Candidate
 
 # Numbers of values of the part on which methods are timed first, and of the largest trial.
 PROBE, LARGEST = 20_000, 1_500_000
+# Number of values on which a method is timed once it is fitted: on fewer, its time is mostly that of starting.
+FITTED = 80_000
 MOST_TRIALS, TRIES = 4, 20
 # Relative standard error of the score that suffices if the best method is clearly ahead.
 ENOUGH = 0.05
@@ -294,10 +296,10 @@ def _fitted(
         if clock.left(until) < candidate.needs and len(alive) > 1:
             left_out[candidate.name] = f"it needs at least {candidate.needs:.0f} s"
             continue
-        part = _around_observations(seen)
+        whole = array if array.chunks is None else seen
         try:
             candidate = candidate.fitted(seen, bounds)
-            small = seen.isel(part) if seen.size > PROBE else seen[:0]
+            small = whole.isel(_around_observations(whole)) if whole.size > PROBE else whole[:0]
             started = clocks.monotonic()
             if small.size:
                 candidate.estimate(small, bounds)
@@ -328,8 +330,8 @@ def _in_time(
 
 
 def _around_observations(seen: xr.DataArray) -> dict[str, slice]:
-    """Return ranges of a part with about `PROBE` values, in the middle of the observations."""
-    share = min(1.0, PROBE / seen.size) ** (1 / seen.ndim)
+    """Return ranges of a part with about `FITTED` values, in the middle of the observations."""
+    share = min(1.0, FITTED / seen.size) ** (1 / seen.ndim)
     out = {}
     for dim, n in seen.sizes.items():
         where = np.flatnonzero(seen.notnull().any([d for d in seen.dims if d != dim]).values)
