@@ -34,7 +34,7 @@ GROWTH, MOST_GROWTH = 0.85, 3.0
 # Variables of no more values than this are not timed first. The growth is measured above so many seconds.
 SMALL, NOTABLE = 10_000, 0.05
 # Seconds per value of a method that is fitted first, before it is.
-ASSUMED = 3e-5
+ASSUMED = 1e-5
 # Share of the time in which the first trial and the fill must be done.
 LAST = 0.9
 # A slow method this far behind the best, and clearly so, is not tried again.
