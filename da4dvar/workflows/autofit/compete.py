@@ -24,7 +24,7 @@ from da4dvar.workflows.candidate import Candidate
 
 # Numbers of values of the part on which methods are timed first, and of the largest trial.
 PROBE, LARGEST = 20_000, 1_500_000
-# Number of values on which a method is timed once it is fitted: on fewer, its time is mostly that of starting.
+# Number of values on which a method is timed once it is fitted; fewer take hardly less time.
 FITTED = 80_000
 MOST_TRIALS, TRIES = 4, 20
 # Relative standard error of the score that suffices if the best method is clearly ahead.
