@@ -168,8 +168,7 @@ class Search:
             found.append(self.fitted(further(best), more, 40))
         found = sorted(found, key=lambda c: -score(c, check))[:LAST]
         if self.count >= ENOUGH and len(found) > 1:
-            self.ranks = np.arange(1, NEIGHBOURS + 1)
-            (check,) = self.points(found[0].scales(LEVEL), [WIDE])
+            (check,) = self.points(found[0].scales(LEVEL), [WIDE], np.arange(1, NEIGHBOURS + 1))
         return max(found, key=lambda c: score(c, check))
 
     def start(self) -> SumOfSeparable:
@@ -190,8 +189,10 @@ class Search:
         space, time = (all_ if has else all_[:1] for all_, has in zip((SPACE, TIME), extent, strict=True))
         return space, time
 
-    def points(self, scales: tuple[float, float], numbers: list[int]) -> list[Neighbourhoods]:
-        """Return disjoint sets of hidden points, of about the given numbers."""
+    def points(
+        self, scales: tuple[float, float], numbers: list[int], ranks: np.ndarray | None = None
+    ) -> list[Neighbourhoods]:
+        """Return disjoint sets of hidden points, of about some numbers, with neighbours of some ranks."""
         # Of a field in one part, three draws, as each hides few different times.
         parts = self.parts * max(1, 3 // len(self.parts))
         share, found = -(-sum(numbers) // len(parts)), []
@@ -205,7 +206,9 @@ class Search:
             if len(pool) < 2:
                 continue
             chosen = targets[self.generator.permutation(len(targets))[:share]]
-            near, distance, lag = neighbours_of(chosen, pool, place, clock, scales, self.ranks)
+            near, distance, lag = neighbours_of(
+                chosen, pool, place, clock, scales, self.ranks if ranks is None else ranks
+            )
             found.append((distance, lag, values[near[..., 0], near[..., 1]]))
         most = min(given.shape[1] for *_, given in found)
         distance, lag, given = (

@@ -45,10 +45,10 @@ def weights(model):
 
 
 def test_training_lowers_the_error():
-    """A training of 80 steps lowers the error, and workers do not change the weights."""
-    short, long = train_tiny(2), train_tiny(80)
+    """A training of 150 steps lowers the error, and workers do not change the weights."""
+    short, long = train_tiny(2), train_tiny(150)
     key = "validation_rmse_normalised"
-    assert long.scores[key] < 0.9 * short.scores[key]
+    assert long.scores[key] < 0.8 * short.scores[key]
     alone, helped = (train_tiny(3, workers=n) for n in (0, 2))
     assert torch.equal(weights(alone), weights(helped))
 

@@ -14,26 +14,24 @@ from da4dvar.fields.gaps.geometry import gap_length
 # The longest gap that is hidden, as a fraction of the record: beyond it, too little of a series is left. Of
 # MANY cells, some may be hidden for most of the record.
 LONGEST, LONGEST_OF_MANY, MANY = 0.3, 0.9, 100
-# Steps and cells to an observation that there is not.
-NEVER = 1e6
-# Observations of a cell from which its mean is known well.
-KNOWN = 20
 # One shape holds at most this fraction of the points of a draw, so that a draw has several.
 LARGEST_SHAPE = 0.05
 TRIES = 4000
-# Smallest number of places among which a hidden gap is moved at random, of a series and of one cell of many,
-# and number of cells of which one is chosen that was observed at a given time.
+# Smallest number of places among which a hidden gap is moved at random, of a series and of one cell of many.
 CLOSEST, CLOSE = 10, 3
-DRAWS = 100
-LEAST_LEFT = 0.1
+# Missing values among which one is looked for whose cell was observed at a given time, and the observed
+# fraction below which a time is not chosen more often still.
+DRAWS, LEAST_LEFT = 100, 0.1
 # Observed fraction below which data are sparse.
 SPARSE = 0.25
-# Edges of the classes of each property, finer for what is hard; the fewest hidden points that represent a
-# class, and the rounds and largest factor of raking.
-COARSE = (0.05, 0.3, 0.6)
-QUANTILES = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98)
-FEWEST, ROUNDS, MOST_WEIGHT = 10, 10, 20.0
-MOST_SHARE = 0.04
+# Distance, in steps or cells, that stands for no observation at all, and the number of observations of a cell
+# from which its mean is known well.
+NEVER, KNOWN = 1e6, 20
+# Edges of the classes of each property, finer for what is hard; those for what a time or a cell has in common;
+# and the fewest hidden points that represent a class.
+QUANTILES, COARSE, FEWEST = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98), (0.05, 0.3, 0.6), 10
+# Rounds of raking, its largest factor, and the largest share of the weight of one shape among many.
+ROUNDS, MOST_WEIGHT, MOST_SHARE = 10, 20.0, 0.04
 
 
 @dataclass(frozen=True)
@@ -361,11 +359,18 @@ def weights_like_gaps(hidden: Hardness, missing: Hardness, at: np.ndarray, shape
             )
             w = w * factor[nearest[own]]
         w = np.clip(w / w.mean(), 1 / MOST_WEIGHT, MOST_WEIGHT)
-        # Errors within a shape are alike, so that one shape must not decide the score.
-        own = np.bincount(shape, w) / w.sum()
-        w = w * np.minimum(1, max(MOST_SHARE, 2 / own.size) / np.maximum(own, 1e-12))[shape]
+        w = _capped(w, shape)
     scaled: np.ndarray = w / w.mean()
     return scaled
+
+
+def _capped(w: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """Return weights of which one shape has a limited share: its errors are alike, and must not decide."""
+    number = np.unique(shape).size
+    for _ in range(ROUNDS):
+        share = np.bincount(shape, w) / w.sum()
+        w = w * np.minimum(1, max(MOST_SHARE, 2 / number) / np.maximum(share, 1e-12))[shape]
+    return w
 
 
 def reach_of(values: np.ndarray, dims: tuple[str, ...], time: str, space: tuple[str, ...]) -> Reach:

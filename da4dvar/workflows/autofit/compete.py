@@ -296,6 +296,7 @@ def _fitted(
         if clock.left(until) < candidate.needs and len(alive) > 1:
             left_out[candidate.name] = f"it needs at least {candidate.needs:.0f} s"
             continue
+        # A trial may be a crop that is too small to tell.
         whole = array if array.chunks is None else seen
         try:
             candidate = candidate.fitted(seen, bounds)
