@@ -32,16 +32,18 @@ SEEDS = (11, 12, 13)
 METHODS = dict[str, Callable[[xr.Dataset], xr.Dataset]]
 
 
-def gappy(truth: xr.Dataset, sampling: str, seed: int) -> xr.Dataset:
-    """Sample a year along tracks, or under the cloud masks that were not used for training."""
+def gappy(
+    truth: xr.Dataset, sampling: str, seed: int, density: float = 0.035, windows: str = "100:135"
+) -> xr.Dataset:
+    """Sample a year along tracks, or under cloud masks, by default those that were not used for training."""
     if sampling == "tracks":
-        return hide(truth, "tracks", 0.035, seed=seed)
+        return hide(truth, "tracks", density, seed=seed)
     return hide(
         truth,
         "transplanted",
         1.0,
         masks=f"{DATASETS}/cloud-masks/cloud_masks_32.nc:observed",
-        select_masks={"window": "100:135"},
+        select_masks={"window": windows},
         dim={"day": "time", "y": "lat", "x": "lon"},
         seed=seed,
     )

@@ -38,7 +38,6 @@ from da4dvar.variational.kernels import Separable, SumOfSeparable
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.lstm import ConvLSTM
-from da4dvar.workflows.twin import hide
 
 # One covariance for both samplings, in degC², km and days: about the mean of maximum likelihood estimates
 # from hidden points of 1990-2009 under tracks and under clouds, which began elsewhere. `covariance` repeats
@@ -147,18 +146,10 @@ def fit_covariances() -> None:
 
 def sampled_for_training(truth: xr.Dataset, pattern: str, seed: int) -> xr.Dataset:
     """Hide a year under tracks, tracks of another density, or cloud masks that are not used for testing."""
-    if pattern == "clouds":
-        return hide(
-            truth,
-            "transplanted",
-            1.0,
-            masks=f"{DATASETS}/cloud-masks/cloud_masks_32.nc:observed",
-            select_masks={"window": "0:99"},
-            dim={"day": "time", "y": "lat", "x": "lon"},
-            seed=seed,
-        )
-    density = 0.035 if pattern == "tracks" else float(np.random.default_rng(seed).uniform(0.012, 0.12))
-    return hide(truth, "tracks", density, seed=seed)
+    if pattern == "other":
+        density = float(np.random.default_rng(seed).uniform(0.012, 0.12))
+        return gappy(truth, "tracks", seed, density=density)
+    return gappy(truth, pattern, seed, windows="0:99")
 
 
 def make_guesses(folder: Path) -> None:

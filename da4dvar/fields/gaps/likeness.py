@@ -27,7 +27,7 @@ SPARSE = 0.25
 # Distance, in steps or cells, that stands for no observation at all, and the number of observations of a cell
 # from which its mean is known well.
 NEVER, KNOWN = 1e6, 20
-# Edges of the classes of each property, finer for what is hard; those for what a time or a cell has in common;
+# Edges of the classes of each property, finer for what is hard; those for what a time or a cell shares;
 # and the fewest hidden points that represent a class.
 QUANTILES, COARSE, FEWEST = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98), (0.05, 0.3, 0.6), 10
 # Rounds of raking, its largest factor, and the largest share of the weight of one shape among many.
