@@ -266,8 +266,9 @@ def _times_of(missing: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """Return the cumulative chance of each time: how much is missing, more where less is left to hide."""
     share = np.bincount(missing[:, 0], minlength=len(seen)) / max(1, len(missing))
     left = seen.reshape(len(seen), -1).sum(1) / max(1, seen.any(0).sum())
-    chance = np.cumsum(share / np.maximum(left, LEAST_LEFT))
-    return chance / max(chance[-1], 1e-300)
+    chance: np.ndarray = np.cumsum(share / np.maximum(left, LEAST_LEFT))
+    chance /= max(chance[-1], 1e-300)
+    return chance
 
 
 def _moved(
