@@ -2,9 +2,9 @@
 
 python recipes/speed/cluster.py [--days 3000]
 
-Daily fields are filled from NetCDF to NetCDF with an untrained learned solver. The workers have started and loaded
-their libraries before the clock starts; they receive the model while it runs. Prints the ratio of the times,
-and whether every value has the same bits with one worker, with two, and with one lost.
+Daily fields are filled from NetCDF to NetCDF with an untrained learned solver. The workers have started and
+loaded their libraries before the clock starts; they receive the model while it runs. Prints the ratio of the
+times, and whether every value has the same bits with one worker, with two, and with one lost.
 """
 
 from __future__ import annotations

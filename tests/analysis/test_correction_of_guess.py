@@ -152,6 +152,14 @@ def test_a_method_that_estimates_its_background_gets_the_data_themselves():
     xr.testing.assert_identical(made.guess(ds), Climatology(harmonics=0).interpolate(ds))
 
 
+def test_without_a_covariance_one_is_fitted_to_the_anomalies():
+    """The first guess of a file then depends on that file alone, beyond the climatology."""
+    ds, made = gappy_sst(20), model(correction(), first_guess=OptimalInterpolation(background="zero"))
+    guess, unseen = made.guess(ds), make_sst(20).sst.where(ds.sst.isnull())
+    usual = made.scaling.climatology(ds, "sst")
+    assert float(((guess.sst - unseen) ** 2).mean()) < 0.1 * float(((usual - unseen) ** 2).mean())
+
+
 def test_rounded_weights_take_half_the_space(tmp_path):
     """Weights that half precision holds are stored in it, and come back with the same bits."""
     made = model(correction())
