@@ -220,7 +220,8 @@ def _scored(fitted: Fitted, name: str, ds: xr.Dataset, candidate: Candidate) -> 
     found = result.residuals
     best = min((n for n in found.error if n != LEARNED), key=found.mean_square)
     again = compared(name, found, result.comparison.left_out, result.comparison.units, result.winner.name)
-    result.comparison = replace(again, change=result.comparison.change)
+    old = result.comparison
+    result.comparison = replace(again, change=old.change, noise=old.noise)
     result.learned_change = tally.change(LEARNED)
     return found.gain(LEARNED, best)
 
@@ -229,5 +230,5 @@ def _win(fitted: Fitted, name: str, candidate: Candidate, seconds: float) -> Non
     result = fitted.results[name]
     old = result.comparison
     again = compared(name, result.residuals, old.left_out, old.units, candidate.name)
-    result.comparison = replace(again, change=result.learned_change)
+    result.comparison = replace(again, change=result.learned_change, noise=old.noise)
     result.winner = candidate

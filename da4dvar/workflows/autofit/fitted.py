@@ -181,6 +181,8 @@ class Fitted:
         out[name].attrs["filled_by"] = result.winner.name
         out[name].attrs["rmse_on_hidden_points"] = error
         out[name].attrs["rmse_on_hidden_points_standard_error"] = spread
+        if comparison.noise > 0:
+            out[name].attrs["noise_of_observations"] = comparison.noise
         return out
 
     def counted(self, ds: xr.Dataset) -> None:
