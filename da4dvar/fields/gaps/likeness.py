@@ -29,9 +29,9 @@ SPARSE = 0.25
 NEVER, KNOWN = 1e6, 20
 # Edges of the classes of each property, finer for what is hard; those for what a time or a cell shares;
 # and the fewest hidden points that represent a class.
-QUANTILES, COARSE, FEWEST = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98), (0.05, 0.3, 0.6), 10
+QUANTILES, COARSE, FEWEST = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98), (0.05, 0.15, 0.3, 0.45, 0.6), 10
 # Rounds of raking, its largest factor, and the largest share of the weight of one shape among many.
-ROUNDS, MOST_WEIGHT, MOST_SHARE = 10, 20.0, 0.04
+ROUNDS, MOST_WEIGHT, MOST_SHARE = 20, 20.0, 0.04
 
 
 @dataclass(frozen=True)

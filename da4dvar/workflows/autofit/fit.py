@@ -176,7 +176,12 @@ def _learn(
     slices = [seconds] if method == LEARNED else [FIRST_SLICE * seconds, (1 - FIRST_SLICE) * seconds]
     for number, allowed in enumerate(slices):
         left = seconds - (clocks.monotonic() - begin)
-        model, used = trained(made, min(allowed, max(left, 1.0)), guess, first.seconds, say)
+        allowed = min(allowed, max(left, 1.0))
+        learned = trained(made, allowed, guess, first.seconds, method == LEARNED, say)
+        if learned is None:
+            say(f"learned estimate: next to no training steps fit into {allowed:.0f} s; left out")
+            return
+        model, used = learned
         candidate = Candidate(LEARNED, model, {})
         needed = sum(_time_of(fitted, n, ds, candidate) for n in names)
         if method == AUTO and needed > max(clock.left(), 5.0):
