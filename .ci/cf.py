@@ -23,6 +23,7 @@ SST = ROOT / "datasets/oisst-tasman/oisst_tasman_1990_2011.nc"
 TEST = "cf:1.11"
 TRUTH, GAPPY, TWIN, TWIN63 = "truth.nc", "gappy.nc", "lorenz96.nc", "lorenz63.nc"
 MODEL = ("--model", "oisst-tasman")
+OF_TWIN = ("--model", "lorenz96", "--variable", "x=x_observed")
 LEVELS = ("--interval", "0.5", "--interval", "0.9")
 TWINS = ("--series", "2", "--steps", "60")
 # Each file: what it came from, and the verb and options that make it.
@@ -30,14 +31,14 @@ FILES: dict[str, tuple[str | None, tuple[str, ...]]] = {
     GAPPY: (TRUTH, ("gaps", "--seed", "1")),
     "filled.nc": (GAPPY, ("interpolate", *MODEL)),
     "analysis.nc": (GAPPY, ("interpolate", *MODEL, "--analysis")),
-    "regions.nc": (GAPPY, ("interpolate", *MODEL, "--scheduler", "threads")),
     "errors.nc": (GAPPY, ("interpolate", *MODEL, "--std", *LEVELS)),
     "linear.nc": (GAPPY, ("baseline", "--method", "linear")),
     "climatology.nc": (GAPPY, ("baseline", "--method", "climatology")),
     "optimal.nc": (GAPPY, ("baseline", "--method", "optimal_interpolation")),
     "eof.nc": (GAPPY, ("baseline", "--method", "eof_iteration")),
     TWIN: (None, ("simulate", "lorenz96", *TWINS)),
-    "twin.nc": (TWIN, ("interpolate", "--model", "lorenz96", "--variable", "x=x_observed")),
+    "twin.nc": (TWIN, ("interpolate", *OF_TWIN)),
+    "regions.nc": (TWIN, ("interpolate", *OF_TWIN, "--scheduler", "threads")),
     TWIN63: (None, ("simulate", "lorenz63", *TWINS)),
 }
 # The time of a model has no date, no unit and no calendar, for which CF has no words; it stands where the

@@ -68,7 +68,8 @@ class Interpolator(Model):
         Standard deviation of the observation error for which the model is trained, in the units of the
         data. A call of `fit` with `noise` replaces it until the next `fit`.
     first_guess : Baseline, optional
-        Classical method that computes x(0) from the whole data set, instead of `initial`.
+        Classical method that computes x(0) from the whole data set, instead of `initial`. Optimal
+        interpolation with ``background="zero"`` is given the normalised observations.
     covariates, derived : sequence of str
         Additional input of the prior and the solver: complete variables, and quantities derived from the
         coordinates. See :class:`da4dvar.fields.covariates.Covariates`.

@@ -133,6 +133,11 @@ class Model:
         check_operators(self.model, [layout.variables.index(s.of) for s in self.sensors])
         if self.sensors and first_guess is not None:
             raise RecipeError("a first guess cannot be combined with several sensors; remove it")
+        if self.takes_guess_error and (first_guess is None or covariates or derived):
+            raise RecipeError(
+                f"the solver {type(solver).__name__} needs a first guess with standard errors, and no "
+                "covariates; add [first_guess] of kind 'optimal_interpolation', remove covariates and derived"
+            )
         seen = self.sensors[0].variable if self.sensors else None
         self._given_error = observation_error
         self.learned = Learned(
@@ -207,6 +212,67 @@ class Model:
     def known(self) -> Known:
         """Quantiles of the training data."""
         return self.learned.known
+
+    @property
+    def takes_guess_error(self) -> bool:
+        """Whether the solver takes the standard error of the first guess."""
+        return any(isinstance(m, Solver) and m.takes_guess_error for m in self.model.solver.modules())
+
+    def guess(self, ds: xr.Dataset) -> xr.Dataset:
+        """Return the first guess, with standard errors ``<name>_std`` if the method estimates them.
+
+        A method whose background is zero is given anomalies: the normalised observations. Cells without
+        a climatology remain NaN.
+
+        Parameters
+        ----------
+        ds : Dataset
+            Observations of the whole data set, under the model's names.
+
+        Returns
+        -------
+        Dataset
+            In the units of the data, with the variables of the layout.
+        """
+        names, method = list(self.layout.variables), self.first_guess
+        assert method is not None
+        if getattr(method, "background", None) != "zero":
+            return method.interpolate(ds[names])
+        found = method.interpolate(self.scaling.normalise(ds[names]))
+        filled = self.scaling.restore(found)
+        stds = {f"{n}_std": found[f"{n}_std"] * self.scaling.std.get(n, 1.0) for n in names}
+        return filled.assign(
+            {n: std.where(filled[n.removesuffix("_std")].notnull()) for n, std in stds.items()}
+        )
+
+    def guess_error(self, guess: xr.Dataset) -> xr.Dataset:
+        """Return the standard errors of a first guess in normalised units, zero where unknown.
+
+        Parameters
+        ----------
+        guess : Dataset
+            Result of :meth:`guess`.
+
+        Returns
+        -------
+        Dataset
+            ``<name>_std``, of type float32.
+
+        Raises
+        ------
+        DataError
+            If the method estimates no standard errors.
+        """
+        found = {}
+        for name in self.layout.variables:
+            if f"{name}_std" not in guess:
+                raise DataError(
+                    f"the first guess of {name!r} by {type(self.first_guess).__name__} has no standard "
+                    "error, which the solver needs; use one of kind 'optimal_interpolation'"
+                )
+            error = guess[f"{name}_std"].drop_attrs() / self.scaling.std.get(name, 1.0)
+            found[f"{name}_std"] = error.fillna(0.0).astype("float32")
+        return xr.Dataset(found)
 
     def replaced(self, **changes: Unpack[Changes]) -> Self:
         """Return a model with the same network and a changed record of what was learned.

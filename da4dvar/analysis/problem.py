@@ -102,7 +102,7 @@ def pose(
     sizes = y.sizes
     first = None
     if model.first_guess is not None:
-        first = model.first_guess.interpolate(conformed.data[list(model.layout.variables)])
+        first = model.guess(conformed.data)
         y = xr.concat([y, model.states(first)], "variable")
     short = {
         d: (0, w - sizes[d])
@@ -111,6 +111,8 @@ def pose(
     }
     padded = y.pad(short, constant_values=float("nan")) if short else y
     given = model.covariates.normalised(conformed.data)
+    if first is not None and model.takes_guess_error:
+        given = model.guess_error(first)
     padded = beside(padded, given, short)
     frozen = model.frozen()
     deviation = max(model.scaling.std.values(), default=math.inf)

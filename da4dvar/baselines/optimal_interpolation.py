@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -78,6 +79,11 @@ class OptimalInterpolation:
         variable under its name.
     history : Dataset, optional
         Other years of the same variables, from which the background is estimated; by default `ds` itself.
+    background : {"estimated", "zero"}
+        Whether b is estimated, or zero because the data are anomalies. Cells that are never observed are then
+        estimated as well. As the first guess of a model, a method whose background is zero is given the
+        normalised observations of the model, so that b is what its scaling subtracts, and a covariance is in
+        squared standard deviations.
     iterations : int
         Largest number of iterations of the solve. If it does not converge, estimates are made from the
         nearest observations, with a warning.
@@ -115,6 +121,7 @@ class OptimalInterpolation:
         seed: int = 0,
         covariance: Mapping[str, Any] | SumOfSeparable | None = None,
         history: xr.Dataset | None = None,
+        background: str = "estimated",
         iterations: int = ITERATIONS,
     ) -> None:
         for name, value in {"neighbours": neighbours, "length": length, "duration": duration}.items():
@@ -124,10 +131,14 @@ class OptimalInterpolation:
             raise DataError(f"error is {error}, expected 0 or more")
         check_least(0, harmonics=harmonics, seed=seed)
         check_least(1, iterations=iterations)
+        if background not in ("estimated", "zero") or (background == "zero" and history is not None):
+            raise DataError(
+                f"background is {background!r}, expected 'estimated', or 'zero' without a history"
+            )
         self.time, self.space, self.neighbours = time, space, neighbours
         self.length, self.duration, self.error = length, duration, error
         self.harmonics, self.seed, self.history = harmonics, seed, history
-        self.iterations = iterations
+        self.background, self.iterations = background, iterations
         # As a table, which a recipe or a model file can hold.
         self.covariance = covariance.table() if isinstance(covariance, SumOfSeparable) else covariance
         for table in self._tables().values():
@@ -187,15 +198,14 @@ class OptimalInterpolation:
                 if not cells.any() or not np.nanmax(np.abs(anomaly)) > 0:
                     continue
                 table = self._covariance(anomaly[:, cells], frame.place[cells], frame).table()
-                if frame.season is None:
+                if frame.season is None and self.background == "estimated":
                     seen = np.where(np.isfinite(most), most, np.nan)[:, cells]
                     table["background"] = asdict(self._shrinkage(seen, frame, cells))
                 tables[str(name)] = table
-        arguments = {
-            n: getattr(self, n)
-            for n in ("time", "space", "neighbours", "harmonics", "seed", "history", "iterations")
-        }
-        return OptimalInterpolation(**arguments, covariance=tables or None)
+        made = copy.copy(self)
+        made.length = made.duration = made.error = None
+        made.covariance = tables or None
+        return made
 
     def samples(self, ds: xr.Dataset, number: int, seed: int = 0) -> xr.Dataset:
         """Return joint draws of every real variable, given the observations.
@@ -283,8 +293,10 @@ class OptimalInterpolation:
         return {"": self.covariance} if "terms" in self.covariance else dict(self.covariance)
 
     def _anomaly(self, y: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the background, the anomalies, and which cells were ever observed."""
+        """Return the background, the anomalies, and which cells have a background."""
         y = np.where(np.isfinite(y), y, np.nan)
+        if self.background == "zero":
+            return np.zeros(y.shape), y, np.ones(y.shape[1], bool)
         background = self._background(y, frame)
         return background, y - background, np.isfinite(y).any(0)
 
@@ -314,7 +326,8 @@ class OptimalInterpolation:
         background, anomaly, cells = self._anomaly(y, frame)
         nothing = np.full(y.shape, np.nan)
         # Data that do not vary have no covariance, and their error cannot be estimated.
-        if np.isfinite(y).sum() < 2 or not np.nanmax(np.abs(anomaly)) > 0:
+        estimated = self.background != "zero" or not self._tables()
+        if estimated and (np.isfinite(y).sum() < 2 or not np.nanmax(np.abs(anomaly)) > 0):
             return (background if draw is None else np.broadcast_to(background, (draw[0], *y.shape))), nothing
         covariance = self._covariance(anomaly[:, cells], frame.place[cells], frame)
         # In units of the standard deviation: single precision holds neither 1e-30 nor 1e30.

@@ -123,6 +123,9 @@ def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray], cls: type[B
         }
         cost = {k: header["cost"][k] for k in COST_KEYS}
         interpolator = call(cls, arguments | cost, "model")
+    # Rounded weights are stored in half precision, all of them or none.
+    if {w.dtype for w in weights.values() if w.is_floating_point()} == {torch.float16}:
+        weights = {k: w.float() if w.is_floating_point() else w for k, w in weights.items()}
     for name, tensor in interpolator.model.state_dict().items():
         if name in weights and weights[name].dtype != tensor.dtype:
             raise ValueError(f"weights {name!r} have type {weights[name].dtype}, expected {tensor.dtype}")

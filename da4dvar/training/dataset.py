@@ -127,7 +127,7 @@ def samples(
         )
     seen = seen[list(model.layout.variables)]
     generator = np.random.default_rng([seed, 3])
-    drawn, guesses = [], []
+    drawn, guesses, errors = [], [], []
     for number in range(draws if truth is None or gaps is not None or noise else 1):
         part = seen
         if gaps is not None:
@@ -138,7 +138,10 @@ def samples(
         if noise:
             part = part.map(noisy, args=(noise, generator))
         drawn.append(model.states(part))
-        guesses.append(model.states(model.first_guess.interpolate(part)))
+        guess = model.guess(part)
+        guesses.append(model.states(guess))
+        if model.takes_guess_error:
+            errors.append(model.guess_error(guess).drop_vars(list(guess.coords)))
     # Repeat for each draw without a copy.
     sought = (y if target is None else target).expand_dims(draw=len(drawn))
     return Samples(
@@ -149,7 +152,7 @@ def samples(
         time=model.time,
         first_guess=xr.concat(guesses, "draw"),
         hidden=truth is None,
-        covariates=covariates,
+        covariates=xr.concat(errors, "draw") if errors else covariates,
     )
 
 

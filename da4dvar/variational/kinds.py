@@ -31,6 +31,7 @@ KINDS: dict[str, dict[str, str]] = {
         "chain": "da4dvar.variational.solvers.chain:Chain",
         "conjugate_gradient": "da4dvar.variational.solvers.conjugate_gradient:ConjugateGradient",
         "control_variable": "da4dvar.variational.solvers.control_variable:ControlVariable",
+        "correction": "da4dvar.variational.solvers.correction:Correction",
         "direct": "da4dvar.variational.solvers.direct:Direct",
         "fixed_point": "da4dvar.variational.solvers.fixed_point:FixedPoint",
         "gradient_descent": "da4dvar.variational.solvers.gradient_descent:GradientDescent",

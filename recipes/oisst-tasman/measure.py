@@ -60,6 +60,7 @@ def methods(history: xr.Dataset, model: str, error: float, overlap: float | None
     }
     return {
         f"da4dvar, model {Path(model).stem}": ours.interpolate,
+        **({} if ours.first_guess is None else {"its first guess": ours.guess}),
         # Only the background is that of the training years: the covariance is fitted to the gappy year.
         "optimal interpolation": OptimalInterpolation(history=history).interpolate,
         **{name: eof.interpolate for name, eof in eofs.items()},

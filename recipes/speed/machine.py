@@ -3,7 +3,7 @@
 python recipes/speed/machine.py
 
 The largest throughput is that of the best of several plain convolutions of the sizes of the field problem.
-The growth is the time per cell and iteration of the shipped model, for 1 to 64 windows and 5 to 40
+The growth is the time per cell and iteration of a learned solver, for 1 to 64 windows and 5 to 40
 iterations.
 """
 
@@ -12,9 +12,9 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from field import SHAPE
+from learned import learned_solver
 from measuring import arguments, best, report
 
-from da4dvar.api import load
 from da4dvar.cli.memory import keep_freed_memory
 
 
@@ -31,7 +31,7 @@ def throughput(times: int) -> float:
 
 def growth(times: int) -> dict[str, float]:
     """Return the microseconds per cell, channel and iteration."""
-    model = load("oisst-tasman").frozen()
+    model = learned_solver().frozen()
     out = {}
     for windows, iterations in ((1, 10), (4, 10), (16, 10), (64, 10), (16, 5), (16, 20), (16, 40)):
         model.solver.iterations = iterations

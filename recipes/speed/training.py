@@ -1,4 +1,4 @@
-"""RMSE by training time of the shipped architecture, trained by its recipe or as in published code.
+"""RMSE by training time of the learned solver, trained by its recipe or as in published code.
 
 python recipes/speed/training.py [--minutes 10] [--published]
 
@@ -48,7 +48,7 @@ def published_loss(model: VariationalModel, sample: dict[str, Tensor]) -> Tensor
 
 def main(minutes: float, published: bool, seed: int) -> None:
     """Train for a number of minutes, and print the score every minute."""
-    tables = read_recipe(FOLDER / "model.toml", ["gaps=[{kind='tracks', fraction=0.035}]"])
+    tables = read_recipe(FOLDER / "lstm.toml", ["gaps=[{kind='tracks', fraction=0.035}]"])
     recipe = Recipe(tables, FOLDER)
     train, validation = recipe.data("train"), recipe.data("validation")
     torch.manual_seed(seed)

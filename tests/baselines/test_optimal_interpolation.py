@@ -159,3 +159,20 @@ def test_a_solve_that_does_not_converge_gives_way_to_neighbours(monkeypatch):
     with pytest.warns(Da4dvarWarning, match="left a residual of .* from the 60 nearest observations instead"):
         found = OptimalInterpolation(covariance=KERNEL, iterations=1).interpolate(sea())
     assert float(np.abs(found.sst - expected.sst).max()) < 0.2
+
+
+@pytest.mark.parametrize("seen", ["none", "one"])
+def test_a_background_of_zero_needs_no_data(seen):
+    """With a given covariance, anomalies are estimated in all cells, with σ = s far from the observations."""
+    ds = sea().where(False)
+    if seen == "one":
+        ds["sst"][0, 2, 2] = 2.0
+    method = OptimalInterpolation(background="zero", covariance=KERNEL)
+    out = method.interpolate(ds)
+    assert out.sst.notnull().all()
+    assert float(out.sst_std[-1].min()) == pytest.approx(2**0.5, rel=1e-3)
+    assert float(out.sst[0, 2, 2]) == pytest.approx(2 * 2 / 2.01 if seen == "one" else 0, rel=1e-3)
+    assert method.samples(ds, 2).sst.notnull().all()
+    assert method.fitted(sea()).background == "zero"
+    with pytest.raises(DataError, match="expected 'estimated', or 'zero' without a history"):
+        OptimalInterpolation(background="zero", history=sea())

@@ -1,4 +1,4 @@
-"""The network of `recipes/oisst-tasman/on_top.py` and the estimate of a year from windows."""
+"""The training of `recipes/oisst-tasman/on_top.py` judges weights by the estimates of the package."""
 
 from __future__ import annotations
 
@@ -25,29 +25,14 @@ def on_top():
     sys.modules.pop("measure", None)
 
 
-@pytest.fixture
-def fields():
-    """Truth, observations, first guess and standard error of 20 days, with land in a corner."""
-    generator = np.random.default_rng(0)
-    made = generator.standard_normal((4, 20, 32, 32)).astype("float32")
-    made[1][generator.random(made[1].shape) < 0.9] = np.nan
-    made[3] = np.abs(made[3])
-    made[:, :, :8, :8] = np.nan
-    return made
-
-
-def test_an_untrained_network_returns_the_first_guess(on_top, fields):
-    found = on_top.estimate(on_top.Correction(), fields)
-    sea = np.isfinite(fields[2])
-    np.testing.assert_allclose(found[sea], fields[2][sea], atol=1e-5)
-
-
-def test_the_correction_changes_sign_with_the_anomalies(on_top, fields):
+def test_the_estimate_of_the_training_is_that_of_the_model(on_top):
+    """Errors of 2010, by which weights are chosen, are those of the model that is written."""
+    model, truth = on_top.untrained(), on_top.years()[0].sel(time=slice("2010-01-01", "2010-02-06"))
     torch.manual_seed(0)
-    net = on_top.Correction()
-    torch.nn.init.normal_(net.out.weight)
-    negative = fields * np.array([-1, -1, -1, 1], "float32")[:, None, None, None]
-    found, mirrored = on_top.estimate(net, fields), on_top.estimate(net, negative)
-    sea = np.isfinite(fields[2])
+    torch.nn.init.normal_(model.model.solver.out.convolution.weight, std=0.2)
+    sampled = on_top.gappy(truth, "tracks", 11)
+    fields = on_top.first_guess(model, truth, sampled)
+    expected = model.states(model.interpolate(sampled, analysis=True))[0].values
+    found, sea = on_top.estimate(model.frozen(), fields), np.isfinite(fields[2])
     assert np.abs(found - fields[2])[sea].max() > 0.1
-    np.testing.assert_allclose(mirrored[sea], -found[sea], atol=1e-4)
+    np.testing.assert_allclose(found[sea], expected[sea], atol=1e-4)

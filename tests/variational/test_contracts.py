@@ -2,6 +2,8 @@
 
 from functools import partial
 
+from torch import nn
+
 from da4dvar.config.kinds import KINDS, class_of
 from da4dvar.testing import PriorContract, SolverContract, normal, seeded
 from da4dvar.variational.cost import VariationalCost
@@ -17,6 +19,7 @@ from da4dvar.variational.priors.unet import UNet
 from da4dvar.variational.solvers.chain import Chain
 from da4dvar.variational.solvers.conjugate_gradient import ConjugateGradient
 from da4dvar.variational.solvers.control_variable import ControlVariable
+from da4dvar.variational.solvers.correction import Correction
 from da4dvar.variational.solvers.direct import Direct
 from da4dvar.variational.solvers.fixed_point import FixedPoint
 from da4dvar.variational.solvers.gradient_descent import GradientDescent
@@ -54,6 +57,18 @@ def control(shape, make, without=()):
     made = partial(solver, shape, lambda: ControlVariable(make()), make_cost=lambda self: cost)
     # The iterations are those of the solver inside.
     return made(["test_memory_of_inference_does_not_grow_with_iterations", *without])
+
+
+def correction(shape, boundary, fold):
+    """Corrections with last weights that are not zero, so that gradients reach all others."""
+
+    def make():
+        made = Correction(shape[0], boundary, 8, 8, fold)
+        for parameter in made.out.parameters():
+            nn.init.normal_(parameter, std=0.1)
+        return made
+
+    return contract(SolverContract, shape, make, WITHOUT_GRADIENT, covariates=shape[0])
 
 
 prior, solver = partial(contract, PriorContract), partial(contract, SolverContract)
@@ -104,6 +119,8 @@ TestFixedPoint = solver((2, 6), lambda: FixedPoint(iterations=4), WITHOUT_GRADIE
 TestDirect = solver(
     (2, 6, 7), lambda: Direct(2, PLANE, 4, iterations=2, covariates=1), WITHOUT_GRADIENT, covariates=1
 )
+TestCorrection = correction((3, 9, 6), ("zero", "zero"), 2)
+TestCorrectionPeriodic = correction((2, 12), ("periodic",), 1)
 TestControlDescent = control((2, 6), lambda: GradientDescent(0.02, iterations=5))
 TestControlLSTM = control((2, 5, 6), lambda: ConvLSTM(2, PLANE, 3, iterations=3))
 # Levenberg-Marquardt is not differentiable; the iterations of a chain are those of its solvers.

@@ -74,6 +74,9 @@ class Solver(nn.Module, ABC):
     takes_y_as_state : bool
         Whether `forward` uses y in place of the state, so that H must be the identity; a model with several
         sensors rejects such a solver.
+    takes_guess_error : bool
+        Whether `forward` takes the covariates of the cost as the standard error of x(0), in normalised units
+        and zero where unknown. The model then needs a first guess that has one, and no other covariates.
     nested : dict of str to str
         Arguments that are parts themselves, with their sections, for recipes and model files; see
         :func:`da4dvar.config.kinds.register`. Missing if there are none.
@@ -94,6 +97,7 @@ class Solver(nn.Module, ABC):
     iterations: int
     recomputes: ClassVar[bool] = False
     takes_y_as_state: ClassVar[bool] = False
+    takes_guess_error: ClassVar[bool] = False
 
     @property
     def learned_part(self) -> Solver:
