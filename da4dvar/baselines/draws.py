@@ -17,6 +17,8 @@ WAVES, CELLS = 1024, 4000
 # Degrees of freedom of the spectral density of each form, a multivariate t distribution; None for a Gaussian.
 FREEDOM = {"exponential": 1, "matern32": 3, "matern52": 5, "gaussian": None}
 HARMONICS = 200  # of a term with a period
+# Number of draws, and their seed, from which the standard deviation of all others is known.
+TRIALS, TRIAL = 6, 2**31
 
 Estimate = Callable[[Analysis, np.ndarray], np.ndarray]
 
@@ -205,6 +207,42 @@ class Deviations:
             Analysis(seen[w.part], place, clock[w.part], covariance, shape, iterations) for w in parts
         ]
         self.nugget = self.each[0].nugget
+
+    def standardised(self, neighbours: int) -> Callable[[Sequence[int]], np.ndarray]:
+        """Return a function that draws (d + e) / √(σ² + ε²), of variance 1 everywhere.
+
+        The standard error that is computed from neighbours is larger than that of all observations. A few
+        draws tell the ratio, in classes of the standard error.
+
+        Parameters
+        ----------
+        neighbours : int
+            Number of observations from which the standard error of the analysis is computed.
+
+        Returns
+        -------
+        callable
+            Maps a seed to a draw of shape (time, cell). e are independent draws of variance ε².
+        """
+        spread, total = np.zeros((len(self.clock), len(self.place))), np.zeros((len(self.clock), 1))
+        for window, analysis in zip(self.parts, self.each, strict=True):
+            spread[window.part] += window.weight * analysis.standard_error(neighbours)
+            total[window.part] += window.weight
+        variance = np.square(spread / total)
+        drawn = sum(np.square(self([TRIAL, k])) for k in range(TRIALS)) / TRIALS
+        # Classes as wide as a factor of 2 in variance, between which the ratio is interpolated.
+        row = np.floor(np.log2(variance)).astype(int)
+        classes, row = np.unique(row, return_inverse=True)
+        ratio = np.bincount(row.ravel(), drawn.ravel()) / np.bincount(row.ravel(), variance.ravel())
+        variance *= np.interp(np.log2(variance), classes + 0.5, ratio)
+        scale = (1 / np.sqrt(variance + self.nugget)).astype("float32")
+
+        def draw(seed: Sequence[int]) -> np.ndarray:
+            unresolved = np.sqrt(self.nugget) * white(self.place, len(self.clock), [*seed, 2])
+            out: np.ndarray = scale * (self(seed) + unresolved)
+            return out
+
+        return draw
 
     def __call__(self, seed: Sequence[int]) -> np.ndarray:
         """Return d, of shape (time, cell), for a seed."""

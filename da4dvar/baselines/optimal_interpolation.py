@@ -224,13 +224,18 @@ class OptimalInterpolation:
                 out[name] = xr.concat(drawn, "realization").astype(array.dtype).assign_attrs(array.attrs)
         return out
 
-    def deviations(self, array: xr.DataArray) -> Callable[[int, int], xr.DataArray]:
+    def deviations(
+        self, array: xr.DataArray, standardised: bool = False
+    ) -> Callable[[int, int], xr.DataArray]:
         """Return a function that draws the error of the analysis of a variable.
 
         Parameters
         ----------
         array : DataArray
             Variable with NaN in the gaps, in memory.
+        standardised : bool
+            Add what the covariance does not resolve, and divide by the standard deviation of both; see
+            :meth:`da4dvar.baselines.draws.Deviations.standardised`.
 
         Returns
         -------
@@ -242,7 +247,7 @@ class OptimalInterpolation:
         frame = self._frame(array)
         whole = array.transpose(..., *frame.core)
         series = whole.values.reshape(-1, len(frame.clock), len(frame.place)).astype("float64")
-        each = [self._deviations(y, frame) for y in series]
+        each = [self._deviations(y, frame, standardised) for y in series]
 
         def draw(number: int, seed: int) -> xr.DataArray:
             values = np.stack([one([seed, number]) for one in each]).reshape(whole.shape)
@@ -349,11 +354,13 @@ class OptimalInterpolation:
         x[:, ~problem.known], std[:, ~problem.known] = np.nan, np.nan
         return problem.background + problem.size * x, problem.size * std
 
-    def _deviations(self, y: np.ndarray, frame: Frame) -> Callable[[Sequence[int]], np.ndarray]:
+    def _deviations(
+        self, y: np.ndarray, frame: Frame, standardised: bool
+    ) -> Callable[[Sequence[int]], np.ndarray]:
         problem = self._problem(y, frame)
         if problem.covariance is None:
             return lambda seed: np.zeros(y.shape)
-        draw = Deviations(
+        own = Deviations(
             np.isfinite(problem.anomaly),
             frame.place[problem.cells],
             frame.clock,
@@ -364,9 +371,11 @@ class OptimalInterpolation:
             lambda analysis, values: self._estimated(analysis, values)[0],
         )
 
+        draw, size = (own.standardised(self.neighbours), 1.0) if standardised else (own, problem.size)
+
         def drawn(seed: Sequence[int]) -> np.ndarray:
             out = np.full(y.shape, np.nan)
-            out[:, problem.cells] = problem.size * draw(seed)
+            out[:, problem.cells] = size * draw(seed)
             out[:, ~problem.known] = np.nan
             return out
 

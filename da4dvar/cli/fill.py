@@ -11,6 +11,7 @@ import typer
 from da4dvar.cli.complete import kinds_of, models, one_of
 from da4dvar.cli.ensemble import Intervals, Members, Std
 from da4dvar.cli.shell import (
+    ERROR_BARS,
     WITH_FIT,
     WITH_MODEL,
     Analysis,
@@ -71,6 +72,16 @@ def interpolate(
     analysis: Analysis = False,
     std: Std = False,
     interval: Intervals = None,
+    samples: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Add N joint samples of each variable, NAME_samples, whose errors are correlated like those "
+            "of the estimate; da4dvar aggregate uses them.",
+            min=0,
+            rich_help_panel=ERROR_BARS,
+        ),
+    ] = 0,
     members: Members = None,
     observation_error: Annotated[
         float | None,
@@ -156,6 +167,8 @@ def interpolate(
 
     Example: da4dvar interpolate gappy.nc filled.nc --minutes 30 --interval 0.9 --max-gap 5D
 
+    Example: da4dvar interpolate gappy.nc filled.nc --samples 50
+
     Example: da4dvar interpolate l3.nc filled.nc --mask 'quality_level>=4'
 
     Example: da4dvar interpolate gappy.nc filled.nc --model oisst-tasman
@@ -182,6 +195,7 @@ def interpolate(
         ("--set", bool(settings), False),
         ("--save", save is not None, False),
         ("--json", as_json, False),
+        ("--samples", samples > 0, False),
     ):
         if given and with_model != (model is not None):
             remedy = "name a model" if with_model else "omit --model"
@@ -214,6 +228,7 @@ def interpolate(
                 max_gap=max_gap,
                 limit_area=limit_area,
                 flags=flags,
+                samples=samples,
                 memory=memory,
                 resume=resume,
                 overwrite=overwrite,
