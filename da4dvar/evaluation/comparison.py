@@ -14,6 +14,7 @@ from da4dvar.evaluation.matching import aligned
 from da4dvar.fields.files.store import loaded, open_dataset
 from da4dvar.fields.labels.companions import BOUND, companions, error_bars
 from da4dvar.fields.labels.conform import check_finite, pick
+from da4dvar.fields.labels.samples import REALIZATION, samples_of
 from da4dvar.fields.labels.units import converted
 
 
@@ -33,6 +34,8 @@ class Comparison:
         σ, in the units of the variable.
     bounds : mapping of float to (DataArray, DataArray)
         Ends of the intervals that the file holds, keyed by their level between 0 and 1.
+    samples : DataArray, optional
+        Joint samples, with ``realization`` as the first dimension.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Comparison:
     seen: xr.DataArray | None = None
     std: xr.DataArray | None = None
     bounds: Mapping[float, tuple[xr.DataArray, xr.DataArray]] = field(default_factory=dict)
+    samples: xr.DataArray | None = None
 
     @property
     def observed(self) -> xr.DataArray | None:
@@ -150,6 +154,9 @@ def compare_files(
                 parts[kind] = in_units_of(parts[kind], parts["estimate"])
             for other in error_bars(name, guess):
                 parts[other] = read(guess[other], estimate)
+            drawn = samples_of(guess, name)
+            for k, one in enumerate(() if drawn is None else read(drawn, estimate)):
+                parts[f"{REALIZATION} {k}"] = one.drop_vars(REALIZATION, errors="ignore")
             yield comparison(name, parts)
             del parts  # release the memory before the next variable is read
 
@@ -192,4 +199,6 @@ def comparison(name: str, parts: Mapping[str, xr.DataArray]) -> Comparison:
             ends.setdefault(level, {})[match["end"]] = array
     bounds = {level: (e["lower"], e["upper"]) for level, e in sorted(ends.items()) if len(e) == 2}
     std = joined.get(f"{name}_std")
-    return Comparison(name, joined["estimate"], joined["truth"], joined.get("seen"), std, bounds)
+    drawn = [array for other, array in joined.items() if other.startswith(f"{REALIZATION} ")]
+    samples = xr.concat(drawn, REALIZATION) if drawn else None
+    return Comparison(name, joined["estimate"], joined["truth"], joined.get("seen"), std, bounds, samples)

@@ -1,9 +1,9 @@
-"""Coverage of the 90 % intervals of means over boxes and periods, from joint samples, on data with a known truth.
+"""Coverage of the 90 % intervals of means over boxes and periods, on data with a known truth.
 
-    python recipes/real-gaps/boxes.py [NAME ...] [--samples 19] [--minutes 1] [--method NAME] [--own] [--sla FILE]
+    python recipes/real-gaps/boxes.py [NAME ...] [--samples 19] [--minutes 8] [--own] [--sla FILE]
 
-A fit sees the observations only. --own adds the draws of optimal interpolation as they are, without the margins
-that the errors at hidden points give.
+A fit sees the observations only. --own adds the draws of optimal interpolation as they are, without the
+margins that the errors at hidden points give.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("names", nargs="*", help="parts of the names of the data")
     parser.add_argument("--samples", type=int, default=19)
-    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--minutes", type=float, default=8.0)
     parser.add_argument("--method", default="optimal_interpolation")
     parser.add_argument("--own", action="store_true")
     parser.add_argument("--sla", type=Path, default=None)

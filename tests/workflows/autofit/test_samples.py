@@ -8,6 +8,7 @@ from door import ran, refused
 
 import da4dvar
 from da4dvar.baselines.linear import Linear
+from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
 from da4dvar.errors import DataError
 from da4dvar.workflows.autofit import samples as sampling
 from da4dvar.workflows.autofit.fill import fit
@@ -22,6 +23,8 @@ def sea(days: int = 40, side: int = 10) -> xr.Dataset:
     truth = sum(
         np.cos(a * t / 4 + b * x / 3 + c * y / 3 + 7 * d) for a, b, c, d in generator.normal(size=(30, 4))
     )
+    # Without noise, a solve takes hundreds of iterations.
+    truth = truth + generator.normal(0, 0.5, truth.shape)
     clear = np.cos(x / 4 + t / 3 + generator.normal(size=(days, 1, 1))) > -0.2
     ds = xr.Dataset(
         {
@@ -145,8 +148,10 @@ def test_what_cannot_be_sampled_is_refused(gappy, fitted, filled, monkeypatch):
         fitted.interpolate(gappy, samples=6)
 
 
-def test_a_file_has_the_same_samples_in_memory_and_in_regions(tmp_path):
+def test_a_file_has_the_same_samples_in_memory_and_in_regions(tmp_path, monkeypatch):
     """Observed values exactly; elsewhere as close as the estimates are, which see less in a region."""
+    method = OptimalInterpolation(covariance=COVARIANCE)
+    monkeypatch.setattr(OptimalInterpolation, "fitted", lambda self, ds: method)
     sea(12, 64)[["sst"]].astype("float32").to_netcdf(tmp_path / "gappy.nc")
     options = ("--method", "linear", "--samples", "3", "--minutes", "0.1", "--seed", "2")
     ran("interpolate", "gappy.nc", "memory.nc", *options, cwd=tmp_path)
@@ -155,8 +160,9 @@ def test_a_file_has_the_same_samples_in_memory_and_in_regions(tmp_path):
         assert other.sst_samples.dims == one.sst_samples.dims
         assert other.realization.attrs["standard_name"] == "realization"
         np.testing.assert_array_equal(other.sst_samples.isnull(), one.sst_samples.isnull())
-        spread = float((one.sst_samples - one.sst).std())
-        assert float((other.sst_samples - one.sst_samples).std()) < 0.25 * spread
+        gaps = one.sst_flag.isin([1, 3])
+        errors = [(ds.sst_samples - ds.sst).where(gaps) for ds in (one, other)]
+        assert float(xr.corr(*errors)) > 0.9
     line = refused("interpolate", "memory.nc", "again.nc", "--minutes", "0.1", cwd=tmp_path)
     assert "'sst_samples' holds joint samples of 'sst'" in line
     line = refused(
