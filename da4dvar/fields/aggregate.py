@@ -95,7 +95,7 @@ def aggregate(
     Warns
     -----
     Da4dvarWarning
-        If a variable has no samples, so that there is no interval.
+        If a variable was filled without samples, so that there is no interval.
 
     Examples
     --------
@@ -124,7 +124,8 @@ def aggregate(
         out = _with_share(out, ds, name, own, time, groups, area)
         samples = samples_of(ds, name)
         if samples is None:
-            warn(f"{name} has no samples, so that its {stat} has no interval; fill it with --samples 50")
+            if f"{name}_flag" in ds:
+                warn(f"{name} has no samples, so that its {stat} has no interval; fill it with --samples 50")
             continue
         drawn = [_of(s.compute(), statistic, own, time, groups, area) for s in samples]
         out = _with_interval(out, name, xr.concat(drawn, REALIZATION), statistic, level)
