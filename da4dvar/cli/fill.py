@@ -39,6 +39,7 @@ from da4dvar.cli.shell import (
     split,
 )
 from da4dvar.cli.stream import Memory, Resume, Scheduler, resumable
+from da4dvar.config.kinds import BY_NAME
 from da4dvar.errors import DataError
 from da4dvar.progress import phases, shown
 
@@ -182,6 +183,11 @@ def interpolate(
     names, dims = pairs(variable, "--variable"), pairs(dim, "--dim")
     if fit and model is not None:
         raise DataError("expected either --model NAME or --fit, which fits to the input; got both")
+    if samples and model is not None:
+        having = ", ".join(BY_NAME["baseline"])
+        raise DataError(
+            f"--samples: a model has none; omit --model, as {having} and a trained network have some"
+        )
     for option, given, with_model in (
         ("--observation-error", observation_error is not None, True),
         ("--precision", precision != "float32", True),
@@ -195,7 +201,6 @@ def interpolate(
         ("--set", bool(settings), False),
         ("--save", save is not None, False),
         ("--json", as_json, False),
-        ("--samples", samples > 0, False),
     ):
         if given and with_model != (model is not None):
             remedy = "name a model" if with_model else "omit --model"

@@ -30,7 +30,8 @@ from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.fit_kernels import LEVEL, Search
 from da4dvar.baselines.hidden_neighbours import run_like_gaps
 from da4dvar.baselines.likelihood import maximised, score
-from da4dvar.baselines.optimal_interpolation import in_order, places
+from da4dvar.baselines.optimal_interpolation import in_order
+from da4dvar.baselines.places import places
 from da4dvar.baselines.solve_kernels import Analysis
 from da4dvar.evaluation.text import as_columns
 from da4dvar.variational.cost import VariationalCost

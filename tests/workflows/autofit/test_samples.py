@@ -168,4 +168,5 @@ def test_a_file_has_the_same_samples_in_memory_and_in_regions(tmp_path, monkeypa
     line = refused(
         "interpolate", "gappy.nc", "x.nc", "--samples", "5", "--model", "oisst-tasman", cwd=tmp_path
     )
-    assert "--samples excludes --model" in line
+    assert "--samples: a model has none; omit --model, as" in line
+    assert "optimal_interpolation" in line
