@@ -29,9 +29,9 @@ SPARSE = 0.25
 NEVER, KNOWN = 1e6, 20
 # Edges of the classes of each property, finer for what is hard; those for what a time or a cell shares;
 # and the fewest hidden points that represent a class.
-QUANTILES, COARSE, FEWEST = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98), (0.05, 0.3, 0.6), 10
+QUANTILES, COARSE, FEWEST = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98), (0.05, 0.15, 0.3, 0.45, 0.6), 10
 # Rounds of raking, its largest factor, and the largest share of the weight of one shape among many.
-ROUNDS, MOST_WEIGHT, MOST_SHARE = 10, 20.0, 0.04
+ROUNDS, MOST_WEIGHT, MOST_SHARE = 20, 20.0, 0.04
 
 
 @dataclass(frozen=True)
@@ -169,8 +169,9 @@ def shapes_like_gaps(
 
     A missing value is drawn at random, so that a gap is chosen in proportion to its size. The gap that holds
     it, with what is missing around it at the same time, is moved to other times at which its cell was
-    observed. A gap that is open at an end of the record is moved to an end of the record. In sparse data,
-    such as tracks, the observations around the missing value at its own time are hidden instead.
+    observed. A gap that is open at an end of the record is moved to an end of the record. In cells that are
+    hardly ever observed, half of what is observed is hidden, as such cells may differ from all others. In
+    sparse data, such as tracks, the observations around the missing value at its own time are hidden instead.
 
     Parameters
     ----------
@@ -211,43 +212,46 @@ def shapes_like_gaps(
     most = max(1.0, LARGEST_SHAPE * wanted)
     # Where little is observed, a gap that is moved would leave a hole without any observation.
     sparse = bool(others) and seen[:, seen.any(0)].mean() < SPARSE
-    # A gap of the same size hides fewer points at a time at which less is observed.
-    share = np.bincount(missing[:, 0], minlength=steps) / max(1, len(missing))
-    left = seen.reshape(steps, -1).sum(1) / max(1, seen.any(0).sum())
-    chance = np.cumsum(share / np.maximum(left, LEAST_LEFT))
-    chance /= max(chance[-1], 1e-300)
+    chance = _times_of(missing, seen)
+    count = seen.sum(0)
+    # Cells that are hardly ever observed, of which something can be hidden.
+    scarce = (
+        (count > 1) & (count < SPARSE * count.sum() / max(1, (count > 0).sum())) & bool(others and not sparse)
+    )
     hidden, number = 0, 0
     for _ in range(TRIES if len(missing) else 0):
         if hidden >= wanted:
             break
         near = int(np.searchsorted(chance, generator.random()))
         drawn = missing[generator.integers(len(missing), size=DRAWS)]
+        rare = bool(scarce[tuple(drawn[0, 1:])])
         # At a time at which much is missing, few cells are left to hide.
-        at, *cell = drawn[seen[(near, *drawn[:, 1:].T)].argmax() if others and not sparse else 0]
-        moved = (
-            (None, slice(at, at + 1))
-            if sparse
-            else _moved(
-                seen[(slice(None), *cell)],
-                int(at),
-                near,
-                longest,
-                generator,
-                None if others else seen & (shape < 0),
-            )
-        )
+        choice = seen[(near, *drawn[:, 1:].T)].argmax() if others and not (sparse or rare) else 0
+        at, *cell = drawn[choice]
+        line = seen[(slice(None), *cell)]
+        half = generator.permutation(np.flatnonzero(line))[::2] if rare else None
+        moved: tuple[slice | None, slice] | None = (None, slice(0, steps) if rare else slice(at, at + 1))
+        if not (sparse or rare):
+            moved = _moved(line, int(at), near, longest, generator, None if others else seen & (shape < 0))
         if moved is None:
             continue
         source, target = moved
         for halvings in range(int(generator.integers(4)), 8):
             box = tuple(_around(c, n, halvings) for c, n in zip(cell, seen.shape[1:], strict=True))
             here = (slice(target.start, target.stop), *box)
-            gap = True if source is None else ~seen[(source, *box)]
-            new = seen[here] & gap & (shape[here] < 0)
+            new = seen[here] & (shape[here] < 0)
+            if half is not None:
+                new &= np.isin(np.arange(steps), half).reshape(-1, *[1] * len(box)) & scarce[box]
+            elif source is not None:
+                new &= ~seen[(source, *box)]
+            if others:  # a cell without any observation is not filled, so that its error is not that of a gap
+                new &= count[box] > new.sum(0)
             if new.sum() <= most or not cell:
                 break
         if new.any():
             shape[here][new] = number
+            if others:
+                count[box] -= new.sum(0)
             hidden, number = hidden + int(new.sum()), number + 1
     if not number:
         raise DataError(
@@ -256,6 +260,14 @@ def shapes_like_gaps(
         )
     found: np.ndarray = lines.copy(data=shape).transpose(*observed.dims).values
     return found
+
+
+def _times_of(missing: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Return the cumulative chance of each time: how much is missing, more where less is left to hide."""
+    share = np.bincount(missing[:, 0], minlength=len(seen)) / max(1, len(missing))
+    left = seen.reshape(len(seen), -1).sum(1) / max(1, seen.any(0).sum())
+    chance = np.cumsum(share / np.maximum(left, LEAST_LEFT))
+    return chance / max(chance[-1], 1e-300)
 
 
 def _moved(

@@ -13,6 +13,8 @@ from da4dvar.evaluation.text import as_columns
 # Upper bounds of the classes of gap lengths, in steps; the last class has none.
 CLASSES = (1, 3, 7, 14, 30)
 FEW_SHAPES = 10
+# The noise of the observations is stated if the error without it is below this fraction of the error.
+NOTABLE = 0.9
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,9 @@ class Comparison:
         Methods that were not compared, and why.
     units : str
         Units of the variable.
+    noise : float
+        Standard deviation of the errors of the observations, where the winner estimates it. The scores
+        contain it, as hidden points are observations.
 
     Examples
     --------
@@ -146,6 +151,13 @@ class Comparison:
     change: tuple[float, float] = (0.0, 0.0)
     left_out: dict[str, str] = field(default_factory=dict)
     units: str = ""
+    noise: float = 0.0
+
+    @property
+    def rmse_of_field(self) -> float:
+        """RMSE of the winner without the noise of the observations: √(RMSE² − noise²)."""
+        error = self.rmse[self.winner][0]
+        return float(np.sqrt(max(error**2 - self.noise**2, 0.0)))
 
     def ranked(self) -> list[str]:
         """Return the methods in ascending order of their error.
@@ -212,7 +224,10 @@ def verdict(found: Comparison) -> str:
         said += f" ± {_number(spread)}"
     # Units such as 1e-3 would read as part of the number.
     said += (f" × {found.units}" if found.units[:1].isdigit() else f" {found.units}").rstrip()
-    said = said.removesuffix(" × 1") + " (RMSE at hidden points)"
+    said = said.removesuffix(" × 1") + " (RMSE at hidden points"
+    if 0 < found.rmse_of_field < NOTABLE * error:
+        said += f"; {_number(found.rmse_of_field)} without the noise of observations"
+    said += ")"
     others = [name for name in found.ranked() if name != found.winner]
     if not others:
         return said

@@ -385,5 +385,7 @@ def _result(
     units = str(array.attrs.get("units", ""))
     comparison = compared(str(array.name), residuals, left_out, units)
     winner = entered[comparison.winner] if comparison.winner in entered else alive[0]
-    comparison = replace(comparison, change=tally.change(winner.name))
+    fits = winner.table.get("covariance", {}).get(str(array.name), {})
+    noise = float(np.sqrt(fits.get("nugget", 0.0)))
+    comparison = replace(comparison, change=tally.change(winner.name), noise=noise)
     return Result(comparison, winner, residuals, reach, trials, rates.get(winner.name, 0.0) * array.size)

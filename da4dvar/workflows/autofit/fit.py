@@ -176,7 +176,12 @@ def _learn(
     slices = [seconds] if method == LEARNED else [FIRST_SLICE * seconds, (1 - FIRST_SLICE) * seconds]
     for number, allowed in enumerate(slices):
         left = seconds - (clocks.monotonic() - begin)
-        model, used = trained(made, min(allowed, max(left, 1.0)), guess, first.seconds, say)
+        allowed = min(allowed, max(left, 1.0))
+        learned = trained(made, allowed, guess, first.seconds, method == LEARNED, say)
+        if learned is None:
+            say(f"learned estimate: next to no training steps fit into {allowed:.0f} s; left out")
+            return
+        model, used = learned
         candidate = Candidate(LEARNED, model, {})
         needed = sum(_time_of(fitted, n, ds, candidate) for n in names)
         if method == AUTO and needed > max(clock.left(), 5.0):
@@ -220,7 +225,8 @@ def _scored(fitted: Fitted, name: str, ds: xr.Dataset, candidate: Candidate) -> 
     found = result.residuals
     best = min((n for n in found.error if n != LEARNED), key=found.mean_square)
     again = compared(name, found, result.comparison.left_out, result.comparison.units, result.winner.name)
-    result.comparison = replace(again, change=result.comparison.change)
+    old = result.comparison
+    result.comparison = replace(again, change=old.change, noise=old.noise)
     result.learned_change = tally.change(LEARNED)
     return found.gain(LEARNED, best)
 
@@ -229,5 +235,5 @@ def _win(fitted: Fitted, name: str, candidate: Candidate, seconds: float) -> Non
     result = fitted.results[name]
     old = result.comparison
     again = compared(name, result.residuals, old.left_out, old.units, candidate.name)
-    result.comparison = replace(again, change=result.learned_change)
+    result.comparison = replace(again, change=result.learned_change, noise=old.noise)
     result.winner = candidate

@@ -14,7 +14,7 @@ from da4dvar.config.tables import Table, check_table, overlaid
 from da4dvar.interpolator import Interpolator
 from da4dvar.workflows.autofit.character import Character
 from da4dvar.workflows.autofit.choose import choose
-from da4dvar.workflows.autofit.steps import steps_in
+from da4dvar.workflows.autofit.steps import APART, VALIDATIONS, steps_in
 from da4dvar.workflows.recipe import Recipe
 from da4dvar.workflows.tables import DATA
 
@@ -22,6 +22,8 @@ Say = Callable[[str], None]
 MOST_DRAWS = 8
 # Fraction of the training time that the first guesses may take.
 GUESSING = 0.3
+# Fewer training steps than this teach a network nothing.
+FEWEST_STEPS = 20
 
 
 def tables_for(
@@ -88,8 +90,8 @@ def checked(tables: Table, ds: xr.Dataset) -> Recipe:
 
 
 def trained(
-    made: Recipe, seconds: float, guess: Table | None, guess_seconds: float, say: Say
-) -> tuple[Interpolator, Table]:
+    made: Recipe, seconds: float, guess: Table | None, guess_seconds: float, anyway: bool, say: Say
+) -> tuple[Interpolator, Table] | None:
     """Train the learned estimate for some time.
 
     Parameters
@@ -102,6 +104,8 @@ def trained(
         Table of the classical method from which the learned estimate starts.
     guess_seconds : float
         Time that this method takes for one draw of gaps.
+    anyway : bool
+        Whether to train if only a few steps fit into the time.
     say : callable
         Called with lines on the progress.
 
@@ -109,7 +113,7 @@ def trained(
     -------
     model : Interpolator
     tables : dict
-        Tables of the recipe that was used.
+        Tables of the recipe that was used. Instead of both, None if too few steps fit into the time.
     """
     train = dict(made.tables.get("train", {}))
     further: dict[str, Table] = {"uncertainty": made.tables.get("uncertainty", {"members": MEMBERS})}
@@ -119,8 +123,11 @@ def trained(
         train.setdefault("draws", int(np.clip(draws, 2, MOST_DRAWS)))
     if "steps" not in train:
         made = made.replaced(**further, train=train)
-        train["steps"] = steps_in(made, seconds)
-        train["validate_every"] = max(10, train["steps"] // 20)
+        steps = steps_in(made, seconds)
+        if steps < FEWEST_STEPS and not anyway:
+            return None
+        train["steps"] = max(FEWEST_STEPS, steps)
+        train["validate_every"] = max(APART, train["steps"] // VALIDATIONS)
         say(f"training: {train['steps']} steps in about {seconds:.0f} s")
     made = made.replaced(**further, train=train)
     with tempfile.TemporaryDirectory() as temporary:

@@ -1,4 +1,4 @@
-"""The number of training steps that fit into a time."""
+"""The number of training steps that fit into a time, and how often to validate."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import torch
 from da4dvar.config.registry import call
 from da4dvar.workflows.recipe import Recipe
 
+# Number of validations, and the fewest steps between two.
+VALIDATIONS, APART = 20, 10
+
 
 def steps_in(recipe: Recipe, seconds: float, tries: int = 3) -> int:
-    """Estimate the number of training steps that fit into a time, by timing a few."""
+    """Estimate the number of training steps that fit into a time with their validations, by timing a few."""
     from da4dvar.training.loss import reconstruction_loss
     from da4dvar.training.plan import Training
 
@@ -39,5 +42,9 @@ def steps_in(recipe: Recipe, seconds: float, tries: int = 3) -> int:
         if device == "cuda":
             torch.cuda.synchronize()
         best = min(best, clock.monotonic() - begin)
-    # A tenth of the time is for drawing samples, another for the validations.
-    return max(20, int(0.8 * seconds / best))
+        if best > seconds / 50:
+            break
+    # A tenth of the time is for drawing samples. An estimate takes a third of a step.
+    budget, check = 0.9 * seconds / best, plan.validation_samples / plan.batch / 3
+    few = budget / (1 + check / APART)
+    return int(few if few < VALIDATIONS * APART else budget - VALIDATIONS * check)

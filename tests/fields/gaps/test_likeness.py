@@ -83,6 +83,20 @@ def test_a_hidden_shape_is_a_copy_of_a_cloud():
     assert beside[hidden].mean() > 0.6
 
 
+def test_cells_that_are_rarely_observed_are_scored_in_proportion():
+    """They may differ from all others, so that something is hidden there; each keeps an observation."""
+    generator = np.random.default_rng(0)
+    often = np.where(np.arange(400) % 5 == 0, 0.1, 0.8).reshape(20, 20)
+    seen = xr.DataArray(generator.random((60, 20, 20)) < often, dims=DIMS)
+    count = seen.sum("time").values
+    hidden = drawn(seen) >= 0
+    rare = (count > 0) & (often < 0.5)
+    share = (~seen.values & rare).sum() / (~seen.values & (count > 0)).sum()
+    assert share > 0.4
+    assert hidden[:, rare].sum() > 0.2 * hidden.sum()  # 3 % of the observations are there
+    assert (seen.values & ~hidden).any(0)[count > 0].all()
+
+
 def test_a_gap_at_an_end_is_hidden_at_an_end():
     """Gaps at the end of the record stay open: the hidden points reach the first or last observation."""
     seen = xr.DataArray(np.arange(200) < 180, dims="time")

@@ -91,6 +91,17 @@ def test_the_text_says_who_won_and_by_how_much():
     assert "chl: filled by good" in text
 
 
+def test_the_noise_of_observations_is_stated_where_it_counts():
+    """Hidden points are observations, with their noise; the field has an error of √(RMSE² − noise²)."""
+    found = compared("sst", residuals(), {}, "degC")
+    root = found.rmse["good"][0]
+    noisy = replace(found, noise=0.8 * root)
+    assert noisy.rmse_of_field == pytest.approx(0.6 * root)
+    assert f"hidden points; {0.6 * root:.3g} without the noise of observations)" in verdict(noisy)
+    for little in (0.0, 0.1 * root, 2 * root):
+        assert "noise" not in verdict(replace(found, noise=little))
+
+
 def test_what_is_not_certain_is_said():
     """A gain within two standard errors, few shapes, gaps beyond, changes at observed points."""
     equal = replace(residuals(), error={"a": residuals().error["good"], "b": residuals(seed=5).error["good"]})

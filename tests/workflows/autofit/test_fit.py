@@ -8,6 +8,7 @@ import xarray as xr
 import da4dvar
 from da4dvar.errors import Da4dvarError, DataError, ModelError
 from da4dvar.workflows.autofit import fit as fit_module
+from da4dvar.workflows.autofit import learn as learn_module
 from da4dvar.workflows.autofit.compete import Result, compete
 from da4dvar.workflows.autofit.fitted import Fitted
 
@@ -229,11 +230,11 @@ def test_what_is_no_data_set_is_refused(data, fitted):
 
 
 def test_the_accessor_fills():
-    """Of a data set and of an array."""
+    """Of a data set and of an array; so much time that the number of trials does not depend on it."""
     ds = network()
-    options = {"minutes": 0.02, "method": "linear", "say": quiet}
-    assert ds.da4dvar.fill(**options).identical(filled(ds))
-    assert ds.pm.da4dvar.fill(**options).pm.identical(filled(ds.pm).pm)
+    options = {"minutes": 1, "method": "linear", "say": quiet}
+    assert ds.da4dvar.fill(**options).identical(filled(ds, minutes=1))
+    assert ds.pm.da4dvar.fill(**options).pm.identical(filled(ds.pm, minutes=1).pm)
 
 
 def test_a_network_that_would_take_too_long_is_left_out(monkeypatch):
@@ -241,22 +242,33 @@ def test_a_network_that_would_take_too_long_is_left_out(monkeypatch):
     monkeypatch.setattr(fit_module, "SHORTEST", 0.0)
     monkeypatch.setattr(fit_module, "_time_of", lambda *arguments: 1e6)
     lines: list[str] = []
-    found = da4dvar.fit(network()[["pm"]], minutes=0.05, settings=QUICK, say=lines.append)
+    found = da4dvar.fit(network()[["pm"]], minutes=0.5, settings=QUICK, say=lines.append)
     assert found.model is None
     assert [line for line in lines if "1000000 s; left out" in line]
 
 
+def taking(seconds: float, *arguments: object) -> Result:
+    """The outcome of a competition whose winner would fill the file in some seconds."""
+    result = compete(*arguments)
+    result.seconds = seconds
+    return result
+
+
+def test_a_network_for_whose_training_there_is_no_time_is_left_out(monkeypatch):
+    """A training of some large field would otherwise go on for minutes after its time."""
+    monkeypatch.setattr(fit_module, "SHORTEST", 0.0)
+    monkeypatch.setattr(fit_module, "compete", lambda *arguments: taking(0.0, *arguments))
+    monkeypatch.setattr(learn_module, "steps_in", lambda *arguments: 19)
+    lines: list[str] = []
+    assert da4dvar.fit(network()[["pm"]], minutes=0.5, say=lines.append).model is None
+    assert [line for line in lines if "next to no training steps fit into" in line]
+
+
 def test_a_network_whose_first_guess_would_take_too_long_is_not_trained(monkeypatch):
     """The first guess alone is needed several times."""
-
-    def slow(*arguments: object) -> Result:
-        result = compete(*arguments)
-        result.seconds = 1e6
-        return result
-
     monkeypatch.setattr(fit_module, "SHORTEST", 0.0)
-    monkeypatch.setattr(fit_module, "compete", slow)
+    monkeypatch.setattr(fit_module, "compete", lambda *arguments: taking(1e6, *arguments))
     monkeypatch.setattr(fit_module, "trained", lambda *arguments: pytest.fail("it was trained"))
     lines: list[str] = []
-    assert da4dvar.fit(network(), minutes=0.05, say=lines.append).model is None
+    assert da4dvar.fit(network(), minutes=0.5, say=lines.append).model is None
     assert [line for line in lines if "for its first guess alone; left out" in line]

@@ -1,5 +1,6 @@
 """The learned estimate: the time of its training, and its recipe."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,21 @@ def test_a_step_is_timed_as_it_will_be_made(tmp_path, monkeypatch):
     said = {"checkpoint_iterations": True, "observation_fit": 0.5}
     steps_in(recipe(tmp_path, train=said), 60)
     assert set(asked) == {((1.0, 0.05, 0.05), 0.5, True)}
+
+
+def test_validations_take_their_share_of_the_time(tmp_path, monkeypatch):
+    """Of few steps, one in ten is followed by a validation; of many, twenty altogether."""
+
+    def slow(model: torch.nn.Module, sample: dict, *plan: object) -> tuple:
+        time.sleep(0.02)
+        return next(model.parameters()).sum(), None
+
+    monkeypatch.setattr("da4dvar.training.loss.reconstruction_loss", slow)
+    few, many = (
+        steps_in(recipe(tmp_path, train={"validation_samples": n, "batch": 4}), 1) for n in (120, 12)
+    )
+    assert few < 0.7 * many
+    assert steps_in(recipe(tmp_path, train={"batch": 4}), 1e-3) == 0
 
 
 def stations() -> xr.Dataset:
