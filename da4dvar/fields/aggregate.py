@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -200,7 +201,7 @@ def statistic_of(stat: str, array: xr.DataArray, time: str | None) -> Statistic:
     return Statistic(kind, factor * value + offset, title)
 
 
-def groups_of(array: xr.DataArray, time: str | None, period: str | None) -> list[tuple[object, slice]] | None:
+def groups_of(array: xr.DataArray, time: str | None, period: str | None) -> list[tuple[Any, Any]] | None:
     """Return the beginning and the range of each period; None for the whole record.
 
     Raises
@@ -228,7 +229,7 @@ def _of(
     statistic: Statistic,
     over: Sequence[str],
     time: str | None,
-    groups: list[tuple[object, slice]] | None,
+    groups: list[tuple[Any, Any]] | None,
     area: Area,
 ) -> xr.DataArray:
     """Return a statistic of one field, with the beginnings of the periods as times."""
@@ -302,7 +303,7 @@ def _with_share(
     name: str,
     over: Sequence[str],
     time: str | None,
-    groups: list[tuple[object, slice]] | None,
+    groups: list[tuple[Any, Any]] | None,
     area: Area,
 ) -> xr.Dataset:
     """Add the share of the values that were observed, if the variable has a flag."""

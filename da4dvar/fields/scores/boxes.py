@@ -132,7 +132,8 @@ def inside_by_rank(below: np.ndarray, number: int, level: float) -> np.ndarray:
     """
     outside = (1 - level) / 2 * (number + 1)
     from_end = np.minimum(below, number - below)
-    return (from_end + 1 - outside).clip(0.0, 1.0)
+    out: np.ndarray = (from_end + 1 - outside).clip(0.0, 1.0)
+    return out
 
 
 def title_of(side: int | None, axes: int) -> str:
@@ -151,4 +152,5 @@ def _running(values: np.ndarray, length: int) -> np.ndarray:
     """Return sums over `length` successive times, or over all if there are fewer."""
     length = min(length, values.shape[1])
     total = np.cumsum(np.pad(values, [(0, 0), (1, 0), *[(0, 0)] * (values.ndim - 2)]), axis=1)
-    return total[:, length:] - total[:, :-length]
+    out: np.ndarray = total[:, length:] - total[:, :-length]
+    return out

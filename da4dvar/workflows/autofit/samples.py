@@ -6,10 +6,10 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 
-import dask
 import dask.array
 import numpy as np
 import xarray as xr
+from dask.delayed import delayed
 from scipy.special import ndtr
 
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
@@ -47,7 +47,7 @@ def covariance_method(result: Result, array: xr.DataArray, time: str) -> Optimal
     method = own[0] if own else OptimalInterpolation(time)
     if result.covariance is None and method.covariance is None:
         known = result.trials[0].seen if result.trials else array
-        result.covariance = method.fitted(known.to_dataset()).covariance
+        result.covariance = dict(method.fitted(known.to_dataset()).covariance or {}) or None
     return (
         method if method.covariance is not None else OptimalInterpolation(time, covariance=result.covariance)
     )
@@ -105,7 +105,7 @@ def joint_samples(
         return values
 
     each = [
-        dask.array.from_delayed(dask.delayed(sample, pure=False)(k), array.shape, array.dtype)
+        dask.array.from_delayed(delayed(sample, pure=False)(k), array.shape, array.dtype)
         for k in range(number)
     ]
     return xr.DataArray(dask.array.stack(each), dims=(REALIZATION, *array.dims))
@@ -119,7 +119,8 @@ def _width(z: np.ndarray, knots: np.ndarray) -> np.ndarray:
     below, above = (np.take_along_axis(knots, (low + k)[None], 0)[0] for k in (0, 1))
     inside = below + (at - low) * (above - below)
     # Beyond the last knot, in proportion.
-    return np.where(at > len(KNOTS), knots[-1] * at / len(KNOTS), inside)
+    out: np.ndarray = np.where(at > len(KNOTS), knots[-1] * at / len(KNOTS), inside)
+    return out
 
 
 def check_samples(number: int, seed: int) -> None:
