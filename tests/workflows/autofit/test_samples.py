@@ -10,6 +10,7 @@ import da4dvar
 from da4dvar.baselines.linear import Linear
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
 from da4dvar.errors import DataError
+from da4dvar.fields.labels.intervals import ends
 from da4dvar.workflows.autofit import samples as sampling
 from da4dvar.workflows.autofit.fill import fit
 
@@ -56,7 +57,7 @@ def fitted(gappy):
 @pytest.fixture(scope="module")
 def filled(gappy, fitted):
     """The field filled, with samples."""
-    return fitted.interpolate(gappy, samples=99, interval=[0.5, 0.9])
+    return fitted.interpolate(gappy, samples=99, interval=[0.6827, 0.9545])
 
 
 def test_labels_are_those_of_cf(filled, gappy):
@@ -76,12 +77,12 @@ def test_observed_values_are_the_same_in_all_samples_unless_analysed(filled, fit
 
 
 def test_samples_agree_with_the_intervals(filled):
-    """Half of the values of all samples are in the intervals of 50 %, and nine tenths in those of 90 %."""
+    """As many values of samples are in the intervals of one and of two standard deviations as these say."""
     gaps = filled.sst_flag.isin([1, 3])
-    for percent in (50, 90):
-        low, high = filled[f"sst_lower_{percent}"], filled[f"sst_upper_{percent}"]
+    for level in (0.6827, 0.9545):
+        low, high = (filled[end] for end in ends("sst", level))
         inside = ((filled.sst_samples >= low) & (filled.sst_samples <= high)).where(gaps)
-        assert float(inside.mean()) == pytest.approx(percent / 100, abs=0.05)
+        assert float(inside.mean()) == pytest.approx(level, abs=0.05)
     mean = filled.sst_samples.mean("realization")
     assert float(np.abs((mean - filled.sst).where(gaps)).mean()) < 0.2 * float(
         filled.sst_samples.std("realization").where(gaps).mean()
