@@ -17,7 +17,7 @@ from da4dvar.errors import DataError, check_least
 from da4dvar.fields.labels.samples import REALIZATION
 from da4dvar.workflows.autofit.compete import Result
 
-# Numbers of standard deviations for which the half widths of intervals are computed.
+# Numbers of standard deviations for which half widths are computed; between them, they are interpolated.
 KNOTS = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 # Part of the free memory that samples may fill.
 SHARE = 0.5
