@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Interpolator": "da4dvar.interpolator",
     "Layout": "da4dvar.layout",
+    "aggregate": "da4dvar.fields.aggregate",
     "fill": "da4dvar.workflows.autofit.fill",
     "fit": "da4dvar.workflows.autofit.fill",
     "Da4dvarError": "da4dvar.errors",
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from da4dvar.api import load as load
     from da4dvar.config.kinds import register as register
     from da4dvar.errors import Da4dvarError as Da4dvarError
+    from da4dvar.fields.aggregate import aggregate as aggregate
     from da4dvar.fields.files.store import open_dataset as open_dataset
     from da4dvar.fields.scores.metrics import scores as scores
     from da4dvar.interpolator import Interpolator as Interpolator

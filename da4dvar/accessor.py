@@ -78,6 +78,7 @@ class Da4dvarAccessor:
         max_gap: MaxGap | None = None,
         limit_area: str | None = None,
         flags: str = "da4dvar",
+        samples: int = 0,
         seed: int = 0,
         say: Callable[[str], None] | None = None,
     ) -> xr.Dataset:
@@ -87,13 +88,13 @@ class Da4dvarAccessor:
         ----------
         minutes, method, variable, dim, mask, fill_value, times, bounds, circular
             See :func:`da4dvar.fill`.
-        analysis, std, interval, max_gap, limit_area, flags, seed, say
+        analysis, std, interval, max_gap, limit_area, flags, samples, seed, say
             See :func:`da4dvar.fill`.
 
         Returns
         -------
         Dataset
-            The data with their gaps filled, with flags and the requested error bars.
+            The data with their gaps filled, with flags and the requested error bars and samples.
         """
         from da4dvar.workflows.autofit.fill import fill
 
@@ -114,6 +115,7 @@ class Da4dvarAccessor:
             max_gap=max_gap,
             limit_area=limit_area,
             flags=flags,
+            samples=samples,
             seed=seed,
             say=say,
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 from warnings import warn
 
@@ -14,17 +14,17 @@ import xarray as xr
 from da4dvar.baselines.background import Background, chosen_background
 from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.cycles import cycles
+from da4dvar.baselines.draws import Deviations, Window, windows
 from da4dvar.baselines.fit_kernels import fit_kernels
+from da4dvar.baselines.places import instants, places, spatial
 from da4dvar.baselines.products import DENSE, regular
 from da4dvar.baselines.solve_kernels import ITERATIONS, Analysis
 from da4dvar.baselines.standard_error import solved_together, with_standard_errors
 from da4dvar.errors import Da4dvarWarning, DataError, check_least
-from da4dvar.fields.gaps.geometry import EARTH
-from da4dvar.fields.labels.cf import dim_role, geographic, is_dates, steps
+from da4dvar.fields.labels.cf import is_dates
 from da4dvar.fields.labels.given import data_set
 from da4dvar.variational.kernels import SumOfSeparable, covariance_of
 
-KILOMETRES = {"km": 1.0, "kilometre": 1.0, "m": 1e-3, "metre": 1e-3, "meter": 1e-3}
 # Values of a field that are solved at once; more are solved in windows of time. Irregular places beyond
 # MOST_PLACES are estimated from neighbours: the matrices of space are dense.
 MOST_VALUES = 20_000_000
@@ -222,22 +222,47 @@ class OptimalInterpolation:
         Returns
         -------
         Dataset
-            With a first dimension ``sample``. Their mean tends to the analysis, and their standard deviation
-            to its standard error.
+            With a first dimension ``realization``. Their mean tends to the analysis, and their standard
+            deviation to its standard error.
         """
         out = ds.copy()
         for name, array in ds.data_vars.items():
             if array.dtype.kind == "f":
-                frame = self._frame(array)
-                whole = array.transpose(..., *frame.core)
-                series = whole.values.reshape(-1, len(frame.clock), len(frame.place)).astype("float64")
-                drawn = np.stack([self._solve(y, frame, (number, seed))[0] for y in series], 1)
-                drawn = drawn.reshape(number, *whole.shape).astype(array.dtype)
-                made = xr.DataArray(
-                    drawn, dims=("sample", *whole.dims), coords=whole.coords, attrs=array.attrs
-                )
-                out[name] = made.transpose("sample", *array.dims)
+                estimate, deviation = self._fill(array)[0], self.deviations(array)
+                drawn = [estimate + deviation(k, seed) for k in range(number)]
+                out[name] = xr.concat(drawn, "realization").astype(array.dtype).assign_attrs(array.attrs)
         return out
+
+    def deviations(
+        self, array: xr.DataArray, standardised: bool = False
+    ) -> Callable[[int, int], xr.DataArray]:
+        """Return a function that draws the error of the analysis of a variable.
+
+        Parameters
+        ----------
+        array : DataArray
+            Variable with NaN in the gaps, in memory.
+        standardised : bool
+            Add what the covariance does not resolve, and divide by the standard deviation of both; see
+            :meth:`da4dvar.baselines.draws.Deviations.standardised`.
+
+        Returns
+        -------
+        callable
+            Maps the number of a draw and a seed to the draw, with the dimensions of `array`. A value depends
+            on its place and time, the number and the seed, but hardly on which part of a field is solved. All
+            positions along dimensions that are neither time nor space have the same random numbers.
+        """
+        frame = self._frame(array)
+        whole = array.transpose(..., *frame.core)
+        series = whole.values.reshape(-1, len(frame.clock), len(frame.place)).astype("float64")
+        each = [self._deviations(y, frame, standardised) for y in series]
+
+        def draw(number: int, seed: int) -> xr.DataArray:
+            values = np.stack([one([seed, number]) for one in each]).reshape(whole.shape)
+            return whole.copy(data=values.astype(array.dtype)).transpose(*array.dims)
+
+        return draw
 
     def _fill(self, array: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
         frame = self._frame(array)
@@ -320,39 +345,88 @@ class OptimalInterpolation:
             seed=self.seed,
         )
 
-    def _solve(
-        self, y: np.ndarray, frame: Frame, draw: tuple[int, int] | None = None
+    def _solve(self, y: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+        problem = self._problem(y, frame)
+        x, std = np.full((2, *y.shape), np.nan)
+        if problem.covariance is None:
+            return problem.background, std
+        anomaly, place = problem.anomaly, frame.place[problem.cells]
+        total = np.zeros((len(y), 1))
+        estimate, error = (np.zeros(anomaly.shape) for _ in range(2))
+        for window in problem.windows:
+            part, weight = window.part, window.weight
+            seen, clock = np.isfinite(anomaly[part]), frame.clock[part]
+            analysis = Analysis(seen, place, clock, problem.covariance, problem.grid, self.iterations)
+            found, spread = self._estimated(analysis, anomaly[part], True)
+            estimate[part] += weight * found
+            error[part] += weight * spread
+            total[part] += weight
+        x[:, problem.cells], std[:, problem.cells] = estimate / total, error / total
+        x[:, ~problem.known], std[:, ~problem.known] = np.nan, np.nan
+        return problem.background + problem.size * x, problem.size * std
+
+    def _deviations(
+        self, y: np.ndarray, frame: Frame, standardised: bool
+    ) -> Callable[[Sequence[int]], np.ndarray]:
+        problem = self._problem(y, frame)
+        if problem.covariance is None:
+            return lambda seed: np.zeros(y.shape)
+        own = Deviations(
+            np.isfinite(problem.anomaly),
+            frame.place[problem.cells],
+            frame.clock,
+            problem.covariance,
+            problem.windows,
+            problem.grid,
+            self.iterations,
+            lambda analysis, values: self._estimated(analysis, values)[0],
+        )
+
+        draw, size = (own.standardised(self.neighbours), 1.0) if standardised else (own, problem.size)
+
+        def drawn(seed: Sequence[int]) -> np.ndarray:
+            out = np.full(y.shape, np.nan)
+            out[:, problem.cells] = size * draw(seed)
+            out[:, ~problem.known] = np.nan
+            return out
+
+        return drawn
+
+    def _estimated(
+        self, analysis: Analysis, anomaly: np.ndarray, with_error: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
-        background, anomaly, cells = self._anomaly(y, frame)
-        nothing = np.full(y.shape, np.nan)
+        """Return the estimate of all observations, or of neighbours if need be, and its standard error."""
+        far = analysis.shape is None and len(analysis.place) > MOST_PLACES
+        if not far:
+            try:
+                estimate = analysis.estimate(anomaly)
+                return estimate, analysis.standard_error(self.neighbours) if with_error else estimate
+            except DataError as problem:
+                few = f"{self.neighbours} nearest observations"
+                warn(f"{problem}; estimated from the {few} instead", Da4dvarWarning, 2)
+        return analysis.local(anomaly, self.neighbours)
+
+    def _problem(self, y: np.ndarray, frame: Frame) -> Problem:
+        background, anomaly, known = self._anomaly(y, frame)
         # Data that do not vary have no covariance, and their error cannot be estimated.
         estimated = self.background != "zero" or not self._tables()
         if estimated and (np.isfinite(y).sum() < 2 or not np.nanmax(np.abs(anomaly)) > 0):
-            return (background if draw is None else np.broadcast_to(background, (draw[0], *y.shape))), nothing
-        covariance = self._covariance(anomaly[:, cells], frame.place[cells], frame)
+            return Problem(background, anomaly, known)
+        covariance = self._covariance(anomaly[:, known], frame.place[known], frame)
         # In units of the standard deviation: single precision holds neither 1e-30 nor 1e30.
-        size = np.sqrt(covariance.variance)
-        covariance, anomaly = covariance.scaled(1 / size**2), anomaly / size
+        size = float(np.sqrt(covariance.variance))
         grid = frame.shape if len(frame.place) > DENSE and regular(frame.place, frame.shape) else None
         if grid is None:
             # In a fixed order, so that the result does not depend on that of the cells.
-            chosen = np.flatnonzero(cells)
-            chosen = chosen[in_order(frame.place[chosen])]
+            cells = np.flatnonzero(known)
+            cells = cells[in_order(frame.place[cells])]
         else:
-            chosen = np.arange(len(cells))
-        x, std = nothing.copy() if draw is None else np.full((draw[0], *y.shape), np.nan), nothing
-        x[..., chosen], std[:, chosen] = solved_in_windows(
-            anomaly[:, chosen],
-            frame.place[chosen],
-            frame.clock,
-            covariance,
-            grid,
-            self.neighbours,
-            self.iterations,
-            draw,
+            cells = np.arange(len(known))
+        scaled, parts = (
+            covariance.scaled(1 / size**2),
+            windows(frame.clock, max(16, MOST_VALUES // len(cells))),
         )
-        x[..., ~cells], std[:, ~cells] = np.nan, np.nan
-        return background + size * x, size * std
+        return Problem(background, anomaly[:, cells] / size, known, cells, scaled, size, grid, parts)
 
     def _background(self, y: np.ndarray, frame: Frame) -> np.ndarray:
         if frame.season is not None:
@@ -385,96 +459,20 @@ class Frame:
     season: np.ndarray | None
 
 
+@dataclass(frozen=True)
+class Problem:
+    """Anomalies of the cells to solve, in units of the standard deviation; no covariance if none varies."""
+
+    background: np.ndarray
+    anomaly: np.ndarray
+    known: np.ndarray
+    cells: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
+    covariance: SumOfSeparable | None = None
+    size: float = 1.0
+    grid: tuple[int, ...] | None = None
+    windows: Sequence[Window] = ()
+
+
 def in_order(place: np.ndarray) -> np.ndarray:
     """Return the order of places by their coordinates, so that results do not depend on that of the cells."""
     return np.lexsort(place.round(6).T) if place.size else np.arange(len(place))
-
-
-def solved_in_windows(
-    anomaly: np.ndarray,
-    place: np.ndarray,
-    clock: np.ndarray,
-    covariance: SumOfSeparable,
-    grid: tuple[int, ...] | None,
-    neighbours: int,
-    iterations: int,
-    draw: tuple[int, int] | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return estimate (or draws) and standard error of a field, in windows of time if it is large.
-
-    Windows overlap by half, and their estimates are weighted by the distance to the end of the window.
-    """
-    steps = max(16, MOST_VALUES // len(place))
-    order = np.argsort(clock, kind="stable")
-    if steps >= len(clock):
-        parts = [order]
-    elif draw is not None:
-        raise DataError(f"cannot draw samples of {anomaly.size} values, expected {MOST_VALUES} or fewer")
-    else:
-        number = int(np.ceil(2 * len(clock) / steps)) - 1
-        begins = np.linspace(0, len(clock) - steps, number).round().astype(int)
-        parts = [order[b : b + steps] for b in begins]
-    x, std, total = (np.zeros(anomaly.shape) for _ in range(3))
-    for part in parts:
-        seen = np.isfinite(anomaly[part])
-        analysis = Analysis(seen, place, clock[part], covariance, grid, iterations)
-        if draw is not None:
-            return analysis.samples(anomaly[order], *draw)[:, np.argsort(order)], std
-        far = grid is None and len(place) > MOST_PLACES
-        try:
-            estimate = None if far else analysis.estimate(anomaly[part])
-        except DataError as problem:
-            warn(
-                f"{problem}; estimated from the {neighbours} nearest observations instead", Da4dvarWarning, 2
-            )
-            estimate = None
-        if estimate is None:
-            estimate, error = analysis.local(anomaly[part], neighbours)
-        else:
-            error = analysis.standard_error(neighbours)
-        weight = np.minimum(np.arange(1, len(part) + 1), np.arange(len(part), 0, -1))[:, None]
-        x[part] += weight * estimate
-        std[part] += weight * error
-        total[part] += weight
-    return x / total, std / total
-
-
-def spatial(array: xr.DataArray, others: Sequence[str]) -> list[str]:
-    """Return the space dimensions among `others`: by latitude and longitude or CF axes, or up to two."""
-    lat, lon = (geographic(array.coords, role)[:1] for role in "YX")
-    along = {d for degrees in (*lat, *lon) for d in degrees.dims}
-    if not (lat and lon):
-        along |= {d for d in others if dim_role(array, d) in ("Y", "X")}
-    found = [d for d in others if d in along]
-    if found or (lat and lon) or len(others) <= 2:
-        return found if along else list(others)
-    raise DataError(
-        f"variable {array.name!r} has the dimensions {', '.join(others)} besides time; "
-        "name those of space with space="
-    )
-
-
-def places(array: xr.DataArray, space: Sequence[str]) -> np.ndarray:
-    """Return Cartesian coordinates of the cells, in km or in cells, of shape (cell, axis)."""
-    lat, lon = (geographic(array.coords, role)[:1] for role in "YX")
-    frame = xr.DataArray(np.zeros([array.sizes[d] for d in space]), dims=space)
-    if lat and lon and {*lat[0].dims, *lon[0].dims} == set(space):
-        degrees = ((frame + g.variable).transpose(*space).values.ravel() for g in (*lat, *lon))
-        phi, theta = map(np.radians, degrees)
-        unit = [np.cos(phi) * np.cos(theta), np.cos(phi) * np.sin(theta), np.sin(phi)]
-        return EARTH * np.stack(unit, -1)
-    units = [str(array[d].attrs.get("units")) if d in array.coords else "" for d in space]
-    if space and all(u in KILOMETRES for u in units):
-        axes = [array[d].values * KILOMETRES[u] for d, u in zip(space, units, strict=True)]
-    else:
-        axes = [np.arange(float(array.sizes[d])) for d in space]
-    mesh = np.meshgrid(*axes, indexing="ij")
-    return np.stack(mesh, -1).reshape(-1, len(space)).astype("float64") if mesh else np.empty((1, 0))
-
-
-def instants(array: xr.DataArray, time: str) -> np.ndarray:
-    """Return times as numbers: days since the first date, units of the coordinate, or steps."""
-    apart = steps(array[time]) if time in array.coords else None
-    if apart is None:
-        return np.arange(float(array.sizes[time]))
-    return np.append(0.0, np.cumsum(apart / (86400 if is_dates(array[time]) else 1)))

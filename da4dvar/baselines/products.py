@@ -148,15 +148,6 @@ class Kronecker:
         distance = self.distance(where[:, :, None], others_where[:, None]).astype(dtype)
         return self.covariance(distance, lag)
 
-    def draw(self, generator: np.random.Generator) -> np.ndarray:
-        """Return a field with the covariance K."""
-        out = np.zeros((len(self.clock), len(self.place)))
-        for t, kt in zip(self.covariance.terms, self.in_time, strict=True):
-            noise = generator.standard_normal((len(self.clock), len(self.place)))
-            distance = self.distance(np.arange(len(self.place))[:, None], np.arange(len(self.place)))
-            out = out + root(kt.astype("float64")) @ noise @ root(t.in_space(distance)).T
-        return out
-
 
 def regular(place: np.ndarray, shape: tuple[int, ...]) -> bool:
     """Whether distances along the rows of a grid do not depend on where a row begins."""
@@ -176,10 +167,3 @@ def cut(correlation: np.ndarray, dtype: str) -> np.ndarray:
     The products of such numbers are too small to be normal, and a processor is slow with these.
     """
     return np.where(correlation < 1e-12, 0.0, correlation).astype(dtype)
-
-
-def root(matrix: np.ndarray) -> np.ndarray:
-    """Return R with R Rᵀ = matrix, for a matrix that may have a few eigenvalues just below 0."""
-    values, vectors = np.linalg.eigh(matrix)
-    half: np.ndarray = vectors * np.sqrt(values.clip(0))
-    return half

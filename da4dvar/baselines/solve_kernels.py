@@ -237,33 +237,6 @@ class Analysis:
         out: np.ndarray = np.sqrt(left).reshape(self.seen.shape)
         return out
 
-    def samples(self, y: np.ndarray, number: int, seed: int = 0) -> np.ndarray:
-        """Return x_s + K Hᵀ (H K Hᵀ + ε² I)⁻¹ (y − H x_s − e_s), joint draws of the field given `y`.
-
-        x_s and e_s are draws from the covariance without observations, and of the observation error
-        (Journel and Huijbregts, 1978).
-
-        Parameters
-        ----------
-        y : array, shape (time, cell)
-            Anomalies.
-        number : int
-            Number of draws.
-        seed : int
-            Random seed.
-
-        Returns
-        -------
-        array, shape (number, time, cell)
-        """
-        generator = np.random.default_rng(seed)
-        out = np.empty((number, *self.seen.shape))
-        for k in range(number):
-            field = self.operator.draw(generator)
-            error = np.sqrt(self.nugget) * generator.standard_normal(self.seen.shape)
-            out[k] = field + self.estimate(np.where(self.seen, y, 0.0) - field - error)
-        return out
-
 
 def conjugate_gradients(analysis: Analysis, y: np.ndarray, most: int) -> tuple[np.ndarray, float, int]:
     """Return w with ‖y − A w‖ ≤ tolerance ‖y‖ if possible, ‖y − A w‖ / ‖y‖, and the number of iterations.

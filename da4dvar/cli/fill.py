@@ -11,6 +11,7 @@ import typer
 from da4dvar.cli.complete import kinds_of, models, one_of
 from da4dvar.cli.ensemble import Intervals, Members, Std
 from da4dvar.cli.shell import (
+    ERROR_BARS,
     WITH_FIT,
     WITH_MODEL,
     Analysis,
@@ -38,6 +39,7 @@ from da4dvar.cli.shell import (
     split,
 )
 from da4dvar.cli.stream import Memory, Resume, Scheduler, resumable
+from da4dvar.config.kinds import BY_NAME
 from da4dvar.errors import DataError
 from da4dvar.progress import phases, shown
 
@@ -71,6 +73,16 @@ def interpolate(
     analysis: Analysis = False,
     std: Std = False,
     interval: Intervals = None,
+    samples: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Add N joint samples of each variable, NAME_samples, whose errors are correlated like those "
+            "of the estimate; da4dvar aggregate uses them.",
+            min=0,
+            rich_help_panel=ERROR_BARS,
+        ),
+    ] = 0,
     members: Members = None,
     observation_error: Annotated[
         float | None,
@@ -156,6 +168,8 @@ def interpolate(
 
     Example: da4dvar interpolate gappy.nc filled.nc --minutes 30 --interval 0.9 --max-gap 5D
 
+    Example: da4dvar interpolate gappy.nc filled.nc --samples 50
+
     Example: da4dvar interpolate l3.nc filled.nc --mask 'quality_level>=4'
 
     Example: da4dvar interpolate gappy.nc filled.nc --model oisst-tasman
@@ -169,6 +183,11 @@ def interpolate(
     names, dims = pairs(variable, "--variable"), pairs(dim, "--dim")
     if fit and model is not None:
         raise DataError("expected either --model NAME or --fit, which fits to the input; got both")
+    if samples and model is not None:
+        having = ", ".join(BY_NAME["baseline"])
+        raise DataError(
+            f"--samples: a model has none; omit --model, as {having} and a trained network have some"
+        )
     for option, given, with_model in (
         ("--observation-error", observation_error is not None, True),
         ("--precision", precision != "float32", True),
@@ -214,6 +233,7 @@ def interpolate(
                 max_gap=max_gap,
                 limit_area=limit_area,
                 flags=flags,
+                samples=samples,
                 memory=memory,
                 resume=resume,
                 overwrite=overwrite,

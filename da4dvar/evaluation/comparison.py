@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -13,10 +12,10 @@ from scipy.special import ndtri
 from da4dvar.errors import DataError, nearest, warn
 from da4dvar.evaluation.matching import aligned
 from da4dvar.fields.files.store import loaded, open_dataset
+from da4dvar.fields.labels.companions import BOUND, companions, error_bars
 from da4dvar.fields.labels.conform import check_finite, pick
+from da4dvar.fields.labels.samples import REALIZATION, samples_of
 from da4dvar.fields.labels.units import converted
-
-BOUND = re.compile(r"(?P<name>.+)_(?P<end>lower|upper)_(?P<percent>\d+([._]\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,8 @@ class Comparison:
         σ, in the units of the variable.
     bounds : mapping of float to (DataArray, DataArray)
         Ends of the intervals that the file holds, keyed by their level between 0 and 1.
+    samples : DataArray, optional
+        Joint samples, with ``realization`` as the first dimension.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Comparison:
     seen: xr.DataArray | None = None
     std: xr.DataArray | None = None
     bounds: Mapping[float, tuple[xr.DataArray, xr.DataArray]] = field(default_factory=dict)
+    samples: xr.DataArray | None = None
 
     @property
     def observed(self) -> xr.DataArray | None:
@@ -152,6 +154,9 @@ def compare_files(
                 parts[kind] = in_units_of(parts[kind], parts["estimate"])
             for other in error_bars(name, guess):
                 parts[other] = read(guess[other], estimate)
+            drawn = samples_of(guess, name)
+            for k, one in enumerate(() if drawn is None else read(drawn, estimate)):
+                parts[f"{REALIZATION} {k}"] = one.drop_vars(REALIZATION, errors="ignore")
             yield comparison(name, parts)
             del parts  # release the memory before the next variable is read
 
@@ -194,29 +199,6 @@ def comparison(name: str, parts: Mapping[str, xr.DataArray]) -> Comparison:
             ends.setdefault(level, {})[match["end"]] = array
     bounds = {level: (e["lower"], e["upper"]) for level, e in sorted(ends.items()) if len(e) == 2}
     std = joined.get(f"{name}_std")
-    return Comparison(name, joined["estimate"], joined["truth"], joined.get("seen"), std, bounds)
-
-
-def companions(ds: xr.Dataset) -> set[str]:
-    """Names of variables that describe another variable or the windows, and are not scored.
-
-    Examples
-    --------
-    >>> ds = xr.Dataset({n: 0.0 for n in ("sst", "sst_std", "sst_lower_90", "sst_flag", "wind_std")})
-    >>> sorted(companions(ds))
-    ['sst_flag', 'sst_lower_90', 'sst_std']
-    """
-    names = {str(n) for n in ds.data_vars}
-    out = {n for n in names if n.endswith("_flag")}
-    out |= {n for n in names if any(str(d).startswith("window_") for d in ds[n].dims)}
-    return out | {bar for name in names for bar in error_bars(name, names)}
-
-
-def error_bars(name: str, names: Iterable[object]) -> list[str]:
-    """Names of the standard deviation and the interval ends of a variable among given names."""
-    out = []
-    for other in map(str, names):
-        match = BOUND.fullmatch(other)
-        if other == f"{name}_std" or (match is not None and match["name"] == name):
-            out.append(other)
-    return out
+    drawn = [array for other, array in joined.items() if other.startswith(f"{REALIZATION} ")]
+    samples = xr.concat(drawn, REALIZATION) if drawn else None
+    return Comparison(name, joined["estimate"], joined["truth"], joined.get("seen"), std, bounds, samples)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from da4dvar.evaluation.comparison import Comparison, compare_files
+from da4dvar.evaluation.report.shape import Shape
 from da4dvar.evaluation.text import Scores
+from da4dvar.fields.scores.boxes import SIDES, box_coverage
+from da4dvar.fields.scores.ensembles import energy_score, variogram_score
 from da4dvar.fields.scores.metrics import scores
 from da4dvar.fields.scores.probabilistic import coverage, crps_gaussian, spread_skill
 
@@ -15,7 +18,8 @@ def evaluate_files(
 ) -> Scores:
     """Score every variable that both files have.
 
-    Flags, standard deviations, the ends of intervals and the cost terms of windows are not scored.
+    Flags, standard deviations, the ends of intervals, samples and the cost terms of windows are not scored as
+    variables of their own.
 
     Parameters
     ----------
@@ -64,7 +68,8 @@ def scores_of(one: Comparison) -> dict[str, dict[str, float]]:
     dict
         The scores of :func:`da4dvar.fields.scores.metrics.scores`; with a standard deviation also ``crps``
         and ``spread_skill``; with a standard deviation or intervals also ``coverage_50`` and
-        ``coverage_90``, where the interval is known.
+        ``coverage_90``, where the interval is known. With samples also ``energy`` and ``variogram``, and
+        under the key ``boxes`` the coverage of 90 % intervals of means over boxes and periods.
 
     Examples
     --------
@@ -88,4 +93,20 @@ def scores_of(one: Comparison) -> dict[str, dict[str, float]]:
             ends = one.interval(percent / 100)
             if ends is not None:
                 table[part][f"coverage_{percent}"] = float(coverage(*ends, here))
+        if one.samples is not None and part != "observed":
+            time = Shape.of(one.estimate).time
+            table[part]["energy"] = energy_score(one.samples, here, time)
+            table[part]["variogram"] = variogram_score(one.samples, here, time)
+    if boxes := boxes_of(one):
+        table["boxes"] = {f"{box}, {n}": c for box, row in boxes.items() for n, c in row.items()}
     return table
+
+
+def boxes_of(one: Comparison) -> dict[str, dict[str, float]]:
+    """Return the coverage of means over boxes and periods; empty without samples, times or observations."""
+    shape = Shape.of(one.estimate)
+    if one.samples is None or one.observed is None or shape.time is None:
+        return {}
+    # The neighbours of a station are not those along its dimension.
+    space, sides = (shape.space, SIDES) if len(shape.space) == 2 else ((), (1,))
+    return box_coverage(one.samples, one.truth, one.observed, space, shape.time, sides=sides)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 Scores = dict[str, dict[str, dict[str, float]]]
 COLUMNS = {
     "rmse": "RMSE",
@@ -12,7 +14,11 @@ COLUMNS = {
     "spread_skill": "spread/skill",
     "coverage_50": "in 50 %",
     "coverage_90": "in 90 %",
+    "energy": "energy",
+    "variogram": "variogram",
 }
+# Key of the coverage of means over boxes, which are no scores of cells.
+BOXES = "boxes"
 
 
 def table_of(table: Scores) -> str:
@@ -26,7 +32,8 @@ def table_of(table: Scores) -> str:
     Returns
     -------
     str
-        The table; a score that no variable has gets no column.
+        The table; a score that no variable has gets no column. The coverage of means over boxes and periods
+        follows in a second table, if there is any.
 
     Examples
     --------
@@ -40,8 +47,44 @@ def table_of(table: Scores) -> str:
         [name, part, f"{s['cells']:.0f}"] + [f"{s[k]:.4g}" if k in s else "" for k in columns]
         for name, parts in table.items()
         for part, s in parts.items()
+        if part != BOXES
     ]
-    return as_columns([head, *rows])
+    text = as_columns([head, *rows])
+    boxes = {name: nested(parts[BOXES]) for name, parts in table.items() if BOXES in parts}
+    return f"{text}\n\n{boxes_table(boxes)}" if boxes else text
+
+
+def nested(boxes: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Return the coverage of boxes by box and period.
+
+    Examples
+    --------
+    >>> nested({"2 x 2, 1 day": 0.9, "2 x 2, 7 days": 0.8})
+    {'2 x 2': {'1 day': 0.9, '7 days': 0.8}}
+    """
+    out: dict[str, dict[str, float]] = {}
+    for key, value in boxes.items():
+        box, _, period = key.partition(", ")
+        out.setdefault(box, {})[period] = value
+    return out
+
+
+def boxes_table(boxes: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+    """Format the coverage of intervals of box means as a text table, with one line for each variable and box.
+
+    Examples
+    --------
+    >>> print(boxes_table({"sst": {"2 x 2": {"1 day": 0.9, "7 days": 0.875}}}))
+    in 90 %  box    1 day  7 days
+    sst      2 x 2   0.90    0.88
+    """
+    periods = next(iter(next(iter(boxes.values())).values()))
+    rows = [
+        [name, box, *(f"{c:.2f}" if c == c else "" for c in found.values())]
+        for name, own in boxes.items()
+        for box, found in own.items()
+    ]
+    return as_columns([["in 90 %", "box", *periods], *rows])
 
 
 def _any_has(table: Scores, key: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from da4dvar.baselines.optimal_interpolation import instants, places
+from da4dvar.baselines.places import instants, places
 from da4dvar.errors import RecipeError
 from da4dvar.layout import Layout
 

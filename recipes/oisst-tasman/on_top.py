@@ -35,7 +35,8 @@ from da4dvar.analysis.error_bars import calibrated
 from da4dvar.baselines.fit_kernels import LEVEL, Search
 from da4dvar.baselines.hidden_neighbours import run_like_gaps
 from da4dvar.baselines.likelihood import maximised, score
-from da4dvar.baselines.optimal_interpolation import in_order, places
+from da4dvar.baselines.optimal_interpolation import in_order
+from da4dvar.baselines.places import places
 from da4dvar.config.tables import Table
 from da4dvar.modelfile.write import versions
 from da4dvar.variational.kernels import covariance_of

@@ -5,7 +5,8 @@ import pytest
 import xarray as xr
 
 from da4dvar.baselines import solve_kernels
-from da4dvar.baselines.optimal_interpolation import OptimalInterpolation, instants, places
+from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
+from da4dvar.baselines.places import instants, places
 from da4dvar.errors import Da4dvarWarning, DataError
 from da4dvar.variational.kernels import Separable, SumOfSeparable
 

@@ -8,6 +8,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 
 from da4dvar.baselines import solve_kernels
+from da4dvar.baselines.draws import Deviations, windows
 from da4dvar.baselines.products import Kronecker, regular
 from da4dvar.baselines.solve_kernels import Analysis
 from da4dvar.baselines.vecchia import bisected, coarse_to_fine
@@ -132,7 +133,10 @@ def test_draws_have_the_mean_and_the_covariance_of_the_formula(way):
     """Samples given the observations: mean and covariances between different points."""
     y, place, clock = problem(6, 3, 3)
     x, error = dense(y, place, clock, TWO)
-    drawn = Analysis(np.isfinite(y), place, clock, TWO).samples(y, 3000, seed=1).reshape(3000, -1)
+    seen, all_times = np.isfinite(y), windows(clock, len(clock))
+    draw = Deviations(seen, place, clock, TWO, all_times, None, 400, Analysis.estimate)
+    mean = Analysis(seen, place, clock, TWO).estimate(y)
+    drawn = np.stack([mean + draw([1, k]) for k in range(3000)]).reshape(3000, -1)
     np.testing.assert_allclose(drawn.mean(0), x.ravel(), atol=0.06)
     np.testing.assert_allclose(np.cov(drawn.T), error, atol=0.05)
 

@@ -18,6 +18,7 @@ VERBS = {
     "baseline": "gappy.nc out.nc",
     "gaps": "truth.nc out.nc",
     "evaluate": "gappy.nc truth.nc",
+    "aggregate": "gappy.nc out.nc",
     "models": "",
     "inspect": "gappy.nc",
     "train": "recipe.toml -o out.safetensors",

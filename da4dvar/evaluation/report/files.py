@@ -19,16 +19,17 @@ from da4dvar.evaluation.report.page import PRINT, page, png
 from da4dvar.evaluation.report.part import Part, Table, number, percent
 from da4dvar.evaluation.report.power import spectra_part
 from da4dvar.evaluation.report.reliability import reliability_part
+from da4dvar.evaluation.report.samples import samples_part
 from da4dvar.evaluation.report.series import series_part
 from da4dvar.evaluation.report.shape import Shape
 from da4dvar.evaluation.report.stations import stations_part
 from da4dvar.evaluation.scores import scores_of
-from da4dvar.evaluation.text import COLUMNS, Scores
+from da4dvar.evaluation.text import BOXES, COLUMNS, Scores
 from da4dvar.fields.files.store import check_output, open_dataset, write_whole
 
 Figures = dict[str, bytes]
 # Kinds of figures that a variable may have.
-KINDS = ("map", "stations", "series", "classes", "reliability", "spectra")
+KINDS = ("map", "stations", "series", "classes", "reliability", "samples", "spectra")
 
 
 def report_files(
@@ -49,7 +50,8 @@ def report_files(
     ----------
     estimate, truth : str
         Paths of data sets on the same coordinates. For each variable, the estimate may also hold its standard
-        deviation ``<name>_std`` and the ends of intervals ``<name>_lower_90`` and ``<name>_upper_90``.
+        deviation ``<name>_std``, the ends of intervals ``<name>_lower_90`` and ``<name>_upper_90``, and joint
+        samples ``<name>_samples``.
     observed : str, optional
         Path of the data set with gaps, for scores by gap length and by distance.
     variable : mapping of str to str, optional
@@ -139,6 +141,7 @@ def parts_of(one: Comparison, at: str | None) -> list[Part]:
         series_part(one, shape, centre),
         class_parts(one),
         reliability_part(one),
+        samples_part(one),
         spectra_part(one, shape),
     ]
     if shape.located:
@@ -167,6 +170,8 @@ def scores_part(scores: Scores, units: Mapping[str, str]) -> Part:
     rows = []
     for name, parts in scores.items():
         for part, found in parts.items():
+            if part == BOXES:
+                continue
             shown = [
                 percent(found.get(k, float("nan")))
                 if k.startswith("coverage")
@@ -178,7 +183,8 @@ def scores_part(scores: Scores, units: Mapping[str, str]) -> Part:
     text = [
         "RMSE, bias and CRPS are in the units of the variable. R-score: mean square error over the "
         "variance of the truth. Spread/skill: 1 for honest error bars, less for too narrow ones; “in 90 %”: "
-        "part of the truths in the 90 % interval."
+        "part of the truths in the 90 % interval. Energy, in the units of the variable, and variogram: "
+        "scores of joint samples, of which the second sees wrong correlations; less is better."
     ]
     return Part("scores", "Scores by variable", text, [Table(head, rows)])
 

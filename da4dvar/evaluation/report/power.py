@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # Largest number of values that enter a spectrum; more would not make the mean noticeably smoother.
 ENOUGH = 500_000
 SHORTEST = 16
+SAMPLES = 5  # whose spectra are averaged
 
 
 def spectra_part(one: Comparison, shape: Shape) -> Part:
@@ -37,13 +38,16 @@ def spectra_part(one: Comparison, shape: Shape) -> Part:
             )
             continue
         try:
-            estimate, truth = sampled(one, dim)
+            estimate, truth, *drawn_lines = sampled(one, dim)
             length = resolved_wavelength(estimate, truth, dim)
             spectra = {
                 "truth": power_spectrum(truth, dim),
                 "filled": power_spectrum(estimate, dim),
                 "error": power_spectrum(estimate - truth, dim),
             }
+            if drawn_lines:
+                each = [power_spectrum(lines, dim) for lines in drawn_lines]
+                spectra["samples"] = xr.concat(each, "realization").mean("realization")
         except DataError as error:
             text.append(f"Along {dim}: no spectrum; {error}.")
             continue
@@ -56,14 +60,15 @@ def spectra_part(one: Comparison, shape: Shape) -> Part:
     text.insert(
         0,
         "The spectra include all cells, observed or not. The estimate resolves wavelengths down to that at "
-        "which the power of the error exceeds half that of the truth.",
+        "which the power of the error exceeds half that of the truth. A single sample should have the "
+        "spectrum of the truth; an estimate has less power at short waves.",
     )
     table = Table(["along", "shortest resolved wavelength"], rows)
     return Part("spectra", title, text, [table], draw_spectra(one, drawn))
 
 
-def sampled(one: Comparison, dim: str) -> tuple[xr.DataArray, xr.DataArray]:
-    """Choose lines evenly among those without gaps in the estimate and the truth.
+def sampled(one: Comparison, dim: str) -> list[xr.DataArray]:
+    """Choose lines evenly among those without gaps: of the estimate, the truth, and a few joint samples.
 
     Raises
     ------
@@ -78,12 +83,13 @@ def sampled(one: Comparison, dim: str) -> tuple[xr.DataArray, xr.DataArray]:
     wanted = max(1, ENOUGH // one.estimate.sizes[dim])
     chosen = chosen[np.linspace(0, lines - 1, min(lines, wanted)).astype(int)]
     out = []
-    for array in (one.estimate, one.truth):
+    drawn = [] if one.samples is None else list(one.samples[:SAMPLES])
+    for array in (one.estimate, one.truth, *drawn):
         rows = array.transpose(..., dim).values.reshape(-1, array.sizes[dim])[chosen].astype("float64")
         coords = {dim: array[dim]} if dim in array.coords else {}
         out.append(xr.DataArray(rows, dims=("line", dim), coords=coords))
-    # Both get the same coordinates, so that arithmetic does not align them again.
-    return out[0], out[1].assign_coords(out[0].coords)
+    # All get the same coordinates, so that arithmetic does not align them again.
+    return [lines.assign_coords(out[0].coords) for lines in out]
 
 
 def passing(spectra: dict[str, xr.DataArray]) -> str:
@@ -113,7 +119,12 @@ def draw_spectra(one: Comparison, drawn: list[tuple[str, dict[str, xr.DataArray]
     figure = Figure(figsize=(min(4.4 * len(drawn) + 0.8, 13), 3.9), layout="constrained")
     figure.suptitle(f"{one.title}: power spectra", fontsize="medium")
     axes = figure.subplots(1, len(drawn), squeeze=False)[0]
-    styles = {"truth": ("black", "-"), "filled": ("#3182bd", "--"), "error": ("#d95f0e", "-.")}
+    styles = {
+        "truth": ("black", "-"),
+        "filled": ("#3182bd", "--"),
+        "error": ("#d95f0e", "-."),
+        "samples": ("#31a354", "-"),
+    }
     for axis, (dim, spectra, length) in zip(axes, drawn, strict=True):
         for name, spectrum in spectra.items():
             colour, style = styles[name]

@@ -16,6 +16,7 @@ from da4dvar.fields.intake.structure import resolved
 from da4dvar.fields.intake.times import decoded_times, regular_times
 from da4dvar.fields.labels.conform import observed_by, pick
 from da4dvar.fields.labels.given import checked
+from da4dvar.fields.labels.samples import check_no_samples
 
 # Largest number of names in a message.
 LISTED = 6
@@ -102,7 +103,8 @@ def take_in(
     """
     if isinstance(ds, xr.DataArray):
         ds = ds.to_dataset(name="data" if ds.name is None or ds.name in ds.coords else ds.name)
-    ds, notes = resolved(checked(ds, ("time", "...")), dim)
+    check_no_samples(checked(ds, ("time", "...")))
+    ds, notes = resolved(ds, dim)
     time = time_of(ds, dim)
     if time is None and not timeless:
         raise DataError(no_time(ds))

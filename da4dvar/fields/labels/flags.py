@@ -85,3 +85,18 @@ def in_scheme(flag: xr.DataArray, scheme: str = "da4dvar") -> xr.DataArray:
     }
     out.encoding = {}
     return out.rename(flag.name)
+
+
+def observed_code(flag: xr.DataArray) -> int | None:
+    """Return the code of observed values in a variable of flags; None if its meanings are not known.
+
+    Examples
+    --------
+    >>> observed_code(in_scheme(xr.DataArray([0, 1], name="sst_flag"), "qartod"))
+    2
+    """
+    said = flag.attrs.get("flag_meanings")
+    for codes, meanings in SCHEMES.values():
+        if said == " ".join(meanings.values()):
+            return codes[0]
+    return None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
+from da4dvar.config.tables import Table
 from da4dvar.errors import Da4dvarError, DataError, first_line
 from da4dvar.fields.bounds import Bounds
 from da4dvar.fields.gaps.likeness import Reach
@@ -59,6 +60,9 @@ class Result:
         Hidden points, for the score of a learned method.
     seconds : float
         Expected time to fill the whole variable with the winner.
+    covariance : dict or None
+        Covariance from which samples are drawn, once some were; see
+        :func:`da4dvar.workflows.autofit.samples.covariance_method`.
     """
 
     comparison: Comparison
@@ -68,6 +72,7 @@ class Result:
     trials: list[Trial]
     seconds: float
     learned_change: tuple[float, float] = (0.0, 0.0)
+    covariance: Table | None = None
 
 
 def compete(

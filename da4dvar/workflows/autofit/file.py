@@ -30,6 +30,7 @@ from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.fill import check_options, checked_minutes, fit_taken, write_recipe
 from da4dvar.workflows.autofit.fitted import Fitted
 from da4dvar.workflows.autofit.regions import Limits, fill_in_regions, is_larger
+from da4dvar.workflows.autofit.samples import check_samples
 
 
 def fill_file(
@@ -56,6 +57,7 @@ def fill_file(
     max_gap: MaxGap | None,
     limit_area: str | None,
     flags: str,
+    samples: int,
     memory: str,
     resume: bool,
     overwrite: bool,
@@ -91,7 +93,8 @@ def fill_file(
         If the input cannot be read or filled, or the output cannot be written.
     """
     clock = Clock(checked_minutes(minutes))
-    limits = Limits(analysis, std, tuple(interval), max_gap, limit_area, scheme_of(flags))
+    check_samples(samples, seed)
+    limits = Limits(analysis, std, tuple(interval), max_gap, limit_area, scheme_of(flags), samples, seed)
     files, limit, journal = files_of(source), parse_bytes(memory), Journal(output)
     going_on = check_journal(journal, files, resume, overwrite)
     recipe_path = Path(output).with_suffix(".recipe.toml")

@@ -21,6 +21,7 @@ from da4dvar.progress import Phase, Progress
 from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.fit import AUTO, fitted_to
 from da4dvar.workflows.autofit.fitted import Fitted
+from da4dvar.workflows.autofit.samples import check_memory, check_samples
 
 Say = Callable[[str], None]
 MINUTES = 5.0
@@ -190,6 +191,7 @@ def fill(
     max_gap: MaxGap | None = None,
     limit_area: str | None = None,
     flags: str = "da4dvar",
+    samples: int = 0,
     seed: int = 0,
     say: Say | None = None,
 ) -> xr.Dataset:
@@ -206,10 +208,10 @@ def fill(
         dimensions along which `max_gap` and `limit_area` are measured.
     mask, fill_value, times, bounds, circular
         See :func:`fit`.
-    analysis, std, interval, max_gap, limit_area, flags
+    analysis, std, interval, max_gap, limit_area, flags, samples
         See :meth:`Fitted.interpolate`.
     seed, say
-        See :func:`fit`.
+        See :func:`fit`. The seed is also that of the samples.
 
     Returns
     -------
@@ -235,6 +237,8 @@ def fill(
     clock, told = Clock(checked_minutes(minutes, seed)), say or warn
     taken = take_in(ds, variable=variable, dim=names, mask=mask, fill_value=fill_value, times=times, say=told)
     check_options(taken, interval, max_gap, limit_area, along, flags)
+    check_samples(samples, seed)
+    check_memory([a for n in taken.fields if (a := taken.data[n]).chunks is None], samples)
     fitted = fit_taken(
         taken,
         clock,
@@ -255,6 +259,8 @@ def fill(
         limit_area=limit_area,
         dim=along,
         flags=flags,
+        samples=samples,
+        seed=seed,
     )
 
 

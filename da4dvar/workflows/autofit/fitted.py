@@ -19,10 +19,12 @@ from da4dvar.fields.gaps.likeness import hardness_of
 from da4dvar.fields.gaps.limits import MaxGap, within_limits
 from da4dvar.fields.labels.filled import delivered
 from da4dvar.fields.labels.given import checked, list_of
+from da4dvar.fields.labels.samples import check_no_samples, samples_name, with_samples
 from da4dvar.interpolator import Interpolator
 from da4dvar.workflows.autofit.bars import ONE_SIGMA, bars_of
 from da4dvar.workflows.autofit.comparison import Comparison, text_of
 from da4dvar.workflows.autofit.compete import Result
+from da4dvar.workflows.autofit.samples import check_memory, check_samples, covariance_method, joint_samples
 
 
 @dataclass(repr=False)
@@ -93,6 +95,8 @@ class Fitted:
         limit_area: str | None = None,
         dim: str | Sequence[str] | None = None,
         flags: str = "da4dvar",
+        samples: int = 0,
+        seed: int = 0,
     ) -> xr.Dataset:
         """Fill the gaps of a data set by the best method for each variable.
 
@@ -111,29 +115,69 @@ class Fitted:
             the time dimension by default.
         flags : {"da4dvar", "qartod", "seadatanet", "argo", "fluxnet"}
             Codes of the flags.
+        samples : int, default 0
+            Number of joint samples to add. Errors of a sample are correlated like those of the estimate, so
+            that the spread of a mean, or of any other statistic of the samples, is its uncertainty. Observed
+            values are the same in all samples, unless `analysis` is set.
+        seed : int, default 0
+            Seed of the samples.
 
         Returns
         -------
         Dataset
             `ds` with its gaps filled. Each variable has ``<name>_flag`` (0 observed, 1 estimated, 2 not
             estimable, 3 estimated in a gap that is longer, or farther from observations, than any that was
-            scored), and the requested error bars.
+            scored), the requested error bars, and ``<name>_samples`` along the dimension ``realization``,
+            which is lazy if the variable of `ds` is.
 
         Raises
         ------
         DataError
-            If a variable is missing, or an option is invalid.
+            If a variable is missing, an option is invalid, or the samples do not fit in memory.
         """
+        out = self.lazily(
+            ds,
+            analysis=analysis,
+            std=std,
+            interval=interval,
+            max_gap=max_gap,
+            limit_area=limit_area,
+            dim=dim,
+            flags=flags,
+            samples=samples,
+            seed=seed,
+        )
+        names = [n for n in self.results if samples and out[n].chunks is None]
+        check_memory([out[n] for n in names], samples)
+        return out.assign({samples_name(n): out[samples_name(n)].compute() for n in names})
+
+    def lazily(
+        self,
+        ds: xr.Dataset | xr.DataArray,
+        *,
+        analysis: bool = False,
+        std: bool = False,
+        interval: float | Sequence[float] = (),
+        max_gap: MaxGap | None = None,
+        limit_area: str | None = None,
+        dim: str | Sequence[str] | None = None,
+        flags: str = "da4dvar",
+        samples: int = 0,
+        seed: int = 0,
+    ) -> xr.Dataset:
+        """Fill the gaps like :meth:`interpolate`, with samples that are computed when they are written."""
+        check_samples(samples, seed)
         if isinstance(ds, xr.DataArray):
             ds = ds.to_dataset(name=ds.name or next(iter(self.results)))
         out = checked(ds, (self.time, "..."))
+        check_no_samples(out)
         levels = levels_of(interval)
         for name in self.results:
             if name not in out:
                 raise DataError(f"there is no variable {name!r}: {nearest(name, map(str, out.data_vars))}")
             along = [self.time] if dim is None else list_of("dim", dim)
             allowed = within_limits(out[name].notnull(), along, max_gap, limit_area)
-            out = self._filled(out, name, allowed, std, levels, analysis, flags)
+            out = self._filled(out, name, allowed, std, levels, analysis, flags, samples, seed)
         return out
 
     def _filled(
@@ -145,6 +189,8 @@ class Fitted:
         levels: Sequence[float],
         analysis: bool,
         flags: str,
+        samples: int,
+        seed: int,
     ) -> xr.Dataset:
         result, array, bounds = self.results[name], ds[name], self.bounds[name]
         estimate, own = result.winner.estimate(array, bounds, ds)
@@ -152,14 +198,14 @@ class Fitted:
         hard = hardness_of(array.notnull(), self.time, result.reach)
         beyond = array.copy(data=hard.beyond(comparison.longest, comparison.farthest))
         sigma, intervals = None, {}
+        bars = bars_of(result.residuals, result.winner.name)
+        scale = None if own is None else own.transpose(*array.dims).values
+
+        def half(level: float) -> xr.DataArray:
+            return array.copy(data=bars.half_width(level, hard.distance, scale))
+
         if (std or levels) and not bounds.circular:
-            bars = bars_of(result.residuals, result.winner.name)
-            scale = None if own is None else own.transpose(*array.dims).values
-
-            def half(level: float) -> xr.DataArray:
-                return array.copy(data=bars.half_width(level, hard.distance, scale))
-
-            sigma = half(ONE_SIGMA) if std or levels else None
+            sigma = half(ONE_SIGMA)
             for level in levels:
                 width = half(level)
                 intervals[level] = (
@@ -183,7 +229,19 @@ class Fitted:
         out[name].attrs["rmse_on_hidden_points_standard_error"] = spread
         if comparison.noise > 0:
             out[name].attrs["noise_of_observations"] = comparison.noise
-        return out
+        if not samples:
+            return out
+        if bounds.circular:
+            raise DataError(f"variable {name!r} is a direction, which has no samples; leave it out")
+        # Lazy data are computed once, and not for every sample.
+        array, estimate, there = array.compute(), estimate.compute(), out[name].notnull().compute()
+        drawn_at = array.isnull() | analysis
+
+        def finish(drawn: xr.DataArray) -> xr.DataArray:
+            return kept_within(drawn, bounds, array).where(drawn_at, array).where(there)
+
+        method = covariance_method(result, array, self.time)
+        return with_samples(out, name, joint_samples(array, estimate, method, half, samples, seed, finish))
 
     def counted(self, ds: xr.Dataset) -> None:
         """Record in the scores which part of the gaps of a data set lies beyond what was scored.
@@ -257,6 +315,7 @@ class Fitted:
                 "reach": asdict(result.reach),
                 "bounds": asdict(self.bounds[name]),
                 "error": own.error[winner.name].tolist(),
+                "covariance": result.covariance,
                 "std": own.std[winner.name].tolist() if winner.name in own.std else None,
                 "points": errors,
             }

@@ -16,6 +16,7 @@ from da4dvar.fields.files.store import add_history
 from da4dvar.fields.labels.flags import in_scheme
 from da4dvar.fields.labels.intervals import ends
 from da4dvar.fields.labels.output import FLAGS
+from da4dvar.fields.labels.samples import REALIZATION, with_samples
 from da4dvar.outofcore import store as region_store
 from da4dvar.outofcore.fingerprint import check_unchanged, fingerprint
 from da4dvar.outofcore.interpolate_file import reported
@@ -23,6 +24,7 @@ from da4dvar.outofcore.journal import Journal
 from da4dvar.outofcore.rest import copy_rest, with_rest
 from da4dvar.progress import Phase, Progress
 from da4dvar.workflows.autofit.fitted import Fitted
+from da4dvar.workflows.autofit.samples import covariance_method
 from da4dvar.workflows.autofit.state import from_state
 
 # Bytes of memory that a fill takes for each value of a region, measured with optimal interpolation.
@@ -41,10 +43,12 @@ class Limits:
     max_gap: Any
     limit_area: str | None
     flags: str
+    samples: int = 0
+    seed: int = 0
 
     def of(self, fitted: Fitted, part: xr.Dataset) -> xr.Dataset:
-        """Fill a part of the data."""
-        return fitted.interpolate(
+        """Fill a part of the data, with samples that are computed when they are written."""
+        return fitted.lazily(
             part,
             analysis=self.analysis,
             std=self.std,
@@ -52,6 +56,8 @@ class Limits:
             max_gap=self.max_gap,
             limit_area=self.limit_area,
             flags=self.flags,
+            samples=self.samples,
+            seed=self.seed,
         )
 
 
@@ -116,8 +122,12 @@ def fill_in_regions(
         else:
             fitted = fit()
             sides = sides_of(ds, fitted, memory)
+            for name, result in fitted.results.items() if limits.samples else ():
+                # One covariance for all regions.
+                covariance_method(result, ds[name], fitted.time)
         template, rest = template_of(ds, fitted, limits, sides)
-        chunks = {d: min(side, ds.sizes[d]) for d, side in sides.items()}
+        # Samples are computed, and therefore written, one at a time.
+        chunks = {d: min(side, ds.sizes[d]) for d, side in sides.items()} | {REALIZATION: 1}
         with reported(journal):
             if not going_on:
                 journal.reset()
@@ -213,8 +223,11 @@ def delivered_empty(part: xr.Dataset, name: str, limits: Limits) -> xr.Dataset:
     none = array.copy(data=np.full(array.shape, FLAGS["not_estimable"], dtype="int8"))
     names = [name, *([f"{name}_std"] if limits.std or limits.interval else [])]
     names += [end for level in limits.interval for end in ends(name, level)]
-    return part.assign(dict.fromkeys(names, array)).assign(
+    out = part.assign(dict.fromkeys(names, array)).assign(
         {f"{name}_flag": in_scheme(none.rename(f"{name}_flag"), limits.flags)}
+    )
+    return (
+        with_samples(out, name, array.expand_dims({REALIZATION: limits.samples})) if limits.samples else out
     )
 
 
@@ -233,9 +246,11 @@ def template_of(
         shown = limits.of(alone, some)
         for made in (n for n in shown.data_vars if str(n).startswith(name)):
             like = shown[made]
-            chunks = [min(sides.get(str(d), n), n) for d, n in array.sizes.items()]
-            zeros = dask.array.zeros(array.shape, dtype=like.dtype, chunks=chunks)
-            lazy = xr.DataArray(zeros, dims=array.dims, coords=array.coords, attrs=like.attrs, name=made)
+            sizes = {d: array.sizes.get(d, n) for d, n in like.sizes.items()}
+            chunks = [1 if d == REALIZATION else min(sides.get(str(d), n), n) for d, n in sizes.items()]
+            zeros = dask.array.zeros(tuple(sizes.values()), dtype=like.dtype, chunks=chunks)
+            coords = dict(array.coords) | {d: like[d] for d in sizes if d == REALIZATION}
+            lazy = xr.DataArray(zeros, dims=like.dims, coords=coords, attrs=like.attrs, name=made)
             lazy.encoding = dict(array.encoding) if made == name else {}
             out[made] = lazy
     complete, rest = with_rest(out, ds, set())

@@ -75,6 +75,7 @@ def from_state(state: Table) -> Fitted:
                 Reach(**own["reach"]),
                 [],
                 0.0,
+                covariance=own.get("covariance"),
             )
         return Fitted(results, bounds, str(state["time"]))
     except (KeyError, TypeError, AttributeError) as error:
