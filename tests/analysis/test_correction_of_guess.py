@@ -12,7 +12,8 @@ from examples import RECIPE, gappy_sst, make_sst
 import da4dvar
 from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.linear import Linear
-from da4dvar.baselines.optimal_interpolation import OptimalInterpolation, places
+from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
+from da4dvar.baselines.places import places
 from da4dvar.errors import DataError, RecipeError
 from da4dvar.fields.scaling.anomaly import Anomaly
 from da4dvar.testing import normal, seeded
