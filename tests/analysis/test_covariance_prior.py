@@ -8,8 +8,8 @@ import xarray as xr
 from examples import RECIPE, gappy_sst, make_sst
 
 import da4dvar
+from da4dvar.baselines.draws import unconditional
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
-from da4dvar.baselines.products import Kronecker
 from da4dvar.errors import RecipeError
 from da4dvar.fields.scaling.standard import Standard
 from da4dvar.fields.sensors import Sensor
@@ -57,7 +57,7 @@ def test_a_second_sensor_adds_to_a_fitted_covariance(tmp_path):
     """Two sensors are better than each alone; a file and lazy data give the same field."""
     ds, generator = make_sst(DAYS), np.random.default_rng(0)
     at = coordinates_of(ds, LAYOUT)
-    drawn = 15 + Kronecker(at["place"], at["clock"], COVARIANCE).draw(generator)
+    drawn = 15 + unconditional(COVARIANCE, at["place"], at["clock"], [0])
     truth = ds.sst.copy(data=drawn.reshape(ds.sst.shape).astype("float32"))
     for name, share, error in (("tracks", 0.1, 0.05), ("coarse", 0.5, 0.6)):
         seen = xr.DataArray(generator.random(truth.shape) < share, dims=truth.dims)

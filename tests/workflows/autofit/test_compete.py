@@ -196,7 +196,7 @@ def test_with_time_left_there_are_several_draws(watch, monkeypatch):
 
 def test_trials_end_when_the_error_is_known(watch):
     """To 5 %, if the best method is clearly ahead."""
-    truth, gappy = sea(60, 10, 10)
+    truth, gappy = sea(60, 20, 20)
     result = held(gappy, [Candidate("fake", Fake(truth, 0.1), {})])
     error, spread = result.residuals.rmse("fake")
     assert spread <= 0.05 * error
