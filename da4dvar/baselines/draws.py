@@ -167,6 +167,23 @@ def windows(clock: np.ndarray, steps: int) -> list[Window]:
     return out
 
 
+def joined(parts: Sequence[Window], each: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the weighted mean of fields of shape (time, cell), one for each window.
+
+    Examples
+    --------
+    >>> parts = windows(np.arange(6.0), 4)
+    >>> joined(parts, [np.full((4, 1), k) for k in (0.0, 3.0)]).ravel()
+    array([0., 0., 1., 2., 3., 3.])
+    """
+    steps = 1 + max(int(window.part.max()) for window in parts)
+    out, total = np.zeros((steps, each[0].shape[1])), np.zeros((steps, 1))
+    for window, field in zip(parts, each, strict=True):
+        out[window.part] += window.weight * field
+        total[window.part] += window.weight
+    return out / total
+
+
 class Deviations:
     """d = x_s − K Hᵀ (H K Hᵀ + ε² I)⁻¹ (H x_s + e_s): draws of the error of an analysis.
 
@@ -236,11 +253,7 @@ class Deviations:
         callable
             Maps a seed to a draw of shape (time, cell). e are independent draws of variance ε².
         """
-        spread, total = np.zeros((len(self.clock), len(self.place))), np.zeros((len(self.clock), 1))
-        for window, analysis in zip(self.parts, self.each, strict=True):
-            spread[window.part] += window.weight * analysis.standard_error(neighbours)
-            total[window.part] += window.weight
-        variance = np.square(spread / total)
+        variance = np.square(joined(self.parts, [a.standard_error(neighbours) for a in self.each]))
         drawn = sum(np.square(self([TRIAL, k])) for k in range(TRIALS)) / TRIALS
         # Classes as wide as a factor of 2 in variance, between which the ratio is interpolated.
         row = np.floor(np.log2(variance)).astype(int)
@@ -260,9 +273,6 @@ class Deviations:
         """Return d, of shape (time, cell), for a seed."""
         field = unconditional(self.covariance, self.place, self.clock, [*seed, 0])
         noise = np.sqrt(self.nugget) * white(self.place, len(self.clock), [*seed, 1])
-        towards, total = np.zeros_like(field), np.zeros((len(self.clock), 1), "float32")
-        for window, analysis in zip(self.parts, self.each, strict=True):
-            part = window.part
-            towards[part] += window.weight * self.solve(analysis, (field + noise)[part])
-            total[part] += window.weight
-        return field - towards / total
+        y = field + noise
+        towards = [self.solve(a, y[w.part]) for w, a in zip(self.parts, self.each, strict=True)]
+        return field - joined(self.parts, towards).astype("float32")

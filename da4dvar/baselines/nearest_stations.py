@@ -219,7 +219,8 @@ def _regression(
     offset *= np.minimum(1, count[:-1, last] / ENOUGH)
     joint = np.ix_([*used, i], [*used, i])
     spread = np.sqrt(np.where(np.diag(count) < ENOUGH, 1, np.diag(own).clip(1e-12)))
-    covariance = _positive(_mixed(own, count, correlation[joint] * np.outer(spread, spread)))
+    mixed = _mixed(own, count, correlation[joint] * np.outer(spread, spread))
+    covariance = _positive(mixed, invertible=ridge == 0)
 
     x, variance = np.empty(times), np.empty(times)
     diagonal = np.arange(chosen.shape[1])
@@ -248,12 +249,16 @@ def _variance_of(sample: np.ndarray, last: int) -> np.ndarray:
     return variance
 
 
-def _positive(covariance: np.ndarray) -> np.ndarray:
-    """Set negative eigenvalues of the correlation to 0 and keep the variances."""
+def _positive(covariance: np.ndarray, invertible: bool) -> np.ndarray:
+    """Raise the eigenvalues of an indefinite correlation to 0 and keep the variances.
+
+    Pairs have different samples, and what they disagree by is the size of the most negative eigenvalue. Where
+    no ridge bounds the inverse, all eigenvalues are raised to that size.
+    """
     spread = np.sqrt(np.diag(covariance).clip(1e-12))
     values, vectors = np.linalg.eigh(covariance / np.outer(spread, spread))
     if values[0] > -1e-9:
         return covariance
-    mended: np.ndarray = (vectors * values.clip(0)) @ vectors.T
+    mended: np.ndarray = (vectors * values.clip(-values[0] if invertible else 0)) @ vectors.T
     back = spread / np.sqrt(np.diag(mended).clip(1e-12))
     return mended * np.outer(back, back)

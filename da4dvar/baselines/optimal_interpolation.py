@@ -14,7 +14,7 @@ import xarray as xr
 from da4dvar.baselines.background import Background, chosen_background
 from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.cycles import cycles
-from da4dvar.baselines.draws import Deviations, Window, windows
+from da4dvar.baselines.draws import Deviations, Window, joined, windows
 from da4dvar.baselines.fit_kernels import fit_kernels
 from da4dvar.baselines.places import instants, places, spatial
 from da4dvar.baselines.products import DENSE, regular
@@ -350,18 +350,19 @@ class OptimalInterpolation:
         x, std = np.full((2, *y.shape), np.nan)
         if problem.covariance is None:
             return problem.background, std
-        anomaly, place = problem.anomaly, frame.place[problem.cells]
-        total = np.zeros((len(y), 1))
-        estimate, error = (np.zeros(anomaly.shape) for _ in range(2))
-        for window in problem.windows:
-            part, weight = window.part, window.weight
-            seen, clock = np.isfinite(anomaly[part]), frame.clock[part]
+        each = []
+        for part in (window.part for window in problem.windows):
+            anomaly, place = problem.anomaly[part], frame.place[problem.cells]
+            seen, clock = np.isfinite(anomaly), frame.clock[part]
             analysis = Analysis(seen, place, clock, problem.covariance, problem.grid, self.iterations)
-            found, spread = self._estimated(analysis, anomaly[part], True)
-            estimate[part] += weight * found
-            error[part] += weight * spread
-            total[part] += weight
-        x[:, problem.cells], std[:, problem.cells] = estimate / total, error / total
+            found = self._estimated(analysis, anomaly)
+            each.append(
+                analysis.local(anomaly, self.neighbours)
+                if found is None
+                else (found, analysis.standard_error(self.neighbours))
+            )
+        for out, fields in zip((x, std), zip(*each, strict=True), strict=True):
+            out[:, problem.cells] = joined(problem.windows, fields)
         x[:, ~problem.known], std[:, ~problem.known] = np.nan, np.nan
         return problem.background + problem.size * x, problem.size * std
 
@@ -371,6 +372,11 @@ class OptimalInterpolation:
         problem = self._problem(y, frame)
         if problem.covariance is None:
             return lambda seed: np.zeros(y.shape)
+
+        def estimate(analysis: Analysis, values: np.ndarray) -> np.ndarray:
+            found = self._estimated(analysis, values)
+            return analysis.local(values, self.neighbours)[0] if found is None else found
+
         own = Deviations(
             np.isfinite(problem.anomaly),
             frame.place[problem.cells],
@@ -379,9 +385,8 @@ class OptimalInterpolation:
             problem.windows,
             problem.grid,
             self.iterations,
-            lambda analysis, values: self._estimated(analysis, values)[0],
+            estimate,
         )
-
         draw, size = (own.standardised(self.neighbours), 1.0) if standardised else (own, problem.size)
 
         def drawn(seed: Sequence[int]) -> np.ndarray:
@@ -392,19 +397,16 @@ class OptimalInterpolation:
 
         return drawn
 
-    def _estimated(
-        self, analysis: Analysis, anomaly: np.ndarray, with_error: bool = False
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the estimate of all observations, or of neighbours if need be, and its standard error."""
-        far = analysis.shape is None and len(analysis.place) > MOST_PLACES
-        if not far:
-            try:
-                estimate = analysis.estimate(anomaly)
-                return estimate, analysis.standard_error(self.neighbours) if with_error else estimate
-            except DataError as problem:
-                few = f"{self.neighbours} nearest observations"
-                warn(f"{problem}; estimated from the {few} instead", Da4dvarWarning, 2)
-        return analysis.local(anomaly, self.neighbours)
+    def _estimated(self, analysis: Analysis, anomaly: np.ndarray) -> np.ndarray | None:
+        """Return the estimate from all observations; None if it has to be made from neighbours."""
+        if analysis.shape is None and len(analysis.place) > MOST_PLACES:
+            return None
+        try:
+            return analysis.estimate(anomaly)
+        except DataError as problem:
+            few = f"{self.neighbours} nearest observations"
+            warn(f"{problem}; estimated from the {few} instead", Da4dvarWarning, 2)
+            return None
 
     def _problem(self, y: np.ndarray, frame: Frame) -> Problem:
         background, anomaly, known = self._anomaly(y, frame)
@@ -422,10 +424,8 @@ class OptimalInterpolation:
             cells = cells[in_order(frame.place[cells])]
         else:
             cells = np.arange(len(known))
-        scaled, parts = (
-            covariance.scaled(1 / size**2),
-            windows(frame.clock, max(16, MOST_VALUES // len(cells))),
-        )
+        scaled = covariance.scaled(1 / size**2)
+        parts = windows(frame.clock, max(16, MOST_VALUES // len(cells)))
         return Problem(background, anomaly[:, cells] / size, known, cells, scaled, size, grid, parts)
 
     def _background(self, y: np.ndarray, frame: Frame) -> np.ndarray:

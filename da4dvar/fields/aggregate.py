@@ -13,7 +13,7 @@ import xarray as xr
 from da4dvar.errors import DataError, nearest, warn
 from da4dvar.fields.areas import Area, area_of
 from da4dvar.fields.intake.roles import time_of
-from da4dvar.fields.labels.cf import is_dates, steps
+from da4dvar.fields.labels.cf import is_dates, spacing, steps
 from da4dvar.fields.labels.companions import companions
 from da4dvar.fields.labels.flags import observed_code
 from da4dvar.fields.labels.given import data_set, list_of
@@ -265,8 +265,8 @@ def _of(
 
 def _step(array: xr.DataArray, time: str) -> float:
     """Return the usual step in days, or 1 without dates."""
-    apart = steps(array[time]) if time in array.coords and is_dates(array[time]) else None
-    return 1.0 if apart is None or not apart.size else float(np.median(np.abs(apart))) / DAY
+    apart = spacing(array[time]) if time in array.coords and is_dates(array[time]) else None
+    return 1.0 if apart is None else abs(apart) / DAY
 
 
 def _slope(series: xr.DataArray, time: str) -> xr.DataArray:

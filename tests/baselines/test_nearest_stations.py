@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression, Ridge
 
@@ -138,6 +138,7 @@ def test_when_nobody_reports_it_decays_to_the_climatology():
 
 
 @settings(max_examples=40, deadline=None)
+@example(times=37, stations=4, part=0.25, seed=0, ridge=0.0, same=True)
 @given(
     times=st.integers(1, 40),
     stations=st.integers(1, 6),

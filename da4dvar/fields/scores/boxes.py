@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from da4dvar.fields.labels.cf import is_dates, steps
+from da4dvar.fields.labels.cf import is_dates, spacing
 
 # Sides of the boxes in cells, None for all cells, and lengths of the periods in days, or steps without dates.
 SIDES: tuple[int | None, ...] = (1, 2, 4, 8, None)
@@ -100,10 +100,10 @@ def periods_of(array: xr.DataArray, time: str) -> dict[str, int]:
     >>> periods_of(xr.DataArray(np.zeros(9), {"time": hours}, "time"), "time")
     {'1 day': 4, '7 days': 28, '30 days': 120}
     """
-    apart = steps(array[time]) if time in array.coords and is_dates(array[time]) else None
-    if apart is None or not apart.size:
+    apart = spacing(array[time]) if time in array.coords and is_dates(array[time]) else None
+    if not apart:
         return {f"{n} step{'s' if n > 1 else ''}": n for n in PERIODS}
-    each = 86400 / float(np.median(np.abs(apart)))
+    each = 86400 / abs(apart)
     return {f"{n} day{'s' if n > 1 else ''}": max(1, round(n * each)) for n in PERIODS}
 
 
