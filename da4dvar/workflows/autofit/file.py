@@ -30,7 +30,7 @@ from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.fill import check_options, checked_minutes, fit_taken, write_recipe
 from da4dvar.workflows.autofit.fitted import Fitted
 from da4dvar.workflows.autofit.regions import Limits, fill_in_regions, is_larger
-from da4dvar.workflows.autofit.samples import check_samples
+from da4dvar.workflows.autofit.samples import check_disk, check_samples
 
 
 def fill_file(
@@ -103,7 +103,7 @@ def fill_file(
         check_output(save, others, overwrite, (".json", ".safetensors"))
 
     def taken(ds: xr.Dataset) -> Intake:
-        return take_in(
+        found = take_in(
             ds,
             variable=variable or None,
             dim=dim or None,
@@ -112,6 +112,8 @@ def fill_file(
             times=times,
             say=say,
         )
+        check_disk([found.data[name] for name in found.fields], samples, output)
+        return found
 
     def fitted_to(taken: Intake) -> Fitted:
         return fit_taken(

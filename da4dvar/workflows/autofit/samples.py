@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import dask.array
 import numpy as np
@@ -144,12 +146,30 @@ def check_memory(arrays: Sequence[xr.DataArray], number: int) -> None:
     DataError
         If they do not; the message says how many do.
     """
-    one, free = sum(array.nbytes for array in arrays), int(SHARE * free_memory())
+    advice = ", or write them to a file with da4dvar interpolate --samples"
+    _check_size(arrays, number, "memory", int(SHARE * free_memory()), advice)
+
+
+def check_disk(arrays: Sequence[xr.DataArray], number: int, output: str) -> None:
+    """Check that samples of some variables fit on the disk of an output, where they are not compressed.
+
+    Raises
+    ------
+    DataError
+        If they do not; the message says how many do.
+    """
+    folder = Path(output).absolute().parent
+    if folder.is_dir():
+        _check_size(arrays, number, "disk", shutil.disk_usage(folder).free, "")
+
+
+def _check_size(arrays: Sequence[xr.DataArray], number: int, where: str, free: int, advice: str) -> None:
+    one = sum(array.nbytes for array in arrays)
     if one * number > free:
         need, have = (f"{size / 2**30:.3g} GiB" for size in (one * number, free))
         raise DataError(
-            f"{number} samples need {need} of memory, expected {have} or less; ask for {free // one} or "
-            "fewer, or write them to a file with da4dvar interpolate --samples"
+            f"{number} samples need {need} of {where}, expected {have} or less; ask for {free // one} or "
+            f"fewer{advice}"
         )
 
 

@@ -1,5 +1,7 @@
 """Joint samples of a filled variable."""
 
+from types import SimpleNamespace
+
 import dask
 import numpy as np
 import pytest
@@ -150,7 +152,10 @@ def test_what_cannot_be_sampled_is_refused(gappy, fitted, filled, monkeypatch):
 
 
 def test_a_file_has_the_same_samples_in_memory_and_in_regions(tmp_path, monkeypatch):
-    """Observed values exactly; elsewhere as close as the estimates are, which see less in a region."""
+    """Observed values exactly; elsewhere as close as the estimates are, which see less in a region.
+
+    More samples than the disk holds are refused.
+    """
     method = OptimalInterpolation(covariance=COVARIANCE)
     monkeypatch.setattr(OptimalInterpolation, "fitted", lambda self, ds: method)
     sea(12, 64)[["sst"]].astype("float32").to_netcdf(tmp_path / "gappy.nc")
@@ -164,6 +169,12 @@ def test_a_file_has_the_same_samples_in_memory_and_in_regions(tmp_path, monkeypa
         gaps = one.sst_flag.isin([1, 3])
         errors = [(ds.sst_samples - ds.sst).where(gaps) for ds in (one, other)]
         assert float(xr.corr(*errors)) > 0.9
+    monkeypatch.setattr(
+        sampling.shutil, "disk_usage", lambda folder: SimpleNamespace(free=20 * one.sst.nbytes)
+    )
+    line = refused("interpolate", "gappy.nc", "large.nc", "--samples", "21", cwd=tmp_path)
+    assert "of disk, expected" in line
+    assert "ask for 20 or fewer" in line
     line = refused("interpolate", "memory.nc", "again.nc", "--minutes", "0.1", cwd=tmp_path)
     assert "'sst_samples' holds joint samples of 'sst'" in line
     line = refused(
