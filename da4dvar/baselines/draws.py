@@ -275,4 +275,5 @@ class Deviations:
         noise = np.sqrt(self.nugget) * white(self.place, len(self.clock), [*seed, 1])
         y = field + noise
         towards = [self.solve(a, y[w.part]) for w, a in zip(self.parts, self.each, strict=True)]
-        return field - joined(self.parts, towards).astype("float32")
+        out: np.ndarray = field - joined(self.parts, towards).astype("float32")
+        return out
