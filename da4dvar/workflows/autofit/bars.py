@@ -5,61 +5,113 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import minimize
 
+from da4dvar.fields.gaps.likeness import NEVER, Hardness
 from da4dvar.workflows.autofit.comparison import Residuals
 
-CLASSES = 6
-FEWEST = 40
 # Level of the interval that serves as a standard error, that of one standard deviation of a Gaussian.
 ONE_SIGMA = 0.6827
+# What predicts the size of an error, in the order of the exponents.
+PREDICTORS = ("length", "bridge", "distance", "apart")
+# Weight of (exponent − prior)² against the likelihood of one independent error, and the largest exponent.
+PRIOR, STEEPEST = 5.0, 3.0
+# Points from which exponents are fitted, and parts of the shapes of which each is scored by the others.
+MOST, FOLDS = 20_000, 5
+# Independent errors that one hidden shape can be worth.
+MOST_PER_SHAPE = 20
+# Error of what lies beyond all hidden points, as in a random walk: it grows with the square root of the gap.
+GROWTH = 0.5
+TINY = 1e-30
+# Bound of the logarithm of a scale, in units of the mean error, and the level at which errors are counted.
+LARGEST, TYPICAL = 50.0, 0.9
 
 
 @dataclass(frozen=True)
 class Bars:
-    """h_p(d) = q_p(|e| / s) s, for each class of the distance d to the nearest observation.
+    """h_p(x) = q_p s(x), s(x) = exp(a) σ(x)^b₀ Π_k x_k^b_k, b ≥ 0: half the width of an interval of level p.
 
-    q_p is the quantile of the scaled errors at the hidden points of the class, weighted to the gaps to be
-    filled and increasing with d. s is the standard error of the method, or 1 if it has none.
+    σ is the standard error of the method, if it has one. The x_k are the length of the gap, the variance of a
+    bridge between the observations before and after, the distance to the nearest observation, and that to the
+    nearest at the same time, as in :class:`da4dvar.fields.gaps.likeness.Hardness`. q_p is a quantile of
+    abs(e)/s at the hidden points, weighted to the gaps to be filled (weighted split conformal prediction;
+    Tibshirani et al., 2019, "Conformal prediction under covariate shift").
 
     Attributes
     ----------
-    edges : array, shape (class - 1,)
-        Upper edges of all classes but the last.
-    scaled : list of array
-        Scaled absolute errors in each class, sorted.
-    cumulative : list of array
-        Cumulative weights of these errors.
+    intercept : float
+        a.
+    exponents : array, shape (predictor,)
+        b, beginning with that of σ if `scales`.
+    lowest, highest : array, shape (4,)
+        Logarithms of the smallest and largest x_k at the hidden points. Smaller values count as the smallest.
+        Larger ones count as the largest, and the interval is widened by the square root of the ratio of the
+        lengths or distances, whichever is larger.
+    scaled : array, shape (point,)
+        Scaled absolute errors, sorted. That of a point is scaled by a function fitted to other shapes.
+    cumulative : array, shape (point,)
+        Cumulative weights of these errors, up to 1.
     scales : bool
-        Whether the errors were divided by the method's standard error.
+        Whether the method has a standard error.
+    independent : float
+        Number of independent errors that vary as much from shape to shape.
     """
 
-    edges: np.ndarray
-    scaled: list[np.ndarray]
-    cumulative: list[np.ndarray]
+    intercept: float
+    exponents: np.ndarray
+    lowest: np.ndarray
+    highest: np.ndarray
+    scaled: np.ndarray
+    cumulative: np.ndarray
     scales: bool
+    independent: float
 
-    def half_width(self, level: float, distance: np.ndarray, std: np.ndarray | None) -> np.ndarray:
-        """Return half the width of the interval of a level at given distances.
+    def scale(self, hard: Hardness | Residuals, std: np.ndarray | None) -> np.ndarray:
+        """Return s.
 
         Parameters
         ----------
-        level : float
-            Probability that the interval contains the truth.
-        distance : array
-            Distances to the nearest observation, in correlation lengths.
+        hard : Hardness or Residuals
+            Properties of the points.
         std : array or None
-            Standard errors of the method, if the errors were scaled by them.
+            Standard errors of the method, if it has some.
 
         Returns
         -------
         array
+            In the units of the variable, with the shape of ``hard.length``.
         """
-        quantiles = [
-            float(s[min(int(np.searchsorted(c, level)), s.size - 1)])
-            for s, c in zip(self.scaled, self.cumulative, strict=True)
-        ]
-        width = np.maximum.accumulate(quantiles)[np.searchsorted(self.edges, distance)]
-        return width if std is None or not self.scales else width * std
+        out = np.full(hard.length.shape, self.intercept)
+        own, *rest = self.exponents if self.scales else (0.0, *self.exponents)
+        if own and std is not None:
+            out = out + own * np.log(np.maximum(std, TINY))
+        beyond = np.zeros(out.shape)
+        for name, exponent, low, high in zip(PREDICTORS, rest, self.lowest, self.highest, strict=True):
+            x = logarithm(hard, name)
+            if exponent:
+                out += exponent * np.clip(x, low, high)
+            if name in ("length", "distance"):
+                beyond = np.maximum(beyond, np.where(np.isfinite(x), x, high) - high)
+        widened: np.ndarray = np.exp(out + GROWTH * beyond)
+        return widened
+
+    def factor(self, level: float) -> float:
+        """Return q at p' instead of p, where 1 − p' = (1 − p) / (1 + p/((1 − p) n)).
+
+        n is the number of independent errors. To first order in 1/n, p' = p (1 + 1/n), as in split conformal
+        prediction from n errors.
+
+        Parameters
+        ----------
+        level : float
+            p, the probability that the interval contains the truth.
+
+        Returns
+        -------
+        float
+        """
+        corrected = 1 - (1 - level) / (1 + level / (1 - level) / self.independent)
+        return float(self.scaled[min(int(np.searchsorted(self.cumulative, corrected)), self.scaled.size - 1)])
 
 
 def bars_of(residuals: Residuals, method: str) -> Bars:
@@ -77,18 +129,71 @@ def bars_of(residuals: Residuals, method: str) -> Bars:
     Bars
     """
     error, std = np.abs(residuals.error[method]), residuals.std.get(method)
+    rows = [logarithm(residuals, name) for name in PREDICTORS]
+    finite = [row[np.isfinite(row)] for row in rows]
+    lowest, highest = (np.array([of(row) if row.size else 0.0 for row in finite]) for of in (np.min, np.max))
+    rows = [np.clip(*of) for of in zip(rows, lowest, highest, strict=True)]
     scales = std is not None and bool(np.isfinite(std).all() and (std > 0).all())
     if std is not None and scales:
-        error = error / std
-    number = int(np.clip(error.size // FEWEST, 1, CLASSES))
-    edges = np.unique(np.quantile(residuals.distance, np.linspace(0, 1, number + 1)[1:-1]))
-    row = np.searchsorted(edges, residuals.distance)
-    scaled, cumulative = [], []
-    for k in range(edges.size + 1):
-        here = row == k if (row == k).any() else np.ones_like(row, dtype=bool)
-        order = np.argsort(error[here])
-        weight = residuals.weight[here][order]
-        scaled.append(error[here][order])
-        # The half keeps small classes from promising too little.
-        cumulative.append((np.cumsum(weight) - weight / 2) / weight.sum())
-    return Bars(edges, scaled, cumulative, scales)
+        rows = [np.log(std), *rows]
+    prior = np.eye(1, len(rows))[0] if scales else np.zeros(len(rows))
+    x, fold = np.stack(rows), residuals.shape % FOLDS
+    whole = _fitted(x, error, residuals, prior, fold >= 0)
+    scaled = np.empty_like(error)
+    for part in range(FOLDS):
+        own = fold == part
+        others = own if own.all() else ~own
+        a, b = _fitted(x, error, residuals, prior, others)
+        scaled[own] = error[own] / np.exp(a + b @ x[:, own])
+    order = np.argsort(scaled)
+    weight = residuals.weight[order]
+    # The half keeps few points from promising too little.
+    cumulative = (np.cumsum(weight) - weight / 2) / weight.sum()
+    independent = _independent(scaled <= np.interp(TYPICAL, cumulative, scaled[order]), residuals)
+    return Bars(*whole, lowest, highest, scaled[order], cumulative, scales, independent)
+
+
+def logarithm(hard: Hardness | Residuals, name: str) -> np.ndarray:
+    """Return the logarithm of a property, -inf where it is 0 and inf where there is no observation."""
+    x = getattr(hard, name).astype("float64")
+    with np.errstate(divide="ignore"):
+        out: np.ndarray = np.log(np.where(x < NEVER / 4, x, np.inf))
+    return out
+
+
+def _fitted(
+    x: np.ndarray, error: np.ndarray, residuals: Residuals, prior: np.ndarray, at: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """Return a and b ≥ 0, which minimise Σ w (abs(e)/s + log s) + λ Σ (b − prior)², s = exp(a + b x).
+
+    This is the likelihood of errors with a Laplace distribution; it is convex in a and b. The weights sum to
+    the number of shapes that weigh as much as these do.
+    """
+    here = np.flatnonzero(at)
+    here = here[:: -(-here.size // MOST)]
+    x, e, w = x[:, here], error[here], residuals.weight[here]
+    # Errors that are all zero have the smallest scale that leaves room to divide by.
+    unit, share = max(np.sum(w * e) / w.sum(), TINY), np.bincount(residuals.shape[here], w)
+    w = w * share.sum() / np.sum(share**2)
+    e = e / unit
+    middle = x @ w / w.sum()
+    x = x - middle[:, None]
+
+    def cost(p: np.ndarray) -> tuple[float, np.ndarray]:
+        log_scale = p[0] + p[1:] @ x
+        ratio = e * np.exp(-log_scale)
+        slope, away = w * (1 - ratio), p[1:] - prior
+        return float(w @ (ratio + log_scale) + PRIOR * away @ away), np.append(
+            slope.sum(), x @ slope + 2 * PRIOR * away
+        )
+
+    limits = [(-LARGEST, LARGEST), *[(0.0, STEEPEST)] * len(x)]
+    found = minimize(cost, np.append(0.0, prior), jac=True, method="L-BFGS-B", bounds=limits).x
+    return float(found[0] + np.log(unit) - found[1:] @ middle), found[1:]
+
+
+def _independent(inside: np.ndarray, residuals: Residuals) -> float:
+    """Return p (1 − p)/ε², where ε is the standard error over shapes of the share p of points inside a limit."""
+    share, error = residuals.over_shapes(inside.astype("float64"))
+    most = float(MOST_PER_SHAPE * residuals.shapes)
+    return float(np.clip(share * (1 - share) / max(error**2, TINY), 1.0, most))

@@ -199,10 +199,10 @@ class Fitted:
         beyond = array.copy(data=hard.beyond(comparison.longest, comparison.farthest))
         sigma, intervals = None, {}
         bars = bars_of(result.residuals, result.winner.name)
-        scale = None if own is None else own.transpose(*array.dims).values
+        scale = bars.scale(hard, None if own is None else own.transpose(*array.dims).values)
 
         def half(level: float) -> xr.DataArray:
-            return array.copy(data=bars.half_width(level, hard.distance, scale))
+            return array.copy(data=scale * bars.factor(level))
 
         if (std or levels) and not bounds.circular:
             sigma = half(ONE_SIGMA)
