@@ -2,10 +2,10 @@
 
     python recipes/real-gaps/coverage.py [NAME ...] [--minutes 2] [--method auto] [--sla FILE]
 
-A fit sees the observations only, and fills the gaps with intervals. Series with real gaps have no truth in them;
-the truth is that of the blocks which the recipe hides for its test. Classes of fewer than 300 points are left out.
-Intervals are those of an observation. The truth of the sea level is free of noise; it is also scored with noise
-like that of its observations added.
+A fit sees the observations only, and fills the gaps with intervals. The truth of `pm10` and `colorado` is
+that of the blocks which the recipe hides for its test. Classes of fewer than 300 points are left out.
+Intervals are those of an observation; the truth of the sea level has no noise, so that it
+is also scored with noise like theirs.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from da4dvar.workflows.autofit.comparison import CLASSES, class_of_gaps
 from da4dvar.workflows.recipe import Recipe
 
 LEVEL, WANTED, FEWEST = 0.9, (86.0, 94.0), 300
+EDGES = list(zip((0, *CLASSES), (*CLASSES, None), strict=True))
 NOISY = f"{SEA_LEVEL}, with noise"
 
 
@@ -58,8 +59,7 @@ SERIES = {name: lambda name=name: blocks(name) for name in ("pm10", "colorado")}
 def classes_of(seen: xr.DataArray, time: str, gaps: np.ndarray) -> dict[str, np.ndarray]:
     """Return the points of each class of gap lengths that has enough, and all."""
     length = gap_length(seen.notnull(), time).transpose(*seen.dims).values
-    edges = zip((0, *CLASSES), (*CLASSES, None), strict=True)
-    out = {class_of_gaps(low + 1, high): (length > low) & (length <= (high or np.inf)) for low, high in edges}
+    out = {class_of_gaps(low + 1, high): (length > low) & (length <= (high or np.inf)) for low, high in EDGES}
     return {"all": gaps} | {name: gaps & at for name, at in out.items() if (gaps & at).sum() >= FEWEST}
 
 
@@ -67,7 +67,7 @@ def main(names: list[str], minutes: float, method: str, path: Path | None) -> No
     cases = (
         YEARS | {"era5": CASES["era5"]} | MASKS | SERIES | ({SEA_LEVEL: lambda: sla(path)} if path else {})
     )
-    kinds = ["all", *(class_of_gaps(low + 1, high) for low, high in zip((0, *CLASSES), (*CLASSES, None)))]
+    kinds = ["all", *(class_of_gaps(low + 1, high) for low, high in EDGES)]
     rows = [["data", "filled by", *kinds, "flag 3", "in 86-94 %", "width", "seconds"]]
     for title, make in cases.items():
         if names and not any(name in title for name in names):

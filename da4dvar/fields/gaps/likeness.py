@@ -17,6 +17,8 @@ LONGEST, LONGEST_OF_MANY, MANY = 0.3, 0.9, 100
 # One shape holds at most this fraction of the points of a draw, so that a draw has several.
 LARGEST_SHAPE = 0.05
 TRIES = 4000
+# Shapes that are hidden of each octave of gap lengths of which none is by chance.
+OF_OCTAVE = 8
 # Smallest number of places among which a hidden gap is moved at random, of a series and of one cell of many.
 CLOSEST, CLOSE = 10, 3
 # Missing values among which one is looked for whose cell was observed at a given time, and the observed
@@ -172,6 +174,8 @@ def shapes_like_gaps(
     observed. A gap that is open at an end of the record is moved to an end of the record. In cells that are
     hardly ever observed, half of what is observed is hidden, as such cells may differ from all others. In
     sparse data, such as tracks, the observations around the missing value at its own time are hidden instead.
+    In the end, some gaps are moved of each octave of lengths of which none was chosen, so that the errors of
+    short gaps are known even if nearly all missing values are in long ones.
 
     Parameters
     ----------
@@ -218,12 +222,20 @@ def shapes_like_gaps(
     scarce = (
         (count > 1) & (count < SPARSE * count.sum() / max(1, (count > 0).sum())) & bool(others and not sparse)
     )
+    octave = np.log2(np.maximum(gap_length(observed, time).transpose(*lines.dims).values, 1)).astype("int8")
+    chosen, left = set(), None
     hidden, number = 0, 0
     for _ in range(TRIES if len(missing) else 0):
+        pool = missing
         if hidden >= wanted:
-            break
+            if left is None:
+                own = octave[tuple(missing.T)]
+                left = [missing[own == k] for k in np.unique(own) if k not in chosen] * OF_OCTAVE
+            if not left:
+                break
+            pool = left.pop()
         near = int(np.searchsorted(chance, generator.random()))
-        drawn = missing[generator.integers(len(missing), size=DRAWS)]
+        drawn = pool[generator.integers(len(pool), size=DRAWS)]
         rare = bool(scarce[tuple(drawn[0, 1:])])
         # At a time at which much is missing, few cells are left to hide.
         choice = seen[(near, *drawn[:, 1:].T)].argmax() if others and not (sparse or rare) else 0
@@ -253,6 +265,7 @@ def shapes_like_gaps(
             if others:
                 count[box] -= new.sum(0)
             hidden, number = hidden + int(new.sum()), number + 1
+            chosen.add(octave[(at, *cell)])
     if not number:
         raise DataError(
             f"variable {observed.name!r} has {int(seen.sum())} observed points, too few to hide some and "

@@ -6,16 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.special import expit
 
 from da4dvar.fields.gaps.likeness import NEVER, Hardness
-from da4dvar.workflows.autofit.comparison import Residuals
+from da4dvar.workflows.autofit.comparison import FEW_SHAPES, Residuals
 
 # Level of the interval that serves as a standard error, that of one standard deviation of a Gaussian.
 ONE_SIGMA = 0.6827
 # What predicts the size of an error, in the order of the exponents.
 PREDICTORS = ("length", "bridge", "distance", "apart")
-# Weight of (exponent − prior)² against the likelihood of one independent error, and the largest exponent.
-PRIOR, STEEPEST = 5.0, 3.0
+# Weight of (exponent − prior)² against the loss of one independent error, and the largest exponent.
+PRIOR, STEEPEST = 1.7, 3.0
+# Width over which the loss is smoothed, and the smallest error that counts, in units of the mean error.
+SMOOTH, SMALLEST = 0.2, 1e-4
 # Points from which exponents are fitted, and parts of the shapes of which each is scored by the others.
 MOST, FOLDS = 20_000, 5
 # Independent errors that one hidden shape can be worth.
@@ -137,13 +140,13 @@ def bars_of(residuals: Residuals, method: str) -> Bars:
     if std is not None and scales:
         rows = [np.log(std), *rows]
     prior = np.eye(1, len(rows))[0] if scales else np.zeros(len(rows))
-    x, fold = np.stack(rows), residuals.shape % FOLDS
-    whole = _fitted(x, error, residuals, prior, fold >= 0)
+    x, shape, balanced = np.stack(rows), residuals.shape, _balanced(residuals)
+    whole = _fitted(x, error, balanced, shape, prior)
     scaled = np.empty_like(error)
     for part in range(FOLDS):
-        own = fold == part
+        own = shape % FOLDS == part
         others = own if own.all() else ~own
-        a, b = _fitted(x, error, residuals, prior, others)
+        a, b = _fitted(x[:, others], error[others], balanced[others], shape[others], prior)
         scaled[own] = error[own] / np.exp(a + b @ x[:, own])
     order = np.argsort(scaled)
     weight = residuals.weight[order]
@@ -162,38 +165,48 @@ def logarithm(hard: Hardness | Residuals, name: str) -> np.ndarray:
 
 
 def _fitted(
-    x: np.ndarray, error: np.ndarray, residuals: Residuals, prior: np.ndarray, at: np.ndarray
+    x: np.ndarray, error: np.ndarray, weight: np.ndarray, shape: np.ndarray, prior: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """Return a and b ≥ 0, which minimise Σ w (abs(e)/s + log s) + λ Σ (b − prior)², s = exp(a + b x).
+    """Return a and b ≥ 0, which minimise Σ w ρ(log abs(e) − a − b x) + λ Σ (b − prior)².
 
-    This is the likelihood of errors with a Laplace distribution; it is convex in a and b. The weights sum to
-    the number of shapes that weigh as much as these do.
+    ρ(u) = τ u + δ log(1 + exp(−u/δ)) is the loss of the quantile τ, smoothed, so that exp(a + b x) is about
+    the quantile of abs(e) at x. The weights sum to the number of shapes that weigh as much as these do.
     """
-    here = np.flatnonzero(at)
-    here = here[:: -(-here.size // MOST)]
-    x, e, w = x[:, here], error[here], residuals.weight[here]
+    kept = slice(None, None, -(-error.size // MOST))
+    x, e, w, shape = x[:, kept], error[kept], weight[kept], shape[kept]
     # Errors that are all zero have the smallest scale that leaves room to divide by.
-    unit, share = max(np.sum(w * e) / w.sum(), TINY), np.bincount(residuals.shape[here], w)
+    unit, share = max(np.sum(w * e) / w.sum(), TINY), np.bincount(shape, w)
     w = w * share.sum() / np.sum(share**2)
-    e = e / unit
+    log_error = np.log(np.maximum(e / unit, SMALLEST))
     middle = x @ w / w.sum()
     x = x - middle[:, None]
 
     def cost(p: np.ndarray) -> tuple[float, np.ndarray]:
-        log_scale = p[0] + p[1:] @ x
-        ratio = e * np.exp(-log_scale)
-        slope, away = w * (1 - ratio), p[1:] - prior
-        return float(w @ (ratio + log_scale) + PRIOR * away @ away), np.append(
-            slope.sum(), x @ slope + 2 * PRIOR * away
-        )
+        u, away = log_error - p[0] - p[1:] @ x, p[1:] - prior
+        loss = TYPICAL * u + SMOOTH * np.logaddexp(0, -u / SMOOTH)
+        slope = w * (expit(-u / SMOOTH) - TYPICAL)
+        return float(w @ loss + PRIOR * away @ away), np.append(slope.sum(), x @ slope + 2 * PRIOR * away)
 
     limits = [(-LARGEST, LARGEST), *[(0.0, STEEPEST)] * len(x)]
     found = minimize(cost, np.append(0.0, prior), jac=True, method="L-BFGS-B", bounds=limits).x
     return float(found[0] + np.log(unit) - found[1:] @ middle), found[1:]
 
 
+def _balanced(residuals: Residuals) -> np.ndarray:
+    """Return weights of which half represent the gaps to be filled, and half every octave of gap lengths.
+
+    A function that is fitted to gaps of a year alone would say nothing about those of a day. Octaves of few
+    shapes count less.
+    """
+    octave = np.log2(np.maximum(residuals.length, 1)).astype(int)
+    pairs = np.unique(np.stack([octave, residuals.shape]), axis=1)
+    shapes = np.bincount(pairs[0], minlength=octave.max() + 1)
+    alike = np.minimum(shapes, FEW_SHAPES) / np.maximum(np.bincount(octave), 1)
+    return residuals.weight / residuals.weight.sum() + alike[octave] / alike[octave].sum()
+
+
 def _independent(inside: np.ndarray, residuals: Residuals) -> float:
-    """Return p (1 − p)/ε², where ε is the standard error over shapes of the share p of points inside a limit."""
+    """Return p (1 − p)/ε²; ε is the standard error over shapes of the share p of points inside a limit."""
     share, error = residuals.over_shapes(inside.astype("float64"))
     most = float(MOST_PER_SHAPE * residuals.shapes)
     return float(np.clip(share * (1 - share) / max(error**2, TINY), 1.0, most))

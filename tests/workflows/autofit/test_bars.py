@@ -69,7 +69,7 @@ def test_coverage_holds_in_every_class_of_gap_lengths(seed):
 
 
 def test_long_gaps_that_weigh_more_than_they_were_hidden_decide():
-    """Errors that no function of the predictors describes are covered where the weights say that it matters."""
+    """Errors that no function of the predictors describes are covered where the weights say so."""
     generator = np.random.default_rng(0)
     length = generator.choice([1, 10, 30], 3000, p=(0.9, 0.08, 0.02))
     # In gaps of ten steps, errors are large; neither shorter nor longer ones have such errors.
@@ -102,7 +102,7 @@ def test_bars_never_shrink_with_what_makes_a_gap_hard(name):
 
 @pytest.mark.parametrize("name", ["length", "distance"])
 def test_bars_widen_beyond_what_was_hidden(name):
-    """By the square root of the ratio, as the error of a random walk; nearer than all hidden points they do not."""
+    """By the square root of the ratio, as the error of a random walk; nearer by they stay as they are."""
     hidden = drawn(4000, 0, name)
     bars = bars_of(hidden, "m")
     most = getattr(hidden, name).max()
