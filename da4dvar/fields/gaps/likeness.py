@@ -176,8 +176,8 @@ def shapes_like_gaps(
     hardly ever observed, half of what is observed is hidden, as such cells may differ from all others. In
     sparse data, such as tracks, the observations around the missing value at its own time are hidden instead.
     In the end, more gaps of series are moved of the octaves of lengths of which few were chosen, so that the
-    errors of short gaps are known even if nearly all missing values are in long ones. A shape in a field holds
-    gaps of many lengths.
+    errors of short gaps are known even if nearly all missing values are in long ones. In fields, a shape
+    holds gaps of many lengths.
 
     Parameters
     ----------

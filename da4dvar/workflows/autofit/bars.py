@@ -14,9 +14,11 @@ from da4dvar.workflows.autofit.comparison import FEW_SHAPES, Residuals
 # Level of the interval that serves as a standard error, that of one standard deviation of a Gaussian.
 ONE_SIGMA = 0.6827
 # What predicts the size of an error, in the order of the exponents.
-PREDICTORS = ("length", "bridge", "distance", "apart")
+PREDICTORS = ("length", "bridge", "distance", "apart", "known")
 # Weight of (exponent − prior)² against the loss of one independent error, and the largest exponent.
 PRIOR, STEEPEST = 1.7, 3.0
+# Floors of the standard error of a method that are tried, in units of its median.
+FLOORS = (0.0, 0.5, 1.0, 2.0)
 # Width over which the loss is smoothed, and the smallest error that counts, in units of the mean error.
 SMOOTH, SMALLEST = 0.2, 1e-4
 # Points from which exponents are fitted, and parts of the shapes of which each is scored by the others.
@@ -35,8 +37,9 @@ class Bars:
     """h_p(x) = q_p s(x), s(x) = exp(a) σ(x)^b₀ Π_k x_k^b_k, b ≥ 0: half the width of an interval of level p.
 
     σ is the standard error of the method, if it has one. The x_k are the length of the gap, the variance of a
-    bridge between the observations before and after, the distance to the nearest observation, and that to the
-    nearest at the same time, as in :class:`da4dvar.fields.gaps.likeness.Hardness`. q_p is a quantile of
+    bridge between the observations before and after, the distance to the nearest observation, that to the
+    nearest at the same time, and the inverse of the number of observations of the cell, up to 20; see
+    :class:`da4dvar.fields.gaps.likeness.Hardness`. q_p is a quantile of
     abs(e)/s at the hidden points, weighted to the gaps to be filled (weighted split conformal prediction;
     Tibshirani et al., 2019, "Conformal prediction under covariate shift").
 
@@ -46,7 +49,9 @@ class Bars:
         a.
     exponents : array, shape (predictor,)
         b, beginning with that of σ if `scales`.
-    lowest, highest : array, shape (4,)
+    floor : float
+        What is added to the standard error of the method in quadrature, such as the noise of observations.
+    lowest, highest : array, shape (5,)
         Logarithms of the smallest and largest x_k at the hidden points. Smaller values count as the smallest.
         Larger ones count as the largest, and the interval is widened by the square root of the ratio of the
         lengths or distances, whichever is larger.
@@ -62,6 +67,7 @@ class Bars:
 
     intercept: float
     exponents: np.ndarray
+    floor: float
     lowest: np.ndarray
     highest: np.ndarray
     scaled: np.ndarray
@@ -87,7 +93,7 @@ class Bars:
         out = np.full(hard.length.shape, self.intercept)
         own, *rest = self.exponents if self.scales else (0.0, *self.exponents)
         if own and std is not None:
-            out = out + own * np.log(np.maximum(std, TINY))
+            out = out + own * np.log(np.maximum(np.hypot(std, self.floor), TINY))
         beyond = np.zeros(out.shape)
         for name, exponent, low, high in zip(PREDICTORS, rest, self.lowest, self.highest, strict=True):
             x = logarithm(hard, name)
@@ -137,28 +143,40 @@ def bars_of(residuals: Residuals, method: str) -> Bars:
     lowest, highest = (np.array([of(row) if row.size else 0.0 for row in finite]) for of in (np.min, np.max))
     rows = [np.clip(*of) for of in zip(rows, lowest, highest, strict=True)]
     scales = std is not None and bool(np.isfinite(std).all() and (std > 0).all())
+    shape, balanced = residuals.shape, _balanced(residuals)
+    floor = 0.0
     if std is not None and scales:
-        rows = [np.log(std), *rows]
-    prior = np.eye(1, len(rows))[0] if scales else np.zeros(len(rows))
-    x, shape, balanced = np.stack(rows), residuals.shape, _balanced(residuals)
-    whole = _fitted(x, error, balanced, shape, prior)
+        floors = np.multiply(FLOORS, np.median(std))
+        tried = [np.stack([np.log(np.hypot(std, floor)), *rows]) for floor in floors]
+        prior = np.eye(1, len(rows) + 1)[0]
+        fits = [_fitted(x, error, balanced, shape, prior) for x in tried]
+        best = int(np.argmin([loss for *_, loss in fits]))
+        floor, x, whole = float(floors[best]), tried[best], fits[best]
+    else:
+        x, prior = np.stack(rows), np.zeros(len(rows))
+        whole = _fitted(x, error, balanced, shape, prior)
     scaled = np.empty_like(error)
     for part in range(FOLDS):
         own = shape % FOLDS == part
         others = own if own.all() else ~own
-        a, b = _fitted(x[:, others], error[others], balanced[others], shape[others], prior)
+        a, b, _ = _fitted(x[:, others], error[others], balanced[others], shape[others], prior)
         scaled[own] = error[own] / np.exp(a + b @ x[:, own])
     order = np.argsort(scaled)
     weight = residuals.weight[order]
     # The half keeps few points from promising too little.
     cumulative = (np.cumsum(weight) - weight / 2) / weight.sum()
     independent = _independent(scaled <= np.interp(TYPICAL, cumulative, scaled[order]), residuals)
-    return Bars(*whole, lowest, highest, scaled[order], cumulative, scales, independent)
+    return Bars(*whole[:2], floor, lowest, highest, scaled[order], cumulative, scales, independent)
 
 
 def logarithm(hard: Hardness | Residuals, name: str) -> np.ndarray:
-    """Return the logarithm of a property, -inf where it is 0 and inf where there is no observation."""
+    """Return the logarithm of a property, -inf where it is 0 and inf where there is no observation.
+
+    The number of observations of a cell is inverted, as errors are larger where there are few.
+    """
     x = getattr(hard, name).astype("float64")
+    if name == "known":
+        x = 1 / np.maximum(x, 1)
     with np.errstate(divide="ignore"):
         out: np.ndarray = np.log(np.where(x < NEVER / 4, x, np.inf))
     return out
@@ -166,8 +184,8 @@ def logarithm(hard: Hardness | Residuals, name: str) -> np.ndarray:
 
 def _fitted(
     x: np.ndarray, error: np.ndarray, weight: np.ndarray, shape: np.ndarray, prior: np.ndarray
-) -> tuple[float, np.ndarray]:
-    """Return a and b ≥ 0, which minimise Σ w ρ(log abs(e) − a − b x) + λ Σ (b − prior)².
+) -> tuple[float, np.ndarray, float]:
+    """Return a and b ≥ 0, which minimise Σ w ρ(log abs(e) − a − b x) + λ Σ (b − prior)², and the minimum.
 
     ρ(u) = τ u + δ log(1 + exp(−u/δ)) is the loss of the quantile τ, smoothed, so that exp(a + b x) is about
     the quantile of abs(e) at x. The weights sum to the number of shapes that weigh as much as these do.
@@ -188,8 +206,9 @@ def _fitted(
         return float(w @ loss + PRIOR * away @ away), np.append(slope.sum(), x @ slope + 2 * PRIOR * away)
 
     limits = [(-LARGEST, LARGEST), *[(0.0, STEEPEST)] * len(x)]
-    found = minimize(cost, np.append(0.0, prior), jac=True, method="L-BFGS-B", bounds=limits).x
-    return float(found[0] + np.log(unit) - found[1:] @ middle), found[1:]
+    found = minimize(cost, np.append(0.0, prior), jac=True, method="L-BFGS-B", bounds=limits)
+    a, *b = found.x
+    return float(a + np.log(unit) - np.dot(b, middle)), np.array(b), float(found.fun)
 
 
 def _balanced(residuals: Residuals) -> np.ndarray:

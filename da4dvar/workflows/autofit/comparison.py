@@ -37,7 +37,7 @@ class Residuals:
         Whether the gap is open at an end of the record.
     distance : array, shape (point,)
         Distance to the nearest observation, in correlation lengths.
-    bridge, apart : array, shape (point,)
+    bridge, apart, known : array, shape (point,)
         See :class:`da4dvar.fields.gaps.likeness.Hardness`.
     """
 
@@ -50,6 +50,7 @@ class Residuals:
     distance: np.ndarray
     bridge: np.ndarray
     apart: np.ndarray
+    known: np.ndarray
 
     def mean_square(self, method: str, where: np.ndarray | None = None) -> float:
         """Σ w e² / Σ w, over all points or some."""

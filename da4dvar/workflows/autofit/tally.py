@@ -45,7 +45,7 @@ class Tally:
             numbered(trials),
             *(
                 np.concatenate([getattr(t.hidden, name)[t.at] for t in trials])
-                for name in ("length", "ends", "distance", "bridge", "apart")
+                for name in ("length", "ends", "distance", "bridge", "apart", "known")
             ),
         )
 

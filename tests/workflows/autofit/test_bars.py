@@ -24,6 +24,7 @@ def points(error: np.ndarray, std: np.ndarray | None = None, **known: np.ndarray
         "distance": one,
         "bridge": one / 2,
         "apart": one,
+        "known": one,
     } | known
     return Residuals({"m": error}, {} if std is None else {"m": std}, **given)
 
@@ -94,8 +95,11 @@ def test_bars_never_shrink_with_what_makes_a_gap_hard(name):
     steps = np.arange(1.0, 21.0)
     at = points(steps, **{name: steps})
     for power in (-1.0, 1.0):
-        error = x**power * generator.standard_normal(x.size)
+        # A cell that is often observed is easier.
+        size = x ** (-power if name == "known" else power)
+        error = size * generator.standard_normal(x.size)
         width = half(bars_of(points(error, **{name: x}), "m"), 0.9, at)
+        width = width[::-1] if name == "known" else width
         assert (np.diff(width) >= 0).all()
         assert width[-1] / width[0] == pytest.approx(20 if power > 0 else 1, rel=0.2)
 
@@ -147,6 +151,17 @@ def test_exponents_of_noise_stay_small():
     bars = bars_of(points(std * generator.standard_normal(shape.size), std, shape=shape, **known), "m")
     assert bars.exponents[0] == pytest.approx(1, abs=0.15)
     assert bars.exponents[1:].max() < 0.15
+
+
+def test_noise_is_a_floor_of_the_standard_error():
+    """Hidden points are noisy observations, which the standard error of the method leaves out."""
+    generator = np.random.default_rng(5)
+    std = generator.choice([0.1, 1.0, 3.0], 4000)
+    hidden = points(np.hypot(std, 1) * generator.standard_normal(4000), std)
+    bars = bars_of(hidden, "m")
+    assert bars.floor == 1
+    inside = np.abs(hidden.error["m"]) < half(bars, 0.9, hidden)
+    assert all(0.88 < inside[std == value].mean() < 0.92 for value in (0.1, 1.0, 3.0))
 
 
 def test_a_few_points_give_their_largest_error():
