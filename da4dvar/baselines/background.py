@@ -111,8 +111,8 @@ def chosen_background(
         bounds[name] = (spacing / 4, 3 * extent) if extent else (np.inf, np.inf)
     scales = np.sqrt(np.prod(bounds["length"])), np.sqrt(np.prod(bounds["duration"]))
     targets = targets[generator.permutation(len(targets))[:POINTS]]
-    points, distance, lag = neighbours_of(targets, pool, place, clock, scales, RANKS)
-    near = gathered(distance, lag, np.empty(points.shape[:2]))
+    points = neighbours_of(targets, pool, place, clock, scales, RANKS)
+    near = gathered(place[points[..., 1]], clock[points[..., 0]], np.empty(points.shape[:2]))
     grids = [
         np.geomspace(*bounds[n], 6)[1:-1] if np.isfinite(bounds[n][0]) else [np.inf]
         for n in ("length", "duration")
