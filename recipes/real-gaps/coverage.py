@@ -1,6 +1,6 @@
 """Coverage of the 90 % intervals of a fit, by length of the gap, on data whose truth was kept aside.
 
-    python recipes/real-gaps/coverage.py [NAME ...] [--minutes 2] [--method auto] [--sla FILE]
+    python recipes/real-gaps/coverage.py [NAME ...] [--minutes 2] [--method auto] [--sla FILE] [--fits FOLDER]
 
 A fit sees the observations only, and fills the gaps with intervals. The truth of `pm10` and `colorado` is
 that of the blocks which the recipe hides for its test. Classes of fewer than 300 points are left out.
@@ -23,6 +23,7 @@ from da4dvar.config.tables import read_recipe
 from da4dvar.evaluation.text import as_columns
 from da4dvar.fields.gaps.geometry import gap_length
 from da4dvar.workflows.autofit.comparison import CLASSES, class_of_gaps
+from da4dvar.workflows.autofit.fitted import Fitted
 from da4dvar.workflows.recipe import Recipe
 
 LEVEL, WANTED, FEWEST = 0.9, (86.0, 94.0), 300
@@ -63,7 +64,17 @@ def classes_of(seen: xr.DataArray, time: str, gaps: np.ndarray) -> dict[str, np.
     return {"all": gaps} | {name: gaps & at for name, at in out.items() if (gaps & at).sum() >= FEWEST}
 
 
-def main(names: list[str], minutes: float, method: str, path: Path | None) -> None:
+def fitted_to(seen: xr.Dataset, minutes: float, method: str, kept: Path | None) -> Fitted:
+    """Return a fit: the one that is kept in a file, if there is one."""
+    if kept is not None and kept.exists():
+        return da4dvar.load_fit(kept)
+    fitted = da4dvar.fit(seen, minutes=minutes, method=method, say=lambda line: None)
+    if kept is not None:
+        fitted.save(kept)
+    return fitted
+
+
+def main(names: list[str], minutes: float, method: str, path: Path | None, fits: Path | None) -> None:
     cases = (
         YEARS | {"era5": CASES["era5"]} | MASKS | SERIES | ({SEA_LEVEL: lambda: sla(path)} if path else {})
     )
@@ -74,7 +85,8 @@ def main(names: list[str], minutes: float, method: str, path: Path | None) -> No
             continue
         seen, truth = make()
         begin = time.process_time()
-        fitted = da4dvar.fit(seen, minutes=minutes, method=method, say=lambda line: None)
+        kept = fits and fits / f"{title.replace(', ', '_')}_{method}.json"
+        fitted = fitted_to(seen, minutes, method, kept)
         filled = fitted.interpolate(seen, interval=LEVEL)
         seconds = time.process_time() - begin
         truths = {title: truth} | ({NOISY: with_noise(seen, truth)} if title == SEA_LEVEL else {})
@@ -108,5 +120,8 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--method", default="auto")
     parser.add_argument("--sla", type=Path, default=None)
+    parser.add_argument(
+        "--fits", type=Path, default=None, help="existing folder that keeps fits of classical methods"
+    )
     given = parser.parse_args()
-    main(given.names, given.minutes, given.method, given.sla)
+    main(given.names, given.minutes, given.method, given.sla, given.fits)

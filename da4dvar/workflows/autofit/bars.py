@@ -144,29 +144,27 @@ def bars_of(residuals: Residuals, method: str) -> Bars:
     rows = [np.clip(*of) for of in zip(rows, lowest, highest, strict=True)]
     scales = std is not None and bool(np.isfinite(std).all() and (std > 0).all())
     shape, balanced = residuals.shape, _balanced(residuals)
-    floor = 0.0
-    if std is not None and scales:
-        floors = np.multiply(FLOORS, np.median(std))
-        tried = [np.stack([np.log(np.hypot(std, floor)), *rows]) for floor in floors]
-        prior = np.eye(1, len(rows) + 1)[0]
-        fits = [_fitted(x, error, balanced, shape, prior) for x in tried]
-        best = int(np.argmin([loss for *_, loss in fits]))
-        floor, x, whole = float(floors[best]), tried[best], fits[best]
-    else:
-        x, prior = np.stack(rows), np.zeros(len(rows))
-        whole = _fitted(x, error, balanced, shape, prior)
+    floors = np.multiply(FLOORS, np.median(std)) if std is not None and scales else np.zeros(1)
+    own = [np.log(np.hypot(std, floor))[None] if scales else np.empty((0, error.size)) for floor in floors]
+    tried = [np.concatenate([sigma, rows]) for sigma in own]
+    prior = scales * np.eye(1, len(tried[0]))[0]
+    fits = [_fitted(x, error, balanced, shape, prior) for x in tried]
+    best = int(np.argmin([loss for *_, loss in fits]))
+    x, (intercept, exponents, _) = tried[best], fits[best]
     scaled = np.empty_like(error)
     for part in range(FOLDS):
-        own = shape % FOLDS == part
-        others = own if own.all() else ~own
+        inside = shape % FOLDS == part
+        others = inside if inside.all() else ~inside
         a, b, _ = _fitted(x[:, others], error[others], balanced[others], shape[others], prior)
-        scaled[own] = error[own] / np.exp(a + b @ x[:, own])
+        scaled[inside] = error[inside] / np.exp(a + b @ x[:, inside])
     order = np.argsort(scaled)
     weight = residuals.weight[order]
     # The half keeps few points from promising too little.
     cumulative = (np.cumsum(weight) - weight / 2) / weight.sum()
-    independent = _independent(scaled <= np.interp(TYPICAL, cumulative, scaled[order]), residuals)
-    return Bars(*whole[:2], floor, lowest, highest, scaled[order], cumulative, scales, independent)
+    scores = scaled[order]
+    independent = _independent(scaled <= np.interp(TYPICAL, cumulative, scores), residuals)
+    floor = float(floors[best])
+    return Bars(intercept, exponents, floor, lowest, highest, scores, cumulative, scales, independent)
 
 
 def logarithm(hard: Hardness | Residuals, name: str) -> np.ndarray:
@@ -218,8 +216,8 @@ def _balanced(residuals: Residuals) -> np.ndarray:
     shapes count less.
     """
     octave = np.log2(np.maximum(residuals.length, 1)).astype(int)
-    pairs = np.unique(np.stack([octave, residuals.shape]), axis=1)
-    shapes = np.bincount(pairs[0], minlength=octave.max() + 1)
+    number = residuals.shape.max() + 1
+    shapes = np.bincount(np.unique(octave * number + residuals.shape) // number)
     alike = np.minimum(shapes, FEW_SHAPES) / np.maximum(np.bincount(octave), 1)
     return residuals.weight / residuals.weight.sum() + alike[octave] / alike[octave].sum()
 
