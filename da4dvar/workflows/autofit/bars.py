@@ -52,9 +52,9 @@ class Bars:
     floor : float
         What is added to the standard error of the method in quadrature, such as the noise of observations.
     lowest, highest : array, shape (5,)
-        Logarithms of the smallest and largest x_k at the hidden points. Smaller values count as the smallest.
-        Larger ones count as the largest, and the interval is widened by the square root of the ratio of the
-        lengths or distances, whichever is larger.
+        Logarithms of the smallest x_k at the hidden points, and of the largest that several shapes reach.
+        Smaller values count as the smallest. Larger ones count as the largest, and the interval is widened by
+        the square root of the ratio of the lengths or distances, whichever is larger.
     scaled : array, shape (point,)
         Scaled absolute errors, sorted. That of a point is scaled by a function fitted to other shapes.
     cumulative : array, shape (point,)
@@ -139,8 +139,9 @@ def bars_of(residuals: Residuals, method: str) -> Bars:
     """
     error, std = np.abs(residuals.error[method]), residuals.std.get(method)
     rows = [logarithm(residuals, name) for name in PREDICTORS]
-    finite = [row[np.isfinite(row)] for row in rows]
-    lowest, highest = (np.array([of(row) if row.size else 0.0 for row in finite]) for of in (np.min, np.max))
+    lowest = np.array([np.min(row, where=np.isfinite(row), initial=np.inf) for row in rows])
+    highest = np.array([_reached(row, residuals.shape) for row in rows])
+    lowest = np.minimum(lowest, highest)
     rows = [np.clip(*of) for of in zip(rows, lowest, highest, strict=True)]
     scales = std is not None and bool(np.isfinite(std).all() and (std > 0).all())
     shape, balanced = residuals.shape, _balanced(residuals)
@@ -178,6 +179,14 @@ def logarithm(hard: Hardness | Residuals, name: str) -> np.ndarray:
     with np.errstate(divide="ignore"):
         out: np.ndarray = np.log(np.where(x < NEVER / 4, x, np.inf))
     return out
+
+
+def _reached(row: np.ndarray, shape: np.ndarray) -> float:
+    """Return the value that several shapes reach, if there are many, and at least half of them otherwise."""
+    most = np.full(shape.max() + 1, -np.inf)
+    np.maximum.at(most, shape, np.where(np.isfinite(row), row, -np.inf))
+    reached = np.sort(most[np.isfinite(most)])[::-1]
+    return float(reached[min(FEW_SHAPES, -(-reached.size // 2)) - 1]) if reached.size else 0.0
 
 
 def _fitted(

@@ -104,6 +104,15 @@ def test_bars_never_shrink_with_what_makes_a_gap_hard(name):
         assert width[-1] / width[0] == pytest.approx(20 if power > 0 else 1, rel=0.2)
 
 
+def test_one_shape_does_not_tell_how_large_errors_become():
+    """Of a hundred shapes one is ten times as long as all others; beyond those, the bars widen."""
+    generator = np.random.default_rng(6)
+    length = np.where(np.arange(100) == 7, 40, 4)
+    bars = bars_of(points(generator.standard_normal(100), length=length), "m")
+    usual, long = bars.scale(points(np.ones(2), length=np.array([4, 40])), None)
+    assert long == pytest.approx(np.sqrt(10) * usual)
+
+
 @pytest.mark.parametrize("name", ["length", "distance"])
 def test_bars_widen_beyond_what_was_hidden(name):
     """By the square root of the ratio, as the error of a random walk; nearer by they stay as they are."""
