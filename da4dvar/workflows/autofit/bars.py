@@ -16,7 +16,7 @@ ONE_SIGMA = 0.6827
 # What predicts the size of an error, in the order of the exponents.
 PREDICTORS = ("length", "bridge", "distance", "apart", "known")
 # Weight of (exponent − prior)² against the loss of one independent error, and the largest exponent.
-PRIOR, STEEPEST = 1.7, 3.0
+PRIOR, STEEPEST = 0.5, 3.0
 # Floors of the standard error of a method that are tried, in units of its median.
 FLOORS = (0.0, 0.5, 1.0, 2.0)
 # Width over which the loss is smoothed, and the smallest error that counts, in units of the mean error.
@@ -145,10 +145,11 @@ def bars_of(residuals: Residuals, method: str) -> Bars:
     rows = [np.clip(*of) for of in zip(rows, lowest, highest, strict=True)]
     scales = std is not None and bool(np.isfinite(std).all() and (std > 0).all())
     shape, balanced = residuals.shape, _balanced(residuals)
-    floors = np.multiply(FLOORS, np.median(std)) if std is not None and scales else np.zeros(1)
-    own = [np.log(np.hypot(std, floor))[None] if scales else np.empty((0, error.size)) for floor in floors]
-    tried = [np.concatenate([sigma, rows]) for sigma in own]
-    prior = scales * np.eye(1, len(tried[0]))[0]
+    floors, tried = np.zeros(1), [np.stack(rows)]
+    if std is not None and scales:
+        floors = np.multiply(FLOORS, np.median(std))
+        tried = [np.stack([np.log(np.hypot(std, np.full_like(std, floor))), *rows]) for floor in floors]
+    prior = np.eye(1, len(tried[0]))[0] * scales
     fits = [_fitted(x, error, balanced, shape, prior) for x in tried]
     best = int(np.argmin([loss for *_, loss in fits]))
     x, (intercept, exponents, _) = tried[best], fits[best]
@@ -228,7 +229,8 @@ def _balanced(residuals: Residuals) -> np.ndarray:
     number = residuals.shape.max() + 1
     shapes = np.bincount(np.unique(octave * number + residuals.shape) // number)
     alike = np.minimum(shapes, FEW_SHAPES) / np.maximum(np.bincount(octave), 1)
-    return residuals.weight / residuals.weight.sum() + alike[octave] / alike[octave].sum()
+    both: np.ndarray = residuals.weight / residuals.weight.sum() + alike[octave] / alike[octave].sum()
+    return both
 
 
 def _independent(inside: np.ndarray, residuals: Residuals) -> float:
