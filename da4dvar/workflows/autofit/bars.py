@@ -23,6 +23,8 @@ FLOORS = (0.0, 0.5, 1.0, 2.0)
 SMOOTH, SMALLEST = 0.2, 1e-4
 # Points from which exponents are fitted, and parts of the shapes of which each is scored by the others.
 MOST, FOLDS = 20_000, 5
+# Standard errors of the coverage that are added to the level of a quantile.
+CAUTION = 0.5
 # Independent errors that one hidden shape can be worth.
 MOST_PER_SHAPE = 20
 # Error of what lies beyond all hidden points, as in a random walk: it grows with the square root of the gap.
@@ -105,10 +107,10 @@ class Bars:
         return widened
 
     def factor(self, level: float) -> float:
-        """Return q at p' instead of p, where 1 − p' = (1 − p) / (1 + p/((1 − p) n)).
+        """Return q at p' instead of p, where 1 − p' = (1 − p) / (1 + r + √r/2) and r = p / ((1 − p) n).
 
-        n is the number of independent errors. To first order in 1/n, p' = p (1 + 1/n), as in split conformal
-        prediction from n errors.
+        n is the number of independent errors. To first order in r, p' is p (1 + 1/n), as in split conformal
+        prediction from n errors, plus half the standard error of the coverage, √(p (1 − p)/n).
 
         Parameters
         ----------
@@ -119,7 +121,8 @@ class Bars:
         -------
         float
         """
-        corrected = 1 - (1 - level) / (1 + level / (1 - level) / self.independent)
+        ratio = level / (1 - level) / self.independent
+        corrected = 1 - (1 - level) / (1 + ratio + CAUTION * np.sqrt(ratio))
         return float(self.scaled[min(int(np.searchsorted(self.cumulative, corrected)), self.scaled.size - 1)])
 
 
