@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 from da4dvar.errors import DataError
@@ -15,7 +13,7 @@ from da4dvar.evaluation.figures import pretty
 from da4dvar.evaluation.report.classes import class_parts
 from da4dvar.evaluation.report.example import example_of, index_at
 from da4dvar.evaluation.report.maps import map_part
-from da4dvar.evaluation.report.page import PRINT, page, png
+from da4dvar.evaluation.report.page import PRINT, page, png, versions
 from da4dvar.evaluation.report.part import Part, Table, number, percent
 from da4dvar.evaluation.report.power import spectra_part
 from da4dvar.evaluation.report.reliability import reliability_part
@@ -204,13 +202,7 @@ def compared(inputs: Sequence[str], estimate: str, model: str | None) -> Part:
         rows.append(["estimate made by", by])
     if model is not None:
         rows.append(["model of the energy descent", Path(model).name])
-    names = ("da4dvar", "numpy", "xarray", *(("torch",) if model is not None else ()))
-    rows.append(
-        [
-            "versions",
-            ", ".join([f"python {platform.python_version()}", *(f"{n} {version(n)}" for n in names)]),
-        ]
-    )
+    rows.append(["versions", versions(*(["torch"] if model is not None else []))])
     return Part("compared", "What was compared", (), [Table([], rows)])
 
 

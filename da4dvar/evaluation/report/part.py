@@ -36,6 +36,8 @@ class Part:
         Tables, shown after the text.
     figure : Figure, optional
         Matplotlib figure, shown after the tables.
+    alt : str
+        Description of the figure for those who cannot see it; by default its title.
     """
 
     kind: str
@@ -43,6 +45,7 @@ class Part:
     text: Sequence[str] = ()
     tables: Sequence[Table] = field(default_factory=tuple)
     figure: Figure | None = None
+    alt: str = ""
 
 
 def number(value: float, digits: int = 3) -> str:
