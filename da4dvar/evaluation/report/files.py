@@ -96,7 +96,7 @@ def report_files(
     if model is not None and observed is None:
         raise DataError("--model: the solver needs the data set with gaps; pass it with --observed FILE")
     check_new(figures, ["descent"] if model is not None else [], overwrite)
-    scores: Scores = {}
+    scores = Scores()
     sections: list[tuple[str, Sequence[Part]]] = []
     images: Figures = {}
     last = descent_of(model, observed, truth, variable)
@@ -203,7 +203,7 @@ def compared(inputs: Sequence[str], estimate: str, model: str | None) -> Part:
     if model is not None:
         rows.append(["model of the energy descent", Path(model).name])
     rows.append(["versions", versions(*(["torch"] if model is not None else []))])
-    return Part("compared", "What was compared", (), [Table([], rows)])
+    return Part("compared", "What was compared", (), [Table([], rows, words=True)])
 
 
 def made_by(history: str) -> str:

@@ -31,11 +31,13 @@ if TYPE_CHECKING:
 SPREAD_COLOURS = "cividis"
 # Largest number of cells drawn along an edge; print cannot show more.
 FINEST = 1000
+# Largest number of marks in an image; of more, some are left out.
+MARKS = 500
 
 
 @dataclass(frozen=True)
 class Panel:
-    """An image with its title, colour scale, the label of its colour bar, and which cells are hatched."""
+    """An image with its title, colour scale, the label of its colour bar, and the cells marked by ×."""
 
     title: str
     values: xr.DataArray
@@ -43,7 +45,7 @@ class Panel:
     low: float
     high: float
     label: str
-    hatched: xr.DataArray | None = None
+    marked: xr.DataArray | None = None
 
 
 def map_part(one: Comparison, shape: Shape, example: Example) -> Part:
@@ -177,9 +179,10 @@ def draw(axis: Axes, panel: Panel) -> QuadMesh:
     image = axis.pcolormesh(*across, values, cmap=cmap, vmin=panel.low, vmax=panel.high, rasterized=True)
     axis.set_facecolor(NOTHING)
     axis.set_title(panel.title, fontsize="medium")
-    if panel.hatched is not None and panel.hatched.any():
-        edges = {"levels": [0.5, 1.5], "colors": "none", "hatches": ["////"]}
-        axis.contourf(*across, panel.hatched.values.astype(float), **edges)
+    if panel.marked is not None:
+        rows, columns = np.nonzero(panel.marked.values)
+        some = slice(None, None, -(-rows.size // MARKS) or None)
+        axis.plot(across[0][columns[some]], across[1][rows[some]], "x", color="black", ms=3, mew=0.6)
     if not numeric(y):
         ticks = np.linspace(0, y.size - 1, min(y.size, 4)).astype(int)
         axis.set_yticks(ticks, [str(v) for v in y.values[ticks]], fontsize="x-small")

@@ -13,7 +13,7 @@ from da4dvar.evaluation.report.example import words_in
 from da4dvar.evaluation.report.maps import FINEST, SPREAD_COLOURS, Panel, concise, coordinates, draw_stack
 from da4dvar.evaluation.report.part import Part, with_units
 from da4dvar.evaluation.report.series import draw_lines
-from da4dvar.workflows.report.outcome import LEVEL, Outcome
+from da4dvar.workflows.report.outcome import LEVEL, Outcome, counted
 
 # Steps around a gap in a figure: as many as it has, within these.
 AROUND = (15, 100)
@@ -74,7 +74,7 @@ def map_part(one: Outcome, at: Mapping[str, int], title: str, reason: str) -> Pa
     where = words_in(one.seen, at)
     text = f"Shown: {where}; {reason}. Cells without a value are grey."
     if beyond.any():
-        text += " Hatched cells have flag 3."
+        text += " Crosses mark flag 3."
     alt = f"Maps of {one.name} before and after filling: {where}."
     return Part("map", title, [text], (), draw_stack(panels, where), alt)
 
@@ -86,6 +86,11 @@ class Gap:
     place: dict[str, int]
     first: int
     stop: int
+
+    @property
+    def steps(self) -> int | slice:
+        """Index of the steps along time."""
+        return self.first if self.stop == self.first + 1 else slice(self.first, self.stop)
 
 
 def series_part(one: Outcome) -> Part:
@@ -103,7 +108,8 @@ def series_part(one: Outcome) -> Part:
         window = slice(max(0, gap.first - pad), min(one.seen.sizes[one.time], gap.stop + pad))
         here = gap.place | {one.time: window}
         filled = one.filled.isel(here)
-        ends = None if one.ends is None else (one.ends[0].isel(here), one.ends[1].isel(here))
+        # Where there is an observation, the shade has no width: gaps of one step are seen as well.
+        ends = one.ends and tuple(end.where(one.new, one.filled).isel(here) for end in one.ends)
         draw_lines(axis, filled, ends, one.seen.isel(here))
         times, far = coordinates(filled)[0], filled.where(one.beyond.isel(here))
         if far.notnull().any():
@@ -115,8 +121,8 @@ def series_part(one: Outcome) -> Part:
         axis.tick_params(labelsize="small")
         concise(axis, times)
         named |= {label: handle for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-        whole = words_in(one.seen, gap.place | {one.time: slice(gap.first, gap.stop)})
-        said.append(f"{title}: {gap.stop - gap.first} steps ({whole}).")
+        steps = counted(gap.stop - gap.first, "step")
+        said.append(f"{title}: {steps} ({words_in(one.seen, gap.place | {one.time: gap.steps})}).")
     axes[-1].set_xlabel(labelled(times, one.time))
     figure.legend(named.values(), named, loc="outside lower center", ncols=4, fontsize="small", frameon=False)
     shade = f"The {100 * LEVEL:.0f} % interval is shaded."

@@ -7,7 +7,7 @@ import xarray as xr
 
 from da4dvar.evaluation.report.example import words_in
 from da4dvar.evaluation.report.part import Part, percent
-from da4dvar.workflows.report.outcome import Outcome
+from da4dvar.workflows.report.outcome import Outcome, counted
 from da4dvar.workflows.report.shares import draw_shares
 
 
@@ -50,6 +50,7 @@ def lengths(one: Outcome, ever: xr.DataArray) -> str:
     first = int(where[one.time])
     longest = words_in(one.seen, {one.time: slice(first, first + int(found[-1]))})
     return (
-        f"There are {gaps:,} gaps in time; half of the missing values are in gaps of up to "
-        f"{found[found.size // 2]} steps. The longest has {found[-1]} steps ({longest})."
+        f"There {'is' if gaps == 1 else 'are'} {counted(gaps, 'gap')} in time; half of the missing values "
+        f"are in gaps of up to {counted(int(found[found.size // 2]), 'step')}. The longest has "
+        f"{counted(int(found[-1]), 'step')} ({longest})."
     )

@@ -30,7 +30,8 @@ def methods_part(found: Comparison) -> Part:
     ]
     tables = [methods_table(found)]
     if found.left_out:
-        tables.append(Table([], [["not compared", f"{name}: {why}"] for name, why in found.left_out.items()]))
+        left = ["method that was not compared", "reason"]
+        tables.append(Table(left, [list(item) for item in found.left_out.items()], words=True))
     error = found.rmse[found.winner][0]
     alt = (
         f"RMSE of {len(found.rmse)} methods for {found.variable}; that of {found.winner} is {number(error)}."

@@ -163,6 +163,17 @@ def outcomes_of(
     return out
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number with its noun.
+
+    Examples
+    --------
+    >>> counted(1, "gap"), counted(1200, "step")
+    ('1 gap', '1,200 steps')
+    """
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def share(part: xr.DataArray, whole: xr.DataArray, over: Sequence[str]) -> xr.DataArray:
     """Return Σ part / Σ whole over some dimensions, in memory; NaN where the whole is empty."""
     found, total = dask.compute(part.sum(over), whole.sum(over))
@@ -175,7 +186,8 @@ def binned(array: xr.DataArray, time: str, most: int) -> xr.DataArray:
     Examples
     --------
     >>> binned(xr.DataArray([1, 2, 3, 4, 5], dims="time"), "time", 3).values
-    array([3, 7, 5])
+    array([3., 7., 5.])
     """
     width = -(-array.sizes[time] // most)
-    return array.coarsen({time: width}, boundary="pad", coord_func="min").sum() if width > 1 else array
+    bare = array.drop_vars(list(array.coords)).coarsen({time: width}, boundary="pad").sum()
+    return bare.assign_coords(array.isel({time: slice(None, None, width)}).coords)

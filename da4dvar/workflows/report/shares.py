@@ -77,10 +77,9 @@ def draw_shares(one: Outcome, part: xr.DataArray, whole: xr.DataArray, label: st
 def _strip(axis: Axes, found: xr.DataArray, label: str) -> None:
     times = coordinates(found)[0]
     x = times.values
-    # The last period is as wide as the one before.
-    edges = np.append(x, x[-1] + (x[-1] - x[-2])) if x.size > 1 else x
-    values = np.append(100 * found.values, 100 * found.values[-1:])[: edges.size]
-    axis.fill_between(edges, 0, np.nan_to_num(values), step="post", color="#3182bd", lw=0)
+    # Where times are absent, nothing is drawn.
+    width = np.sort(np.diff(x))[(x.size - 1) // 2] if x.size > 1 else 1
+    axis.bar(x, 100 * found.values, width, align="edge", color="#3182bd", lw=0, snap=False)
     axis.set_ylim(0, 105)
     axis.set_ylabel(label, fontsize="small")
     axis.set_xlabel(labelled(times, found.dims[0]))

@@ -44,11 +44,11 @@ def trust_part(one: Outcome) -> Part:
         )
     figure, alt = None, ""
     if counts["beyond_scored"]:
-        part = percent(counts["beyond_scored"] / one.filled_in)
+        part = f"{percent(counts['beyond_scored'] / one.filled_in)} of the filled values"
         text.append(
-            f"Do not rely on the {counts['beyond_scored']:,} values with flag 3 ({part} of the filled values) "
-            "without a check of your own: no hidden point was in so long a gap or so far from observations, so "
-            "that their errors and intervals are extrapolated. The figure shows their share of the filled values."
+            f"Do not rely on the {counts['beyond_scored']:,} values with flag 3 ({part}) without a check of "
+            "your own: no hidden point was in so long a gap or so far from observations, so that their "
+            "errors and intervals are extrapolated. The figure shows where they are."
         )
         figure = draw_shares(one, one.beyond, one.new, "flag 3 [%]")
         alt = f"Share of the filled values of {one.name} that have flag 3, by time and place."
@@ -58,7 +58,7 @@ def trust_part(one: Outcome) -> Part:
         [str(FLAGS[key]), f"{counts[key]:,}", percent(counts[key] / one.seen.size), meaning]
         for key, meaning in MEANINGS.items()
     ]
-    tables = [Table(["flag", "values", "share", "meaning"], flags), classes_table(one, deviation)]
+    tables = [Table(["flag", "values", "share", "meaning"], flags, words=True), classes_table(one, deviation)]
     return Part("trust", "Where to trust the result", text, tables, figure, alt)
 
 

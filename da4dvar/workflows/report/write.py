@@ -18,8 +18,8 @@ from da4dvar.workflows.report.methods import methods_part
 from da4dvar.workflows.report.outcome import Outcome
 from da4dvar.workflows.report.trust import trust_part
 
-# Largest number of variables that have figures, so that the page can be sent by e-mail.
-DRAWN = 6
+# Largest number of variables that have figures, and of bytes, so that the page can be sent by e-mail.
+DRAWN, LARGEST = 6, 2_900_000
 # Largest number of files that are named.
 LISTED = 6
 
@@ -72,18 +72,24 @@ def report_of(ds: xr.Dataset, outcomes: Sequence[Outcome], time: str, run: Run) 
     str
         HTML that refers to no other file.
     """
-    opening, last = [short_part(outcomes), file_part(ds, outcomes, time, run)], made_part(run)
-    sections: list[tuple[str, Sequence[Part]]] = [(part.title, [part]) for part in opening]
+    about = []
     for place, one in enumerate(outcomes):
-        parts = [gaps_part(one), methods_part(one.comparison)]
-        parts += example_parts(one) if place < DRAWN else []
-        parts.append(trust_part(one))
-        sections.append((one.title, parts if place < DRAWN else [replace(p, figure=None) for p in parts]))
-    return page(f"Report on {Path(run.output).name}", [*sections, (last.title, [last])])
+        examples = example_parts(one) if place < DRAWN else []
+        parts = [gaps_part(one), methods_part(one.comparison), *examples, trust_part(one)]
+        about.append((one.title, parts))
+    for drawn in range(min(DRAWN, len(outcomes)), -1, -1):
+        opening = [short_part(outcomes, drawn), file_part(ds, outcomes, time, run)]
+        last = made_part(run)
+        bare = [(title, [replace(p, figure=None) for p in parts]) for title, parts in about[drawn:]]
+        sections = [*((p.title, [p]) for p in opening), *about[:drawn], *bare, (last.title, [last])]
+        text = page(f"Report on {Path(run.output).name}", sections)
+        if len(text.encode()) < LARGEST:
+            break
+    return text
 
 
-def short_part(outcomes: Sequence[Outcome]) -> Part:
-    """Return the table with one row for each variable: what was missing, the method, its error."""
+def short_part(outcomes: Sequence[Outcome], drawn: int) -> Part:
+    """Return the table with one row for each variable; `drawn` of them have figures."""
     if not outcomes:
         return Part("short", "In short", ["No variable had gaps that could be filled; all were copied."])
     rows = []
@@ -102,8 +108,10 @@ def short_part(outcomes: Sequence[Outcome]) -> Part:
         "Values with flag 3 are in longer gaps, or farther from observations, than any hidden point; do not "
         "rely on them without a check."
     ]
-    if len(outcomes) > DRAWN:
-        text.append(f"Figures are shown for the first {DRAWN} variables; choose others with --variable.")
+    if drawn < len(outcomes):
+        text.append(
+            f"Figures are shown for {drawn} of {len(outcomes)} variables; choose others with --variable."
+        )
     return Part("short", "In short", text, [Table(head, rows)])
 
 
@@ -125,7 +133,7 @@ def file_part(ds: xr.Dataset, outcomes: Sequence[Outcome], time: str, run: Run) 
         if run.notes
         else "Nothing in the file was suspicious, and nothing had to be guessed or changed."
     )
-    return Part("file", "What was in the file", [text], [Table([], rows)])
+    return Part("file", "What was in the file", [text], [Table([], rows, words=True)])
 
 
 def made_part(run: Run) -> Part:
@@ -135,4 +143,4 @@ def made_part(run: Run) -> Part:
         ["time", f"{run.seconds:.0f} s of the {60 * run.minutes:.0f} s allowed, without this page"],
         ["versions", versions("scipy", "torch")],
     ]
-    return Part("made", "How it was made", (), [Table([], rows)])
+    return Part("made", "How it was made", (), [Table([], rows, words=True)])
