@@ -37,17 +37,19 @@ def map_parts(one: Outcome) -> list[Part]:
     if not bool((count > 0).any()):
         return [Part("map", "Before and after", [NOTHING])]
     half = None if one.lazy else one.half
-    rank = (count if half is None else half.mean(space)).transpose(*count.dims).values
-    able = (count.values >= np.median(count.values[count.values > 0]) / 2) & np.isfinite(rank)
-    typical = np.argmin(np.where(able, np.abs(rank - np.median(rank[able])), np.inf))
-    worst = np.argmax(np.where(able, rank, -np.inf))
+    rank = (count if half is None else half.mean(space)).transpose(*count.dims).values.ravel()
+    number = count.values.ravel()
+    # Of times with equal intervals, the one with more filled cells is the worse.
+    order = np.lexsort((number, rank))
+    able = order[(number >= np.median(number[number > 0]) / 2)[order]]
+    typical, worst = int(able[able.size // 2]), int(able[-1])
     measure = "the number of filled cells" if half is None else "the mean width of the intervals"
     parts = []
     for title, chosen, reason in (
-        ("A typical time", typical, f"{measure} is close to its median over all times"),
+        ("A typical time", typical, f"{measure} is the median of all times"),
         ("The worst time", worst, f"{measure} is the largest of all times"),
     ):
-        where = np.unravel_index(int(chosen), count.shape)
+        where = np.unravel_index(chosen, count.shape)
         at = {str(d): int(k) for d, k in zip(count.dims, where, strict=True)}
         parts.append(map_part(one, at, title, reason))
     return parts[:1] if typical == worst else parts
