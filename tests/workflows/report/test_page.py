@@ -80,7 +80,7 @@ def cells(text: str, head: str) -> list[list[str]]:
 def test_the_numbers_are_those_of_the_file(tmp_path):
     """Shares of flags, scores and notes agree with the filled file and the scores as JSON, in any codes."""
     series().to_netcdf(tmp_path / "gappy.nc")
-    options = ["--minutes", "0.05", "--report", "r.html", "--flags", "argo", "--json", "--bounds", "level=-1:"]
+    options = ["--minutes", "0.05", "--report", "r.html", "--flags", "argo", "--json", "--bounds=level=-1:"]
     said = ran("interpolate", "gappy.nc", "filled.nc", *options, cwd=tmp_path)
     found = json.loads(said.out)["scores"]["level"]
     text = (tmp_path / "r.html").read_text("utf-8")
