@@ -31,6 +31,7 @@ from da4dvar.workflows.autofit.samples import (
     covariance_method,
     joint_samples,
 )
+from da4dvar.workflows.report.shown import fitted_html
 
 
 @dataclass(repr=False)
@@ -80,6 +81,9 @@ class Fitted:
     def __repr__(self) -> str:
         lines = [f"    {name}: {method}" for name, method in self.method.items()] or ["    no gaps"]
         return "\n".join(["<da4dvar.Fitted>", *lines])
+
+    def _repr_html_(self) -> str:
+        return fitted_html(self.scores.values())
 
     def table(self) -> str:
         """Return the scores as text.
