@@ -32,6 +32,8 @@ class Neighbourhoods:
         Index of the pair, for any two of a hidden point and its neighbours, the hidden point first.
     values : array, shape (point, 1 + neighbour)
         Values in the same order.
+    noise : array, shape (point, 1 + neighbour), or float
+        Known error variances, which add to the nugget.
     """
 
     distances: np.ndarray
@@ -40,13 +42,16 @@ class Neighbourhoods:
     lag: np.ndarray
     pair: np.ndarray
     values: np.ndarray
+    noise: np.ndarray | float = 0.0
 
     def thinned(self, number: int) -> Neighbourhoods:
         """Return the first hidden points, with every other neighbour."""
         used, pair = np.unique(self.pair[:number, ::2, ::2], return_inverse=True)
         values = self.values[:number, ::2]
         pair = pair.reshape(*values.shape, -1)
-        return replace(self, distance=self.distance[used], lag=self.lag[used], pair=pair, values=values)
+        noise = self.noise[:number, ::2] if isinstance(self.noise, np.ndarray) else self.noise
+        some = {"distance": self.distance[used], "lag": self.lag[used], "pair": pair}
+        return replace(self, **some, values=values, noise=noise)
 
 
 def transplanted(seen: np.ndarray, run: int, generator: np.random.Generator) -> np.ndarray:
@@ -189,13 +194,15 @@ def neighbours_of(
     return points, distance, np.abs(t[:, :, None] - t[:, None])
 
 
-def gathered(distance: np.ndarray, lag: np.ndarray, values: np.ndarray) -> Neighbourhoods:
-    """Return neighbourhoods from distances, lags and values; see :class:`Neighbourhoods`."""
+def gathered(
+    distance: np.ndarray, lag: np.ndarray, values: np.ndarray, noise: np.ndarray | float = 0.0
+) -> Neighbourhoods:
+    """Return neighbourhoods from distances, lags, values and noise; see :class:`Neighbourhoods`."""
     distances, i = np.unique(np.round(distance, 9), return_inverse=True)
     lags, j = np.unique(np.round(lag, 9), return_inverse=True)
     pairs, pair = np.unique(i.ravel() * lags.size + j.ravel(), return_inverse=True)
     d, tau = divmod(pairs, lags.size)
-    return Neighbourhoods(distances, lags, d, tau, pair.reshape(distance.shape), values)
+    return Neighbourhoods(distances, lags, d, tau, pair.reshape(distance.shape), values, noise)
 
 
 def scaled(points: np.ndarray, place: np.ndarray, clock: np.ndarray, scales: Sequence[float]) -> np.ndarray:
