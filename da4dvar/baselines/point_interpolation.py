@@ -166,24 +166,21 @@ class PointInterpolation:
                 f"cannot interpolate {len(points.value)} points with a variance of {variance}; "
                 "give points with different values"
             )
-        prior = np.append(MEAN, np.full(points.basis.shape[1] - 1, CYCLES)) * variance
+        prior = prior_of(points, variance)
         first = points.basis.T @ points.basis + variance * np.diag(1 / prior)
         anomaly = points.value - points.basis @ np.linalg.solve(first, points.basis.T @ points.value)
         covariance = self._kernel(points, anomaly)
-        noise = points.noise + covariance.nugget
-        beta, bias = background(points, covariance, noise, prior, self.biases)
-        if self.covariance is None and np.any(bias):
+        fitted = FittedPoints.of(points, self, covariance)
+        if self.covariance is None and np.any(fitted.bias):
             # Without the biases, the covariance is another.
-            covariance = self._kernel(points, points.value - points.basis @ beta - spread_out(bias, points))
-            noise = points.noise + covariance.nugget
-            beta, bias = background(points, covariance, noise, prior, self.biases)
+            covariance = self._kernel(points, fitted.anomaly)
+            fitted = FittedPoints.of(points, self, covariance)
         if self.covariance is None:
-            anomaly = points.value - points.basis @ beta - spread_out(bias, points)
-            own = errors_of_platforms(replace(points, value=anomaly), covariance, self.neighbours, self.seed)
-            if own is not None:
-                noise = own
-                beta, bias = background(points, covariance, noise, prior, self.biases)
-        return FittedPoints(points, self, covariance, noise, beta, bias)
+            alone = replace(points, value=fitted.anomaly)
+            errors = errors_of_platforms(alone, covariance, self.neighbours, self.seed)
+            if errors is not None:
+                fitted = FittedPoints.of(points, self, covariance, errors)
+        return fitted
 
     def _kernel(self, points: Scattered, anomaly: np.ndarray) -> SumOfSeparable:
         if self.covariance is not None:
@@ -211,8 +208,8 @@ class FittedPoints:
         Method.
     covariance : SumOfSeparable
         K.
-    noise : array, shape (point,)
-        Error variances, the diagonal of R.
+    errors : array, shape (platform,), or None
+        Error variance of each platform whose errors are unknown, in place of the nugget of K.
     mean : array, shape (regressor,)
         β.
     bias : array, shape (platform,)
@@ -222,9 +219,52 @@ class FittedPoints:
     points: Scattered
     method: PointInterpolation
     covariance: SumOfSeparable
-    noise: np.ndarray
+    errors: np.ndarray | None
     mean: np.ndarray
     bias: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        points: Scattered,
+        method: PointInterpolation,
+        covariance: SumOfSeparable,
+        errors: np.ndarray | None = None,
+    ) -> FittedPoints:
+        """Return the method with background and biases that are estimated from points.
+
+        Parameters
+        ----------
+        points, method, covariance, errors
+            See :class:`FittedPoints`.
+
+        Returns
+        -------
+        FittedPoints
+        """
+        noise = noise_of(points, covariance, errors)
+        prior = prior_of(points, float(np.var(points.value)))
+        mean, bias = background(points, covariance, noise, prior, method.biases)
+        return cls(points, method, covariance, errors, mean, bias)
+
+    def moved(self, points: Scattered) -> FittedPoints:
+        """Return the same covariance and errors with other points.
+
+        Parameters
+        ----------
+        points : Scattered
+            Observations, of the same platforms.
+
+        Returns
+        -------
+        FittedPoints
+        """
+        return FittedPoints.of(points, self.method, self.covariance, self.errors)
+
+    @property
+    def noise(self) -> np.ndarray:
+        """Error variances of the points, the diagonal of R."""
+        return noise_of(self.points, self.covariance, self.errors)
 
     @cached_property
     def analysis(self) -> PointAnalysis:
@@ -292,7 +332,8 @@ class FittedPoints:
 
 def spread_out(bias: np.ndarray, points: Scattered) -> np.ndarray:
     """Return the bias of the platform of each point; 0 for points without one."""
-    return np.append(bias, 0.0)[points.platform]
+    out: np.ndarray = np.append(bias, 0.0)[np.minimum(points.platform, bias.size)]
+    return out
 
 
 def background(
@@ -326,31 +367,45 @@ def background(
     if found[best][0] < found[0][0] + GAIN:
         best = 0
     gamma = np.append(found[best][1], np.zeros(number))
-    return gamma[: len(prior)], gamma[len(prior) :][: int(points.platform.max(initial=-1)) + 1]
+    return gamma[: len(prior)], gamma[len(prior) : len(prior) + number]
 
 
 def errors_of_platforms(
     points: Scattered, covariance: SumOfSeparable, neighbours: int, seed: int
 ) -> np.ndarray | None:
-    """Return the error variances of points whose platforms have unknown errors; None if they are alike.
+    """Return the error variances of platforms with unknown errors; None if there are not several.
 
     The mean of e² − v of a platform, with the error e and the variance v of the prediction of its points from
     all others, is how much its error variance is larger than assumed.
     """
-    names, count = np.unique(points.platform[points.noise == 0], return_counts=True)
-    names = names[(names >= 0) & (count >= FEWEST)]
+    unknown = (points.noise == 0) & (points.platform >= 0)
+    names, count = np.unique(points.platform[unknown], return_counts=True)
+    names = names[count >= FEWEST]
     if names.size < 2:
         return None
-    noise = points.noise + covariance.nugget
+    errors = np.full(int(points.platform.max()) + 1, covariance.nugget)
     alone = replace(covariance, nugget=0.0)
     for _ in range(ROUNDS):
+        noise = noise_of(points, covariance, errors)
         search = PointSearch(points.value, points.place, points.clock, points.track, noise, neighbours, seed)
         for name in names:
-            own = np.flatnonzero((points.platform == name) & (points.noise == 0))
-            near = search.around(
-                search.some(own, LOOK), np.arange(noise.size), covariance.scales(0.6), search.ranks
-            )
+            own = search.some(np.flatnonzero(unknown & (points.platform == name)), LOOK)
+            near = search.around(own, np.arange(noise.size), covariance.scales(0.6), search.ranks)
             error, variance, _ = predictions(alone, gathered(*near))
-            more = float(np.mean(error**2 - variance))
-            noise[own] = np.clip(noise[own] + more, 0.05 * noise[own], 20 * noise[own])
-    return noise
+            more = errors[name] + float(np.mean(error**2 - variance))
+            errors[name] = np.clip(more, 0.05 * errors[name], 20 * errors[name])
+    return errors
+
+
+def noise_of(points: Scattered, covariance: SumOfSeparable, errors: np.ndarray | None) -> np.ndarray:
+    """Return the error variance of each point: the known one and the nugget, or that of its platform."""
+    nugget = np.full(len(points.value), covariance.nugget)
+    if errors is not None:
+        unknown = (points.noise == 0) & (points.platform >= 0)
+        nugget[unknown] = errors[points.platform[unknown]]
+    return points.noise + nugget
+
+
+def prior_of(points: Scattered, variance: float) -> np.ndarray:
+    """Return the prior variances of the mean and of the cycles."""
+    return np.append(MEAN, np.full(points.basis.shape[1] - 1, CYCLES)) * variance

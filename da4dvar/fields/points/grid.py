@@ -80,7 +80,7 @@ class Grid:
         return out
 
     def inside(self, points: Points) -> np.ndarray:
-        """Return true at points that are on the map, or within half a cell of its edge.
+        """Return true at points that are on the map, or within half a cell or a step of its edges.
 
         Parameters
         ----------
@@ -100,7 +100,8 @@ class Grid:
                 out &= within(column, own)
         if self.times is not None and points.time is not None:
             since = self.times[0]
-            out &= within(points.days(since), days(self.times, since))
+            # A day may be labelled by its beginning or by its middle.
+            out &= within(points.days(since), days(self.times, since), 1.0)
         return out
 
 
@@ -147,19 +148,13 @@ def grid_like(ds: xr.Dataset, points: Points, say: Say) -> Grid:
     fields = [a for a in ds.data_vars.values() if set(a.dims) == set(dims) and a.dtype.kind == "f"]
     kept = None
     if fields and place:
-        seen = np.any(
-            [
-                f.notnull().any(time).transpose(*place).values
-                if time
-                else f.notnull().transpose(*place).values
-                for f in fields
-            ],
-            axis=0,
-        )
-        if not seen.all() and seen.any():
+        there = [(f.notnull().any(time) if time else f.notnull()).transpose(*place).values for f in fields]
+        seen = np.any(there, axis=0)
+        if seen.any() and not seen.all():
             kept = seen
             say(
-                f"{(~seen).sum()} of {seen.size} cells are missing at all times in the grid file; they stay empty (flag 2)"
+                f"{(~seen).sum()} of {seen.size} cells are missing at all times in the grid file; they stay "
+                "empty (flag 2)"
             )
     shape = [ds.sizes[d] for d in dims]
     array = xr.DataArray(np.full(shape, np.nan), coords, dims, points.name)
@@ -200,37 +195,25 @@ def grid_of(points: Points, resolution: float, every: str | None, say: Say) -> G
     elif every is not None:
         raise DataError("--every: the points have one time only; leave it out")
     place: tuple[str, ...] = ()
-    if (
-        points.lat is not None
-        and points.lon is not None
-        and (np.ptp(points.lat) or np.ptp(points.lon) or points.depth is None)
-    ):
+    if points.lat is not None and points.lon is not None and not is_cast(points):
         place = ("lat", "lon")
-        attrs = (
-            {"standard_name": "latitude", "units": "degrees_north"},
-            {"standard_name": "longitude", "units": "degrees_east"},
-        )
-        lon = unwrapped(points.lon)
-        for name, degrees, own in zip(place, (points.lat, lon), attrs, strict=True):
-            coords[name] = (name, centres(degrees, resolution), own)
-        coords["lat"] = ("lat", coords["lat"][1][np.abs(coords["lat"][1]) < 90], attrs[0])
-        if coords["lon"][1].size * resolution > 360:
-            coords["lon"] = ("lon", coords["lon"][1][: int(360 / resolution)], attrs[1])
+        lat, lon = centres(points.lat, resolution), centres(unwrapped(points.lon), resolution)
+        north = {"standard_name": "latitude", "units": "degrees_north"}
+        coords["lat"] = ("lat", lat[np.abs(lat) < 90], north)
+        east = {"standard_name": "longitude", "units": "degrees_east"}
+        coords["lon"] = ("lon", lon[: max(1, int(360 / resolution))], east)
     elif points.depth is not None:
         name = str(points.depth_attrs.get("name", "depth"))
         place = (name,)
-        own = {
-            str(k): v
-            for k, v in points.depth_attrs.items()
-            if k in ("units", "positive", "standard_name", "long_name")
-        }
+        attrs = ("units", "positive", "standard_name", "long_name")
+        own = {n: str(points.depth_attrs[n]) for n in attrs if n in points.depth_attrs}
         coords[name] = (name, centres(points.depth, resolution), {"axis": "Z"} | own)
     dims = [*([time] if time else []), *place]
     shape = [coords[d][1].size for d in dims]
     if np.prod(shape) > MOST:
         raise DataError(
-            f"the map would have {' x '.join(map(str, shape))} values, expected at most {MOST:,}; give a coarser "
-            "--resolution or --every"
+            f"the map would have {' x '.join(map(str, shape))} values, expected at most {MOST:,}; give a "
+            "coarser --resolution or --every"
         )
     return Grid(xr.DataArray(np.full(shape, np.nan), coords, dims, points.name), time, place)
 
@@ -249,14 +232,10 @@ def steps_of(points: Points, every: str | None, say: Say) -> np.ndarray:
         return np.arange(np.floor(first / step) * step, last + step / 2, step)
     chosen = every
     if chosen is None:
-        extent = pd.Timedelta(last - first)
-        fits = [c for c in CHOICES if extent / pd.Timedelta(c) <= STEPS]
-        # A day, unless the record is short or long.
-        chosen = next(
-            (c for c in fits if c == "1D" and extent >= pd.Timedelta("4D")), (fits or CHOICES[-1:])[0]
-        )
+        chosen = usual_step(pd.Timedelta(last - first))
         say(
-            f"times of the map: every {chosen} from {str(first)[:10]} to {str(last)[:10]}; choose with --every"
+            f"times of the map: every {chosen} from {str(first)[:10]} to {str(last)[:10]}; "
+            "choose another step with --every"
         )
     try:
         step = pd.Timedelta(chosen)
@@ -269,13 +248,21 @@ def steps_of(points: Points, every: str | None, say: Say) -> np.ndarray:
     begin = pd.Timestamp(first).floor("D") if step >= pd.Timedelta("1h") else pd.Timestamp(first)
     # Days are given at noon, the middle of what is observed in them.
     begin += step / 2 if step >= pd.Timedelta("1D") else pd.Timedelta(0)
-    while begin + step / 2 < pd.Timestamp(first):
-        begin += step
-    number = int(np.ceil((pd.Timestamp(last) - begin) / step - 0.5)) + 1
-    return np.asarray(
-        begin.to_datetime64().astype("M8[ns]")
-        + np.arange(max(number, 1)) * step.to_timedelta64().astype("m8[ns]")
-    )
+    begin += step * max(0, int((pd.Timestamp(first) - begin) / step + 0.5))
+    number = max(1, int(np.ceil((pd.Timestamp(last) - begin) / step - 0.5)) + 1)
+    return np.asarray(pd.date_range(begin, periods=number, freq=step).values.astype("M8[ns]"))
+
+
+def usual_step(extent: pd.Timedelta) -> str:
+    """Return a step for a map of some extent: a day, unless the record is short or long."""
+    fits = [c for c in CHOICES if extent / pd.Timedelta(c) <= STEPS] or list(CHOICES[-1:])
+    return "1D" if "1D" in fits and extent >= pd.Timedelta("4D") else fits[0]
+
+
+def is_cast(points: Points) -> bool:
+    """Whether points differ in depth but not in place."""
+    same = not (np.ptp(points.lat) or np.ptp(points.lon))
+    return same and points.depth is not None and bool(np.ptp(points.depth))
 
 
 def check_times(array: xr.DataArray, time: str | None, points: Points) -> None:
@@ -316,12 +303,12 @@ def onto(lon: np.ndarray, axis: np.ndarray) -> np.ndarray:
     return out
 
 
-def within(values: np.ndarray, axis: np.ndarray) -> np.ndarray:
-    """Return true at values that are within half a step of an axis, and anywhere for a single entry."""
+def within(values: np.ndarray, axis: np.ndarray, steps: float = 0.5) -> np.ndarray:
+    """Return true at values that are within some steps of an axis, and anywhere for a single entry."""
     if axis.size < 2:
         return np.ones(values.size, bool)
-    half = float(np.median(np.diff(np.sort(axis)))) / 2 * (1 + 1e-6)
-    out: np.ndarray = (values >= axis.min() - half) & (values <= axis.max() + half)
+    margin = float(np.median(np.diff(np.sort(axis)))) * (steps + 1e-6)
+    out: np.ndarray = (values >= axis.min() - margin) & (values <= axis.max() + margin)
     return out
 
 
@@ -337,11 +324,13 @@ def on_map(points: Points, grid: Grid, say: Say) -> Points:
     left = int((~inside).sum())
     if left == len(points):
         raise DataError(
-            f"{points.name}: none of the {left} points is on the grid ({reach(grid)}); check longitudes and times"
+            f"{points.name}: none of the {left} points is on the grid ({reach(grid)}); check longitudes and "
+            "times"
         )
     if left:
         say(
-            f"{points.name}: {left} of {len(points)} points are outside of the grid ({reach(grid)}) and left out"
+            f"{points.name}: {left} of {len(points)} points are outside of the grid ({reach(grid)}) and are "
+            "left out"
         )
     return points.isel(inside)
 

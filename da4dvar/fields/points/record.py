@@ -18,8 +18,9 @@ from da4dvar.errors import DataError
 SWING = 0.2
 # A break between the tracks of a platform: steps in time longer than this many times the usual one.
 BREAK = 20.0
-# Points at one time belong to one track up to this many times the usual distance of neighbours.
-NEAR = 3.0
+# Points at one time belong to one track up to this many times the usual distance of neighbours; a track with
+# more than a fraction MOST of all points is no track but a cloud, whose points are on their own.
+NEAR, MOST = 2.0, 0.3
 OBS = "obs"
 
 
@@ -191,8 +192,10 @@ def joined(clock: np.ndarray, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
     nearest = cKDTree(place).query(place, 2)[0][:, 1]
     pairs = cKDTree(place).query_pairs(NEAR * float(np.median(nearest)), output_type="ndarray")
     graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(clock.size, clock.size))
-    numbers: np.ndarray = connected_components(graph, directed=False)[1]
-    return numbers
+    numbers = connected_components(graph, directed=False)[1]
+    cloud = np.bincount(numbers)[numbers] > MOST * clock.size
+    numbers[cloud] = numbers.max() + 1 + np.arange(cloud.sum())
+    return np.unique(numbers, return_inverse=True)[1].reshape(-1)
 
 
 def days(time: np.ndarray, since: np.datetime64 | float) -> np.ndarray:
