@@ -20,11 +20,13 @@ TOLERANCE, ITERATIONS = 1e-3, 300  # of the residual, relative to the observatio
 # Smallest nugget, as a fraction of the variance: the matrices must be solvable.
 SMALLEST = 1e-6
 SMALLEST_SINGLE = 1e-4  # in single precision
-TARGETS = 32  # estimates in a block, which share their neighbours
+# Estimates in a block, which share their neighbours: as many as lie closer to the centre of the block than a
+# fraction NEAR of the distance to the last of these.
+TARGETS, NEAR = (32, 8, 1), 0.5
 # A window of time reaches past the values that it gives by the lag at which this fraction of the variance is
 # left.
 LEFT = 0.05
-PRODUCT = 20_000_000  # entries of a matrix of covariances that are computed at once
+PRODUCT = 1_000_000  # entries of a matrix of covariances that are computed at once: what a cache holds
 
 
 class PointAnalysis:
@@ -198,20 +200,27 @@ class PointAnalysis:
         w: np.ndarray = cg(system, y, rtol=TOLERANCE, maxiter=ITERATIONS, M=inverse)[0]
         return w
 
+    @property
+    def dtype(self) -> str:
+        """Type of covariances: single precision where there are many, as conjugate gradients use it."""
+        return "float64" if len(self.clock) <= FEW else "float32"
+
     def between(self, place: np.ndarray, clock: np.ndarray) -> np.ndarray:
         """Return K between the points and some others, of shape (point, other)."""
-        return self.covariance(distances(self.place, place), np.abs(self.clock[:, None] - clock))
+        apart = distances(self.place, place).astype(self.dtype, copy=False)
+        return self.covariance(apart, np.abs(self.clock[:, None] - clock).astype(self.dtype, copy=False))
 
     def spread(self, w: np.ndarray, place: np.ndarray, clock: np.ndarray) -> np.ndarray:
         """Return K_gp w on a grid, of shape (time, cell), without the covariances of every pair."""
         out = np.zeros((len(clock), len(place)))
+        lag = np.abs(clock[:, None] - self.clock).astype(self.dtype)
+        along = [(t.variance * t.in_time(lag) * w).astype(self.dtype) for t in self.covariance.terms]
         step = max(1, PRODUCT // max(1, len(w)))
         for first in range(0, len(place), step):
             cells = slice(first, first + step)
-            apart = distances(self.place, place[cells])
-            for term in self.covariance.terms:
-                along = term.variance * term.in_time(clock[:, None] - self.clock) * w
-                out[:, cells] += along @ term.in_space(apart)
+            apart = distances(self.place, place[cells]).astype(self.dtype, copy=False)
+            for own, term in zip(along, self.covariance.terms, strict=True):
+                out[:, cells] += own @ term.in_space(apart)
         return out
 
     def systems(self, index: np.ndarray) -> np.ndarray:
@@ -243,7 +252,7 @@ class PointAnalysis:
         clock : array, shape (target,)
             Their times.
         neighbours : int
-            Number of points. Targets that are neighbours share the points that are nearest to their centre.
+            Number of points. Targets that are close together share the points nearest to their centre.
 
         Returns
         -------
@@ -253,7 +262,7 @@ class PointAnalysis:
         tree, k = cKDTree(self.scaled(self.place, self.clock)), min(neighbours, len(y))
         x, explained = np.empty(len(targets)), np.empty(len(targets))
         values = y.astype("float32")
-        groups = bisected(targets, TARGETS)
+        groups = compact(targets, tree, k)
         sizes = np.array([len(group) for group in groups])
         for n in np.unique(sizes):
             for some in batches(np.flatnonzero(sizes == n), k * (k + n)):
@@ -268,6 +277,26 @@ class PointAnalysis:
                 x[own] = (half[..., -1:].swapaxes(1, 2) @ half[..., :-1])[:, 0]
         variance = self.covariance.variance
         return x, np.sqrt((variance - explained).clip(1e-6 * variance, variance))
+
+
+def compact(targets: np.ndarray, tree: cKDTree, neighbours: int) -> list[np.ndarray]:
+    """Return groups of targets that may share the points nearest to their centre."""
+    left, out = np.arange(len(targets)), []
+    for size in TARGETS:
+        groups = [left[group] for group in bisected(targets[left], size)] if left.size else []
+        if not groups:
+            break
+        centres = np.stack([targets[group].mean(0) for group in groups])
+        reach = tree.query(centres, [neighbours])[0][:, 0]
+        extent = [
+            np.sqrt(np.square(targets[g] - c).sum(1).max()) for g, c in zip(groups, centres, strict=True)
+        ]
+        small = (np.array(extent) <= NEAR * reach) | (size == 1)
+        out += [group for group, fits in zip(groups, small, strict=True) if fits]
+        left = np.concatenate(
+            [np.empty(0, int), *(g for g, fits in zip(groups, small, strict=True) if not fits)]
+        )
+    return out
 
 
 def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -234,12 +234,14 @@ class Trials:
         """
         # The field is estimated, not the values of a platform with a bias.
         truth = hidden.value - spread_out(fitted.bias, hidden)
+        noise = noise_of(hidden, fitted.covariance, fitted.errors)
         for name, (estimate, std) in estimates.items():
             self._errors.setdefault(name, []).append(estimate - truth)
             if std is not None:
-                self._stds.setdefault(name, []).append(std)
+                # Hidden values have the noise of observations, which the values of a map have not.
+                self._stds.setdefault(name, []).append(np.sqrt(std**2 + noise))
         self._at.append(at)
-        self._noise.append(noise_of(hidden, fitted.covariance, fitted.errors))
+        self._noise.append(noise)
         self._far.append(farness(rest, hidden.place, hidden.clock, self.scales))
 
     @property

@@ -24,7 +24,7 @@ from da4dvar.workflows.autofit.bars import ONE_SIGMA, bars_of
 from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.comparison import Comparison, text_of
 from da4dvar.workflows.autofit.fill import MINUTES, checked_minutes
-from da4dvar.workflows.points.compete import ALL, AUTO, BINNED, NEAREST, Outcome, compete, distances_of_map
+from da4dvar.workflows.points.compete import ALL, AUTO, BINNED, Outcome, compete, distances_of_map
 from da4dvar.workflows.points.frame import Frame
 from da4dvar.workflows.points.platforms import biases_of, with_platforms
 
@@ -159,21 +159,11 @@ def map_points(
     clock, told = Clock(checked_minutes(minutes, seed)), say or warn
     scheme_of(flags)
     levels = levels_of(interval)
-    if (grid is None) == (resolution is None):
-        raise DataError("give either a grid or a resolution, on which to map the points")
-    if grid is not None and every is not None:
-        raise DataError("a step in time needs a resolution; the grid has times of its own")
     given = bounds_given(bounds, ())
     out: list[xr.Dataset] = []
     scores, biases, errors = {}, {}, {}
     for name, own in read(points, variable, mask, fill_value, told).items():
-        own = with_platforms(checked(own, told), error, bias, told)
-        target = (
-            grid_like(grid, own, told)
-            if grid is not None
-            else grid_of(own, float(resolution or 0), every, told)
-        )
-        own = on_map(own, target, told)
+        own, target = prepared(own, grid, resolution, every, error, bias, told)
         found = bounds_found(own, given, told)
         phase(f"comparing methods for {name}")
         frame = Frame.of(own, target)
@@ -216,6 +206,35 @@ def read(
     return dict(points)
 
 
+def prepared(
+    points: Points,
+    grid: xr.Dataset | None,
+    resolution: float | None,
+    every: str | None,
+    error: float | Mapping[str, float] | None,
+    bias: Mapping[str, float] | str,
+    say: Say,
+) -> tuple[Points, Grid]:
+    """Return the points that are on a map, checked and with given errors and biases, and its grid.
+
+    Raises
+    ------
+    DataError
+        If there is no such grid, or no point on it.
+    """
+    if (grid is None) == (resolution is None):
+        raise DataError("give either a grid or a resolution, on which to map the points")
+    if grid is not None and every is not None:
+        raise DataError("a step in time needs a resolution; the grid has times of its own")
+    points = with_platforms(checked(points, say), error, bias)
+    target = (
+        grid_like(grid, points, say)
+        if resolution is None and grid is not None
+        else grid_of(points, float(resolution or 0), every, say)
+    )
+    return on_map(points, target, say), target
+
+
 def bounds_found(points: Points, given: Mapping[str, Bounds], say: Say) -> Bounds:
     """Return the possible values of a variable.
 
@@ -256,7 +275,7 @@ def on_grid(outcome: Outcome, bounds: Bounds, std: bool, levels: Sequence[float]
     frame, grid, winner = outcome.frame, outcome.frame.grid, outcome.comparison.winner
     estimate, own = estimated(outcome)
     distance = whole(grid, frame, distances_of_map(outcome.fitted.points, frame, outcome.scales))
-    template = grid.array.assign_attrs({k: v for k, v in outcome.points.attrs.items() if k not in DROPPED})
+    template = blank(grid, outcome.points)
     bars = bars_of(outcome.residuals, winner)
     intervals, sigma = {}, None
 
@@ -290,6 +309,12 @@ def on_grid(outcome: Outcome, bounds: Bounds, std: bool, levels: Sequence[float]
     return ds
 
 
+def blank(grid: Grid, points: Points) -> xr.DataArray:
+    """Return the array of a grid with the name and the attributes of points."""
+    attrs = {k: v for k, v in points.attrs.items() if k not in DROPPED}
+    return grid.array.rename(points.name).assign_attrs(attrs)
+
+
 def estimated(outcome: Outcome) -> tuple[xr.DataArray, xr.DataArray | None]:
     """Return the map of the best method, and its standard error if it has one; NaN outside of the grid."""
     frame, fitted, winner = outcome.frame, outcome.fitted, outcome.comparison.winner
@@ -313,6 +338,3 @@ def whole(grid: Grid, frame: Frame, values: np.ndarray) -> xr.DataArray:
     dims = ([grid.time] if grid.time else []) + list(grid.place)
     shape = [grid.array.sizes[d] for d in dims]
     return grid.array.copy().transpose(*dims).copy(data=out.reshape(shape)).transpose(*grid.array.dims)
-
-
-__all__ = ["ALL", "AUTO", "NEAREST", "Mapped", "map_points"]

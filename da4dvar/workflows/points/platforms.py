@@ -18,10 +18,7 @@ LISTED = 6
 
 
 def with_platforms(
-    points: Points,
-    error: float | Mapping[str, float] | None,
-    bias: Mapping[str, float] | str,
-    say: Say,
+    points: Points, error: float | Mapping[str, float] | None, bias: Mapping[str, float] | str
 ) -> Points:
     """Return points with given errors, and without given biases.
 
@@ -33,8 +30,6 @@ def with_platforms(
         Standard deviation of all errors, or of those of each platform.
     bias : mapping of str to float, or {"estimated", "none"}
         Biases of platforms.
-    say : callable
-        Called with lines on what is not estimated.
 
     Returns
     -------
