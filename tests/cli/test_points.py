@@ -25,13 +25,10 @@ def points(tmp_path):
     frame.to_csv(tmp_path / "tracks.csv", index=False)
     ds = xr.Dataset({"sla": ("obs", frame.sla, {"units": "m"})}, attrs={"featureType": "trajectory"})
     coords = {n: ("obs", frame[n].to_numpy()) for n in ("time", "lat", "lon")}
-    names = ("obs", frame.platform.to_numpy(dtype=str), {"cf_role": "trajectory_id"})
-    ds.assign_coords(coords, platform=names).to_netcdf(tmp_path / "tracks.nc")
-    grid = {
-        "time": pd.date_range("2020-01-01T12:00", periods=6),
-        "lat": np.arange(40.25, 43),
-        "lon": [1.5, 2.5],
-    }
+    coords["platform"] = ("obs", frame.platform.to_numpy(dtype=str), {"cf_role": "trajectory_id"})
+    ds.assign_coords(coords).to_netcdf(tmp_path / "tracks.nc")
+    days = pd.date_range("2020-01-01T12:00", periods=6)
+    grid = {"time": days, "lat": np.arange(40.5, 43), "lon": [1.0, 2.0, 3.0]}
     shape = [len(c) for c in grid.values()]
     xr.Dataset({"sla": (tuple(grid), np.ones(shape))}, grid).to_netcdf(tmp_path / "like.nc")
     return tmp_path
@@ -52,17 +49,15 @@ def test_tracks_are_mapped(points):
         assert out.sla.units == "m"
     said = ran("interpolate", "tracks.csv", "m.zarr", "--grid", "like.nc", "--json", *FAST, cwd=points)
     assert json.loads(said.out)["filled_by"] == {"sla": "neighbours"}
-    assert xr.open_zarr(points / "m.zarr", consolidated=False).sla.shape == (6, 3, 2)
+    assert xr.open_zarr(points / "m.zarr", consolidated=False).sla.shape == (6, 3, 3)
 
 
 def test_files_are_platforms(points):
     """Two files without platforms, in different units, with a given error and bias."""
     frame = pd.read_csv(points / "tracks.csv")
-    for name, factor in (("sat0", 1.0), ("sat1", 100.0)):
+    for name, units, factor in (("sat0", "m", 1.0), ("sat1", "cm", 100.0)):
         own = frame[frame.platform == name].drop(columns="platform")
-        own = own.assign(sla=own.sla * factor).rename(
-            columns={"sla": f"sla [{'m' if factor == 1 else 'cm'}]"}
-        )
+        own = own.assign(sla=own.sla * factor).rename(columns={"sla": f"sla [{units}]"})
         own.to_csv(points / f"{name}.csv", index=False)
     options = ("--resolution", "1", "--every", "2D", "--error", "sat0=0.03", "--bias", "sat1=0.1", *FAST)
     ran("interpolate", "sat0.csv", "sat1.csv", "map.nc", *options, cwd=points)
@@ -138,7 +133,7 @@ REPORTED = {
         {"time": lambda f: f.time.where(f.index > 5, "2031-01-01")},
         "points are outside of the grid",
     ),
-    "jumps": ({"lat": lambda f: f.lat.where(f.index != 40, 43.4)}, "the trajectory of 'sat1' jumps"),
+    "jumps": ({"lat": lambda f: f.lat.where(f.index != 40, 60.0)}, "the trajectory of 'sat1' jumps"),
     "duplicates": (
         {n: lambda f, n=n: f[n].where(f.index != 1, f[n][0]) for n in ("time", "lat", "lon")},
         "1 of 144 points repeat the time, place and platform of another; their values are averaged",

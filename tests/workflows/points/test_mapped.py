@@ -40,6 +40,10 @@ def tracks(number: int = 16, noise: float = 0.05, seed: int = 0, each: int = 16)
     return Points("sla", value, **whole, attrs={"units": "m", "valid_min": -1})
 
 
+def quiet(line: str) -> None:
+    """Say nothing."""
+
+
 @pytest.fixture(scope="module")
 def mapped():
     """The map of the tracks, and what was said."""
@@ -71,11 +75,8 @@ def test_the_scores_are_said_in_the_words_of_other_fits(mapped):
     assert "RMSE by distance to an observation, in correlation lengths" in text
     assert out.scores["sla"].shapes >= 2
     attrs = out.data.sla.attrs
-    assert (attrs["filled_by"], attrs["number_of_points"], attrs["units"]) == (
-        out.method["sla"],
-        len(points),
-        "m",
-    )
+    assert (attrs["filled_by"], attrs["units"]) == (out.method["sla"], "m")
+    assert attrs["number_of_points"] == len(points)
     assert "valid_min" not in attrs
     assert attrs["rmse_on_hidden_points"] == out.scores["sla"].rmse[out.method["sla"]][0]
     assert any("of each platform" in line or "no bias of any of 2 platforms" in line for line in said)
@@ -126,14 +127,14 @@ def test_given_errors_and_biases():
         "every": "2D",
         "method": "neighbours",
         "minutes": 0.02,
-        "say": lambda line: None,
+        "say": quiet,
     }
     plain = map_points(points, bias="none", **options).data.sla
     known = map_points(shifted, bias={"sat1": 2.0}, **options)
     assert abs(known.data.sla - plain).max() < 0.3
     with pytest.raises(DataError, match="bias of platform 'sat7': did you mean 'sat"):
         map_points(points, bias={"sat7": 1.0}, **options)
-    with pytest.raises(DataError, match="error sat1 is 0.0, expected more than 0"):
+    with pytest.raises(DataError, match=r"error sat1 is 0\.0, expected more than 0"):
         map_points(points, error={"sat1": 0.0}, **options)
     with pytest.raises(DataError, match="error of platform 'x': the points have no platforms"):
         map_points(replace(points, platform=None), error={"x": 1.0}, **options)
@@ -150,12 +151,12 @@ def test_wrong_calls_are_refused():
     with pytest.raises(DataError, match="the grid has times of its own"):
         map_points(points, grid, every="1D")
     with pytest.raises(DataError, match="--method 'linear': did you mean 'binned_linear'"):
-        map_points(points, resolution=1.0, every="1D", method="linear", minutes=0.02)
+        map_points(points, resolution=1.0, every="1D", method="linear", minutes=0.02, say=quiet)
     wind = replace(points, name="wd", value=np.mod(points.value * 100, 360), attrs={"units": "degrees"})
     with pytest.raises(DataError, match="'wd' is a direction; map its sine and its cosine"):
         map_points(wind, resolution=1.0, every="1D")
     with pytest.raises(DataError, match="5 points in 1 groups are too few to hide some"):
-        map_points(points.isel(np.arange(5)), resolution=1.0, every="1D")
+        map_points(points.isel(np.arange(5)), resolution=1.0, every="1D", say=quiet)
 
 
 def test_bounds_are_kept():
@@ -177,7 +178,7 @@ def test_points_are_averaged_in_cells_and_read_back():
         np.array([1.0, 3.0, 5.0, 7.0]),
         time=START + np.array([2, 3, 30, 30]).astype("m8[h]").astype("m8[ns]"),
         lat=np.array([40.1, 40.2, 41.4, 41.4]),
-        lon=np.array([1.0, 1.1, 359.9, 2.6]),
+        lon=np.array([0.6, 0.7, 359.9, 2.6]),
     )
     grid = grid_of(points, 1.0, "1D", print)
     since = points.time.min()
@@ -216,7 +217,7 @@ def test_a_cast_is_mapped_to_levels():
     cast = Points(
         "t", value, lat=np.full(80, 40.0), lon=np.full(80, 5.0), depth=depth, depth_attrs={"name": "z"}
     )
-    out = map_points(cast, resolution=25.0, minutes=0.05, say=lambda line: None)
+    out = map_points(cast, resolution=25.0, minutes=0.05, say=quiet)
     assert out.data.t.dims == ("z",)
     assert abs(out.data.t - 20 * np.exp(-out.data.z / 150)).max() < 0.5
 
@@ -229,7 +230,7 @@ def test_frames_and_data_sets_are_points():
         "every": "2D",
         "method": "neighbours",
         "minutes": 0.02,
-        "say": lambda line: None,
+        "say": quiet,
     }
     ds = points.to_dataset()
     first = map_points(ds, **options).data.sla
