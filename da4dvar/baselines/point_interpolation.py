@@ -27,7 +27,7 @@ LOOK, FEWEST, ROUNDS = 300, 50, 3
 class Scattered:
     """Points as numbers.
 
-    Attributes
+    Parameters
     ----------
     value : array, shape (point,)
         Observed values.
@@ -200,7 +200,7 @@ class PointInterpolation:
 class FittedPoints:
     """Optimal interpolation of some points with all that was fitted to them.
 
-    Attributes
+    Parameters
     ----------
     points : Scattered
         Observations.
@@ -214,6 +214,16 @@ class FittedPoints:
         β.
     bias : array, shape (platform,)
         Bias of each platform.
+
+    Examples
+    --------
+    >>> from da4dvar.variational.kernels import Separable
+    >>> points = Scattered.of(np.array([1.0, 3.0]), np.array([[0.0], [9.0]]), np.zeros(2))
+    >>> kernel = SumOfSeparable((Separable(1.0, 1.0, 1.0),), nugget=0.01)
+    >>> fitted = PointInterpolation(covariance=kernel).fitted(points)
+    >>> x, std = fitted.on_grid(np.array([[0.0], [4.5]]), np.zeros(1), np.ones((1, 1)))
+    >>> x.round(1), std.round(1)
+    (array([[1., 2.]]), array([[0.1, 1. ]]))
     """
 
     points: Scattered

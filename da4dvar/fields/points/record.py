@@ -28,7 +28,7 @@ OBS = "obs"
 class Points:
     """Observations of one variable at points in time and space.
 
-    Attributes
+    Parameters
     ----------
     name : str
         Name of the variable.
@@ -46,6 +46,11 @@ class Points:
         Name of the platform that measured each value.
     attrs, depth_attrs : dict
         Attributes of the variable and of the vertical coordinate.
+
+    Raises
+    ------
+    DataError
+        If a column does not have one entry for each value.
 
     Examples
     --------

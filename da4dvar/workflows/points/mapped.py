@@ -38,7 +38,7 @@ DROPPED = {*OF_POINTS, "ancillary_variables"}
 class Mapped:
     """Maps of points, and the scores of the methods that made them.
 
-    Attributes
+    Parameters
     ----------
     data : Dataset
         Maps, with flags and the requested error bars.
@@ -48,6 +48,14 @@ class Mapped:
         Estimated bias of each platform that moves, by variable.
     errors : dict of str to dict of str to float
         Standard deviation of the error of each of these platforms.
+
+    Examples
+    --------
+    >>> at = np.random.default_rng(0).uniform(0, 4, (60, 2))
+    >>> points = Points("sla", np.sin(at.sum(1)), lat=at[:, 0], lon=at[:, 1])
+    >>> mapped = map_points(points, resolution=1.0, method="neighbours", minutes=0.1)
+    >>> mapped.method
+    {'sla': 'neighbours'}
     """
 
     data: xr.Dataset
@@ -116,7 +124,7 @@ def map_points(
     bias : mapping of str to float, or {"estimated", "none"}
         Known biases of platforms, which are subtracted. The biases of all other platforms that move are
         estimated where there are several, unless it is "none".
-    minutes, seed, say
+    minutes : float
         See :func:`da4dvar.fit`.
     method : str
         "auto" for the best; "optimal_interpolation" of all points at once; "neighbours" for that of the
@@ -131,10 +139,14 @@ def map_points(
         Levels of the intervals to add, such as 0.9.
     flags : {"da4dvar", "qartod", "seadatanet", "argo", "fluxnet"}
         Codes of the flags.
+    seed : int
+        Seed of the hidden tracks.
     phase : callable
         Called with the name of each phase when it begins.
     progress : callable, optional
         Called with the number of finished trials and their largest number.
+    say : callable, optional
+        Called with each choice, as a line; by default, they are warnings.
 
     Returns
     -------
