@@ -149,3 +149,23 @@ def test_what_is_left_out_is_reported(points, case):
     said = ran("interpolate", "bad.csv", "map.nc", "--grid", "like.nc", *FAST, cwd=points)
     assert [line for line in said.err.splitlines() if message in line], said.err
     assert (points / "map.nc").exists()
+
+
+def test_a_model_is_given_the_means_of_cells(files, model_path):
+    """A line says how many points are averaged in how many cells, and the model fills the others."""
+    with xr.open_dataset(files / "truth.nc") as truth:
+        values = truth.sst.values.copy()
+        some = np.isfinite(values) & (np.random.default_rng(0).uniform(size=values.shape) < 0.1)
+        time, lat, lon = np.meshgrid(truth.time, truth.lat, truth.lon, indexing="ij")
+        units = truth.sst.units
+    frame = pd.DataFrame(
+        {"time": time[some], "lat": lat[some], "lon": lon[some], f"sst [{units}]": values[some]}
+    )
+    pd.concat([frame, frame.head(5).assign(lat=frame.lat + 0.01)]).to_csv(files / "p.csv", index=False)
+    said = ran("interpolate", "p.csv", "m.nc", "--grid", "truth.nc", "--model", model_path, cwd=files)
+    number = int(some.sum())
+    assert "the model takes observations in cells: " in said.err
+    assert f" {number + 5} points are averaged in {number} cells of the grid" in said.err
+    with xr.open_dataset(files / "m.nc") as out:
+        assert (out.sst_flag == 0).sum() == number
+        assert np.isfinite(out.sst.values[np.isfinite(values)]).all()
