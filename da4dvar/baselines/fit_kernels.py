@@ -255,44 +255,45 @@ class GridSearch(Search):
             if len(pool) < 2:
                 continue
             chosen = targets[self.generator.permutation(len(targets))[:share]]
-            near, distance, lag = neighbours_of(
-                chosen, pool, place, clock, scales, self.ranks if ranks is None else ranks
-            )
-            found.append((distance, lag, values[near[..., 0], near[..., 1]]))
+            near = neighbours_of(chosen, pool, place, clock, scales, self.ranks if ranks is None else ranks)
+            found.append((place[near[..., 1]], clock[near[..., 0]], values[near[..., 0], near[..., 1]]))
         return divided(found, numbers, self.generator)
 
 
 def divided(
-    found: Sequence[tuple[np.ndarray, ...]], numbers: list[int], generator: np.random.Generator
+    found: Sequence[tuple[np.ndarray, ...]],
+    numbers: list[int],
+    generator: np.random.Generator,
+    steps: int | None = None,
 ) -> list[Neighbourhoods]:
     """Return hidden points in random order as disjoint sets of about some numbers.
 
     Parameters
     ----------
     found : sequence of tuple of array
-        Distances, lags, values and, where they are known, error variances of hidden points and their
-        neighbours; see :class:`Neighbourhoods`.
+        Places, times, values and, where they are known, error variances of hidden points and their
+        neighbours; see :func:`~da4dvar.baselines.hidden_neighbours.gathered`.
     numbers : list of int
         Number of points in each set.
     generator : Generator
         Source of the order.
+    steps : int, optional
+        See :func:`~da4dvar.baselines.hidden_neighbours.gathered`.
 
     Returns
     -------
     list of Neighbourhoods
     """
     most = min(part[0].shape[1] for part in found)
-    distance, lag, *given = (
-        np.concatenate([part[(slice(None), *[slice(most)] * (part.ndim - 1))] for part in same])
-        for same in zip(*found, strict=True)
-    )
-    order = generator.permutation(len(lag))
-    edges = [0, min(numbers[0], -(-len(lag) // len(numbers))), len(lag)][: len(numbers) + 1]
+    columns = [np.concatenate([part[:, :most] for part in same]) for same in zip(*found, strict=True)]
+    count = len(columns[0])
+    order = generator.permutation(count)
+    edges = [0, min(numbers[0], -(-count // len(numbers))), count][: len(numbers) + 1]
     out = []
     for first, last in itertools.pairwise(edges):
         # Of a few points, all are used for everything.
         own = order[first:last] if last - first >= 20 else order
-        out.append(gathered(distance[own], lag[own], *(each[own] for each in given)))
+        out.append(gathered(*(column[own] for column in columns), steps=steps))
     return out
 
 

@@ -116,7 +116,7 @@ class PointSearch(Search):
             for targets, pool in ((apart, every[~hidden]), (alone, every)):
                 if targets.size and pool.size > 2:
                     found.append(self.around(targets, pool, scales, own))
-        return divided(found, numbers, self.generator)
+        return divided(found, numbers, self.generator, STEPS)
 
     def hidden(self) -> np.ndarray:
         """Return true at the points of some tracks, which are hidden together; nowhere if there are few."""
@@ -133,21 +133,7 @@ class PointSearch(Search):
     def around(
         self, targets: np.ndarray, pool: np.ndarray, scales: tuple[float, float], ranks: np.ndarray
     ) -> tuple[np.ndarray, ...]:
-        """Return distances, lags, values and noise of hidden points and their neighbours."""
-        pairs, distance, lag = neighbours_of(
-            np.column_stack([targets, targets]),
-            np.column_stack([pool, pool]),
-            self.place,
-            self.clock,
-            scales,
-            ranks,
-        )
-        near = pairs[..., 0]
-        return rounded(distance), rounded(lag), self.value[near], self.noise[near]
-
-
-def rounded(apart: np.ndarray) -> np.ndarray:
-    """Return distances as multiples of a small step."""
-    step = float(apart.max(initial=0.0)) / STEPS or 1.0
-    out: np.ndarray = np.rint(apart / step) * step
-    return out
+        """Return places, times, values and noise of hidden points and their neighbours."""
+        own, others = (np.column_stack([index, index]) for index in (targets, pool))
+        near = neighbours_of(own, others, self.place, self.clock, scales, ranks)[..., 0]
+        return self.place[near], self.clock[near], self.value[near], self.noise[near]

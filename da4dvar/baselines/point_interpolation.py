@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from da4dvar.baselines.fit_points import PointSearch, fit_points
+from da4dvar.baselines.fit_points import STEPS, PointSearch, fit_points
 from da4dvar.baselines.hidden_neighbours import gathered
 from da4dvar.baselines.likelihood import predictions
 from da4dvar.baselines.point_analysis import FEW, PointAnalysis
@@ -401,7 +401,7 @@ def errors_of_platforms(
         for name in names:
             own = search.some(np.flatnonzero(unknown & (points.platform == name)), LOOK)
             near = search.around(own, np.arange(noise.size), covariance.scales(0.6), search.ranks)
-            error, variance, _ = predictions(alone, gathered(*near))
+            error, variance, _ = predictions(alone, gathered(*near, steps=STEPS))
             more = errors[name] + float(np.mean(error**2 - variance))
             errors[name] = np.clip(more, 0.05 * errors[name], 20 * errors[name])
     return errors
@@ -413,7 +413,8 @@ def noise_of(points: Scattered, covariance: SumOfSeparable, errors: np.ndarray |
     if errors is not None:
         unknown = (points.noise == 0) & (points.platform >= 0)
         nugget[unknown] = errors[points.platform[unknown]]
-    return points.noise + nugget
+    out: np.ndarray = points.noise + nugget
+    return out
 
 
 def prior_of(points: Scattered, variance: float) -> np.ndarray:

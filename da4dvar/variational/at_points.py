@@ -197,9 +197,10 @@ class Joined(Observation):
         -------
         Tensor, shape of `misfit`
         """
+        operators = (h for h in self.operators if isinstance(h, Observation))
         parts = misfit.split([math.prod(shape) for shape in self.shapes], 2)
         scaled = [
             h.weighted(part.unflatten(2, shape).squeeze(1)) * (min(self.errors) / error)
-            for h, part, shape, error in zip(self.operators, parts, self.shapes, self.errors, strict=True)
+            for h, part, shape, error in zip(operators, parts, self.shapes, self.errors, strict=True)
         ]
         return self.packed(scaled)

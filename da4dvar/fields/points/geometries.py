@@ -144,7 +144,7 @@ def unravelled(ds: xr.Dataset) -> xr.Dataset:
                 f"the ragged array of {name!r} has {which.size} samples of {size} instances, expected "
                 f"{ds.sizes.get(samples)} along {samples!r}; check its counts or indices"
             )
-        ds = ds.drop_vars(name)
+        ds = ds.drop_vars([name])
         along = {n: v for n, v in ds.variables.items() if instances in v.dims}
         spread = {n: v.isel({instances: xr.Variable(samples, which)}) for n, v in along.items()}
         coords = {n for n in along if n in ds.coords}

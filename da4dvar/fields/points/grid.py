@@ -261,8 +261,8 @@ def usual_step(extent: pd.Timedelta) -> str:
 
 def is_cast(points: Points) -> bool:
     """Whether points differ in depth but not in place."""
-    same = not (np.ptp(points.lat) or np.ptp(points.lon))
-    return same and points.depth is not None and bool(np.ptp(points.depth))
+    moves = any(np.ptp(a) > 0 for a in (points.lat, points.lon) if a is not None)
+    return not moves and points.depth is not None and bool(np.ptp(points.depth) > 0)
 
 
 def check_times(array: xr.DataArray, time: str | None, points: Points) -> None:

@@ -205,7 +205,6 @@ def joined(clock: np.ndarray, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
 
 def days(time: np.ndarray, since: np.datetime64 | float) -> np.ndarray:
     """Return times as days since a date, or as differences to a number."""
-    apart = np.asarray(time) - since
-    if apart.dtype.kind == "m":
-        apart = apart / np.timedelta64(1, "D")
-    return apart.astype("float64")
+    apart: np.ndarray = np.asarray(time) - np.asarray(since)
+    out: np.ndarray = apart / np.timedelta64(1, "D") if apart.dtype.kind == "m" else apart.astype("float64")
+    return out

@@ -173,7 +173,7 @@ def named(columns: Mapping[str, object], names: Sequence[str]) -> str | None:
 
 def as_times(series: pd.Series) -> np.ndarray:
     """Return times as dates without a time zone; numbers and text of digits are left to be decoded."""
-    values = series.to_numpy()
+    values: np.ndarray = series.to_numpy()
     if values.dtype.kind in "iufM" and not isinstance(series.dtype, pd.DatetimeTZDtype):
         return values
     try:
@@ -186,12 +186,14 @@ def as_times(series: pd.Series) -> np.ndarray:
                 f"column {series.name!r} holds {series.iloc[0]!r}, expected dates such as 2020-01-31T12:00 "
                 f"({first_line(error)})"
             ) from error
-    return dates.dt.tz_localize(None).to_numpy().astype("M8[ns]")
+    out: np.ndarray = dates.dt.tz_localize(None).to_numpy().astype("M8[ns]")
+    return out
 
 
 def as_numbers(series: pd.Series, name: str) -> np.ndarray:
     """Return a column as numbers."""
     try:
-        return pd.to_numeric(series).to_numpy(dtype="float64")
+        out: np.ndarray = pd.to_numeric(series).to_numpy(dtype="float64")
     except (ValueError, TypeError) as error:
         raise DataError(f"column {name!r}: expected numbers ({first_line(error)})") from error
+    return out

@@ -174,8 +174,8 @@ def compete(
         trials.add(np.flatnonzero(hidden), fitted, rest, out, estimates)
         if progress is not None:
             progress(number, len(folds))
-        error, spread = trials.residuals().rmse(ALL)
-        if spread < ENOUGH * error or clock.left(TRIALS) < 0:
+        size, spread = trials.residuals().rmse(ALL)
+        if spread < ENOUGH * size or clock.left(TRIALS) < 0:
             break
     assert fitted is not None
     residuals = trials.residuals()

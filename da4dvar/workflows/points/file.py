@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -87,8 +88,16 @@ def map_file(
     if model is not None:
         phase("filling")
         cells = bins_of(points, target, resolution, every, error, bias, say)
-        options = {"std": std, "interval": interval, "seed": seed}
-        filled = interpolate(cells, model, analysis=True, fill_value="none", times="keep", **options)
+        filled = interpolate(
+            cells,
+            model,
+            analysis=True,
+            fill_value="none",
+            times="keep",
+            std=std,
+            interval=interval,
+            seed=seed,
+        )
         write_dataset(add_history(in_codes(filled, flags), command), output, overwrite)
         return None
     mapped = map_points(
@@ -197,7 +206,7 @@ def joined(parts: Sequence[Points]) -> Points:
             raise DataError(
                 f"{first.name!r} has no {sorted(missing)[0]} in some files; give all files the same columns"
             )
-    columns = {n: np.concatenate([part.columns()[n] for part in same]) for n in needed}
+    columns: dict[str, Any] = {n: np.concatenate([part.columns()[n] for part in same]) for n in needed}
     if any(part.error is not None for part in same):
         errors = [np.full(len(p), np.nan) if p.error is None else p.error for p in same]
         columns["error"] = np.concatenate(errors)

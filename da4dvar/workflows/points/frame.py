@@ -66,7 +66,8 @@ class Frame:
     @property
     def place(self) -> np.ndarray:
         """Cartesian coordinates of the cells that are estimated, of shape (cell, axis)."""
-        return placed(self.grid.positions())[self.kept]
+        out: np.ndarray = placed(self.grid.positions())[self.kept]
+        return out
 
     @property
     def kept(self) -> np.ndarray:

@@ -298,7 +298,11 @@ def on_grid(outcome: Outcome, bounds: Bounds, std: bool, levels: Sequence[float]
     if std or levels:
         sigma = half(ONE_SIGMA)
         for level in levels:
-            intervals[level] = tuple(kept_within(estimate + s * half(level), bounds) for s in (-1, 1))
+            width = half(level)
+            intervals[level] = (
+                kept_within(estimate - width, bounds),
+                kept_within(estimate + width, bounds),
+            )
     ds = delivered(
         template.to_dataset(name=outcome.points.name),
         outcome.points.name,
