@@ -195,6 +195,7 @@ def gathered(
     clock: np.ndarray,
     values: np.ndarray,
     noise: np.ndarray | float = 0.0,
+    *,
     steps: int | None = None,
 ) -> Neighbourhoods:
     """Return neighbourhoods from the places, times and values of their points.
