@@ -153,11 +153,11 @@ def compete(
             else fitted.moved(rest)
         )
         trials.scales = fitted.covariance.scales(np.exp(-1))
-        nearby = replace(fitted, method=replace(fitted.method, all_points=False))
-        estimates: dict[str, Estimate] = {
-            ALL: fitted.at(out.place, out.clock, out.basis),
-            NEAREST: nearby.at(out.place, out.clock, out.basis),
-        }
+        targets = out.place, out.clock, out.basis
+        estimates: dict[str, Estimate] = {}
+        for name in [n for n in (ALL, NEAREST) if method in (AUTO, n)]:
+            one = replace(fitted, method=replace(fitted.method, all_points=name == ALL))
+            estimates[name] = one.at(*targets)
         anomalies = replace(points.isel(~hidden), value=fitted.anomaly)
         for name in [n for n in grids if n not in left_out]:
             if method == AUTO and clock.left(GRIDS) < trials.seconds.get(name, 0.0):
@@ -165,17 +165,17 @@ def compete(
                 continue
             begin = clocks.monotonic()
             try:
-                found = grids[name].at(grids[name].map(anomalies), points.isel(hidden))
+                anomaly = grids[name].at(grids[name].map(anomalies), points.isel(hidden))
             except Da4dvarError as error:
                 left_out[name] = first_line(error)
                 continue
-            estimates[name] = out.basis @ fitted.mean + found, None
+            estimates[name] = out.basis @ fitted.mean + anomaly, None
             trials.seconds[name] = clocks.monotonic() - begin
         trials.add(np.flatnonzero(hidden), fitted, rest, out, estimates)
         if progress is not None:
             progress(number, len(folds))
-        size, spread = trials.residuals().rmse(ALL)
-        if spread < ENOUGH * size or clock.left(TRIALS) < 0:
+        found = trials.residuals()
+        if clock.left(TRIALS) < 0 or is_known(found, ALL if method == AUTO else method):
             break
     assert fitted is not None
     residuals = trials.residuals()
@@ -261,6 +261,14 @@ class Trials:
             np.zeros(at.size, bool),
             np.concatenate(self._far),
         )
+
+
+def is_known(residuals: PointResiduals, method: str) -> bool:
+    """Whether the error of a method is known well enough that no further trial is needed."""
+    if method not in residuals.error:
+        return False
+    error, spread = residuals.rmse(method)
+    return spread < ENOUGH * error
 
 
 def groups_of(points: Points, frame: Frame) -> np.ndarray:

@@ -127,8 +127,9 @@ def map_points(
     minutes : float
         See :func:`da4dvar.fit`.
     method : str
-        "auto" for the best; "optimal_interpolation" of all points at once; "neighbours" for that of the
-        nearest points; or "binned_" and the name of a method for grids, which is given the mean of each cell.
+        ``"auto"`` for the best; ``"optimal_interpolation"`` of all points at once; ``"neighbours"`` for that
+        of the nearest points; or ``"binned_linear"`` and the like for a method for grids, which is given the
+        mean of each cell.
     variable, mask, fill_value
         See :func:`da4dvar.fields.points.from_dataset`.
     bounds : sequence of str
