@@ -82,11 +82,12 @@ def without_duplicates(points: Points, say: Callable[[str], object]) -> Points:
 
 def jumps(points: Points) -> list[str]:
     """Return a line for each of the first platforms whose trajectory jumps."""
-    if points.time is None or points.lat is None or points.lon is None or points.platform is None:
+    if points.time is None or points.lat is None or points.lon is None:
         return []
+    platform = np.full(len(points), "") if points.platform is None else points.platform
     lines = []
-    for name in np.unique(points.platform):
-        here = np.flatnonzero(points.platform == name)
+    for name in np.unique(platform):
+        here = np.flatnonzero(platform == name)
         here = here[np.argsort(points.time[here], kind="stable")]
         step = along(points.lat[here], points.lon[here])
         apart = np.diff(days(points.time[here], points.time[here[0]]))
@@ -97,8 +98,9 @@ def jumps(points: Points) -> list[str]:
         jump = moving & (speed > FAST * np.median(speed[moving])) & (step > FAR)
         if jump.any():
             first = int(np.flatnonzero(jump)[0])
+            of = f" of {str(name)!r}" if name else ""
             lines.append(
-                f"{points.name}: the trajectory of {str(name)!r} jumps {jump.sum()} times, first by "
+                f"{points.name}: the trajectory{of} jumps {jump.sum()} times, first by "
                 f"{step[first]:.0f} km at {str(points.time[here[first + 1]])[:19]}; check its positions"
             )
     if len(lines) > 3:

@@ -14,6 +14,7 @@ from da4dvar.fields.intake.structure import LEVEL_NAMES
 from da4dvar.fields.intake.take import as_float, check_chosen, listed, masked, names_of
 from da4dvar.fields.intake.times import decoded_times
 from da4dvar.fields.labels.cf import DEGREES, axis_role, is_dates, states
+from da4dvar.fields.labels.conform import check_finite
 from da4dvar.fields.labels.units import conversion, same_units
 from da4dvar.fields.points.record import Points
 
@@ -100,7 +101,9 @@ def from_dataset(
         notes += found
     for note in notes:
         say(note)
-    out = {new: flattened(ds, old, error_of(ds, old)) for new, old in names.items()}
+    for name in names.values():
+        check_finite(ds[name], name)
+    out = {new: flattened(ds, old, error_of(ds, old), say) for new, old in names.items()}
     empty = [n for n, points in out.items() if not len(points)]
     if len(empty) == len(out):
         raise DataError(f"{', '.join(empty)}: there is no value at a known time and place; check the file")
@@ -153,7 +156,7 @@ def unravelled(ds: xr.Dataset) -> xr.Dataset:
             ds = ds.rename({instances: f"{instances}_id"})
 
 
-def flattened(ds: xr.Dataset, name: str, error: str | None) -> Points:
+def flattened(ds: xr.Dataset, name: str, error: str | None, say: Say) -> Points:
     """Return the values of a variable, with the coordinates of each."""
     array = ds[name]
     own = {str(n): ds[n].reset_coords(drop=True) for n in ds.variables if fits(ds[n], array) and n != name}
@@ -183,11 +186,14 @@ def flattened(ds: xr.Dataset, name: str, error: str | None) -> Points:
     if found["error"] is not None:
         own_units, units = found["error"].attrs.get("units"), array.attrs.get("units")
         if own_units and units and not same_units(own_units, units):
-            columns["error"] = columns["error"] * conversion(str(own_units), str(units))[0]
-    kept = np.isfinite(values)
+            columns["error"] = columns["error"] * factor(own_units, units, f"the error of {name!r}")[0]
+    known = np.isfinite(values)
+    kept = known.copy()
     for n in ("time", "lat", "lon", "depth"):
         if n in columns:
             kept &= ~np.asarray(xr.DataArray(columns[n]).isnull())
+    if lost := int((known & ~kept).sum()):
+        say(f"{name}: {lost} of {known.sum()} values have no time or no place and are left out")
     columns = {n: column[kept] for n, column in columns.items()}
     if "time" in columns and columns["time"].dtype == object:
         raise DataError(
@@ -207,6 +213,22 @@ def flattened(ds: xr.Dataset, name: str, error: str | None) -> Points:
         attrs=dict(array.attrs),
         depth_attrs={} if vertical is None else {"name": str(vertical.name), **vertical.attrs},
     )
+
+
+def factor(got: object, wanted: object, what: str) -> tuple[float, float]:
+    """Return the factor and the offset between two units.
+
+    Raises
+    ------
+    DataError
+        If one cannot be converted to the other.
+    """
+    try:
+        return conversion(str(got), str(wanted))
+    except ValueError as error:
+        raise DataError(
+            f"{what} is in {got}, which cannot be converted to {wanted}; check the units"
+        ) from error
 
 
 def fits(one: xr.DataArray, array: xr.DataArray) -> bool:

@@ -14,8 +14,8 @@ from da4dvar.api import interpolate
 from da4dvar.errors import DataError
 from da4dvar.fields.files.store import add_history, check_output, files_of, load_dataset, write_dataset
 from da4dvar.fields.labels.flags import in_scheme
-from da4dvar.fields.labels.units import conversion, same_units
-from da4dvar.fields.points.geometries import from_dataset
+from da4dvar.fields.labels.units import same_units
+from da4dvar.fields.points.geometries import factor, from_dataset
 from da4dvar.fields.points.record import Points
 from da4dvar.fields.points.tables import from_csv
 from da4dvar.progress import Phase, Progress
@@ -221,6 +221,6 @@ def in_units(points: Points, units: object) -> Points:
     DataError
         If the units cannot be converted.
     """
-    factor, offset = conversion(str(points.attrs.get("units")), str(units))
-    error = None if points.error is None else points.error * factor
-    return replace(points, value=points.value * factor + offset, error=error)
+    scale, offset = factor(points.attrs.get("units"), units, f"{points.name!r} of one file")
+    error = None if points.error is None else points.error * scale
+    return replace(points, value=points.value * scale + offset, error=error)

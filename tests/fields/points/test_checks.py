@@ -86,6 +86,8 @@ def test_a_trajectory_that_jumps_is_reported():
     assert len(points) == 20
     (line,) = said
     assert "the trajectory of 'ship' jumps 2 times, first by 2235 km at 2020-01-01T10:00:00" in line
+    (line,) = report(track(lat=lat, platform=None))[1]
+    assert "the trajectory jumps 2 times" in line
 
 
 def test_of_many_jumps_few_lines_are_said():

@@ -123,6 +123,22 @@ def test_errors_are_found_and_converted():
     np.testing.assert_allclose(from_dataset(stated, "sst")["sst"].error, VALUE / 100)
 
 
+def test_values_without_a_place_and_units_that_do_not_fit():
+    """The former are counted, infinite values and other units are refused."""
+    ds = trajectory()
+    ds["lat"] = ds.lat.where(ds.lon > 5)
+    said = []
+    assert len(from_dataset(ds, say=said.append)["sst"]) == 3
+    assert said == ["sst: 2 of 5 values have no time or no place and are left out"]
+    ds["sst"].attrs["units"] = "K"
+    ds["sst_error"] = ("obs", VALUE, {"units": "m"})
+    with pytest.raises(DataError, match="the error of 'sst' is in m, which cannot be converted to K"):
+        from_dataset(ds, say=said.append)
+    ds["sst"] = ds.sst.copy(data=[1.0, np.inf, 2.0, 3.0, 4.0])
+    with pytest.raises(DataError, match="infinite"):
+        from_dataset(ds, say=said.append)
+
+
 def test_quality_flags_and_fill_values_are_gaps():
     """By the functions that read grids: a condition on flags, and an undeclared -999."""
     ds = trajectory()
