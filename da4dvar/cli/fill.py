@@ -9,7 +9,7 @@ import typer
 
 from da4dvar.cli.complete import models, one_of
 from da4dvar.cli.ensemble import Intervals, Members, Std
-from da4dvar.cli.fitting import MINUTES, Method, Minutes, RecipeFile, SaveTo, Settings
+from da4dvar.cli.fitting import MINUTES, Method, Minutes, RecipeFile, ReportTo, SaveTo, Settings
 from da4dvar.cli.points import (
     Bias,
     Errors,
@@ -130,6 +130,7 @@ def interpolate(
     recipe: RecipeFile = None,
     settings: Settings = None,
     save: SaveTo = None,
+    report: ReportTo = None,
     grid: GridFile = None,
     resolution: Resolution = None,
     every: Every = None,
@@ -146,6 +147,8 @@ def interpolate(
     Example: da4dvar interpolate gappy.nc filled.nc
 
     Example: da4dvar interpolate gappy.nc filled.nc --minutes 30 --interval 0.9 --max-gap 5D
+
+    Example: da4dvar interpolate gappy.nc filled.nc --report report.html
 
     Example: da4dvar interpolate gappy.nc filled.nc --samples 50
 
@@ -182,6 +185,7 @@ def interpolate(
         ("--recipe", recipe is not None, False),
         ("--set", bool(settings), False),
         ("--save", save is not None, False),
+        ("--report", report is not None, False),
         ("--json", as_json, False),
     ):
         if given and with_model != (model is not None):
@@ -210,6 +214,7 @@ def interpolate(
                 "--recipe": recipe is not None,
                 "--set": bool(settings),
                 "--save": save is not None,
+                "--report": report is not None,
             },
             quiet=quiet,
             say=say,
@@ -233,7 +238,7 @@ def interpolate(
             command=command_line(),
         )
         if mapped is not None:
-            report(mapped, as_json)
+            print_scores(mapped, as_json)
         note(f"wrote {output}" + (f", mapped: {filled_by(mapped.method)}" if mapped else ""))
         return
     if model is None:
@@ -256,6 +261,7 @@ def interpolate(
                 recipe=recipe,
                 settings=settings or (),
                 save=save,
+                report=report,
                 seed=seed,
                 analysis=analysis,
                 std=std,
@@ -272,8 +278,10 @@ def interpolate(
                 command=command_line(),
                 say=lambda line: note(f"note: {line}"),
             )
-        report(fitted, as_json)
+        print_scores(fitted, as_json)
         note(f"wrote {output}, filled: {filled_by(fitted.method)}")
+        if report is not None:
+            note(f"wrote {report}")
         return
     from da4dvar.outofcore.interpolate_file import interpolate_file
 
@@ -312,7 +320,7 @@ def interpolate(
     note(f"wrote {output}")
 
 
-def report(fitted: Fitted | Mapped, as_json: bool) -> None:
+def print_scores(fitted: Fitted | Mapped, as_json: bool) -> None:
     """Print the scores of a fit as text, or as JSON."""
     if as_json:
         from da4dvar.workflows.autofit.fill import json_of

@@ -55,3 +55,12 @@ SaveTo = Annotated[
         rich_help_panel=WITH_FIT,
     ),
 ]
+ReportTo = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.html",
+        help="Web page to write: what was in the file, the methods compared, examples of the result, and "
+        "where to trust it.",
+        rich_help_panel=WITH_FIT,
+    ),
+]
