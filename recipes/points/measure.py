@@ -81,7 +81,6 @@ def sla(path: str) -> None:
         rows = [
             ("points", "optimal_interpolation", ds[["sla_true"]]),
             ("cells of 1/4 degree", "binned_optimal_interpolation", coarse(truth, 0.25)),
-            ("cells of 1/2 degree", "binned_optimal_interpolation", coarse(truth, 0.5)),
         ]
         for given, method, grid in rows:
             mapped, seconds = timed(points, grid, method, std=True, interval=0.9)
