@@ -20,6 +20,7 @@ _PUBLIC = {
     "interpolate_file": "da4dvar.outofcore.interpolate_file",
     "load": "da4dvar.api",
     "load_fit": "da4dvar.workflows.autofit.state",
+    "map_points": "da4dvar.workflows.points.mapped",
     "open_dataset": "da4dvar.fields.files.store",
     "register": "da4dvar.config.kinds",
     "scores": "da4dvar.fields.scores.metrics",
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from da4dvar.workflows.autofit.fill import fill as fill
     from da4dvar.workflows.autofit.fill import fit as fit
     from da4dvar.workflows.autofit.state import load_fit as load_fit
+    from da4dvar.workflows.points.mapped import map_points as map_points
 
 
 def __getattr__(name: str) -> Any:

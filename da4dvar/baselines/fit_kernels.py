@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -101,17 +102,21 @@ def fit_kernels(
         )
     known = {"length": length, "duration": duration, "nugget": None if nugget is None else nugget / total}
     given = {name: value for name, value in known.items() if value is not None}
-    search = Search(values / np.sqrt(total), place, clock, given, neighbours, seed)
+    search = GridSearch(values / np.sqrt(total), place, clock, given, neighbours, seed)
     return search.best(periods).scaled(total)
 
 
-class Search:
+class Search(ABC):
     """Search for the covariance of values of about unit variance; see :func:`fit_kernels`.
 
     Parameters
     ----------
-    values, place, clock : array
-        See :func:`fit_kernels`.
+    count : int
+        Number of observations.
+    place : array, shape (place, axis)
+        Cartesian coordinates of the places with observations.
+    clock : array, shape (time,)
+        Times with observations.
     known : dict
         Prescribed values of ``length``, ``duration`` and ``nugget``.
     neighbours, seed : int
@@ -120,34 +125,38 @@ class Search:
 
     def __init__(
         self,
-        values: np.ndarray,
+        count: int,
         place: np.ndarray,
         clock: np.ndarray,
         known: dict[str, float],
         neighbours: int,
         seed: int,
     ) -> None:
-        self.known, self.generator = known, np.random.default_rng(seed)
-        seen = np.isfinite(values)
-        self.count = int(seen.sum())
-        parts = pieces(seen, place, self.generator)
-        self.parts = [(values[times][:, cells], place[cells], clock[times]) for times, cells in parts]
+        self.known, self.generator, self.count = known, np.random.default_rng(seed), count
         self.bounds = {"variance": (1e-4, 10.0), "nugget": (SMALLEST, 2.0)}
-        for name, points in {"length": place[seen.any(0)], "duration": clock[seen.any(1), None]}.items():
+        for name, points in {"length": place, "duration": clock[:, None]}.items():
             spacing, extent = span(points)
             self.bounds[name] = (spacing / 4, 3 * extent) if extent else (np.inf, np.inf)
         neighbours = min(neighbours, max(8, self.count // 8))
         nearest = -(-2 * neighbours // 3)
         farther = np.geomspace(nearest + 1, 5 * neighbours, neighbours - nearest).astype(int)
         self.ranks = np.unique(np.append(np.arange(1, nearest + 1), farther))
-        self.run = 1
+
+    @abstractmethod
+    def prepare(self, scales: tuple[float, float]) -> None:
+        """Choose how to hide, once the scales are about known."""
+
+    @abstractmethod
+    def points(
+        self, scales: tuple[float, float], numbers: list[int], ranks: np.ndarray | None = None
+    ) -> list[Neighbourhoods]:
+        """Return disjoint sets of hidden points, of about some numbers, with neighbours of some ranks."""
 
     def best(self, periods: tuple[float, ...]) -> SumOfSeparable:
         """Return the covariance with the largest likelihood."""
         start = self.start()
         scales = start.scales(LEVEL)
-        values, place, clock = self.parts[0]
-        self.run = run_like_gaps(np.isfinite(values), place, clock, scales, self.generator)
+        self.prepare(scales)
         some, check = self.points(scales, [SCREENED, CHECKED])
         one = self.fitted(start, some.thinned(SCREENED), 15)
         forms = list(itertools.product(*self.forms()))
@@ -189,10 +198,50 @@ class Search:
         space, time = (all_ if has else all_[:1] for all_, has in zip((SPACE, TIME), extent, strict=True))
         return space, time
 
+    def fitted(self, start: SumOfSeparable, near: Neighbourhoods, steps: int) -> SumOfSeparable:
+        """Return the covariance of largest likelihood with the forms of another."""
+        names = [n for n in ("variance", "length", "duration") if n not in self.known]
+        names = [n for n in names if np.isfinite(self.bounds[n][0])]
+        free: list[Parameter] = [(q, name) for q in range(len(start.terms)) for name in names]
+        free += [] if "nugget" in self.known else [(0, "nugget")]
+        return maximised(start, near, free, self.bounds, steps)
+
+
+class GridSearch(Search):
+    """Search for the covariance of the values of a grid or of stations.
+
+    Parameters
+    ----------
+    values, place, clock : array
+        See :func:`fit_kernels`.
+    known, neighbours, seed
+        See :class:`Search`.
+    """
+
+    def __init__(
+        self,
+        values: np.ndarray,
+        place: np.ndarray,
+        clock: np.ndarray,
+        known: dict[str, float],
+        neighbours: int,
+        seed: int,
+    ) -> None:
+        seen = np.isfinite(values)
+        super().__init__(int(seen.sum()), place[seen.any(0)], clock[seen.any(1)], known, neighbours, seed)
+        parts = pieces(seen, place, self.generator)
+        self.parts = [(values[times][:, cells], place[cells], clock[times]) for times, cells in parts]
+        self.run = 1
+
+    def prepare(self, scales: tuple[float, float]) -> None:
+        """Hide for as many steps as make hidden points as far from the rest as gaps are."""
+        values, place, clock = self.parts[0]
+        self.run = run_like_gaps(np.isfinite(values), place, clock, scales, self.generator)
+
     def points(
         self, scales: tuple[float, float], numbers: list[int], ranks: np.ndarray | None = None
     ) -> list[Neighbourhoods]:
-        """Return disjoint sets of hidden points, of about some numbers, with neighbours of some ranks."""
+        """See :meth:`Search.points`; hidden are observations where other times have gaps."""
         # Of a field in one part, three draws, as each hides few different times.
         parts = self.parts * max(1, 3 // len(self.parts))
         share, found = -(-sum(numbers) // len(parts)), []
@@ -208,26 +257,44 @@ class Search:
             chosen = targets[self.generator.permutation(len(targets))[:share]]
             near = neighbours_of(chosen, pool, place, clock, scales, self.ranks if ranks is None else ranks)
             found.append((place[near[..., 1]], clock[near[..., 0]], values[near[..., 0], near[..., 1]]))
-        most = min(given.shape[1] for *_, given in found)
-        place, clock, given = (
-            np.concatenate([part[:, :most] for part in same]) for same in zip(*found, strict=True)
-        )
-        order = self.generator.permutation(len(given))
-        edges = [0, min(numbers[0], -(-len(given) // len(numbers))), len(given)][: len(numbers) + 1]
-        out = []
-        for first, last in itertools.pairwise(edges):
-            # Of a few points, all are used for everything.
-            own = order[first:last] if last - first >= 20 else order
-            out.append(gathered(place[own], clock[own], given[own]))
-        return out
+        return divided(found, numbers, self.generator)
 
-    def fitted(self, start: SumOfSeparable, near: Neighbourhoods, steps: int) -> SumOfSeparable:
-        """Return the covariance of largest likelihood with the forms of another."""
-        names = [n for n in ("variance", "length", "duration") if n not in self.known]
-        names = [n for n in names if np.isfinite(self.bounds[n][0])]
-        free: list[Parameter] = [(q, name) for q in range(len(start.terms)) for name in names]
-        free += [] if "nugget" in self.known else [(0, "nugget")]
-        return maximised(start, near, free, self.bounds, steps)
+
+def divided(
+    found: Sequence[tuple[np.ndarray, ...]],
+    numbers: list[int],
+    generator: np.random.Generator,
+    steps: int | None = None,
+) -> list[Neighbourhoods]:
+    """Return hidden points in random order as disjoint sets of about some numbers.
+
+    Parameters
+    ----------
+    found : sequence of tuple of array
+        Places, times, values and, where they are known, error variances of hidden points and their
+        neighbours; see :func:`~da4dvar.baselines.hidden_neighbours.gathered`.
+    numbers : list of int
+        Number of points in each set.
+    generator : Generator
+        Source of the order.
+    steps : int, optional
+        See :func:`~da4dvar.baselines.hidden_neighbours.gathered`.
+
+    Returns
+    -------
+    list of Neighbourhoods
+    """
+    most = min(part[0].shape[1] for part in found)
+    columns = [np.concatenate([part[:, :most] for part in same]) for same in zip(*found, strict=True)]
+    count = len(columns[0])
+    order = generator.permutation(count)
+    edges = [0, min(numbers[0], -(-count // len(numbers))), count][: len(numbers) + 1]
+    out = []
+    for first, last in itertools.pairwise(edges):
+        # Of a few points, all are used for everything.
+        own = order[first:last] if last - first >= 20 else order
+        out.append(gathered(*(column[own] for column in columns), steps=steps))
+    return out
 
 
 def with_forms(covariance: SumOfSeparable, space: str, time: str) -> SumOfSeparable:

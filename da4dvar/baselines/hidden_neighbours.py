@@ -32,6 +32,8 @@ class Neighbourhoods:
         Index of the pair, for any two of a hidden point and its neighbours, the hidden point first.
     values : array, shape (point, 1 + neighbour)
         Values in the same order.
+    noise : array, shape (point, 1 + neighbour), or float
+        Known error variances, which add to the nugget.
     """
 
     distances: np.ndarray
@@ -40,13 +42,16 @@ class Neighbourhoods:
     lag: np.ndarray
     pair: np.ndarray
     values: np.ndarray
+    noise: np.ndarray | float = 0.0
 
     def thinned(self, number: int) -> Neighbourhoods:
         """Return the first hidden points, with every other neighbour."""
         used, pair = np.unique(self.pair[:number, ::2, ::2], return_inverse=True)
         values = self.values[:number, ::2]
         pair = pair.reshape(*values.shape, -1)
-        return replace(self, distance=self.distance[used], lag=self.lag[used], pair=pair, values=values)
+        noise = self.noise[:number, ::2] if isinstance(self.noise, np.ndarray) else self.noise
+        some = {"distance": self.distance[used], "lag": self.lag[used], "pair": pair}
+        return replace(self, **some, values=values, noise=noise)
 
 
 def transplanted(seen: np.ndarray, run: int, generator: np.random.Generator) -> np.ndarray:
@@ -185,7 +190,14 @@ def neighbours_of(
     return np.concatenate([targets[:, None], np.take_along_axis(near, order, axis=1)], 1)
 
 
-def gathered(place: np.ndarray, clock: np.ndarray, values: np.ndarray) -> Neighbourhoods:
+def gathered(
+    place: np.ndarray,
+    clock: np.ndarray,
+    values: np.ndarray,
+    noise: np.ndarray | float = 0.0,
+    *,
+    steps: int | None = None,
+) -> Neighbourhoods:
     """Return neighbourhoods from the places, times and values of their points.
 
     Parameters
@@ -194,6 +206,11 @@ def gathered(place: np.ndarray, clock: np.ndarray, values: np.ndarray) -> Neighb
         Cartesian coordinates, of the hidden point first.
     clock, values : array, shape (point, 1 + neighbour)
         Times and values in the same order.
+    noise : array, shape (point, 1 + neighbour), or float
+        Known error variances.
+    steps : int, optional
+        Number of different distances, and lags, that are told apart. By default all of them, as there are few
+        on a grid.
 
     Returns
     -------
@@ -201,17 +218,24 @@ def gathered(place: np.ndarray, clock: np.ndarray, values: np.ndarray) -> Neighb
     """
     shape = (*clock.shape, clock.shape[1])
     # Each array of all pairs is dropped as soon as it is numbered, as these are the largest of a fit.
-    lags, pair = np.unique(np.round(np.abs(clock[:, :, None] - clock[:, None]), 9), return_inverse=True)
+    lags, pair = np.unique(rounded(np.abs(clock[:, :, None] - clock[:, None]), steps), return_inverse=True)
     distance = np.zeros(shape)
     for axis in np.moveaxis(place, -1, 0):
         distance += np.square(axis[:, :, None] - axis[:, None])
-    distances, i = np.unique(np.round(np.sqrt(distance, out=distance), 9), return_inverse=True)
+    distances, i = np.unique(rounded(np.sqrt(distance, out=distance), steps), return_inverse=True)
     pair = pair.ravel()
     pair += lags.size * i.ravel()
     del i
     pairs, pair = np.unique(pair, return_inverse=True)
     d, tau = divmod(pairs, lags.size)
-    return Neighbourhoods(distances, lags, d, tau, pair.reshape(shape), values)
+    return Neighbourhoods(distances, lags, d, tau, pair.reshape(shape), values, noise)
+
+
+def rounded(apart: np.ndarray, steps: int | None) -> np.ndarray:
+    """Return distances without their last digits, or as multiples of a fraction of the largest."""
+    if steps is None or not (step := float(apart.max(initial=0.0)) / steps):
+        return np.round(apart, 9)
+    return np.rint(apart / step) * step
 
 
 def scaled(points: np.ndarray, place: np.ndarray, clock: np.ndarray, scales: Sequence[float]) -> np.ndarray:

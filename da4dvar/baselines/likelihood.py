@@ -50,7 +50,7 @@ def predictions(
         of_pairs += in_space[near.distance] * term.in_time(near.lags)[near.lag]
     system = of_pairs[near.pair]
     diagonal = np.arange(near.values.shape[1])
-    system[:, diagonal, diagonal] += max(covariance.nugget, SMALLEST * covariance.variance)
+    system[:, diagonal, diagonal] += max(covariance.nugget, SMALLEST * covariance.variance) + near.noise
     c, y = system[:, 1:, 0], near.values[:, 1:]
     solved = np.linalg.solve(system[:, 1:, 1:], np.stack([c, y], -1))
     variance = np.maximum(system[:, 0, 0] - np.einsum("pi,pi->p", c, solved[..., 0]), 1e-9)

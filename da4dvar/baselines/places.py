@@ -35,9 +35,7 @@ def places(array: xr.DataArray, space: Sequence[str]) -> np.ndarray:
     frame = xr.DataArray(np.zeros([array.sizes[d] for d in space]), dims=space)
     if lat and lon and {*lat[0].dims, *lon[0].dims} == set(space):
         degrees = ((frame + g.variable).transpose(*space).values.ravel() for g in (*lat, *lon))
-        phi, theta = map(np.radians, degrees)
-        unit = [np.cos(phi) * np.cos(theta), np.cos(phi) * np.sin(theta), np.sin(phi)]
-        return EARTH * np.stack(unit, -1)
+        return on_sphere(*degrees)
     units = [str(array[d].attrs.get("units")) if d in array.coords else "" for d in space]
     if space and all(u in KILOMETRES for u in units):
         axes = [array[d].values * KILOMETRES[u] for d, u in zip(space, units, strict=True)]
@@ -45,6 +43,14 @@ def places(array: xr.DataArray, space: Sequence[str]) -> np.ndarray:
         axes = [np.arange(float(array.sizes[d])) for d in space]
     mesh = np.meshgrid(*axes, indexing="ij")
     return np.stack(mesh, -1).reshape(-1, len(space)).astype("float64") if mesh else np.empty((1, 0))
+
+
+def on_sphere(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
+    """Return Cartesian coordinates in km of positions in degrees, of shape (position, 3)."""
+    phi, theta = np.radians(lat), np.radians(lon)
+    unit = [np.cos(phi) * np.cos(theta), np.cos(phi) * np.sin(theta), np.sin(phi)]
+    out: np.ndarray = EARTH * np.stack(unit, -1)
+    return out
 
 
 def instants(array: xr.DataArray, time: str) -> np.ndarray:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from da4dvar.cli.complete import kinds_of, models, one_of
+from da4dvar.cli.complete import models, one_of
 from da4dvar.cli.ensemble import Intervals, Members, Std
+from da4dvar.cli.fitting import MINUTES, Method, Minutes, RecipeFile, ReportTo, SaveTo, Settings
+from da4dvar.cli.points import (
+    Bias,
+    Errors,
+    Every,
+    GridFile,
+    Resolution,
+    are_points,
+    interpolate_points,
+)
 from da4dvar.cli.shell import (
     ERROR_BARS,
     WITH_FIT,
@@ -43,7 +52,10 @@ from da4dvar.config.kinds import BY_NAME
 from da4dvar.errors import DataError
 from da4dvar.progress import phases, shown
 
-MINUTES = 5.0
+if TYPE_CHECKING:
+    from da4dvar.workflows.autofit.fitted import Fitted
+    from da4dvar.workflows.points.mapped import Mapped
+
 BATCH_SIZE, MEMORY = 16, "2GiB"
 
 
@@ -113,58 +125,17 @@ def interpolate(
         ),
     ] = "float32",
     force: Force = False,
-    minutes: Annotated[
-        float,
-        typer.Option(
-            metavar="MINUTES",
-            help="Time for everything, from the comparison of the methods to the filled data.",
-            rich_help_panel=WITH_FIT,
-        ),
-    ] = MINUTES,
-    method: Annotated[
-        str,
-        typer.Option(
-            metavar="METHOD",
-            help="Method that fills the gaps: auto for the one with the smallest error at hidden points, for "
-            "each variable; learned, or a method of da4dvar baseline.",
-            autocompletion=kinds_of("baseline", "learned", "auto"),
-            rich_help_panel=WITH_FIT,
-        ),
-    ] = "auto",
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Recipe (TOML) whose tables replace the automatic choices.",
-            rich_help_panel=WITH_FIT,
-        ),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="SECTION.KEY=VALUE",
-            help="Override a value of the recipe. Repeatable.",
-            rich_help_panel=WITH_FIT,
-        ),
-    ] = None,
-    save: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="File to write: the fit (.json), or its network (.safetensors).",
-            rich_help_panel=WITH_FIT,
-        ),
-    ] = None,
-    report: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.html",
-            help="Web page to write: what was in the file, the methods compared, examples of the result, and "
-            "where to trust it.",
-            rich_help_panel=WITH_FIT,
-        ),
-    ] = None,
+    minutes: Minutes = MINUTES,
+    method: Method = "auto",
+    recipe: RecipeFile = None,
+    settings: Settings = None,
+    save: SaveTo = None,
+    report: ReportTo = None,
+    grid: GridFile = None,
+    resolution: Resolution = None,
+    every: Every = None,
+    error: Errors = None,
+    bias: Bias = None,
     seed: Seed = 0,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the scores as JSON.", rich_help_panel=WITH_FIT)
@@ -185,10 +156,13 @@ def interpolate(
 
     Example: da4dvar interpolate gappy.nc filled.nc --model oisst-tasman
 
+    Example: da4dvar interpolate tracks.nc map.nc --resolution 0.25 --every 1D
+
     Example: da4dvar interpolate big.zarr filled.zarr --model mine.safetensors --memory 4GiB --resume
 
     Without --model, all methods compete for each variable at points that are hidden from them, and the best
-    one fills its gaps. Observed values are kept, and every value has a flag.
+    one fills its gaps. Observed values are kept, and every value has a flag. Observations at points that lie
+    on no grid are mapped with --grid or --resolution.
     """
     inputs, output = split(files)
     names, dims = pairs(variable, "--variable"), pairs(dim, "--dim")
@@ -218,6 +192,55 @@ def interpolate(
             remedy = "name a model" if with_model else "omit --model"
             raise DataError(f"{option} {'requires' if with_model else 'excludes'} --model; {remedy}")
     note: Callable[[str], None] = (lambda line: None) if quiet else say
+    of_points = {"--grid": grid, "--resolution": resolution, "--every": every}
+    if are_points(inputs, of_points | {"--error": error, "--bias": bias}):
+        mapped = interpolate_points(
+            inputs,
+            output,
+            error=error,
+            bias=bias,
+            excluded={
+                "--dim": bool(dims),
+                "--times": times != "insert",
+                "--observation-error": observation_error is not None,
+                "--members": members is not None,
+                "--circular": bool(circular),
+                "--max-gap": max_gap is not None,
+                "--limit-area": limit_area is not None,
+                "--analysis": analysis,
+                "--samples": bool(samples),
+                "--resume": resume,
+                "--memory": memory != MEMORY,
+                "--recipe": recipe is not None,
+                "--set": bool(settings),
+                "--save": save is not None,
+                "--report": report is not None,
+            },
+            quiet=quiet,
+            say=say,
+            note=note,
+            model=model,
+            grid=grid,
+            resolution=resolution,
+            every=every,
+            minutes=minutes,
+            method=method,
+            variable=names,
+            mask=mask,
+            fill_value=fill_value,
+            group=group,
+            bounds=bounds or (),
+            std=std,
+            interval=interval or (),
+            flags=flags,
+            seed=seed,
+            overwrite=overwrite,
+            command=command_line(),
+        )
+        if mapped is not None:
+            print_scores(mapped, as_json)
+        note(f"wrote {output}" + (f", mapped: {filled_by(mapped.method)}" if mapped else ""))
+        return
     if model is None:
         from da4dvar.workflows.autofit.file import fill_file
 
@@ -255,12 +278,7 @@ def interpolate(
                 command=command_line(),
                 say=lambda line: note(f"note: {line}"),
             )
-        if as_json:
-            from da4dvar.workflows.autofit.fill import json_of
-
-            typer.echo(as_text(json_of(fitted)))
-        elif fitted.results:
-            typer.echo(fitted.table())
+        print_scores(fitted, as_json)
         note(f"wrote {output}, filled: {filled_by(fitted.method)}")
         if report is not None:
             note(f"wrote {report}")
@@ -300,6 +318,16 @@ def interpolate(
             command=command_line(),
         )
     note(f"wrote {output}")
+
+
+def print_scores(fitted: Fitted | Mapped, as_json: bool) -> None:
+    """Print the scores of a fit as text, or as JSON."""
+    if as_json:
+        from da4dvar.workflows.autofit.fill import json_of
+
+        typer.echo(as_text(json_of(fitted)))
+    elif fitted.scores:
+        typer.echo(fitted.table())
 
 
 def filled_by(method: dict[str, str]) -> str:

@@ -11,7 +11,7 @@ from scipy.optimize import check_grad
 from sklearn.gaussian_process.kernels import RBF, ExpSineSquared, Matern
 
 from da4dvar.baselines.background import Background, chosen_background
-from da4dvar.baselines.fit_kernels import Search, fit_kernels
+from da4dvar.baselines.fit_kernels import GridSearch, fit_kernels
 from da4dvar.baselines.hidden_neighbours import gathered, pieces, run_like_gaps, transplanted
 from da4dvar.baselines.likelihood import changed, loss, score
 from da4dvar.errors import DataError
@@ -108,7 +108,7 @@ def test_the_derivatives_of_the_likelihood_are_finite_differences():
     """For all parameters of a sum with a period."""
     values, place, clock = field(TWO, 40, 5)
     values[np.random.default_rng(0).random(values.shape) < 0.5] = np.nan
-    (near,) = Search(values, place, clock, {}, 12, 0).points((60.0, 3.0), [60])
+    (near,) = GridSearch(values, place, clock, {}, 12, 0).points((60.0, 3.0), [60])
     free = [(q, n) for q in (0, 1) for n in ("variance", "length", "duration")] + [(0, "nugget")]
     start = np.log([0.5, 50, 5, 0.3, 200, 10, 0.05])
 
@@ -125,7 +125,7 @@ def test_the_covariance_of_a_field_is_found():
     values[np.random.default_rng(1).random(values.shape) < 0.5] = np.nan
     found = fit_kernels(values, place, clock, neighbours=20)
     assert 0.05 < found.nugget < 0.2
-    (near,) = Search(values, place, clock, {}, 20, 5).points((30.0, 2.0), [500])
+    (near,) = GridSearch(values, place, clock, {}, 20, 5).points((30.0, 2.0), [500])
     wrong = SumOfSeparable((Separable(2.0, 80.0, 6.0, "matern32", "exponential"),), nugget=0.1)
     assert score(found, near) > score(truth, near) - 0.01
     assert score(wrong, near) < score(truth, near) - 0.02

@@ -72,7 +72,8 @@ def refuse_ragged(ds: xr.Dataset) -> None:
             continue
         raise DataError(
             f"a ragged array holds {number} one after another along {along} (see {name!r}), and gaps between "
-            "them are not gaps in time; give each series a row of its own, as an array (station, time)"
+            "them are not gaps in time; map the points to a grid with --resolution or --grid, or give each "
+            "series a row of its own, as an array (station, time)"
         )
 
 
@@ -179,8 +180,8 @@ def refuse_rows(ds: xr.Dataset, time: str, given: bool) -> None:
     if moving and not given:
         kind = "a track" if moving[0].ndim == 1 else "a swath"
         raise DataError(
-            f"the data lie on {kind}: the position changes along {time!r}; put them on a grid first, or fill "
-            f"along {kind} with --dim time={time}"
+            f"the data lie on {kind}: the position changes along {time!r}; map them to a grid with "
+            f"--resolution or --grid, or fill along {kind} with --dim time={time}"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -51,6 +52,7 @@ class Residuals:
     bridge: np.ndarray
     apart: np.ndarray
     known: np.ndarray
+    by: ClassVar[str] = "gap length, in steps"
 
     def mean_square(self, method: str, where: np.ndarray | None = None) -> float:
         """Σ w e² / Σ w, over all points or some."""
@@ -130,6 +132,8 @@ class Comparison:
     noise : float
         Standard deviation of the errors of the observations, where the winner estimates it. The scores
         contain it, as hidden points are observations.
+    by : str
+        What the classes are.
 
     Examples
     --------
@@ -153,6 +157,7 @@ class Comparison:
     left_out: dict[str, str] = field(default_factory=dict)
     units: str = ""
     noise: float = 0.0
+    by: str = Residuals.by
 
     @property
     def rmse_of_field(self) -> float:
@@ -194,6 +199,7 @@ def compared(
         float(residuals.distance[np.isfinite(residuals.distance)].max(initial=0.0)),
         left_out=dict(left_out),
         units=units,
+        by=residuals.by,
     )
 
 
@@ -261,13 +267,14 @@ def cautions(found: Comparison) -> list[str]:
     """Return lines about what the scores cannot tell."""
     lines = []
     if found.shapes < FEW_SHAPES:
-        gaps = "1 independent gap" if found.shapes == 1 else f"{found.shapes} independent gaps"
+        what = "gap" if found.longest else "track"
+        gaps = f"1 independent {what}" if found.shapes == 1 else f"{found.shapes} independent {what}s"
         lines.append(f"caution: only {gaps} could be hidden, so that the error is uncertain")
     if found.beyond > 0.0005:
+        longer = f"in gaps longer than {found.longest} steps or " if found.longest else ""
         lines.append(
-            f"caution: {100 * found.beyond:.1f} % of the values to be filled are in gaps longer than "
-            f"{found.longest} steps or farther from observations than any that could be hidden; "
-            "they have flag 3"
+            f"caution: {100 * found.beyond:.1f} % of the values to be filled are {longer}farther from "
+            "observations than any that could be hidden; they have flag 3"
         )
     rms, largest = found.change
     if rms > 0:
@@ -281,7 +288,7 @@ def cautions(found: Comparison) -> list[str]:
 
 def _table(found: Comparison) -> str:
     kinds = [k for k in found.points if k != "all"]
-    rows = [["RMSE by gap length, in steps", "all", *kinds]]
+    rows = [[f"RMSE by {found.by}", "all", *kinds]]
     rows.append(["points", *(str(found.points[k]) for k in ("all", *kinds))])
     for name in found.ranked():
         mark = f"{name} *" if name == found.winner else name

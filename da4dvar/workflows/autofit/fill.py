@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import tomli_w
 import xarray as xr
@@ -19,6 +19,7 @@ from da4dvar.fields.intake.take import Intake, take_in
 from da4dvar.fields.labels.flags import scheme_of
 from da4dvar.progress import Phase, Progress
 from da4dvar.workflows.autofit.clock import Clock
+from da4dvar.workflows.autofit.comparison import Comparison
 from da4dvar.workflows.autofit.fit import AUTO, fitted_to
 from da4dvar.workflows.autofit.fitted import Fitted
 from da4dvar.workflows.autofit.samples import check_memory, check_samples
@@ -292,7 +293,19 @@ def checked_minutes(minutes: float, seed: int = 0) -> float:
     return minutes
 
 
-def json_of(fitted: Fitted) -> dict[str, Any]:
+class Scored(Protocol):
+    """What has scores and says which method is the best for each variable."""
+
+    @property
+    def method(self) -> dict[str, str]:
+        """Name of the best method for each variable."""
+
+    @property
+    def scores(self) -> dict[str, Comparison]:
+        """Comparison of all methods for each variable."""
+
+
+def json_of(fitted: Scored) -> dict[str, Any]:
     """Return the scores as plain tables, for output as JSON."""
     from dataclasses import asdict
 
