@@ -17,6 +17,8 @@ from da4dvar.workflows.report.outcome import LEVEL, Outcome, counted
 
 # Steps around a gap in a figure: as many as it has, within these.
 AROUND = (15, 100)
+# Largest number of crosses along a series; of more, some are left out.
+MARKS = 40
 HALF = f"half of the {100 * LEVEL:.0f} % interval"
 NOTHING = "No value was filled in."
 
@@ -113,9 +115,10 @@ def series_part(one: Outcome) -> Part:
         # Where there is an observation, the shade has no width: gaps of one step are seen as well.
         ends = one.ends and tuple(end.where(one.new, one.filled).isel(here) for end in one.ends)
         draw_lines(axis, filled, ends, one.seen.isel(here))
-        times, far = coordinates(filled)[0], filled.where(one.beyond.isel(here))
-        if far.notnull().any():
-            axis.plot(times.values, far.values, "x", color="black", ms=4, label="flag 3")
+        times, far = coordinates(filled)[0], np.flatnonzero(one.beyond.isel(here).values)
+        if far.size:
+            far = far[:: -(-far.size // MARKS)]
+            axis.plot(times.values[far], filled.values[far], "x", color="black", ms=4, label="flag 3")
         place = words_in(one.seen, gap.place)
         axis.set_title(f"{title}: {place}" if place else title, fontsize="small")
         axis.set_ylabel(with_units(one.name, one.units))

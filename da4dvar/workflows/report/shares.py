@@ -79,7 +79,7 @@ def _strip(axis: Axes, found: xr.DataArray, label: str) -> None:
     x = times.values
     # Where times are absent, nothing is drawn.
     width = np.sort(np.diff(x))[(x.size - 1) // 2] if x.size > 1 else 1
-    axis.bar(x, 100 * found.values, width, align="edge", color="#3182bd", lw=0, snap=False)
+    axis.bar(x, 100 * found.values, width, align="edge", color="#3182bd", lw=0, antialiased=False)
     axis.set_ylim(0, 105)
     axis.set_ylabel(label, fontsize="small")
     axis.set_xlabel(labelled(times, found.dims[0]))
