@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SCREEN, PRINT = 110, 200
 # Bytes from which a PNG file is too large for a page.
-LARGE = 150_000
+LARGE = 250_000
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 62rem; margin: 0 auto;
   padding: 1rem; overflow-wrap: break-word; }

@@ -163,7 +163,7 @@ def test_a_page_stays_small(tmp_path, monkeypatch):
     figure = Figure(figsize=(5, 5))
     figure.subplots().imshow(np.random.default_rng(0).random((500, 500)))
     kind, data = image(figure)
-    assert (kind, len(data) < 3 * LARGE) == ("jpeg", True)
+    assert (kind, len(data) < LARGE) == ("jpeg", True)
     monkeypatch.setattr(write, "LARGEST", 250_000)
     winds().to_netcdf(tmp_path / "gappy.nc")
     ran("interpolate", "gappy.nc", "filled.nc", *QUICK, "--report", "r.html", cwd=tmp_path)
