@@ -72,6 +72,7 @@ def test_a_page_of_its_own(kind, tmp_path):
     assert "http" not in text
     assert str(tmp_path) not in text
     assert "--report r.html" in text
+    assert ("2 of 60 positions were never observed" in text) == (kind == "winds")
 
 
 def cells(text: str, head: str) -> list[list[str]]:
