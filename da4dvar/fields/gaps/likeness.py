@@ -17,6 +17,9 @@ LONGEST, LONGEST_OF_MANY, MANY = 0.3, 0.9, 100
 # One shape holds at most this fraction of the points of a draw, so that a draw has several.
 LARGEST_SHAPE = 0.05
 TRIES = 4000
+# Shapes that are hidden at least of each octave of gap lengths that has as many gaps, and the fraction of the
+# points to hide that these may add.
+OF_OCTAVE, ADDED = 8, 0.4
 # Smallest number of places among which a hidden gap is moved at random, of a series and of one cell of many.
 CLOSEST, CLOSE = 10, 3
 # Missing values among which one is looked for whose cell was observed at a given time, and the observed
@@ -172,6 +175,9 @@ def shapes_like_gaps(
     observed. A gap that is open at an end of the record is moved to an end of the record. In cells that are
     hardly ever observed, half of what is observed is hidden, as such cells may differ from all others. In
     sparse data, such as tracks, the observations around the missing value at its own time are hidden instead.
+    In the end, more gaps of series are moved of the octaves of lengths of which few were chosen, so that the
+    errors of short gaps are known even if nearly all missing values are in long ones. In fields, a shape
+    holds gaps of many lengths.
 
     Parameters
     ----------
@@ -218,12 +224,24 @@ def shapes_like_gaps(
     scarce = (
         (count > 1) & (count < SPARSE * count.sum() / max(1, (count > 0).sum())) & bool(others and not sparse)
     )
-    hidden, number = 0, 0
+    octave, gaps = _octaves(gap_length(observed, time).transpose(*lines.dims).values, missing)
+    chosen = np.zeros_like(gaps)
+    left: list[np.ndarray] | None = None
+    hidden, number, limit = 0, 0, wanted
     for _ in range(TRIES if len(missing) else 0):
+        pool = missing
         if hidden >= wanted:
-            break
+            if left is None:
+                few = np.maximum(np.minimum(gaps, OF_OCTAVE) - chosen, 0) * (seen.ndim < 3)
+                # About half of the gaps find no place.
+                left = [missing[octave == k] for k in np.repeat(np.arange(few.size), 2 * few)]
+                limit = hidden + ADDED * wanted
+            if not left or hidden >= limit:
+                break
+            pool = left.pop(0)
         near = int(np.searchsorted(chance, generator.random()))
-        drawn = missing[generator.integers(len(missing), size=DRAWS)]
+        picked = generator.integers(len(pool), size=DRAWS)
+        drawn = pool[picked]
         rare = bool(scarce[tuple(drawn[0, 1:])])
         # At a time at which much is missing, few cells are left to hide.
         choice = seen[(near, *drawn[:, 1:].T)].argmax() if others and not (sparse or rare) else 0
@@ -253,6 +271,8 @@ def shapes_like_gaps(
             if others:
                 count[box] -= new.sum(0)
             hidden, number = hidden + int(new.sum()), number + 1
+            if left is None:
+                chosen[octave[picked[choice]]] += 1
     if not number:
         raise DataError(
             f"variable {observed.name!r} has {int(seen.sum())} observed points, too few to hide some and "
@@ -260,6 +280,13 @@ def shapes_like_gaps(
         )
     found: np.ndarray = lines.copy(data=shape).transpose(*observed.dims).values
     return found
+
+
+def _octaves(length: np.ndarray, missing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the octave of the gap length of each missing value, and the number of gaps in each octave."""
+    own = length[tuple(missing.T)]
+    octave = np.log2(np.maximum(own, 1)).astype(int)
+    return octave, np.round(np.bincount(octave, 1 / np.maximum(own, 1))).astype(int)
 
 
 def _times_of(missing: np.ndarray, seen: np.ndarray) -> np.ndarray:

@@ -37,6 +37,8 @@ class Residuals:
         Whether the gap is open at an end of the record.
     distance : array, shape (point,)
         Distance to the nearest observation, in correlation lengths.
+    bridge, apart, known : array, shape (point,)
+        See :class:`da4dvar.fields.gaps.likeness.Hardness`.
     """
 
     error: dict[str, np.ndarray]
@@ -46,6 +48,9 @@ class Residuals:
     length: np.ndarray
     ends: np.ndarray
     distance: np.ndarray
+    bridge: np.ndarray
+    apart: np.ndarray
+    known: np.ndarray
 
     def mean_square(self, method: str, where: np.ndarray | None = None) -> float:
         """Σ w e² / Σ w, over all points or some."""
@@ -56,7 +61,7 @@ class Residuals:
 
     def rmse(self, method: str) -> tuple[float, float]:
         """Return the weighted RMSE of a method, and its standard error over shapes."""
-        square, error = self._over_shapes(self.error[method] ** 2)
+        square, error = self.over_shapes(self.error[method] ** 2)
         root = float(np.sqrt(square))
         return root, error / (2 * root) if root > 0 else 0.0
 
@@ -65,10 +70,11 @@ class Residuals:
         base = self.mean_square(over)
         if not base > 0:
             return 0.0, 0.0
-        found, error = self._over_shapes(self.error[over] ** 2 - self.error[method] ** 2)
+        found, error = self.over_shapes(self.error[over] ** 2 - self.error[method] ** 2)
         return found / base, error / base
 
-    def _over_shapes(self, value: np.ndarray) -> tuple[float, float]:
+    def over_shapes(self, value: np.ndarray) -> tuple[float, float]:
+        """Return the weighted mean of values at the points, and its standard error over shapes."""
         _, group = np.unique(self.shape, return_inverse=True)
         total, weight = np.bincount(group, self.weight * value), np.bincount(group, self.weight)
         mean = total.sum() / weight.sum()

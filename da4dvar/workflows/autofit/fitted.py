@@ -15,7 +15,7 @@ from da4dvar.config.tables import Table
 from da4dvar.errors import DataError, ModelError, nearest
 from da4dvar.fields.bounds import Bounds, kept_within
 from da4dvar.fields.files.store import write_whole
-from da4dvar.fields.gaps.likeness import hardness_of
+from da4dvar.fields.gaps.likeness import Hardness, hardness_of
 from da4dvar.fields.gaps.limits import MaxGap, within_limits
 from da4dvar.fields.labels.filled import delivered
 from da4dvar.fields.labels.given import checked, list_of
@@ -24,7 +24,13 @@ from da4dvar.interpolator import Interpolator
 from da4dvar.workflows.autofit.bars import ONE_SIGMA, bars_of
 from da4dvar.workflows.autofit.comparison import Comparison, text_of
 from da4dvar.workflows.autofit.compete import Result
-from da4dvar.workflows.autofit.samples import check_memory, check_samples, covariance_method, joint_samples
+from da4dvar.workflows.autofit.samples import (
+    Half,
+    check_memory,
+    check_samples,
+    covariance_method,
+    joint_samples,
+)
 from da4dvar.workflows.report.shown import fitted_html
 
 
@@ -202,12 +208,8 @@ class Fitted:
         hard = hardness_of(array.notnull(), self.time, result.reach)
         beyond = array.copy(data=hard.beyond(comparison.longest, comparison.farthest))
         sigma, intervals = None, {}
-        bars = bars_of(result.residuals, result.winner.name)
-        scale = None if own is None else own.transpose(*array.dims).values
-
-        def half(level: float) -> xr.DataArray:
-            return array.copy(data=bars.half_width(level, hard.distance, scale))
-
+        if (std or levels or samples) and not bounds.circular:
+            half = _half_widths(result, array, hard, own)
         if (std or levels) and not bounds.circular:
             sigma = half(ONE_SIGMA)
             for level in levels:
@@ -324,3 +326,10 @@ class Fitted:
                 "points": errors,
             }
         return {"time": self.time, "variables": variables}
+
+
+def _half_widths(result: Result, array: xr.DataArray, hard: Hardness, std: xr.DataArray | None) -> Half:
+    """Return the function from a level to half the width of its intervals."""
+    bars = bars_of(result.residuals, result.winner.name)
+    scale = bars.scale(hard, None if std is None else std.transpose(*array.dims).values)
+    return lambda level: array.copy(data=scale * bars.factor(level))

@@ -43,9 +43,10 @@ class Tally:
             {n: np.concatenate(s[:number]) for n, s in self.stds.items() if len(s) >= number},
             np.concatenate([t.weight for t in trials]),
             numbered(trials),
-            np.concatenate([t.hidden.length[t.at] for t in trials]),
-            np.concatenate([t.hidden.ends[t.at] for t in trials]),
-            np.concatenate([t.hidden.distance[t.at] for t in trials]),
+            *(
+                np.concatenate([getattr(t.hidden, name)[t.at] for t in trials])
+                for name in ("length", "ends", "distance", "bridge", "apart", "known")
+            ),
         )
 
     def change(self, name: str) -> tuple[float, float]:

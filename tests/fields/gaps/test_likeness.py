@@ -106,6 +106,18 @@ def test_a_gap_at_an_end_is_hidden_at_an_end():
     assert hardness_of(left, "time", Reach(1.0, {})).ends[hidden].all()
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_short_gaps_are_hidden_where_long_ones_hold_most_missing_values(seed):
+    """Few draws at random would meet one of forty single steps among more than a thousand missing values."""
+    t = np.arange(1000)
+    lost = [(t % 90 == 7) | ((t > 100 * k) & (t <= 100 * k + 300)) for k in range(1, 5)]
+    seen = xr.DataArray(~np.stack(lost, 1), dims=("time", "station"))
+    at = drawn(seen, seed) >= 0
+    length = hardness_of(seen & ~at, "time", Reach(1.0, {})).length[at]
+    assert (length == 1).sum() > 2
+    assert (length >= 256).sum() > 100
+
+
 def test_a_gap_that_is_long_is_cut():
     """A gap of most of the record is hidden as one of a part of it."""
     seen = xr.DataArray((np.arange(400) < 60) | (np.arange(400) >= 280), dims="time")

@@ -17,7 +17,7 @@ def residuals(shapes: int = 30, size: int = 8, seed: int = 0) -> Residuals:
     number = shape.size
     return Residuals(
         {"good": common, "bad": other}, {}, np.ones(number), shape,
-        np.where(shape % 2 == 0, 1, 5), shape == 1, np.full(number, 0.5),
+        np.where(shape % 2 == 0, 1, 5), shape == 1, *[np.full(number, 0.5)] * 4,
     )  # fmt: skip
 
 
