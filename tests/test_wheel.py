@@ -17,8 +17,15 @@ from da4dvar.workflows.twin import hide
 
 pytestmark = pytest.mark.slow
 ROOT = Path(da4dvar.__file__).parents[1]
+
+
+def runs(path: str | None) -> bool:
+    """Whether a command is there and is a Python; a launcher may stand for one that is not chosen."""
+    return path is not None and subprocess.run([path, "--version"], capture_output=True).returncode == 0
+
+
 # The Pythons of this machine among those that the wheel is for.
-PYTHONS = [path for minor in (11, 12, 13) if (path := shutil.which(f"python3.{minor}"))]
+PYTHONS = [path for minor in (11, 12, 13) if runs(path := shutil.which(f"python3.{minor}"))]
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "da4dvar")
 
 

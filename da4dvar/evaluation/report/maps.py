@@ -135,7 +135,7 @@ def draw_stack(panels: list[Panel], title: str) -> Figure:
     from matplotlib.figure import Figure
 
     y, x = coordinates(panels[0].values)
-    tall = float(np.clip(_extent(y) / max(_extent(x) * _shrink(y), 1e-9), 0.3, 0.8))
+    tall = float(np.clip(_extent(y) / max(_extent(x) * _shrink(y), 1e-9), 0.3, 0.7))
     figure = Figure(figsize=(5, len(panels) * (3.6 * tall + 0.75) + 0.4), layout="constrained")
     figure.suptitle(title, fontsize="medium")
     axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]

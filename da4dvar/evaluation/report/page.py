@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SCREEN, PRINT = 110, 200
 # Bytes from which a PNG file is too large for a page.
-LARGE = 150_000
+LARGE = 250_000
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 62rem; margin: 0 auto;
   padding: 1rem; overflow-wrap: break-word; }
@@ -34,6 +34,7 @@ nav ul { padding-left: 1.2rem; }
 .wide th:first-child { position: sticky; left: 0; background: #fff; }
 @media (max-width: 40rem) { body { padding: .6rem; } table.words th { white-space: normal; } }
 @media print { body { max-width: none; font-size: 11pt; } img, tr { break-inside: avoid; }
+  img { max-height: 22cm; width: auto; }
   h2, h3 { break-after: avoid; } .wide { overflow: visible; } th, td { padding: .1rem .35rem; } }
 """
 

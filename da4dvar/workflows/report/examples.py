@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -15,8 +16,13 @@ from da4dvar.evaluation.report.part import Part, with_units
 from da4dvar.evaluation.report.series import draw_lines
 from da4dvar.workflows.report.outcome import LEVEL, Outcome, counted
 
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+
 # Steps around a gap in a figure: as many as it has, within these.
 AROUND = (15, 100)
+# Largest number of crosses along a series; of more, some are left out.
+MARKS = 40
 HALF = f"half of the {100 * LEVEL:.0f} % interval"
 NOTHING = "No value was filled in."
 
@@ -104,18 +110,21 @@ def series_part(one: Outcome) -> Part:
         return Part("series", "Series through a gap", [NOTHING])
     figure = Figure(figsize=(5, 2.3 * len(chosen) + 0.5), layout="constrained")
     axes = figure.subplots(len(chosen), 1, squeeze=False)[:, 0]
-    said, named = [], {}
+    said: list[str] = []
+    named: dict[str, Artist] = {}
     for axis, (title, gap) in zip(axes, chosen.items(), strict=True):
         pad = int(np.clip(gap.stop - gap.first, *AROUND))
         window = slice(max(0, gap.first - pad), min(one.seen.sizes[one.time], gap.stop + pad))
         here = gap.place | {one.time: window}
         filled = one.filled.isel(here)
         # Where there is an observation, the shade has no width: gaps of one step are seen as well.
-        ends = one.ends and tuple(end.where(one.new, one.filled).isel(here) for end in one.ends)
-        draw_lines(axis, filled, ends, one.seen.isel(here))
-        times, far = coordinates(filled)[0], filled.where(one.beyond.isel(here))
-        if far.notnull().any():
-            axis.plot(times.values, far.values, "x", color="black", ms=4, label="flag 3")
+        low, high = one.ends or (one.filled, one.filled)
+        shade = tuple(end.where(one.new, one.filled).isel(here) for end in (low, high))
+        draw_lines(axis, filled, None if one.ends is None else (shade[0], shade[1]), one.seen.isel(here))
+        times, far = coordinates(filled)[0], np.flatnonzero(one.beyond.isel(here).values)
+        if far.size:
+            far = far[:: -(-far.size // MARKS)]
+            axis.plot(times.values[far], filled.values[far], "x", color="black", ms=4, label="flag 3")
         place = words_in(one.seen, gap.place)
         axis.set_title(f"{title}: {place}" if place else title, fontsize="small")
         axis.set_ylabel(with_units(one.name, one.units))
@@ -126,9 +135,10 @@ def series_part(one: Outcome) -> Part:
         steps = counted(gap.stop - gap.first, "step")
         said.append(f"{title}: {steps} ({words_in(one.seen, gap.place | {one.time: gap.steps})}).")
     axes[-1].set_xlabel(labelled(times, one.time))
-    figure.legend(named.values(), named, loc="outside lower center", ncols=4, fontsize="small", frameon=False)
-    shade = f"The {100 * LEVEL:.0f} % interval is shaded."
-    text = " ".join([*said, "A direction has no interval." if one.ends is None else shade])
+    handles, labels = list(named.values()), list(named)
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize="small", frameon=False)
+    shaded = f"The {100 * LEVEL:.0f} % interval is shaded."
+    text = " ".join([*said, "A direction has no interval." if one.ends is None else shaded])
     alt = f"Series of {one.name} before and after filling. {text}"
     return Part("series", "Series through a gap", [text], (), figure, alt)
 

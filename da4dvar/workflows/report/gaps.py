@@ -16,8 +16,8 @@ def gaps_part(one: Outcome) -> Part:
     never, steps = one.counts["never"], one.seen.sizes[one.time]
     total = one.seen.size - never
     text = [
-        f"{one.missing:,} of {total:,} values were missing ({percent(one.missing / total)}), at positions "
-        "that were observed at some time."
+        f"{one.missing:,} of {total:,} values were missing ({percent(one.missing / total)})"
+        + (", at positions that were observed at some time." if never else ".")
     ]
     if never:
         text.append(

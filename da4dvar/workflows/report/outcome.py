@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import dask
 import numpy as np
 import xarray as xr
 
@@ -98,8 +97,8 @@ class Outcome:
         """Number of values with each flag; ``never`` of those at positions that were never observed."""
         found = {key: (self.flag == code).sum() for key, code in FLAGS.items()}
         never = (~self.observed.any(self.time)).sum() * self.seen.sizes[self.time]
-        computed = dask.compute(found | {"never": never})[0]
-        return {key: int(value) for key, value in computed.items()}
+        computed = xr.Dataset(found | {"never": never}).compute()
+        return {str(key): int(value) for key, value in computed.items()}
 
     @property
     def missing(self) -> int:
@@ -176,8 +175,8 @@ def counted(number: int, what: str) -> str:
 
 def share(part: xr.DataArray, whole: xr.DataArray, over: Sequence[str]) -> xr.DataArray:
     """Return Σ part / Σ whole over some dimensions, in memory; NaN where the whole is empty."""
-    found, total = dask.compute(part.sum(over), whole.sum(over))
-    return (found / total.where(total > 0)).astype("float64")
+    sums = xr.Dataset({"part": part.sum(over), "whole": whole.sum(over)}).compute()
+    return sums["part"] / sums["whole"].where(sums["whole"] > 0)
 
 
 def binned(array: xr.DataArray, time: str, most: int) -> xr.DataArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,23 +46,18 @@ def draw_shares(one: Outcome, part: xr.DataArray, whole: xr.DataArray, label: st
     """
     from matplotlib.figure import Figure
 
-    time, space = one.time, list(one.shape.space)
-    others = [str(d) for d in part.dims if d != time]
-    panel = None
+    space, panel = list(one.shape.space), None
     if len(space) == 2:
-        found = 100 * share(part, whole, [str(d) for d in part.dims if d not in space]).transpose(*space)
+        found = share(part, whole, [str(d) for d in part.dims if d not in space]).transpose(*space)
     elif space:
-        batch = [d for d in others if d not in space]
-        sums = [binned(a.sum(batch) if batch else a.astype(int), time, PERIODS) for a in (part, whole)]
-        found = 100 * share(*sums, []).transpose(*space, time)
+        found = by_period(part, whole, one.time, keep=space).transpose(*space, one.time)
     if space:
         thin = {d: slice(None, None, -(-found.sizes[d] // FINEST)) for d in space}
-        panel = Panel("", found.isel(thin), SPREAD_COLOURS, 0.0, 100.0, label)
-    rows = 2 if panel is not None else 1
-    tall = 1.5 if panel is None else 2.9
-    figure = Figure(figsize=(5, 1.5 + (tall if rows == 2 else 0.3)), layout="constrained")
-    axes = figure.subplots(rows, 1, squeeze=False, height_ratios=[1.2, tall][:rows])[:, 0]
-    _strip(axes[0], share(*(binned(a.sum(others), time, PERIODS) for a in (part, whole)), []), label)
+        panel = Panel("", 100 * found.isel(thin), SPREAD_COLOURS, 0.0, 100.0, label)
+    rows, height = (1, 1.8) if panel is None else (2, 4.4)
+    figure = Figure(figsize=(5, height), layout="constrained")
+    axes = figure.subplots(rows, 1, squeeze=False, height_ratios=[1.2, 2.9][:rows])[:, 0]
+    _strip(axes[0], by_period(part, whole, one.time), label)
     if panel is not None:
         bar(draw(axes[1], panel), [axes[1]], panel)
         y, x = coordinates(panel.values)
@@ -74,12 +70,19 @@ def draw_shares(one: Outcome, part: xr.DataArray, whole: xr.DataArray, label: st
     return figure
 
 
+def by_period(part: xr.DataArray, whole: xr.DataArray, time: str, keep: Sequence[str] = ()) -> xr.DataArray:
+    """Return Σ part / Σ whole over each period and all dimensions but time and those to keep."""
+    over = [str(d) for d in part.dims if d != time and d not in keep]
+    found, total = (binned(a.sum(over), time, PERIODS) for a in (part, whole))
+    return share(found, total, [])
+
+
 def _strip(axis: Axes, found: xr.DataArray, label: str) -> None:
     times = coordinates(found)[0]
     x = times.values
     # Where times are absent, nothing is drawn.
     width = np.sort(np.diff(x))[(x.size - 1) // 2] if x.size > 1 else 1
-    axis.bar(x, 100 * found.values, width, align="edge", color="#3182bd", lw=0, snap=False)
+    axis.bar(x, 100 * found.values, width, align="edge", color="#3182bd", lw=0, antialiased=False)
     axis.set_ylim(0, 105)
     axis.set_ylabel(label, fontsize="small")
     axis.set_xlabel(labelled(times, found.dims[0]))

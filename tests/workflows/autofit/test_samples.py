@@ -151,6 +151,13 @@ def test_what_cannot_be_sampled_is_refused(gappy, fitted, filled, monkeypatch):
         fitted.interpolate(gappy, samples=6)
 
 
+def test_free_memory_that_is_not_known(monkeypatch):
+    """Windows has no `os.sysconf`; there, no number of samples is too large."""
+    assert 0 < sampling.free_memory() < 2**50
+    monkeypatch.delattr("os.sysconf")
+    assert sampling.free_memory() > 2**60
+
+
 def test_a_file_has_the_same_samples_in_memory_and_in_regions(tmp_path, monkeypatch):
     """Observed values exactly; elsewhere as close as the estimates are, which see less in a region.
 

@@ -45,6 +45,11 @@ def test_a_typical_gap_and_the_worst():
     none = outcome()
     none.flag[:] = 2
     assert typical_and_worst(none) == {}
+    seen = xr.DataArray(np.arange(20.0), dims="time", name="t")
+    seen[:3] = seen[9:12] = np.nan
+    flag = xr.where(seen.notnull(), 0, 1)
+    alike = Outcome(seen, seen.fillna(0.0), flag, None, SCORES, Shape.of(seen, "time"))
+    assert typical_and_worst(alike)["A typical gap"] == Gap({}, 9, 12)
 
 
 def test_gaps_in_words():
@@ -65,6 +70,9 @@ def test_errors_and_intervals_by_length_of_the_gap():
         ["2-3", "0.4", "50.0 %", "7", "0.0 %", "1"],
         ["open end", "–", "–", "4", "100.0 %", "1"],
     ]
+    one = outcome()
+    one.flag[3, 0] = 2
+    assert classes_table(one, deviation=0.8).rows[0] == ["2-3", "0.4", "50.0 %", "6", "0.0 %"]
     length, ends = np.arange(1, 41), np.arange(1, 41) % 5 == 0
     assert sum(at.astype(int) for at in gap_classes(length, ends).values()).tolist() == [1] * 40
 

@@ -53,7 +53,12 @@ def test_a_page_of_its_own(kind, tmp_path):
     assert said.err.endswith("wrote r.html\n")
     ran("interpolate", "gappy.nc", "plain.nc", *QUICK, cwd=tmp_path)
     with xr.open_dataset(tmp_path / "filled.nc") as one, xr.open_dataset(tmp_path / "plain.nc") as other:
-        xr.testing.assert_identical(one.drop_attrs(deep=False), other.drop_attrs(deep=False))
+        # The number of trials, and thereby scores and flags, may differ from run to run.
+        flags = [name for name in one if str(name).endswith("_flag")]
+        xr.testing.assert_equal(one.drop_vars(flags), other.drop_vars(flags))
+        assert {name: set(v.attrs) for name, v in one.items()} == {n: set(v.attrs) for n, v in other.items()}
+        listed = "ancillary_variables"
+        assert all(v.attrs.get(listed) == other[name].attrs.get(listed) for name, v in one.items())
     text = (tmp_path / "r.html").read_text("utf-8")
     reader = Reader(text)
     assert reader.open == []
@@ -67,6 +72,7 @@ def test_a_page_of_its_own(kind, tmp_path):
     assert "http" not in text
     assert str(tmp_path) not in text
     assert "--report r.html" in text
+    assert ("2 of 60 positions were never observed" in text) == (kind == "winds")
 
 
 def cells(text: str, head: str) -> list[list[str]]:
@@ -158,7 +164,7 @@ def test_a_page_stays_small(tmp_path, monkeypatch):
     figure = Figure(figsize=(5, 5))
     figure.subplots().imshow(np.random.default_rng(0).random((500, 500)))
     kind, data = image(figure)
-    assert (kind, len(data) < 3 * LARGE) == ("jpeg", True)
+    assert (kind, len(data) < LARGE) == ("jpeg", True)
     monkeypatch.setattr(write, "LARGEST", 250_000)
     winds().to_netcdf(tmp_path / "gappy.nc")
     ran("interpolate", "gappy.nc", "filled.nc", *QUICK, "--report", "r.html", cwd=tmp_path)
