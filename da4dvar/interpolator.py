@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.analysis.analyse import analyse
+from da4dvar.analysis.assimilate import Assimilated, assimilate
 from da4dvar.analysis.ensemble import Ensemble
 from da4dvar.analysis.error_bars import calibrate, wanted, with_uncertainty
 from da4dvar.analysis.known import costs_of, known_of, observed_names
@@ -350,6 +351,92 @@ class Interpolator(Model):
         report([*conformed.notes, *found.notes], conformed, terms, filled, self.time)
         filled = with_uncertainty(filled, conformed, found.parts, self.calibration, interval)
         return add_history(carry(filled, taken, sources), credit(self))
+
+    def assimilate(
+        self,
+        ds: xr.Dataset | xr.DataArray,
+        background: xr.Dataset | None = None,
+        *,
+        lag: int | None = None,
+        background_error: float | None = None,
+        inflation: float = 1.0,
+        variable: Mapping[str, str] | str | None = None,
+        mask: str | xr.DataArray | None = None,
+        dim: Mapping[str, str] | None = None,
+        fill_value: str | float = "auto",
+        times: str = "insert",
+        observation_error: float | None = None,
+        progress: Progress | None = None,
+        force: bool = False,
+    ) -> Assimilated:
+        """Assimilate observations as they arrive, with a model that has dynamics.
+
+        At every time t, U of the window from t − `lag` to t is minimised together with the background term
+        ‖x(t − lag) − x_b‖²_B. When a time leaves the window, x_b and B of the next time follow from those
+        before and from the observations that leave, so that no observation counts twice; see
+        :class:`da4dvar.variational.cycle.Cycle`. The result does not depend on how the observations are
+        divided among calls.
+
+        Parameters
+        ----------
+        ds : Dataset or DataArray
+            Observations, NaN where there is none. Times that were assimilated before are left out.
+        background : Dataset, optional
+            The background that an earlier call returned, with which this call goes on. Or a state of the
+            first time, under the model's names and in its units, with its standard error ``<name>_std`` or
+            with an ensemble ``<name>_samples`` of more members than the state has components. By default, the
+            mean and the standard deviation of the training, or of the first observations if the model has no
+            scaling.
+        lag : int, default 40
+            Number of steps over which an observation acts on earlier states.
+        background_error : float, optional
+            Standard deviation of the error of x_b in every window, in the units of the model: B is the same
+            everywhere and always. By default, B is the Laplace posterior of the window before.
+        inflation : float, default 1.0
+            Factor by which the standard errors of x_b grow in each step.
+        variable, mask, dim, fill_value, times, observation_error, force
+            See :meth:`interpolate`.
+        progress : callable, optional
+            Function called with the number of finished steps and their total number.
+
+        Returns
+        -------
+        Assimilated
+            The `analysis` and the `background` with which a later call goes on.
+
+        Raises
+        ------
+        DataError
+            If the model has no dynamics, the data do not match the model, the background is on another grid,
+            there is a gap longer than `lag`, or the dynamics diverge.
+
+        Examples
+        --------
+        >>> from da4dvar import load
+        >>> from da4dvar.simulate import lorenz96
+        >>> ds, model = lorenz96(series=1, steps=12, seed=3), load("lorenz96-ode")
+        >>> first = model.assimilate(ds.x_observed.isel(time=slice(0, 8)), lag=8)
+        >>> second = model.assimilate(ds.x_observed.isel(time=slice(8, 12)), first.background)
+        >>> whole = model.assimilate(ds.x_observed, lag=8)
+        >>> second.analysis.sizes["time"], bool((second.analysis.x == whole.analysis.x).all())
+        (12, True)
+        """
+        return assimilate(
+            self,
+            ds,
+            background,
+            lag=lag,
+            background_error=background_error,
+            inflation=inflation,
+            variable=variable,
+            mask=mask,
+            dim=dim,
+            fill_value=fill_value,
+            times=times,
+            observation_error=observation_error,
+            progress=progress,
+            force=force,
+        )
 
     def calibrate(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from da4dvar.variational.background import Background
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.solvers.base import Solution, Solver, Watch
 
@@ -41,6 +42,7 @@ class VariationalModel(nn.Module):
         watch: Watch | None = None,
         covariates: Tensor | None = None,
         recompute: bool = False,
+        background: Background | None = None,
     ) -> Solution:
         """Estimate the state from the observations, starting at `x0`.
 
@@ -64,7 +66,7 @@ class VariationalModel(nn.Module):
         -------
         Solution
         """
-        cost = self.cost.given(y, mask, covariates)
+        cost = self.cost.given(y, mask, covariates, background)
         options = {"recompute": True} if recompute else {}
         found: Solution = self.solver(cost, x0, watch, **options)
         return found

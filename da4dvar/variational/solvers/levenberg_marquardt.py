@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from da4dvar.variational.background import Background
 from da4dvar.variational.cost import Cost, Terms, refuse_inference_mode
 from da4dvar.variational.observation import Identity
 from da4dvar.variational.priors.flow import Flow
@@ -46,6 +46,7 @@ class LevenbergMarquardt(Solver):
         For a flow prior: standard deviation of the error of x(0) at the first time. It adds a term
         ‖x − x(0)‖² / std² at that time to U, where the prior has no previous state to forecast from. This
         term is counted in the observation term along the iterations, except in the last, which is U alone.
+        It is left out if the cost itself has a background.
 
     Raises
     ------
@@ -125,8 +126,10 @@ class LevenbergMarquardt(Solver):
                 "a learned solver for other shapes"
             )
         if isinstance(model.prior, Flow) and isinstance(model.observation, Identity):
-            std = math.inf if self.background is None else self.background
-            return BlockTridiagonal(cost, model.prior, x0[..., 0], std)
+            background = cost.background
+            if background is None and self.background is not None:
+                background = Background.isotropic(x0[..., 0], self.background)
+            return BlockTridiagonal(cost, model.prior, background)
         if self.background is not None:
             raise ValueError(
                 "a background needs a flow prior and observations of the state itself; leave it out"

@@ -8,10 +8,14 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
+from da4dvar.variational.background import Background
 from da4dvar.variational.cost import Cost, Terms
 from da4dvar.variational.priors.flow import Flow
 from da4dvar.variational.solvers.base import per_sample
-from da4dvar.variational.solvers.block_tridiagonal import solve_block_tridiagonal
+from da4dvar.variational.solvers.block_tridiagonal import (
+    inverse_block_tridiagonal,
+    solve_block_tridiagonal,
+)
 from da4dvar.variational.solvers.tangent import Tangent
 
 
@@ -37,31 +41,33 @@ class BlockTridiagonal:
         U, for the given observations.
     flow : Flow
         Prior of the cost.
-    first : Tensor, shape ``(batch, channel, *space)``
-        Background state at the first time.
-    std : float
-        Standard deviation of the error of the background; infinity for no background.
+    background : Background, optional
+        Distribution of the first state.
+    tangent : Tangent, optional
+        Tangent linear model of the flow, if it was made before.
     """
 
-    def __init__(self, cost: Cost, flow: Flow, first: Tensor, std: float) -> None:
-        self.flow, self.y, self.mask, self.first = flow, cost.y, cost.mask, first
+    def __init__(
+        self, cost: Cost, flow: Flow, background: Background | None, tangent: Tangent | None = None
+    ) -> None:
+        self.flow, self.y, self.mask, self.background = flow, cost.y, cost.mask, background
         self.observation_weight, self.prior_weight = cost.model.log_weights.exp().tolist()
-        self.background_weight = 1 / std**2
-        self.tangent = Tangent(flow, cost.y)
+        self.tangent = Tangent(flow, cost.y) if tangent is None else tangent
 
     def of(self, samples: Tensor) -> Self:
         """See :meth:`NormalEquations.of`."""
         part = copy.copy(self)
-        part.y, part.mask, part.first = self.y[samples], self.mask[samples], self.first[samples]
+        part.y, part.mask = self.y[samples], self.mask[samples]
+        part.background = None if self.background is None else self.background[samples]
         return part
 
     def terms(self, x: Tensor) -> Terms:
         """See :meth:`NormalEquations.terms`."""
         misfit = torch.where(self.mask, x - self.y, 0.0)
         residual = x[..., 1:] - self.flow.forecast(x[..., :-1])
-        before = self.background_weight * (x[..., 0] - self.first).square().flatten(1).sum(1)
+        observed = self.observation_weight * misfit.square().flatten(1).sum(1)
         return Terms(
-            self.observation_weight * misfit.square().flatten(1).sum(1) + before,
+            observed if self.background is None else observed + self.background.term(x),
             self.prior_weight * residual.square().flatten(1).sum(1),
         )
 
@@ -71,15 +77,26 @@ class BlockTridiagonal:
         forecast, tangent = self.tangent(x[..., :-1])
         misfit = self._by_time(torch.where(self.mask, x - self.y, 0.0))
         residual = self._by_time(x[..., 1:] - forecast)
-        on_diagonal = self.observation_weight * self._by_time(self.mask.to(x.dtype)) + mu[:, None, None]
-        on_diagonal[:, 1:] += weight
-        on_diagonal[:, 0] += self.background_weight
+        on_diagonal, first = self._diagonal(x, weight)
+        on_diagonal += mu[:, None, None]
         right = -self.observation_weight * misfit
-        right[:, 0] -= self.background_weight * (x[..., 0] - self.first).flatten(1)
+        if self.background is not None:
+            right[:, 0] -= (self.background.residual(x)[:, None] @ self.background.root).squeeze(1)
         right[:, 1:] -= weight * residual
         right[:, :-1] += weight * (tangent.mT @ residual[..., None]).squeeze(-1)
-        delta = solve_block_tridiagonal(on_diagonal, tangent, weight, right)
+        delta = solve_block_tridiagonal(on_diagonal, tangent, weight, right, first)
         return delta.movedim(1, -1).reshape(x.shape)
+
+    def covariance(self, x: Tensor) -> Tensor:
+        """(JᵀJ)⁻¹ at every time, shape (batch, time, n, n): the Laplace posterior at a minimiser `x` of U."""
+        diagonal, first = self._diagonal(x, self.prior_weight)
+        return inverse_block_tridiagonal(diagonal, self.tangent(x[..., :-1])[1], self.prior_weight, first)
+
+    def _diagonal(self, x: Tensor, weight: float) -> tuple[Tensor, Tensor | None]:
+        """Return the diagonal part of JᵀJ without the terms AᵀA, and the precision of the background."""
+        diagonal = self.observation_weight * self._by_time(self.mask.to(x.dtype))
+        diagonal[:, 1:] += weight
+        return diagonal, None if self.background is None else self.background.precision
 
     @staticmethod
     def _by_time(x: Tensor) -> Tensor:
@@ -122,14 +139,17 @@ class MatrixFree:
         prior = prior * factor**0.5
         mask, y, model = self.cost.mask, self.cost.y, self.cost.model
 
-        def residuals(x: Tensor) -> tuple[Tensor, Tensor]:
-            return observed * model.misfit(x, y, mask), prior * (x - self.cost.prior(x))
+        background = self.cost.background
+
+        def residuals(x: Tensor) -> tuple[Tensor, ...]:
+            both = observed * model.misfit(x, y, mask), prior * (x - self.cost.prior(x))
+            return both if background is None else (*both, background.residual(x))
 
         with torch.enable_grad():
             at = x.detach().requires_grad_()
             found = residuals(at)
 
-        def transposed(v: tuple[Tensor, Tensor]) -> Tensor:
+        def transposed(v: tuple[Tensor, ...]) -> Tensor:
             return torch.autograd.grad(found, at, v, retain_graph=True)[0]
 
         damping = per_sample(mu, x)

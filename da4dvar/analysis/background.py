@@ -1,0 +1,324 @@
+"""The background of an assimilation: what one call hands on to the next, as a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from da4dvar.analysis.model import Model
+from da4dvar.errors import DataError
+from da4dvar.fields.labels.cf import is_dates, spacing, steps
+from da4dvar.fields.labels.conform import Conformed, readable
+from da4dvar.fields.labels.samples import samples_of
+from da4dvar.variational.background import Background
+from da4dvar.variational.cycle import Window
+
+# Variables of the data set: the last analysis and its covariance, and x_b and B at the first of its times.
+ANALYSIS, COVARIANCE, MEAN, BEFORE = "analysis", "analysis_covariance", "mean", "covariance"
+STATE, OTHER = "state", "other_state"
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What an assimilation hands on: the window of its last times.
+
+    Attributes
+    ----------
+    observed : Dataset
+        Observations of the times of the window, under the model's names and in its units.
+    background : Background
+        Distribution of the first state of the window, normalised.
+    x : Tensor, shape ``(batch, channel, *space, time)``
+        Analysis of the window, normalised.
+    covariance : Tensor, shape (batch, n, n)
+        Covariance of the error of the last state, normalised.
+    lag, observation_error : float
+        Settings, which a later call must share.
+    """
+
+    observed: xr.Dataset
+    background: Background
+    x: Tensor
+    covariance: Tensor
+    lag: int
+    observation_error: float
+
+    def to_dataset(self, model: Model) -> xr.Dataset:
+        """Return the data set to save: exact, and in normalised units apart from the observations."""
+        first = self.observed[model.layout.variables[0]]
+        batch = [d for d in first.dims if d not in model.layout.dims]
+        shape = [first.sizes[d] for d in batch]
+
+        def named(values: Tensor, dims: list[str]) -> xr.DataArray:
+            array = values.numpy().reshape(*shape, *values.shape[1:])
+            return xr.DataArray(array, dims=[*batch, *dims])
+
+        mean, x = self.background.mean.flatten(1), self.x.flatten(1, -2)
+        out = self.observed.assign(
+            {
+                MEAN: named(mean, [STATE]),
+                BEFORE: named(self.background.covariance, [STATE, OTHER]),
+                ANALYSIS: named(x, [STATE, model.time]),
+                COVARIANCE: named(self.covariance, [STATE, OTHER]),
+            }
+        )
+        return out.assign_attrs(lag=self.lag, observation_error=self.observation_error)
+
+    @classmethod
+    def of(cls, ds: xr.Dataset, model: Model) -> Carried:
+        """Return what a data set of :meth:`to_dataset` holds.
+
+        Raises
+        ------
+        DataError
+            If the data set is of another model.
+        """
+        names = list(model.layout.variables)
+        missing = [n for n in (*names, MEAN, BEFORE, ANALYSIS, COVARIANCE) if n not in ds]
+        if missing:
+            raise DataError(
+                f"the background has no variable {missing[0]!r}; give that of an assimilation with this model"
+            )
+        first = ds[names[0]]
+        batch = [d for d in first.dims if d not in model.layout.dims]
+        space = [first.sizes[d] for d in model.layout.dims if d != model.time]
+        channels = len(names) * int(np.prod(space[: len(model.layout.channels)], dtype=int))
+        shape = (channels, *space[len(model.layout.channels) :])
+
+        def tensor(name: str, *dims: str) -> Tensor:
+            array = ds[name].transpose(*batch, *dims).values
+            return torch.from_numpy(np.ascontiguousarray(array).reshape(-1, *array.shape[len(batch) :]))
+
+        mean, x = tensor(MEAN, STATE), tensor(ANALYSIS, STATE, model.time)
+        if mean.shape[1] != np.prod(shape):
+            raise DataError(
+                f"the background has {mean.shape[1]} components, expected {np.prod(shape)}; give that of an "
+                "assimilation with this model"
+            )
+        return cls(
+            ds[names],
+            Background(mean.reshape(-1, *shape), tensor(BEFORE, STATE, OTHER)),
+            x.reshape(len(x), *shape, -1),
+            tensor(COVARIANCE, STATE, OTHER),
+            int(ds.attrs["lag"]),
+            float(ds.attrs["observation_error"]),
+        )
+
+
+def is_carried(ds: xr.Dataset) -> bool:
+    """Whether a data set is what an assimilation hands on, rather than a state with an error."""
+    return BEFORE in ds and ANALYSIS in ds
+
+
+def check_grid(given: xr.Dataset, conformed: Conformed, model: Model) -> None:
+    """Refuse a background whose cells or series are not those of the observations.
+
+    Raises
+    ------
+    DataError
+        If a dimension other than time differs in its size or its labels.
+    """
+    name = model.layout.variables[0]
+    ours, theirs = conformed.data[name], given[name]
+    for dim in (d for d in ours.dims if d != model.time):
+        user = conformed.dims.get(str(dim), str(dim))
+        sizes = theirs.sizes.get(dim), ours.sizes[dim]
+        if sizes[0] != sizes[1]:
+            had = "no such dimension" if sizes[0] is None else f"{sizes[0]} entries"
+            raise DataError(
+                f"background: {user!r} has {sizes[1]} entries in the data, but the background has {had}; "
+                "give a background on the grid of the data"
+            )
+        if dim in ours.indexes and dim in theirs.indexes and not same_labels(ours[dim], theirs[dim]):
+            raise DataError(
+                f"background: the labels of {user!r} are not those of the data; give a background on the "
+                "grid of the data"
+            )
+
+
+def same_labels(one: xr.DataArray, other: xr.DataArray) -> bool:
+    """Whether two coordinates hold the same labels, apart from rounding."""
+    if one.dtype.kind in "iuf" and other.dtype.kind in "iuf":
+        return bool(np.allclose(one, other, rtol=1e-6, atol=0))
+    return bool((one.values == other.values).all())
+
+
+def continued(kept: xr.Dataset, new: xr.Dataset, model: Model, lag: int) -> xr.Dataset:
+    """Return observations with later ones appended, and absent steps in between as gaps.
+
+    Parameters
+    ----------
+    kept : Dataset
+        Observations of the last window.
+    new : Dataset
+        Observations to append; those of times that were assimilated before are left out.
+    model : Model
+        Fitted model.
+    lag : int
+        Number of steps that may be absent.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    DataError
+        If the data have no times, no time is new, or the new times do not fit the step of the model.
+    """
+    time = model.time
+    if time not in kept.coords or time not in new.coords:
+        raise DataError(f"there is no coordinate {time!r}, which tells what is new; give the data their times")
+    last = kept[time].values[-1]
+    try:
+        later = new.isel({time: np.flatnonzero(new[time].values > last)})
+    except TypeError as error:
+        raise DataError(f"the times of the background and of the data cannot be compared ({error})") from error
+    if not later.sizes[time]:
+        raise DataError(
+            f"no time is later than the last analysis, at {label(kept[time], -1)}; give newer observations"
+        )
+    step = model.fitted_signature().dims[time].spacing or spacing(xr.concat([kept[time], later[time]], time))
+    between = xr.concat([kept[time][-1:], later[time][:1]], time)
+    found = steps(between)
+    assert step is not None and found is not None
+    count = round(float(found[0]) / step)
+    if count < 1 or abs(found[0] / step - count) > 0.1:
+        raise DataError(
+            f"the first new time is {readable(found[0], between)} after the last analysis, expected a "
+            f"multiple of the step of {readable(step, between)}"
+        )
+    if count > lag + 1:
+        raise DataError(too_long(kept[time], -1, later[time], 0, count - 1, lag))
+    parts = [kept]
+    if count > 1:
+        absent = kept.isel({time: [-1] * (count - 1)}).copy()
+        absent = absent.where(xr.zeros_like(absent[time], dtype=bool))
+        parts.append(absent.assign_coords({time: following(kept[time], step, count - 1)}))
+    return xr.concat([*parts, later], time, coords="minimal", compat="override", combine_attrs="override")
+
+
+def following(coordinate: xr.DataArray, step: float, count: int) -> xr.DataArray:
+    """Return the next labels of a time coordinate, `step` apart, in seconds for dates."""
+    last: Any = coordinate.values[-1]
+    if coordinate.dtype.kind == "M":
+        values = last + (step * 1e9 * np.arange(1, count + 1)).round().astype("m8[ns]")
+    elif is_dates(coordinate):
+        values = np.array([last + timedelta(seconds=step * k) for k in range(1, count + 1)])
+    else:
+        values = last + step * np.arange(1, count + 1)
+    name: Hashable = coordinate.name
+    return xr.DataArray(values, dims=[name], name=name, attrs=coordinate.attrs)
+
+
+def too_long(before: xr.DataArray, i: int, after: xr.DataArray, k: int, absent: int, lag: int) -> str:
+    """Return the message about a gap that is longer than a window."""
+    return (
+        f"there is no observation for {absent} steps between {label(before, i)} and {label(after, k)}, longer "
+        f"than the window of {lag} steps; give a longer lag (--lag {absent}), or begin a new analysis after it"
+    )
+
+
+def label(coordinate: xr.DataArray, index: int) -> str:
+    """Return a label of a coordinate as text."""
+    value = coordinate.values[index]
+    return str(value)[:19] if is_dates(coordinate) else f"{value:g}"
+
+
+def begun(
+    model: Model, conformed: Conformed, y: Tensor, mask: Tensor, error: float, given: xr.Dataset | None
+) -> Background:
+    """Return the background of the first state.
+
+    Parameters
+    ----------
+    model : Model
+        Fitted model.
+    conformed : Conformed
+        Observations.
+    y, mask : Tensor, shape ``(batch, channel, *space, time)``
+        Normalised observations and Ω.
+    error : float
+        Normalised observation error.
+    given : Dataset, optional
+        State with its standard error or with samples; see :meth:`da4dvar.Interpolator.assimilate`.
+
+    Returns
+    -------
+    Background
+
+    Raises
+    ------
+    DataError
+        If what is given has no error, or fewer samples than the state has components.
+    """
+    if given is None:
+        if model.scaling.std:
+            return Background.isotropic(torch.zeros_like(y[..., 0]), 1.0)
+        # Without a scaling, the first observations of a sample are all that is known of its climate.
+        first = mask.flatten(1, -2).any(1).to(torch.int8).argmax(-1)
+        at = torch.arange(len(y))
+        seen, values = mask.movedim(-1, 1)[at, first].flatten(1), y.movedim(-1, 1)[at, first].flatten(1)
+        count = seen.sum(1, keepdim=True).clamp(min=1)
+        mean = (values * seen).sum(1, keepdim=True) / count
+        variance = ((values - mean).square() * seen).sum(1, keepdim=True) / count
+        spread = torch.diag_embed(variance.clamp(min=error**2).expand_as(values))
+        return Background(mean.expand_as(values).reshape(y[..., 0].shape).clone(), spread)
+    name, time = model.layout.variables[0], conformed.data[model.time][:1]
+    for each in model.layout.variables:
+        if each not in given:
+            raise DataError(f"background: there is no variable {each!r}; give all variables of the model")
+    if model.time in given.dims:
+        given = given.isel({model.time: -1}, drop=True)
+    given = given.drop_vars(model.time, errors="ignore").reset_coords(drop=True)
+    check_grid(given, conformed, model)
+
+    def flat(ds: xr.Dataset) -> Tensor:
+        # Anomalies depend on the time of year.
+        states = model.states(ds.expand_dims({model.time: time.values}))
+        moved = states.transpose(*(d for d in states.dims if d not in ("variable", *model.layout.dims)), ...)
+        return torch.from_numpy(moved.values.astype("float64").reshape(len(y), -1))
+
+    mean = flat(given[list(model.layout.variables)])
+    if (drawn := samples_of(given, name)) is not None:
+        members = drawn.sizes["realization"]
+        if members <= mean.shape[1]:
+            raise DataError(
+                f"background: there are {members} samples, expected more than the {mean.shape[1]} components "
+                "of the state; give more, or a standard error"
+            )
+        each = [
+            flat(xr.Dataset({n: samples_of(given, n)[k] for n in model.layout.variables}))  # type: ignore[index]
+            for k in range(members)
+        ]
+        departure = torch.stack(each, 1)
+        departure = departure - departure.mean(1, keepdim=True)
+        covariance = departure.mT @ departure / (members - 1)
+    else:
+        if f"{name}_std" not in given:
+            raise DataError(
+                f"background: there is neither {name}_std nor {name}_samples; give the standard error of the "
+                "background, or one number for all of it (background_error)"
+            )
+        scaled = {
+            n: given[f"{n}_std"] / model.scaling.std.get(n, 1.0) + 0 * given[n] for n in model.layout.variables
+        }
+        stacked = xr.concat([scaled[n].expand_dims(variable=[n]) for n in scaled], "variable")
+        order = [d for d in stacked.dims if d not in ("variable", *model.layout.dims)]
+        space = [d for d in model.layout.dims if d != model.time]
+        std = stacked.transpose(*order, "variable", *space).values.reshape(len(y), -1)
+        covariance = torch.diag_embed(torch.from_numpy(std.astype("float64")).square())
+    return Background(mean.reshape(y[..., 0].shape), covariance)
+
+
+def window_of(carried: Carried, y: Tensor, mask: Tensor) -> Window:
+    """Return the window that an assimilation hands on, with its observations."""
+    times = carried.x.shape[-1]
+    return Window(carried.background, carried.x, y[..., :times], mask[..., :times])
