@@ -17,6 +17,7 @@ from da4dvar.analysis.analyse import analyse
 from da4dvar.analysis.assimilate import Assimilated, assimilate
 from da4dvar.analysis.ensemble import Ensemble
 from da4dvar.analysis.error_bars import calibrate, wanted, with_uncertainty
+from da4dvar.analysis.forecast import check_forecast, forecast, forecast_window, has_dynamics
 from da4dvar.analysis.known import costs_of, known_of, observed_names
 from da4dvar.analysis.model import Model
 from da4dvar.analysis.notes import credit, report
@@ -437,6 +438,68 @@ class Interpolator(Model):
             progress=progress,
             force=force,
         )
+
+    def forecast(
+        self,
+        ds: xr.Dataset,
+        steps: int,
+        background: xr.Dataset | None = None,
+        *,
+        members: int | None = None,
+        seed: int = 0,
+    ) -> xr.Dataset:
+        """Forecast the times that follow an analysis.
+
+        A model with dynamics carries the last analysis forward, and with it an ensemble whose members are
+        drawn from the covariance of its error. The error of the dynamics in each step, of variance 1 / λ_p,
+        is added to each member. A model without dynamics interpolates a window whose last steps have no
+        observations.
+
+        Parameters
+        ----------
+        ds : Dataset
+            An analysis of :meth:`assimilate` or :meth:`interpolate`. For a model without dynamics the
+            observations, or an output of :meth:`interpolate`, whose flags tell what was observed.
+        steps : int
+            Number of steps.
+        background : Dataset, optional
+            The background that :meth:`assimilate` returned with the analysis, which holds the covariance.
+            Without it, errors are independent, with the standard deviations ``<name>_std`` of `ds`, if any.
+        members : int, optional
+            Number of members, by default 50; a single forecast if the error of the analysis is not known, and
+            8 members for a model without dynamics.
+        seed : int, default 0
+            Seed of the members.
+
+        Returns
+        -------
+        Dataset
+            Each variable at the times that follow, the mean of the members, with its flag. With an ensemble
+            also their standard deviation, ``<name>_std``, and, if the model has dynamics, the members,
+            ``<name>_samples`` along ``realization``.
+
+        Raises
+        ------
+        DataError
+            If the last time has gaps, the dynamics diverge, an ensemble is requested but the error of the
+            analysis is not known, or the model has no dynamics and its window is not longer than `steps`.
+
+        Examples
+        --------
+        >>> from da4dvar import load
+        >>> from da4dvar.simulate import lorenz96
+        >>> ds, model = lorenz96(series=1, steps=12, seed=3), load("lorenz96-ode")
+        >>> found = model.assimilate(ds.x_observed)
+        >>> model.forecast(found.analysis, 4, found.background, members=20).x_samples.sizes["realization"]
+        20
+        """
+        check_forecast(steps, members)
+        if has_dynamics(self):
+            return forecast(self, ds, steps, background, members, seed)
+        observed = forecast_window(self, ds, steps)
+        ahead = self.interpolate(observed, analysis=True, members=members, seed=seed, times="keep")
+        time = self.conform(observed).dims[self.time]
+        return ahead.isel({time: slice(-steps, None)})
 
     def calibrate(
         self,

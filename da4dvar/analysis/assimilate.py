@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -14,7 +14,6 @@ from torch import Tensor
 
 from da4dvar.analysis.background import (
     Carried,
-    begun,
     check_grid,
     continued,
     is_carried,
@@ -22,6 +21,7 @@ from da4dvar.analysis.background import (
     too_long,
     window_of,
 )
+from da4dvar.analysis.first_background import climate, stated
 from da4dvar.analysis.known import check_known
 from da4dvar.analysis.model import Model
 from da4dvar.analysis.problem import Problem, physical, pose
@@ -31,7 +31,6 @@ from da4dvar.fields.initial import start
 from da4dvar.fields.labels.conform import Conformed, check_finite, check_values
 from da4dvar.fields.labels.output import bare, labelled_values, like
 from da4dvar.progress import Progress
-from da4dvar.variational.background import Background
 from da4dvar.variational.cost import Cost, VariationalCost
 from da4dvar.variational.cycle import Cycle, Window
 from da4dvar.variational.model import VariationalModel
@@ -118,7 +117,7 @@ def assimilate(
         carried = Carried.of(background, model)
         if lag is not None and lag != carried.lag:
             raise DataError(
-                f"lag is {lag}, but the background is of a lag of {carried.lag}; give the same, or leave it out"
+                f"lag is {lag}, but the background is of a lag of {carried.lag}; give the same, or none"
             )
         lag = carried.lag
         check_grid(carried.observed, conformed, model)
@@ -128,25 +127,37 @@ def assimilate(
     cost = copy.deepcopy(dynamics_of(model, problem.solve.network, "an assimilation"))
     error = float(cost.log_weights[0].mul(-0.5).exp())
     check_gaps(seen, conformed, model, lag)
-    cycle = Cycle(cost, lag, inflation, scaled(model, background_error), restart(model, problem))
+    static = scaled(model, background_error)
+    cycle = Cycle(cost, lag, y[..., 0], inflation, static, restart(model, problem))
     if carried is None:
-        if background is None or background_error is None:
-            first = begun(model, conformed, y, seen, error, background)
+        if background is None:
+            first = climate(model, y, seen, error)
         else:
-            first = begun(model, conformed, y, seen, error, with_error(background, background_error))
-        window = cycle.begun(first)
+            first = stated(background, model, conformed, background_error)
+        window, found = cycle.begun(first), Found.empty(y)
     else:
         if abs(error / carried.observation_error - 1) > 1e-6:
             raise DataError(
                 f"the observation error is {error:g}, but that of the background is "
                 f"{carried.observation_error:g} (normalised); give the same"
             )
-        window = window_of(carried, y, seen)
-    found, window = run(cycle, window, y, seen, conformed, model, progress)
-    analysis = outputs(model, conformed, problem, found)
+        window, found = window_of(carried, y, seen), Found.empty(y)
+        found.filtered[..., : window.times] = carried.filtered
+        found.filtered_std[..., : window.times] = carried.filtered_std
+    window = run(cycle, window, y, seen, found, conformed, model, progress)
+    analysis = outputs(model, conformed, problem.y, found)
     last = conformed.data[list(model.layout.variables)].isel({model.time: slice(-window.times, None)})
-    covariance = cycle.covariance(window)[:, -1]
-    handed = Carried(last, window.background, window.x, covariance, lag, error)
+    here = slice(-window.times, None)
+    handed = Carried(
+        last,
+        window.background,
+        window.x,
+        cycle.covariance(window)[:, -1],
+        found.filtered[..., here],
+        found.filtered_std[..., here],
+        lag,
+        error,
+    )
     return Assimilated(analysis, handed.to_dataset(model))
 
 
@@ -164,12 +175,6 @@ def check_numbers(lag: int | None, background_error: float | None, inflation: fl
         raise DataError(f"background_error is {background_error!r}, expected a standard deviation above 0")
     if not 0 < inflation < np.inf:
         raise DataError(f"inflation is {inflation!r}, expected a factor above 0, such as 1.02")
-
-
-def with_error(background: xr.Dataset, error: float) -> xr.Dataset:
-    """Return a background with one standard error everywhere."""
-    bare = background.drop_vars([n for n in background.data_vars if str(n).endswith(("_std", "_samples"))])
-    return bare.assign({f"{n}_std": xr.full_like(bare[n], error) for n in bare.data_vars})
 
 
 def scaled(model: Model, error: float | None) -> float | None:
@@ -240,7 +245,7 @@ def check_gaps(seen: Tensor, conformed: Conformed, model: Model, lag: int) -> No
             raise DataError(too_long(time, i, time, k, k - i - 1, lag))
 
 
-def restart(model: Model, problem: Problem) -> object:
+def restart(model: Model, problem: Problem) -> Callable[[Cost], Tensor]:
     """Return a function that solves windows by the whole solver of the model, from its own x(0)."""
 
     def solved(cost: Cost) -> Tensor:
@@ -261,17 +266,23 @@ class Found(NamedTuple):
     filtered: Tensor
     filtered_std: Tensor
 
+    @classmethod
+    def empty(cls, like: Tensor) -> Found:
+        """Return arrays of NaN with the shape of `like`."""
+        return cls(*(torch.full_like(like, torch.nan) for _ in cls._fields))
+
 
 def run(
     cycle: Cycle,
     window: Window,
     y: Tensor,
     seen: Tensor,
+    found: Found,
     conformed: Conformed,
     model: Model,
     progress: Progress | None,
-) -> tuple[Found, Window]:
-    """Advance the window to the last time; the filter of times before the first new one is NaN.
+) -> Window:
+    """Advance the window to the last time, and write the analyses into `found`.
 
     Raises
     ------
@@ -279,7 +290,6 @@ def run(
         If the dynamics diverge.
     """
     times, begin = y.shape[-1], window.times
-    found = Found(*(torch.full_like(y, torch.nan) for _ in range(4)))
     with torch.no_grad():
         for t in range(begin, times):
             try:
@@ -299,39 +309,50 @@ def run(
             found.filtered[..., t], found.filtered_std[..., t] = window.x[..., -1], std[..., -1]
             if progress is not None:
                 progress(t + 1 - begin, times - begin)
-    return found, window
+    return window
 
 
-def outputs(model: Model, conformed: Conformed, problem: Problem, found: Found) -> xr.Dataset:
+def outputs(model: Model, conformed: Conformed, field: xr.DataArray, found: Found) -> xr.Dataset:
     """Return the analyses with the user's labels and units."""
-    field = problem.y.isel(variable=slice(0, len(model.layout.variables)))
-    batch = len(field.dims) - 1 - len(model.layout.dims)
-
-    def as_field(x: Tensor) -> xr.DataArray:
-        cells = x.numpy().reshape(len(x), field.shape[0], *field.shape[1 + batch :]).swapaxes(0, 1)
-        return field.copy(data=cells.reshape(field.shape))
-
-    weight = xr.ones_like(field.isel(variable=0, drop=True))
-    out = labelled_values(conformed, physical(model, conformed, as_field(found.x)), weight, analysis=True)
-    filtered = labelled_values(
-        conformed, physical(model, conformed, as_field(found.filtered)), weight, analysis=True
-    )
-    stds = [as_field(std) for std in (found.std, found.filtered_std)]
-    for number, (name, source) in enumerate(conformed.sources.items()):
-        factor = abs(conformed.to_user(name)[0]) * model.scaling.std.get(name, 1.0)
+    out, filtered = (labelled_state(model, conformed, field, x) for x in (found.x, found.filtered))
+    for name, source in conformed.sources.items():
         about = str(source.attrs.get("long_name", name))
-        each = {
-            f"{name}_std": (stds[0], f"standard error of {about}"),
-            f"{name}_filter": (None, f"{about}, from observations up to its own time"),
-            f"{name}_filter_std": (stds[1], f"standard error of {about}, from observations up to its own time"),
-        }
-        for other, (std, long_name) in each.items():
-            if std is None:
-                array = filtered[name].rename(other)
-            else:
-                array = like(source, bare(conformed.restore(std.isel(variable=number) * factor)), other)
-            kept = {k: v for k, v in source.attrs.items() if k == "units"}
-            array.attrs = {**kept, "long_name": long_name}
-            array.encoding = {}
-            out[other] = array
+        early = f"{about}, analysed with the observations up to its own time"
+        one = filtered[name].rename(f"{name}_filter").assign_attrs(long_name=early)
+        del one.attrs["ancillary_variables"]
+        errors = (
+            labelled_error(model, conformed, field, found.std, name, f"standard error of {about}"),
+            labelled_error(model, conformed, field, found.filtered_std, name, f"standard error of {early}"),
+        )
+        out = out.assign({f"{name}_std": errors[0], one.name: one, f"{one.name}_std": errors[1]})
     return out
+
+
+def labelled_state(model: Model, conformed: Conformed, field: xr.DataArray, x: Tensor) -> xr.Dataset:
+    """Return states, shape ``(batch, channel, *space, time)``, and their flags with the user's labels.
+
+    `field` has the dims of the normalised observations.
+    """
+    weight = xr.ones_like(field.isel(variable=0, drop=True))
+    estimates = physical(model, conformed, as_field(model, x, field))
+    return labelled_values(conformed, estimates, weight, analysis=True)
+
+
+def labelled_error(
+    model: Model, conformed: Conformed, field: xr.DataArray, std: Tensor, name: str, long_name: str
+) -> xr.DataArray:
+    """Return the standard errors of a variable with the user's labels; see :func:`labelled_state`."""
+    source, number = conformed.sources[name], model.layout.variables.index(name)
+    factor = abs(conformed.to_user(name)[0]) * model.scaling.std.get(name, 1.0)
+    values = as_field(model, std, field).isel(variable=number) * factor
+    found = like(source, bare(conformed.restore(values)), name)
+    found.attrs = {k: v for k, v in source.attrs.items() if k == "units"} | {"long_name": long_name}
+    found.encoding = {}
+    return found
+
+
+def as_field(model: Model, x: Tensor, field: xr.DataArray) -> xr.DataArray:
+    """Convert states, shape ``(batch, channel, *space, time)``, to the dims of normalised observations."""
+    cells = field.shape[field.ndim - len(model.layout.dims) :]
+    moved = x.numpy().reshape(len(x), field.shape[0], *cells).swapaxes(0, 1)
+    return field.copy(data=moved.reshape(field.shape))

@@ -16,12 +16,13 @@ from da4dvar.analysis.model import Model
 from da4dvar.errors import DataError
 from da4dvar.fields.labels.cf import is_dates, spacing, steps
 from da4dvar.fields.labels.conform import Conformed, readable
-from da4dvar.fields.labels.samples import samples_of
 from da4dvar.variational.background import Background
 from da4dvar.variational.cycle import Window
 
 # Variables of the data set: the last analysis and its covariance, and x_b and B at the first of its times.
 ANALYSIS, COVARIANCE, MEAN, BEFORE = "analysis", "analysis_covariance", "mean", "covariance"
+FILTER, FILTER_STD = "filter", "filter_std"
+SERIES = (ANALYSIS, FILTER, FILTER_STD)
 STATE, OTHER = "state", "other_state"
 
 
@@ -39,6 +40,8 @@ class Carried:
         Analysis of the window, normalised.
     covariance : Tensor, shape (batch, n, n)
         Covariance of the error of the last state, normalised.
+    filtered, filtered_std : Tensor, shape of `x`
+        Analyses of the times of the window from the observations up to each, and their standard errors.
     lag, observation_error : float
         Settings, which a later call must share.
     """
@@ -47,6 +50,8 @@ class Carried:
     background: Background
     x: Tensor
     covariance: Tensor
+    filtered: Tensor
+    filtered_std: Tensor
     lag: int
     observation_error: float
 
@@ -60,13 +65,14 @@ class Carried:
             array = values.numpy().reshape(*shape, *values.shape[1:])
             return xr.DataArray(array, dims=[*batch, *dims])
 
-        mean, x = self.background.mean.flatten(1), self.x.flatten(1, -2)
+        mean = self.background.mean.flatten(1)
+        series = {ANALYSIS: self.x, FILTER: self.filtered, FILTER_STD: self.filtered_std}
         out = self.observed.assign(
             {
                 MEAN: named(mean, [STATE]),
                 BEFORE: named(self.background.covariance, [STATE, OTHER]),
-                ANALYSIS: named(x, [STATE, model.time]),
                 COVARIANCE: named(self.covariance, [STATE, OTHER]),
+                **{name: named(x.flatten(1, -2), [STATE, model.time]) for name, x in series.items()},
             }
         )
         return out.assign_attrs(lag=self.lag, observation_error=self.observation_error)
@@ -81,7 +87,7 @@ class Carried:
             If the data set is of another model.
         """
         names = list(model.layout.variables)
-        missing = [n for n in (*names, MEAN, BEFORE, ANALYSIS, COVARIANCE) if n not in ds]
+        missing = [n for n in (*names, MEAN, BEFORE, *SERIES, COVARIANCE) if n not in ds]
         if missing:
             raise DataError(
                 f"the background has no variable {missing[0]!r}; give that of an assimilation with this model"
@@ -96,17 +102,20 @@ class Carried:
             array = ds[name].transpose(*batch, *dims).values
             return torch.from_numpy(np.ascontiguousarray(array).reshape(-1, *array.shape[len(batch) :]))
 
-        mean, x = tensor(MEAN, STATE), tensor(ANALYSIS, STATE, model.time)
+        mean = tensor(MEAN, STATE)
         if mean.shape[1] != np.prod(shape):
             raise DataError(
                 f"the background has {mean.shape[1]} components, expected {np.prod(shape)}; give that of an "
                 "assimilation with this model"
             )
+        x, filtered, std = (tensor(name, STATE, model.time).reshape(len(mean), *shape, -1) for name in SERIES)
         return cls(
             ds[names],
             Background(mean.reshape(-1, *shape), tensor(BEFORE, STATE, OTHER)),
-            x.reshape(len(x), *shape, -1),
+            x,
             tensor(COVARIANCE, STATE, OTHER),
+            filtered,
+            std,
             int(ds.attrs["lag"]),
             float(ds.attrs["observation_error"]),
         )
@@ -175,12 +184,16 @@ def continued(kept: xr.Dataset, new: xr.Dataset, model: Model, lag: int) -> xr.D
     """
     time = model.time
     if time not in kept.coords or time not in new.coords:
-        raise DataError(f"there is no coordinate {time!r}, which tells what is new; give the data their times")
+        raise DataError(
+            f"there is no coordinate {time!r}, which tells what is new; give the data their times"
+        )
     last = kept[time].values[-1]
     try:
         later = new.isel({time: np.flatnonzero(new[time].values > last)})
     except TypeError as error:
-        raise DataError(f"the times of the background and of the data cannot be compared ({error})") from error
+        raise DataError(
+            f"the times of the background and of the data cannot be compared ({error})"
+        ) from error
     if not later.sizes[time]:
         raise DataError(
             f"no time is later than the last analysis, at {label(kept[time], -1)}; give newer observations"
@@ -188,7 +201,8 @@ def continued(kept: xr.Dataset, new: xr.Dataset, model: Model, lag: int) -> xr.D
     step = model.fitted_signature().dims[time].spacing or spacing(xr.concat([kept[time], later[time]], time))
     between = xr.concat([kept[time][-1:], later[time][:1]], time)
     found = steps(between)
-    assert step is not None and found is not None
+    assert step is not None
+    assert found is not None
     count = round(float(found[0]) / step)
     if count < 1 or abs(found[0] / step - count) > 0.1:
         raise DataError(
@@ -221,8 +235,8 @@ def following(coordinate: xr.DataArray, step: float, count: int) -> xr.DataArray
 def too_long(before: xr.DataArray, i: int, after: xr.DataArray, k: int, absent: int, lag: int) -> str:
     """Return the message about a gap that is longer than a window."""
     return (
-        f"there is no observation for {absent} steps between {label(before, i)} and {label(after, k)}, longer "
-        f"than the window of {lag} steps; give a longer lag (--lag {absent}), or begin a new analysis after it"
+        f"there is no observation for {absent} steps between {label(before, i)} and {label(after, k)}, "
+        f"longer than the window of {lag} steps; give a longer lag (--lag {absent}), or begin a new analysis"
     )
 
 
@@ -230,92 +244,6 @@ def label(coordinate: xr.DataArray, index: int) -> str:
     """Return a label of a coordinate as text."""
     value = coordinate.values[index]
     return str(value)[:19] if is_dates(coordinate) else f"{value:g}"
-
-
-def begun(
-    model: Model, conformed: Conformed, y: Tensor, mask: Tensor, error: float, given: xr.Dataset | None
-) -> Background:
-    """Return the background of the first state.
-
-    Parameters
-    ----------
-    model : Model
-        Fitted model.
-    conformed : Conformed
-        Observations.
-    y, mask : Tensor, shape ``(batch, channel, *space, time)``
-        Normalised observations and Ω.
-    error : float
-        Normalised observation error.
-    given : Dataset, optional
-        State with its standard error or with samples; see :meth:`da4dvar.Interpolator.assimilate`.
-
-    Returns
-    -------
-    Background
-
-    Raises
-    ------
-    DataError
-        If what is given has no error, or fewer samples than the state has components.
-    """
-    if given is None:
-        if model.scaling.std:
-            return Background.isotropic(torch.zeros_like(y[..., 0]), 1.0)
-        # Without a scaling, the first observations of a sample are all that is known of its climate.
-        first = mask.flatten(1, -2).any(1).to(torch.int8).argmax(-1)
-        at = torch.arange(len(y))
-        seen, values = mask.movedim(-1, 1)[at, first].flatten(1), y.movedim(-1, 1)[at, first].flatten(1)
-        count = seen.sum(1, keepdim=True).clamp(min=1)
-        mean = (values * seen).sum(1, keepdim=True) / count
-        variance = ((values - mean).square() * seen).sum(1, keepdim=True) / count
-        spread = torch.diag_embed(variance.clamp(min=error**2).expand_as(values))
-        return Background(mean.expand_as(values).reshape(y[..., 0].shape).clone(), spread)
-    name, time = model.layout.variables[0], conformed.data[model.time][:1]
-    for each in model.layout.variables:
-        if each not in given:
-            raise DataError(f"background: there is no variable {each!r}; give all variables of the model")
-    if model.time in given.dims:
-        given = given.isel({model.time: -1}, drop=True)
-    given = given.drop_vars(model.time, errors="ignore").reset_coords(drop=True)
-    check_grid(given, conformed, model)
-
-    def flat(ds: xr.Dataset) -> Tensor:
-        # Anomalies depend on the time of year.
-        states = model.states(ds.expand_dims({model.time: time.values}))
-        moved = states.transpose(*(d for d in states.dims if d not in ("variable", *model.layout.dims)), ...)
-        return torch.from_numpy(moved.values.astype("float64").reshape(len(y), -1))
-
-    mean = flat(given[list(model.layout.variables)])
-    if (drawn := samples_of(given, name)) is not None:
-        members = drawn.sizes["realization"]
-        if members <= mean.shape[1]:
-            raise DataError(
-                f"background: there are {members} samples, expected more than the {mean.shape[1]} components "
-                "of the state; give more, or a standard error"
-            )
-        each = [
-            flat(xr.Dataset({n: samples_of(given, n)[k] for n in model.layout.variables}))  # type: ignore[index]
-            for k in range(members)
-        ]
-        departure = torch.stack(each, 1)
-        departure = departure - departure.mean(1, keepdim=True)
-        covariance = departure.mT @ departure / (members - 1)
-    else:
-        if f"{name}_std" not in given:
-            raise DataError(
-                f"background: there is neither {name}_std nor {name}_samples; give the standard error of the "
-                "background, or one number for all of it (background_error)"
-            )
-        scaled = {
-            n: given[f"{n}_std"] / model.scaling.std.get(n, 1.0) + 0 * given[n] for n in model.layout.variables
-        }
-        stacked = xr.concat([scaled[n].expand_dims(variable=[n]) for n in scaled], "variable")
-        order = [d for d in stacked.dims if d not in ("variable", *model.layout.dims)]
-        space = [d for d in model.layout.dims if d != model.time]
-        std = stacked.transpose(*order, "variable", *space).values.reshape(len(y), -1)
-        covariance = torch.diag_embed(torch.from_numpy(std.astype("float64")).square())
-    return Background(mean.reshape(y[..., 0].shape), covariance)
 
 
 def window_of(carried: Carried, y: Tensor, mask: Tensor) -> Window:

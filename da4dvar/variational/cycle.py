@@ -15,8 +15,8 @@ from da4dvar.variational.solvers.levenberg_marquardt import LevenbergMarquardt
 from da4dvar.variational.solvers.normal_equations import BlockTridiagonal
 from da4dvar.variational.solvers.tangent import Tangent
 
-# At the right minimum, U is χ²-distributed with as many degrees of freedom as there are observations. A sample
-# is solved once more if U exceeds its mean by this many standard deviations.
+# At the right minimum, U is χ²-distributed with as many degrees of freedom as there are observations. A
+# sample is solved once more if U exceeds its mean by this many standard deviations.
 UNLIKELY = 4.0
 ITERATIONS, DAMPING, TOLERANCE = 10, 1.0, 1e-4
 
@@ -66,6 +66,8 @@ class Cycle:
         U, −2 log p of the state, with a flow as prior and observations of the state itself.
     lag : int
         L, the number of steps over which an observation acts on earlier states.
+    like : Tensor, shape ``(batch, channel, *space)``
+        A tensor with the shape, data type and device of the states at one time.
     inflation : float
         ρ, the factor of the standard errors in each step.
     static : float, optional
@@ -76,8 +78,8 @@ class Cycle:
     Examples
     --------
     >>> standing = Flow(torch.zeros_like, step=1.0)
-    >>> cycle = Cycle(VariationalCost(standing, prior_weight=1e9), lag=2)
     >>> one = torch.ones(1, 1, 1, dtype=torch.float64)
+    >>> cycle = Cycle(VariationalCost(standing, prior_weight=1e9), lag=2, like=one)
     >>> window = cycle.begun(Background.isotropic(0 * one, std=1.0))
     >>> for _ in range(3):  # observations of 1 with variance 1, and a background of 0
     ...     window = cycle.advanced(window, one, one > 0)
@@ -89,13 +91,14 @@ class Cycle:
         self,
         cost: VariationalCost,
         lag: int,
+        like: Tensor,
         inflation: float = 1.0,
         static: float | None = None,
         restart: Callable[[Cost], Tensor] | None = None,
     ) -> None:
         self.cost, self.lag, self.inflation, self.static = cost, lag, inflation, static
         self.restart = restart
-        self.tangent: Tangent | None = None
+        self.tangent = Tangent(self.flow, like[..., None])
         self.solver = LevenbergMarquardt(ITERATIONS, (1.0,), DAMPING, TOLERANCE)
 
     @property
@@ -125,10 +128,9 @@ class Cycle:
         -------
         Window
         """
+        new = window.background.mean[..., None]
         if window.times:
             new = self.flow.forecast(window.x[..., -1:])
-        else:
-            new = window.background.mean[..., None]
         y = torch.where(mask, y, 0.0)[..., None]
         background, first = window.background, 0
         if window.times > self.lag:
@@ -143,7 +145,9 @@ class Cycle:
 
     def covariance(self, window: Window) -> Tensor:
         """Return the covariance of the error of the analysis at every time, shape (batch, time, n, n)."""
-        return BlockTridiagonal(self._cost(window), self.flow, window.background).covariance(window.x)
+        return BlockTridiagonal(self._cost(window), self.flow, window.background, self.tangent).covariance(
+            window.x
+        )
 
     def _cost(self, window: Window) -> Cost:
         return self.cost.given(window.y, window.mask, background=window.background)
@@ -154,14 +158,14 @@ class Cycle:
         if not len(seen):
             return window
         cost, x = self._cost(window).part(seen), window.x.clone()
-        found = self.solver(cost, x[seen])
+        found = self.solver(cost, x[seen], tangent=self.tangent)
         x[seen] = found.x
         if self.restart is not None:
             count = cost.mask.flatten(1).sum(1)
             high = found.cost[-1] > count + UNLIKELY * (2 * count).sqrt()
             if high.any():
                 part = cost.part(high)
-                again = self.solver(part, self.restart(part).to(x))
+                again = self.solver(part, self.restart(part).to(x), tangent=self.tangent)
                 lower = again.cost[-1] < found.cost[-1, high]
                 x[seen[high][lower]] = again.x[lower]
         return replace(window, x=x)
@@ -170,7 +174,7 @@ class Cycle:
         """Return the background of the second time of a window."""
         before, at = window.background, window.x[..., :1]
         seen, weights = window.mask[..., 0].flatten(1), self.cost.log_weights.exp().tolist()
-        forecast, jacobian = Tangent(self.flow, at)(at)
+        forecast, jacobian = self.tangent(at)
         jacobian = jacobian[:, 0]
         precision = before.precision + torch.diag_embed(weights[0] * seen.to(at.dtype))
         inverse = torch.linalg.inv(precision)

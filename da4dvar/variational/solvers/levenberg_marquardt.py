@@ -13,6 +13,7 @@ from da4dvar.variational.observation import Identity
 from da4dvar.variational.priors.flow import Flow
 from da4dvar.variational.solvers.base import Solution, Solver, Watch, per_sample, solution
 from da4dvar.variational.solvers.normal_equations import BlockTridiagonal, MatrixFree, NormalEquations
+from da4dvar.variational.solvers.tangent import Tangent
 
 
 class LevenbergMarquardt(Solver):
@@ -97,11 +98,13 @@ class LevenbergMarquardt(Solver):
         self.tolerance, self.inner = tolerance, inner
         self.background = background
 
-    def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
+    def forward(
+        self, cost: Cost, x0: Tensor, watch: Watch | None = None, tangent: Tangent | None = None
+    ) -> Solution:
         refuse_inference_mode()
         # The systems are too ill-conditioned for the eight significant bits of mixed precision.
         with torch.no_grad(), torch.autocast(x0.device.type, enabled=False):
-            equations = self._equations(cost, x0)
+            equations = self._equations(cost, x0, tangent)
             x, path = x0, [cost.terms(x0)]
             if watch is not None:
                 watch(x0)
@@ -118,7 +121,7 @@ class LevenbergMarquardt(Solver):
             path[-1] = Terms(*last)
         return solution(x, path, converged & ~better)
 
-    def _equations(self, cost: Cost, x0: Tensor) -> NormalEquations:
+    def _equations(self, cost: Cost, x0: Tensor, tangent: Tangent | None) -> NormalEquations:
         model = cost.model
         if model.rho != "square":
             raise ValueError(
@@ -129,7 +132,7 @@ class LevenbergMarquardt(Solver):
             background = cost.background
             if background is None and self.background is not None:
                 background = Background.isotropic(x0[..., 0], self.background)
-            return BlockTridiagonal(cost, model.prior, background)
+            return BlockTridiagonal(cost, model.prior, background, tangent)
         if self.background is not None:
             raise ValueError(
                 "a background needs a flow prior and observations of the state itself; leave it out"
