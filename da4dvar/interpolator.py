@@ -360,7 +360,8 @@ class Interpolator(Model):
         *,
         lag: int | None = None,
         background_error: float | None = None,
-        inflation: float = 1.0,
+        model_error: float | None = None,
+        inflation: float | None = None,
         variable: Mapping[str, str] | str | None = None,
         mask: str | xr.DataArray | None = None,
         dim: Mapping[str, str] | None = None,
@@ -383,7 +384,8 @@ class Interpolator(Model):
         ds : Dataset or DataArray
             Observations, NaN where there is none. Times that were assimilated before are left out.
         background : Dataset, optional
-            The background that an earlier call returned, with which this call goes on. Or a state of the
+            The background that an earlier call returned, with which this call goes on, with the settings of
+            that call. Or a state of the
             first time, under the model's names and in its units, with its standard error ``<name>_std`` or
             with an ensemble ``<name>_samples`` of more members than the state has components. By default, the
             mean and the standard deviation of the training, or of the first observations if the model has no
@@ -392,7 +394,10 @@ class Interpolator(Model):
             Number of steps over which an observation acts on earlier states.
         background_error : float, optional
             Standard deviation of the error of x_b in every window, in the units of the model: B is the same
-            everywhere and always. By default, B is the Laplace posterior of the window before.
+            everywhere and always. By default, B follows from the Laplace posterior of the window before.
+        model_error : float, optional
+            Standard deviation of the error of the dynamics in one step, in the units of the model, if it is
+            not that of the training. Smaller values give more weight to earlier observations.
         inflation : float, default 1.0
             Factor by which the standard errors of x_b grow in each step.
         variable, mask, dim, fill_value, times, observation_error, force
@@ -428,6 +433,7 @@ class Interpolator(Model):
             background,
             lag=lag,
             background_error=background_error,
+            model_error=model_error,
             inflation=inflation,
             variable=variable,
             mask=mask,

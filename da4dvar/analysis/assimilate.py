@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import copy
+import itertools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
 
 from da4dvar.analysis.background import (
     Carried,
+    Settings,
     check_grid,
     continued,
     is_carried,
     label,
     too_long,
-    window_of,
 )
 from da4dvar.analysis.first_background import climate, stated
 from da4dvar.analysis.known import check_known
@@ -36,8 +37,6 @@ from da4dvar.variational.cycle import Cycle, Window
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.observation import Identity
 from da4dvar.variational.priors.flow import Flow
-
-LAG = 40
 
 
 class Assimilated(NamedTuple):
@@ -96,88 +95,62 @@ def assimilate(
     *,
     lag: int | None = None,
     background_error: float | None = None,
-    inflation: float = 1.0,
+    model_error: float | None = None,
+    inflation: float | None = None,
+    observation_error: float | None = None,
     variable: Mapping[str, str] | str | None = None,
     mask: str | xr.DataArray | None = None,
     dim: Mapping[str, str] | None = None,
     fill_value: str | float = "auto",
     times: str = "insert",
-    observation_error: float | None = None,
     progress: Progress | None = None,
     force: bool = False,
 ) -> Assimilated:
     """Assimilate observations; see :meth:`da4dvar.Interpolator.assimilate`."""
-    check_numbers(lag, background_error, inflation)
+    carried = Carried.of(background, model) if background is not None and is_carried(background) else None
+    given = Settings(lag, inflation, background_error, model_error, observation_error)
+    settings = given.completed(None if carried is None else carried.settings)
+    assert settings.lag is not None
     taken, names = take_for(
         model, ds, variable=variable, dim=dim, mask=mask, fill_value=fill_value, times=times
     )
     conformed = model.conform(taken, variable=names, dim=dim)
-    carried = None
-    if background is not None and is_carried(background):
-        carried = Carried.of(background, model)
-        if lag is not None and lag != carried.lag:
-            raise DataError(
-                f"lag is {lag}, but the background is of a lag of {carried.lag}; give the same, or none"
-            )
-        lag = carried.lag
+    if carried is not None:
         check_grid(carried.observed, conformed, model)
-        conformed = joined(conformed, carried.observed, model, lag)
-    lag = LAG if lag is None else lag
-    problem, y, seen = posed(model, conformed, observation_error, carried is None, force)
+        conformed = joined(conformed, carried.observed, model, settings.lag)
+    problem, y, seen = posed(model, conformed, settings.observation_error, carried is None, force)
+    check_gaps(seen, conformed, model, settings.lag, carried is not None)
     cost = copy.deepcopy(dynamics_of(model, problem.solve.network, "an assimilation"))
-    error = float(cost.log_weights[0].mul(-0.5).exp())
-    check_gaps(seen, conformed, model, lag)
-    static = scaled(model, background_error)
-    cycle = Cycle(cost, lag, y[..., 0], inflation, static, restart(model, problem))
-    if carried is None:
-        if background is None:
-            first = climate(model, y, seen, error)
-        else:
-            first = stated(background, model, conformed, background_error)
-        window, found = cycle.begun(first), Found.empty(y)
-    else:
-        if abs(error / carried.observation_error - 1) > 1e-6:
-            raise DataError(
-                f"the observation error is {error:g}, but that of the background is "
-                f"{carried.observation_error:g} (normalised); give the same"
-            )
-        window, found = window_of(carried, y, seen), Found.empty(y)
+    if settings.model_error is not None:
+        cost.log_weights.data[1] = -2 * math.log(scaled(model, "model_error", settings.model_error))
+    error, static = float(cost.log_weights[0].mul(-0.5).exp()), None
+    if settings.background_error is not None:
+        static = scaled(model, "background_error", settings.background_error)
+    cycle = Cycle(cost, settings.lag, y[..., 0], settings.inflation or 1.0, static, restart(model, problem))
+    found = Found.empty(y)
+    if carried is not None:
+        window = Window(carried.background, carried.x, *(a[..., : carried.x.shape[-1]] for a in (y, seen)))
         found.filtered[..., : window.times] = carried.filtered
         found.filtered_std[..., : window.times] = carried.filtered_std
+    elif background is not None:
+        window = cycle.begun(stated(background, model, conformed, settings.background_error))
+    else:
+        window = cycle.begun(climate(model, y, seen, error))
     window = run(cycle, window, y, seen, found, conformed, model, progress)
-    analysis = outputs(model, conformed, problem.y, found)
-    last = conformed.data[list(model.layout.variables)].isel({model.time: slice(-window.times, None)})
     here = slice(-window.times, None)
     handed = Carried(
-        last,
+        conformed.data[list(model.layout.variables)].isel({model.time: here}),
         window.background,
         window.x,
         cycle.covariance(window)[:, -1],
         found.filtered[..., here],
         found.filtered_std[..., here],
-        lag,
-        error,
+        settings,
     )
-    return Assimilated(analysis, handed.to_dataset(model))
+    return Assimilated(outputs(model, conformed, problem.y, found), handed.to_dataset(model))
 
 
-def check_numbers(lag: int | None, background_error: float | None, inflation: float) -> None:
-    """Refuse settings that are out of range.
-
-    Raises
-    ------
-    DataError
-        If one is.
-    """
-    if lag is not None and (isinstance(lag, bool) or not isinstance(lag, int | np.integer) or lag < 0):
-        raise DataError(f"lag is {lag!r}, expected a number of steps, 0 or more")
-    if background_error is not None and not 0 < background_error < np.inf:
-        raise DataError(f"background_error is {background_error!r}, expected a standard deviation above 0")
-    if not 0 < inflation < np.inf:
-        raise DataError(f"inflation is {inflation!r}, expected a factor above 0, such as 1.02")
-
-
-def scaled(model: Model, error: float | None) -> float | None:
+def scaled(model: Model, name: str, error: float) -> float:
     """Return a standard error in normalised units.
 
     Raises
@@ -185,13 +158,10 @@ def scaled(model: Model, error: float | None) -> float | None:
     DataError
         If the variables have different scales.
     """
-    if error is None:
-        return None
     scales = {model.scaling.std.get(n, 1.0) for n in model.layout.variables}
     if len(scales) > 1:
         raise DataError(
-            "background_error is one number, but the variables of the model have different scales; "
-            "leave it out"
+            f"{name} is one number, but the variables of the model have different scales; leave it out"
         )
     return error / scales.pop()
 
@@ -230,19 +200,29 @@ def posed(
     return problem, torch.from_numpy(y).double(), torch.from_numpy(seen)
 
 
-def check_gaps(seen: Tensor, conformed: Conformed, model: Model, lag: int) -> None:
+def check_gaps(seen: Tensor, conformed: Conformed, model: Model, lag: int, later: bool) -> None:
     """Refuse a run of times without observations that is longer than the window, before the last one.
+
+    Parameters
+    ----------
+    seen : Tensor of bool, shape ``(batch, channel, *space, time)``
+        Ω.
+    conformed, model, lag
+        As for :func:`assimilate`.
+    later : bool
+        Whether there are observations before the first time.
 
     Raises
     ------
     DataError
         If there is one.
     """
-    at = seen.flatten(0, -2).any(0).nonzero().squeeze(1)
-    for i, k in zip(at[:-1].tolist(), at[1:].tolist(), strict=True):
+    at = seen.flatten(0, -2).any(0).nonzero().squeeze(1).tolist()
+    if later and at and at[0] > 0:
+        at.insert(0, 0)
+    for i, k in itertools.pairwise(at):
         if k - i - 1 > lag:
-            time = conformed.data[model.time]
-            raise DataError(too_long(time, i, time, k, k - i - 1, lag))
+            raise DataError(too_long(conformed.data[model.time], i, k, k - i - 1, lag))
 
 
 def restart(model: Model, problem: Problem) -> Callable[[Cost], Tensor]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import timedelta
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,17 +15,71 @@ import xarray as xr
 from torch import Tensor
 
 from da4dvar.analysis.model import Model
+from da4dvar.analysis.options import is_number
 from da4dvar.errors import DataError
 from da4dvar.fields.labels.cf import is_dates, spacing, steps
 from da4dvar.fields.labels.conform import Conformed, readable
 from da4dvar.variational.background import Background
-from da4dvar.variational.cycle import Window
 
 # Variables of the data set: the last analysis and its covariance, and x_b and B at the first of its times.
 ANALYSIS, COVARIANCE, MEAN, BEFORE = "analysis", "analysis_covariance", "mean", "covariance"
 FILTER, FILTER_STD = "filter", "filter_std"
 SERIES = (ANALYSIS, FILTER, FILTER_STD)
+LAG = 40
 STATE, OTHER = "state", "other_state"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Numbers that shape an analysis; see :meth:`da4dvar.Interpolator.assimilate`. None is the default.
+
+    Attributes
+    ----------
+    lag : int, optional
+        Number of steps over which an observation acts on earlier states.
+    inflation, background_error, model_error, observation_error : float, optional
+        Inflation and standard deviations.
+
+    Raises
+    ------
+    DataError
+        If a number is out of range.
+    """
+
+    lag: int | None = None
+    inflation: float | None = None
+    background_error: float | None = None
+    model_error: float | None = None
+    observation_error: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if value is None:
+                continue
+            if name == "lag":
+                right = isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 0
+                expected = "a number of steps, 0 or more"
+            else:
+                right, expected = is_number(value, Real) and 0 < value < math.inf, "a number above 0"
+            if not right:
+                raise DataError(f"{name} is {value!r}, expected {expected}")
+
+    def completed(self, kept: Settings | None) -> Settings:
+        """Return these settings with those of an earlier call, or the default lag.
+
+        Raises
+        ------
+        DataError
+            If a number is given that is not that of the earlier call.
+        """
+        if kept is None:
+            return self if self.lag is not None else replace(self, lag=LAG)
+        for name, value in asdict(self).items():
+            before = getattr(kept, name)
+            if value is not None and value != before:
+                had = "the default" if before is None else f"{before:g}"
+                raise DataError(f"{name} is {value:g}, but that of the background is {had}; leave it out")
+        return kept
 
 
 @dataclass(frozen=True)
@@ -42,8 +98,8 @@ class Carried:
         Covariance of the error of the last state, normalised.
     filtered, filtered_std : Tensor, shape of `x`
         Analyses of the times of the window from the observations up to each, and their standard errors.
-    lag, observation_error : float
-        Settings, which a later call must share.
+    settings : Settings
+        Settings with which a later call goes on.
     """
 
     observed: xr.Dataset
@@ -52,8 +108,7 @@ class Carried:
     covariance: Tensor
     filtered: Tensor
     filtered_std: Tensor
-    lag: int
-    observation_error: float
+    settings: Settings
 
     def to_dataset(self, model: Model) -> xr.Dataset:
         """Return the data set to save: exact, and in normalised units apart from the observations."""
@@ -75,7 +130,7 @@ class Carried:
                 **{name: named(x.flatten(1, -2), [STATE, model.time]) for name, x in series.items()},
             }
         )
-        return out.assign_attrs(lag=self.lag, observation_error=self.observation_error)
+        return out.assign_attrs({k: v for k, v in asdict(self.settings).items() if v is not None})
 
     @classmethod
     def of(cls, ds: xr.Dataset, model: Model) -> Carried:
@@ -116,9 +171,13 @@ class Carried:
             tensor(COVARIANCE, STATE, OTHER),
             filtered,
             std,
-            int(ds.attrs["lag"]),
-            float(ds.attrs["observation_error"]),
+            Settings(**{f.name: number(ds.attrs.get(f.name)) for f in fields(Settings)}),
         )
+
+
+def number(value: Any) -> int | float | None:
+    """Return a number that a file has kept, as Python's own type."""
+    return None if value is None else int(value) if isinstance(value, int | np.integer) else float(value)
 
 
 def is_carried(ds: xr.Dataset) -> bool:
@@ -210,7 +269,7 @@ def continued(kept: xr.Dataset, new: xr.Dataset, model: Model, lag: int) -> xr.D
             f"multiple of the step of {readable(step, between)}"
         )
     if count > lag + 1:
-        raise DataError(too_long(kept[time], -1, later[time], 0, count - 1, lag))
+        raise DataError(too_long(between, 0, 1, count - 1, lag))
     parts = [kept]
     if count > 1:
         absent = kept.isel({time: [-1] * (count - 1)}).copy()
@@ -232,10 +291,10 @@ def following(coordinate: xr.DataArray, step: float, count: int) -> xr.DataArray
     return xr.DataArray(values, dims=[name], name=name, attrs=coordinate.attrs)
 
 
-def too_long(before: xr.DataArray, i: int, after: xr.DataArray, k: int, absent: int, lag: int) -> str:
-    """Return the message about a gap that is longer than a window."""
+def too_long(times: xr.DataArray, i: int, k: int, absent: int, lag: int) -> str:
+    """Return the message about a gap between two times that is longer than a window."""
     return (
-        f"there is no observation for {absent} steps between {label(before, i)} and {label(after, k)}, "
+        f"there is no observation for {absent} steps between {label(times, i)} and {label(times, k)}, "
         f"longer than the window of {lag} steps; give a longer lag (--lag {absent}), or begin a new analysis"
     )
 
@@ -244,9 +303,3 @@ def label(coordinate: xr.DataArray, index: int) -> str:
     """Return a label of a coordinate as text."""
     value = coordinate.values[index]
     return str(value)[:19] if is_dates(coordinate) else f"{value:g}"
-
-
-def window_of(carried: Carried, y: Tensor, mask: Tensor) -> Window:
-    """Return the window that an assimilation hands on, with its observations."""
-    times = carried.x.shape[-1]
-    return Window(carried.background, carried.x, y[..., :times], mask[..., :times])

@@ -17,8 +17,10 @@ from da4dvar.variational.solvers.tangent import Tangent
 
 # At the right minimum, U is χ²-distributed with as many degrees of freedom as there are observations. A
 # sample is solved once more if U exceeds its mean by this many standard deviations.
-UNLIKELY = 4.0
-ITERATIONS, DAMPING, TOLERANCE = 10, 1.0, 1e-4
+UNLIKELY = 2.0
+# The first attempt starts close to the minimum. The next ones climb the ladder, from the same start and from
+# another one.
+ITERATIONS, TOLERANCE, LADDER = 10, 1e-4, (1e-2, 1e-1, 1.0)
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ class Cycle:
         self.cost, self.lag, self.inflation, self.static = cost, lag, inflation, static
         self.restart = restart
         self.tangent = Tangent(self.flow, like[..., None])
-        self.solver = LevenbergMarquardt(ITERATIONS, (1.0,), DAMPING, TOLERANCE)
+        self.solver = LevenbergMarquardt(ITERATIONS, (1.0,), tolerance=TOLERANCE)
+        self.climber = LevenbergMarquardt(ITERATIONS * len(LADDER), LADDER, tolerance=TOLERANCE)
 
     @property
     def flow(self) -> Flow:
@@ -159,15 +162,15 @@ class Cycle:
             return window
         cost, x = self._cost(window).part(seen), window.x.clone()
         found = self.solver(cost, x[seen], tangent=self.tangent)
-        x[seen] = found.x
-        if self.restart is not None:
-            count = cost.mask.flatten(1).sum(1)
-            high = found.cost[-1] > count + UNLIKELY * (2 * count).sqrt()
-            if high.any():
-                part = cost.part(high)
-                again = self.solver(part, self.restart(part).to(x), tangent=self.tangent)
-                lower = again.cost[-1] < found.cost[-1, high]
-                x[seen[high][lower]] = again.x[lower]
+        x[seen], reached, count = found.x, found.cost[-1], cost.mask.flatten(1).sum(1)
+        for start in (lambda part: window.x[seen][high], self.restart):
+            high = (reached > count + UNLIKELY * (2 * count).sqrt()).nonzero().squeeze(1)
+            if start is None or not len(high):
+                break
+            part = cost.part(high)
+            again = self.climber(part, start(part).to(x), tangent=self.tangent)
+            lower = again.cost[-1] < reached[high]
+            x[seen[high[lower]]], reached[high[lower]] = again.x[lower], again.cost[-1, lower]
         return replace(window, x=x)
 
     def _handed_on(self, window: Window) -> Background:
