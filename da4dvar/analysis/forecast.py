@@ -108,7 +108,7 @@ def last_state(
     for name in names:
         if missing := int(last[name].isnull().sum()):
             raise DataError(
-                f"{name!r} has {missing} gaps at its last time, from which a forecast begins; fill them first "
+                f"{name!r} has {missing} gaps at its last time, where a forecast begins; fill them first "
                 "with da4dvar assimilate or da4dvar interpolate"
             )
     given, known = last[names], all(f"{n}_std" in taken for n in names)

@@ -163,14 +163,15 @@ class Cycle:
         cost, x = self._cost(window).part(seen), window.x.clone()
         found = self.solver(cost, x[seen], tangent=self.tangent)
         x[seen], reached, count = found.x, found.cost[-1], cost.mask.flatten(1).sum(1)
-        for start in (lambda part: window.x[seen][high], self.restart):
+        for again in (False, True):
             high = (reached > count + UNLIKELY * (2 * count).sqrt()).nonzero().squeeze(1)
-            if start is None or not len(high):
+            if not len(high) or (again and self.restart is None):
                 break
             part = cost.part(high)
-            again = self.climber(part, start(part).to(x), tangent=self.tangent)
-            lower = again.cost[-1] < reached[high]
-            x[seen[high[lower]]], reached[high[lower]] = again.x[lower], again.cost[-1, lower]
+            start = self.restart(part).to(x) if again and self.restart else window.x[seen[high]]
+            other = self.climber(part, start, tangent=self.tangent)
+            lower = other.cost[-1] < reached[high]
+            x[seen[high[lower]]], reached[high[lower]] = other.x[lower], other.cost[-1, lower]
         return replace(window, x=x)
 
     def _handed_on(self, window: Window) -> Background:
