@@ -101,8 +101,8 @@ class Cycle:
         self.cost, self.lag, self.inflation, self.static = cost, lag, inflation, static
         self.restart = restart
         self.tangent = Tangent(self.flow, like[..., None])
-        self.solver = LevenbergMarquardt(ITERATIONS, (1.0,), tolerance=TOLERANCE)
-        self.climber = LevenbergMarquardt(ITERATIONS * len(LADDER), LADDER, tolerance=TOLERANCE)
+        self.solver = LevenbergMarquardt(ITERATIONS, (1.0,), tolerance=TOLERANCE, rollout=True)
+        self.climber = LevenbergMarquardt(ITERATIONS * len(LADDER), LADDER, tolerance=TOLERANCE, rollout=True)
 
     @property
     def flow(self) -> Flow:

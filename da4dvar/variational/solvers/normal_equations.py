@@ -28,8 +28,8 @@ class NormalEquations(Protocol):
     def terms(self, x: Tensor) -> Terms:
         """Both weighted terms of U at `x`, shape (batch,) each."""
 
-    def step(self, x: Tensor, factor: float, mu: Tensor) -> Tensor:
-        """δ; NaN for a sample whose equations cannot be solved."""
+    def candidates(self, x: Tensor, factor: float, mu: Tensor) -> list[Tensor]:
+        """x + δ and variants of it, each NaN for a sample whose equations cannot be solved."""
 
 
 class BlockTridiagonal:
@@ -45,14 +45,23 @@ class BlockTridiagonal:
         Distribution of the first state.
     tangent : Tangent, optional
         Tangent linear model of the flow, if it was made before.
+    rollout : bool
+        Whether the candidates include the trajectory of the flow from the first state of x + δ, with the
+        model errors of x + δ in the linear model.
     """
 
     def __init__(
-        self, cost: Cost, flow: Flow, background: Background | None, tangent: Tangent | None = None
+        self,
+        cost: Cost,
+        flow: Flow,
+        background: Background | None,
+        tangent: Tangent | None = None,
+        rollout: bool = False,
     ) -> None:
         self.flow, self.y, self.mask, self.background = flow, cost.y, cost.mask, background
         self.observation_weight, self.prior_weight = cost.model.log_weights.exp().tolist()
         self.tangent = Tangent(flow, cost.y) if tangent is None else tangent
+        self.rollout = rollout
 
     def of(self, samples: Tensor) -> Self:
         """See :meth:`NormalEquations.of`."""
@@ -71,8 +80,8 @@ class BlockTridiagonal:
             self.prior_weight * residual.square().flatten(1).sum(1),
         )
 
-    def step(self, x: Tensor, factor: float, mu: Tensor) -> Tensor:
-        """See :meth:`NormalEquations.step`."""
+    def candidates(self, x: Tensor, factor: float, mu: Tensor) -> list[Tensor]:
+        """See :meth:`NormalEquations.candidates`."""
         weight = factor * self.prior_weight
         forecast, tangent = self.tangent(x[..., :-1])
         misfit = self._by_time(torch.where(self.mask, x - self.y, 0.0))
@@ -85,7 +94,18 @@ class BlockTridiagonal:
         right[:, 1:] -= weight * residual
         right[:, :-1] += weight * (tangent.mT @ residual[..., None]).squeeze(-1)
         delta = solve_block_tridiagonal(on_diagonal, tangent, weight, right, first)
-        return delta.movedim(1, -1).reshape(x.shape)
+        delta = delta.movedim(1, -1).reshape(x.shape)
+        stepped = [x + delta]
+        return [*stepped, self._rolled_out(x, delta, forecast, tangent)] if self.rollout else stepped
+
+    def _rolled_out(self, x: Tensor, delta: Tensor, forecast: Tensor, tangent: Tensor) -> Tensor:
+        """x′(t + Δ) = Φ(x′(t)) + (x + δ)(t + Δ) − Φ(x(t)) − A(t) δ(t), from x′ = x + δ at the first time."""
+        moved = (tangent @ self._by_time(delta[..., :-1])[..., None]).squeeze(-1)
+        errors = x[..., 1:] + delta[..., 1:] - forecast - moved.movedim(1, -1).reshape(forecast.shape)
+        states = [x[..., :1] + delta[..., :1]]
+        for error in errors.split(1, dim=-1):
+            states.append(self.flow.forecast(states[-1]) + error)
+        return torch.cat(states, dim=-1)
 
     def covariance(self, x: Tensor) -> Tensor:
         """(JᵀJ)⁻¹ at every time, shape (batch, time, n, n): the Laplace posterior at a minimiser `x` of U."""
@@ -133,8 +153,8 @@ class MatrixFree:
         """See :meth:`NormalEquations.terms`."""
         return self.cost.terms(x)
 
-    def step(self, x: Tensor, factor: float, mu: Tensor) -> Tensor:
-        """See :meth:`NormalEquations.step`."""
+    def candidates(self, x: Tensor, factor: float, mu: Tensor) -> list[Tensor]:
+        """See :meth:`NormalEquations.candidates`."""
         observed, prior = self.cost.model.log_weights.to(x.dtype).mul(0.5).exp()
         prior = prior * factor**0.5
         mask, y, model = self.cost.mask, self.cost.y, self.cost.model
@@ -168,7 +188,7 @@ class MatrixFree:
             rest = rest - per_sample(length, x) * curved
             before, square = square, inner_product(rest, rest)
             direction = rest + per_sample(torch.where(going, square / before, 0.0), x) * direction
-        return delta
+        return [x + delta]
 
 
 def inner_product(a: Tensor, b: Tensor) -> Tensor:
