@@ -132,6 +132,8 @@ def assimilate(
         window = Window(carried.background, carried.x, *(a[..., : carried.x.shape[-1]] for a in (y, seen)))
         found.filtered[..., : window.times] = carried.filtered
         found.filtered_std[..., : window.times] = carried.filtered_std
+        # The first time leaves the window before the next analysis.
+        found.x[..., : window.times], found.std[..., : window.times] = window.x, errors_of(cycle, window)
     elif background is not None:
         window = cycle.begun(stated(background, model, conformed, settings.background_error))
     else:
@@ -274,22 +276,27 @@ def run(
         for t in range(begin, times):
             try:
                 window = cycle.advanced(window, y[..., t], seen[..., t])
-                std = cycle.covariance(window).diagonal(dim1=-2, dim2=-1).sqrt()
+                std = errors_of(cycle, window)
             except torch.linalg.LinAlgError:
-                std = torch.full_like(y[..., :1], torch.nan)
+                std = torch.full_like(window.x, torch.nan)
             if not (window.x.isfinite().all() and std.isfinite().all()):
                 at = f"step {t + 1}, {label(conformed.data[model.time], t)}"
                 raise DataError(
                     f"the dynamics diverge at {at}; use a model whose step is shorter or whose values are "
                     "those of the data"
                 )
-            std = std.movedim(1, -1).reshape(window.x.shape)
             here = slice(t + 1 - window.times, t + 1)
             found.x[..., here], found.std[..., here] = window.x, std
             found.filtered[..., t], found.filtered_std[..., t] = window.x[..., -1], std[..., -1]
             if progress is not None:
                 progress(t + 1 - begin, times - begin)
     return window
+
+
+def errors_of(cycle: Cycle, window: Window) -> Tensor:
+    """Return the standard errors of the analyses of a window, with their shape."""
+    variance = cycle.covariance(window).diagonal(dim1=-2, dim2=-1)
+    return variance.sqrt().movedim(1, -1).reshape(window.x.shape)
 
 
 def outputs(model: Model, conformed: Conformed, field: xr.DataArray, found: Found) -> xr.Dataset:
