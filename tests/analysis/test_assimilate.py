@@ -87,7 +87,7 @@ def test_absent_times_between_pieces_are_gaps(model):
 
 
 def test_the_analysis_is_labelled_and_better_than_the_filter(model):
-    """Dimensions, units and flags are those of the data; later observations lower the error and its estimate."""
+    """Dimensions, units and flags are those of the data; later observations lower the error."""
     truth = lorenz96(2, 60, seed=4, components=8, every=2, number=5, noise_variance=1.0)
     seen = (
         truth[["x_observed"]].transpose("time", "component", "series").rename(x_observed="y", component="j")
@@ -149,7 +149,7 @@ def test_a_forecast_carries_the_analysis_and_its_error(model, whole):
     """The mean of many members agrees with the dynamics, and their spread grows from that of the analysis."""
     out = model.forecast(whole.analysis, 20, whole.background, members=200)
     assert out.x_samples.sizes["realization"] == 200
-    np.testing.assert_allclose(out.time, whole.analysis.time[-1] + 0.05 * np.arange(1, 21))
+    np.testing.assert_allclose(out.time, float(whole.analysis.time[-1]) + 0.05 * np.arange(1, 21))
     start = torch.tensor(whole.analysis.x.isel(time=-1).values)[:, None, :, None]
     alone = Flow(Lorenz96(), 0.05).forecast(start)[:, 0, :, 0]
     spread = out.x_std.isel(time=0)
@@ -195,7 +195,8 @@ def late(ds: xr.Dataset) -> xr.Dataset:
 REFUSED = {
     "another number of cells": (lambda m, ds: m.assimilate(ds, state(ds, x_std=1.0).isel(component=slice(6))),
                                 "'component' has 8 entries in the data, but the background has 6"),
-    "other labels": (lambda m, ds: m.assimilate(ds, state(ds, x_std=1.0).assign_coords(component=np.arange(8) + 1)),
+    "other labels": (lambda m, ds: m.assimilate(
+        ds, state(ds, x_std=1.0).assign_coords(component=np.arange(8) + 1)),
                      "labels of 'component' are not those of the data"),
     "a background of other series": (
         lambda m, ds: m.assimilate(ds.isel(time=slice(4, None), series=[0]),
@@ -220,11 +221,14 @@ REFUSED = {
     "another lag": (lambda m, ds: m.assimilate(ds, m.assimilate(ds.isel(time=slice(4))).background, lag=3),
                     "lag is 3, but that of the background is 40"),
     "another error": (
-        lambda m, ds: m.assimilate(ds, m.assimilate(ds.isel(time=slice(4))).background, observation_error=3.0),
+        lambda m, ds: m.assimilate(
+            ds, m.assimilate(ds.isel(time=slice(4))).background, observation_error=3.0),
         "observation_error is 3, but that of the background is the default"),
     "a negative lag": (lambda m, ds: m.assimilate(ds, lag=-1), "lag is -1, expected a number of steps"),
-    "no inflation": (lambda m, ds: m.assimilate(ds, inflation=0.0), "inflation is 0.0, expected a number above 0"),
-    "dynamics that diverge": (lambda m, ds: model_of(Explosive(), step=0.5).assimilate(ds.where(ds.time < 0.05)),
+    "no inflation": (lambda m, ds: m.assimilate(ds, inflation=0.0),
+                     "inflation is 0.0, expected a number above 0"),
+    "dynamics that diverge": (lambda m, ds: model_of(Explosive(), step=0.5).assimilate(
+        ds.where(ds.time < 0.05)),
                               r"the dynamics diverge at step \d+, 0\.\d+"),
     "a forecast that diverges": (lambda m, ds: model_of(Explosive(), step=0.5).forecast(state(ds).expand_dims(
         time=[0.0]), 9), r"diverge at step \d of the forecast"),
