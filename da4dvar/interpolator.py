@@ -362,14 +362,14 @@ class Interpolator(Model):
         background_error: float | None = None,
         model_error: float | None = None,
         inflation: float | None = None,
+        observation_error: float | None = None,
         variable: Mapping[str, str] | str | None = None,
         mask: str | xr.DataArray | None = None,
         dim: Mapping[str, str] | None = None,
         fill_value: str | float = "auto",
         times: str = "insert",
-        observation_error: float | None = None,
-        progress: Progress | None = None,
         force: bool = False,
+        progress: Progress | None = None,
     ) -> Assimilated:
         """Assimilate observations as they arrive, with a model that has dynamics.
 
@@ -400,7 +400,7 @@ class Interpolator(Model):
             not that of the training. Smaller values give more weight to earlier observations.
         inflation : float, default 1.0
             Factor by which the standard errors of x_b grow in each step.
-        variable, mask, dim, fill_value, times, observation_error, force
+        observation_error, variable, mask, dim, fill_value, times, force
             See :meth:`interpolate`.
         progress : callable, optional
             Function called with the number of finished steps and their total number.

@@ -42,7 +42,7 @@ from da4dvar.variational.priors.flow import Flow
 class Assimilated(NamedTuple):
     """Result of :meth:`da4dvar.Interpolator.assimilate`.
 
-    Attributes
+    Parameters
     ----------
     analysis : Dataset
         Each variable, analysed with the observations up to `lag` steps later, with its standard error
@@ -51,6 +51,11 @@ class Assimilated(NamedTuple):
         have changed.
     background : Dataset
         All that a later call needs in order to go on.
+
+    Examples
+    --------
+    >>> Assimilated(xr.Dataset(), xr.Dataset(attrs={"lag": 40})).background.attrs
+    {'lag': 40}
     """
 
     analysis: xr.Dataset

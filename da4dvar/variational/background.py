@@ -39,7 +39,19 @@ class Background:
 
     @classmethod
     def isotropic(cls, mean: Tensor, std: float) -> Background:
-        """Return a background whose errors are independent, with the same standard deviation."""
+        """Return a background whose errors are independent, with the same standard deviation.
+
+        Parameters
+        ----------
+        mean : Tensor, shape ``(batch, channel, *space)``
+            x_b.
+        std : float
+            Standard deviation of the error of every component.
+
+        Returns
+        -------
+        Background
+        """
         n = mean[0].numel()
         return cls(mean, std**2 * torch.eye(n).to(mean).expand(len(mean), n, n))
 
@@ -63,10 +75,30 @@ class Background:
         return self.root.mT @ self.root
 
     def residual(self, x: Tensor) -> Tensor:
-        """L⁻¹ (x(t₀) − x_b) with B = L Lᵀ, shape (batch, n), for states `x` with a time axis."""
+        """L⁻¹ (x(t₀) − x_b) with B = L Lᵀ.
+
+        Parameters
+        ----------
+        x : Tensor, shape ``(batch, channel, *space, time)``
+            States.
+
+        Returns
+        -------
+        Tensor, shape (batch, n)
+        """
         departure = (x[..., 0] - self.mean).flatten(1)
         return (self.root @ departure[..., None]).squeeze(-1)
 
     def term(self, x: Tensor) -> Tensor:
-        """‖x(t₀) − x_b‖²_B, shape (batch,), for states `x` with a time axis."""
+        """‖x(t₀) − x_b‖²_B.
+
+        Parameters
+        ----------
+        x : Tensor, shape ``(batch, channel, *space, time)``
+            States.
+
+        Returns
+        -------
+        Tensor, shape (batch,)
+        """
         return self.residual(x).square().sum(1)

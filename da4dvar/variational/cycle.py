@@ -37,6 +37,12 @@ class Window:
         Observations, zero outside Ω.
     mask : Tensor of bool, shape of `x`
         Ω.
+
+    Examples
+    --------
+    >>> x = torch.zeros(1, 1, 2, 5)
+    >>> Window(Background.isotropic(x[..., 0], std=1.0), x, x, x > 0).times
+    5
     """
 
     background: Background
@@ -111,7 +117,17 @@ class Cycle:
         return self.cost.prior
 
     def begun(self, background: Background) -> Window:
-        """Return a window without times, whose first time will have this background."""
+        """Return a window without times, whose first time will have a background.
+
+        Parameters
+        ----------
+        background : Background
+            Distribution of the first state.
+
+        Returns
+        -------
+        Window
+        """
         x = background.mean[..., None][..., :0]
         return Window(background, x, x, x > 0)
 
@@ -147,7 +163,17 @@ class Cycle:
         return self._solved(window)
 
     def covariance(self, window: Window) -> Tensor:
-        """Return the covariance of the error of the analysis at every time, shape (batch, time, n, n)."""
+        """Return the covariance of the error of the analysis at every time.
+
+        Parameters
+        ----------
+        window : Window
+            Window with its analysis.
+
+        Returns
+        -------
+        Tensor, shape (batch, time, n, n)
+        """
         return BlockTridiagonal(self._cost(window), self.flow, window.background, self.tangent).covariance(
             window.x
         )

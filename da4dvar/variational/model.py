@@ -61,6 +61,8 @@ class VariationalModel(nn.Module):
         recompute : bool
             Whether to recompute the graph of an iteration in the backward pass rather than store it; only
             for a solver whose attribute `recomputes` is true.
+        background : Background, optional
+            x_b and B, which add the term ‖x(t₀) − x_b‖²_B to U.
 
         Returns
         -------

@@ -42,9 +42,9 @@ def assimilate_file(
     dim: Mapping[str, str] | None = None,
     fill_value: str | float = "auto",
     times: str = "insert",
-    group: str | None = None,
     force: bool = False,
     progress: Progress | None = None,
+    group: str | None = None,
     command: str | None = None,
 ) -> None:
     """Assimilate the observations of a file, and write the analyses to a file, or append them.

@@ -4,8 +4,8 @@ python recipes/lorenz96/cycling.py [--series 4] [--steps 400]
 
 All 40 components are observed at every step, or at every fourth, with noise of variance 1, in steps of 0.05.
 Errors are those after step 100, of the filter at the times of observations, and of the smoother 40 steps
-before the last observation that it uses. Independent windows have 121 steps and no background, and begin every
-40 steps.
+before the last observation that it uses. Independent windows have 121 steps and no background, and begin
+every 40 steps.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 python recipes/lorenz96/forecast.py [--series 16]
 
-The observations are those of the benchmark: 20 of 40 components at every fourth step, with noise of variance
-2. They are assimilated for 160 steps, and the forecast of the 80 steps that follow is compared with the truth.
+The observations are those of the benchmark: 20 of 40 components at every fourth step, with noise of
+variance 2. They are assimilated for 160 steps, and the forecast of the 80 steps that follow is compared with the truth.
 """
 
 from __future__ import annotations
