@@ -87,7 +87,8 @@ class Background:
         Tensor, shape (batch, n)
         """
         departure = (x[..., 0] - self.mean).flatten(1)
-        return (self.root @ departure[..., None]).squeeze(-1)
+        residual: Tensor = (self.root @ departure[..., None]).squeeze(-1)
+        return residual
 
     def term(self, x: Tensor) -> Tensor:
         """‖x(t₀) − x_b‖²_B.

@@ -3,7 +3,7 @@
 python recipes/lorenz96/forecast.py [--series 16]
 
 The observations are those of the benchmark: 20 of 40 components at every fourth step, with noise of
-variance 2. They are assimilated for 160 steps, and the forecast of the 80 steps that follow is compared with the truth.
+variance 2. They are assimilated for 160 steps, and the forecast of the next 80 is compared with the truth.
 """
 
 from __future__ import annotations
@@ -78,9 +78,8 @@ def main(count: int) -> None:
             )  # fmt: skip
             rows.append([name, *(f"{float(each[lead - 1]):.3f}" for lead in LEADS)])
         print(as_columns(rows))
-    print(
-        f"valid time: until the RMSE of a series exceeds {VALID} of the standard deviation, at most {AHEAD * STEP:g}"
-    )
+    longest = AHEAD * STEP
+    print(f"valid time: until the RMSE of a series exceeds {VALID} standard deviations, at most {longest:g}")
     for name, found in forecasts.items():
         error = rmse(found.x.drop_vars("time"), truth.drop_vars("time"), ["component"]).transpose(
             "series", "time"

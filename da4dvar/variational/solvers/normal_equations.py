@@ -112,6 +112,20 @@ class BlockTridiagonal:
         diagonal, first = self._diagonal(x, self.prior_weight)
         return inverse_block_tridiagonal(diagonal, self.tangent(x[..., :-1])[1], self.prior_weight, first)
 
+    def transposed(self, x: Tensor, residual: Tensor) -> Tensor:
+        """λ_p Jᵀ r for changes r of x(t + Δ) − Φ(x(t)), which has no last time; shape (batch, time, n)."""
+        tangent, by_time = self.tangent(x[..., :-1])[1], self._by_time(residual)
+        out = torch.zeros_like(self._by_time(x))
+        out[:, 1:] += by_time
+        out[:, :-1] -= (tangent.mT @ by_time[..., None]).squeeze(-1)
+        return self.prior_weight * out
+
+    def solved(self, x: Tensor, right: Tensor) -> Tensor:
+        """(JᵀJ)⁻¹ r for a vector of shape (batch, time, n)."""
+        diagonal, first = self._diagonal(x, self.prior_weight)
+        tangent = self.tangent(x[..., :-1])[1]
+        return solve_block_tridiagonal(diagonal, tangent, self.prior_weight, right, first)
+
     def _diagonal(self, x: Tensor, weight: float) -> tuple[Tensor, Tensor | None]:
         """Return the diagonal part of JᵀJ without the terms AᵀA, and the precision of the background."""
         diagonal = self.observation_weight * self._by_time(self.mask.to(x.dtype))
