@@ -37,6 +37,7 @@ from da4dvar.variational.cycle import Cycle, Window
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.observation import Identity
 from da4dvar.variational.priors.flow import Flow
+from da4dvar.variational.solvers.base import Solution
 
 
 class Assimilated(NamedTuple):
@@ -240,7 +241,8 @@ def restart(model: Model, problem: Problem) -> Callable[[Cost], Tensor]:
         x0 = torch.from_numpy(start(y.numpy(), model.initial, y.ndim - 1))
         assert cost.background is not None
         background = cost.background.to(x0)
-        return problem.solve.network(cost.y.float(), cost.mask, x0, background=background).x
+        found: Solution = problem.solve.network(cost.y.float(), cost.mask, x0, background=background)
+        return found.x
 
     return solved
 
@@ -282,7 +284,7 @@ def run(
             try:
                 window = cycle.advanced(window, y[..., t], seen[..., t])
                 std = errors_of(cycle, window)
-            except torch.linalg.LinAlgError:
+            except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
                 std = torch.full_like(window.x, torch.nan)
             if not (window.x.isfinite().all() and std.isfinite().all()):
                 at = f"step {t + 1}, {label(conformed.data[model.time], t)}"

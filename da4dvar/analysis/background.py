@@ -164,6 +164,7 @@ class Carried:
                 "assimilation with this model"
             )
         x, filtered, std = (tensor(name, STATE, model.time).reshape(len(mean), *shape, -1) for name in SERIES)
+        kept: dict[str, Any] = {f.name: number(ds.attrs.get(f.name)) for f in fields(Settings)}
         return cls(
             ds[names],
             Background(mean.reshape(-1, *shape), tensor(BEFORE, STATE, OTHER)),
@@ -171,7 +172,7 @@ class Carried:
             tensor(COVARIANCE, STATE, OTHER),
             filtered,
             std,
-            Settings(**{f.name: number(ds.attrs.get(f.name)) for f in fields(Settings)}),
+            Settings(**kept),
         )
 
 

@@ -37,8 +37,8 @@ def check_forecast(steps: object, members: object) -> None:
         If one is.
     """
     for name, value, least in (("steps", steps, 1), ("members", members, 2)):
-        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-        if value is not None and not (whole and value >= least):
+        whole = isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least
+        if not whole and (value is not None or name == "steps"):
             raise DataError(f"{name} is {value!r}, expected a whole number of {least} or more")
 
 

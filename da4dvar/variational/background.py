@@ -72,7 +72,8 @@ class Background:
     @property
     def precision(self) -> Tensor:
         """B⁻¹, shape (batch, n, n)."""
-        return self.root.mT @ self.root
+        precision: Tensor = self.root.mT @ self.root
+        return precision
 
     def residual(self, x: Tensor) -> Tensor:
         """L⁻¹ (x(t₀) − x_b) with B = L Lᵀ.
@@ -102,4 +103,5 @@ class Background:
         -------
         Tensor, shape (batch,)
         """
-        return self.residual(x).square().sum(1)
+        term: Tensor = self.residual(x).square().sum(1)
+        return term

@@ -320,11 +320,11 @@ def write_dataset(
     path = Path(path)
     check_output(path, [], overwrite)
     suffix = ".zarr" if path.suffix == ".zarr" else ".nc"
-    parts = {None: ds, **(groups or {})}
-    prepared = {group: for_file(part, suffix) for group, part in parts.items()}
+    parts = [(None, ds), *(groups or {}).items()]
+    prepared = [(group, *for_file(part, suffix)) for group, part in parts]
 
     def write(beside: Path) -> None:
-        for group, (plain, encoding) in prepared.items():
+        for group, plain, encoding in prepared:
             mode: Literal["w", "a"] = "w" if group is None else "a"
             if suffix == ".nc":
                 plain.to_netcdf(beside, mode, group=group, engine="netcdf4", encoding=encoding)

@@ -118,7 +118,8 @@ class BlockTridiagonal:
         out = torch.zeros_like(self._by_time(x))
         out[:, 1:] += by_time
         out[:, :-1] -= (tangent.mT @ by_time[..., None]).squeeze(-1)
-        return self.prior_weight * out
+        weighted: Tensor = self.prior_weight * out
+        return weighted
 
     def solved(self, x: Tensor, right: Tensor) -> Tensor:
         """(JᵀJ)⁻¹ r for a vector of shape (batch, time, n)."""
