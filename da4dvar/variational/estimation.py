@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -10,11 +11,14 @@ from torch import Tensor
 from da4dvar.variational.background import Background
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.priors.flow import Flow
+from da4dvar.variational.solvers.base import per_sample
 from da4dvar.variational.solvers.levenberg_marquardt import LevenbergMarquardt
 from da4dvar.variational.solvers.normal_equations import BlockTridiagonal
 
 # The estimate ends once a step changes no parameter by more than this part of its standard error.
 SETTLED = 0.01
+# Factors of λ_p, with which x and θ are estimated one after the other.
+LADDER = (1e-2, 1e-1, 1.0)
 
 
 class Estimate(NamedTuple):
@@ -75,7 +79,7 @@ def estimate_parameters(
     background : Background, optional
         Distribution of the first state of each sample.
     iterations : int
-        Maximum number of steps of θ.
+        Maximum number of steps of θ for each weight of the prior, which grows to λ_p in three stages.
 
     Returns
     -------
@@ -108,18 +112,25 @@ def estimate_parameters(
     learned = {n: p for n, p in flow.named_parameters() if p.requires_grad}
     if not learned:
         raise ValueError(f"there is nothing to estimate in {type(flow.dynamics).__name__}; set learn=True")
-    given = cost.given(y, mask, background=background)
-    solver = LevenbergMarquardt(30, (1e-2, 1e-1, 1.0), rollout=True)
+    climber = LevenbergMarquardt(30, LADDER, rollout=True)
     settled = LevenbergMarquardt(20, (1.0,), tolerance=1e-6, rollout=True)
-    x, done = solver(given, x0).x, 0
-    for step in range(1, iterations + 1):
-        x = settled(given, x).x
-        delta, covariance = parameter_step(BlockTridiagonal(given, flow, background), x, learned)
-        for parameter, change in zip(learned.values(), split(delta, learned), strict=True):
-            parameter.data += change.to(parameter)
-        done = step
-        if (delta.abs() <= SETTLED * covariance.diagonal().sqrt()).all():
-            break
+    x, done = x0, 0
+    for factor in LADDER:
+        # With its full weight, a prior with wrong parameters would lead the states astray.
+        eased = VariationalCost(flow, cost.observation, cost.rho)
+        eased.log_weights.data = cost.log_weights.detach() + torch.tensor([0.0, math.log(factor)])
+        given = eased.given(y, mask, background=background)
+        for _ in range(iterations):
+            x, done = settled(given, x).x, done + 1
+            delta, covariance = parameter_step(BlockTridiagonal(given, flow, background), x, learned)
+            for parameter, change in zip(learned.values(), split(delta, learned), strict=True):
+                parameter.data += change.to(parameter)
+            if (delta.abs() <= SETTLED * covariance.diagonal().sqrt()).all():
+                break
+        # A sample may have left the way to its minimum while the parameters were wrong.
+        other = climber(given, x0)
+        lower = other.cost[-1] < given(x)
+        x = torch.where(per_sample(lower, x), other.x, x)
     theta = torch.cat([p.detach().flatten() for p in learned.values()])
     return Estimate(settled(given, x).x, theta, covariance, done)
 
