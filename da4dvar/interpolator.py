@@ -14,8 +14,10 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.analysis.analyse import analyse
+from da4dvar.analysis.assimilate import Assimilated, assimilate
 from da4dvar.analysis.ensemble import Ensemble
 from da4dvar.analysis.error_bars import calibrate, wanted, with_uncertainty
+from da4dvar.analysis.forecast import check_forecast, forecast, forecast_window, has_dynamics
 from da4dvar.analysis.known import costs_of, known_of, observed_names
 from da4dvar.analysis.model import Model
 from da4dvar.analysis.notes import credit, report
@@ -350,6 +352,160 @@ class Interpolator(Model):
         report([*conformed.notes, *found.notes], conformed, terms, filled, self.time)
         filled = with_uncertainty(filled, conformed, found.parts, self.calibration, interval)
         return add_history(carry(filled, taken, sources), credit(self))
+
+    def assimilate(
+        self,
+        ds: xr.Dataset | xr.DataArray,
+        background: xr.Dataset | None = None,
+        *,
+        lag: int | None = None,
+        background_error: float | None = None,
+        model_error: float | None = None,
+        inflation: float | None = None,
+        observation_error: float | None = None,
+        variable: Mapping[str, str] | str | None = None,
+        mask: str | xr.DataArray | None = None,
+        dim: Mapping[str, str] | None = None,
+        fill_value: str | float = "auto",
+        times: str = "insert",
+        force: bool = False,
+        progress: Progress | None = None,
+    ) -> Assimilated:
+        """Assimilate observations as they arrive, with a model that has dynamics.
+
+        At every time t, U of the window from t − `lag` to t is minimised together with the background term
+        ‖x(t − lag) − x_b‖²_B. When a time leaves the window, x_b and B of the next time follow from those
+        before and from the observations that leave, so that no observation counts twice; see
+        :class:`da4dvar.variational.cycle.Cycle`. The result does not depend on how the observations are
+        divided among calls.
+
+        Parameters
+        ----------
+        ds : Dataset or DataArray
+            Observations, NaN where there is none. Times that were assimilated before are left out.
+        background : Dataset, optional
+            The background that an earlier call returned, with which this call goes on, with the settings of
+            that call. Or a state of the
+            first time, under the model's names and in its units, with its standard error ``<name>_std`` or
+            with an ensemble ``<name>_samples`` of more members than the state has components. By default, the
+            mean and the standard deviation of the training, or of the first observations if the model has no
+            scaling.
+        lag : int, default 40
+            Number of steps over which an observation acts on earlier states.
+        background_error : float, optional
+            Standard deviation of the error of x_b in every window, in the units of the model: B is the same
+            everywhere and always. By default, B follows from the Laplace posterior of the window before.
+        model_error : float, optional
+            Standard deviation of the error of the dynamics in one step, in the units of the model, if it is
+            not that of the training. Smaller values give more weight to earlier observations.
+        inflation : float, default 1.0
+            Factor by which the standard errors of x_b grow in each step.
+        observation_error, variable, mask, dim, fill_value, times, force
+            See :meth:`interpolate`.
+        progress : callable, optional
+            Function called with the number of finished steps and their total number.
+
+        Returns
+        -------
+        Assimilated
+            The `analysis` and the `background` with which a later call goes on.
+
+        Raises
+        ------
+        DataError
+            If the model has no dynamics, the data do not match the model, the background is on another grid,
+            there is a gap longer than `lag`, or the dynamics diverge.
+
+        Examples
+        --------
+        >>> from da4dvar import load
+        >>> from da4dvar.simulate import lorenz96
+        >>> ds, model = lorenz96(series=1, steps=12, seed=3), load("lorenz96-ode")
+        >>> first = model.assimilate(ds.x_observed.isel(time=slice(0, 8)), lag=8)
+        >>> second = model.assimilate(ds.x_observed.isel(time=slice(8, 12)), first.background)
+        >>> whole = model.assimilate(ds.x_observed, lag=8)
+        >>> second.analysis.sizes["time"], bool((second.analysis.x == whole.analysis.x).all())
+        (12, True)
+        """
+        return assimilate(
+            self,
+            ds,
+            background,
+            lag=lag,
+            background_error=background_error,
+            model_error=model_error,
+            inflation=inflation,
+            variable=variable,
+            mask=mask,
+            dim=dim,
+            fill_value=fill_value,
+            times=times,
+            observation_error=observation_error,
+            progress=progress,
+            force=force,
+        )
+
+    def forecast(
+        self,
+        ds: xr.Dataset,
+        steps: int,
+        background: xr.Dataset | None = None,
+        *,
+        members: int | None = None,
+        seed: int = 0,
+    ) -> xr.Dataset:
+        """Forecast the times that follow an analysis.
+
+        A model with dynamics carries the last analysis forward, and with it an ensemble whose members are
+        drawn from the covariance of its error. The error of the dynamics in each step, of variance 1 / λ_p,
+        is added to each member. A model without dynamics interpolates a window whose last steps have no
+        observations.
+
+        Parameters
+        ----------
+        ds : Dataset
+            An analysis of :meth:`assimilate` or :meth:`interpolate`. For a model without dynamics the
+            observations, or an output of :meth:`interpolate`, whose flags tell what was observed.
+        steps : int
+            Number of steps.
+        background : Dataset, optional
+            The background that :meth:`assimilate` returned with the analysis, which holds the covariance.
+            Without it, errors are independent, with the standard deviations ``<name>_std`` of `ds`, if any.
+        members : int, optional
+            Number of members, by default 50; a single forecast if the error of the analysis is not known, and
+            8 members for a model without dynamics.
+        seed : int, default 0
+            Seed of the members.
+
+        Returns
+        -------
+        Dataset
+            Each variable at the times that follow, the mean of the members, with its flag. With an ensemble
+            also their standard deviation, ``<name>_std``, and, if the model has dynamics, the members,
+            ``<name>_samples`` along ``realization``.
+
+        Raises
+        ------
+        DataError
+            If the last time has gaps, the dynamics diverge, an ensemble is requested but the error of the
+            analysis is not known, or the model has no dynamics and its window is not longer than `steps`.
+
+        Examples
+        --------
+        >>> from da4dvar import load
+        >>> from da4dvar.simulate import lorenz96
+        >>> ds, model = lorenz96(series=1, steps=12, seed=3), load("lorenz96-ode")
+        >>> found = model.assimilate(ds.x_observed)
+        >>> model.forecast(found.analysis, 4, found.background, members=20).x_samples.sizes["realization"]
+        20
+        """
+        check_forecast(steps, members)
+        if has_dynamics(self):
+            return forecast(self, ds, steps, background, members, seed)
+        observed = forecast_window(self, ds, steps)
+        ahead = self.interpolate(observed, analysis=True, members=members, seed=seed, times="keep")
+        time = self.conform(observed).dims[self.time]
+        return ahead.isel({time: slice(-steps, None)})
 
     def calibrate(
         self,

@@ -13,11 +13,11 @@ from da4dvar.fields.labels.conform import Conformed
 from da4dvar.fields.labels.output import unreached
 
 
-def credit(model: Model) -> str:
-    """Return the history line that names the model."""
+def credit(model: Model, done: str = "interpolated") -> str:
+    """Return the history line that names the model and what was done with it."""
     names, title = ", ".join(model.layout.variables), model.provenance.get("title")
     by = f"by the model {title!r}" if title else "by an unnamed model"
-    return f"da4dvar {version('da4dvar')}: {names} interpolated {by}"
+    return f"da4dvar {version('da4dvar')}: {names} {done} {by}"
 
 
 def report(

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from da4dvar.cli import aggregate, baseline, ensemble, fill, learn, look, twin
+from da4dvar.cli import aggregate, baseline, cycling, ensemble, fill, learn, look, twin
 from da4dvar.cli.memory import keep_freed_memory
 from da4dvar.cli.shell import app, say
 from da4dvar.errors import Da4dvarError, Da4dvarWarning
@@ -21,6 +21,8 @@ STOPPED = 130
 ORDER = (
     "interpolate",
     "baseline",
+    "assimilate",
+    "forecast",
     "gaps",
     "evaluate",
     "aggregate",
@@ -33,7 +35,7 @@ ORDER = (
 )
 app.registered_commands.sort(key=lambda known: ORDER.index(getattr(known.callback, "__name__", "")))
 
-__all__ = ["aggregate", "app", "baseline", "ensemble", "fill", "learn", "look", "main", "twin"]
+__all__ = ["aggregate", "app", "baseline", "cycling", "ensemble", "fill", "learn", "look", "main", "twin"]
 
 
 def show_note(message: Warning | str, category: type[Warning], *_: Any) -> None:

@@ -9,6 +9,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from da4dvar.variational.background import Background
 from da4dvar.variational.observation import Identity, Observation
 
 SHAPES: dict[str, Callable[[Tensor], Tensor]] = {"square": torch.square, "absolute": torch.abs}
@@ -42,7 +43,8 @@ class Terms(NamedTuple):
     Parameters
     ----------
     observation : Tensor, shape (batch,)
-        λ_o ‖H(x) − y‖²_Ω.
+        λ_o ‖H(x) − y‖²_Ω, plus ‖x(t₀) − x_b‖²_B if there is a background, which is an observation of the
+        first state.
     prior : Tensor, shape (batch,)
         λ_p ρ(‖x − Φ(x)‖).
 
@@ -76,6 +78,8 @@ class Cost:
         Ω: true where there is an observation.
     covariates : Tensor, shape ``(batch, covariate, *space)``, optional
         c: complete fields that are given, not estimated.
+    background : Background, optional
+        x_b and B, which add the term ‖x(t₀) − x_b‖²_B.
 
     Examples
     --------
@@ -86,9 +90,14 @@ class Cost:
     """
 
     def __init__(
-        self, model: VariationalCost, y: Tensor, mask: Tensor, covariates: Tensor | None = None
+        self,
+        model: VariationalCost,
+        y: Tensor,
+        mask: Tensor,
+        covariates: Tensor | None = None,
+        background: Background | None = None,
     ) -> None:
-        self.model, self.mask, self.covariates = model, mask, covariates
+        self.model, self.mask, self.covariates, self.background = model, mask, covariates, background
         self.y = torch.where(mask, y, 0.0)
 
     def prior(self, x: Tensor) -> Tensor:
@@ -118,7 +127,25 @@ class Cost:
         Cost
         """
         covariates = None if self.covariates is None else self.covariates[samples]
-        return Cost(self.model, self.y[samples], self.mask[samples], covariates)
+        background = None if self.background is None else self.background[samples]
+        return Cost(self.model, self.y[samples], self.mask[samples], covariates, background)
+
+    def of(self, model: VariationalCost, y: Tensor | None = None, mask: Tensor | None = None) -> Cost:
+        """Return the cost of another model, or for other observations, with all else as it is.
+
+        Parameters
+        ----------
+        model : VariationalCost
+            The model of the cost.
+        y, mask : Tensor, optional
+            Observations and Ω, by default those of this cost.
+
+        Returns
+        -------
+        Cost
+        """
+        y, mask = self.y if y is None else y, self.mask if mask is None else mask
+        return Cost(model, y, mask, self.covariates, self.background)
 
     def terms(self, x: Tensor) -> Terms:
         """Both weighted terms of U at `x`.
@@ -133,7 +160,10 @@ class Cost:
         Terms
             Both terms, each of shape (batch,).
         """
-        return self.model.terms(x, self.y, self.mask, self.covariates)
+        terms = self.model.terms(x, self.y, self.mask, self.covariates)
+        if self.background is None:
+            return terms
+        return terms._replace(observation=terms.observation + self.background.term(x))
 
     def __call__(self, x: Tensor) -> Tensor:
         """U(x), shape (batch,)."""
@@ -268,7 +298,13 @@ class VariationalCost(nn.Module):
             torch.tensor([math.log(observation_weight), math.log(prior_weight)]), requires_grad=learn_weights
         )
 
-    def given(self, y: Tensor, mask: Tensor, covariates: Tensor | None = None) -> Cost:
+    def given(
+        self,
+        y: Tensor,
+        mask: Tensor,
+        covariates: Tensor | None = None,
+        background: Background | None = None,
+    ) -> Cost:
         """Return the cost for an observation `y` on the domain `mask`.
 
         Parameters
@@ -279,12 +315,14 @@ class VariationalCost(nn.Module):
             Ω: true where there is an observation.
         covariates : Tensor, shape ``(batch, covariate, *space)``, optional
             c, for a prior that uses covariates.
+        background : Background, optional
+            x_b and B, which add the term ‖x(t₀) − x_b‖²_B.
 
         Returns
         -------
         Cost
         """
-        return Cost(self, y, mask, covariates)
+        return Cost(self, y, mask, covariates, background)
 
     def projected(self, x: Tensor, covariates: Tensor | None = None) -> Tensor:
         """Φ(x), or Φ(x, c) for a prior that uses covariates.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from da4dvar.variational.background import Background
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.solvers.base import Solution, Solver, Watch
 
@@ -41,6 +42,7 @@ class VariationalModel(nn.Module):
         watch: Watch | None = None,
         covariates: Tensor | None = None,
         recompute: bool = False,
+        background: Background | None = None,
     ) -> Solution:
         """Estimate the state from the observations, starting at `x0`.
 
@@ -59,12 +61,14 @@ class VariationalModel(nn.Module):
         recompute : bool
             Whether to recompute the graph of an iteration in the backward pass rather than store it; only
             for a solver whose attribute `recomputes` is true.
+        background : Background, optional
+            x_b and B, which add the term ‖x(t₀) − x_b‖²_B to U.
 
         Returns
         -------
         Solution
         """
-        cost = self.cost.given(y, mask, covariates)
+        cost = self.cost.given(y, mask, covariates, background)
         options = {"recompute": True} if recompute else {}
         found: Solution = self.solver(cost, x0, watch, **options)
         return found

@@ -3,6 +3,8 @@
 import pytest
 from examples import RECIPE, make_sst
 
+from da4dvar.simulate import lorenz96
+
 BENCHMARK = """
 title = "small"
 rows = ["linear"]
@@ -15,9 +17,10 @@ observed = { x = "x_observed" }
 
 @pytest.fixture
 def folder(tmp_path, gappy, monkeypatch):
-    """Go to a folder with gappy.nc, truth.nc, a recipe that reads it, and a benchmark with one row."""
+    """Go to a folder with gappy.nc, truth.nc, l96.nc, a recipe, and a benchmark with one row."""
     gappy.to_netcdf(tmp_path / "gappy.nc")
     make_sst(70).to_netcdf(tmp_path / "truth.nc")
+    lorenz96(series=1, steps=4).to_netcdf(tmp_path / "l96.nc")
     (tmp_path / "recipe.toml").write_text(RECIPE.format(steps=2))
     (tmp_path / "bench").mkdir()
     (tmp_path / "bench/benchmark.toml").write_text(BENCHMARK)

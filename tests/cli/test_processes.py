@@ -16,6 +16,8 @@ from da4dvar.cli import memory as freed_memory
 VERBS = {
     "interpolate": "gappy.nc out.nc --model MODEL",
     "baseline": "gappy.nc out.nc",
+    "assimilate": "l96.nc out.nc --model lorenz96-ode --variable x=x_observed",
+    "forecast": "l96.nc out.nc --model lorenz96-ode --steps 2",
     "gaps": "truth.nc out.nc",
     "evaluate": "gappy.nc truth.nc",
     "aggregate": "gappy.nc out.nc",

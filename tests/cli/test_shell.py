@@ -126,5 +126,5 @@ def test_help_is_plain_and_fits_a_terminal(verb, monkeypatch):
     text = said(*filter(None, [verb]), "--help").out
     assert max(map(len, text.splitlines())) <= 80
     assert not re.search(r"\w\.\.\.$|list\[|<\w", text, re.MULTILINE)
-    assert ("INPUT... OUTPUT" in text) == (verb in ("interpolate", "baseline"))
+    assert ("INPUT... OUTPUT" in text) == (verb in ("interpolate", "baseline", "assimilate"))
     assert ("Options without --model:" in text) == (verb == "interpolate")

@@ -6,11 +6,11 @@ import glob
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 import xarray as xr
 
@@ -286,7 +286,12 @@ def check_replaceable(path: Path) -> None:
         )
 
 
-def write_dataset(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> None:
+def write_dataset(
+    ds: xr.Dataset,
+    path: str | Path,
+    overwrite: bool = False,
+    groups: Mapping[str, xr.Dataset] | None = None,
+) -> None:
     """Write a data set to a temporary name and move it to its destination when it is complete.
 
     Parameters
@@ -297,6 +302,8 @@ def write_dataset(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> 
         Destination that ends in ``.nc`` or ``.zarr``.
     overwrite : bool
         Whether to replace an existing file or store.
+    groups : mapping of str to Dataset, optional
+        Further data sets to write, each to a group of the file or store.
 
     Raises
     ------
@@ -312,7 +319,27 @@ def write_dataset(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> 
     """
     path = Path(path)
     check_output(path, [], overwrite)
-    ds, suffix = without_dangling(ds), ".zarr" if path.suffix == ".zarr" else ".nc"
+    suffix = ".zarr" if path.suffix == ".zarr" else ".nc"
+    parts = [(None, ds), *(groups or {}).items()]
+    prepared = [(group, *for_file(part, suffix)) for group, part in parts]
+
+    def write(beside: Path) -> None:
+        for group, plain, encoding in prepared:
+            mode: Literal["w", "a"] = "w" if group is None else "a"
+            if suffix == ".nc":
+                plain.to_netcdf(beside, mode, group=group, engine="netcdf4", encoding=encoding)
+            else:
+                even = plain.assign({n: evenly_chunked(a) for n, a in plain.data_vars.items()})
+                even.to_zarr(
+                    beside, mode=mode, group=group, encoding=encoding, zarr_format=3, consolidated=False
+                )
+
+    write_whole(path, write)
+
+
+def for_file(ds: xr.Dataset, suffix: str) -> tuple[xr.Dataset, dict[str, dict[str, Any]]]:
+    """Return a data set with the attributes to write, and the encoding of its variables."""
+    ds = without_dangling(ds)
     encoding = {str(n): encoding_for(ds[n], suffix) for n in ds.variables}
     plain = ds.copy()
     if suffix == ".nc":
@@ -321,15 +348,7 @@ def write_dataset(ds: xr.Dataset, path: str | Path, overwrite: bool = False) -> 
         plain[name].encoding = {}
         attrs = attributes_for(ds[name], encoding[str(name)])
         plain[name].attrs = plain_attributes(attrs) if suffix == ".nc" else attrs
-
-    def write(beside: Path) -> None:
-        if suffix == ".nc":
-            plain.to_netcdf(beside, engine="netcdf4", encoding=encoding)
-        else:
-            even = plain.assign({n: evenly_chunked(a) for n, a in plain.data_vars.items()})
-            even.to_zarr(beside, encoding=encoding, zarr_format=3, consolidated=False)
-
-    write_whole(path, write)
+    return plain, encoding
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:

@@ -15,6 +15,8 @@ class Lorenz96(nn.Module):
         F; the system is chaotic for 8, where errors double in 0.42 time units.
     axis : int
         Axis of the components j; a negative number counts from the end.
+    learn : bool
+        Whether F is a learned parameter, which starts at `forcing`.
 
     Examples
     --------
@@ -22,9 +24,10 @@ class Lorenz96(nn.Module):
     tensor(0.)
     """
 
-    def __init__(self, forcing: float = 8.0, axis: int = -2) -> None:
+    def __init__(self, forcing: float = 8.0, axis: int = -2, learn: bool = False) -> None:
         super().__init__()
-        self.forcing, self.axis = forcing, axis
+        self.forcing, self.axis, self.learn = forcing, axis, learn
+        self.learned = nn.Parameter(torch.tensor(forcing, dtype=torch.float64)) if learn else None
 
     def forward(self, x: Tensor) -> Tensor:
         """dx/dt, per unit of model time.
@@ -41,4 +44,5 @@ class Lorenz96(nn.Module):
         ahead = torch.roll(x, -1, self.axis)
         behind = torch.roll(x, 1, self.axis)
         behind2 = torch.roll(x, 2, self.axis)
-        return (ahead - behind2) * behind - x + self.forcing
+        forcing = self.forcing if self.learned is None else self.learned.to(x.dtype)
+        return (ahead - behind2) * behind - x + forcing

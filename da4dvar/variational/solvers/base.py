@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from da4dvar.variational.cost import Cost, Terms
+from da4dvar.variational.cost import Cost, Terms, VariationalCost
 
 # Called with each iterate, starting with x(0).
 Watch = Callable[[Tensor], None]
@@ -120,6 +120,20 @@ class Solver(nn.Module, ABC):
         factor : float
             Positive factor.
         """
+
+    def minimised(self, model: VariationalCost) -> VariationalCost:
+        """Return the cost whose minimiser the solution is: the given one, unless the solver has its own.
+
+        Parameters
+        ----------
+        model : VariationalCost
+            Cost of the model that the solver is a part of.
+
+        Returns
+        -------
+        VariationalCost
+        """
+        return model
 
     @abstractmethod
     def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:

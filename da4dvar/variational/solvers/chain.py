@@ -129,15 +129,15 @@ class Chain(Solver):
         shape = cost.y.shape[1:]
         if restart % 2 == 0:
             kept = torch.rand(shape, generator=generator) >= self.withheld
-            return cost.model.given(cost.y, cost.mask & kept.to(cost.mask.device), cost.covariates)
+            return cost.of(cost.model, mask=cost.mask & kept.to(cost.mask.device))
         noise = torch.randn(shape, generator=generator).to(cost.y)
-        return cost.model.given(cost.y + self.perturbation * noise, cost.mask, cost.covariates)
+        return cost.of(cost.model, cost.y + self.perturbation * noise)
 
     def _run(self, seen: Cost, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
         """Run the first solver on the cost `seen`, then the second on its own cost with all observations."""
         begun = self.first(seen, x0, watch)
         rest = None if watch is None else skipping_first(watch)
-        ended = self.second(self._second_cost(cost), begun.x, rest)
+        ended = self.second(cost.of(self._second_model(cost.model)), begun.x, rest)
         return Solution(
             ended.x,
             torch.cat([begun.observation, ended.observation[1:]]),
@@ -146,12 +146,15 @@ class Chain(Solver):
             ended.converged,
         )
 
-    def _second_cost(self, cost: Cost) -> Cost:
-        if self.weights is not None:
-            model = cost.model
-            other = VariationalCost(model.prior, model.observation, model.rho, *self.weights).to(cost.y)
-            return other.given(cost.y, cost.mask, cost.covariates)
-        return cost if self.cost is None else self.cost.given(cost.y, cost.mask, cost.covariates)
+    def minimised(self, model: VariationalCost) -> VariationalCost:
+        """See :meth:`da4dvar.variational.solvers.base.Solver.minimised`."""
+        return self.second.minimised(self._second_model(model))
+
+    def _second_model(self, model: VariationalCost) -> VariationalCost:
+        if self.weights is None:
+            return model if self.cost is None else self.cost
+        other = VariationalCost(model.prior, model.observation, model.rho, *self.weights)
+        return other.to(model.log_weights.device)
 
 
 def skipping_first(watch: Watch) -> Watch:

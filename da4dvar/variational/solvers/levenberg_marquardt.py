@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from da4dvar.variational.background import Background
 from da4dvar.variational.cost import Cost, Terms, refuse_inference_mode
 from da4dvar.variational.observation import Identity
 from da4dvar.variational.priors.flow import Flow
 from da4dvar.variational.solvers.base import Solution, Solver, Watch, per_sample, solution
 from da4dvar.variational.solvers.normal_equations import BlockTridiagonal, MatrixFree, NormalEquations
+from da4dvar.variational.solvers.tangent import Tangent
 
 
 class LevenbergMarquardt(Solver):
@@ -46,6 +47,12 @@ class LevenbergMarquardt(Solver):
         For a flow prior: standard deviation of the error of x(0) at the first time. It adds a term
         ‖x − x(0)‖² / std² at that time to U, where the prior has no previous state to forecast from. This
         term is counted in the observation term along the iterations, except in the last, which is U alone.
+        It is left out if the cost itself has a background.
+    rollout : bool
+        For a flow prior: whether a step also tries the trajectory of the flow that starts at the first state
+        of x + δ, with the model errors that x + δ has in the linear model, and takes the better one. This
+        takes a run of the flow in each step and far fewer steps, as the large weight of the prior no longer
+        rejects long ones.
 
     Raises
     ------
@@ -80,6 +87,7 @@ class LevenbergMarquardt(Solver):
         tolerance: float = 1e-3,
         inner: int = 50,
         background: float | None = None,
+        rollout: bool = False,
     ) -> None:
         super().__init__()
         if iterations < len(ladder) or not ladder or min(ladder) <= 0 or damping <= 0:
@@ -95,12 +103,15 @@ class LevenbergMarquardt(Solver):
         self.iterations, self.ladder, self.damping = iterations, tuple(ladder), damping
         self.tolerance, self.inner = tolerance, inner
         self.background = background
+        self.rollout = rollout
 
-    def forward(self, cost: Cost, x0: Tensor, watch: Watch | None = None) -> Solution:
+    def forward(
+        self, cost: Cost, x0: Tensor, watch: Watch | None = None, tangent: Tangent | None = None
+    ) -> Solution:
         refuse_inference_mode()
         # The systems are too ill-conditioned for the eight significant bits of mixed precision.
         with torch.no_grad(), torch.autocast(x0.device.type, enabled=False):
-            equations = self._equations(cost, x0)
+            equations = self._equations(cost, x0, tangent)
             x, path = x0, [cost.terms(x0)]
             if watch is not None:
                 watch(x0)
@@ -117,7 +128,7 @@ class LevenbergMarquardt(Solver):
             path[-1] = Terms(*last)
         return solution(x, path, converged & ~better)
 
-    def _equations(self, cost: Cost, x0: Tensor) -> NormalEquations:
+    def _equations(self, cost: Cost, x0: Tensor, tangent: Tangent | None) -> NormalEquations:
         model = cost.model
         if model.rho != "square":
             raise ValueError(
@@ -125,8 +136,10 @@ class LevenbergMarquardt(Solver):
                 "a learned solver for other shapes"
             )
         if isinstance(model.prior, Flow) and isinstance(model.observation, Identity):
-            std = math.inf if self.background is None else self.background
-            return BlockTridiagonal(cost, model.prior, x0[..., 0], std)
+            background = cost.background
+            if background is None and self.background is not None:
+                background = Background.isotropic(x0[..., 0], self.background)
+            return BlockTridiagonal(cost, model.prior, background, tangent, self.rollout)
         if self.background is not None:
             raise ValueError(
                 "a background needs a flow prior and observations of the state itself; leave it out"
@@ -151,9 +164,7 @@ class LevenbergMarquardt(Solver):
         for _ in range(steps):
             if len(left):
                 part = equations.of(left)
-                candidate = x[left] + part.step(x[left], factor, mu[left])
-                terms = part.terms(candidate)
-                reached = finite(terms.observation + factor * terms.prior)
+                candidate, terms, reached = best_of(part, x[left], factor, mu[left])
                 lower = reached < value[left]
                 done = lower & (value[left] - reached < self.tolerance * value[left])
                 taken = left[lower]
@@ -167,6 +178,22 @@ class LevenbergMarquardt(Solver):
         converged = torch.ones(len(x), dtype=torch.bool, device=x.device)
         converged[left] = False
         return x, converged
+
+
+def best_of(equations: NormalEquations, x: Tensor, factor: float, mu: Tensor) -> tuple[Tensor, Terms, Tensor]:
+    """Return the candidate of the lowest U of each sample, both terms there, and U with the factor of λ_p."""
+    best: tuple[Tensor, Terms, Tensor] | None = None
+    for candidate in equations.candidates(x, factor, mu):
+        terms = equations.terms(candidate)
+        reached = finite(terms.observation + factor * terms.prior)
+        if best is not None:
+            better = reached < best[2]
+            candidate = torch.where(per_sample(better, x), candidate, best[0])
+            terms = Terms(*(torch.where(better, new, old) for new, old in zip(terms, best[1], strict=True)))
+            reached = torch.where(better, reached, best[2])
+        best = candidate, terms, reached
+    assert best is not None
+    return best
 
 
 def finite(value: Tensor) -> Tensor:

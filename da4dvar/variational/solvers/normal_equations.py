@@ -8,10 +8,14 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
+from da4dvar.variational.background import Background
 from da4dvar.variational.cost import Cost, Terms
 from da4dvar.variational.priors.flow import Flow
 from da4dvar.variational.solvers.base import per_sample
-from da4dvar.variational.solvers.block_tridiagonal import solve_block_tridiagonal
+from da4dvar.variational.solvers.block_tridiagonal import (
+    inverse_block_tridiagonal,
+    solve_block_tridiagonal,
+)
 from da4dvar.variational.solvers.tangent import Tangent
 
 
@@ -24,8 +28,8 @@ class NormalEquations(Protocol):
     def terms(self, x: Tensor) -> Terms:
         """Both weighted terms of U at `x`, shape (batch,) each."""
 
-    def step(self, x: Tensor, factor: float, mu: Tensor) -> Tensor:
-        """δ; NaN for a sample whose equations cannot be solved."""
+    def candidates(self, x: Tensor, factor: float, mu: Tensor) -> list[Tensor]:
+        """x + δ and variants of it, each NaN for a sample whose equations cannot be solved."""
 
 
 class BlockTridiagonal:
@@ -37,49 +41,97 @@ class BlockTridiagonal:
         U, for the given observations.
     flow : Flow
         Prior of the cost.
-    first : Tensor, shape ``(batch, channel, *space)``
-        Background state at the first time.
-    std : float
-        Standard deviation of the error of the background; infinity for no background.
+    background : Background, optional
+        Distribution of the first state.
+    tangent : Tangent, optional
+        Tangent linear model of the flow, if it was made before.
+    rollout : bool
+        Whether the candidates include the trajectory of the flow from the first state of x + δ, with the
+        model errors of x + δ in the linear model.
     """
 
-    def __init__(self, cost: Cost, flow: Flow, first: Tensor, std: float) -> None:
-        self.flow, self.y, self.mask, self.first = flow, cost.y, cost.mask, first
+    def __init__(
+        self,
+        cost: Cost,
+        flow: Flow,
+        background: Background | None,
+        tangent: Tangent | None = None,
+        rollout: bool = False,
+    ) -> None:
+        self.flow, self.y, self.mask, self.background = flow, cost.y, cost.mask, background
         self.observation_weight, self.prior_weight = cost.model.log_weights.exp().tolist()
-        self.background_weight = 1 / std**2
-        self.tangent = Tangent(flow, cost.y)
+        self.tangent = Tangent(flow, cost.y) if tangent is None else tangent
+        self.rollout = rollout
 
     def of(self, samples: Tensor) -> Self:
         """See :meth:`NormalEquations.of`."""
         part = copy.copy(self)
-        part.y, part.mask, part.first = self.y[samples], self.mask[samples], self.first[samples]
+        part.y, part.mask = self.y[samples], self.mask[samples]
+        part.background = None if self.background is None else self.background[samples]
         return part
 
     def terms(self, x: Tensor) -> Terms:
         """See :meth:`NormalEquations.terms`."""
         misfit = torch.where(self.mask, x - self.y, 0.0)
         residual = x[..., 1:] - self.flow.forecast(x[..., :-1])
-        before = self.background_weight * (x[..., 0] - self.first).square().flatten(1).sum(1)
+        observed = self.observation_weight * misfit.square().flatten(1).sum(1)
         return Terms(
-            self.observation_weight * misfit.square().flatten(1).sum(1) + before,
+            observed if self.background is None else observed + self.background.term(x),
             self.prior_weight * residual.square().flatten(1).sum(1),
         )
 
-    def step(self, x: Tensor, factor: float, mu: Tensor) -> Tensor:
-        """See :meth:`NormalEquations.step`."""
+    def candidates(self, x: Tensor, factor: float, mu: Tensor) -> list[Tensor]:
+        """See :meth:`NormalEquations.candidates`."""
         weight = factor * self.prior_weight
         forecast, tangent = self.tangent(x[..., :-1])
         misfit = self._by_time(torch.where(self.mask, x - self.y, 0.0))
         residual = self._by_time(x[..., 1:] - forecast)
-        on_diagonal = self.observation_weight * self._by_time(self.mask.to(x.dtype)) + mu[:, None, None]
-        on_diagonal[:, 1:] += weight
-        on_diagonal[:, 0] += self.background_weight
+        on_diagonal, first = self._diagonal(x, weight)
+        on_diagonal += mu[:, None, None]
         right = -self.observation_weight * misfit
-        right[:, 0] -= self.background_weight * (x[..., 0] - self.first).flatten(1)
+        if self.background is not None:
+            right[:, 0] -= (self.background.residual(x)[:, None] @ self.background.root).squeeze(1)
         right[:, 1:] -= weight * residual
         right[:, :-1] += weight * (tangent.mT @ residual[..., None]).squeeze(-1)
-        delta = solve_block_tridiagonal(on_diagonal, tangent, weight, right)
-        return delta.movedim(1, -1).reshape(x.shape)
+        delta = solve_block_tridiagonal(on_diagonal, tangent, weight, right, first)
+        delta = delta.movedim(1, -1).reshape(x.shape)
+        stepped = [x + delta]
+        return [*stepped, self._rolled_out(x, delta, forecast, tangent)] if self.rollout else stepped
+
+    def _rolled_out(self, x: Tensor, delta: Tensor, forecast: Tensor, tangent: Tensor) -> Tensor:
+        """x′(t + Δ) = Φ(x′(t)) + (x + δ)(t + Δ) − Φ(x(t)) − A(t) δ(t), from x′ = x + δ at the first time."""
+        moved = (tangent @ self._by_time(delta[..., :-1])[..., None]).squeeze(-1)
+        errors = x[..., 1:] + delta[..., 1:] - forecast - moved.movedim(1, -1).reshape(forecast.shape)
+        states = [x[..., :1] + delta[..., :1]]
+        for error in errors.split(1, dim=-1):
+            states.append(self.flow.forecast(states[-1]) + error)
+        return torch.cat(states, dim=-1)
+
+    def covariance(self, x: Tensor) -> Tensor:
+        """(JᵀJ)⁻¹ at every time, shape (batch, time, n, n): the Laplace posterior at a minimiser `x` of U."""
+        diagonal, first = self._diagonal(x, self.prior_weight)
+        return inverse_block_tridiagonal(diagonal, self.tangent(x[..., :-1])[1], self.prior_weight, first)
+
+    def transposed(self, x: Tensor, residual: Tensor) -> Tensor:
+        """λ_p Jᵀ r for changes r of x(t + Δ) − Φ(x(t)), which has no last time; shape (batch, time, n)."""
+        tangent, by_time = self.tangent(x[..., :-1])[1], self._by_time(residual)
+        out = torch.zeros_like(self._by_time(x))
+        out[:, 1:] += by_time
+        out[:, :-1] -= (tangent.mT @ by_time[..., None]).squeeze(-1)
+        weighted: Tensor = self.prior_weight * out
+        return weighted
+
+    def solved(self, x: Tensor, right: Tensor) -> Tensor:
+        """(JᵀJ)⁻¹ r for a vector of shape (batch, time, n)."""
+        diagonal, first = self._diagonal(x, self.prior_weight)
+        tangent = self.tangent(x[..., :-1])[1]
+        return solve_block_tridiagonal(diagonal, tangent, self.prior_weight, right, first)
+
+    def _diagonal(self, x: Tensor, weight: float) -> tuple[Tensor, Tensor | None]:
+        """Return the diagonal part of JᵀJ without the terms AᵀA, and the precision of the background."""
+        diagonal = self.observation_weight * self._by_time(self.mask.to(x.dtype))
+        diagonal[:, 1:] += weight
+        return diagonal, None if self.background is None else self.background.precision
 
     @staticmethod
     def _by_time(x: Tensor) -> Tensor:
@@ -116,20 +168,23 @@ class MatrixFree:
         """See :meth:`NormalEquations.terms`."""
         return self.cost.terms(x)
 
-    def step(self, x: Tensor, factor: float, mu: Tensor) -> Tensor:
-        """See :meth:`NormalEquations.step`."""
+    def candidates(self, x: Tensor, factor: float, mu: Tensor) -> list[Tensor]:
+        """See :meth:`NormalEquations.candidates`."""
         observed, prior = self.cost.model.log_weights.to(x.dtype).mul(0.5).exp()
         prior = prior * factor**0.5
         mask, y, model = self.cost.mask, self.cost.y, self.cost.model
 
-        def residuals(x: Tensor) -> tuple[Tensor, Tensor]:
-            return observed * model.misfit(x, y, mask), prior * (x - self.cost.prior(x))
+        background = self.cost.background
+
+        def residuals(x: Tensor) -> tuple[Tensor, ...]:
+            both = observed * model.misfit(x, y, mask), prior * (x - self.cost.prior(x))
+            return both if background is None else (*both, background.residual(x))
 
         with torch.enable_grad():
             at = x.detach().requires_grad_()
             found = residuals(at)
 
-        def transposed(v: tuple[Tensor, Tensor]) -> Tensor:
+        def transposed(v: tuple[Tensor, ...]) -> Tensor:
             return torch.autograd.grad(found, at, v, retain_graph=True)[0]
 
         damping = per_sample(mu, x)
@@ -148,7 +203,7 @@ class MatrixFree:
             rest = rest - per_sample(length, x) * curved
             before, square = square, inner_product(rest, rest)
             direction = rest + per_sample(torch.where(going, square / before, 0.0), x) * direction
-        return delta
+        return [x + delta]
 
 
 def inner_product(a: Tensor, b: Tensor) -> Tensor:

@@ -1,0 +1,66 @@
+"""Parameters of the dynamics, estimated together with the state."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import least_squares
+from torch import nn
+
+from da4dvar.simulate import lorenz96
+from da4dvar.variational.background import Background
+from da4dvar.variational.cost import VariationalCost
+from da4dvar.variational.dynamics.lorenz96 import Lorenz96
+from da4dvar.variational.estimation import estimate_parameters
+from da4dvar.variational.priors.flow import Flow
+
+
+def twin(steps: int, **options: object) -> tuple[torch.Tensor, torch.Tensor]:
+    """Truth and observations of small series of Lorenz-96, ``(batch, 1, component, time)``."""
+    ds = lorenz96(steps=steps, seed=5, components=8, every=2, number=6, noise_variance=0.25, **options)
+    series = (ds[n].transpose("series", "component", "time").values for n in ("x", "x_observed"))
+    truth, y = (torch.from_numpy(values).double()[:, None] for values in series)
+    return truth, y
+
+
+def test_agrees_with_dense_least_squares_in_state_and_parameter():
+    """Both minima are those of scipy over (x, F), and the variance of F is that of the dense Jacobian."""
+    truth, y = twin(9, series=1)
+    flow = Flow(Lorenz96(7.0, learn=True), 0.05)
+    cost = VariationalCost(flow, observation_weight=4.0, prior_weight=100.0)
+    known = Background.isotropic(truth[..., 0], 1.0)
+    found = estimate_parameters(cost, y, y.isfinite(), truth, known, iterations=30)
+    true = Flow(Lorenz96(), 0.05)
+
+    def residuals(v: np.ndarray) -> np.ndarray:
+        x = torch.as_tensor(v[:-1]).reshape(truth.shape)
+        true.dynamics.forcing = v[-1]
+        misfit = torch.where(y.isfinite(), x - y, 0.0)
+        model = x[..., 1:] - true.forecast(x[..., :-1])
+        return torch.cat([2 * misfit.flatten(), 10 * model.flatten(), known.residual(x).flatten()]).numpy()
+
+    dense = least_squares(residuals, np.r_[truth.flatten().numpy(), 7.0], xtol=1e-12, ftol=1e-12, gtol=1e-12)
+    np.testing.assert_allclose(found.parameters.item(), dense.x[-1], atol=0.01)
+    np.testing.assert_allclose(found.x.flatten(), dense.x[:-1], atol=0.01)
+    variance = np.linalg.inv(dense.jac.T @ dense.jac)[-1, -1]
+    np.testing.assert_allclose(found.covariance.item(), variance, rtol=0.02)
+
+
+def test_the_forcing_is_found_from_gappy_noisy_observations():
+    """From a start that is off by one, F lies within four standard errors and 2 % of the truth."""
+    truth, y = twin(80, series=3)
+    flow = Flow(Lorenz96(7.0, learn=True), 0.05)
+    cost = VariationalCost(flow, observation_weight=4.0, prior_weight=1e4)
+    found = estimate_parameters(cost, y, y.isfinite(), truth + 0.3 * torch.randn_like(truth))
+    assert abs(found.parameters.item() - 8.0) < min(0.16, 4 * found.covariance.item() ** 0.5)
+    assert flow.dynamics.learned.item() == found.parameters.item()
+
+
+@pytest.mark.parametrize(("prior", "message"), [
+    (nn.Identity(), "the prior is Identity, expected a flow"),
+    (Flow(Lorenz96(), 0.05), "nothing to estimate in Lorenz96; set learn=True"),
+])  # fmt: skip
+def test_refused(prior, message):
+    """A prior without dynamics, or without parameters to estimate."""
+    y = torch.zeros(1, 1, 8, 3)
+    with pytest.raises(ValueError, match=message):
+        estimate_parameters(VariationalCost(prior), y, y > 0, y)
