@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 
-def solve_block_tridiagonal(diagonal: Tensor, tangent: Tensor, weight: float, right: Tensor) -> Tensor:
+def solve_block_tridiagonal(
+    diagonal: Tensor, tangent: Tensor, weight: float, right: Tensor, first: Tensor | None = None
+) -> Tensor:
     """Solve M z = r, where M has blocks diag(dₜ) + w Aₜᵀ Aₜ on the diagonal and −w Aₜ below it.
 
     The method is a block Cholesky factorisation, Lₜ Lₜᵀ = diag(dₜ) + w Aₜᵀ Aₜ − Wₜ₋₁ᵀ Wₜ₋₁ with
@@ -24,6 +26,8 @@ def solve_block_tridiagonal(diagonal: Tensor, tangent: Tensor, weight: float, ri
         w.
     right : Tensor, shape (batch, time, n)
         r.
+    first : Tensor, shape (batch, n, n), optional
+        Symmetric matrix that is added to the first block of M.
 
     Returns
     -------
@@ -39,11 +43,64 @@ def solve_block_tridiagonal(diagonal: Tensor, tangent: Tensor, weight: float, ri
              [0.5000, 0.5000]]])
     """
     times, n = diagonal.shape[1:]
+    factors, solved, failed = eliminated(diagonal, tangent, weight, right, first)
+    z = [torch.linalg.solve_triangular(factors[-1].mT, solved[-1], upper=True)]
+    for t in range(times - 2, -1, -1):
+        rest = solved[t][..., n:] - solved[t][..., :n] @ z[-1]
+        z.append(torch.linalg.solve_triangular(factors[t].mT, rest, upper=True))
+    found = torch.stack(z[::-1], dim=1).squeeze(-1)
+    return torch.where(failed[:, None, None], torch.nan, found)
+
+
+def inverse_block_tridiagonal(
+    diagonal: Tensor, tangent: Tensor, weight: float, first: Tensor | None = None
+) -> Tensor:
+    """Blocks of M⁻¹ on the diagonal, with M as in :func:`solve_block_tridiagonal`.
+
+    With Gₜ = Lₜ⁻ᵀ Wₜ, Σₜ = (Lₜ Lₜᵀ)⁻¹ + Gₜ Σₜ₊₁ Gₜᵀ, from the last block to the first (Rauch, Tung and
+    Striebel, 1965).
+
+    Parameters
+    ----------
+    diagonal, tangent, weight, first
+        See :func:`solve_block_tridiagonal`.
+
+    Returns
+    -------
+    Tensor, shape (batch, time, n, n)
+        Σ; NaN for a sample whose M is not positive definite in the precision of the data type.
+
+    Examples
+    --------
+    >>> inverse_block_tridiagonal(torch.ones(1, 2, 1), torch.ones(1, 1, 1, 1), 1.0).flatten().round()
+    tensor([1., 2.])
+    """
+    n = diagonal.shape[2]
+    factors, solved, failed = eliminated(diagonal, tangent, weight, torch.zeros_like(diagonal), first)
+    identity = torch.eye(n).to(diagonal).expand(len(diagonal), n, n)
+    blocks: list[Tensor] = []
+    for factor, sides in zip(factors[::-1], solved[::-1], strict=True):
+        inverse = torch.linalg.solve_triangular(factor, identity, upper=False)
+        block = inverse.mT @ inverse
+        if blocks:
+            gain = inverse.mT @ sides[..., :n]
+            block = block + gain @ blocks[-1] @ gain.mT
+        blocks.append(block)
+    return torch.where(failed[:, None, None, None], torch.nan, torch.stack(blocks[::-1], dim=1))
+
+
+def eliminated(
+    diagonal: Tensor, tangent: Tensor, weight: float, right: Tensor, first: Tensor | None
+) -> tuple[list[Tensor], list[Tensor], Tensor]:
+    """Return Lₜ, [Wₜ, Lₜ⁻¹ rₜ] and which samples failed; see :func:`solve_block_tridiagonal`."""
+    times, n = diagonal.shape[1:]
     # The triangular solves of A and r are combined: the last column belongs to r.
     inner = torch.zeros_like(right[:, 0, :, None]).expand(-1, -1, n + 1)
     factors, solved, failed = [], [], torch.zeros_like(diagonal[:, 0, 0], dtype=torch.bool)
     for t in range(times):
         block, rest = -inner[..., :n], right[:, t, :, None] - inner[..., n:]
+        if t == 0 and first is not None:
+            block = block + first
         if t + 1 < times:
             block = torch.baddbmm(block, tangent[:, t].mT, tangent[:, t], alpha=weight)
             sides = torch.cat([-weight * tangent[:, t].mT, rest], dim=-1)
@@ -57,9 +114,4 @@ def solve_block_tridiagonal(diagonal: Tensor, tangent: Tensor, weight: float, ri
         solved.append(both)
         if t + 1 < times:
             inner = both[..., :n].mT @ both
-    z = [torch.linalg.solve_triangular(factors[-1].mT, solved[-1], upper=True)]
-    for t in range(times - 2, -1, -1):
-        rest = solved[t][..., n:] - solved[t][..., :n] @ z[-1]
-        z.append(torch.linalg.solve_triangular(factors[t].mT, rest, upper=True))
-    found = torch.stack(z[::-1], dim=1).squeeze(-1)
-    return torch.where(failed[:, None, None], torch.nan, found)
+    return factors, solved, failed
