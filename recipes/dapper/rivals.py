@@ -39,8 +39,8 @@ def settings(experiment: str, method: str) -> list[Setting]:
         experiment, 1
     )
     small = experiment == "bocquet2010"
-    inflation = {1: (1.0, 1.01), 2: (1.0, 1.01, 1.03), 4: (1.0, 1.01, 1.02), 8: (1.02, 1.06, 1.15)}[every]
-    members = (10, 20) if small else (40, 80) if experiment.startswith("sakov2008") else (40,)
+    inflation = {1: (1.0, 1.01), 2: (1.01, 1.03), 4: (1.0, 1.01, 1.02), 8: (1.02, 1.06, 1.15, 1.3)}[every]
+    members = (10, 20) if small else (80,) if every == 2 else (40,)
     # Lags in observation times; the longest are 40 steps.
     lags = {1: (20, 40), 2: (12, 20), 4: (6, 10), 8: (2, 3, 5)}[every]
     if method == "iEnKS":
@@ -51,7 +51,7 @@ def settings(experiment: str, method: str) -> list[Setting]:
         return grid(
             N=(20,),
             loc_rad=(2.0 if small else 4.0,),
-            infl=(inflation[-1], 1 + 2 * (inflation[-1] - 1)),
+            infl=(1.06, 1.2) if every == 8 else (1.02, 1.06),
             rot=(True,),
         )
     if method == "EnKF_N":
@@ -150,8 +150,8 @@ def main(what: str, folder: str, experiments: list[str], names: list[str], seeds
         for method, experiment in itertools.product(names, experiments):
             runs.tune(experiment, method)
     else:
-        for seed, experiment, method in itertools.product(seeds, experiments, names):
-            for score in ("smoothed", "filtered"):
+        for seed, score in itertools.product(seeds, ("smoothed", "filtered")):
+            for experiment, method in itertools.product(experiments, names):
                 if setting := runs.best(experiment, method, score):
                     runs(experiment, method, setting, seed)
 
