@@ -35,18 +35,16 @@ def grid(**options: tuple[Any, ...]) -> list[Setting]:
 
 def settings(experiment: str, method: str) -> list[Setting]:
     """Return the settings of a method that are compared for an experiment."""
-    every = {"sakov2008-every-4": 4, "bocquet2015loc": 8, "todter2015": 2, "frei2013bridging": 8}.get(
-        experiment, 1
-    )
+    every = model_of(experiment).tseq.dko
     small = experiment == "bocquet2010"
     inflation = {1: (1.0, 1.01), 2: (1.01, 1.03), 4: (1.0, 1.01, 1.02), 8: (1.02, 1.06, 1.15, 1.3)}[every]
     members = (10, 20) if small else (80,) if every == 2 else (40,)
     # Lags in observation times; the longest are 40 steps.
-    lags = {1: (20, 40), 2: (12, 20), 4: (6, 10), 8: (2, 3, 5)}[every]
+    lags = (20,) if small else {1: (20, 40), 2: (12,), 4: (6, 10), 8: (2, 3, 5)}[every]
     if method == "iEnKS":
         return grid(upd_a=("Sqrt",), N=members, Lag=lags, infl=inflation, nIter=(10,), wtol=(1e-4,))
     if method == "EnKS":
-        return grid(upd_a=("Sqrt",), N=(20,) if small else (40, 80), Lag=lags[-1:], infl=inflation[-2:])
+        return grid(upd_a=("Sqrt",), N=(20,) if small else (80,), Lag=lags[-1:], infl=inflation[-2:])
     if method == "LETKF":
         return grid(
             N=(20,),
@@ -55,7 +53,7 @@ def settings(experiment: str, method: str) -> list[Setting]:
             rot=(True,),
         )
     if method == "EnKF_N":
-        return grid(N=(20,) if small else (40, 80), xN=(1.0, 2.0), rot=(True,))
+        return grid(N=(20,) if small else (40, 80), xN=(1.0,), rot=(True,))
     if method == "Var3D":
         return grid(xB=(0.02, 0.05, 0.1, 0.2, 0.5))
     if method == "PartFilt" and small:

@@ -185,7 +185,7 @@ def main() -> None:
         "Processor seconds": lambda: seconds(scores),
     }
     for title, rows in tables.items():
-        print(f"{title}\n\n{markdown(rows())}\n")
+        print(f"### {title}\n\n{markdown(rows())}\n")
 
 
 if __name__ == "__main__":
