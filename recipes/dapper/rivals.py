@@ -38,7 +38,7 @@ def settings(experiment: str, method: str) -> list[Setting]:
     every = model_of(experiment).tseq.dko
     small = experiment == "bocquet2010"
     inflation = {1: (1.0, 1.01), 2: (1.01, 1.03), 4: (1.0, 1.01, 1.02), 8: (1.02, 1.06, 1.15, 1.3)}[every]
-    members = (10, 20) if small else (80,) if every == 2 else (40,)
+    members = (20,) if small else (80,) if every == 2 else (40,)
     # Lags in observation times; the longest are 40 steps.
     lags = (20,) if small else {1: (20, 40), 2: (12,), 4: (6, 10), 8: (2, 3, 5)}[every]
     if method == "iEnKS":
