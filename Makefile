@@ -9,10 +9,10 @@ unexport PYTHONDONTWRITEBYTECODE
 INSTALL := $(BIN)/python -m pip install -q --no-compile -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo test check slow field house guarantees hostile promises lint docs pages wheel cf audit oldest newest clean
+.PHONY: help dev demo test check slow field house guarantees hostile promises lint docs pages wheel release-check cf audit oldest newest clean
 
 help: ## list what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 dev: .venv/installed-test .venv/installed-dev ## all that a change needs, and a hook that checks each commit
 	$(BIN)/pre-commit install
@@ -59,6 +59,9 @@ pages: .venv/installed-docs ## build the documentation without running its noteb
 
 wheel: .venv/installed-test ## build the wheel, and use it in an environment of its own
 	$(BIN)/python -m pytest -q -m slow tests/test_wheel.py
+
+release-check: .venv/installed-test ## what is ready for a release, and what is open; builds dist/
+	$(BIN)/python .ci/release.py
 
 cf: .venv/installed ## what is written, before the CF checker
 	$(PYTHON) -m venv .venv-cf

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 class Da4dvarAccessor:
     """Accessor for xarray objects, ``ds.da4dvar`` and ``da.da4dvar``, available once da4dvar is imported.
 
+    In a notebook, ``filled.da4dvar`` displays what was filled, by which method, and with what error.
+
     Parameters
     ----------
     data : Dataset or DataArray
@@ -38,6 +40,12 @@ class Da4dvarAccessor:
 
     def __init__(self, data: xr.Dataset | xr.DataArray) -> None:
         self._data = data
+
+    def _repr_html_(self) -> str:
+        from da4dvar.workflows.report.shown import filled_html
+
+        data = self._data
+        return filled_html(data if isinstance(data, xr.Dataset) else data.to_dataset(name="data"))
 
     @with_options
     def interpolate(self, model: Interpolator | str | Path, **options: Unpack[Options]) -> xr.Dataset:

@@ -17,6 +17,8 @@ from da4dvar.workflows.twin import hide
 
 pytestmark = pytest.mark.slow
 ROOT = Path(da4dvar.__file__).parents[1]
+# The Pythons of this machine among those that the wheel is for.
+PYTHONS = [path for minor in (11, 12, 13) if (path := shutil.which(f"python3.{minor}"))]
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "da4dvar")
 
 
@@ -42,11 +44,11 @@ def wheel(tmp_path_factory):
     return built
 
 
-@pytest.fixture(scope="module")
-def scripts(wheel, tmp_path_factory):
+@pytest.fixture(scope="module", params=PYTHONS)
+def scripts(wheel, tmp_path_factory, request):
     """Where the commands of an environment are that holds the wheel, and what it asks for."""
     folder = tmp_path_factory.mktemp("clean")
-    run(sys.executable, "-m", "venv", folder / "env", cwd=folder)
+    run(request.param, "-m", "venv", folder / "env", cwd=folder)
     pip = (folder / "env/bin/python", "-m", "pip", "install", "-q")
     run(*pip, "-c", ROOT / "constraints.txt", wheel, cwd=folder)
     return folder / "env/bin"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from da4dvar.variational.kernels import Separable, SumOfSeparable
 # Weights of the field, as numbers of observations of a cell, for its mean and its harmonics. A cell with a
 # dozen observations along tracks has a poor mean; that of a station with thousands is its own.
 MEANS, SEASONS = (1.0, 10.0, 100.0, 1e6), (30.0, 1000.0)
-POINTS = 250
+POINTS, SOME = 1000, 250  # hidden points, and those of which the scales to start with are taken
 # Of backgrounds within this log-likelihood per point of the best, that which follows its cells most is taken:
 # it leaves less to the covariance, whose matrix is then farther from singular.
 GAIN = 0.005
@@ -111,8 +112,8 @@ def chosen_background(
         bounds[name] = (spacing / 4, 3 * extent) if extent else (np.inf, np.inf)
     scales = np.sqrt(np.prod(bounds["length"])), np.sqrt(np.prod(bounds["duration"]))
     targets = targets[generator.permutation(len(targets))[:POINTS]]
-    points, distance, lag = neighbours_of(targets, pool, place, clock, scales, RANKS)
-    near = gathered(distance, lag, np.empty(points.shape[:2]))
+    points = neighbours_of(targets, pool, place, clock, scales, RANKS)
+    near = gathered(place[points[..., 1]], clock[points[..., 0]], np.empty(points.shape[:2]))
     grids = [
         np.geomspace(*bounds[n], 6)[1:-1] if np.isfinite(bounds[n][0]) else [np.inf]
         for n in ("length", "duration")
@@ -122,12 +123,14 @@ def chosen_background(
     ]
     free = [(0, n) for n in ("variance", "length", "duration") if np.isfinite(bounds[n][0])] + [(0, "nugget")]
     size = float(np.nanstd(y)) or 1.0
-    found = {}
+    found: dict[Background, float] = {}
+    start = None
     for candidate in (
         Background(*both) for both in itertools.product(MEANS, SEASONS[: 1 + (basis.shape[1] > 1)])
     ):
         anomaly = (y - candidate.fitted(rest, basis)) / size
         given = replace(near, values=anomaly[points[..., 0], points[..., 1]])
-        best = maximised(max(guesses, key=lambda c: score(c, given)), given, free, bounds, 10)
+        start = start or max(guesses, key=partial(score, near=given.thinned(SOME)))
+        best = maximised(start, given, free, bounds, 10)
         found[candidate] = score(best, given)
     return next(b for b, value in found.items() if value >= max(found.values()) - GAIN)

@@ -206,14 +206,11 @@ class Search:
             if len(pool) < 2:
                 continue
             chosen = targets[self.generator.permutation(len(targets))[:share]]
-            near, distance, lag = neighbours_of(
-                chosen, pool, place, clock, scales, self.ranks if ranks is None else ranks
-            )
-            found.append((distance, lag, values[near[..., 0], near[..., 1]]))
+            near = neighbours_of(chosen, pool, place, clock, scales, self.ranks if ranks is None else ranks)
+            found.append((place[near[..., 1]], clock[near[..., 0]], values[near[..., 0], near[..., 1]]))
         most = min(given.shape[1] for *_, given in found)
-        distance, lag, given = (
-            np.concatenate([part[(slice(None), *[slice(most)] * (part.ndim - 1))] for part in same])
-            for same in zip(*found, strict=True)
+        place, clock, given = (
+            np.concatenate([part[:, :most] for part in same]) for same in zip(*found, strict=True)
         )
         order = self.generator.permutation(len(given))
         edges = [0, min(numbers[0], -(-len(given) // len(numbers))), len(given)][: len(numbers) + 1]
@@ -221,7 +218,7 @@ class Search:
         for first, last in itertools.pairwise(edges):
             # Of a few points, all are used for everything.
             own = order[first:last] if last - first >= 20 else order
-            out.append(gathered(distance[own], lag[own], given[own]))
+            out.append(gathered(place[own], clock[own], given[own]))
         return out
 
     def fitted(self, start: SumOfSeparable, near: Neighbourhoods, steps: int) -> SumOfSeparable:

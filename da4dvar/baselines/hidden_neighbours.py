@@ -155,8 +155,8 @@ def neighbours_of(
     clock: np.ndarray,
     scales: tuple[float, float],
     ranks: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the neighbours of some points, and their distances and lags.
+) -> np.ndarray:
+    """Return some points and their neighbours.
 
     Parameters
     ----------
@@ -173,9 +173,8 @@ def neighbours_of(
 
     Returns
     -------
-    points : array of int, shape (point, 1 + neighbour, 2)
+    array of int, shape (point, 1 + neighbour, 2)
         Time and cell, of the target first. A target that is in the pool is not its own neighbour.
-    distance, lag : array, shape (point, 1 + neighbour, 1 + neighbour)
     """
     ranks = ranks[ranks < len(pool)]
     tree = cKDTree(scaled(pool, place, clock, scales))
@@ -183,19 +182,36 @@ def neighbours_of(
     # Where several observations coincide, a target in the pool may not be the first of its neighbours.
     itself = (near == targets[:, None]).all(-1)
     order = np.argsort(itself, axis=1, kind="stable")[:, : len(ranks), None]
-    points = np.concatenate([targets[:, None], np.take_along_axis(near, order, axis=1)], 1)
-    p, t = place[points[..., 1]], clock[points[..., 0]]
-    distance = np.sqrt(np.square(p[:, :, None] - p[:, None]).sum(-1))
-    return points, distance, np.abs(t[:, :, None] - t[:, None])
+    return np.concatenate([targets[:, None], np.take_along_axis(near, order, axis=1)], 1)
 
 
-def gathered(distance: np.ndarray, lag: np.ndarray, values: np.ndarray) -> Neighbourhoods:
-    """Return neighbourhoods from distances, lags and values; see :class:`Neighbourhoods`."""
-    distances, i = np.unique(np.round(distance, 9), return_inverse=True)
-    lags, j = np.unique(np.round(lag, 9), return_inverse=True)
-    pairs, pair = np.unique(i.ravel() * lags.size + j.ravel(), return_inverse=True)
+def gathered(place: np.ndarray, clock: np.ndarray, values: np.ndarray) -> Neighbourhoods:
+    """Return neighbourhoods from the places, times and values of their points.
+
+    Parameters
+    ----------
+    place : array, shape (point, 1 + neighbour, axis)
+        Cartesian coordinates, of the hidden point first.
+    clock, values : array, shape (point, 1 + neighbour)
+        Times and values in the same order.
+
+    Returns
+    -------
+    Neighbourhoods
+    """
+    shape = (*clock.shape, clock.shape[1])
+    # Each array of all pairs is dropped as soon as it is numbered, as these are the largest of a fit.
+    lags, pair = np.unique(np.round(np.abs(clock[:, :, None] - clock[:, None]), 9), return_inverse=True)
+    distance = np.zeros(shape)
+    for axis in np.moveaxis(place, -1, 0):
+        distance += np.square(axis[:, :, None] - axis[:, None])
+    distances, i = np.unique(np.round(np.sqrt(distance, out=distance), 9), return_inverse=True)
+    pair = pair.ravel()
+    pair += lags.size * i.ravel()
+    del i
+    pairs, pair = np.unique(pair, return_inverse=True)
     d, tau = divmod(pairs, lags.size)
-    return Neighbourhoods(distances, lags, d, tau, pair.reshape(distance.shape), values)
+    return Neighbourhoods(distances, lags, d, tau, pair.reshape(shape), values)
 
 
 def scaled(points: np.ndarray, place: np.ndarray, clock: np.ndarray, scales: Sequence[float]) -> np.ndarray:

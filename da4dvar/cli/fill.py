@@ -156,6 +156,15 @@ def interpolate(
             rich_help_panel=WITH_FIT,
         ),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.html",
+            help="Web page to write: what was in the file, the methods compared, examples of the result, and "
+            "where to trust it.",
+            rich_help_panel=WITH_FIT,
+        ),
+    ] = None,
     seed: Seed = 0,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the scores as JSON.", rich_help_panel=WITH_FIT)
@@ -167,6 +176,8 @@ def interpolate(
     Example: da4dvar interpolate gappy.nc filled.nc
 
     Example: da4dvar interpolate gappy.nc filled.nc --minutes 30 --interval 0.9 --max-gap 5D
+
+    Example: da4dvar interpolate gappy.nc filled.nc --report report.html
 
     Example: da4dvar interpolate gappy.nc filled.nc --samples 50
 
@@ -200,6 +211,7 @@ def interpolate(
         ("--recipe", recipe is not None, False),
         ("--set", bool(settings), False),
         ("--save", save is not None, False),
+        ("--report", report is not None, False),
         ("--json", as_json, False),
     ):
         if given and with_model != (model is not None):
@@ -226,6 +238,7 @@ def interpolate(
                 recipe=recipe,
                 settings=settings or (),
                 save=save,
+                report=report,
                 seed=seed,
                 analysis=analysis,
                 std=std,
@@ -249,6 +262,8 @@ def interpolate(
         elif fitted.results:
             typer.echo(fitted.table())
         note(f"wrote {output}, filled: {filled_by(fitted.method)}")
+        if report is not None:
+            note(f"wrote {report}")
         return
     from da4dvar.outofcore.interpolate_file import interpolate_file
 

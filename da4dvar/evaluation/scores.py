@@ -52,7 +52,8 @@ def evaluate_files(
     >>> table["sst"]["all"]["bias"]
     0.5
     """
-    return {one.name: scores_of(one) for one in compare_files(estimate, truth, observed, variable)}
+    found = compare_files(estimate, truth, observed, variable)
+    return Scores({one.name: scores_of(one) for one in found})
 
 
 def scores_of(one: Comparison) -> dict[str, dict[str, float]]:

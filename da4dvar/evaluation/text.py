@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-Scores = dict[str, dict[str, dict[str, float]]]
+from da4dvar.evaluation.report.page import table_html
+from da4dvar.evaluation.report.part import Table
+
 COLUMNS = {
     "rmse": "RMSE",
     "bias": "bias",
@@ -21,7 +23,15 @@ COLUMNS = {
 BOXES = "boxes"
 
 
-def table_of(table: Scores) -> str:
+class Scores(dict[str, dict[str, dict[str, float]]]):
+    """Scores by variable and kind of cell; a dict that a notebook displays as a table."""
+
+    def _repr_html_(self) -> str:
+        head, *rows = rows_of(self)
+        return table_html(Table(head, rows))
+
+
+def table_of(table: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
     """Format scores as a text table with one line for each variable and kind of cell.
 
     Parameters
@@ -41,17 +51,21 @@ def table_of(table: Scores) -> str:
     variable  cells  number  RMSE  bias
     sst       all         3   0.5   0.5
     """
+    text = as_columns(rows_of(table))
+    boxes = {name: nested(parts[BOXES]) for name, parts in table.items() if BOXES in parts}
+    return f"{text}\n\n{boxes_table(boxes)}" if boxes else text
+
+
+def rows_of(table: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[list[str]]:
+    """Return the header and the rows of a table of scores; a score that no variable has gets no column."""
     columns = {key: title for key, title in COLUMNS.items() if _any_has(table, key)}
-    head = ["variable", "cells", "number", *columns.values()]
     rows = [
         [name, part, f"{s['cells']:.0f}"] + [f"{s[k]:.4g}" if k in s else "" for k in columns]
         for name, parts in table.items()
         for part, s in parts.items()
         if part != BOXES
     ]
-    text = as_columns([head, *rows])
-    boxes = {name: nested(parts[BOXES]) for name, parts in table.items() if BOXES in parts}
-    return f"{text}\n\n{boxes_table(boxes)}" if boxes else text
+    return [["variable", "cells", "number", *columns.values()], *rows]
 
 
 def nested(boxes: Mapping[str, float]) -> dict[str, dict[str, float]]:
@@ -87,7 +101,7 @@ def boxes_table(boxes: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
     return as_columns([["in 90 %", "box", *periods], *rows])
 
 
-def _any_has(table: Scores, key: str) -> bool:
+def _any_has(table: Mapping[str, Mapping[str, Mapping[str, float]]], key: str) -> bool:
     return any(key in s for parts in table.values() for s in parts.values())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.gaussian_process.kernels import RBF, ExpSineSquared, Matern
 
 from da4dvar.baselines.background import Background, chosen_background
 from da4dvar.baselines.fit_kernels import Search, fit_kernels
-from da4dvar.baselines.hidden_neighbours import pieces, run_like_gaps, transplanted
+from da4dvar.baselines.hidden_neighbours import gathered, pieces, run_like_gaps, transplanted
 from da4dvar.baselines.likelihood import changed, loss, score
 from da4dvar.errors import DataError
 from da4dvar.variational.kernels import FORMS, Separable, SumOfSeparable, covariance_of
@@ -231,3 +232,21 @@ def test_a_period_and_a_width_are_kept_by_a_fit():
     new = changed(TWO, free, np.log([3.0, 0.5]))
     assert new.terms == (replace(TWO.terms[0], variance=new.terms[0].variance), TWO.terms[1])
     np.testing.assert_allclose([new.terms[0].variance, new.nugget], [3.0, 0.5])
+
+
+def test_neighbourhoods_hold_every_distance_and_lag_in_little_memory() -> None:
+    """Distances and lags of all pairs are found again, and nine arrays of their size are held at most."""
+    generator = np.random.default_rng(0)
+    place, clock = (
+        generator.integers(9, size=(50, 151, 3)) * 1.0,
+        generator.integers(80, size=(50, 151)) * 0.5,
+    )
+    tracemalloc.start()
+    near = gathered(place, clock, clock)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_allclose(
+        near.distances[near.distance][near.pair], np.linalg.norm(place[:, :, None] - place[:, None], axis=-1)
+    )
+    np.testing.assert_allclose(near.lags[near.lag][near.pair], np.abs(clock[:, :, None] - clock[:, None]))
+    assert peak < 9 * near.pair.nbytes

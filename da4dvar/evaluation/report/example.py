@@ -189,9 +189,14 @@ def places_of(
 
 def words_of(one: Comparison, where: Mapping[str, int | slice]) -> str:
     """Describe the position of a slice in words."""
+    return words_in(one.estimate, where)
+
+
+def words_in(array: xr.DataArray, where: Mapping[str, int | slice]) -> str:
+    """Describe the position of a slice of an array in words."""
     words = []
     for dim, k in where.items():
-        known = one.estimate[dim].values if dim in one.estimate.coords else np.arange(one.estimate.sizes[dim])
+        known = array[dim].values if dim in array.coords else np.arange(array.sizes[dim])
         values = known[[k]] if isinstance(k, int) else known[k][[0, -1]]
         words.append(f"{dim} {' to '.join(worded(v) for v in values)}")
     return ", ".join(words)

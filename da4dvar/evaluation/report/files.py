@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 from da4dvar.errors import DataError
@@ -15,7 +13,7 @@ from da4dvar.evaluation.figures import pretty
 from da4dvar.evaluation.report.classes import class_parts
 from da4dvar.evaluation.report.example import example_of, index_at
 from da4dvar.evaluation.report.maps import map_part
-from da4dvar.evaluation.report.page import PRINT, page, png
+from da4dvar.evaluation.report.page import PRINT, page, png, versions
 from da4dvar.evaluation.report.part import Part, Table, number, percent
 from da4dvar.evaluation.report.power import spectra_part
 from da4dvar.evaluation.report.reliability import reliability_part
@@ -98,7 +96,7 @@ def report_files(
     if model is not None and observed is None:
         raise DataError("--model: the solver needs the data set with gaps; pass it with --observed FILE")
     check_new(figures, ["descent"] if model is not None else [], overwrite)
-    scores: Scores = {}
+    scores = Scores()
     sections: list[tuple[str, Sequence[Part]]] = []
     images: Figures = {}
     last = descent_of(model, observed, truth, variable)
@@ -204,14 +202,8 @@ def compared(inputs: Sequence[str], estimate: str, model: str | None) -> Part:
         rows.append(["estimate made by", by])
     if model is not None:
         rows.append(["model of the energy descent", Path(model).name])
-    names = ("da4dvar", "numpy", "xarray", *(("torch",) if model is not None else ()))
-    rows.append(
-        [
-            "versions",
-            ", ".join([f"python {platform.python_version()}", *(f"{n} {version(n)}" for n in names)]),
-        ]
-    )
-    return Part("compared", "What was compared", (), [Table([], rows)])
+    rows.append(["versions", versions(*(["torch"] if model is not None else []))])
+    return Part("compared", "What was compared", (), [Table([], rows, words=True)])
 
 
 def made_by(history: str) -> str:

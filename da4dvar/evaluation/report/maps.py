@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import xarray as xr
@@ -31,11 +31,13 @@ if TYPE_CHECKING:
 SPREAD_COLOURS = "cividis"
 # Largest number of cells drawn along an edge; print cannot show more.
 FINEST = 1000
+# Largest number of marks in an image; of more, some are left out.
+MARKS = 500
 
 
 @dataclass(frozen=True)
 class Panel:
-    """An image with its title, colour scale and the label of its colour bar."""
+    """An image with its title, colour scale, the label of its colour bar, and the cells marked by ×."""
 
     title: str
     values: xr.DataArray
@@ -43,6 +45,7 @@ class Panel:
     low: float
     high: float
     label: str
+    marked: xr.DataArray | None = None
 
 
 def map_part(one: Comparison, shape: Shape, example: Example) -> Part:
@@ -116,7 +119,7 @@ def draw_grid(panels: list[Panel], title: str) -> Figure:
         for axis in row[len(images) :]:
             axis.set_visible(False)
         for axis in row[: len(images)]:
-            axis.set_aspect(1 / _shrink(y) if numeric(y) and numeric(x) else "auto")
+            axis.set_aspect(aspect(first))
             axis.set_xlabel(labelled(x, first.dims[1]))
         row[0].set_ylabel(labelled(y, first.dims[0]))
         if images is rows[0]:
@@ -124,6 +127,23 @@ def draw_grid(panels: list[Panel], title: str) -> Figure:
         else:
             for axis, image, panel in zip(row, drawn, images, strict=False):
                 bar(image, [axis], panel)
+    return figure
+
+
+def draw_stack(panels: list[Panel], title: str) -> Figure:
+    """Draw maps one below the other, legible on a narrow screen, each with its colour bar."""
+    from matplotlib.figure import Figure
+
+    y, x = coordinates(panels[0].values)
+    tall = float(np.clip(_extent(y) / max(_extent(x) * _shrink(y), 1e-9), 0.3, 0.8))
+    figure = Figure(figsize=(5, len(panels) * (3.6 * tall + 0.75) + 0.4), layout="constrained")
+    figure.suptitle(title, fontsize="medium")
+    axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
+    for axis, panel in zip(axes, panels, strict=True):
+        bar(draw(axis, panel), [axis], panel)
+        axis.set_aspect(aspect(panel.values))
+        axis.set_ylabel(labelled(y, panel.values.dims[0]))
+    axes[-1].set_xlabel(labelled(x, panels[0].values.dims[1]))
     return figure
 
 
@@ -159,6 +179,10 @@ def draw(axis: Axes, panel: Panel) -> QuadMesh:
     image = axis.pcolormesh(*across, values, cmap=cmap, vmin=panel.low, vmax=panel.high, rasterized=True)
     axis.set_facecolor(NOTHING)
     axis.set_title(panel.title, fontsize="medium")
+    if panel.marked is not None:
+        rows, columns = np.nonzero(panel.marked.values)
+        some = slice(None, None, -(-rows.size // MARKS) or None)
+        axis.plot(across[0][columns[some]], across[1][rows[some]], "x", color="black", ms=3, mew=0.6)
     if not numeric(y):
         ticks = np.linspace(0, y.size - 1, min(y.size, 4)).astype(int)
         axis.set_yticks(ticks, [str(v) for v in y.values[ticks]], fontsize="x-small")
@@ -188,6 +212,12 @@ def concise(axis: Axes, times: xr.DataArray) -> None:
 def numeric(coordinate: xr.DataArray) -> bool:
     """Whether a coordinate holds numbers or dates, for which an axis can be drawn."""
     return coordinate.dtype.kind in "iufM"
+
+
+def aspect(image: xr.DataArray) -> float | Literal["auto"]:
+    """Return the aspect of the axes of a map: that of the ground for latitudes, equal for other numbers."""
+    y, x = coordinates(image)
+    return 1 / _shrink(y) if numeric(y) and numeric(x) else "auto"
 
 
 def _extent(coordinate: xr.DataArray) -> float:

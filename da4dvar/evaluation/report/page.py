@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+import platform
 from collections.abc import Sequence
 from html import escape
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from da4dvar.evaluation.report.part import Part, Table
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SCREEN, PRINT = 110, 200
+# Bytes from which a PNG file is too large for a page.
+LARGE = 150_000
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 62rem; margin: 0 auto;
   padding: 1rem; overflow-wrap: break-word; }
@@ -24,7 +28,13 @@ img { max-width: 100%; height: auto; display: block; margin: .8rem auto; }
 table { border-collapse: collapse; margin: .6rem 0; font-size: .9rem; }
 th, td { padding: .2rem .7rem; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; } thead th { border-bottom: 2px solid #888; }
-table.words td { text-align: left; white-space: normal; } nav ul { padding-left: 1.2rem; }
+table.words td, table.words th { text-align: left; }
+table.words td { white-space: normal; overflow-wrap: anywhere; }
+nav ul { padding-left: 1.2rem; }
+.wide th:first-child { position: sticky; left: 0; background: #fff; }
+@media (max-width: 40rem) { body { padding: .6rem; } table.words th { white-space: normal; } }
+@media print { body { max-width: none; font-size: 11pt; } img, tr { break-inside: avoid; }
+  h2, h3 { break-after: avoid; } .wide { overflow: visible; } th, td { padding: .1rem .35rem; } }
 """
 
 
@@ -79,18 +89,36 @@ def png(figure: Figure, dpi: int) -> bytes:
     return content.getvalue()
 
 
+def image(figure: Figure) -> tuple[str, bytes]:
+    """Return a figure as an image for the screen: PNG, or JPEG where a field is too rough for PNG."""
+    content = png(figure, SCREEN)
+    if len(content) < LARGE:
+        return "png", content
+    smaller = io.BytesIO()
+    figure.savefig(smaller, format="jpeg", dpi=SCREEN, bbox_inches="tight", pil_kwargs={"quality": 80})
+    return ("jpeg", smaller.getvalue()) if smaller.tell() < len(content) else ("png", content)
+
+
+def versions(*names: str) -> str:
+    """Return the versions of Python, of the package and of what it computes with, as one line."""
+    found = (f"{n} {version(n)}" for n in ("da4dvar", "numpy", "xarray", *names))
+    return ", ".join([f"python {platform.python_version()}", *found])
+
+
 def _part(part: Part, heading: str) -> str:
     lines = [f"<p>{escape(text)}</p>" for text in part.text]
-    lines += [_table(table) for table in part.tables]
+    lines += [table_html(table) for table in part.tables]
     if part.figure is not None:
-        content = base64.b64encode(png(part.figure, SCREEN)).decode()
-        alt = escape(part.title if part.title == heading else f"{heading}: {part.title}", quote=True)
-        lines.append(f'<img alt="{alt}" src="data:image/png;base64,{content}">')
+        kind, content = image(part.figure)
+        title = part.title if part.title == heading else f"{heading}: {part.title}"
+        alt = escape(part.alt or title, quote=True)
+        lines.append(f'<img alt="{alt}" src="data:image/{kind};base64,{base64.b64encode(content).decode()}">')
     return "\n".join(lines)
 
 
-def _table(table: Table) -> str:
-    words = ' class="words"' if not table.head else ""
+def table_html(table: Table) -> str:
+    """Return a table as HTML."""
+    words = ' class="words"' if table.words else ""
     head = "".join(f'<th scope="col">{escape(h)}</th>' for h in table.head)
     rows = "".join(
         f'<tr><th scope="row">{escape(row[0])}</th>'

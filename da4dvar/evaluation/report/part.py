@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under a header; the first column names the row."""
+    """Rows of text under a header; the first column names the row. Cells with `words` hold sentences."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
+    words: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Part:
         Tables, shown after the text.
     figure : Figure, optional
         Matplotlib figure, shown after the tables.
+    alt : str
+        Description of the figure for those who cannot see it; by default its title.
     """
 
     kind: str
@@ -43,6 +46,7 @@ class Part:
     text: Sequence[str] = ()
     tables: Sequence[Table] = field(default_factory=tuple)
     figure: Figure | None = None
+    alt: str = ""
 
 
 def number(value: float, digits: int = 3) -> str:

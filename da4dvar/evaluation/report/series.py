@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,7 +63,14 @@ def draw_series(one: Comparison, time: str, window: slice, places: list[dict[str
     axes = figure.subplots(len(places), 1, sharex=True, squeeze=False)[:, 0]
     for axis, place in zip(axes, places, strict=True):
         here = place | {time: window}
-        _draw(axis, one, here)
+        ends = one.interval(LEVEL)
+        draw_lines(
+            axis,
+            one.estimate.isel(here),
+            None if ends is None else (ends[0].isel(here), ends[1].isel(here)),
+            None if one.seen is None else one.seen.isel(here),
+            one.truth.isel(here),
+        )
         scored = one.scored.isel(here)
         error = float(rmse(one.estimate.isel(here).where(scored), one.truth.isel(here)))
         said = f"{words_of(one, place)}: " if place else ""
@@ -79,24 +85,40 @@ def draw_series(one: Comparison, time: str, window: slice, places: list[dict[str
     return figure
 
 
-def _draw(axis: Axes, one: Comparison, here: Mapping[str, int | slice]) -> None:
-    estimate = one.estimate.isel(here)
+def draw_lines(
+    axis: Axes,
+    estimate: xr.DataArray,
+    ends: tuple[xr.DataArray, xr.DataArray] | None = None,
+    seen: xr.DataArray | None = None,
+    truth: xr.DataArray | None = None,
+) -> None:
+    """Draw a series with its interval, observations and truth, as far as they are known.
+
+    Parameters
+    ----------
+    axis : Axes
+        Where to draw.
+    estimate : DataArray, dims (time)
+        Estimate.
+    ends : tuple of DataArray, optional
+        Ends of the interval of level 0.9.
+    seen, truth : DataArray, optional
+        Observations and truth.
+    """
     x = coordinates(estimate)[0].values
-    ends = one.interval(LEVEL)
     if ends is not None:
-        low, high = (e.isel(here).values for e in ends)
+        low, high = (e.values for e in ends)
         axis.fill_between(
             x, low, high, color="#3182bd", alpha=0.25, lw=0, label=f"{100 * LEVEL:.0f} % interval"
         )
-    truth = one.truth.isel(here).values
-    # A line does not show isolated points.
-    alone = np.isfinite(truth).mean() < 0.7
-    axis.plot(x, truth, "x" if alone else "-", color="black", lw=1, ms=4, label="truth")
+    if truth is not None:
+        # A line does not show isolated points.
+        alone = np.isfinite(truth.values).mean() < 0.7
+        axis.plot(x, truth.values, "x" if alone else "-", color="black", lw=1, ms=4, label="truth")
     axis.plot(x, estimate.values, "-", color="#3182bd", lw=1.2, label="filled")
-    if one.seen is not None:
-        seen = one.seen.isel(here).values
-        size = 3.5 if np.isfinite(seen).mean() < 0.5 else 2
-        axis.plot(x, seen, "o", color="#d95f0e", ms=size, mew=0, label="observed")
+    if seen is not None:
+        size = 3.5 if np.isfinite(seen.values).mean() < 0.5 else 2
+        axis.plot(x, seen.values, "o", color="#d95f0e", ms=size, mew=0, label="observed")
 
 
 def with_units_after(value: float, units: str) -> str:

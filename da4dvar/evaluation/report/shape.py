@@ -35,10 +35,10 @@ class Shape:
     lon: str | None = None
 
     @classmethod
-    def of(cls, array: xr.DataArray) -> Shape:
+    def of(cls, array: xr.DataArray, time: str | None = None) -> Shape:
         """Find the roles by CF attributes, then by names; otherwise the last dimension but time is space."""
         dims = [str(d) for d in array.dims]
-        time = next((d for d in dims if d in array.coords and is_dates(array[d])), None)
+        time = time or next((d for d in dims if d in array.coords and is_dates(array[d])), None)
         time = time or next((d for d in dims if dim_role(array, d) == "T"), None)
         others = [d for d in dims if d != time]
         roles = {d: dim_role(array, d) or IMAGE.get(d.lower()) for d in others}

@@ -354,6 +354,11 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         _remove(beside)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file as a whole; see :func:`write_whole`."""
+    write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+
+
 def _remove(leftover: Path) -> None:
     """Remove the remains of a failed write, although other writes to a store may still be in progress."""
     for _ in range(5):

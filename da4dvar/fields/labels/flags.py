@@ -87,6 +87,42 @@ def in_scheme(flag: xr.DataArray, scheme: str = "da4dvar") -> xr.DataArray:
     return out.rename(flag.name)
 
 
+def from_scheme(flag: xr.DataArray) -> xr.DataArray:
+    """Translate flags in the codes of a community back into those of this package.
+
+    Parameters
+    ----------
+    flag : DataArray of int8
+        Flags as :func:`in_scheme` returns them.
+
+    Returns
+    -------
+    DataArray of int8
+        0 observed, 1 estimated, 2 not estimable, 3 estimated beyond what was scored.
+
+    Raises
+    ------
+    DataError
+        If the attribute ``flag_meanings`` is that of no scheme.
+
+    Examples
+    --------
+    >>> flag = xr.DataArray([0, 1, 2, 3], name="sst_flag")
+    >>> from_scheme(in_scheme(flag, "fluxnet")).values
+    array([0, 1, 2, 3], dtype=int8)
+    """
+    codes = _codes_of(flag)
+    if codes is None:
+        raise DataError(
+            f"{flag.name}: the meanings of its flags are unknown, expected those of {', '.join(SCHEMES)}"
+        )
+    # Codes below 0 count from the end of the table.
+    table = np.zeros(256, dtype="int8")
+    table[list(codes)] = list(FLAGS.values())
+    out: xr.DataArray = xr.apply_ufunc(lambda f: table[f], flag, dask="parallelized", output_dtypes=["int8"])
+    return out
+
+
 def observed_code(flag: xr.DataArray) -> int | None:
     """Return the code of observed values in a variable of flags; None if its meanings are not known.
 
@@ -95,8 +131,14 @@ def observed_code(flag: xr.DataArray) -> int | None:
     >>> observed_code(in_scheme(xr.DataArray([0, 1], name="sst_flag"), "qartod"))
     2
     """
+    codes = _codes_of(flag)
+    return None if codes is None else codes[0]
+
+
+def _codes_of(flag: xr.DataArray) -> tuple[int, ...] | None:
+    """Return the code of each of FLAGS in a variable of flags; None if its meanings are not known."""
     said = flag.attrs.get("flag_meanings")
     for codes, meanings in SCHEMES.values():
         if said == " ".join(meanings.values()):
-            return codes[0]
+            return codes
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from copy import copy
 
 
 class Clock:
@@ -21,7 +22,7 @@ class Clock:
     """
 
     def __init__(self, minutes: float) -> None:
-        self.minutes, self._begin = minutes, time.monotonic()
+        self.minutes, self.reserved, self._begin = minutes, 0.0, time.monotonic()
 
     def spent(self) -> float:
         """Return the seconds since the clock was made."""
@@ -29,4 +30,10 @@ class Clock:
 
     def left(self, share: float = 1.0) -> float:
         """Return the seconds until a share of the time allowed has passed; negative if it has."""
-        return share * 60 * self.minutes - self.spent()
+        return share * 60 * self.minutes - self.reserved - self.spent()
+
+    def without(self, seconds: float) -> Clock:
+        """Return this clock with less time left, as some seconds are kept for later."""
+        out = copy(self)
+        out.reserved += seconds
+        return out

@@ -85,12 +85,7 @@ class Residuals:
 
     def classes(self) -> dict[str, np.ndarray]:
         """Return the points of each class of gap lengths; open gaps have their own class."""
-        out = {}
-        for low, high in zip((0, *CLASSES), (*CLASSES, None), strict=True):
-            here = ~self.ends & (self.length > low) & (self.length <= (high or np.inf))
-            out[class_of_gaps(low + 1, high)] = here
-        out["open end"] = self.ends
-        return {name: here for name, here in out.items() if here.sum() >= 10}
+        return {name: here for name, here in gap_classes(self.length, self.ends).items() if here.sum() >= 10}
 
 
 @dataclass(frozen=True)
@@ -194,6 +189,26 @@ def compared(
         left_out=dict(left_out),
         units=units,
     )
+
+
+def gap_classes(length: np.ndarray, ends: np.ndarray) -> dict[str, np.ndarray]:
+    """Return where values lie in each class of gap lengths; gaps open at an end have their own class.
+
+    Parameters
+    ----------
+    length : array of int
+        Length of the gap that holds each value, in steps; 0 where observed.
+    ends : array of bool
+        Whether that gap is open at an end of the record.
+
+    Returns
+    -------
+    dict of str to array of bool
+    """
+    out = {}
+    for low, high in zip((0, *CLASSES), (*CLASSES, None), strict=True):
+        out[class_of_gaps(low + 1, high)] = ~ends & (length > low) & (length <= (high or np.inf))
+    return out | {"open end": ends}
 
 
 def class_of_gaps(first: int, last: int | None) -> str:

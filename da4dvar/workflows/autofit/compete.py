@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time as clocks
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,24 +19,20 @@ from da4dvar.workflows.autofit.character import Character
 from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.comparison import Comparison, Residuals, compared
 from da4dvar.workflows.autofit.tally import Tally
+from da4dvar.workflows.autofit.timing import PROBE, duration, fitted, in_time, probed
 from da4dvar.workflows.autofit.trials import Trial, crop_of, only, reach_for, trial_of
 from da4dvar.workflows.candidate import Candidate
 
-# Numbers of values of the part on which methods are timed first, and of the largest trial.
-PROBE, LARGEST = 20_000, 1_500_000
-# Number of values on which a method is timed once it is fitted; fewer take hardly less time.
-FITTED = 80_000
+# Number of values of the largest trial.
+LARGEST = 1_500_000
 MOST_TRIALS, TRIES = 4, 20
 # Relative standard error of the score that suffices if the best method is clearly ahead.
 ENOUGH = 0.05
-# The time of most methods grows a little less than linearly with the size of a small part.
-GROWTH, MOST_GROWTH = 0.85, 3.0
-# Variables of no more values than this are not timed first. The growth is measured above so many seconds.
-SMALL, NOTABLE = 10_000, 0.05
-# Seconds per value of a method that is fitted first, before it is.
-ASSUMED = 1e-5
-# Share of the time in which the first trial and the fill must be done.
-LAST = 0.9
+# The first trial and the fill must be done after this many times the share of the time for trials. If trials
+# took longer than expected, the best method may still fill the variable within the latter share of the time.
+LAST, LATEST = 1.4, 1.1
+# Methods may take this many times as long for a further trial as for the one before.
+SLOWER = 1.5
 # A slow method this far behind the best, and clearly so, is not tried again.
 HOPELESS = 0.1
 
@@ -119,38 +114,46 @@ def compete(
         If no method can fill the variable, or no points can be hidden.
     """
     left_out: dict[str, str] = {}
-    alive, rates = _probed(array, character, candidates, bounds, clock, until, left_out, seed)
+    alive, rates = probed(array, character, candidates, bounds, clock, until, left_out, seed)
     size = _size(array.size, sum(rates.values()), clock.left(until))
     tally = Tally(bounds.period if bounds.circular else None)
     trials: list[Trial] = []
     reach: Reach | None = None
-    needed = 0.0
-    while len(trials) < MOST_TRIALS and (not trials or clock.left(until) > needed):
+    spare = clock.left(until)
+    while len(trials) < MOST_TRIALS:
         begin = clocks.monotonic()
         if progress is not None:
             progress(int(clock.spent()), int(clock.spent() + max(clock.left(until), 1)))
         trial, reach = _drawn(array, character, reach, size, [seed, len(trials)])
         if trial is None:
             break
+        if not trials:
+            alive = fitted(alive, array, trial.seen, bounds, clock, until, LAST * until, rates, left_out)
+            spare = clock.left(LAST * until)
+            alive = _tried(alive, trial, tally, bounds, max(spare, 2.0), array.size, rates, left_out)
+            if not alive:
+                reason = next(iter(left_out.values()))
+                raise DataError(f"no method can fill variable {array.name!r}: {reason}")
+        else:
+            again = _tried_again(alive, trial, tally, bounds, spare, rates, left_out)
+            if not again:
+                break
+            alive = again
         trials.append(trial)
-        if len(trials) == 1:
-            alive = _fitted(alive, array, trial.seen, bounds, clock, until, rates, left_out)
-        # In the first trial, a method has to leave the time in which it fills the variable.
-        share, after = (LAST, array.size) if len(trials) == 1 else (until, 0)
-        alive = _tried(alive, trial, tally, bounds, max(clock.left(share), 2.0), after, rates, left_out)
-        if not alive:
-            raise DataError(f"no method can fill variable {array.name!r}: {next(iter(left_out.values()))}")
         spent = clocks.monotonic() - begin
         found = tally.residuals(trials)
         if _is_clear(found):
             break
         alive = _without_hopeless(alive, found, 0.2 * spent / trial.seen.size, rates, left_out)
-        # Without methods that were too slow, the next trial may be larger.
+        # Without methods that were too slow, the next trial may be larger. The best must still fill all.
         rate = sum(rates[c.name] for c in alive)
         size = max(size, _size(array.size, rate, clock.left(until)))
-        needed = min(size, array.size) * rate
+        fill = array.size * rates[min(found.error, key=found.mean_square)]
+        spare = min(clock.left(until), clock.left(LAST * until) - fill)
+        if SLOWER * min(size, array.size) * rate > spare:
+            break
     assert reach is not None
-    alive = _in_time(alive, array.size, max(clock.left(), 5.0), rates, left_out)
+    alive = in_time(alive, array.size, max(clock.left(LATEST), 5.0), rates, left_out)
     return _result(array, alive, tally, trials, reach, rates, left_out)
 
 
@@ -192,18 +195,55 @@ def _tried(
         expected = rates.get(candidate.name, 0.0) * (trial.seen.size + after)
         if out and expected > max(left - (clocks.monotonic() - begin), 1.0):
             then = " and to fill the file" if after else ""
-            left_out[candidate.name] = f"about {_duration(expected)} were needed to score it{then}"
+            left_out[candidate.name] = f"about {duration(expected)} were needed to score it{then}"
             continue
-        started = clocks.monotonic()
-        try:
-            estimate, std = candidate.estimate(trial.seen, bounds)
-        except Da4dvarError as error:
-            left_out[candidate.name] = first_line(error)
-            continue
-        tally.add(candidate.name, trial, estimate, std)
-        rates[candidate.name] = (clocks.monotonic() - started) / trial.seen.size
-        out.append(candidate)
+        if _estimated(candidate, trial, tally, bounds, rates, left_out):
+            out.append(candidate)
     return out
+
+
+def _tried_again(
+    alive: Sequence[Candidate],
+    trial: Trial,
+    tally: Tally,
+    bounds: Bounds,
+    left: float,
+    rates: dict[str, float],
+    left_out: dict[str, str],
+) -> list[Candidate] | None:
+    """Estimate the hidden points of a further trial; return None if that takes more than `left` seconds.
+
+    A trial in which only some methods took part cannot be compared with the others.
+    """
+    begin = clocks.monotonic()
+    out = []
+    for number, candidate in enumerate(alive):
+        rest = sum(rates[c.name] for c in alive[number:]) * trial.seen.size
+        if number and rest > max(left - (clocks.monotonic() - begin), 1.0):
+            return None
+        if _estimated(candidate, trial, tally, bounds, rates, left_out):
+            out.append(candidate)
+    return out
+
+
+def _estimated(
+    candidate: Candidate,
+    trial: Trial,
+    tally: Tally,
+    bounds: Bounds,
+    rates: dict[str, float],
+    left_out: dict[str, str],
+) -> bool:
+    """Estimate the hidden points of a trial with a method, and time it; False if the method fails."""
+    started = clocks.monotonic()
+    try:
+        estimate, std = candidate.estimate(trial.seen, bounds)
+    except Da4dvarError as error:
+        left_out[candidate.name] = first_line(error)
+        return False
+    tally.add(candidate.name, trial, estimate, std)
+    rates[candidate.name] = (clocks.monotonic() - started) / trial.seen.size
+    return True
 
 
 def _is_clear(found: Residuals) -> bool:
@@ -236,125 +276,10 @@ def _without_hopeless(
     return out
 
 
-def _probed(
-    array: xr.DataArray,
-    character: Character,
-    candidates: Sequence[Candidate],
-    bounds: Bounds,
-    clock: Clock,
-    until: float,
-    left_out: dict[str, str],
-    seed: int,
-) -> tuple[list[Candidate], dict[str, float]]:
-    """Time the methods on a small part; return those that can fill the whole, and their seconds per value."""
-    ready = [c for c in candidates if not c.needs or c.needs < clock.left(until)] or list(candidates)[:1]
-    for candidate in candidates:
-        if candidate not in ready:
-            left_out[candidate.name] = f"it needs at least {candidate.needs:.0f} s"
-    candidates = ready
-    if array.size <= SMALL:
-        return list(candidates), {}
-    large = array.size > 2 * PROBE
-    part = only(array, crop_of(array, character, PROBE if large else array.size // 4, seed))
-    alive, rates = [], {}
-    for candidate in candidates:
-        if candidate.needs:  # it is timed once it is fitted
-            alive.append(candidate)
-            rates[candidate.name] = ASSUMED
-            continue
-        started = clocks.monotonic()
-        # What fails here may work on a larger part.
-        with suppress(Da4dvarError):
-            candidate.estimate(part, bounds)
-        seconds = clocks.monotonic() - started
-        growth = GROWTH
-        if not large and seconds > NOTABLE:
-            # The time of some methods grows with the square or the cube of the number of series.
-            less = only(part, crop_of(part, character, part.size // 4, seed))
-            started = clocks.monotonic()
-            with suppress(Da4dvarError):
-                candidate.estimate(less, bounds)
-            if less.size < part.size:
-                ratio = np.log(seconds / max(clocks.monotonic() - started, 1e-3))
-                growth = float(np.clip(ratio / np.log(part.size / less.size), GROWTH, MOST_GROWTH))
-        rates[candidate.name] = seconds / part.size * (array.size / part.size) ** (growth - 1)
-        alive.append(candidate)
-    return _in_time(alive, array.size, max(0.5 * clock.left(), 5.0), rates, left_out), rates
-
-
-def _fitted(
-    alive: Sequence[Candidate],
-    array: xr.DataArray,
-    seen: xr.DataArray,
-    bounds: Bounds,
-    clock: Clock,
-    until: float,
-    rates: dict[str, float],
-    left_out: dict[str, str],
-) -> list[Candidate]:
-    """Fit the parameters of the methods that have some, and leave out those too slow for the variable."""
-    out = []
-    for candidate in alive:
-        if not candidate.needs:
-            out.append(candidate)
-            continue
-        if clock.left(until) < candidate.needs and len(alive) > 1:
-            left_out[candidate.name] = f"it needs at least {candidate.needs:.0f} s"
-            continue
-        # A trial may be a crop that is too small to tell.
-        whole = array if array.chunks is None else seen
-        try:
-            candidate = candidate.fitted(seen, bounds)
-            small = whole.isel(_around_observations(whole)) if whole.size > PROBE else whole[:0]
-            started = clocks.monotonic()
-            if small.size:
-                candidate.estimate(small, bounds)
-        except Da4dvarError as error:
-            left_out[candidate.name] = first_line(error)
-            continue
-        seconds = (clocks.monotonic() - started) * (array.size / max(small.size, 1)) ** GROWTH
-        if small.size and seconds > max(clock.left(0.9), 5.0):
-            left_out[candidate.name] = f"about {_duration(seconds)} are needed to fill the file"
-            continue
-        rates[candidate.name] = seconds / array.size if small.size else 0.0
-        out.append(candidate)
-    return out
-
-
-def _in_time(
-    alive: list[Candidate], size: int, seconds: float, rates: Mapping[str, float], left_out: dict[str, str]
-) -> list[Candidate]:
-    """Leave out the methods that cannot fill the variable in some seconds, but for the fastest."""
-    needed = {c.name: rates.get(c.name, 0.0) * size for c in alive}
-    fits = [c for c in alive if needed[c.name] < seconds] or [min(alive, key=lambda c: needed[c.name])]
-    for candidate in alive:
-        if candidate not in fits:
-            left_out[candidate.name] = (
-                f"about {_duration(needed[candidate.name])} are needed to fill the file"
-            )
-    return fits
-
-
-def _around_observations(seen: xr.DataArray) -> dict[str, slice]:
-    """Return ranges of a part with about `FITTED` values, in the middle of the observations."""
-    share = min(1.0, FITTED / seen.size) ** (1 / seen.ndim)
-    out = {}
-    for dim, n in seen.sizes.items():
-        where = np.flatnonzero(seen.notnull().any([d for d in seen.dims if d != dim]).values)
-        width = max(1, int(n * share))
-        start = int(np.clip(where[where.size // 2] - width // 2, 0, n - width))
-        out[str(dim)] = slice(start, start + width)
-    return out
-
-
 def _size(whole: int, rate: float, seconds: float) -> int:
     if not rate:
         return whole
     return int(np.clip(seconds / (3 * rate), PROBE, min(whole, LARGEST)))
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 def _result(

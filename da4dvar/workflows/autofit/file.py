@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import dask
@@ -19,10 +20,12 @@ from da4dvar.fields.files.store import (
     open_in_parts,
     readable,
     write_dataset,
+    write_text,
 )
 from da4dvar.fields.gaps.limits import MaxGap
 from da4dvar.fields.intake.take import Intake, take_in
 from da4dvar.fields.labels.flags import scheme_of
+from da4dvar.fields.labels.intervals import ends
 from da4dvar.outofcore.interpolate_file import check_journal
 from da4dvar.outofcore.journal import Journal
 from da4dvar.progress import Phase, Progress
@@ -31,6 +34,8 @@ from da4dvar.workflows.autofit.fill import check_options, checked_minutes, fit_t
 from da4dvar.workflows.autofit.fitted import Fitted
 from da4dvar.workflows.autofit.regions import Limits, fill_in_regions, is_larger
 from da4dvar.workflows.autofit.samples import check_disk, check_samples
+from da4dvar.workflows.report.outcome import LEVEL, outcomes_of
+from da4dvar.workflows.report.write import Run, report_of
 
 
 def fill_file(
@@ -50,6 +55,7 @@ def fill_file(
     recipe: str | None,
     settings: Sequence[str],
     save: Path | None,
+    report: Path | None,
     seed: int,
     analysis: bool,
     std: bool,
@@ -78,6 +84,8 @@ def fill_file(
         Group of the input.
     save : Path or None
         Model file to write.
+    report : Path or None
+        HTML page to write.
     phase : callable
         Called with the name of each phase when it begins.
     memory, resume, overwrite, progress, command
@@ -101,6 +109,19 @@ def fill_file(
     if save is not None:
         others = [*files, output, *([recipe] if recipe else [])]
         check_output(save, others, overwrite, (".json", ".safetensors"))
+    if report is not None:
+        check_output(report, [*files, output], overwrite, (".html",))
+    notes: list[str] = []
+
+    def noted(line: str) -> None:
+        notes.append(line)
+        say(line)
+
+    def reported(taken: Intake, filled: xr.Dataset, fitted: Fitted) -> str:
+        phase("making the report")
+        outcomes = outcomes_of(taken.data, filled, fitted.scores, taken.time)
+        run = Run(files, output, command, minutes, clock.spent(), notes, taken.carried)
+        return report_of(taken.data, outcomes, taken.time, run)
 
     def taken(ds: xr.Dataset) -> Intake:
         found = take_in(
@@ -110,7 +131,7 @@ def fill_file(
             mask=mask,
             fill_value=fill_value,
             times=times,
-            say=say,
+            say=noted,
         )
         check_disk([found.data[name] for name in found.fields], samples, output)
         return found
@@ -130,20 +151,20 @@ def fill_file(
             seed=seed,
             phase=phase,
             progress=progress,
-            say=say,
+            say=noted,
         )
 
     phase("reading")
     with open_in_parts(files, group) as opened:
         numbers = [str(n) for n, a in opened.data_vars.items() if a.dtype.kind in "iuf" and a.ndim > 1]
         if going_on or is_larger(opened, numbers, limit):
-            say("the data do not fit in --memory with what a fill needs; they are filled region by region")
+            noted("the data do not fit in --memory with what a fill needs; they are filled region by region")
             with dask.config.set({"array.chunk-size": PART}):
                 lazy = opened.chunk(dict.fromkeys(opened.dims, "auto"))
             with readable(", ".join(files)):
                 whole = taken(lazy)
             check_options(whole, interval, max_gap, limit_area)
-            return fill_in_regions(
+            fitted = fill_in_regions(
                 whole.data,
                 lambda: fitted_to(whole),
                 journal,
@@ -155,6 +176,10 @@ def fill_file(
                 phase=phase,
                 progress=progress,
             )
+            if report is not None:
+                with open_in_parts([output]) as filled:
+                    write_text(report, reported(whole, filled, fitted))
+            return fitted
     whole = taken(load_dataset(source, group))
     check_options(whole, interval, max_gap, limit_area)
     fitted = fitted_to(whole)
@@ -165,12 +190,29 @@ def fill_file(
             "or save the fit to a .json file"
         )
     phase("filling")
-    filled = limits.of(fitted, whole.data)
+    extra = report is not None and LEVEL not in limits.interval
+    shown = replace(limits, interval=(*limits.interval, LEVEL)) if extra else limits
+    filled = shown.of(fitted, whole.data)
     fitted.counted(whole.data)
+    page = None if report is None else reported(whole, filled, fitted)
+    if extra:
+        filled = without_bars(filled, fitted.method, std=limits.std or bool(limits.interval))
     phase("writing")
     write_dataset(add_history(filled, command), output, overwrite)
     if fitted.model is not None:
         write_recipe(fitted.tables, recipe_path)
     if save is not None:
         fitted.save(save)
+    if report is not None and page is not None:
+        write_text(report, page)
     return fitted
+
+
+def without_bars(filled: xr.Dataset, names: Iterable[str], std: bool) -> xr.Dataset:
+    """Drop the intervals that only the report needed, and unless `std` is set the standard errors."""
+    for name in names:
+        unwanted = {*ends(name, LEVEL), *([] if std else [f"{name}_std"])}
+        filled = filled.drop_vars(unwanted, errors="ignore")
+        listed = filled[name].attrs["ancillary_variables"].split()
+        filled[name].attrs["ancillary_variables"] = " ".join(n for n in listed if n not in unwanted)
+    return filled

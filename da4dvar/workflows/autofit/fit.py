@@ -111,7 +111,9 @@ def fitted_to(
             offered = [c for c in offered if c.name == method]
         until = COMPETING * number / len(characters)
         phase(f"comparing methods for {name}")
-        results[name] = compete(ds[name], character, offered, bounds[name], clock, until, seed, progress)
+        # The time in which the variables before are filled is not for comparisons.
+        own = clock.without(sum(r.seconds for r in results.values()))
+        results[name] = compete(ds[name], character, offered, bounds[name], own, until, seed, progress)
     fitted = Fitted(results, dict(bounds), time)
     together = [n for n in results if not bounds[n].circular and _whole(results[n], ds[n])]
     same = [n for n in together if set(ds[n].dims) == set(ds[together[0]].dims)]

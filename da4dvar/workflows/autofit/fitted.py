@@ -25,6 +25,7 @@ from da4dvar.workflows.autofit.bars import ONE_SIGMA, bars_of
 from da4dvar.workflows.autofit.comparison import Comparison, text_of
 from da4dvar.workflows.autofit.compete import Result
 from da4dvar.workflows.autofit.samples import check_memory, check_samples, covariance_method, joint_samples
+from da4dvar.workflows.report.shown import fitted_html
 
 
 @dataclass(repr=False)
@@ -74,6 +75,9 @@ class Fitted:
     def __repr__(self) -> str:
         lines = [f"    {name}: {method}" for name, method in self.method.items()] or ["    no gaps"]
         return "\n".join(["<da4dvar.Fitted>", *lines])
+
+    def _repr_html_(self) -> str:
+        return fitted_html(self.scores.values())
 
     def table(self) -> str:
         """Return the scores as text.

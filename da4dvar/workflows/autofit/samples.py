@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -174,7 +175,9 @@ def _check_size(arrays: Sequence[xr.DataArray], number: int, where: str, free: i
 
 
 def free_memory() -> int:
-    """Return the bytes of memory that are free, or all of it where that is unknown."""
+    """Return the bytes of memory that are free, or all of it where that is unknown; no limit on Windows."""
+    if not hasattr(os, "sysconf"):
+        return sys.maxsize
     unit = os.sysconf("SC_PAGE_SIZE")
     names = os.sysconf_names
     return unit * os.sysconf("SC_AVPHYS_PAGES" if "SC_AVPHYS_PAGES" in names else "SC_PHYS_PAGES")

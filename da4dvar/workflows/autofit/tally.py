@@ -36,11 +36,11 @@ class Tally:
         return error if self.period is None else (error + self.period / 2) % self.period - self.period / 2
 
     def residuals(self, trials: Sequence[Trial]) -> Residuals:
-        """Return the errors of the methods that took part in all trials."""
+        """Return the errors of the methods that took part in all of the first trials."""
         number = len(trials)
         return Residuals(
-            {n: np.concatenate(e) for n, e in self.errors.items() if len(e) == number},
-            {n: np.concatenate(s) for n, s in self.stds.items() if len(s) == number},
+            {n: np.concatenate(e[:number]) for n, e in self.errors.items() if len(e) >= number},
+            {n: np.concatenate(s[:number]) for n, s in self.stds.items() if len(s) >= number},
             np.concatenate([t.weight for t in trials]),
             numbered(trials),
             np.concatenate([t.hidden.length[t.at] for t in trials]),

@@ -59,6 +59,18 @@ class Sudden(Fake):
         return super().interpolate(ds)
 
 
+class Slowing(Fake):
+    """A method that takes ten seconds for its first trial, and longer by a factor for each further one."""
+
+    factor = 1.5
+
+    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+        assert self.watch is not None
+        large = ds[self.truth.name].size > 20_000
+        self.watch.now += 10 * large * self.factor ** sum(size > 20_000 for size in self.sizes)
+        return super().interpolate(ds)
+
+
 class Broken:
     """A method that cannot fill anything."""
 
@@ -80,7 +92,7 @@ class Watch:
 def watch(monkeypatch) -> Watch:
     """Replace the time of the clock and of the competition."""
     watch = Watch()
-    for name in ("compete.clocks", "clock.time"):
+    for name in ("compete.clocks", "timing.clocks", "clock.time"):
         monkeypatch.setattr(f"da4dvar.workflows.autofit.{name}", SimpleNamespace(monotonic=watch.monotonic))
     return watch
 
@@ -226,6 +238,41 @@ def test_a_method_that_turns_out_too_slow_is_no_winner(watch):
     assert result.winner.name == result.comparison.winner == "fast"
     assert list(result.residuals.error) == ["fast"]
     assert "needed to fill the file" in result.comparison.left_out["sudden"]
+
+
+@pytest.mark.parametrize("minutes", [0.6, 0.9, 1.5])
+def test_further_trials_leave_the_time_in_which_the_best_fills_the_file(watch, monkeypatch, minutes):
+    """A method that is far ahead wins, although the machine has become slower since its first trial."""
+    monkeypatch.setattr("da4dvar.workflows.autofit.compete.ENOUGH", 0.0)
+    truth, gappy = sea(200, 20, 20)
+    best, fast = Slowing(truth, 0.01, watch=watch), Fake(truth, 0.5, 1e-6, watch)
+    entered = [Candidate("best", best, {}), Candidate("fast", fast, {})]
+    result = held(gappy, entered, clock := Clock(minutes), until=0.65)
+    assert result.winner.name == result.comparison.winner == "best"
+    assert clock.left() > 0
+
+
+def test_a_trial_in_which_the_time_runs_out_does_not_count(watch):
+    """The scores are those of the first trial, and no method is lost."""
+    truth, gappy = sea(200, 20, 20)
+    quick, slow = Slowing(truth, 0.5, watch=watch), Fake(truth, 0.5, 2e-4, watch)
+    quick.factor = 4.0
+    entered = [Candidate("quick", quick, {}), Candidate("slow", slow, {})]
+    result = held(gappy, entered, Clock(2.0), until=0.65)
+    assert [len(quick.sizes), len(slow.sizes)] == [1 + 2, 1 + 1]
+    assert len(result.trials) == 1
+    assert set(result.comparison.rmse) == {"quick", "slow"}
+
+
+def test_time_kept_for_other_variables_is_not_used(watch):
+    """A clock without a minute ends the competition as one of a minute less."""
+    truth, gappy = sea(200, 20, 20)
+    spent = []
+    for clock in (Clock(2.0), Clock(2.0).without(60.0)):
+        begin = watch.now
+        held(gappy, [Candidate("fake", Fake(truth, 0.1, 2e-4, watch), {})], clock, until=0.65)
+        spent.append(watch.now - begin)
+    assert spent[1] < min(60, spent[0])
 
 
 def test_a_seed_gives_the_same_scores():

@@ -1,0 +1,146 @@
+"""The time that methods take, and the methods that fit into the time left."""
+
+from __future__ import annotations
+
+import time as clocks
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+import numpy as np
+import xarray as xr
+
+from da4dvar.errors import Da4dvarError, first_line
+from da4dvar.fields.bounds import Bounds
+from da4dvar.workflows.autofit.character import Character
+from da4dvar.workflows.autofit.clock import Clock
+from da4dvar.workflows.autofit.trials import crop_of, only
+from da4dvar.workflows.candidate import Candidate
+
+# Number of values of the part on which methods are timed first.
+PROBE = 20_000
+# Number of values on which a method is timed once it is fitted; fewer take hardly less time.
+FITTED = 80_000
+# The time of most methods grows a little less than linearly with the size of a small part.
+GROWTH, MOST_GROWTH = 0.85, 3.0
+# Variables of no more values than this are not timed first. The growth is measured above so many seconds.
+SMALL, NOTABLE = 10_000, 0.05
+# Seconds per value of a method that is fitted first, before it is.
+ASSUMED = 1e-5
+
+
+def probed(
+    array: xr.DataArray,
+    character: Character,
+    candidates: Sequence[Candidate],
+    bounds: Bounds,
+    clock: Clock,
+    until: float,
+    left_out: dict[str, str],
+    seed: int,
+) -> tuple[list[Candidate], dict[str, float]]:
+    """Time the methods on a small part; return those that can fill the whole, and their seconds per value."""
+    ready = [c for c in candidates if not c.needs or c.needs < clock.left(until)] or list(candidates)[:1]
+    for candidate in candidates:
+        if candidate not in ready:
+            left_out[candidate.name] = f"it needs at least {candidate.needs:.0f} s"
+    candidates = ready
+    if array.size <= SMALL:
+        return list(candidates), {}
+    large = array.size > 2 * PROBE
+    part = only(array, crop_of(array, character, PROBE if large else array.size // 4, seed))
+    alive, rates = [], {}
+    for candidate in candidates:
+        if candidate.needs:  # it is timed once it is fitted
+            alive.append(candidate)
+            rates[candidate.name] = ASSUMED
+            continue
+        started = clocks.monotonic()
+        # What fails here may work on a larger part.
+        with suppress(Da4dvarError):
+            candidate.estimate(part, bounds)
+        seconds = clocks.monotonic() - started
+        growth = GROWTH
+        if not large and seconds > NOTABLE:
+            # The time of some methods grows with the square or the cube of the number of series.
+            less = only(part, crop_of(part, character, part.size // 4, seed))
+            started = clocks.monotonic()
+            with suppress(Da4dvarError):
+                candidate.estimate(less, bounds)
+            if less.size < part.size:
+                ratio = np.log(seconds / max(clocks.monotonic() - started, 1e-3))
+                growth = float(np.clip(ratio / np.log(part.size / less.size), GROWTH, MOST_GROWTH))
+        rates[candidate.name] = seconds / part.size * (array.size / part.size) ** (growth - 1)
+        alive.append(candidate)
+    return in_time(alive, array.size, max(0.5 * clock.left(), 5.0), rates, left_out), rates
+
+
+def fitted(
+    alive: Sequence[Candidate],
+    array: xr.DataArray,
+    seen: xr.DataArray,
+    bounds: Bounds,
+    clock: Clock,
+    until: float,
+    latest: float,
+    rates: dict[str, float],
+    left_out: dict[str, str],
+) -> list[Candidate]:
+    """Fit the methods that have parameters, and leave out those that are too slow for the variable.
+
+    Fits begin until the first share of the time allowed, and the variable must be filled by the second.
+    """
+    out = []
+    for candidate in alive:
+        if not candidate.needs:
+            out.append(candidate)
+            continue
+        if clock.left(until) < candidate.needs and len(alive) > 1:
+            left_out[candidate.name] = f"it needs at least {candidate.needs:.0f} s"
+            continue
+        # A trial may be a crop that is too small to tell.
+        whole = array if array.chunks is None else seen
+        try:
+            candidate = candidate.fitted(seen, bounds)
+            small = whole.isel(_around(whole)) if whole.size > PROBE else whole[:0]
+            started = clocks.monotonic()
+            if small.size:
+                candidate.estimate(small, bounds)
+        except Da4dvarError as error:
+            left_out[candidate.name] = first_line(error)
+            continue
+        seconds = (clocks.monotonic() - started) * (array.size / max(small.size, 1)) ** GROWTH
+        if small.size and seconds > max(clock.left(latest), 5.0):
+            left_out[candidate.name] = f"about {duration(seconds)} are needed to fill the file"
+            continue
+        rates[candidate.name] = seconds / array.size if small.size else 0.0
+        out.append(candidate)
+    return out
+
+
+def in_time(
+    alive: list[Candidate], size: int, seconds: float, rates: Mapping[str, float], left_out: dict[str, str]
+) -> list[Candidate]:
+    """Leave out the methods that cannot fill the variable in some seconds, but for the fastest."""
+    needed = {c.name: rates.get(c.name, 0.0) * size for c in alive}
+    fits = [c for c in alive if needed[c.name] < seconds] or [min(alive, key=lambda c: needed[c.name])]
+    for candidate in alive:
+        if candidate not in fits:
+            left_out[candidate.name] = f"about {duration(needed[candidate.name])} are needed to fill the file"
+    return fits
+
+
+def _around(seen: xr.DataArray) -> dict[str, slice]:
+    """Return ranges of a part with about `FITTED` values, in the middle of the observations."""
+    share = min(1.0, FITTED / seen.size) ** (1 / seen.ndim)
+    out = {}
+    for dim, n in seen.sizes.items():
+        where = np.flatnonzero(seen.notnull().any([d for d in seen.dims if d != dim]).values)
+        width = max(1, int(n * share))
+        start = int(np.clip(where[where.size // 2] - width // 2, 0, n - width))
+        out[str(dim)] = slice(start, start + width)
+    return out
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
