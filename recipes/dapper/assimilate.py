@@ -1,0 +1,200 @@
+"""Scores of `lorenz96-ode` on DAPPER's truth and observations, one JSON line for each series and method.
+
+python recipes/dapper/assimilate.py [--experiments sakov2008,...] [--methods whole,windows] [--seeds 1,2,3]
+
+Each method is run as shipped, and continued with the exact dynamics that DAPPER's methods are given. Runs
+that the file of results already holds are not repeated.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+import xarray as xr
+from runs import BURN_IN, EVALUATION, EXPERIMENTS, LAG, OURS, append, arguments, path_of, results, rmse
+from torch import Tensor
+
+import da4dvar
+from da4dvar.variational.dynamics.lorenz96 import Lorenz96
+from da4dvar.variational.priors.flow import Flow
+from da4dvar.variational.solvers.block_tridiagonal import (
+    inverse_block_tridiagonal,
+    solve_block_tridiagonal,
+)
+from da4dvar.variational.solvers.tangent import Tangent
+
+# Steps of a window, and from the end of one to that of the next: all experiments observe every eighth step.
+WINDOW, SHIFT = 120, 40
+# λ_p of the shipped model is 5e4: an error of 0.0045 in each step, where the truth has none. It is raised in
+# stages, with a few Gauss-Newton steps each; the limit is that of a larger weight still.
+WEIGHTS, STEPS, LIMIT_WEIGHT = (5e5, 5e6, 5e7, 5e8), 3, 1e12
+# Windows whose misfit per observation, in units of its variance, ends above this have diverged.
+DIVERGED = 1.5
+
+
+@dataclass(frozen=True)
+class Series:
+    """Truth and observations of one experiment.
+
+    Attributes
+    ----------
+    truth, y : array, shape (step, component)
+        Truth, and observations with NaN where there are none.
+    variance : float
+        Variance of the observation error.
+    step : float
+        Time between steps.
+    """
+
+    truth: np.ndarray
+    y: np.ndarray
+    variance: float
+    step: float
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """Read a file that `make.py` has written."""
+        with np.load(file) as data:
+            y = np.full(data["truth"].shape, np.nan)
+            y[np.ix_(data["times"], data["components"])] = data["observed"]
+            return cls(data["truth"], y, float(data["variance"][0]), float(data["step"]))
+
+    @property
+    def steps(self) -> np.ndarray:
+        """Numbers of the steps."""
+        return np.arange(len(self.truth))
+
+
+def shipped(y: np.ndarray, variance: float) -> np.ndarray:
+    """Return the estimates of the shipped model for windows, shape (window, step, component)."""
+    ds = xr.Dataset({"x": (("window", "time", "component"), y)}, {"time": 0.05 * np.arange(y.shape[1])})
+    found = da4dvar.interpolate(ds, "lorenz96-ode", analysis=True, observation_error=math.sqrt(variance))
+    return found.x.transpose("window", "time", "component").values
+
+
+def exact(x: np.ndarray, y: np.ndarray, variance: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Continue from estimates with the exact dynamics, by undamped Gauss-Newton steps on U.
+
+    Under a large prior weight, a step along the trajectories of the model raises U by their curvature alone,
+    so that the steps of Levenberg-Marquardt, which never raise U, would be tiny.
+
+    Parameters
+    ----------
+    x, y : array, shape (window, step, component)
+        Estimates, and observations with NaN where there are none.
+    variance : float
+        Variance of the observation error.
+
+    Returns
+    -------
+    x, variance : array, shape (window, step, component)
+        Estimates, and their variances in the Laplace approximation: the diagonal of the inverse Hessian of
+        U / 2 at the estimates. Windows that diverge keep the estimates that were given.
+    converged : array of bool, shape (window,)
+        Which windows did not diverge.
+    """
+    flow = Flow(Lorenz96(), step=0.05)
+    start, seen = (torch.from_numpy(a.astype(float)) for a in (x, y))
+    mask = seen.isfinite()
+    tangent = Tangent(flow, start.mT[:, None])
+
+    def misfit(x: Tensor) -> Tensor:
+        return torch.where(mask, seen - x, 0.0)
+
+    def diagonal(weight: float) -> Tensor:
+        """Return the part of the diagonal of the Hessian that does not depend on x."""
+        out = mask.to(start) / variance
+        out[:, 1:] += weight
+        return out
+
+    found = start
+    for weight in WEIGHTS:
+        for _ in range(STEPS):
+            forecast, jacobian = tangent(found.mT[:, None, :, :-1])
+            residual = weight * (found[:, 1:] - forecast[:, 0].mT)
+            right = misfit(found) / variance
+            right[:, 1:] -= residual
+            right[:, :-1] += (jacobian.mT @ residual[..., None]).squeeze(-1)
+            found = found + solve_block_tridiagonal(diagonal(weight), jacobian, weight, right)
+    converged = misfit(found).square().sum((1, 2)) < DIVERGED * variance * mask.sum((1, 2))
+    found = torch.where(converged[:, None, None], found, start)
+    _, jacobian = tangent(found.mT[:, None, :, :-1])
+    blocks = inverse_block_tridiagonal(diagonal(LIMIT_WEIGHT), jacobian, LIMIT_WEIGHT)
+    return found.numpy(), blocks.diagonal(dim1=-2, dim2=-1).numpy(), converged.numpy()
+
+
+def timed(work: Callable[..., Any], *given: Any) -> tuple[Any, float]:
+    """Return the result of a function and its processor seconds."""
+    began = time.process_time()
+    result = work(*given)
+    return result, time.process_time() - began
+
+
+def whole(series: Series) -> Iterator[dict[str, Any]]:
+    """Yield the scores of the smoother that sees the whole series at once."""
+
+    def score(x: np.ndarray) -> float:
+        return rmse(x[0] - series.truth, series.steps, series.step)
+
+    first, seconds = timed(shipped, series.y[None], series.variance)
+    yield {"dynamics": "as shipped", "smoothed": score(first), "seconds": seconds}
+    (x, variance, converged), more = timed(exact, first, series.y[None], series.variance)
+    yield {
+        "dynamics": "exact",
+        "smoothed": score(x),
+        "limit": rmse(np.sqrt(variance[0]), series.steps, series.step),
+        "converged": float(converged.mean()),
+        "seconds": seconds + more,
+    }
+
+
+def windows(series: Series) -> Iterator[dict[str, Any]]:
+    """Yield the scores of independent windows: of the last step, and of the step `LAG` steps before it."""
+    ends = np.arange(len(series.truth) - 1, BURN_IN / series.step + LAG, -SHIFT).astype(int)[::-1]
+    inside = ends[:, None] + np.arange(1 - WINDOW, 1)
+    y, truth = series.y[inside], series.truth[inside]
+
+    def scores(error: np.ndarray) -> dict[str, float]:
+        return {
+            "filtered": rmse(error[:, -1], ends, series.step),
+            "lagged": rmse(error[:, -1 - LAG], ends - LAG, series.step),
+        }
+
+    first, seconds = timed(shipped, y, series.variance)
+    yield {"dynamics": "as shipped", **scores(first - truth), "seconds": seconds / len(ends)}
+    (x, variance, converged), more = timed(exact, first, y, series.variance)
+    yield {
+        "dynamics": "exact",
+        **scores(x - truth),
+        **{f"{name} limit": value for name, value in scores(np.sqrt(variance)).items()},
+        "converged": float(converged.mean()),
+        "seconds": (seconds + more) / len(ends),
+    }
+
+
+# A method yields its scores; one that hands a background from window to window belongs here.
+METHODS: dict[str, Callable[[Series], Iterator[dict[str, Any]]]] = {"whole": whole, "windows": windows}
+
+
+def main(folder: str, experiments: list[str], methods: list[str], seeds: list[int]) -> None:
+    """Run the methods and append their results to a file."""
+    done = {(r["experiment"], r["method"], r["seed"]) for r in results(OURS)}
+    for seed, experiment, method in itertools.product(seeds, experiments, methods):
+        if (experiment, method, seed) not in done:
+            series = Series.read(path_of(folder, experiment, seed))
+            for scores in METHODS[method](series):
+                append(OURS, {"experiment": experiment, "method": method, "seed": seed, **scores})
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    given = arguments(__doc__, experiments=EXPERIMENTS, methods=list(METHODS), seeds=EVALUATION)
+    main(given.folder, given.experiments, given.methods, given.seeds)
