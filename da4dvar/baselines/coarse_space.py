@@ -9,9 +9,10 @@ import numpy as np
 
 from da4dvar.baselines.products import Kronecker
 
-# Modes in time and in space, of whose products the largest are taken; and of these, at most MOST, and one for
-# OBSERVATIONS.
-IN_TIME, IN_SPACE, MOST, OBSERVATIONS = 128, 64, 1000, 100
+# Modes in time, and cells to a mode in space. Of their products, the largest are taken: one for so many
+# cells, and for so many observations. A field of many cells has many scales that are large.
+IN_TIME, IN_SPACE, PRODUCTS, OBSERVATIONS = 128, 80, 8, 100
+FEWEST, MOST = (64, 1000), (192, 2000)  # modes in space, and products, whatever the number of cells
 # Smallest share of a mode that is observed.
 SHARE = 0.01
 ROUNDS = 4  # of the iteration that finds the modes
@@ -57,12 +58,13 @@ class CoarseSpace:
             return total
 
         ut = leading(lambda x: x @ together, seen.shape[0], IN_TIME)
-        us = leading(in_space, seen.shape[1], IN_SPACE)
+        number, most = np.clip(seen.shape[1] // np.array([IN_SPACE, PRODUCTS]), FEWEST, MOST).tolist()
+        us = leading(in_space, seen.shape[1], number)
         small = [
             (ut @ kt @ ut.T, operator.along_space(q, us) @ us.T) for q, kt in enumerate(operator.in_time)
         ]
         size = np.add.reduce([np.outer(np.diag(s), np.diag(t)) for t, s in small])
-        most = min(MOST, int(seen.sum()) // OBSERVATIONS, int((size > nugget).sum()))
+        most = min(most, int(seen.sum()) // OBSERVATIONS, int((size > nugget).sum()))
         # In the order of the modes in space.
         chosen = np.sort(np.argsort(-size, axis=None)[:most])
         self.s, self.t = np.unravel_index(chosen, size.shape)
