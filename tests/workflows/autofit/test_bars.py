@@ -1,6 +1,5 @@
 """Error bars from the errors at hidden points."""
 
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -192,11 +191,3 @@ def test_errors_that_are_zero_have_bars_of_no_width():
     assert half(bars, 0.9, points(np.zeros(1))) == 0
     one = bars_of(points(np.ones(1)), "m")
     assert half(one, 0.9, points(np.ones(1))) == pytest.approx(1)
-
-
-def test_the_bars_of_many_points_take_no_time():
-    """A hundred thousand points in less than a second of the processor."""
-    hidden = drawn(100_000, 0, "length")
-    begin = time.process_time()
-    bars_of(hidden, "m")
-    assert time.process_time() - begin < 1
