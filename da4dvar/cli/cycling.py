@@ -101,13 +101,13 @@ def assimilate(
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Assimilate observations as they arrive, with a model that has dynamics.
+    """Assimilate observations as they arrive.
 
     Example: da4dvar assimilate obs.zarr analysis.zarr --model lorenz96-ode --lag 40
 
     Example: da4dvar assimilate today.nc analysis.nc --model mine.safetensors --resume
 
-    The analysis of each time uses all observations up to LAG steps later, and NAME_filter those up to its own
+    The model must have dynamics. The analysis of each time uses all observations up to LAG steps later, and NAME_filter those up to its own
     time. A file processed at once and the same file appended piece by piece give the same analyses.
     """
     inputs, output = split(files)
