@@ -226,8 +226,9 @@ def check_gaps(seen: Tensor, conformed: Conformed, model: Model, lag: int, later
         If there is one.
     """
     at = seen.flatten(0, -2).any(0).nonzero().squeeze(1).tolist()
-    if later and at and at[0] > 0:
-        at.insert(0, 0)
+    if later and at and at[0] > lag:
+        # The last observation was before the window that the background keeps.
+        raise DataError(too_long(conformed.data[model.time], 0, at[0], at[0], lag))
     for i, k in itertools.pairwise(at):
         if k - i - 1 > lag:
             raise DataError(too_long(conformed.data[model.time], i, k, k - i - 1, lag))
