@@ -107,8 +107,9 @@ def assimilate(
 
     Example: da4dvar assimilate today.nc analysis.nc --model mine.safetensors --resume
 
-    The model must have dynamics. The analysis of each time uses all observations up to LAG steps later, and NAME_filter those up to its own
-    time. A file processed at once and the same file appended piece by piece give the same analyses.
+    The model must have dynamics. The analysis of each time uses all observations up to LAG steps later, and
+    NAME_filter those up to its own time. A file processed at once and the same file appended piece by piece
+    give the same analyses.
     """
     inputs, output = split(files)
     names, dims = pairs(variable, "--variable"), pairs(dim, "--dim")
