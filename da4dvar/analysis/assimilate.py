@@ -227,11 +227,11 @@ def check_gaps(seen: Tensor, conformed: Conformed, model: Model, lag: int, later
     """
     at = seen.flatten(0, -2).any(0).nonzero().squeeze(1).tolist()
     if later and at and at[0] > lag:
-        # The last observation was before the window that the background keeps.
-        raise DataError(too_long(conformed.data[model.time], 0, at[0], at[0], lag))
+        # No time of the previous window is observed, so that the last observation is before it.
+        at.insert(0, -1)
     for i, k in itertools.pairwise(at):
         if k - i - 1 > lag:
-            raise DataError(too_long(conformed.data[model.time], i, k, k - i - 1, lag))
+            raise DataError(too_long(conformed.data[model.time], max(i, 0), k, k - i - 1, lag))
 
 
 def restart(model: Model, problem: Problem) -> Callable[[Cost], Tensor]:
