@@ -108,11 +108,11 @@ from da4dvar.cli.memory import keep_freed_memory
 if {kept}:
     keep_freed_memory()
 x, faults = torch.ones(2**24), []
-for _ in range(8):
+for _ in range(24):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     x.add(1).add(1)
     faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-print(sum(faults[-4:]))
+print(sum(faults[-16:]))
 """
 
 
