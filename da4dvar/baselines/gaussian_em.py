@@ -150,13 +150,7 @@ class GaussianEM:
         def fill(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             series = values.reshape(-1, *values.shape[-2:]).astype(float)
             filled = [self._solve(y, *place, dates) for y in series]
-            x, std = (np.stack(part) for part in zip(*filled, strict=True))
-            # A station that was never seen to vary keeps its value, whatever the others do.
-            seen = np.isfinite(series)
-            high, low = (f(np.where(seen, series, e), 1) for f, e in ((np.max, -np.inf), (np.min, np.inf)))
-            still = (seen.sum(1) > 1) & (high == low)
-            x = np.where(still[:, None], high[:, None], x)
-            x, std = x.reshape(values.shape), std.reshape(values.shape)
+            x, std = (np.stack(part).reshape(values.shape) for part in zip(*filled, strict=True))
             return x.astype(values.dtype), std.astype(values.dtype)
 
         return solved_together(fill, array, core)

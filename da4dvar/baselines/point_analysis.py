@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
 from da4dvar.baselines.vecchia import Vecchia, batches, bisected, solved_with_factor
+from da4dvar.errors import DataError
 from da4dvar.variational.kernels import SumOfSeparable
 
 # Points whose matrix is factorised (200 MB and some 4 s), and those of which it is kept in single precision
@@ -182,23 +183,37 @@ class PointAnalysis:
         return Vecchia(self.scaled(self.place, self.clock), self.systems)
 
     def inverse(self, y: np.ndarray) -> np.ndarray:
-        """Return (K_pp + R)⁻¹ y; approximately for more than 20,000 points."""
-        if len(self.clock) <= FEW:
-            exact: np.ndarray = cho_solve(self.factor, y, check_finite=False)
-            return exact
-        return self.iterated(y) if len(self.clock) <= MOST else self.approximated(y)
+        """Return (K_pp + R)⁻¹ y, for at most 20,000 points."""
+        if len(self.clock) > FEW:
+            return self.iterated(y)
+        exact: np.ndarray = cho_solve(self.factor, y, check_finite=False)
+        return exact
 
     def approximated(self, y: np.ndarray) -> np.ndarray:
         """Return an approximation of (K_pp + R)⁻¹ y."""
         return self.sparse(y.astype("float32")).astype("float64")
 
     def iterated(self, y: np.ndarray) -> np.ndarray:
-        """Return (K_pp + R)⁻¹ y by preconditioned conjugate gradients."""
+        """Return (K_pp + R)⁻¹ y by preconditioned conjugate gradients.
+
+        Raises
+        ------
+        DataError
+            If the iteration does not converge.
+        """
         shape = self.matrix.shape
         system = LinearOperator(shape, lambda v: self.matrix @ v.astype("float32"), dtype=float)
         inverse = LinearOperator(shape, self.approximated, dtype=float)
-        w: np.ndarray = cg(system, y, rtol=TOLERANCE, maxiter=ITERATIONS, M=inverse)[0]
-        return w
+        w, failed = cg(system, y, rtol=TOLERANCE, maxiter=ITERATIONS, M=inverse)
+        if failed:
+            left = np.linalg.norm(y - system @ w) / np.linalg.norm(y)
+            raise DataError(
+                f"optimal interpolation of {y.size} points left a residual of {left:.2g} after {ITERATIONS} "
+                f"iterations, expected {TOLERANCE}; give larger errors of the observations (--error), or use "
+                "--method neighbours"
+            )
+        out: np.ndarray = w
+        return out
 
     @property
     def dtype(self) -> str:

@@ -12,6 +12,8 @@ from da4dvar.fields.labels.cf import axis_role, geographic
 
 # Number of values from which the scale of a station is estimated from these alone.
 ENOUGH = 30
+# Smallest scale of a station, as a fraction of that of all.
+LEAST = 1e-6
 # Number of residuals on each side of a gap from which it is interpolated; more add nothing.
 SIDE = 10
 HEIGHTS = {"elev", "elevation", "altitude", "alt", "height", "z"}
@@ -44,14 +46,17 @@ def station_dim(array: xr.DataArray, time: str, station: str | None) -> str:
 
 
 def standardised(anomaly: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Scale of each station, shrunk towards that of all if it has few values, and scaled anomalies."""
+    """Scale of each station, shrunk towards that of all if it has few values, and scaled anomalies.
+
+    A station that was never seen to vary has a tiny scale, so that its estimates stay where it was.
+    """
     seen = np.isfinite(anomaly)
     count = seen.sum(0)
     squares = np.where(seen, anomaly, 0) ** 2
     typical = squares.sum() / max(1, count.sum())
     part = np.minimum(1, count / ENOUGH)
     scale = np.sqrt(part * squares.sum(0) / np.maximum(1, count) + (1 - part) * typical)
-    scale = np.where(scale > 1e-9 * np.sqrt(typical), scale, 1.0)
+    scale = np.maximum(scale, LEAST * np.sqrt(typical)) if typical else np.ones_like(scale)
     return scale, anomaly / scale
 
 

@@ -246,3 +246,14 @@ def test_too_many_stations_are_refused(monkeypatch):
     monkeypatch.setattr(gaussian_em, "MOST_STATIONS", 3)
     with pytest.raises(DataError, match=r"'pm10' has 4 stations, expected at most 3; use optimal interp"):
         GaussianEM().interpolate(network(10, 4).chunk())
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("method", [GaussianEM, NearestStations])
+def test_a_station_that_never_varies_keeps_its_value(method, unit):
+    """Whatever the other stations do, and in any unit."""
+    values = 20 + np.cumsum(np.random.default_rng(3).standard_normal((300, 4)), axis=0)
+    values[:, 2] = 7.0
+    ds = xr.Dataset({"x": (("time", "station"), unit * gappy(values))})
+    filled = method().interpolate(ds).x.isel(station=2)
+    np.testing.assert_allclose(filled, 7 * unit, rtol=1e-4)

@@ -67,6 +67,15 @@ def test_many_points_are_solved_like_few(monkeypatch):
     assert PointAnalysis(place, clock, np.full(400, 0.04), BOTH).windows(times) is None
 
 
+def test_a_solve_that_does_not_converge_is_no_result(monkeypatch):
+    """It is an error of one line, with the residual."""
+    place, clock, y, _ = drawn(400, BOTH)
+    monkeypatch.setattr(point_analysis, "FEW", 50)
+    monkeypatch.setattr(point_analysis, "ITERATIONS", 1)
+    with pytest.raises(DataError, match=r"400 points left a residual of .* after 1 iterations"):
+        PointAnalysis(place, clock, np.full(400, 1e-3), BOTH).at(y, place, clock)
+
+
 def test_the_covariance_is_found():
     """Variance, scale and noise of a known field, from single points and from tracks."""
     place, clock, y, _ = drawn(500, size=300.0)
