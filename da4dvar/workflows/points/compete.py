@@ -155,9 +155,13 @@ def compete(
         trials.scales = fitted.covariance.scales(np.exp(-1))
         targets = out.place, out.clock, out.basis
         estimates: dict[str, Estimate] = {}
-        for name in [n for n in (ALL, NEAREST) if method in (AUTO, n)]:
+        for name in [n for n in (ALL, NEAREST) if method in (AUTO, n) and n not in left_out]:
             one = replace(fitted, method=replace(fitted.method, all_points=name == ALL))
-            estimates[name] = one.at(*targets)
+            try:
+                estimates[name] = one.at(*targets)
+            except DataError as error:
+                # The solve did not converge.
+                left_out[name] = first_line(error)
         anomalies = replace(points.isel(~hidden), value=fitted.anomaly)
         for name in [n for n in grids if n not in left_out]:
             if method == AUTO and clock.left(GRIDS) < trials.seconds.get(name, 0.0):

@@ -236,3 +236,17 @@ def test_frames_and_data_sets_are_points():
     first = map_points(ds, **options).data.sla
     other = map_points(ds.to_dataframe().reset_index(drop=True), **options).data.sla
     np.testing.assert_allclose(first, other, atol=1e-5)
+
+
+def test_a_solve_that_does_not_converge_leaves_the_map_to_other_methods(monkeypatch):
+    """The reason is with the scores; asked for by name, the method is refused in one line."""
+    for module in ("point_analysis", "point_interpolation"):
+        monkeypatch.setattr(f"da4dvar.baselines.{module}.FEW", 20)
+    monkeypatch.setattr("da4dvar.baselines.point_analysis.ITERATIONS", 1)
+    monkeypatch.setattr("da4dvar.baselines.point_analysis.TOLERANCE", 1e-12)
+    options = {"resolution": 0.5, "every": "1D", "minutes": 0.5, "say": quiet}
+    scores = map_points(tracks(), **options).scores["sla"]
+    assert scores.winner != "optimal_interpolation"
+    assert "left a residual" in scores.left_out["optimal_interpolation"]
+    with pytest.raises(DataError, match=r"optimal_interpolation cannot map 'sla': .* left a residual"):
+        map_points(tracks(), method="optimal_interpolation", **options)
