@@ -20,15 +20,12 @@ import numpy as np
 import torch
 import xarray as xr
 from runs import BURN_IN, EVALUATION, EXPERIMENTS, LAG, OURS, append, arguments, path_of, results, rmse
-from torch import Tensor
 
 import da4dvar
+from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.dynamics.lorenz96 import Lorenz96
 from da4dvar.variational.priors.flow import Flow
-from da4dvar.variational.solvers.block_tridiagonal import (
-    inverse_block_tridiagonal,
-    solve_block_tridiagonal,
-)
+from da4dvar.variational.solvers.normal_equations import BlockTridiagonal
 from da4dvar.variational.solvers.tangent import Tangent
 
 # Steps of a window, and from the end of one to that of the next: all experiments observe every eighth step.
@@ -102,33 +99,23 @@ def exact(x: np.ndarray, y: np.ndarray, variance: float) -> tuple[np.ndarray, np
         Which windows did not diverge.
     """
     flow = Flow(Lorenz96(), step=0.05)
-    start, seen = (torch.from_numpy(a.astype(float)) for a in (x, y))
-    mask = seen.isfinite()
-    tangent = Tangent(flow, start.mT[:, None])
+    # Shape (window, channel, component, step), as solvers have it.
+    start, seen = (torch.from_numpy(a.astype(float)).mT[:, None] for a in (x, y))
+    mask, tangent = seen.isfinite(), Tangent(flow, start)
 
-    def misfit(x: Tensor) -> Tensor:
-        return torch.where(mask, seen - x, 0.0)
+    def equations(weight: float) -> BlockTridiagonal:
+        cost = VariationalCost(flow, observation_weight=1 / variance, prior_weight=weight)
+        return BlockTridiagonal(cost.given(seen, mask), flow, None, tangent)
 
-    def diagonal(weight: float) -> Tensor:
-        """Return the part of the diagonal of the Hessian that does not depend on x."""
-        out = mask.to(start) / variance
-        out[:, 1:] += weight
-        return out
-
-    found = start
+    found, undamped = start, torch.zeros(len(start), dtype=start.dtype)
     for weight in WEIGHTS:
         for _ in range(STEPS):
-            forecast, jacobian = tangent(found.mT[:, None, :, :-1])
-            residual = weight * (found[:, 1:] - forecast[:, 0].mT)
-            right = misfit(found) / variance
-            right[:, 1:] -= residual
-            right[:, :-1] += (jacobian.mT @ residual[..., None]).squeeze(-1)
-            found = found + solve_block_tridiagonal(diagonal(weight), jacobian, weight, right)
-    converged = misfit(found).square().sum((1, 2)) < DIVERGED * variance * mask.sum((1, 2))
-    found = torch.where(converged[:, None, None], found, start)
-    _, jacobian = tangent(found.mT[:, None, :, :-1])
-    blocks = inverse_block_tridiagonal(diagonal(LIMIT_WEIGHT), jacobian, LIMIT_WEIGHT)
-    return found.numpy(), blocks.diagonal(dim1=-2, dim2=-1).numpy(), converged.numpy()
+            (found,) = equations(weight).candidates(found, 1.0, undamped)
+    misfit = torch.where(mask, seen - found, 0.0).square().flatten(1).sum(1)
+    converged = misfit < DIVERGED * variance * mask.flatten(1).sum(1)
+    found = torch.where(converged[:, None, None, None], found, start)
+    spread = equations(LIMIT_WEIGHT).covariance(found).diagonal(dim1=-2, dim2=-1)
+    return found[:, 0].mT.numpy(), spread.numpy(), converged.numpy()
 
 
 def timed(work: Callable[..., Any], *given: Any) -> tuple[Any, float]:
