@@ -30,7 +30,7 @@ MOST_TRIALS, TRIES = 4, 20
 ENOUGH = 0.05
 # The first trial and the fill must be done after this many times the share of the time for trials. If trials
 # took longer than expected, the best method may still fill the variable within the latter share of the time.
-LAST, LATEST = 1.4, 1.1
+LAST, LATEST = 1.6, 1.1
 # Methods may take this many times as long for a further trial as for the one before.
 SLOWER = 1.5
 # A slow method this far behind the best, and clearly so, is not tried again.
