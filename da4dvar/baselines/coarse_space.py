@@ -15,7 +15,7 @@ IN_TIME, IN_SPACE, PRODUCTS, OBSERVATIONS = 128, 80, 8, 100
 FEWEST, MOST = (64, 1000), (192, 2000)  # modes in space, and products, whatever the number of cells
 # Smallest share of a mode that is observed.
 SHARE = 0.01
-ROUNDS = 4  # of the iteration that finds the modes
+ROUNDS = 3  # of the iteration that finds the modes
 
 
 class CoarseSpace:
@@ -49,17 +49,11 @@ class CoarseSpace:
 
     def __init__(self, operator: Kronecker, seen: np.ndarray, nugget: float) -> None:
         self.seen = seen
-        variances = [float(kt[0, 0]) for kt in operator.in_time]
+        variance = sum(float(kt[0, 0]) for kt in operator.in_time)
         together = np.add.reduce(operator.in_time)
-
-        def in_space(x: np.ndarray) -> np.ndarray:
-            parts = (v * operator.along_space(q, x) for q, v in enumerate(variances))
-            total: np.ndarray = np.add.reduce(list(parts))
-            return total
-
         ut = leading(lambda x: x @ together, seen.shape[0], IN_TIME)
         number, most = np.clip(seen.shape[1] // np.array([IN_SPACE, PRODUCTS]), FEWEST, MOST).tolist()
-        us = leading(in_space, seen.shape[1], number)
+        us = leading(operator.along_all(), seen.shape[1], number)
         small = [
             (ut @ kt @ ut.T, operator.along_space(q, us) @ us.T) for q, kt in enumerate(operator.in_time)
         ]
@@ -78,7 +72,7 @@ class CoarseSpace:
         kept = share > SHARE
         share, vectors = share[kept], vectors[:, kept]
         across = np.sqrt(share)[:, None] * vectors.T
-        rest = max(0.0, sum(variances) - np.trace(inner) / seen.size)
+        rest = max(0.0, variance - np.trace(inner) / seen.size)
         reduced = across @ inner @ across.T + (nugget + rest) * np.eye(len(share))
         self.basis = (vectors / np.sqrt(share)).astype(ut.dtype)
         self.inverse = np.linalg.inv(reduced).astype(ut.dtype)
@@ -138,7 +132,18 @@ def leading(product: Callable[[np.ndarray], np.ndarray], size: int, number: int)
     """
     x = np.random.default_rng(0).standard_normal((min(number, size), size)).astype("float32")
     for _ in range(ROUNDS):
-        x = np.ascontiguousarray(np.linalg.qr(product(x).T)[0].T)
+        x = whitened(whitened(product(x)))
     vectors = np.linalg.eigh((product(x) @ x.T).astype("float64"))[1][:, ::-1]
     out: np.ndarray = vectors.T.astype("float32") @ x
+    return out
+
+
+def whitened(x: np.ndarray) -> np.ndarray:
+    """Return rows that span those of X and are about orthonormal; in single precision, apply it twice.
+
+    With many columns, this takes a third of the time of Householder reflections.
+    """
+    share, vectors = np.linalg.eigh((x @ x.T).astype("float64"))
+    scales = 1 / np.sqrt(share.clip(1e-6 * share[-1]))
+    out: np.ndarray = (scales[:, None] * vectors.T).astype(x.dtype) @ x
     return out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
@@ -95,17 +97,27 @@ class Kronecker:
 
     def along_space(self, q: int, x: np.ndarray) -> np.ndarray:
         """Return X K_s,q, for any number of rows of X."""
+        return self._product(x, (self.in_space if self.dense else self.spectra)[q])
+
+    def along_all(self) -> Callable[[np.ndarray], np.ndarray]:
+        """Return X ↦ X Σ_q K_t,q(0) K_s,q, in the time of one term."""
+        each = self.in_space if self.dense else self.spectra
+        total = np.add.reduce([kt[0, 0] * ks for kt, ks in zip(self.in_time, each, strict=True)])
+        return lambda x: self._product(x, total)
+
+    def _product(self, x: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+        """Return the product of X with a dense matrix of space, or with the spectra of one."""
         if self.dense:
-            dense: np.ndarray = x @ self.in_space[q]
+            dense: np.ndarray = x @ matrix
             return dense
         # Wave numbers first: the matrices between rows are different for each.
-        rows, size = x.reshape(-1, self.columns), len(self.spectra[q])
+        rows, size = x.reshape(-1, self.columns), len(matrix)
         if self.padded <= SHORT:
             waves = self.forward @ rows.T
         else:
             wave = rfft(rows.T, self.padded, axis=0)
             waves = np.concatenate([wave.real, wave.imag])
-        waves = (waves.reshape(2, size, -1, self.rows) @ self.spectra[q]).reshape(2 * size, -1)
+        waves = (waves.reshape(2, size, -1, self.rows) @ matrix).reshape(2 * size, -1)
         if self.padded <= SHORT:
             out: np.ndarray = waves.T @ self.backward.T
         else:
