@@ -25,11 +25,8 @@ from da4dvar.workflows.candidate import Candidate
 
 # Number of values of the largest trial.
 LARGEST = 1_500_000
-# Trials that are made if time allows, those that are made while the score is uncertain, and crops to try.
-TRIALS, MOST_TRIALS, TRIES = 4, 12, 20
-# Part of the share of the time for trials in which more than TRIALS are made; a network needs the rest.
-FOR_MORE = 0.5
-# Relative standard error of a score that is certain.
+MOST_TRIALS, TRIES = 4, 20
+# Relative standard error of the score that suffices if the best method is clearly ahead.
 ENOUGH = 0.05
 # The first trial and the fill must be done after this many times the share of the time for trials. If trials
 # took longer than expected, the best method may still fill the variable within the latter share of the time.
@@ -145,9 +142,7 @@ def compete(
         trials.append(trial)
         spent = clocks.monotonic() - begin
         found = tally.residuals(trials)
-        if _is_certain(found) and (len(trials) >= TRIALS or _is_ahead(found)):
-            break
-        if len(trials) >= TRIALS and clock.left(FOR_MORE * until) <= 0:
+        if _is_clear(found):
             break
         alive = _without_hopeless(alive, found, 0.2 * spent / trial.seen.size, rates, left_out)
         # Without methods that were too slow, the next trial may be larger. The best must still fill all.
@@ -251,15 +246,12 @@ def _estimated(
     return True
 
 
-def _is_certain(found: Residuals) -> bool:
-    """Whether the error of the best method is known well."""
-    error, spread = found.rmse(min(found.error, key=found.mean_square))
-    return spread <= ENOUGH * error
-
-
-def _is_ahead(found: Residuals) -> bool:
-    """Whether the error of the best method is, by more than chance, below that of all others."""
+def _is_clear(found: Residuals) -> bool:
+    """Whether the error of the best method is known, and by more than chance below that of all others."""
     best = min(found.error, key=found.mean_square)
+    error, spread = found.rmse(best)
+    if spread > ENOUGH * error:
+        return False
     gains = [found.gain(best, name) for name in found.error if name != best]
     return all(gain > 3 * error for gain, error in gains)
 

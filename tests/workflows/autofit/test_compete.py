@@ -193,8 +193,10 @@ def test_the_time_is_kept(watch, minutes, rates):
 
 
 def test_with_time_left_there_are_several_draws(watch, monkeypatch):
-    """Trials with other hidden points go on while the score is uncertain; each method fills the whole."""
-    monkeypatch.setattr("da4dvar.workflows.autofit.compete.ENOUGH", 0.0)
+    """Four trials with other hidden points, of which each method fills the whole variable."""
+    monkeypatch.setattr(
+        "da4dvar.workflows.autofit.compete.ENOUGH", 0.0
+    )  # the error is never known well enough
     truth, gappy = sea(60, 10, 10)
     result = held(gappy, [Candidate("fake", fake := Fake(truth, 0.1), {})])
     assert len(result.trials) == len(fake.sizes) == MOST_TRIALS
