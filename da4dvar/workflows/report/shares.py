@@ -73,7 +73,8 @@ def draw_shares(one: Outcome, part: xr.DataArray, whole: xr.DataArray, label: st
 def by_period(part: xr.DataArray, whole: xr.DataArray, time: str, keep: Sequence[str] = ()) -> xr.DataArray:
     """Return Σ part / Σ whole over each period and all dimensions but time and those to keep."""
     over = [str(d) for d in part.dims if d != time and d not in keep]
-    found, total = (binned(a.sum(over), time, PERIODS) for a in (part, whole))
+    # In floating point, as a period without a time is NaN.
+    found, total = (binned(a.sum(over).astype("float64"), time, PERIODS) for a in (part, whole))
     return share(found, total, [])
 
 
