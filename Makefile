@@ -27,7 +27,7 @@ test: .venv/installed-test ## run the tests
 check: lint pages promises ## the rest of CI: style, types, documentation, guarantees, broken input
 
 slow: .venv/installed-test ## re-run the shipped models on fresh data
-	$(BIN)/python -m pytest -q -m slow tests recipes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow tests recipes
 
 field: .venv/installed-test ## try files as people have them, and print a table; FIELD=FOLDER for a collection of originals
 	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m field $(FIELD)
