@@ -141,7 +141,7 @@ def leading(product: Callable[[np.ndarray], np.ndarray], size: int, number: int)
 def whitened(x: np.ndarray) -> np.ndarray:
     """Return rows that span those of X and are about orthonormal; in single precision, apply it twice.
 
-    With many columns, this takes a third of the time of Householder reflections.
+    With many columns, this takes less time than Householder reflections.
     """
     share, vectors = np.linalg.eigh((x @ x.T).astype("float64"))
     scales = 1 / np.sqrt(share.clip(1e-6 * share[-1]))
