@@ -7,6 +7,9 @@ from torch import Tensor
 
 from da4dvar.variational.priors.flow import Flow
 
+# Samples of which Jacobians are computed at a time.
+SAMPLES = 16
+
 
 class Tangent:
     """Forecasts Φ(x)(t) and their Jacobians A(t) = ∂Φ/∂x(t).
@@ -42,6 +45,9 @@ class Tangent:
         self.pattern = torch.linalg.matrix_power(stage, 4 * flow.substeps) > 0
         self.group = groups(self.pattern)
         self.directions = directions(self.group, like)
+        # The direction that holds each element of A.
+        rows = torch.arange(self.size, device=like.device)[:, None] * len(self.directions)
+        self.positions = (rows + self.group).flatten()
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the forecasts and Jacobians for states `x` of shape ``(batch, channel, *space, time)``.
@@ -53,6 +59,12 @@ class Tangent:
         jacobian : Tensor, shape (batch, time, n, n)
             A(t), for the n components of a state.
         """
+        parts = [self._of_few(part) for part in x.split(SAMPLES)]
+        forecasts, jacobians = zip(*parts, strict=True)
+        return torch.cat(forecasts), torch.cat(jacobians)
+
+    def _of_few(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the forecasts and Jacobians of so few samples that their directions stay in the cache."""
         step, phi = self.flow.step / self.flow.substeps, self.flow.dynamics
         v = self.directions.T[..., None, None].expand(-1, -1, x.shape[0], x.shape[-1])
         for _ in range(self.flow.substeps):
@@ -66,17 +78,17 @@ class Tangent:
             x = x + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
             v = v + step / 6 * (v1 + 2 * v2 + 2 * v3 + v4)
         # Where a column of the Jacobian is non-zero, the other columns of its group are zero.
-        jacobian = v.permute(2, 3, 0, 1).contiguous()[..., self.group]
-        return x, jacobian.mul_(self.pattern)
+        each = v.flatten(0, 1).flatten(1).T.contiguous().index_select(1, self.positions)
+        return x, each.view(len(x), -1, *self.pattern.shape).mul_(self.pattern)
 
     def _pushed(self, x: Tensor, v: Tensor) -> Tensor:
         """φ′(x) v for directions `v` of shape (n, direction, batch, time)."""
         slopes = self._along(x, self.directions_of_tendency).transpose(1, 2)
         rows = torch.arange(self.size, device=x.device)
         slopes = slopes[self.group_of_tendency[self.columns], rows] * self.present
-        pushed = slopes[0][:, None] * v[self.columns[0]]
+        pushed = slopes[0][:, None] * v.index_select(0, self.columns[0])
         for column, slope in zip(self.columns[1:], slopes[1:], strict=True):
-            pushed.addcmul_(slope[:, None], v[column])
+            pushed.addcmul_(slope[:, None], v.index_select(0, column))
         return pushed
 
     def _along(self, x: Tensor, each: Tensor) -> Tensor:
