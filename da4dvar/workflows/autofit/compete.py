@@ -128,7 +128,7 @@ def compete(
         if trial is None:
             break
         if not trials:
-            alive = fitted(alive, array, trial.seen, bounds, clock, until, LAST * until, rates, left_out)
+            alive = fitted(alive, array, trial, bounds, clock, until, LAST * until, rates, left_out)
             spare = clock.left(LAST * until)
             alive = _tried(alive, trial, tally, bounds, max(spare, 2.0), array.size, rates, left_out)
             if not alive:
@@ -164,10 +164,11 @@ def _drawn(
     whole = size >= array.size
     for number in range(1 if whole else TRIES):
         own = int(np.random.default_rng([*seed, number]).integers(2**31))
-        crop = only(array, crop_of(array, character, size, own))
+        ranges = crop_of(array, character, size, own)
+        crop = only(array, ranges)
         scales = reach or reach_for(crop, character)
         try:
-            return trial_of(crop, character, scales, own), scales
+            return trial_of(crop, character, scales, own, ranges), scales
         except DataError:
             # Another crop may have more observations.
             if seed[-1] == 0 and (whole or number == TRIES - 1):

@@ -13,7 +13,7 @@ from da4dvar.errors import Da4dvarError, first_line
 from da4dvar.fields.bounds import Bounds
 from da4dvar.workflows.autofit.character import Character
 from da4dvar.workflows.autofit.clock import Clock
-from da4dvar.workflows.autofit.trials import crop_of, only
+from da4dvar.workflows.autofit.trials import Trial, crop_of, only
 from da4dvar.workflows.candidate import Candidate
 
 # Number of values of the part on which methods are timed first.
@@ -77,7 +77,7 @@ def probed(
 def fitted(
     alive: Sequence[Candidate],
     array: xr.DataArray,
-    seen: xr.DataArray,
+    trial: Trial,
     bounds: Bounds,
     clock: Clock,
     until: float,
@@ -89,6 +89,8 @@ def fitted(
 
     Fits begin until the first share of the time allowed, and the variable must be filled by the second.
     """
+    # A trial may be a crop that is too small to tell: what is in memory is fitted as a whole.
+    whole, rest = (array, trial.removed_from(array)) if array.chunks is None else (trial.seen, trial.seen)
     out = []
     for candidate in alive:
         if not candidate.needs:
@@ -97,10 +99,8 @@ def fitted(
         if clock.left(until) < candidate.needs and len(alive) > 1:
             left_out[candidate.name] = f"it needs at least {candidate.needs:.0f} s"
             continue
-        # A trial may be a crop that is too small to tell.
-        whole = array if array.chunks is None else seen
         try:
-            candidate = candidate.fitted(seen, bounds)
+            candidate = candidate.fitted(rest, bounds)
             small = whole.isel(_around(whole)) if whole.size > PROBE else whole[:0]
             started = clocks.monotonic()
             if small.size:

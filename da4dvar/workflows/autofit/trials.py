@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import xarray as xr
@@ -42,6 +43,8 @@ class Trial:
         Weights with which the points represent the values to be filled.
     hidden, missing : Hardness
         Hardness of all points of `seen`, and of the crop before anything was hidden.
+    ranges : dict of str to slice
+        Where `seen` lies in the variable; empty if it is all of it.
     """
 
     seen: xr.DataArray
@@ -51,6 +54,13 @@ class Trial:
     weight: np.ndarray
     hidden: Hardness
     missing: Hardness
+    ranges: Mapping[str, slice]
+
+    def removed_from(self, array: xr.DataArray) -> xr.DataArray:
+        """Return the whole variable, in memory, without the hidden points."""
+        rest = array.copy(deep=True)
+        rest[dict(self.ranges)] = self.seen
+        return rest
 
 
 def crop_of(array: xr.DataArray, character: Character, most: int, seed: int) -> dict[str, slice]:
@@ -106,7 +116,13 @@ def crop_of(array: xr.DataArray, character: Character, most: int, seed: int) -> 
     return out
 
 
-def trial_of(array: xr.DataArray, character: Character, reach: Reach, seed: int) -> Trial:
+def trial_of(
+    array: xr.DataArray,
+    character: Character,
+    reach: Reach,
+    seed: int,
+    ranges: Mapping[str, slice] = MappingProxyType({}),
+) -> Trial:
     """Hide points of a variable.
 
     Parameters
@@ -119,6 +135,8 @@ def trial_of(array: xr.DataArray, character: Character, reach: Reach, seed: int)
         Its scales, the units of distances.
     seed : int
         Seed of the hidden points.
+    ranges : mapping of str to slice
+        Where a crop lies in the variable.
 
     Returns
     -------
@@ -138,7 +156,7 @@ def trial_of(array: xr.DataArray, character: Character, reach: Reach, seed: int)
     values = array.values
     seen = array.copy(data=np.where(at, np.nan, values))
     weight = weights_like_gaps(hidden, missing, at, shape[at])
-    return Trial(seen, at, values[at].astype("float64"), shape[at], weight, hidden, missing)
+    return Trial(seen, at, values[at].astype("float64"), shape[at], weight, hidden, missing, ranges)
 
 
 def reach_for(array: xr.DataArray, character: Character) -> Reach:

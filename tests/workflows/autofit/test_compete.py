@@ -71,6 +71,16 @@ class Slowing(Fake):
         return super().interpolate(ds)
 
 
+class Fitting(Fake):
+    """A method that is fitted first, and remembers to what."""
+
+    needs_seconds = 1.0
+
+    def fitted(self, ds: xr.Dataset) -> "Fitting":
+        self.given = ds[self.truth.name]
+        return self
+
+
 class Broken:
     """A method that cannot fill anything."""
 
@@ -310,3 +320,17 @@ def test_what_an_analysis_would_change_is_counted():
     fake = Fake(truth, 0.0)
     fake.interpolate = lambda ds: ds.assign(x=truth + 0.25)
     assert held(gappy, [Candidate("fake", fake, {})]).comparison.change == pytest.approx((0.25, 0.25))
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_what_is_in_memory_is_fitted_as_a_whole(watch, lazy):
+    """Parameters come from all observations that are not hidden; of lazy data, only the crop is read."""
+    truth, gappy = sea(200, 20, 20)
+    method = Fitting(truth, 0.1, 1e-6, watch)
+    result = held(gappy.chunk(time=50) if lazy else gappy, [Candidate("x", method, {})], Clock(0.05))
+    trial = result.trials[0]
+    assert trial.seen.size < gappy.size
+    xr.testing.assert_identical(method.given, trial.seen if lazy else trial.removed_from(gappy))
+    assert int(method.given.notnull().sum()) < int(
+        (gappy if not lazy else gappy[trial.ranges]).notnull().sum()
+    )

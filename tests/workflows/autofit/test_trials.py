@@ -92,3 +92,19 @@ def test_without_a_gap_there_is_no_trial():
     character = character_of(array, "time")
     with pytest.raises(DataError, match="too few to hide some"):
         trial_of(array, character, reach_for(array, character), 0)
+
+
+def test_the_hidden_points_of_a_crop_are_removed_from_the_whole():
+    """Only the points of the trial are hidden, and the variable itself is unchanged."""
+    array = gappy()
+    before = array.copy(deep=True)
+    character = character_of(array, "time")
+    ranges = {"time": slice(100, 300)}
+    crop = only(array, ranges)
+    trial = trial_of(crop, character, reach_for(crop, character), 2, ranges)
+    rest = trial.removed_from(array)
+    removed = array.notnull() & rest.isnull()
+    assert int(removed.sum()) == trial.at.sum() == int(removed.isel(ranges).sum())
+    np.testing.assert_array_equal(array.values[removed.values], trial.truth)
+    xr.testing.assert_identical(array, before)
+    xr.testing.assert_identical(rest.where(~removed), array.where(~removed))
