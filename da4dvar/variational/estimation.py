@@ -159,9 +159,8 @@ def parameter_step(
     with torch.no_grad():
         residual, weight = x[..., 1:] - flow.forecast(before), equations.prior_weight
         pulled = torch.stack([weight * (column * residual).sum() for column in columns])
-        sides = [equations.transposed(x, -column) for column in columns]
-        solved = [equations.solved(x, side) for side in sides]
+        sides = equations.transposed(x, [-column for column in columns])
+        through = torch.einsum("btnp,btnq->pq", sides, equations.solved(x, sides))
         own = weight * torch.stack([torch.stack([(a * b).sum() for b in columns]) for a in columns])
-        through = torch.stack([torch.stack([(side * z).sum() for z in solved]) for side in sides])
         covariance = torch.linalg.inv(own - through)
     return covariance @ pulled, covariance
