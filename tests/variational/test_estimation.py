@@ -7,9 +7,12 @@ import xarray as xr
 from scipy.optimize import least_squares
 from torch import nn
 
+from da4dvar.fields.initial import start
 from da4dvar.simulate import lorenz63, lorenz96
+from da4dvar.testing import seeded
 from da4dvar.variational.background import Background
 from da4dvar.variational.cost import VariationalCost
+from da4dvar.variational.dynamics.bilinear import Bilinear
 from da4dvar.variational.dynamics.lorenz63 import Lorenz63
 from da4dvar.variational.dynamics.lorenz96 import Lorenz96
 from da4dvar.variational.estimation import estimate_parameters
@@ -72,6 +75,27 @@ def test_three_parameters_of_lorenz63_are_found_together():
     error = found.parameters - torch.tensor([10.0, 28.0, 8 / 3]).double()
     assert (error.abs() < 4 * found.covariance.diagonal().sqrt()).all()
     assert (found.covariance.diagonal().sqrt() < torch.tensor([1.0, 0.5, 0.1])).all()
+
+
+def test_unknown_equations_are_learned_from_observations_alone():
+    """From random coefficients, a ladder that begins low leads to forecasts far better than persistence."""
+    truth, y = twin(60, series=4)
+    flow = Flow(seeded(lambda: Bilinear(8, reach=2)).double(), 0.05)
+    cost = VariationalCost(flow, observation_weight=4.0, prior_weight=1e4)
+    x0 = torch.from_numpy(start(y.numpy(), "linear", -1))
+    estimate_parameters(cost, y, y.isfinite(), x0, iterations=6, ladder=(1e-4, 1e-2, 1.0))
+    before, after = truth[..., :-1], truth[..., 1:]
+    with torch.no_grad():
+        forecast = flow.forecast(before)
+    assert (forecast - after).square().mean() < 0.01 * (before - after).square().mean()
+
+
+def test_a_ladder_without_a_factor_is_refused():
+    """The message says how many factors there are."""
+    y = torch.zeros(1, 1, 8, 3)
+    flow = Flow(Lorenz96(learn=True), 0.05)
+    with pytest.raises(ValueError, match="0 rungs of the ladder"):
+        estimate_parameters(VariationalCost(flow), y, y > 0, y, ladder=())
 
 
 @pytest.mark.parametrize(("prior", "message"), [
