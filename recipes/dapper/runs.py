@@ -17,6 +17,8 @@ TUNING, EVALUATION = [101, 102], list(range(1, 11))
 BURN_IN = 20.0
 # Steps from an estimate of a fixed-lag smoother to the last observation that it has seen.
 LAG = 40
+# Standard deviations of the model error of our cycling method, one of which is chosen on the tuning seeds.
+CYCLING = {f"cycling-{error:g}": error for error in (1e-3, 3e-4)}
 EXPERIMENTS = [
     "sakov2008",
     "sakov2008-every-4",
