@@ -76,7 +76,7 @@ def test_windows_are_read_at_their_end_and_before_it(scripts, series, monkeypatc
 
 def test_cycling_scores_each_series_and_a_lag_helps(scripts, series, monkeypatch):
     """Two equal series have equal scores, in their order, and the smoother is nearer to the truth."""
-    monkeypatch.setattr(scripts["runs"], "BURN_IN", 4.0)
+    monkeypatch.setattr(scripts["runs"], "BURN_IN", 2.0)
     short = replace(series, truth=series.truth[:121], y=series.y[:121])
     found = dict(scripts["assimilate"].METHODS["cycling-0.001"]([short, short]))
     assert list(found) == [0, 1]
