@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -54,6 +55,7 @@ def estimate_parameters(
     x0: Tensor,
     background: Background | None = None,
     iterations: int = 12,
+    ladder: Sequence[float] = LADDER,
 ) -> Estimate:
     """min over x and θ of U(x, y, Ω; θ), with the parameters θ of the dynamics shared by all samples.
 
@@ -79,7 +81,11 @@ def estimate_parameters(
     background : Background, optional
         Distribution of the first state of each sample.
     iterations : int
-        Maximum number of steps of θ for each weight of the prior, which grows to λ_p in three stages.
+        Maximum number of steps of θ for each weight of the prior.
+    ladder : sequence of float
+        Factors of λ_p, from the first weight to the last; the last factor should be 1. Dynamics that are
+        entirely unknown need a first weight that is close to the inverse square of the change of a state in
+        one step, so that the states follow the observations rather than the dynamics.
 
     Returns
     -------
@@ -88,7 +94,8 @@ def estimate_parameters(
     Raises
     ------
     ValueError
-        If the prior is no flow, or its dynamics have no parameters that require a gradient.
+        If the prior is no flow, its dynamics have no parameters that require a gradient, or the ladder is
+        empty or has a factor that is not positive.
 
     Examples
     --------
@@ -112,10 +119,10 @@ def estimate_parameters(
     learned = {n: p for n, p in flow.named_parameters() if p.requires_grad}
     if not learned:
         raise ValueError(f"there is nothing to estimate in {type(flow.dynamics).__name__}; set learn=True")
-    climber = LevenbergMarquardt(30, LADDER, rollout=True)
+    climber = LevenbergMarquardt(10 * len(ladder), ladder, rollout=True)
     settled = LevenbergMarquardt(20, (1.0,), tolerance=1e-6, rollout=True)
     x, done = x0, 0
-    for factor in LADDER:
+    for factor in ladder:
         # With its full weight, a prior with wrong parameters would lead the states astray.
         eased = VariationalCost(flow, cost.observation, cost.rho)
         eased.log_weights.data = cost.log_weights.detach() + torch.tensor([0.0, math.log(factor)])
@@ -159,9 +166,8 @@ def parameter_step(
     with torch.no_grad():
         residual, weight = x[..., 1:] - flow.forecast(before), equations.prior_weight
         pulled = torch.stack([weight * (column * residual).sum() for column in columns])
-        sides = [equations.transposed(x, -column) for column in columns]
-        solved = [equations.solved(x, side) for side in sides]
+        sides = equations.transposed(x, [-column for column in columns])
+        through = torch.einsum("btnp,btnq->pq", sides, equations.solved(x, sides))
         own = weight * torch.stack([torch.stack([(a * b).sum() for b in columns]) for a in columns])
-        through = torch.stack([torch.stack([(side * z).sum() for z in solved]) for side in sides])
         covariance = torch.linalg.inv(own - through)
     return covariance @ pulled, covariance

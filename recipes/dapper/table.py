@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-from runs import EVALUATION, EXPERIMENTS, OURS, RIVALS, TUNING, results
+from runs import CYCLING, EVALUATION, EXPERIMENTS, OURS, RIVALS, TUNING, results
 
 Result = dict[str, Any]
 # The lowest `rmse.a` in the comments of each file of dapper.mods.Lorenz96, version 1.7.1.
@@ -33,13 +33,16 @@ class Scores:
         self.tuned: dict[str, list[Result]] = {}
         self.rivals: dict[tuple[str, str], list[Result]] = {}
         self.ours: dict[tuple[str, str, str], list[Result]] = {}
+        self.cycling_tuned: dict[tuple[str, str], list[Result]] = {}
         for r in rivals:
             if r["seed"] in TUNING:
                 self.tuned.setdefault(key(r), []).append(r)
             elif r["seed"] in EVALUATION:
                 self.rivals.setdefault((r["experiment"], key(r)), []).append(r)
         for r in ours:
-            if r["seed"] in EVALUATION:
+            if r["seed"] in TUNING:
+                self.cycling_tuned.setdefault((r["experiment"], r["method"]), []).append(r)
+            elif r["seed"] in EVALUATION:
                 self.ours.setdefault((r["experiment"], r["method"], r["dynamics"]), []).append(r)
 
     def rival(self, experiment: str, methods: Iterable[str], score: str) -> list[Result]:
@@ -53,6 +56,18 @@ class Scores:
             and len(self.tuned.get(name, [])) == len(TUNING)
         ]
         return min(found, key=lambda pair: pair[0])[1] if found else []
+
+    def best_filter(self, experiment: str) -> list[Result]:
+        """Return the runs of the filter with the lowest mean on the seeds of the table."""
+        each = [self.rival(experiment, [name], "filtered") for name in FILTERS]
+        return min(filter(None, each), key=lambda runs: np.mean([r["filtered"] for r in runs]), default=[])
+
+    def cycling(self, experiment: str, score: str) -> list[Result]:
+        """Return the runs with the model error that was best on the tuning seeds."""
+        tuned = {name: self.cycling_tuned.get((experiment, name), []) for name in CYCLING}
+        complete = [name for name, runs in tuned.items() if len(runs) == len(TUNING)]
+        chosen = min(complete, key=lambda name: np.mean([r[score] for r in tuned[name]]), default="")
+        return self.ours.get((experiment, chosen, "as shipped"), [])
 
 
 def key(result: Result) -> str:
@@ -137,7 +152,7 @@ def filters(scores: Scores) -> list[list[str]]:
     rows = [["experiment", "published", *FILTERS, "as shipped", "exact dynamics", "to the best", "limit"]]
     for experiment in EXPERIMENTS:
         each = [scores.rival(experiment, [name], "filtered") for name in FILTERS]
-        best = min(filter(None, each), key=lambda runs: np.mean([r["filtered"] for r in runs]), default=[])
+        best = scores.best_filter(experiment)
         shipped, exact = (scores.ours.get((experiment, "windows", d), []) for d in ("as shipped", "exact"))
         rows.append(
             [
@@ -153,6 +168,21 @@ def filters(scores: Scores) -> list[list[str]]:
     return rows
 
 
+def cycled(scores: Scores, score: str, rival: Callable[[str], list[Result]]) -> list[list[str]]:
+    """Return the cells of cycling that continue the rows of smoothers or filters."""
+    rows = [["cycling", "its model error", "to the best"]]
+    for experiment in EXPERIMENTS:
+        runs = scores.cycling(experiment, score)
+        error = f"{CYCLING[runs[0]['method']]:g}" if runs else "-"
+        rows.append([mean(runs, score), error, ratio(runs, rival(experiment), score)])
+    return rows
+
+
+def beside(left: list[list[str]], right: list[list[str]]) -> list[list[str]]:
+    """Return the rows of two tables in one."""
+    return [[*a, *b] for a, b in zip(left, right, strict=True)]
+
+
 def seconds(scores: Scores) -> list[list[str]]:
     """Return the rows of processor seconds: of a series, and of a window."""
     rows = [
@@ -163,6 +193,7 @@ def seconds(scores: Scores) -> list[list[str]]:
             "exact",
             "window, as shipped",
             "exact",
+            "series, cycling",
         ]
     ]
     for experiment in EXPERIMENTS:
@@ -171,6 +202,7 @@ def seconds(scores: Scores) -> list[list[str]]:
             for method in ("whole", "windows")
             for dynamics in ("as shipped", "exact")
         ]
+        ours.append(mean(scores.cycling(experiment, "filtered"), "seconds", 1))
         rows.append([experiment, mean(scores.rival(experiment, SMOOTHERS, "smoothed"), "seconds", 1), *ours])
     return rows
 
@@ -180,8 +212,11 @@ def main() -> None:
     scores = Scores(results(RIVALS), results(OURS))
     tables: dict[str, Callable[[], list[list[str]]]] = {
         "Whole series": lambda: smoothers(scores, "smoothed", "whole", "limit"),
-        "Lag of 40 steps": lambda: smoothers(scores, "lagged", "windows", "lagged limit"),
-        "Filters": lambda: filters(scores),
+        "Lag of 40 steps": lambda: beside(
+            smoothers(scores, "lagged", "windows", "lagged limit"),
+            cycled(scores, "lagged", lambda name: scores.rival(name, SMOOTHERS, "lagged")),
+        ),
+        "Filters": lambda: beside(filters(scores), cycled(scores, "filtered", scores.best_filter)),
         "Processor seconds": lambda: seconds(scores),
     }
     for title, rows in tables.items():

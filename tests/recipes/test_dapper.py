@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,16 @@ def test_windows_are_read_at_their_end_and_before_it(scripts, series, monkeypatc
     assert scores["lagged limit"] < 0.7 * scores["filtered limit"] < 0.7
 
 
+def test_cycling_scores_each_series_and_a_lag_helps(scripts, series, monkeypatch):
+    """Two equal series have equal scores, in their order, and the smoother is nearer to the truth."""
+    monkeypatch.setattr(scripts["runs"], "BURN_IN", 2.0)
+    short = replace(series, truth=series.truth[:121], y=series.y[:121])
+    found = dict(scripts["assimilate"].METHODS["cycling-0.001"]([short, short]))
+    assert list(found) == [0, 1]
+    assert found[0]["lagged"] < 0.7 * found[0]["filtered"] < 0.7
+    assert found[0] == pytest.approx(found[1])
+
+
 def test_the_limit_is_the_diagonal_of_the_inverse_hessian(scripts, series, monkeypatch):
     """The variances of a short window are those of the dense matrix JᵀJ."""
     assimilate, steps = scripts["assimilate"], 5
@@ -114,3 +125,19 @@ def test_rivals_are_chosen_on_the_tuning_seeds(scripts):
     exact = scores.ours["sakov2008", "whole", "exact"]
     assert table.ratio(exact, best, "smoothed") == "-25 %"
     assert table.mean(best, "smoothed") == "0.400"
+
+
+def test_the_model_error_of_cycling_is_chosen_on_the_tuning_seeds(scripts):
+    """The scores on the test seeds decide nothing, and nothing is shown before both tuning seeds have run."""
+    table, runs = scripts["table"], scripts["runs"]
+    first, second = runs.CYCLING
+
+    def result(method, seed, rmse):
+        about = {"experiment": "sakov2008", "method": method, "seed": seed, "dynamics": "as shipped"}
+        return about | {"filtered": rmse}
+
+    ours = [result(first, seed, 0.2) for seed in runs.TUNING] + [result(first, 1, 0.4)]
+    ours += [result(second, seed, 0.1) for seed in (runs.TUNING[0], 1)]
+    scores = table.Scores([], ours)
+    assert table.mean(scores.cycling("sakov2008", "filtered"), "filtered") == "0.400"
+    assert scores.cycling("bocquet2010", "filtered") == []

@@ -15,6 +15,8 @@ class Lorenz63(nn.Module):
         σ, ρ and β.
     axis : int
         Axis of the three components; a negative number counts from the end.
+    learn : bool
+        Whether σ, ρ and β are learned parameters, which start at the given values.
 
     Examples
     --------
@@ -22,9 +24,18 @@ class Lorenz63(nn.Module):
     tensor([10., 23., -6.])
     """
 
-    def __init__(self, sigma: float = 10.0, rho: float = 28.0, beta: float = 8 / 3, axis: int = -2) -> None:
+    def __init__(
+        self,
+        sigma: float = 10.0,
+        rho: float = 28.0,
+        beta: float = 8 / 3,
+        axis: int = -2,
+        learn: bool = False,
+    ) -> None:
         super().__init__()
-        self.sigma, self.rho, self.beta, self.axis = sigma, rho, beta, axis
+        self.sigma, self.rho, self.beta, self.axis, self.learn = sigma, rho, beta, axis, learn
+        start = torch.tensor([sigma, rho, beta], dtype=torch.float64)
+        self.learned = nn.Parameter(start) if learn else None
 
     def forward(self, x: Tensor) -> Tensor:
         """dx/dt, per unit of model time.
@@ -38,5 +49,8 @@ class Lorenz63(nn.Module):
         -------
         Tensor, shape of `x`
         """
+        sigma, rho, beta = (
+            (self.sigma, self.rho, self.beta) if self.learned is None else self.learned.to(x.dtype).unbind()
+        )
         x, y, z = x.unbind(self.axis)
-        return torch.stack([self.sigma * (y - x), x * (self.rho - z) - y, x * y - self.beta * z], self.axis)
+        return torch.stack([sigma * (y - x), x * (rho - z) - y, x * y - beta * z], self.axis)

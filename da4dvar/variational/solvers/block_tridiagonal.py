@@ -24,20 +24,20 @@ def solve_block_tridiagonal(
         A, from each time to the next; the last block of M has no such term.
     weight : float
         w.
-    right : Tensor, shape (batch, time, n)
-        r.
+    right : Tensor, shape (batch, time, n, k)
+        r, k right-hand sides.
     first : Tensor, shape (batch, n, n), optional
         Symmetric matrix that is added to the first block of M.
 
     Returns
     -------
-    Tensor, shape (batch, time, n)
+    Tensor, shape (batch, time, n, k)
         z; NaN for a sample whose M is not positive definite in the precision of the data type.
 
     Examples
     --------
     >>> standing = torch.zeros(1, 2, 2, 2)
-    >>> solve_block_tridiagonal(2 * torch.ones(1, 3, 2), standing, 1.0, torch.ones(1, 3, 2))
+    >>> solve_block_tridiagonal(2 * torch.ones(1, 3, 2), standing, 1.0, torch.ones(1, 3, 2, 1))[..., 0]
     tensor([[[0.5000, 0.5000],
              [0.5000, 0.5000],
              [0.5000, 0.5000]]])
@@ -48,8 +48,7 @@ def solve_block_tridiagonal(
     for t in range(times - 2, -1, -1):
         rest = solved[t][..., n:] - solved[t][..., :n] @ z[-1]
         z.append(torch.linalg.solve_triangular(factors[t].mT, rest, upper=True))
-    found = torch.stack(z[::-1], dim=1).squeeze(-1)
-    return torch.where(failed[:, None, None], torch.nan, found)
+    return torch.where(failed[:, None, None, None], torch.nan, torch.stack(z[::-1], dim=1))
 
 
 def inverse_block_tridiagonal(
@@ -76,7 +75,7 @@ def inverse_block_tridiagonal(
     tensor([1., 2.])
     """
     n = diagonal.shape[2]
-    factors, solved, failed = eliminated(diagonal, tangent, weight, torch.zeros_like(diagonal), first)
+    factors, solved, failed = eliminated(diagonal, tangent, weight, diagonal[..., None][..., :0], first)
     identity = torch.eye(n).to(diagonal).expand(len(diagonal), n, n)
     blocks: list[Tensor] = []
     for factor, sides in zip(factors[::-1], solved[::-1], strict=True):
@@ -94,11 +93,11 @@ def eliminated(
 ) -> tuple[list[Tensor], list[Tensor], Tensor]:
     """Return Lₜ, [Wₜ, Lₜ⁻¹ rₜ] and which samples failed; see :func:`solve_block_tridiagonal`."""
     times, n = diagonal.shape[1:]
-    # The triangular solves of A and r are combined: the last column belongs to r.
-    inner = torch.zeros_like(right[:, 0, :, None]).expand(-1, -1, n + 1)
+    # The triangular solves of A and r are combined: the last columns belong to r.
+    inner = diagonal.new_zeros(len(diagonal), n, n + right.shape[-1])
     factors, solved, failed = [], [], torch.zeros_like(diagonal[:, 0, 0], dtype=torch.bool)
     for t in range(times):
-        block, rest = -inner[..., :n], right[:, t, :, None] - inner[..., n:]
+        block, rest = -inner[..., :n], right[:, t] - inner[..., n:]
         if t == 0 and first is not None:
             block = block + first
         if t + 1 < times:

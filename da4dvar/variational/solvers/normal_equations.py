@@ -93,8 +93,8 @@ class BlockTridiagonal:
             right[:, 0] -= (self.background.residual(x)[:, None] @ self.background.root).squeeze(1)
         right[:, 1:] -= weight * residual
         right[:, :-1] += weight * (tangent.mT @ residual[..., None]).squeeze(-1)
-        delta = solve_block_tridiagonal(on_diagonal, tangent, weight, right, first)
-        delta = delta.movedim(1, -1).reshape(x.shape)
+        delta = solve_block_tridiagonal(on_diagonal, tangent, weight, right[..., None], first)
+        delta = delta.squeeze(-1).movedim(1, -1).reshape(x.shape)
         stepped = [x + delta]
         return [*stepped, self._rolled_out(x, delta, forecast, tangent)] if self.rollout else stepped
 
@@ -112,17 +112,17 @@ class BlockTridiagonal:
         diagonal, first = self._diagonal(x, self.prior_weight)
         return inverse_block_tridiagonal(diagonal, self.tangent(x[..., :-1])[1], self.prior_weight, first)
 
-    def transposed(self, x: Tensor, residual: Tensor) -> Tensor:
-        """λ_p Jᵀ r for changes r of x(t + Δ) − Φ(x(t)), which has no last time; shape (batch, time, n)."""
-        tangent, by_time = self.tangent(x[..., :-1])[1], self._by_time(residual)
-        out = torch.zeros_like(self._by_time(x))
+    def transposed(self, x: Tensor, residuals: list[Tensor]) -> Tensor:
+        """λ_p Jᵀ r for k changes r of x(t + Δ) − Φ(x(t)), which have no last time, (batch, time, n, k)."""
+        tangent, by_time = self.tangent(x[..., :-1])[1], torch.stack([*map(self._by_time, residuals)], -1)
+        out = by_time.new_zeros(len(x), x.shape[-1], *by_time.shape[2:])
         out[:, 1:] += by_time
-        out[:, :-1] -= (tangent.mT @ by_time[..., None]).squeeze(-1)
+        out[:, :-1] -= tangent.mT @ by_time
         weighted: Tensor = self.prior_weight * out
         return weighted
 
     def solved(self, x: Tensor, right: Tensor) -> Tensor:
-        """(JᵀJ)⁻¹ r for a vector of shape (batch, time, n)."""
+        """(JᵀJ)⁻¹ r for k vectors, shape (batch, time, n, k)."""
         diagonal, first = self._diagonal(x, self.prior_weight)
         tangent = self.tangent(x[..., :-1])[1]
         return solve_block_tridiagonal(diagonal, tangent, self.prior_weight, right, first)

@@ -21,13 +21,13 @@ NUMBERS = st.floats(-50, 50)
 
 
 @settings(deadline=None)
-@given(st.tuples(*[NUMBERS] * 3), st.tuples(*[NUMBERS] * 3))
-def test_lorenz63_is_its_equations(state, parameters):
-    """The tendency is σ(y − x), x(ρ − z) − y, xy − βz."""
+@given(st.tuples(*[NUMBERS] * 3), st.tuples(*[NUMBERS] * 3), st.booleans())
+def test_lorenz63_is_its_equations(state, parameters, learn):
+    """The tendency is σ(y − x), x(ρ − z) − y, xy − βz, with learned parameters too."""
     (x, y, z), (sigma, rho, beta) = state, parameters
     expected = torch.tensor([sigma * (y - x), x * (rho - z) - y, x * y - beta * z], dtype=torch.float64)
-    found = Lorenz63(*parameters, axis=-1)(torch.tensor(state, dtype=torch.float64))
-    assert_close(found, expected)
+    found = Lorenz63(*parameters, axis=-1, learn=learn)(torch.tensor(state, dtype=torch.float64))
+    assert_close(found.detach(), expected)
 
 
 @settings(deadline=None)

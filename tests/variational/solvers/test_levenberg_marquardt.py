@@ -33,14 +33,14 @@ def test_block_tridiagonal_agrees_with_a_dense_solve():
     dense = weight * jacobian.mT @ jacobian + torch.diag_embed(diagonal.flatten(1))
     given = diagonal.clone()
     given[:, 1:] += weight
-    right = double(batch, times, n, seed=2)
-    expected = torch.linalg.solve(dense, right.flatten(1))
-    assert_close(solve_block_tridiagonal(given, tangent, weight, right).flatten(1), expected)
+    right = double(batch, times, n, 2, seed=2)
+    expected = torch.linalg.solve(dense, right.flatten(1, 2))
+    assert_close(solve_block_tridiagonal(given, tangent, weight, right).flatten(1, 2), expected)
     diagonal = torch.ones(2, 3, 2)
     diagonal[0, 1] = -1.0
-    found = solve_block_tridiagonal(diagonal, torch.zeros(2, 2, 2, 2), 1.0, torch.ones(2, 3, 2))
+    found = solve_block_tridiagonal(diagonal, torch.zeros(2, 2, 2, 2), 1.0, torch.ones(2, 3, 2, 1))
     assert found[0].isnan().all()
-    assert_close(found[1], torch.ones(3, 2))
+    assert_close(found[1], torch.ones(3, 2, 1))
 
 
 def test_agrees_with_a_dense_solve_on_a_short_window():
