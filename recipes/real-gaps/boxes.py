@@ -21,7 +21,7 @@ from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
 from da4dvar.evaluation.text import as_columns, boxes_table
 from da4dvar.fields.labels.cf import geographic
 from da4dvar.fields.scores.boxes import box_coverage
-from da4dvar.workflows.autofit.samples import covariance_method
+from da4dvar.workflows.autofit.covariance import covariance_method
 
 
 def main(names: list[str], number: int, minutes: float, method: str, own: bool, path: Path | None) -> None:

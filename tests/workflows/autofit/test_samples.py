@@ -12,8 +12,8 @@ import da4dvar
 from da4dvar.baselines.linear import Linear
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
 from da4dvar.errors import DataError
+from da4dvar.fields import sampling
 from da4dvar.fields.labels.intervals import ends
-from da4dvar.workflows.autofit import samples as sampling
 from da4dvar.workflows.autofit.fill import fit
 
 COVARIANCE = {"nugget": 0.01, "terms": [{"variance": 10.0, "length": 70.0, "duration": 5.0}]}
