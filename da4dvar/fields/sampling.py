@@ -5,29 +5,29 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import dask.array
 import numpy as np
 import xarray as xr
-from dask.delayed import delayed
+from dask.delayed import Delayed, delayed
 from dask.utils import SerializableLock
 from scipy.special import ndtr
 
 from da4dvar.errors import DataError, check_least
-from da4dvar.fields.labels.samples import REALIZATION
+from da4dvar.fields.labels.samples import REALIZATION, samples_name
 
 # Numbers of standard deviations for which half widths are computed; between them, they are interpolated.
 KNOTS = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 # Part of the free memory that samples may fill.
 SHARE = 0.5
 
-# Maps the number of a sample and a seed to the error of the sample.
+# Maps the number of a draw and a seed to the draw.
 Draw = Callable[[int, int], xr.DataArray]
 
 
-def drawn(draw: Draw, like: xr.DataArray, number: int, seed: int) -> xr.DataArray:
+def drawn(draw: Draw | Delayed, like: xr.DataArray, number: int, seed: int) -> xr.DataArray:
     """Return draws of an error, which are computed when they are used.
 
     Parameters
@@ -106,6 +106,19 @@ def with_margins(draw: Draw, factor: Callable[[float], float], highest: float = 
         return z.copy(data=np.sign(z.values) * np.where(size > at[-1], q[-1] / at[-1] * size, inside))
 
     return drawn
+
+
+def in_memory(ds: xr.Dataset, names: Iterable[str], number: int) -> xr.Dataset:
+    """Compute the samples of those variables of a data set that are in memory themselves.
+
+    Raises
+    ------
+    DataError
+        If they do not fit in memory.
+    """
+    names = [name for name in names if number and ds[name].chunks is None]
+    check_memory([ds[name] for name in names], number)
+    return ds.assign({samples_name(name): ds[samples_name(name)].compute() for name in names})
 
 
 def check_samples(number: int, seed: int) -> None:

@@ -19,8 +19,8 @@ from da4dvar.fields.gaps.likeness import hardness_of
 from da4dvar.fields.gaps.limits import MaxGap, within_limits
 from da4dvar.fields.labels.filled import delivered
 from da4dvar.fields.labels.given import checked, list_of
-from da4dvar.fields.labels.samples import REALIZATION, check_no_samples, samples_name, with_samples
-from da4dvar.fields.sampling import check_memory, check_samples, drawn, with_margins
+from da4dvar.fields.labels.samples import REALIZATION, check_no_direction, check_no_samples, with_samples
+from da4dvar.fields.sampling import check_samples, drawn, in_memory, with_margins
 from da4dvar.interpolator import Interpolator
 from da4dvar.workflows.autofit.bars import ONE_SIGMA, bars_of
 from da4dvar.workflows.autofit.comparison import Comparison, text_of
@@ -152,9 +152,7 @@ class Fitted:
             samples=samples,
             seed=seed,
         )
-        names = [n for n in self.results if samples and out[n].chunks is None]
-        check_memory([out[n] for n in names], samples)
-        return out.assign({samples_name(n): out[samples_name(n)].compute() for n in names})
+        return in_memory(out, self.results, samples)
 
     def lazily(
         self,
@@ -234,8 +232,7 @@ class Fitted:
             out[name].attrs["noise_of_observations"] = comparison.noise
         if not samples:
             return out
-        if bounds.circular:
-            raise DataError(f"variable {name!r} is a direction, which has no samples; leave it out")
+        check_no_direction(name, bounds.circular)
         # Lazy data are computed once, and not for every sample.
         array, estimate, there = array.compute(), estimate.compute(), out[name].notnull().compute()
         method = covariance_method(result, array, self.time)
