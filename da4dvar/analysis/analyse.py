@@ -87,7 +87,9 @@ def analyse(
         model with several sensors.
     """
     if ensemble is not None and model.sensors:
-        raise DataError("no ensemble of several sensors is supported yet; do not request standard errors")
+        raise DataError(
+            "no ensemble of several sensors is supported yet; request neither error bars nor samples"
+        )
     y = model.observations(conformed.data)
     check_values(y, conformed)
     lazy = y.chunks is not None

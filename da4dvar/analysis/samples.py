@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import numpy as np
 import torch
 import xarray as xr
-from dask.delayed import delayed
 from torch import Tensor
 
 from da4dvar.analysis.analyse import Analysis, scale_of
@@ -24,7 +24,7 @@ from da4dvar.fields.channels import to_channels
 from da4dvar.fields.labels.conform import Conformed
 from da4dvar.fields.labels.output import FLAGS, bare
 from da4dvar.fields.labels.samples import REALIZATION, with_samples
-from da4dvar.fields.sampling import Draw, drawn, with_margins
+from da4dvar.fields.sampling import Draw, drawn, made_of, with_margins
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.priors.flow import Flow
 from da4dvar.variational.solvers.normal_equations import BlockTridiagonal
@@ -63,8 +63,8 @@ def with_joint_samples(
 ) -> xr.Dataset:
     """Add joint samples x̂ + d to an output data set, which are computed when they are used.
 
-    d is a draw of the error of the estimate: of the Laplace posterior if the model has dynamics, and otherwise
-    of a covariance, given where there are observations, with the margins of the calibration.
+    d is a draw of the error of the estimate: of the Laplace posterior if the model has dynamics, and
+    otherwise of a covariance, given where there are observations, with the margins of the calibration.
 
     Parameters
     ----------
@@ -113,16 +113,12 @@ def residual(model: Model, conformed: Conformed, found: Analysis, number: int, s
     out = {}
     for name, known in model.calibration.variables.items():
         seen = model.scaling.normalise(conformed.data[[name]])[name]
-        draw = (
-            standardised(method, seen, known)
-            if seen.chunks is None
-            else delayed(standardised)(method, seen, known)
-        )
+        draw = made_of(partial(standardised, method, known), seen)
         out[name] = model.calibration.sigma(name, found.parts) * drawn(draw, seen, number, seed)
     return xr.Dataset(out)
 
 
-def standardised(method: OptimalInterpolation, seen: xr.DataArray, known: Calibration) -> Draw:
+def standardised(method: OptimalInterpolation, known: Calibration, seen: xr.DataArray) -> Draw:
     """Return draws of sign(z) q_p; see :func:`residual`."""
     return with_margins(method.deviations(seen, standardised=True), known.factor, known.levels[-1])
 
@@ -134,9 +130,7 @@ def laplace(model: Model, conformed: Conformed, found: Analysis, number: int, se
     :class:`da4dvar.variational.solvers.normal_equations.BlockTridiagonal`.
     """
     y, x = model.observations(conformed.data), model.states(found.estimates)
-    network, lazy = found.network, y.chunks is not None
-    draw = (delayed(posterior) if lazy else posterior)(model, network, y, x)
-    every = drawn(draw, y, number, seed)
+    every = drawn(made_of(partial(posterior, model, found.network), y, x), y, number, seed)
     names = model.layout.variables
     return xr.Dataset({n: every.isel(variable=k) * scale_of(model, n) for k, n in enumerate(names)})
 

@@ -69,6 +69,33 @@ def drawn(draw: Draw | Delayed, like: xr.DataArray, number: int, seed: int) -> x
     return xr.DataArray(dask.array.stack(each), dims=(REALIZATION, *like.dims))
 
 
+def made_of(make: Callable[..., Draw], *arrays: xr.DataArray) -> Draw | Delayed:
+    """Return the draws that a function makes of some arrays in memory; a dask object if the arrays are lazy.
+
+    Parameters
+    ----------
+    make : callable
+        Function of the arrays.
+    *arrays : DataArray
+        Arrays, of which all are lazy or none. What they are computed from is computed once, also if it is
+        used elsewhere.
+
+    Returns
+    -------
+    callable or Delayed
+    """
+    if arrays[0].chunks is None:
+        return make(*arrays)
+    whole = [array.data.rechunk(-1).to_delayed(optimize_graph=False).item() for array in arrays]
+    labels = [(array.coords, array.dims, array.name) for array in arrays]
+
+    def later(*values: np.ndarray) -> Draw:
+        return make(*map(xr.DataArray, values, *zip(*labels, strict=True)))
+
+    draws: Delayed = delayed(later)(*whole)
+    return draws
+
+
 def with_margins(draw: Draw, factor: Callable[[float], float], highest: float = 1.0) -> Draw:
     """Return draws of sign(z) q_p, p = 2Φ(abs(z)) − 1, for joint draws z of standardised errors.
 

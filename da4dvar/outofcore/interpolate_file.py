@@ -14,6 +14,7 @@ import xarray as xr
 from da4dvar.analysis.error_bars import wanted
 from da4dvar.analysis.notes import credit
 from da4dvar.analysis.options import Options, check_options, completed, with_options
+from da4dvar.analysis.samples import ensemble_of_samples
 from da4dvar.analysis.window_solver import check_precision
 from da4dvar.api import model_of
 from da4dvar.config.types import parse_bytes, readable_bytes
@@ -31,7 +32,7 @@ from da4dvar.fields.files.store import (
 from da4dvar.fields.labels.filled import finished
 from da4dvar.fields.labels.flags import scheme_of
 from da4dvar.fields.labels.given import mapping_of, names_of
-from da4dvar.fields.sampling import check_disk
+from da4dvar.fields.sampling import check_disk, check_samples
 from da4dvar.fields.windows.grid import check_batch_size
 from da4dvar.outofcore import store as region_store
 from da4dvar.outofcore.fingerprint import check_unchanged, fingerprint
@@ -96,8 +97,8 @@ def interpolate_file(
         Memory limit of the whole process, such as ``500MB`` or ``2GiB``. A data set that fits is solved in
         memory. A larger one is solved in regions, and with fewer windows at once than `batch_size` if
         these do not fit; this requires a model without a first guess and without several sensors, and
-        neither an ensemble nor samples. With a `scheduler`, the limit is for all processes of this machine together, or, if the
-        scheduler is an address, for each worker.
+        neither an ensemble nor samples. With a `scheduler`, the limit is for all processes of this machine
+        together, or, if the scheduler is an address, for each worker.
     resume : bool
         Continue an interrupted run with its plan, keeping the regions that it finished.
     overwrite : bool
@@ -166,6 +167,9 @@ def interpolate_file(
     names, dims = names_of(signature, given["variable"]), mapping_of("dim", given["dim"])
     given["variable"], given["dim"] = names, dims
     ensemble = wanted(fitted.calibration, given["std"], given["members"], given["interval"])
+    check_samples(given["samples"], given["seed"])
+    if given["samples"]:
+        ensemble = ensemble or ensemble_of_samples(fitted)
     with open_in_parts(files, group) as ds:
         notes: list[str] = []
         with readable(", ".join(files)):

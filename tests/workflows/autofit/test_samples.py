@@ -184,8 +184,3 @@ def test_a_file_has_the_same_samples_in_memory_and_in_regions(tmp_path, monkeypa
     assert "ask for 20 or fewer" in line
     line = refused("interpolate", "memory.nc", "again.nc", "--minutes", "0.1", cwd=tmp_path)
     assert "'sst_samples' holds joint samples of 'sst'" in line
-    line = refused(
-        "interpolate", "gappy.nc", "x.nc", "--samples", "5", "--model", "oisst-tasman", cwd=tmp_path
-    )
-    assert "--samples: a model has none; omit --model, as" in line
-    assert "optimal_interpolation" in line
