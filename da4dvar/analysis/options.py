@@ -55,9 +55,9 @@ class Options(TypedDict, total=False):
     interval : float or sequence of float, default ()
         Levels of the prediction intervals to add, such as 0.9. They require a calibrated model.
     samples : int, default 0
-        Number of joint samples to add, whose errors are correlated like those of the estimate. They
-        require a calibrated model or one with dynamics. Observed values are the same in all samples,
-        unless `analysis` is set.
+        Number of joint samples to add, whose errors are correlated like those of the estimate. The model
+        must be calibrated, have dynamics, or start from optimal interpolation with its own covariance.
+        Observed values are the same in all samples, unless `analysis` is set.
     seed : int, default 0
         Seed of the ensemble and of the samples.
     precision : {"float32", "bfloat16"}, default "float32"

@@ -33,7 +33,7 @@ WHAT = "a draw of samples"
 
 
 def ensemble_of_samples(model: Model) -> Ensemble | None:
-    """Return the ensemble whose spread samples need; None for a model with dynamics, which needs none.
+    """Return the ensemble whose spread samples need; None if they need none.
 
     Raises
     ------
@@ -43,11 +43,14 @@ def ensemble_of_samples(model: Model) -> Ensemble | None:
     if has_dynamics(model):
         dynamics_of(model, model.model, WHAT)
         return None
+    if own_covariance(model) is not None:
+        return None
     if model.calibration is None:
         having = ", ".join(BY_NAME["baseline"])
         raise DataError(
-            "samples need a model that is calibrated (da4dvar calibrate) or has dynamics, such as "
-            f"oisst-tasman or lorenz96-ode; without a model, {having} and a trained network have samples"
+            "samples need a model that is calibrated (da4dvar calibrate), has dynamics, or starts from "
+            "optimal interpolation with its own covariance, such as lorenz96-ode or oisst-tasman; without a "
+            f"model, {having} and a trained network have samples"
         )
     return model.calibration.ensemble
 
@@ -63,8 +66,8 @@ def with_joint_samples(
 ) -> xr.Dataset:
     """Add joint samples x̂ + d to an output data set, which are computed when they are used.
 
-    d is a draw of the error of the estimate: of the Laplace posterior if the model has dynamics, and
-    otherwise of a covariance, given where there are observations, with the margins of the calibration.
+    d is a draw of the error of the estimate: from the Laplace posterior if the model has dynamics, and
+    otherwise from a covariance, given where there are observations; see :func:`residual`.
 
     Parameters
     ----------
@@ -75,7 +78,7 @@ def with_joint_samples(
     conformed : Conformed
         Data that were interpolated.
     found : Analysis
-        Result of the minimisation, with an ensemble unless the model has dynamics.
+        Result of the minimisation, with the ensemble of :func:`ensemble_of_samples`.
     number, seed
         Number of samples, and their seed.
     analysis : bool
@@ -97,23 +100,35 @@ def with_joint_samples(
     return filled
 
 
-def residual(model: Model, conformed: Conformed, found: Analysis, number: int, seed: int) -> xr.Dataset:
-    """Return draws of sign(z) q_p σ, p = 2Φ(abs(z)) − 1, under the model's names and in its units.
+def own_covariance(model: Model) -> OptimalInterpolation | None:
+    """Return the first guess if it is optimal interpolation of anomalies with a given covariance."""
+    guess = model.first_guess
+    if isinstance(guess, OptimalInterpolation) and guess.background == "zero" and guess.covariance:
+        return guess
+    return None
 
-    z is a standardised draw of the error of optimal interpolation of the same observations
-    (:class:`da4dvar.baselines.draws.Deviations`), with the covariance of the model's first guess if this is
-    an optimal interpolation, and otherwise with one that is fitted to the normalised observations. σ and q
-    are those of the calibration.
+
+def residual(model: Model, conformed: Conformed, found: Analysis, number: int, seed: int) -> xr.Dataset:
+    """Return draws d, or sign(z) q_p σ with p = 2Φ(abs(z)) − 1, under the model's names and in its units.
+
+    d is a draw of the error of optimal interpolation of the same observations
+    (:class:`da4dvar.baselines.draws.Deviations`), if this is the model's first guess and the covariance is
+    its own. Otherwise z is a standardised draw with the covariance of the first guess, or with one that is
+    fitted to the normalised observations, and σ and q are those of the calibration.
     """
-    assert found.parts is not None
-    assert model.calibration is not None
-    method = copy.copy(within(model.first_guess) or OptimalInterpolation(model.time))
+    own = own_covariance(model)
     # Of anomalies, so that there are draws for cells without any observation.
-    method.background, method.history = "zero", None
+    other = copy.copy(within(model.first_guess) or OptimalInterpolation(model.time))
+    other.background, other.history = "zero", None
     out = {}
-    for name, known in model.calibration.variables.items():
+    for name in model.layout.variables:
         seen = model.scaling.normalise(conformed.data[[name]])[name]
-        draw = made_of(partial(standardised, method, known), seen)
+        if own is not None:
+            out[name] = scale_of(model, name) * drawn(made_of(own.deviations, seen), seen, number, seed)
+            continue
+        assert found.parts is not None
+        assert model.calibration is not None
+        draw = made_of(partial(standardised, other, model.calibration.variables[name]), seen)
         out[name] = model.calibration.sigma(name, found.parts) * drawn(draw, seen, number, seed)
     return xr.Dataset(out)
 

@@ -89,8 +89,8 @@ def interpolate(
         typer.Option(
             metavar="N",
             help="Add N joint samples of each variable, NAME_samples, whose errors are correlated like those "
-            "of the estimate; da4dvar aggregate uses them. A model has samples if it is calibrated or has "
-            "dynamics.",
+            "of the estimate; da4dvar aggregate uses them. A model must be calibrated, have "
+            "dynamics, or start from optimal interpolation.",
             min=0,
             rich_help_panel=ERROR_BARS,
         ),

@@ -1,18 +1,17 @@
 """Coverage of the 90 % intervals of means over boxes and periods, on data with a known truth.
 
     python recipes/real-gaps/boxes.py [NAME ...] [--samples 19] [--minutes 8] [--own] [--sla FILE]
-    python recipes/real-gaps/boxes.py 2011 --model oisst-tasman [--samples 19] [--own] [--ranks]
+    python recipes/real-gaps/boxes.py 2011 --model oisst-tasman [--samples 19] [--others]
 
 A fit sees the observations only; a model was trained on other years. --own adds the draws of optimal
-interpolation as they are, without the margins that the errors at hidden points give; of a model, those of its
-first guess. --ranks adds the ranks of the model's ensemble, with the margins of its calibration.
+interpolation as they are, without the margins that the errors at hidden points give. --others adds samples of
+a model that have the margins of its calibration: the same draws, and the ranks of its ensemble.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,14 +21,13 @@ from promised import CASES, oisst, sla
 from scipy.special import ndtri
 
 import da4dvar
-from da4dvar.analysis.analyse import scale_of, spread
+from da4dvar.analysis.analyse import spread
 from da4dvar.analysis.calibration import ONE_SIGMA
 from da4dvar.analysis.problem import pose_part
-from da4dvar.baselines.optimal_interpolation import within
 from da4dvar.evaluation.text import as_columns, boxes_table
 from da4dvar.fields.labels.cf import geographic
 from da4dvar.fields.labels.samples import REALIZATION
-from da4dvar.fields.sampling import with_margins
+from da4dvar.fields.sampling import Draw, with_margins
 from da4dvar.fields.scores.boxes import box_coverage
 from da4dvar.fields.scores.ensembles import energy_score, variogram_score
 from da4dvar.fields.windows.reconstruct import reconstruct
@@ -55,7 +53,7 @@ def main(given: argparse.Namespace) -> None:
         (name,) = seen.data_vars
         begin = time.process_time()
         if given.model:
-            filled, method = by_model(seen, name, given.model, given.samples, given.own, given.ranks)
+            filled, method = by_model(seen, name, given.model, given.samples, given.others)
         else:
             filled, method = by_fit(seen, name, given.method, given.minutes, given.samples, given.own)
         seconds = time.process_time() - begin
@@ -85,28 +83,24 @@ def by_fit(
     return out, fitted.method[name]
 
 
-def by_model(
-    seen: xr.Dataset, name: str, model: str, number: int, own: bool, ranks: bool
-) -> tuple[Sets, str]:
+def by_model(seen: xr.Dataset, name: str, model: str, number: int, others: bool) -> tuple[Sets, str]:
     """Return the estimate and the samples of a model, and its name."""
     loaded = da4dvar.load(model)
-    filled = loaded.interpolate(seen, samples=number, std=True)
+    filled = loaded.interpolate(seen, samples=number, std=others)
     out = {"estimate": filled[name], "samples": filled[f"{name}_samples"]}
-    if own:
-        anomaly = loaded.scaling.normalise(seen)[name]
-        draw = within(loaded.first_guess).deviations(anomaly)
-        out["own draws"] = around(
-            filled[name], seen[name], [draw(k, 0) * scale_of(loaded, name) for k in range(number)]
-        )
-    if ranks:
-        out["ranks"] = ranked(loaded, seen, filled, name, number)
+    if others:
+        known = loaded.calibration.variables[name]
+        size = filled[f"{name}_std"] / known.factor(ONE_SIGMA)
+        first = loaded.first_guess.deviations(loaded.scaling.normalise(seen)[name], standardised=True)
+        for label, z in (("margins", first), ("ranks", ranked(loaded, seen, name, number))):
+            draw = with_margins(z, known.factor, known.levels[-1])
+            errors = [(size * draw(k, 0)).where(seen[name].isnull(), 0.0) for k in range(number)]
+            out[label] = xr.concat([filled[name] + error for error in errors], REALIZATION)
     return out, model
 
 
-def ranked(
-    model: da4dvar.Interpolator, seen: xr.Dataset, filled: xr.Dataset, name: str, number: int
-) -> xr.DataArray:
-    """Return samples with the ranks of the members of an ensemble (ensemble copula coupling)."""
+def ranked(model: da4dvar.Interpolator, seen: xr.Dataset, name: str, number: int) -> Draw:
+    """Return draws of normal scores of the ranks of the members of an ensemble (ensemble copula coupling)."""
     problem = pose_part(model, model.conform(seen))
     grid, kept = problem.grid(model), []
 
@@ -114,18 +108,11 @@ def ranked(
         kept.append(reconstruct(y, grid, problem.solve, 16, entries=problem.solve.entries)[0])
         return kept[-1:]
 
-    ensemble, known = replace(model.calibration.ensemble, members=number), model.calibration.variables[name]
+    ensemble = replace(model.calibration.ensemble, members=number)
     spread(model, problem.y, run(problem.y, 0)[0], problem.first, None, ensemble, 0, run)
     members = xr.concat([x.isel(variable=0) for x in kept[1:]], REALIZATION).values
     z = ndtri((members.argsort(0).argsort(0) + 0.5) / number)
-    draw = with_margins(lambda k, seed: seen[name].copy(data=z[k]), known.factor, known.levels[-1])
-    size = filled[f"{name}_std"] / known.factor(ONE_SIGMA)
-    return around(filled[name], seen[name], [size * draw(k, 0) for k in range(number)])
-
-
-def around(estimate: xr.DataArray, seen: xr.DataArray, errors: Sequence[xr.DataArray]) -> xr.DataArray:
-    """Return samples that differ from an estimate by errors in the gaps."""
-    return xr.concat([estimate + error.where(seen.isnull(), 0.0) for error in errors], REALIZATION)
+    return lambda k, seed: seen[name].copy(data=z[k])
 
 
 def coverage_of(
@@ -146,6 +133,6 @@ if __name__ == "__main__":
     parser.add_argument("--method", default="optimal_interpolation")
     parser.add_argument("--model", default=None)
     parser.add_argument("--own", action="store_true")
-    parser.add_argument("--ranks", action="store_true")
+    parser.add_argument("--others", action="store_true")
     parser.add_argument("--sla", type=Path, default=None)
     main(parser.parse_args())

@@ -132,6 +132,18 @@ def test_a_seed_reproduces_and_chunks_and_workers_do_not_matter(kind, request, g
     assert float(np.abs(other - expected[:2]).max()) > 0.01
 
 
+def test_the_error_of_a_first_guess_is_drawn_from_its_own_covariance(gappy):
+    """Samples are as wide as its standard error, and need no calibration."""
+    guess = OptimalInterpolation(covariance=LONG.covariance, background="zero")
+    made = descent_model(iterations=2, first_guess=guess).prepare(gappy)
+    assert made.calibration is None
+    out = made.interpolate(gappy, samples=200, analysis=True)
+    expected = made.guess(made.conform(gappy).data).sst_std
+    ratio = (out.sst_samples.std("realization") / expected).where(out.sst.notnull())
+    assert float(ratio.mean()) == pytest.approx(1, abs=0.1)
+    assert "sst_std" not in out
+
+
 def test_a_model_without_a_covariance_is_given_one(gappy):
     """It is fitted to the data, and there are samples where nothing was ever observed."""
     made = descent_model(iterations=2, observation_error=0.1).prepare(make_sst(20))
@@ -209,7 +221,7 @@ def test_what_has_no_samples_is_refused(model, gappy, filled, tmp_path, monkeypa
     """A model without a calibration, a file with samples, and more samples than memory holds."""
     twin()[["x"]].to_netcdf(tmp_path / "in.nc")
     line = refused("interpolate", "in.nc", "x.nc", "--samples", "5", "--model", "lorenz96", cwd=tmp_path)
-    assert "samples need a model that is calibrated (da4dvar calibrate) or has dynamics" in line
+    assert "samples need a model that is calibrated (da4dvar calibrate), has dynamics, or" in line
     assert "optimal_interpolation" in line
     with pytest.raises(DataError, match="'sst_samples' holds joint samples of 'sst'"):
         model.interpolate(filled)
