@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
 import numpy as np
 import xarray as xr
@@ -21,7 +21,8 @@ from da4dvar.analysis.forecast import check_forecast, forecast, forecast_window,
 from da4dvar.analysis.known import costs_of, known_of, observed_names
 from da4dvar.analysis.model import Model
 from da4dvar.analysis.notes import credit, report
-from da4dvar.analysis.options import check_options
+from da4dvar.analysis.options import Options, check_options, completed, with_options
+from da4dvar.analysis.samples import ensemble_of_samples, with_joint_samples
 from da4dvar.analysis.taken import take_for
 from da4dvar.errors import DataError
 from da4dvar.fields.files.store import add_history
@@ -29,6 +30,8 @@ from da4dvar.fields.gaps.patterns import GapPattern
 from da4dvar.fields.labels.carried import carry
 from da4dvar.fields.labels.given import under_own_names
 from da4dvar.fields.labels.output import labelled
+from da4dvar.fields.labels.samples import check_no_samples
+from da4dvar.fields.sampling import check_samples, in_memory
 from da4dvar.fields.sensors import by_state
 from da4dvar.progress import Progress
 from da4dvar.training.correction import correction_of
@@ -250,6 +253,7 @@ class Interpolator(Model):
         std: bool = False,
         members: int | None = None,
         interval: float | Sequence[float] = (),
+        samples: int = 0,
         seed: int = 0,
         precision: str = "float32",
         force: bool = False,
@@ -290,8 +294,12 @@ class Interpolator(Model):
             used in the model's calibration, or 8 without a calibration.
         interval : float or sequence of float, default ()
             Levels of the prediction intervals to add, such as 0.9. They require a calibrated model.
+        samples : int, default 0
+            Number of joint samples to add, whose errors are correlated like those of the estimate. The model
+            must be calibrated, have dynamics, or start from optimal interpolation with its own covariance.
+            Observed values are the same in all samples, unless `analysis` is set.
         seed : int, default 0
-            Seed of the ensemble.
+            Seed of the ensemble and of the samples.
         precision : {"float32", "bfloat16"}, default "float32"
             Precision of convolutions and matrix products. bfloat16 is faster on some processors, and less
             accurate.
@@ -305,14 +313,15 @@ class Interpolator(Model):
             (0 observed, 1 estimated, 2 not estimable); and the ``observation_term`` and ``prior_term`` of
             the cost of each window; and all other variables of the data, as they are. With an ensemble also
             ``<name>_std``, and ``<name>_lower_<p>`` and ``<name>_upper_<p>`` for each interval, where p is in
-            per cent. The result is a Dataset even if `ds` is a DataArray.
+            per cent; and with samples ``<name>_samples`` along the dimension ``realization``. The result is a
+            Dataset even if `ds` is a DataArray.
 
         Raises
         ------
         DataError
             If `ds` does not match the model, its values lie far outside those of the training, as in other
-            units, `batch_size` is less than 1, or an interval is requested from a model without a
-            calibration. Values of lazy data are checked when they are computed.
+            units, `batch_size` is less than 1, an interval or samples are requested from a model that has
+            none, or the samples do not fit in memory. Values of lazy data are checked when they are computed.
         TypeError
             If an option has a wrong type.
 
@@ -325,24 +334,70 @@ class Interpolator(Model):
         >>> sorted(filled.data_vars)
         ['observation_term', 'prior_term', 'x', 'x_flag']
         """
-        check_options(
+        out = self.lazily(
+            ds,
+            variable=variable,
+            mask=mask,
+            dim=dim,
+            fill_value=fill_value,
+            times=times,
             analysis=analysis,
-            std=std,
-            force=force,
-            members=members,
-            batch_size=batch_size,
-            seed=seed,
             observation_error=observation_error,
+            batch_size=batch_size,
             progress=progress,
+            std=std,
+            members=members,
+            interval=interval,
+            samples=samples,
+            seed=seed,
+            precision=precision,
+            force=force,
         )
-        ensemble = wanted(self.calibration, std, members, interval)
+        return in_memory(out, self.layout.variables, samples)
+
+    @with_options
+    def lazily(self, ds: xr.Dataset | xr.DataArray, **options: Unpack[Options]) -> xr.Dataset:
+        """Fill the gaps like :meth:`interpolate`, with samples that are computed when they are written.
+
+        Parameters
+        ----------
+        ds : Dataset or DataArray
+            Data with NaN in the gaps.
+        **options
+            Keywords of :meth:`interpolate`.
+
+        Returns
+        -------
+        Dataset
+        """
+        given = completed(self.lazily, options)
+        check_options(**given)
+        samples, seed, analysis = given["samples"], given["seed"], given["analysis"]
+        check_samples(samples, seed)
+        bars = wanted(self.calibration, given["std"], given["members"], given["interval"])
+        ensemble = ensemble_of_samples(self) if samples else None
         taken, names = take_for(
-            self, ds, variable=variable, dim=dim, mask=mask, fill_value=fill_value, times=times
+            self,
+            ds,
+            variable=given["variable"],
+            dim=given["dim"],
+            mask=given["mask"],
+            fill_value=given["fill_value"],
+            times=given["times"],
         )
-        conformed = self.conform(taken, variable=names, dim=dim)
+        check_no_samples(taken)
+        conformed = self.conform(taken, variable=names, dim=given["dim"])
         sources = {str(source.name) for source in conformed.sources.values()}
         found = analyse(
-            self, conformed, observation_error, batch_size, progress, ensemble, seed, precision, force
+            self,
+            conformed,
+            given["observation_error"],
+            given["batch_size"],
+            given["progress"],
+            bars or ensemble,
+            seed,
+            given["precision"],
+            given["force"],
         )
         if self.sensors:
             # Several sensors have no single observed value that could be kept.
@@ -350,7 +405,10 @@ class Interpolator(Model):
         estimates, weight, terms, grid = found.estimates, found.weight, found.terms, found.grid
         filled = labelled(conformed, estimates, weight, terms, grid, self.layout, analysis)
         report([*conformed.notes, *found.notes], conformed, terms, filled, self.time)
-        filled = with_uncertainty(filled, conformed, found.parts, self.calibration, interval)
+        if bars is not None:
+            filled = with_uncertainty(filled, conformed, found.parts, self.calibration, given["interval"])
+        if samples:
+            filled = with_joint_samples(filled, self, conformed, found, samples, seed, analysis)
         return add_history(carry(filled, taken, sources), credit(self))
 
     def assimilate(

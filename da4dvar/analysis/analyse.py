@@ -19,6 +19,7 @@ from da4dvar.fields.labels.conform import Conformed, check_values
 from da4dvar.fields.windows.grid import WindowGrid
 from da4dvar.fields.windows.reconstruct import of_runs, reconstruct
 from da4dvar.progress import Progress
+from da4dvar.variational.model import VariationalModel
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Analysis:
         Grid of the windows.
     parts : ErrorParts, optional
         Error information, if an ensemble was run.
+    network : VariationalModel
+        Network that was used.
     notes : tuple of str
         Messages to the user about windows outside of what the model was trained on.
     """
@@ -44,6 +47,7 @@ class Analysis:
     terms: xr.DataArray
     grid: WindowGrid
     parts: ErrorParts | None
+    network: VariationalModel
     notes: tuple[str, ...] = ()
 
 
@@ -83,7 +87,9 @@ def analyse(
         model with several sensors.
     """
     if ensemble is not None and model.sensors:
-        raise DataError("no ensemble of several sensors is supported yet; do not request standard errors")
+        raise DataError(
+            "no ensemble of several sensors is supported yet; request neither error bars nor samples"
+        )
     y = model.observations(conformed.data)
     check_values(y, conformed)
     lazy = y.chunks is not None
@@ -110,7 +116,7 @@ def analyse(
     if (first := problem.first) is not None:
         # The scaling does not cover cells without training data, but the first guess may.
         estimates = estimates.assign({n: estimates[n].fillna(first[n].drop_attrs()) for n in estimates})
-    return Analysis(estimates, weight, terms, grid, parts, tuple(notes))
+    return Analysis(estimates, weight, terms, grid, parts, problem.solve.network, tuple(notes))
 
 
 def error_parts(

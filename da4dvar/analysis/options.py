@@ -54,8 +54,12 @@ class Options(TypedDict, total=False):
         used in the model's calibration, or 8 without a calibration.
     interval : float or sequence of float, default ()
         Levels of the prediction intervals to add, such as 0.9. They require a calibrated model.
+    samples : int, default 0
+        Number of joint samples to add, whose errors are correlated like those of the estimate. The model
+        must be calibrated, have dynamics, or start from optimal interpolation with its own covariance.
+        Observed values are the same in all samples, unless `analysis` is set.
     seed : int, default 0
-        Seed of the ensemble.
+        Seed of the ensemble and of the samples.
     precision : {"float32", "bfloat16"}, default "float32"
         Precision of convolutions and matrix products. bfloat16 is faster on some processors, and less
         accurate.
@@ -75,6 +79,7 @@ class Options(TypedDict, total=False):
     std: Annotated[bool, False]
     members: Annotated[int | None, None]
     interval: Annotated[float | Sequence[float], ()]
+    samples: Annotated[int, 0]
     seed: Annotated[int, 0]
     precision: Annotated[str, "float32"]
     force: Annotated[bool, False]
@@ -112,7 +117,7 @@ def check_options(**options: object) -> None:
         default = DEFAULTS.get(name)
         if isinstance(default, bool):
             right, expected = isinstance(value, bool | np.bool_), "True or False"
-        elif name in ("members", "batch_size", "seed"):
+        elif name in ("members", "batch_size", "samples", "seed"):
             right, expected = is_number(value, Integral) and not str(value).startswith("-"), "a whole number"
         elif name == "observation_error":
             right, expected = is_number(value, Real), "a number"

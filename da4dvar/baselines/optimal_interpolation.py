@@ -445,6 +445,19 @@ class OptimalInterpolation:
         return chosen_background(y[:, order], frame.basis, frame.place[cells][order], frame.clock, self.seed)
 
 
+def within(method: object) -> OptimalInterpolation | None:
+    """Return the optimal interpolation that a method is or contains; None if there is none.
+
+    Examples
+    --------
+    >>> from da4dvar.baselines.combination import Combination
+    >>> within(Combination([OptimalInterpolation("day")])).time
+    'day'
+    """
+    parts = (method, *getattr(method, "methods", ()))
+    return next((part for part in parts if isinstance(part, OptimalInterpolation)), None)
+
+
 @dataclass(frozen=True)
 class Frame:
     """Where and when the values of a variable are."""

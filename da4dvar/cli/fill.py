@@ -48,7 +48,6 @@ from da4dvar.cli.shell import (
     split,
 )
 from da4dvar.cli.stream import Memory, Resume, Scheduler, resumable
-from da4dvar.config.kinds import BY_NAME
 from da4dvar.errors import DataError
 from da4dvar.progress import phases, shown
 
@@ -90,7 +89,8 @@ def interpolate(
         typer.Option(
             metavar="N",
             help="Add N joint samples of each variable, NAME_samples, whose errors are correlated like those "
-            "of the estimate; da4dvar aggregate uses them.",
+            "of the estimate; da4dvar aggregate uses them. A model must be calibrated, have "
+            "dynamics, or start from optimal interpolation.",
             min=0,
             rich_help_panel=ERROR_BARS,
         ),
@@ -168,11 +168,6 @@ def interpolate(
     names, dims = pairs(variable, "--variable"), pairs(dim, "--dim")
     if fit and model is not None:
         raise DataError("expected either --model NAME or --fit, which fits to the input; got both")
-    if samples and model is not None:
-        having = ", ".join(BY_NAME["baseline"])
-        raise DataError(
-            f"--samples: a model has none; omit --model, as {having} and a trained network have some"
-        )
     for option, given, with_model in (
         ("--observation-error", observation_error is not None, True),
         ("--precision", precision != "float32", True),
@@ -312,6 +307,7 @@ def interpolate(
             std=std,
             members=members,
             interval=interval or (),
+            samples=samples,
             seed=seed,
             precision=precision,
             scheduler=scheduler,

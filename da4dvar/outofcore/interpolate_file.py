@@ -14,6 +14,7 @@ import xarray as xr
 from da4dvar.analysis.error_bars import wanted
 from da4dvar.analysis.notes import credit
 from da4dvar.analysis.options import Options, check_options, completed, with_options
+from da4dvar.analysis.samples import ensemble_of_samples
 from da4dvar.analysis.window_solver import check_precision
 from da4dvar.api import model_of
 from da4dvar.config.types import parse_bytes, readable_bytes
@@ -31,6 +32,7 @@ from da4dvar.fields.files.store import (
 from da4dvar.fields.labels.filled import finished
 from da4dvar.fields.labels.flags import scheme_of
 from da4dvar.fields.labels.given import mapping_of, names_of
+from da4dvar.fields.sampling import check_disk, check_samples
 from da4dvar.fields.windows.grid import check_batch_size
 from da4dvar.outofcore import store as region_store
 from da4dvar.outofcore.fingerprint import check_unchanged, fingerprint
@@ -58,6 +60,7 @@ SETTINGS = (
     "observation_error",
     "batch_size",
     "precision",
+    "samples",
 )
 
 
@@ -93,9 +96,9 @@ def interpolate_file(
     memory : str
         Memory limit of the whole process, such as ``500MB`` or ``2GiB``. A data set that fits is solved in
         memory. A larger one is solved in regions, and with fewer windows at once than `batch_size` if
-        these do not fit; this requires a model without a first guess and without several sensors, and no
-        ensemble. With a `scheduler`, the limit is for all processes of this machine together, or, if the
-        scheduler is an address, for each worker.
+        these do not fit; this requires a model without a first guess and without several sensors, and
+        neither an ensemble nor samples. With a `scheduler`, the limit is for all processes of this machine
+        together, or, if the scheduler is an address, for each worker.
     resume : bool
         Continue an interrupted run with its plan, keeping the regions that it finished.
     overwrite : bool
@@ -164,12 +167,16 @@ def interpolate_file(
     names, dims = names_of(signature, given["variable"]), mapping_of("dim", given["dim"])
     given["variable"], given["dim"] = names, dims
     ensemble = wanted(fitted.calibration, given["std"], given["members"], given["interval"])
+    check_samples(given["samples"], given["seed"])
+    if given["samples"]:
+        ensemble = ensemble or ensemble_of_samples(fitted)
     with open_in_parts(files, group) as ds:
         notes: list[str] = []
         with readable(", ".join(files)):
             taken = taken_in_parts(fitted, ds, given, notes.append)
         opened = Source.of(taken, signature, names, mask, dims)
-        whole = None if going_on else why_whole(fitted, ensemble is not None)
+        check_disk(list(opened.whole.sources.values()), given["samples"], str(output))
+        whole = None if going_on else why_whole(fitted, ensemble is not None, given["samples"])
         if scheduler is not None and whole is not None:
             raise DataError(
                 f"scheduler {scheduler} distributes regions over workers, but {whole} needs all of the data "
@@ -197,7 +204,8 @@ def interpolate_file(
                 plan, workers = run.resumed(limit, workers) if going_on else run.begun(limit, workers)
                 run.write(plan, workers, given["progress"])
             return
-    filled = fitted.interpolate(load_dataset(files, group), **given)
+    # Samples are computed, and therefore written, one at a time.
+    filled = fitted.lazily(load_dataset(files, group), **given)
     if not fitted.sensors:
         time = dims.get(fitted.time, fitted.time)
         filled = finished(
@@ -235,12 +243,14 @@ def check_journal(journal: Journal, files: Sequence[str], resume: bool, overwrit
     return resume and begun
 
 
-def why_whole(model: Interpolator, ensemble: bool) -> str | None:
+def why_whole(model: Interpolator, ensemble: bool, samples: int) -> str | None:
     """Return the component that needs the whole data set at once, or None."""
     if model.first_guess is not None:
         return "the model's first guess"
     if model.sensors:
         return "a model of several sensors"
+    if samples:
+        return "a draw of samples"
     return "an ensemble" if ensemble else None
 
 
@@ -266,7 +276,7 @@ def fits_in_memory(
         raise DataError(
             f"memory is {readable_bytes(memory)}, but {whole} needs all of the data at once, about "
             f"{readable_bytes(need)}; give --memory {readable_bytes(need)}, select a part of the data, or "
-            "use a model without a first guess and sensors, and no ensemble"
+            "use a model without a first guess and sensors, and neither an ensemble nor samples"
         )
     return True
 

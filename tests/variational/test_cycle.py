@@ -13,7 +13,7 @@ from da4dvar.variational.cost import Cost, VariationalCost
 from da4dvar.variational.cycle import Cycle
 from da4dvar.variational.dynamics.lorenz96 import Lorenz96
 from da4dvar.variational.priors.flow import Flow
-from da4dvar.variational.solvers.block_tridiagonal import inverse_block_tridiagonal
+from da4dvar.variational.solvers.block_tridiagonal import draws_block_tridiagonal, inverse_block_tridiagonal
 from da4dvar.variational.solvers.gradient_descent import GradientDescent
 from da4dvar.variational.solvers.levenberg_marquardt import LevenbergMarquardt
 from da4dvar.variational.solvers.normal_equations import BlockTridiagonal, MatrixFree
@@ -134,7 +134,14 @@ def test_the_blocks_of_the_inverse_are_those_of_the_dense_inverse():
         )
         blocks = torch.stack([dense[t * N : (t + 1) * N, t * N : (t + 1) * N] for t in range(TIMES)])
         assert_close(found[k], blocks)
-    assert inverse_block_tridiagonal(-torch.ones(1, 2, 1), torch.zeros(1, 1, 1, 1), 1.0).isnan().all()
+        # A draw is linear in the noise, so that its root times the transpose of the root is the covariance.
+        unit = torch.eye(N * TIMES).double().reshape(N * TIMES, 1, N, TIMES)
+        draw = BlockTridiagonal(one, cost.prior, known[torch.tensor([k])]).draws(x[k : k + 1])
+        root = torch.cat([draw(noise[None]) for noise in unit]).movedim(-1, 1).flatten(1).T
+        assert_close(root @ root.T, dense)
+    indefinite = -torch.ones(1, 2, 1), torch.zeros(1, 1, 1, 1), 1.0
+    assert inverse_block_tridiagonal(*indefinite).isnan().all()
+    assert draws_block_tridiagonal(*indefinite)(torch.ones(1, 2, 1)).isnan().all()
 
 
 def twin(every: int, steps: int) -> tuple[torch.Tensor, torch.Tensor]:

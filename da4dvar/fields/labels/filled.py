@@ -12,6 +12,7 @@ from da4dvar.fields.gaps.limits import MaxGap, within_limits
 from da4dvar.fields.labels.flags import in_scheme
 from da4dvar.fields.labels.intervals import ends, error_attrs
 from da4dvar.fields.labels.output import FLAGS
+from da4dvar.fields.labels.samples import check_no_direction, samples_name, samples_of
 
 
 def delivered(
@@ -139,10 +140,13 @@ def finished(
         out.encoding = array.encoding
         flag = flag.where(out.notnull(), FLAGS["not_estimable"]).astype("int8")
         ends = [n for n in filled if str(n).startswith((f"{name}_std", f"{name}_lower_", f"{name}_upper_"))]
-        filled = filled.assign(
-            {name: out, f"{name}_flag": in_scheme(flag, scheme)}
-            | {n: filled[n].where(out.notnull()) for n in ends}
-        )
+        new = {n: filled[n].where(out.notnull()) for n in ends}
+        if (drawn := samples_of(filled, name)) is not None:
+            check_no_direction(name, found.circular)
+            possible = kept_within(drawn, found, array.where(observed))
+            every = possible.where(~observed | kept, drawn).where(out.notnull())
+            new[samples_name(name)] = drawn.copy(data=every.data.astype(drawn.dtype))
+        filled = filled.assign({name: out, f"{name}_flag": in_scheme(flag, scheme)} | new)
     return filled
 
 

@@ -63,6 +63,18 @@ def with_samples(ds: xr.Dataset, name: str, samples: xr.DataArray) -> xr.Dataset
     return out.assign_coords({REALIZATION: (REALIZATION, number, about)})
 
 
+def check_no_direction(name: str, circular: bool) -> None:
+    """Refuse samples of a direction.
+
+    Raises
+    ------
+    DataError
+        If `circular` is set.
+    """
+    if circular:
+        raise DataError(f"variable {name!r} is a direction, which has no samples; leave it out")
+
+
 def check_no_samples(ds: xr.Dataset) -> None:
     """Refuse a data set that was filled with samples.
 

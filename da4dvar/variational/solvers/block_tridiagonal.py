@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
 
@@ -42,11 +44,46 @@ def solve_block_tridiagonal(
              [0.5000, 0.5000],
              [0.5000, 0.5000]]])
     """
-    times, n = diagonal.shape[1:]
     factors, solved, failed = eliminated(diagonal, tangent, weight, right, first)
-    z = [torch.linalg.solve_triangular(factors[-1].mT, solved[-1], upper=True)]
-    for t in range(times - 2, -1, -1):
-        rest = solved[t][..., n:] - solved[t][..., :n] @ z[-1]
+    return _swept_back(factors, solved, [sides[..., -right.shape[-1] :] for sides in solved], failed)
+
+
+def draws_block_tridiagonal(
+    diagonal: Tensor, tangent: Tensor, weight: float, first: Tensor | None = None
+) -> Callable[[Tensor], Tensor]:
+    """Return the function z = L⁻ᵀ ξ with M = L Lᵀ, so that z has the covariance M⁻¹ if ξ is white noise.
+
+    M is factorised once; each draw costs a backward sweep.
+
+    Parameters
+    ----------
+    diagonal, tangent, weight, first
+        See :func:`solve_block_tridiagonal`.
+
+    Returns
+    -------
+    callable
+        Maps ξ, shape (batch, time, n), to z, of the same shape; NaN for a sample whose M is not positive
+        definite in the precision of the data type.
+
+    Examples
+    --------
+    >>> draw = draws_block_tridiagonal(4 * torch.ones(1, 2, 1), torch.zeros(1, 1, 1, 1), 1.0)
+    >>> draw(torch.ones(1, 2, 1)).flatten()
+    tensor([0.5000, 0.5000])
+    """
+    factors, solved, failed = eliminated(diagonal, tangent, weight, diagonal[..., None][..., :0], first)
+    return lambda noise: _swept_back(factors, solved, noise[..., None].unbind(1), failed).squeeze(-1)
+
+
+def _swept_back(
+    factors: Sequence[Tensor], solved: Sequence[Tensor], right: Sequence[Tensor], failed: Tensor
+) -> Tensor:
+    """Return z(t) = L(t)⁻ᵀ (r(t) − W(t) z(t + 1)), from the last time to the first."""
+    n = factors[0].shape[-1]
+    z = [torch.linalg.solve_triangular(factors[-1].mT, right[-1], upper=True)]
+    for t in range(len(factors) - 2, -1, -1):
+        rest = right[t] - solved[t][..., :n] @ z[-1]
         z.append(torch.linalg.solve_triangular(factors[t].mT, rest, upper=True))
     return torch.where(failed[:, None, None, None], torch.nan, torch.stack(z[::-1], dim=1))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Protocol, Self
 
 import torch
@@ -13,6 +14,7 @@ from da4dvar.variational.cost import Cost, Terms
 from da4dvar.variational.priors.flow import Flow
 from da4dvar.variational.solvers.base import per_sample
 from da4dvar.variational.solvers.block_tridiagonal import (
+    draws_block_tridiagonal,
     inverse_block_tridiagonal,
     solve_block_tridiagonal,
 )
@@ -111,6 +113,16 @@ class BlockTridiagonal:
         """(JᵀJ)⁻¹ at every time, shape (batch, time, n, n): the Laplace posterior at a minimiser `x` of U."""
         diagonal, first = self._diagonal(x, self.prior_weight)
         return inverse_block_tridiagonal(diagonal, self.tangent(x[..., :-1])[1], self.prior_weight, first)
+
+    def draws(self, x: Tensor) -> Callable[[Tensor], Tensor]:
+        """Return the function from white noise to draws of the Laplace posterior, both like `x`.
+
+        The draws have the mean 0 and the covariance (JᵀJ)⁻¹.
+        """
+        diagonal, first = self._diagonal(x, self.prior_weight)
+        tangent = self.tangent(x[..., :-1])[1]
+        draw = draws_block_tridiagonal(diagonal, tangent, self.prior_weight, first)
+        return lambda noise: draw(self._by_time(noise)).movedim(1, -1).reshape(x.shape)
 
     def transposed(self, x: Tensor, residuals: list[Tensor]) -> Tensor:
         """λ_p Jᵀ r for k changes r of x(t + Δ) − Φ(x(t)), which have no last time, (batch, time, n, k)."""

@@ -57,7 +57,7 @@ class Result:
         Expected time to fill the whole variable with the winner.
     covariance : dict or None
         Covariance from which samples are drawn, once some were; see
-        :func:`da4dvar.workflows.autofit.samples.covariance_method`.
+        :func:`da4dvar.workflows.autofit.covariance.covariance_method`.
     """
 
     comparison: Comparison

@@ -26,6 +26,7 @@ from da4dvar.fields.gaps.limits import MaxGap
 from da4dvar.fields.intake.take import Intake, take_in
 from da4dvar.fields.labels.flags import scheme_of
 from da4dvar.fields.labels.intervals import ends
+from da4dvar.fields.sampling import check_disk, check_samples
 from da4dvar.outofcore.interpolate_file import check_journal
 from da4dvar.outofcore.journal import Journal
 from da4dvar.progress import Phase, Progress
@@ -33,7 +34,6 @@ from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.fill import check_options, checked_minutes, fit_taken, write_recipe
 from da4dvar.workflows.autofit.fitted import Fitted
 from da4dvar.workflows.autofit.regions import Limits, fill_in_regions, is_larger
-from da4dvar.workflows.autofit.samples import check_disk, check_samples
 from da4dvar.workflows.report.outcome import LEVEL, outcomes_of
 from da4dvar.workflows.report.write import Run, report_of
 

@@ -17,12 +17,12 @@ from da4dvar.fields.files.store import write_whole
 from da4dvar.fields.gaps.limits import MaxGap, within_limits
 from da4dvar.fields.intake.take import Intake, take_in
 from da4dvar.fields.labels.flags import scheme_of
+from da4dvar.fields.sampling import check_memory, check_samples
 from da4dvar.progress import Phase, Progress
 from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.comparison import Comparison
 from da4dvar.workflows.autofit.fit import AUTO, fitted_to
 from da4dvar.workflows.autofit.fitted import Fitted
-from da4dvar.workflows.autofit.samples import check_memory, check_samples
 
 Say = Callable[[str], None]
 MINUTES = 5.0

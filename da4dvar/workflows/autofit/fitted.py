@@ -15,22 +15,17 @@ from da4dvar.config.tables import Table
 from da4dvar.errors import DataError, ModelError, nearest
 from da4dvar.fields.bounds import Bounds, kept_within
 from da4dvar.fields.files.store import write_whole
-from da4dvar.fields.gaps.likeness import Hardness, hardness_of
+from da4dvar.fields.gaps.likeness import hardness_of
 from da4dvar.fields.gaps.limits import MaxGap, within_limits
 from da4dvar.fields.labels.filled import delivered
 from da4dvar.fields.labels.given import checked, list_of
-from da4dvar.fields.labels.samples import check_no_samples, samples_name, with_samples
+from da4dvar.fields.labels.samples import REALIZATION, check_no_direction, check_no_samples, with_samples
+from da4dvar.fields.sampling import check_samples, drawn, in_memory, with_margins
 from da4dvar.interpolator import Interpolator
 from da4dvar.workflows.autofit.bars import ONE_SIGMA, bars_of
 from da4dvar.workflows.autofit.comparison import Comparison, text_of
 from da4dvar.workflows.autofit.compete import Result
-from da4dvar.workflows.autofit.samples import (
-    Half,
-    check_memory,
-    check_samples,
-    covariance_method,
-    joint_samples,
-)
+from da4dvar.workflows.autofit.covariance import covariance_method
 from da4dvar.workflows.report.shown import fitted_html
 
 
@@ -157,9 +152,7 @@ class Fitted:
             samples=samples,
             seed=seed,
         )
-        names = [n for n in self.results if samples and out[n].chunks is None]
-        check_memory([out[n] for n in names], samples)
-        return out.assign({samples_name(n): out[samples_name(n)].compute() for n in names})
+        return in_memory(out, self.results, samples)
 
     def lazily(
         self,
@@ -209,11 +202,13 @@ class Fitted:
         beyond = array.copy(data=hard.beyond(comparison.longest, comparison.farthest))
         sigma, intervals = None, {}
         if (std or levels or samples) and not bounds.circular:
-            half = _half_widths(result, array, hard, own)
+            bars = bars_of(result.residuals, result.winner.name)
+            known = None if own is None else own.transpose(*array.dims).values
+            scale = array.copy(data=bars.scale(hard, known))
         if (std or levels) and not bounds.circular:
-            sigma = half(ONE_SIGMA)
+            sigma = scale * bars.factor(ONE_SIGMA)
             for level in levels:
-                width = half(level)
+                width = scale * bars.factor(level)
                 intervals[level] = (
                     kept_within(estimate - width, bounds),
                     kept_within(estimate + width, bounds),
@@ -237,17 +232,15 @@ class Fitted:
             out[name].attrs["noise_of_observations"] = comparison.noise
         if not samples:
             return out
-        if bounds.circular:
-            raise DataError(f"variable {name!r} is a direction, which has no samples; leave it out")
+        check_no_direction(name, bounds.circular)
         # Lazy data are computed once, and not for every sample.
         array, estimate, there = array.compute(), estimate.compute(), out[name].notnull().compute()
-        drawn_at = array.isnull() | analysis
-
-        def finish(drawn: xr.DataArray) -> xr.DataArray:
-            return kept_within(drawn, bounds, array).where(drawn_at, array).where(there)
-
         method = covariance_method(result, array, self.time)
-        return with_samples(out, name, joint_samples(array, estimate, method, half, samples, seed, finish))
+        draw = with_margins(method.deviations(array, standardised=True), bars.factor)
+        varied = estimate + scale * drawn(draw, array, samples, seed)
+        possible = kept_within(varied.transpose(REALIZATION, *array.dims), bounds, array)
+        every = possible.where(array.isnull() | analysis, array).where(there).astype(array.dtype)
+        return with_samples(out, name, every)
 
     def counted(self, ds: xr.Dataset) -> None:
         """Record in the scores which part of the gaps of a data set lies beyond what was scored.
@@ -326,10 +319,3 @@ class Fitted:
                 "points": errors,
             }
         return {"time": self.time, "variables": variables}
-
-
-def _half_widths(result: Result, array: xr.DataArray, hard: Hardness, std: xr.DataArray | None) -> Half:
-    """Return the function from a level to half the width of its intervals."""
-    bars = bars_of(result.residuals, result.winner.name)
-    scale = bars.scale(hard, None if std is None else std.transpose(*array.dims).values)
-    return lambda level: array.copy(data=scale * bars.factor(level))

@@ -23,8 +23,8 @@ from da4dvar.outofcore.interpolate_file import reported
 from da4dvar.outofcore.journal import Journal
 from da4dvar.outofcore.rest import copy_rest, with_rest
 from da4dvar.progress import Phase, Progress
+from da4dvar.workflows.autofit.covariance import covariance_method
 from da4dvar.workflows.autofit.fitted import Fitted
-from da4dvar.workflows.autofit.samples import covariance_method
 from da4dvar.workflows.autofit.state import from_state
 
 # Bytes of memory that a fill takes for each value of a region, measured with optimal interpolation.

@@ -12,8 +12,8 @@ import da4dvar
 from da4dvar.baselines.linear import Linear
 from da4dvar.baselines.optimal_interpolation import OptimalInterpolation
 from da4dvar.errors import DataError
+from da4dvar.fields import sampling
 from da4dvar.fields.labels.intervals import ends
-from da4dvar.workflows.autofit import samples as sampling
 from da4dvar.workflows.autofit.fill import fit
 
 COVARIANCE = {"nugget": 0.01, "terms": [{"variance": 10.0, "length": 70.0, "duration": 5.0}]}
@@ -184,8 +184,3 @@ def test_a_file_has_the_same_samples_in_memory_and_in_regions(tmp_path, monkeypa
     assert "ask for 20 or fewer" in line
     line = refused("interpolate", "memory.nc", "again.nc", "--minutes", "0.1", cwd=tmp_path)
     assert "'sst_samples' holds joint samples of 'sst'" in line
-    line = refused(
-        "interpolate", "gappy.nc", "x.nc", "--samples", "5", "--model", "oisst-tasman", cwd=tmp_path
-    )
-    assert "--samples: a model has none; omit --model, as" in line
-    assert "optimal_interpolation" in line
