@@ -49,7 +49,7 @@ CASES = {
 LINES = [{"method": method} for method in ("linear", "pchip", "akima")]
 MODES = [
     {"modes": modes, "alpha": alpha}
-    for modes, alpha in ((5, 0.01), (30, 0.01), (30, 0.1), (30, 1.0), (80, 0.1), (80, 1.0))
+    for modes, alpha in ((5, 0.01), (30, 0.01), (30, 0.1), (30, 1.0), (80, 0.1), (80, 1.0), (150, 0.1))
 ]
 POINTS = [
     {"model": model, "steps": steps, "points": points}
@@ -70,10 +70,10 @@ BRITS = [{"network": "BRITS", "window": 24}]
 # The settings of every peer in every case, or the reason why there are none.
 PEERS: dict[str, dict[str, list[Setting] | str]] = {
     "da4dvar": {case: [{}] for case in CASES},
-    "da4dvar, without its model": {
+    "da4dvar, optimal interpolation": {
         "sst": [{"method": "optimal_interpolation"}],
-        "era5": "the row of da4dvar uses none",
-        "pm10": "the row of da4dvar uses none",
+        "era5": "it is one of the methods of the other rows of da4dvar",
+        "pm10": "it is for fields",
     },
     "da4dvar, 5 minutes": {
         "sst": "the row of da4dvar ended before its limit",
@@ -83,7 +83,7 @@ PEERS: dict[str, dict[str, list[Setting] | str]] = {
     "xarray": dict.fromkeys(CASES, LINES),
     "pyDINEOF": {
         "sst": MODES,
-        "era5": [MODES[2], MODES[4]],
+        "era5": [{"modes": modes, "alpha": 0.1} for modes in (30, 80, 150)],
         "pm10": "it asks for a field with dimensions lat and lon",
     },
     "gstools": {"sst": POINTS, "era5": POINTS[1:3], "pm10": STATIONS},
@@ -235,11 +235,21 @@ class Runs:
         return chosen if "failure" in chosen else self(peer, case, "test", chosen["setting"])
 
 
+def first_sentence(failure: str) -> str:
+    """Return the beginning of a message."""
+    return failure.partition(". ")[0]
+
+
 def row(peer: str, one: Run) -> str:
     """Return the row of a test."""
     if "failure" in one:
-        return f"| {peer} | failed: {one['failure']} | | | | |"
-    numbers = [f"{peer} {one['version']}", f"{one['rmse']:.3g}", f"{one['minutes']:.1f}", f"{one['gib']:.1f}"]
+        return f"| {peer} | failed: {first_sentence(one['failure'])} | | | | |"
+    numbers = [
+        f"{peer} {one['version']}",
+        f"{one['rmse']:#.3g}",
+        f"{one['minutes']:.2f}",
+        f"{one['gib']:.1f}",
+    ]
     numbers += [f"{100 * one['covered']:.1f} %" if "covered" in one else "no intervals"]
     numbers += [f"{100 * one['empty']:.1f} %" if one["empty"] else ""]
     return f"| {' | '.join(numbers)} |"
@@ -260,15 +270,17 @@ def tables(done: list[Run]) -> Iterator[str]:
         for peer in sorted(tests, key=lambda name: tests[name].get("rmse", np.inf)):
             yield row(peer, tests[peer])
         for peer, cases in PEERS.items():
-            if isinstance(cases[case], str):
-                yield f"| {peer} | not run: {cases[case]} | | | | |"
+            if peer not in tests:
+                reason = cases[case] if isinstance(cases[case], str) else "time was short"
+                yield f"| {peer} | not run: {reason} | | | | |"
         yield f"\n### Settings of `{case}`\n\n| | setting | RMSE of the validation [{unit}] | |"
         yield "|---|---|---|---|"
-        for one in done:
+        for one in sorted(done, key=lambda run: list(PEERS).index(run["peer"])):
             if one["case"] == case and (one["part"] == "validation" or one.get("did")):
                 setting = ", ".join(f"{k} {v}" for k, v in one["setting"].items() if k != "network")
                 validated = one["part"] == "validation"
-                score = one.get("failure") or (f"{one['rmse']:.3g}" if validated else "the test")
+                score = "the test" if not validated else f"{one.get('rmse', np.nan):#.3g}"
+                score = first_sentence(one["failure"]) if "failure" in one else score
                 yield f"| {one['peer']} | {setting} | {score} | {one.get('did', '')} |"
         yield ""
 
