@@ -32,7 +32,7 @@ exclude_patterns = ["_build", "jupyter_execute"]
 html_theme = "furo"
 html_title = "da4dvar"
 html_static_path = ["_static"]
-html_css_files = ["tables.css"]
+html_css_files = ["tables.css", "gallery.css"]
 
 LINK = re.compile(r"\]\((?![a-z]+:|/)([^)\s]+)\)")
 # READMEs that are included in a page, as paths relative to this folder, and the page.
