@@ -35,8 +35,12 @@ html_static_path = ["_static"]
 html_css_files = ["tables.css", "gallery.css"]
 
 LINK = re.compile(r"\]\((?![a-z]+:|/)([^)\s]+)\)")
-# READMEs that are included in a page, as paths relative to this folder, and the page.
-PAGES = {r"\.\./recipes/([^/]+)/README\.md": r"benchmarks/\1.md", r"\.\./datasets/README\.md": "data.md"}
+# READMEs that are included in a page, and pages that they link to, relative to this folder, and the page.
+PAGES = {
+    r"\.\./recipes/([^/]+)/README\.md": r"benchmarks/\1.md",
+    r"\.\./datasets/README\.md": "data.md",
+    r"\.\./docs/": "",
+}
 CARD = re.compile(r"\.\./datasets/([^/]+)/README\.md")
 
 

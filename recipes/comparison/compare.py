@@ -83,7 +83,7 @@ PEERS: dict[str, dict[str, list[Setting] | str]] = {
     "xarray": dict.fromkeys(CASES, LINES),
     "pyDINEOF": {
         "sst": MODES,
-        "era5": [{"modes": modes, "alpha": 0.1} for modes in (30, 80, 150)],
+        "era5": [{"modes": modes, "alpha": 0.1} for modes in (30, 80)],
         "pm10": "it asks for a field with dimensions lat and lon",
     },
     "gstools": {"sst": POINTS, "era5": POINTS[1:3], "pm10": STATIONS},

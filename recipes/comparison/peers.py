@@ -13,14 +13,20 @@ import argparse
 import importlib.metadata
 import json
 import time
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
 NORMAL_90 = 1.645
 Setting = dict[str, Any]
+
+
+class Batch(NamedTuple):
+    """Samples of ocean4dvarnet: observations and truth."""
+
+    input: Any
+    tgt: Any = None
 
 
 def interpolate_na(y: xr.DataArray, setting: Setting, given: argparse.Namespace) -> xr.Dataset:
@@ -206,10 +212,8 @@ def ocean4dvarnet(y: xr.DataArray, setting: Setting, given: argparse.Namespace) 
         norm_stats=(mean, std),
     )
 
-    def batch(samples: list[int]) -> SimpleNamespace:
-        return SimpleNamespace(
-            input=torch.from_numpy(inputs[samples]), tgt=torch.from_numpy(targets[samples])
-        )
+    def batch(samples: list[int]) -> Batch:
+        return Batch(input=torch.from_numpy(inputs[samples]), tgt=torch.from_numpy(targets[samples]))
 
     trainer = pl.Trainer(
         max_time={"minutes": given.minutes},
@@ -225,10 +229,7 @@ def ocean4dvarnet(y: xr.DataArray, setting: Setting, given: argparse.Namespace) 
     print(f"{trainer.global_step} steps")
     network.eval()
     parts, starts = windows(((y.values - mean) / std).astype("float32"), days, 1)
-    found = [
-        network(SimpleNamespace(input=torch.from_numpy(some))).detach()
-        for some in np.split(parts, len(parts))
-    ]
+    found = [network(Batch(torch.from_numpy(some))).detach() for some in np.split(parts, len(parts))]
     filled = joined(torch.cat(found).numpy(), starts, weight[:, sea].max(1), len(y)) * std + mean
     return y.copy(data=filled).where(sea).to_dataset(name="estimate")
 
