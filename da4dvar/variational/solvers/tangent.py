@@ -79,7 +79,7 @@ class Tangent:
             v = v + step / 6 * (v1 + 2 * v2 + 2 * v3 + v4)
         # Where a column of the Jacobian is non-zero, the other columns of its group are zero.
         each = v.flatten(0, 1).flatten(1).T.contiguous().index_select(1, self.positions)
-        return x, each.view(len(x), -1, *self.pattern.shape).mul_(self.pattern)
+        return x, each.view(len(x), x.shape[-1], *self.pattern.shape).mul_(self.pattern)
 
     def _pushed(self, x: Tensor, v: Tensor) -> Tensor:
         """φ′(x) v for directions `v` of shape (n, direction, batch, time)."""

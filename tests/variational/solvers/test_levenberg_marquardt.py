@@ -17,7 +17,7 @@ from da4dvar.variational.dynamics.lorenz96 import Lorenz96
 from da4dvar.variational.priors.flow import Flow
 from da4dvar.variational.solvers.block_tridiagonal import solve_block_tridiagonal
 from da4dvar.variational.solvers.levenberg_marquardt import LevenbergMarquardt
-from da4dvar.variational.solvers.tangent import Tangent
+from da4dvar.variational.solvers.tangent import SAMPLES, Tangent
 
 
 def test_block_tridiagonal_agrees_with_a_dense_solve():
@@ -156,3 +156,14 @@ def test_agrees_with_the_dense_jacobian(name):
             state = x[sample : sample + 1, ..., time : time + 1]
             dense = torch.autograd.functional.jacobian(flow.forecast, state).reshape(n, n)
             assert_close(found[sample, time], dense)
+
+
+def test_jacobians_of_many_samples_are_those_of_each():
+    """More samples than are computed at a time come out in their order, and none is fine as well."""
+    flow = Flow(Lorenz63(), 0.01).double()
+    x = 3 * double(2 * SAMPLES + 1, 3, 5)
+    tangent = Tangent(flow, x)
+    forecast, found = tangent(x)
+    assert_close(forecast, flow.forecast(x))
+    assert_close(found, torch.cat([tangent(one)[1] for one in x.split(1)]))
+    assert tangent(x[:0])[1].shape == (0, *found.shape[1:])
