@@ -60,10 +60,20 @@ def check_same(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
             "the model is not the one that the interrupted run began with; give that one, or start over "
             "with --overwrite"
         )
-    before = then.get("settings", {})
-    for name, value in now["settings"].items():
-        if before.get(name) != value:
+    check_settings(then.get("settings", {}), now["settings"])
+
+
+def check_settings(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse to go on with a run that had other options.
+
+    Raises
+    ------
+    DataError
+        If an option is another.
+    """
+    for name, value in now.items():
+        if then.get(name) != value:
             raise DataError(
-                f"{name} is {value!r}, but the interrupted run began with {before.get(name)!r}; "
+                f"{name} is {value!r}, but the interrupted run began with {then.get(name)!r}; "
                 "give the same, or start over with --overwrite"
             )

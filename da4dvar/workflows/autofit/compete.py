@@ -33,8 +33,11 @@ ENOUGH = 0.05
 LAST, LATEST = 1.6, 1.1
 # Methods may take this many times as long for a further trial as for the one before.
 SLOWER = 1.5
-# A slow method this far behind the best, and clearly so, is not tried again.
-HOPELESS = 0.1
+# A further trial that takes less than this share of the time may begin later than others.
+CHEAP = 0.05
+# A slow method this far behind the best, by so many standard errors, is not tried again. One standard error
+# suffices where the time is too short for a further trial otherwise.
+HOPELESS, CLEARLY = 0.1, 3.0
 
 
 @dataclass
@@ -144,13 +147,17 @@ def compete(
         found = tally.residuals(trials)
         if _is_clear(found):
             break
-        alive = _without_hopeless(alive, found, 0.2 * spent / trial.seen.size, rates, left_out)
-        # Without methods that were too slow, the next trial may be larger. The best must still fill all.
-        rate = sum(rates[c.name] for c in alive)
-        size = max(size, _size(array.size, rate, clock.left(until)))
-        fill = array.size * rates[min(found.error, key=found.mean_square)]
-        spare = min(clock.left(until), clock.left(LAST * until) - fill)
-        if SLOWER * min(size, array.size) * rate > spare:
+        for clearly in (CLEARLY, 1.0):
+            alive = _without_hopeless(alive, found, clearly, 0.2 * spent / trial.seen.size, rates, left_out)
+            # Without methods that were too slow, the next trial may be larger. The best must still fill all.
+            rate = sum(rates[c.name] for c in alive)
+            size = max(size, _size(array.size, rate, clock.left(until)))
+            fill = array.size * rates[min(found.error, key=found.mean_square)]
+            spare = min(max(clock.left(until), 60 * CHEAP * clock.minutes), clock.left(LAST * until) - fill)
+            fits = SLOWER * min(size, array.size) * rate <= spare
+            if fits:
+                break
+        if not fits:
             break
     assert reach is not None
     alive = in_time(alive, array.size, max(clock.left(LATEST), 5.0), rates, left_out)
@@ -188,18 +195,25 @@ def _tried(
 ) -> list[Candidate]:
     """Estimate the hidden points of a trial with every method; return the methods that did so.
 
-    A method is left out if it would take more than `left` seconds for the trial and for `after` more values.
+    A method is left out if it would take more than `left` seconds for the trial and for `after` more values,
+    or if the best method so far could then no longer be applied to these.
     """
     begin = clocks.monotonic()
     out: list[Candidate] = []
+    of_best = 0.0
     for candidate in sorted(alive, key=lambda c: rates.get(c.name, 0.0)):
-        expected = rates.get(candidate.name, 0.0) * (trial.seen.size + after)
-        if out and expected > max(left - (clocks.monotonic() - begin), 1.0):
+        rate, rest = rates.get(candidate.name, 0.0), max(left - (clocks.monotonic() - begin), 1.0)
+        # The best so far may itself be too slow to be applied.
+        after_best = of_best * after if of_best * after <= rest else 0.0
+        expected = rate * trial.seen.size + max(rate * after, after_best)
+        if out and expected > rest:
             then = " and to fill the file" if after else ""
             left_out[candidate.name] = f"about {duration(expected)} were needed to score it{then}"
             continue
         if _estimated(candidate, trial, tally, bounds, rates, left_out):
             out.append(candidate)
+            found = tally.residuals([trial])
+            of_best = rates[min(found.error, key=found.mean_square)]
     return out
 
 
@@ -260,17 +274,18 @@ def _is_clear(found: Residuals) -> bool:
 def _without_hopeless(
     alive: Sequence[Candidate],
     found: Residuals,
+    clearly: float,
     dear: float,
     rates: Mapping[str, float],
     left_out: dict[str, str],
 ) -> list[Candidate]:
-    """Leave out slow methods that are clearly behind after one trial."""
+    """Leave out methods that take more than `dear` seconds per value and are behind by `clearly` errors."""
     best = min(found.error, key=found.mean_square)
     out = []
     for candidate in alive:
         behind = found.rmse(candidate.name)[0] / max(found.rmse(best)[0], 1e-300) - 1
         loss, error = found.gain(candidate.name, best)
-        if behind > HOPELESS and -loss > 3 * error and rates[candidate.name] > dear:
+        if behind > HOPELESS and -loss > clearly * error and rates[candidate.name] > dear:
             left_out[candidate.name] = f"{100 * behind:.0f} % behind {best} when it was tried once"
         else:
             out.append(candidate)

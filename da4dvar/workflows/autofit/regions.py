@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import dask.array
@@ -19,6 +19,7 @@ from da4dvar.fields.labels.output import FLAGS
 from da4dvar.fields.labels.samples import REALIZATION, with_samples
 from da4dvar.outofcore import store as region_store
 from da4dvar.outofcore.fingerprint import check_unchanged, fingerprint
+from da4dvar.outofcore.identity import check_settings
 from da4dvar.outofcore.interpolate_file import reported
 from da4dvar.outofcore.journal import Journal
 from da4dvar.outofcore.rest import copy_rest, with_rest
@@ -111,13 +112,15 @@ def fill_in_regions(
     Raises
     ------
     DataError
-        If the data changed since the interrupted run, or the output cannot be written.
+        If the data or the options changed since the interrupted run, or the output cannot be written.
     """
+    settings = asdict(limits) | {"interval": list(limits.interval)}
     with journal.locked():
         going_on = resume and journal.begun()
         if going_on:
             plan = journal.plan()
             check_unchanged(plan.get("source", {}), fingerprint(ds, files))
+            check_settings(plan.get("settings", {}), settings)
             fitted, sides = from_state(plan["fit"]), dict(plan["sides"])
         else:
             fitted = fit()
@@ -133,7 +136,8 @@ def fill_in_regions(
                 journal.reset()
                 titled = add_history(template, command)
                 region_store.create(titled, journal.store, chunks, rest)
-                state = {"fit": fitted.state(), "sides": sides, "source": fingerprint(ds, files)}
+                source = fingerprint(ds, files)
+                state = {"fit": fitted.state(), "sides": sides, "source": source, "settings": settings}
                 journal.begin(state, (1,))
             regions = list(regions_of(ds, fitted, sides))
             phase(f"filling {len(regions)} regions")

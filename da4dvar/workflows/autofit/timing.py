@@ -24,8 +24,9 @@ FITTED = 80_000
 GROWTH, MOST_GROWTH = 0.85, 3.0
 # Variables of no more values than this are not timed first. The growth is measured above so many seconds.
 SMALL, NOTABLE = 10_000, 0.05
-# Seconds per value of a method that is fitted first, before it is.
-ASSUMED = 1e-5
+# Seconds per value of a method that is fitted first, before it is: rather too many, as the first trial shall
+# leave the time to fill the file.
+ASSUMED = 4e-5
 
 
 def probed(

@@ -74,10 +74,12 @@ class Slowing(Fake):
 class Fitting(Fake):
     """A method that is fitted first, and remembers to what."""
 
-    needs_seconds = 1.0
+    needs_seconds, seconds = 1.0, 0.0
 
     def fitted(self, ds: xr.Dataset) -> "Fitting":
         self.given = ds[self.truth.name]
+        if self.watch is not None:
+            self.watch.now += self.seconds
         return self
 
 
@@ -260,6 +262,39 @@ def test_further_trials_leave_the_time_in_which_the_best_fills_the_file(watch, m
     result = held(gappy, entered, clock := Clock(minutes), until=0.65)
     assert result.winner.name == result.comparison.winner == "best"
     assert clock.left() > 0
+
+
+def test_no_trial_of_a_slower_method_uses_up_the_time_in_which_the_best_fills_the_file(watch):
+    """A method that turned out slow, but is far ahead, wins over those that come after it."""
+    truth, gappy = sea(200, 20, 20)
+    best, slow = Slowing(truth, 0.01, watch=watch), Fake(truth, 0.5, 1e-4, watch)
+    result = held(gappy, [Candidate("best", best, {}), Candidate("slow", slow, {})], Clock(0.45), until=0.65)
+    assert result.winner.name == "best"
+    assert "needed to score it" in result.comparison.left_out["slow"]
+
+
+def test_quick_methods_have_further_trials_after_a_long_fit(watch, monkeypatch):
+    """One trial tells little, and those of quick methods cost nothing."""
+    monkeypatch.setattr("da4dvar.workflows.autofit.compete.ENOUGH", 0.0)
+    truth, gappy = sea(200, 20, 20)
+    slow, quick = Fitting(truth, 0.1, 1e-4, watch), Fake(truth, 0.5, 1e-7, watch)
+    slow.seconds = 35.0
+    result = held(gappy, [Candidate("slow", slow, {}), Candidate("quick", quick, {})], Clock(1.0), until=0.5)
+    assert "slow" in result.comparison.left_out
+    assert len(result.trials) == MOST_TRIALS
+
+
+def test_a_slow_method_that_is_behind_makes_way_for_further_trials(watch, monkeypatch):
+    """Even if it is not certain that it is worse, where there is no time for both."""
+    monkeypatch.setattr("da4dvar.workflows.autofit.compete.ENOUGH", 0.0)
+    monkeypatch.setattr("da4dvar.workflows.autofit.compete.CLEARLY", 1e9)
+    truth, gappy = sea(200, 20, 20)
+    best, slow = Fake(truth, 0.1, 1e-5, watch), Fake(truth, 0.5, 5e-4, watch)
+    entered = [Candidate("best", best, {}), Candidate("slow", slow, {})]
+    short, long = (held(gappy, entered, Clock(minutes), until=0.65) for minutes in (2.0, 60.0))
+    assert "behind best" in short.comparison.left_out["slow"]
+    assert "slow" in long.comparison.rmse
+    assert len(short.trials) == len(long.trials) == MOST_TRIALS
 
 
 def test_a_trial_in_which_the_time_runs_out_does_not_count(watch):

@@ -76,6 +76,8 @@ def test_an_interrupted_run_is_continued_with_its_own_fit(tmp_path, monkeypatch)
     assert (said.code, "continue with --resume" in said.err) == (2, True)
     monkeypatch.setattr(region_store, "write", write)
     refused("interpolate", "gappy.nc", "out.zarr", *SMALL, cwd=tmp_path)
+    said = shell("interpolate", "gappy.nc", "out.zarr", *SMALL, "--resume", "--interval", "0.9", cwd=tmp_path)
+    assert (said.code, "interval is [0.9], but the interrupted run began with []" in said.err) == (2, True)
     ran("interpolate", "gappy.nc", "out.zarr", *SMALL, "--resume", cwd=tmp_path)
     filled = xr.open_zarr(tmp_path / "out.zarr", consolidated=False)
     assert filled.sst.attrs["filled_by"] == "linear"
