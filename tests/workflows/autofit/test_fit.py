@@ -237,9 +237,17 @@ def test_the_accessor_fills():
     assert ds.pm.da4dvar.fill(**options).pm.identical(filled(ds.pm, minutes=1).pm)
 
 
+@pytest.fixture
+def at_once(monkeypatch):
+    """A competition of linear interpolation alone, and a training in whatever time is left after it."""
+    every = fit_module.classical
+    monkeypatch.setattr(fit_module, "classical", lambda c: [m for m in every(c) if m.name == "linear"])
+    monkeypatch.setattr(fit_module, "SHORTEST", 0.0)
+
+
+@pytest.mark.usefixtures("at_once")
 def test_a_network_that_would_take_too_long_is_left_out(monkeypatch):
     """Its scores and the file have to fit into what is left of the time, or the classical winner fills."""
-    monkeypatch.setattr(fit_module, "SHORTEST", 0.0)
     monkeypatch.setattr(fit_module, "_time_of", lambda *arguments: 1e6)
     lines: list[str] = []
     found = da4dvar.fit(network()[["pm"]], minutes=0.5, settings=QUICK, say=lines.append)
@@ -254,9 +262,9 @@ def taking(seconds: float, *arguments: object) -> Result:
     return result
 
 
+@pytest.mark.usefixtures("at_once")
 def test_a_network_for_whose_training_there_is_no_time_is_left_out(monkeypatch):
     """A training of some large field would otherwise go on for minutes after its time."""
-    monkeypatch.setattr(fit_module, "SHORTEST", 0.0)
     monkeypatch.setattr(fit_module, "compete", lambda *arguments: taking(0.0, *arguments))
     monkeypatch.setattr(learn_module, "steps_in", lambda *arguments: 19)
     lines: list[str] = []
@@ -264,9 +272,9 @@ def test_a_network_for_whose_training_there_is_no_time_is_left_out(monkeypatch):
     assert [line for line in lines if "next to no training steps fit into" in line]
 
 
+@pytest.mark.usefixtures("at_once")
 def test_a_network_whose_first_guess_would_take_too_long_is_not_trained(monkeypatch):
     """The first guess alone is needed several times."""
-    monkeypatch.setattr(fit_module, "SHORTEST", 0.0)
     monkeypatch.setattr(fit_module, "compete", lambda *arguments: taking(1e6, *arguments))
     monkeypatch.setattr(fit_module, "trained", lambda *arguments: pytest.fail("it was trained"))
     lines: list[str] = []
