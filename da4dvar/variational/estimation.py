@@ -11,6 +11,7 @@ from torch import Tensor
 
 from da4dvar.variational.background import Background
 from da4dvar.variational.cost import VariationalCost
+from da4dvar.variational.forward_mode import derivative_along
 from da4dvar.variational.priors.flow import Flow
 from da4dvar.variational.solvers.base import per_sample
 from da4dvar.variational.solvers.levenberg_marquardt import LevenbergMarquardt
@@ -160,9 +161,7 @@ def parameter_step(
         moved: Tensor = torch.func.functional_call(flow, named, (x,))
         return moved[..., 1:]
 
-    columns = [
-        torch.func.jvp(forecast, (theta,), (direction,))[1] for direction in torch.eye(len(theta)).to(theta)
-    ]
+    columns = [derivative_along(forecast, theta, direction) for direction in torch.eye(len(theta)).to(theta)]
     with torch.no_grad():
         residual, weight = x[..., 1:] - flow.forecast(before), equations.prior_weight
         pulled = torch.stack([weight * (column * residual).sum() for column in columns])

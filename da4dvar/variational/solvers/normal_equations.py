@@ -11,6 +11,7 @@ from torch import Tensor
 
 from da4dvar.variational.background import Background
 from da4dvar.variational.cost import Cost, Terms
+from da4dvar.variational.forward_mode import derivative_along
 from da4dvar.variational.priors.flow import Flow
 from da4dvar.variational.solvers.base import per_sample
 from da4dvar.variational.solvers.block_tridiagonal import (
@@ -208,7 +209,7 @@ class MatrixFree:
             going = square > enough
             if not going.any():
                 break
-            curved = transposed(torch.func.jvp(residuals, (x,), (direction,))[1]) + damping * direction
+            curved = transposed(derivative_along(residuals, x, direction)) + damping * direction
             # A finished sample is not updated, so that its result does not depend on other samples.
             length = torch.where(going, square / inner_product(direction, curved), 0.0)
             delta = delta + per_sample(length, x) * direction
