@@ -45,6 +45,7 @@ from da4dvar.outofcore.schedulers import Scheduler, scheduler_of
 from da4dvar.outofcore.source import Source, check_sample
 from da4dvar.outofcore.tile import Job
 from da4dvar.progress import Progress
+from da4dvar.variational.device import batch_of, device_of
 
 if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator
@@ -60,6 +61,7 @@ SETTINGS = (
     "observation_error",
     "batch_size",
     "precision",
+    "device",
     "samples",
 )
 
@@ -94,11 +96,11 @@ def interpolate_file(
     model : Interpolator, str or path
         A fitted model, the name of a shipped model, or the path of a model file.
     memory : str
-        Memory limit of the whole process, such as ``500MB`` or ``2GiB``. A data set that fits is solved in
-        memory. A larger one is solved in regions, and with fewer windows at once than `batch_size` if
-        these do not fit; this requires a model without a first guess and without several sensors, and
-        neither an ensemble nor samples. With a `scheduler`, the limit is for all processes of this machine
-        together, or, if the scheduler is an address, for each worker.
+        Memory limit of the whole process, such as ``500MB`` or ``2GiB``, without that of a GPU. A data set
+        that fits is solved in memory. A larger one is solved in regions, and with fewer windows at once than
+        `batch_size` if these do not fit; this requires a model without a first guess and without several
+        sensors, and neither an ensemble nor samples. With a `scheduler`, the limit is for all processes of
+        this machine together, or, if the scheduler is an address, for each worker.
     resume : bool
         Continue an interrupted run with its plan, keeping the regions that it finished.
     overwrite : bool
@@ -151,7 +153,10 @@ def interpolate_file(
     given = completed(interpolate_file, options)
     check_options(**given)
     check_precision(given["precision"])
-    check_batch_size(given["batch_size"])
+    device = device_of(given["device"])
+    batch_size = batch_of(given["batch_size"], device)
+    check_batch_size(batch_size)
+    given["device"], given["batch_size"] = device.type, batch_size
     mask = given["mask"]
     if mask is not None and not isinstance(mask, str):
         raise DataError(
@@ -182,7 +187,7 @@ def interpolate_file(
                 f"scheduler {scheduler} distributes regions over workers, but {whole} needs all of the data "
                 "at once; omit --scheduler"
             )
-        if going_on or scheduler or not fits_in_memory(fitted, opened, given["batch_size"], limit, whole):
+        if going_on or scheduler or not fits_in_memory(fitted, opened, given, limit, whole):
             if limited or given_bounds or scheme_of(flags) != "da4dvar":
                 raise DataError(
                     "bounds, max_gap, limit_area and flags need data in memory, and this run is done in "
@@ -255,7 +260,7 @@ def why_whole(model: Interpolator, ensemble: bool, samples: int) -> str | None:
 
 
 def fits_in_memory(
-    model: Interpolator, source: Source, batch_size: int, memory: int, whole: str | None
+    model: Interpolator, source: Source, given: Mapping[str, Any], memory: int, whole: str | None
 ) -> bool:
     """Return whether the data set is solved in memory.
 
@@ -267,7 +272,7 @@ def fits_in_memory(
     sizes = [model.layout.window.get(d, source.whole.data.sizes[d]) for d in model.layout.dims]
     variables = len(source.whole.sources) + len(source.signature.covariates)
     window = 4 * variables * int(np.prod(sizes, dtype=np.int64))
-    if surely_fits(source, window, batch_size, memory):
+    if surely_fits(source, window, given["batch_size"], memory, given["device"]):
         return True
     if whole is None:
         return False
@@ -318,7 +323,7 @@ class Run:
         """Create a plan and an empty output; return the plan and the workers that fit in memory."""
         for note in (*self.notes, *self.source.whole.notes):
             warn(note)
-        needs = Needs.of(self.model, self.source, self.settings["observation_error"])
+        needs = Needs.of(self.model, self.source, self.settings["observation_error"], self.settings["device"])
         workers = workers.within(memory, needs.bytes())
         plan = needs.plan(workers.share, self.settings["batch_size"], workers.tiles)
         self.journal.reset()
@@ -335,7 +340,7 @@ class Run:
         kept = self.journal.plan()
         check_same(kept, self.identity())
         plan = Plan.from_json(kept.get("plan", {}))
-        needs = Needs.of(self.model, self.source, self.settings["observation_error"])
+        needs = Needs.of(self.model, self.source, self.settings["observation_error"], self.settings["device"])
         if self.journal.store.exists():
             region_store.check(self.template(plan)[0], self.journal.store, output_chunks(self.source, plan))
         return plan, workers.within(memory, needs.bytes(plan.regions, plan.batch_size))
@@ -355,6 +360,7 @@ class Run:
             settings["observation_error"],
             settings["analysis"],
             settings["precision"],
+            settings["device"],
         )
         (template, large), chunks = self.template(plan), output_chunks(self.source, plan)
         with reported(journal):

@@ -24,11 +24,14 @@ class Candidate:
         Method.
     table : dict
         Table of a recipe that describes it; empty for a model.
+    device : {"auto", "cpu", "cuda"}
+        Where the windows of a model are solved.
     """
 
     name: str
     method: Baseline | Interpolator
     table: Table
+    device: str = "auto"
 
     @property
     def needs(self) -> float:
@@ -90,13 +93,13 @@ class Candidate:
         found = self.method.interpolate(array.to_dataset())
         return kept_within(found[name], bounds, array), found.get(f"{name}_std")
 
-    @staticmethod
-    def _solved(model: Interpolator, array: xr.DataArray, others: xr.Dataset | None) -> xr.DataArray:
+    def _solved(self, model: Interpolator, array: xr.DataArray, others: xr.Dataset | None) -> xr.DataArray:
         name, own = str(array.name), model.layout.variables
         ds = array.to_dataset() if others is None else others.assign({name: array})
         if name in own:
-            return model.interpolate(ds, analysis=True)[name]
-        return model.interpolate(ds, variable={own[0]: name}, analysis=True)[own[0]].rename(name)
+            return model.interpolate(ds, analysis=True, device=self.device)[name]
+        filled = model.interpolate(ds, variable={own[0]: name}, analysis=True, device=self.device)
+        return filled[own[0]].rename(name)
 
 
 def fitted_table(method: Baseline, table: Table) -> Table:

@@ -52,13 +52,15 @@ def classical(character: Character) -> list[Candidate]:
     return [Candidate(name, build("baseline", table), table) for name, table in tables.items()]
 
 
-def models_for(array: xr.DataArray) -> list[Candidate]:
+def models_for(array: xr.DataArray, device: str = "auto") -> list[Candidate]:
     """Return the shipped models that fit a variable: its name or standard name, time step and place.
 
     Parameters
     ----------
     array : DataArray
         Variable with NaN in the gaps.
+    device : {"auto", "cpu", "cuda"}
+        Where the windows of a model are solved.
 
     Returns
     -------
@@ -78,7 +80,7 @@ def models_for(array: xr.DataArray) -> list[Candidate]:
             model.conform(array.to_dataset(), variable={names[0]: str(array.name)}, mask=None, dim=None)
         except Da4dvarError:
             continue
-        found.append(Candidate(name, model, {}))
+        found.append(Candidate(name, model, {}, device))
     return found
 
 

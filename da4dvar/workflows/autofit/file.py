@@ -30,6 +30,7 @@ from da4dvar.fields.sampling import check_disk, check_samples
 from da4dvar.outofcore.interpolate_file import check_journal
 from da4dvar.outofcore.journal import Journal
 from da4dvar.progress import Phase, Progress
+from da4dvar.variational.device import device_of
 from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.fill import check_options, checked_minutes, fit_taken, write_recipe
 from da4dvar.workflows.autofit.fitted import Fitted
@@ -57,6 +58,7 @@ def fill_file(
     save: Path | None,
     report: Path | None,
     seed: int,
+    device: str,
     analysis: bool,
     std: bool,
     interval: Sequence[float],
@@ -101,6 +103,7 @@ def fill_file(
         If the input cannot be read or filled, or the output cannot be written.
     """
     clock = Clock(checked_minutes(minutes))
+    device_of(device)  # raises if there is none, before anything is read
     check_samples(samples, seed)
     limits = Limits(analysis, std, tuple(interval), max_gap, limit_area, scheme_of(flags), samples, seed)
     files, limit, journal = files_of(source), parse_bytes(memory), Journal(output)
@@ -149,6 +152,7 @@ def fill_file(
             settings=settings,
             paths=files,
             seed=seed,
+            device=device,
             phase=phase,
             progress=progress,
             say=noted,

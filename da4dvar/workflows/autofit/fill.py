@@ -19,6 +19,7 @@ from da4dvar.fields.intake.take import Intake, take_in
 from da4dvar.fields.labels.flags import scheme_of
 from da4dvar.fields.sampling import check_memory, check_samples
 from da4dvar.progress import Phase, Progress
+from da4dvar.variational.device import device_of
 from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.comparison import Comparison
 from da4dvar.workflows.autofit.fit import AUTO, fitted_to
@@ -43,6 +44,7 @@ def fit(
     recipe: str | Path | None = None,
     settings: Sequence[str] = (),
     seed: int = 0,
+    device: str = "auto",
     say: Say | None = None,
 ) -> Fitted:
     """Compare all methods at hidden points of a data set, and choose the best for each variable.
@@ -75,6 +77,9 @@ def fit(
         ``section.key=value``, laid over the recipe.
     seed : int
         Seed of the hidden points and of the training.
+    device : {"auto", "cpu", "cuda"}
+        Where networks are trained and solve their windows: on a GPU (cuda), or on the processor. "auto" is a
+        GPU if torch finds one.
     say : callable, optional
         Called with each choice, as a line; by default, guesses are warnings.
 
@@ -109,6 +114,7 @@ def fit(
         recipe=recipe,
         settings=settings,
         seed=seed,
+        device=device,
         say=told,
     )
 
@@ -126,11 +132,13 @@ def fit_taken(
     settings: Sequence[str] = (),
     paths: Sequence[str] = (),
     seed: int = 0,
+    device: str = "auto",
     phase: Phase = lambda name: None,
     progress: Progress | None = None,
     say: Say,
 ) -> Fitted:
     """Fit to a data set that was taken in; see :func:`fit`."""
+    device_of(device)  # raises if there is none, before any time is spent
     given = bounds_given(bounds, circular)
     for name in given:
         if name not in taken.fields:
@@ -168,6 +176,7 @@ def fit_taken(
         recipe=None if recipe is None else read_recipe(Path(recipe)),
         settings=settings,
         seed=seed,
+        device=device,
         phase=phase,
         progress=progress,
         say=say,
@@ -194,6 +203,7 @@ def fill(
     flags: str = "da4dvar",
     samples: int = 0,
     seed: int = 0,
+    device: str = "auto",
     say: Say | None = None,
 ) -> xr.Dataset:
     """Fill the gaps of a data set by the best of all methods for each variable.
@@ -211,7 +221,7 @@ def fill(
         See :func:`fit`.
     analysis, std, interval, max_gap, limit_area, flags, samples
         See :meth:`Fitted.interpolate`.
-    seed, say
+    seed, device, say
         See :func:`fit`. The seed is also that of the samples.
 
     Returns
@@ -249,6 +259,7 @@ def fill(
         bounds=bounds,
         circular=circular,
         seed=seed,
+        device=device,
         say=told,
     )
     return fitted.interpolate(

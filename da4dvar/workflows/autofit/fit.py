@@ -51,6 +51,7 @@ def fitted_to(
     recipe: Table | None = None,
     settings: Sequence[str] = (),
     seed: int = 0,
+    device: str = "auto",
     phase: Phase = lambda name: None,
     progress: Progress | None = None,
     say: Say = lambda line: None,
@@ -75,6 +76,8 @@ def fitted_to(
         See :func:`da4dvar.workflows.autofit.learn.tables_for`.
     seed : int
         Seed of the hidden points and of the training.
+    device : {"auto", "cpu", "cuda"}
+        Where networks are trained and solve their windows.
     phase : callable
         Called with the name of each phase when it begins.
     progress : callable, optional
@@ -103,7 +106,7 @@ def fitted_to(
     for number, (name, character) in enumerate(characters.items(), 1):
         offered = classical(character)
         if ds[name].chunks is None:
-            offered += models_for(ds[name])
+            offered += models_for(ds[name], device)
         names = [AUTO, LEARNED, *(c.name for c in offered)]
         if method not in names:
             raise DataError(f"--method {method!r}: {nearest(method, names)}")
@@ -135,7 +138,7 @@ def fitted_to(
             settings=settings,
             say=say if method == LEARNED else lambda line: None,
         )
-        _learn(fitted, ds[same], tables, max(seconds, 2.0), clock, method, say)
+        _learn(fitted, ds[same], tables, max(seconds, 2.0), clock, method, say, device)
     return fitted
 
 
@@ -157,7 +160,14 @@ def _whole(result: Result, array: xr.DataArray) -> bool:
 
 
 def _learn(
-    fitted: Fitted, ds: xr.Dataset, tables: Table, seconds: float, clock: Clock, method: str, say: Say
+    fitted: Fitted,
+    ds: xr.Dataset,
+    tables: Table,
+    seconds: float,
+    clock: Clock,
+    method: str,
+    say: Say,
+    device: str,
 ) -> None:
     """Train on everything but the hidden points, first for a slice of the time, and score the outcome."""
     begin = clocks.monotonic()
@@ -179,12 +189,12 @@ def _learn(
     for number, allowed in enumerate(slices):
         left = seconds - (clocks.monotonic() - begin)
         allowed = min(allowed, max(left, 1.0))
-        learned = trained(made, allowed, guess, first.seconds, method == LEARNED, say)
+        learned = trained(made, allowed, guess, first.seconds, method == LEARNED, say, device)
         if learned is None:
             say(f"learned estimate: next to no training steps fit into {allowed:.0f} s; left out")
             return
         model, used = learned
-        candidate = Candidate(LEARNED, model, {})
+        candidate = Candidate(LEARNED, model, {}, device)
         needed = sum(_time_of(fitted, n, ds, candidate) for n in names)
         if method == AUTO and needed > max(clock.left(), 5.0):
             say(f"learned estimate: scoring it and filling the file need about {needed:.0f} s; left out")
