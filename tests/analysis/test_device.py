@@ -1,17 +1,23 @@
 """Where windows are solved: the same result on a GPU, and a line where there is none."""
 
 import pytest
+import torch
 import xarray as xr
 from elsewhere import Elsewhere
+from examples import make_sst, tiny_interpolator
 
 import da4dvar
 from da4dvar.analysis.ensemble import Ensemble
+from da4dvar.analysis.window_solver import WindowSolver
+from da4dvar.errors import DataError
+from da4dvar.fields.gaps.patterns import Random
 from da4dvar.simulate import lorenz96
+from da4dvar.training.plan import Training
 
 on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
 
-def through_the_doors(device, steps=6, lag=2):
+def through_the_doors(device, steps=6, lag=3):
     """What each verb of a model with dynamics returns, and of one without."""
     twin = lorenz96(series=1, steps=steps + 10, seed=3)
     seen, few = (twin[["x_observed"]].rename(x_observed="x").isel(time=slice(n)) for n in (None, steps))
@@ -73,6 +79,7 @@ def test_a_gpu_that_is_missing_is_one_line(call):
         call(da4dvar.load("lorenz96-ode"), ds)
 
 
+@pytest.mark.filterwarnings("ignore::da4dvar.errors.Da4dvarWarning")
 def test_memory_that_is_too_small_for_all_windows_at_once(monkeypatch, model, gappy):
     """The windows are solved in halves, with the same result, however many were asked for."""
     usual, sizes, solve = model.interpolate(gappy), [], WindowSolver._solved
