@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -207,6 +208,8 @@ def table(done: list[Run]) -> str:
 
 def main(other: str, dapper: str, sizes: list[str], only: list[str]) -> None:
     """Do the runs that are left, and print the table of all."""
+    # As for users, who compile each module once.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     done = [json.loads(line) for line in RUNS.read_text("utf-8").splitlines()] if RUNS.exists() else []
     known = {(one["work"], one["size"]) for one in done}
     wanted = [(work, size) for work, plan in WORK.items() for size in plan.sizes]

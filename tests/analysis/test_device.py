@@ -25,7 +25,7 @@ def through_the_doors(device, steps=6, lag=3):
     first = exact.assimilate(few.isel(time=slice(4)), lag=lag, device=device)
     second = exact.assimilate(few.isel(time=slice(4, None)), first.background, device=device)
     return {
-        "ladder": exact.interpolate(few, samples=2, device=device),
+        "ladder": exact.interpolate(seen, samples=2, device=device),
         "assimilation": second.analysis,
         "forecast": exact.forecast(second.analysis, 2, second.background, members=50, device=device),
         "ensemble": learned.calibrate(
