@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -18,11 +17,10 @@ from da4dvar.analysis.samples import ensemble_of_samples
 from da4dvar.analysis.window_solver import check_precision
 from da4dvar.api import model_of
 from da4dvar.config.types import parse_bytes, readable_bytes
-from da4dvar.errors import Da4dvarError, DataError, first_line, warn
+from da4dvar.errors import DataError, warn
 from da4dvar.fields.bounds import bounds_given
 from da4dvar.fields.files.store import (
     add_history,
-    check_output,
     files_of,
     load_dataset,
     open_in_parts,
@@ -37,7 +35,7 @@ from da4dvar.fields.windows.grid import check_batch_size
 from da4dvar.outofcore import store as region_store
 from da4dvar.outofcore.fingerprint import check_unchanged, fingerprint
 from da4dvar.outofcore.identity import check_same, identity
-from da4dvar.outofcore.journal import Journal
+from da4dvar.outofcore.journal import Journal, check_journal, reported
 from da4dvar.outofcore.plan import Needs, Plan, in_memory_bytes, surely_fits
 from da4dvar.outofcore.rest import copy_rest, taken_in_parts, with_rest
 from da4dvar.outofcore.run import output_chunks, stream, template_of, tiles_of, warn_of_gaps, write_terms
@@ -226,28 +224,6 @@ def interpolate_file(
     write_dataset(add_history(filled, command) if command else filled, output, overwrite)
 
 
-def check_journal(journal: Journal, files: Sequence[str], resume: bool, overwrite: bool) -> bool:
-    """Return whether there is an interrupted run to continue.
-
-    Raises
-    ------
-    DataError
-        If the output cannot be written, or there is an interrupted run and neither option is set.
-    """
-    begun = journal.begun()
-    check_output(journal.output, files, overwrite or (resume and begun))
-    if begun and not (resume or overwrite):
-        # Raises another error if the other run is still writing.
-        with journal.locked():
-            raise DataError(
-                f"{journal.output}: there is an interrupted run; continue it with --resume, or start "
-                "over with --overwrite"
-            )
-    if resume and not begun:
-        warn("there is no interrupted run to resume; starting a new one")
-    return resume and begun
-
-
 def why_whole(model: Interpolator, ensemble: bool, samples: int) -> str | None:
     """Return the component that needs the whole data set at once, or None."""
     if model.first_guess is not None:
@@ -383,26 +359,3 @@ class Run:
         """Return the output without values, and the variables whose values are copied from the source."""
         filled = template_of(self.model, self.source, plan, self.settings["analysis"])
         return with_rest(filled, self.ds, {str(s.name) for s in self.source.whole.sources.values()})
-
-
-@contextmanager
-def reported(journal: Journal) -> Iterator[None]:
-    """Turn a failure to write into an error of one line that says what is kept.
-
-    Raises
-    ------
-    DataError
-        If the body fails to write.
-    """
-    try:
-        yield
-    except Da4dvarError:
-        raise
-    except (OSError, RuntimeError) as failure:
-        begun = journal.begun()
-        kept = f"finished regions are kept in {journal.folder.name}" if begun else "nothing was kept"
-        resume = ", then continue with --resume" if begun else ""
-        raise DataError(
-            f"{journal.output}: could not be written ({first_line(failure)}); {kept}. "
-            f"Check the disk space and the permissions{resume}"
-        ) from failure

@@ -5,9 +5,9 @@ python recipes/speed/gpu.py [--device cuda] [--quick] [--minutes 9] [--output gp
 A training step and a solve of 8 × 15 × 240 × 240, as such, in TF32 and bfloat16, with channels last, with the
 gradient of U by `torch.func.grad`, the same compiled, and captured in a CUDA graph; a year of daily fields,
 with an ensemble; and the ladder of Lorenz-96. The first row of each work is the plain one, with which the
-others are compared in time, memory and result. The table is written after each row, by default to `gpu.md` in
-the folder that the environment variable OUT names, or here. A row that fails says why. `--quick` is small
-enough for a processor, which shows that the script works.
+others are compared in time, memory and result. The table, in Markdown, is written after each row, by default
+to `gpu.md` in the folder that the environment variable OUT names, or here. A row that fails says why.
+`--quick` is small enough for a processor, which shows that the script works.
 """
 
 from __future__ import annotations
@@ -27,13 +27,12 @@ import torch
 import xarray as xr
 from field import SHAPE, problem
 from lorenz import RUNGS, STEP, WEIGHTS, observed
-from measuring import arguments, resident
+from measuring import arguments, markdown, resident
 from torch import Tensor
 from year import DATA
 
 from da4dvar.api import load
 from da4dvar.errors import first_line
-from da4dvar.evaluation.text import as_columns
 from da4dvar.fields.files.store import open_dataset
 from da4dvar.variational.cost import VariationalCost
 from da4dvar.variational.device import device_of, exactly
@@ -71,7 +70,7 @@ class Table:
         self.rows.append([work, how, *cells])
         print("  ".join(self.rows[-1]), flush=True)
         title = f"{named(self.device)}, torch {torch.__version__}, {time.strftime('%Y-%m-%d')}"
-        self.path.write_text(f"{title}\n\n{as_columns(self.rows)}\n", encoding="utf-8")
+        self.path.write_text(f"{title}\n\n{markdown(self.rows)}\n", encoding="utf-8")
         gc.collect()
         torch.cuda.empty_cache()
 

@@ -1,11 +1,12 @@
-"""How long users wait: seconds and peak memory of each command, next to what people would use instead.
+"""How long users wait: processor seconds and peak memory of each command, and of what else people would use.
 
 python recipes/speed/waiting.py [--other PYTHON] [--dapper PYTHON] [--sizes small,medium] [--only "score"]
 
 `--other` is the interpreter of an environment with the packages of `recipes/comparison` and scikit-learn, and
 `--dapper` that of one with DAPPER. Without them, or without a package, a row says so. Every command is
-a process of its own on one thread, from file to file, with the start of Python. A run that `waiting.jsonl`
-holds is not repeated; the tables of all of them are printed.
+a process of its own on one thread, from file to file, with the start of Python. Seconds are those of the
+processor, as a machine may do other work; `waiting.jsonl` also holds those of the clock. A run in it is not
+repeated. The table of all runs is printed.
 
 The files are sea-surface temperature of the Tasman Sea under clouds, 100 and 1953 days of 32 × 32 cells (1e5
 and 2e6 values), and a simulated year of the whole earth (4e8 values), in Zarr, for what streams.
@@ -16,6 +17,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import resource
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -23,10 +25,9 @@ from pathlib import Path
 from typing import Any
 
 import xarray as xr
-from measuring import arguments, measured
+from measuring import arguments, markdown, measured
 from minutes import DATA, earth
 
-from da4dvar.evaluation.text import as_columns
 from da4dvar.workflows.twin import hide
 
 RECIPES = Path(__file__).parents[1]
@@ -113,13 +114,20 @@ def made(size: str, folder: Path) -> dict[str, Path]:
     return files
 
 
+def processor() -> float:
+    """Return the processor seconds of all processes that this one has started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def run(line: list[str], size: str, files: dict[str, Path], folder: Path) -> Run:
     """Return seconds, memory and, if a file was filled, the error of its estimates."""
+    before = processor()
     code, minutes, gib = spawned(line, folder / "log.txt")
     said = (folder / "log.txt").read_text("utf-8", errors="replace").strip().splitlines() or [""]
     if code:
         return {"failure": said[-1][:200]}
-    out: Run = {"seconds": 60 * minutes, "gib": gib}
+    out: Run = {"seconds": processor() - before, "clock": 60 * minutes, "gib": gib}
     if size in (*DAYS, "stations") and files["filled"].exists():
         with xr.open_dataset(files["gappy"]) as gappy, xr.open_dataset(files["truth"]) as truth:
             (name,) = (str(n) for n in gappy.data_vars if n in truth)
@@ -203,7 +211,7 @@ def table(done: list[Run]) -> str:
             if name != "da4dvar" and not {"failure"} & (found.keys() | ours.keys()):
                 ratios = [f"{found[k] / ours[k]:.2f}" for k in ("seconds", "gib")]
             rows.append([one["work"], VALUES.get(one["size"], one["size"]), name, *cells(found), *ratios])
-    return as_columns(rows)
+    return markdown(rows)
 
 
 def main(other: str, dapper: str, sizes: list[str], only: list[str]) -> None:

@@ -19,7 +19,6 @@ from da4dvar.fields.intake.take import Intake, take_in
 from da4dvar.fields.labels.flags import scheme_of
 from da4dvar.fields.sampling import check_memory, check_samples
 from da4dvar.progress import Phase, Progress
-from da4dvar.variational.device import device_of
 from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.comparison import Comparison
 from da4dvar.workflows.autofit.fit import AUTO, fitted_to
@@ -138,7 +137,7 @@ def fit_taken(
     say: Say,
 ) -> Fitted:
     """Fit to a data set that was taken in; see :func:`fit`."""
-    device_of(device)  # raises if there is none, before any time is spent
+    check_device(device)
     given = bounds_given(bounds, circular)
     for name in given:
         if name not in taken.fields:
@@ -293,6 +292,17 @@ def check_options(
         # One line along each dimension is sufficient, as only names and coordinates are checked.
         line = array.isel({d: slice(0, 1) for d in array.dims if d not in along})
         within_limits(line.notnull(), along, max_gap, limit_area)
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is unknown or missing before any time is spent; see :func:`fit`.
+
+    What "auto" is needs not be known before a network is trained, and torch takes a second to load.
+    """
+    if device != "auto":
+        from da4dvar.variational.device import device_of
+
+        device_of(device)
 
 
 def checked_minutes(minutes: float, seed: int = 0) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time as clocks
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,11 +20,11 @@ from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.comparison import compared
 from da4dvar.workflows.autofit.compete import Result, compete
 from da4dvar.workflows.autofit.fitted import Fitted
-from da4dvar.workflows.autofit.learn import Say, checked, tables_for, trained
 from da4dvar.workflows.autofit.tally import Tally
 from da4dvar.workflows.autofit.trials import crop_of, only
-from da4dvar.workflows.candidate import Candidate
+from da4dvar.workflows.candidate import Candidate, Learned
 
+Say = Callable[[str], None]
 AUTO, LEARNED = "auto", "learned"
 # Share of the time after which the competition of the classical methods ends, and the training.
 COMPETING, TRAINING = 0.65, 0.75
@@ -99,6 +99,8 @@ def fitted_to(
         characters[name] = _character(ds[name], time, seed)
     if recipe or settings:
         # Mistakes in a recipe are reported before any time is spent.
+        from da4dvar.workflows.autofit.learn import checked, tables_for
+
         alike = {n: c for n, c in characters.items() if set(ds[n].dims) == set(ds[fields[0]].dims)}
         tables = tables_for(alike, {n: n for n in alike}, seed, recipe=recipe, settings=settings)
         checked(tables, ds[list(alike)])
@@ -126,6 +128,9 @@ def fitted_to(
         )
     seconds = clock.left(TRAINING)
     if same and method in (AUTO, LEARNED) and (method == LEARNED or seconds > SHORTEST):
+        # torch, which takes a second to load, only where there is time to train.
+        from da4dvar.workflows.autofit.learn import tables_for
+
         phase("training a network")
         group = {n: characters[n] for n in same}
         tables = tables_for(
@@ -170,6 +175,8 @@ def _learn(
     device: str,
 ) -> None:
     """Train on everything but the hidden points, first for a slice of the time, and score the outcome."""
+    from da4dvar.workflows.autofit.learn import checked, trained
+
     begin = clocks.monotonic()
     names = [str(n) for n in ds.data_vars]
     rest = ds.load().copy()
@@ -194,7 +201,7 @@ def _learn(
             say(f"learned estimate: next to no training steps fit into {allowed:.0f} s; left out")
             return
         model, used = learned
-        candidate = Candidate(LEARNED, model, {}, device)
+        candidate = Learned(LEARNED, model, {}, device)
         needed = sum(_time_of(fitted, n, ds, candidate) for n in names)
         if method == AUTO and needed > max(clock.left(), 5.0):
             say(f"learned estimate: scoring it and filling the file need about {needed:.0f} s; left out")
