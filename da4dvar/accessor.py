@@ -88,6 +88,7 @@ class Da4dvarAccessor:
         flags: str = "da4dvar",
         samples: int = 0,
         seed: int = 0,
+        device: str = "auto",
         say: Callable[[str], None] | None = None,
     ) -> xr.Dataset:
         """Fill the gaps by the best of all methods for each variable; see :func:`da4dvar.fill`.
@@ -96,7 +97,7 @@ class Da4dvarAccessor:
         ----------
         minutes, method, variable, dim, mask, fill_value, times, bounds, circular
             See :func:`da4dvar.fill`.
-        analysis, std, interval, max_gap, limit_area, flags, samples, seed, say
+        analysis, std, interval, max_gap, limit_area, flags, samples, seed, device, say
             See :func:`da4dvar.fill`.
 
         Returns
@@ -125,5 +126,6 @@ class Da4dvarAccessor:
             flags=flags,
             samples=samples,
             seed=seed,
+            device=device,
             say=say,
         )

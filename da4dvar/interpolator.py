@@ -36,6 +36,7 @@ from da4dvar.fields.sensors import by_state
 from da4dvar.progress import Progress
 from da4dvar.training.correction import correction_of
 from da4dvar.training.dataset import samples, split, training_samples
+from da4dvar.variational.device import device_of
 
 if TYPE_CHECKING:
     from da4dvar.training.plan import Training
@@ -200,12 +201,12 @@ class Interpolator(Model):
                 score = train(self.model, learned, checked, training, place, resume, progress, devices)
             correction: tuple[float, ...] = ()
             costs: tuple[float, ...] = ()
-            seed = training.seed + 1
             if training.steps:
+                seed, network = training.seed + 1, self.frozen().to(device_of(training.device))
                 drawn = [checked.draw(np.random.default_rng([seed, k])) for k in range(COSTS)]
-                costs = costs_of(self.frozen(), drawn)
-            if self.first_guess is not None and training.steps:
-                correction = correction_of(self.frozen(), checked, 4 * training.validation_samples, seed)
+                costs = costs_of(network, drawn)
+                if self.first_guess is not None:
+                    correction = correction_of(network, checked, 4 * training.validation_samples, seed)
         except BaseException:
             # Also after Ctrl-C, restore the model, so that it is never partly trained.
             self.learned = before[0]
@@ -248,7 +249,7 @@ class Interpolator(Model):
         times: str = "insert",
         analysis: bool = False,
         observation_error: float | None = None,
-        batch_size: int = 16,
+        batch_size: int | None = None,
         progress: Progress | None = None,
         std: bool = False,
         members: int | None = None,
@@ -256,6 +257,7 @@ class Interpolator(Model):
         samples: int = 0,
         seed: int = 0,
         precision: str = "float32",
+        device: str = "auto",
         force: bool = False,
     ) -> xr.Dataset:
         """Fill the gaps of a data set.
@@ -283,8 +285,9 @@ class Interpolator(Model):
         observation_error : float, optional
             Standard deviation of the observation error, in the units of the data, if it differs from that in
             training. By default the attribute ``observation_error_std`` of the variable, if there is one.
-        batch_size : int, default 16
-            Number of windows solved at once. It affects speed and memory, and the result only by rounding.
+        batch_size : int, optional
+            Number of windows solved at once, by default 16, and 256 on a GPU, halved until its memory is
+            enough. It affects speed and memory, and the result only by rounding.
         progress : callable, optional
             Function called with the number of finished windows and their total number.
         std : bool, default False
@@ -303,6 +306,8 @@ class Interpolator(Model):
         precision : {"float32", "bfloat16"}, default "float32"
             Precision of convolutions and matrix products. bfloat16 is faster on some processors, and less
             accurate.
+        device : {"auto", "cpu", "cuda"}, default "auto"
+            Where windows are solved: on a GPU (cuda) or on the processor. "auto" is a GPU if there is one.
         force : bool, default False
             Continue although the values lie far outside those that the model was trained on.
 
@@ -351,6 +356,7 @@ class Interpolator(Model):
             samples=samples,
             seed=seed,
             precision=precision,
+            device=device,
             force=force,
         )
         return in_memory(out, self.layout.variables, samples)
@@ -397,6 +403,7 @@ class Interpolator(Model):
             bars or ensemble,
             seed,
             given["precision"],
+            given["device"],
             given["force"],
         )
         if self.sensors:
@@ -428,6 +435,7 @@ class Interpolator(Model):
         times: str = "insert",
         force: bool = False,
         progress: Progress | None = None,
+        device: str = "auto",
     ) -> Assimilated:
         """Assimilate observations as they arrive, with a model that has dynamics.
 
@@ -462,6 +470,8 @@ class Interpolator(Model):
             See :meth:`interpolate`.
         progress : callable, optional
             Function called with the number of finished steps and their total number.
+        device : {"auto", "cpu", "cuda"}, default "auto"
+            See :meth:`interpolate`.
 
         Returns
         -------
@@ -501,6 +511,7 @@ class Interpolator(Model):
             observation_error=observation_error,
             progress=progress,
             force=force,
+            device=device,
         )
 
     def forecast(
@@ -511,6 +522,7 @@ class Interpolator(Model):
         *,
         members: int | None = None,
         seed: int = 0,
+        device: str = "auto",
     ) -> xr.Dataset:
         """Forecast the times that follow an analysis.
 
@@ -534,6 +546,8 @@ class Interpolator(Model):
             8 members for a model without dynamics.
         seed : int, default 0
             Seed of the members.
+        device : {"auto", "cpu", "cuda"}, default "auto"
+            See :meth:`interpolate`.
 
         Returns
         -------
@@ -559,9 +573,11 @@ class Interpolator(Model):
         """
         check_forecast(steps, members)
         if has_dynamics(self):
-            return forecast(self, ds, steps, background, members, seed)
+            return forecast(self, ds, steps, background, members, seed, device)
         observed = forecast_window(self, ds, steps)
-        ahead = self.interpolate(observed, analysis=True, members=members, seed=seed, times="keep")
+        ahead = self.interpolate(
+            observed, analysis=True, members=members, seed=seed, times="keep", device=device
+        )
         time = self.conform(observed).dims[self.time]
         return ahead.isel({time: slice(-steps, None)})
 
@@ -575,6 +591,7 @@ class Interpolator(Model):
         dim: Mapping[str, str] | None = None,
         ensemble: Ensemble | None = None,
         seed: int = 0,
+        device: str = "auto",
     ) -> Self:
         """Calibrate the error bars of an ensemble; see :func:`da4dvar.analysis.error_bars.calibrate`.
 
@@ -589,13 +606,15 @@ class Interpolator(Model):
             Size of the ensemble and perturbation of its members.
         seed : int
             Seed of the withheld observations and of the perturbations.
+        device : {"auto", "cpu", "cuda"}, default "auto"
+            See :meth:`interpolate`.
 
         Returns
         -------
         Interpolator
             The interpolator itself, with the attribute `calibration` set.
         """
-        calibration = calibrate(self, ds, truth, variable, mask, dim, ensemble or Ensemble(), seed)
+        calibration = calibrate(self, ds, truth, variable, mask, dim, ensemble or Ensemble(), seed, device)
         self.learned = replace(self.learned, calibration=calibration)
         return self
 

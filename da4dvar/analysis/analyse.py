@@ -19,6 +19,7 @@ from da4dvar.fields.labels.conform import Conformed, check_values
 from da4dvar.fields.windows.grid import WindowGrid
 from da4dvar.fields.windows.reconstruct import of_runs, reconstruct
 from da4dvar.progress import Progress
+from da4dvar.variational.device import batch_of
 from da4dvar.variational.model import VariationalModel
 
 
@@ -55,11 +56,12 @@ def analyse(
     model: Model,
     conformed: Conformed,
     observation_error: float | None = None,
-    batch_size: int = 16,
+    batch_size: int | None = None,
     progress: Progress | None = None,
     ensemble: Ensemble | None = None,
     seed: int = 0,
     precision: str = "float32",
+    device: str = "auto",
     force: bool = False,
 ) -> Analysis:
     """Minimise U for all windows of a data set and, optionally, for an ensemble.
@@ -70,7 +72,7 @@ def analyse(
         Fitted model.
     conformed : Conformed
         Data set under the model's names.
-    observation_error, batch_size, progress, seed, precision, force
+    observation_error, batch_size, progress, seed, precision, device, force
         See :meth:`da4dvar.Interpolator.interpolate`.
     ensemble : Ensemble, optional
         Ensemble whose members are also solved.
@@ -95,13 +97,14 @@ def analyse(
     lazy = y.chunks is not None
     if not (lazy or force):
         check_known(model, [conformed], [y])
-    problem = pose(model, conformed, y, observation_error, precision, guarded=lazy and not force)
+    problem = pose(model, conformed, y, observation_error, precision, device, guarded=lazy and not force)
     grid = problem.grid(model)
+    batch = batch_of(batch_size, problem.solve.network.device)
     runs = 1 if ensemble is None else 1 + ensemble.members
 
     def run(data: xr.DataArray, number: int) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
         tell = of_runs(progress, number, runs)
-        return reconstruct(data, grid, problem.solve, batch_size, tell, problem.solve.entries)
+        return reconstruct(data, grid, problem.solve, batch, tell, problem.solve.entries)
 
     x, weight, terms = run(problem.y, 0)
     notes = notes_of(model, problem.y.isel(variable=slice(0, y.sizes["variable"])), terms, grid)

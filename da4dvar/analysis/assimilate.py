@@ -34,6 +34,7 @@ from da4dvar.fields.labels.output import bare, labelled_values, like
 from da4dvar.progress import Progress
 from da4dvar.variational.cost import Cost, VariationalCost
 from da4dvar.variational.cycle import Cycle, Window
+from da4dvar.variational.device import exactly
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.observation import Identity
 from da4dvar.variational.priors.flow import Flow
@@ -111,6 +112,7 @@ def assimilate(
     times: str = "insert",
     progress: Progress | None = None,
     force: bool = False,
+    device: str = "auto",
 ) -> Assimilated:
     """Assimilate observations; see :meth:`da4dvar.Interpolator.assimilate`."""
     carried = Carried.of(background, model) if background is not None and is_carried(background) else None
@@ -124,7 +126,7 @@ def assimilate(
     if carried is not None:
         check_grid(carried.observed, conformed, model)
         conformed = joined(conformed, carried.observed, model, settings.lag)
-    problem, y, seen = posed(model, conformed, settings.observation_error, carried is None, force)
+    problem, y, seen = posed(model, conformed, settings.observation_error, carried is None, force, device)
     check_gaps(seen, conformed, model, settings.lag, carried is not None)
     cost = copy.deepcopy(dynamics_of(model, problem.solve.network, "an assimilation"))
     if settings.model_error is not None:
@@ -135,13 +137,14 @@ def assimilate(
     cycle = Cycle(cost, settings.lag, y[..., 0], settings.inflation or 1.0, static, restart(model, problem))
     found = Found.empty(y)
     if carried is not None:
+        carried = carried.to(y)
         window = Window(carried.background, carried.x, *(a[..., : carried.x.shape[-1]] for a in (y, seen)))
         found.filtered[..., : window.times] = carried.filtered
         found.filtered_std[..., : window.times] = carried.filtered_std
         # The first time leaves the window before the next analysis.
         found.x[..., : window.times], found.std[..., : window.times] = window.x, errors_of(cycle, window)
     elif background is not None:
-        window = cycle.begun(stated(background, model, conformed, settings.background_error))
+        window = cycle.begun(stated(background, model, conformed, settings.background_error).to(y))
     else:
         window = cycle.begun(climate(model, y, seen, error))
     window = run(cycle, window, y, seen, found, conformed, model, progress)
@@ -188,7 +191,12 @@ def joined(conformed: Conformed, kept: xr.Dataset, model: Model, lag: int) -> Co
 
 
 def posed(
-    model: Model, conformed: Conformed, observation_error: float | None, first: bool, force: bool
+    model: Model,
+    conformed: Conformed,
+    observation_error: float | None,
+    first: bool,
+    force: bool,
+    device: str,
 ) -> tuple[Problem, Tensor, Tensor]:
     """Return the problem, and normalised observations and Ω, shape ``(batch, channel, *space, time)``."""
     field = model.observations(conformed.data)
@@ -200,12 +208,13 @@ def posed(
         check_finite(conformed.data[name], str(source.name))
     if not force:
         check_known(model, [conformed], [field])
-    problem = pose(model, conformed, field, observation_error)
+    problem = pose(model, conformed, field, observation_error, device=device)
     for note in conformed.notes:
         warn(note)
     shape = (field.shape[0], -1, *field.shape[field.ndim - len(model.layout.dims) :])
     y, seen, *_ = problem.solve.inputs(field.values.reshape(shape).swapaxes(0, 1))
-    return problem, torch.from_numpy(y).double(), torch.from_numpy(seen)
+    there = problem.solve.network.device
+    return problem, torch.from_numpy(y).to(there).double(), torch.from_numpy(seen).to(there)
 
 
 def check_gaps(seen: Tensor, conformed: Conformed, model: Model, lag: int, later: bool) -> None:
@@ -239,10 +248,11 @@ def restart(model: Model, problem: Problem) -> Callable[[Cost], Tensor]:
 
     def solved(cost: Cost) -> Tensor:
         y = torch.where(cost.mask, cost.y, torch.nan).float()
-        x0 = torch.from_numpy(start(y.numpy(), model.initial, y.ndim - 1))
+        x0 = torch.from_numpy(start(y.cpu().numpy(), model.initial, y.ndim - 1)).to(y)
         assert cost.background is not None
         background = cost.background.to(x0)
-        found: Solution = problem.solve.network(cost.y.float(), cost.mask, x0, background=background)
+        with exactly(y.device):
+            found: Solution = problem.solve.network(cost.y.float(), cost.mask, x0, background=background)
         return found.x
 
     return solved
@@ -349,5 +359,5 @@ def labelled_error(
 def as_field(model: Model, x: Tensor, field: xr.DataArray) -> xr.DataArray:
     """Convert states, shape ``(batch, channel, *space, time)``, to the dims of normalised observations."""
     cells = field.shape[field.ndim - len(model.layout.dims) :]
-    moved = x.numpy().reshape(len(x), field.shape[0], *cells).swapaxes(0, 1)
+    moved = x.cpu().numpy().reshape(len(x), field.shape[0], *cells).swapaxes(0, 1)
     return field.copy(data=moved.reshape(field.shape))

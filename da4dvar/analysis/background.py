@@ -117,7 +117,7 @@ class Carried:
         shape = [first.sizes[d] for d in batch]
 
         def named(values: Tensor, dims: list[str]) -> xr.DataArray:
-            array = values.numpy().reshape(*shape, *values.shape[1:])
+            array = values.cpu().numpy().reshape(*shape, *values.shape[1:])
             return xr.DataArray(array, dims=[*batch, *dims])
 
         mean = self.background.mean.flatten(1)
@@ -131,6 +131,17 @@ class Carried:
             }
         )
         return out.assign_attrs({k: v for k, v in asdict(self.settings).items() if v is not None})
+
+    def to(self, like: Tensor) -> Carried:
+        """Return the same with the data type and on the device of a tensor."""
+        return replace(
+            self,
+            background=self.background.to(like),
+            x=self.x.to(like),
+            covariance=self.covariance.to(like),
+            filtered=self.filtered.to(like),
+            filtered_std=self.filtered_std.to(like),
+        )
 
     @classmethod
     def of(cls, ds: xr.Dataset, model: Model) -> Carried:

@@ -80,6 +80,7 @@ def calibrate(
     dim: Mapping[str, str] | None = None,
     ensemble: Ensemble = Ensemble(),  # noqa: B008 — frozen
     seed: int = 0,
+    device: str = "auto",
 ) -> CalibratedEnsemble:
     """Calibrate an ensemble on cells whose true value is known but not observed.
 
@@ -96,6 +97,8 @@ def calibrate(
         Size and perturbations of the ensemble.
     seed : int
         Random seed of withheld observations and perturbations.
+    device : {"auto", "cpu", "cuda"}
+        Where windows are solved; see :meth:`da4dvar.Interpolator.interpolate`.
 
     Returns
     -------
@@ -124,11 +127,15 @@ def calibrate(
     beside = [given.get(n, n) for n in model.covariates.names]
     truth = truth.assign({n: ds[n] for n in beside if n not in truth})
     true = model.conform(truth.compute(), variable=names, dim=dim).data
-    return calibrated(model, [(observed, true)], ensemble, seed)
+    return calibrated(model, [(observed, true)], ensemble, seed, device)
 
 
 def calibrated(
-    model: Model, pairs: Sequence[tuple[Conformed, xr.Dataset]], ensemble: Ensemble, seed: int
+    model: Model,
+    pairs: Sequence[tuple[Conformed, xr.Dataset]],
+    ensemble: Ensemble,
+    seed: int,
+    device: str = "auto",
 ) -> CalibratedEnsemble:
     """Calibrate an ensemble on pairs of observations and truth.
 
@@ -142,6 +149,8 @@ def calibrated(
         Size and perturbations of the ensemble.
     seed : int
         Random seed.
+    device : {"auto", "cpu", "cuda"}
+        Where windows are solved.
 
     Returns
     -------
@@ -156,7 +165,7 @@ def calibrated(
     errors: dict[str, list[tuple[np.ndarray, ...]]] = {n: [] for n in model.layout.variables}
     for conformed, truth in pairs:
         check_same_cells(conformed.data, truth)
-        solved = analyse(model, conformed, ensemble=ensemble, seed=seed)
+        solved = analyse(model, conformed, ensemble=ensemble, seed=seed, device=device)
         parts = solved.parts
         assert parts is not None
         for name, found in errors.items():

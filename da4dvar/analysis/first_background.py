@@ -37,7 +37,7 @@ def climate(model: Model, y: Tensor, mask: Tensor, error: float) -> Background:
     if model.scaling.std:
         return Background.isotropic(torch.zeros_like(y[..., 0]), 1.0)
     first = mask.flatten(1, -2).any(1).to(torch.int8).argmax(-1)
-    at = torch.arange(len(y))
+    at = torch.arange(len(y), device=y.device)
     seen, values = (a.movedim(-1, 1)[at, first].flatten(1) for a in (mask, y))
     count = seen.sum(1, keepdim=True).clamp(min=1)
     mean = (values * seen).sum(1, keepdim=True) / count

@@ -18,6 +18,7 @@ from da4dvar.errors import DataError
 from da4dvar.fields.labels.cf import spacing
 from da4dvar.fields.labels.conform import Conformed
 from da4dvar.fields.labels.samples import REALIZATION, with_samples
+from da4dvar.variational.device import device_of
 from da4dvar.variational.priors.flow import Flow
 
 MEMBERS = 50
@@ -49,9 +50,11 @@ def forecast(
     background: xr.Dataset | None = None,
     members: int | None = None,
     seed: int = 0,
+    device: str = "auto",
 ) -> xr.Dataset:
     """Carry an analysis forward by the dynamics; see :meth:`da4dvar.Interpolator.forecast`."""
-    cost = dynamics_of(model, model.frozen(), "a forecast")
+    network = model.frozen().to(device_of(device))
+    cost = dynamics_of(model, network, "a forecast")
     taken, names = take_for(model, ds, fill_value="none", times="keep")
     conformed = model.conform(taken, variable=names)
     mean, covariance = last_state(model, conformed, taken, background)
@@ -61,10 +64,11 @@ def forecast(
             "and no background; give an analysis of da4dvar assimilate, or leave members out"
         )
     generator, noise = torch.Generator().manual_seed(seed), 0.0
+    mean = mean.to(network.device)
     x = mean[None]
     if covariance is not None:
         # Eigenvectors, because rounding can make a covariance with small eigenvalues indefinite.
-        values, vectors = torch.linalg.eigh(covariance)
+        values, vectors = torch.linalg.eigh(covariance.to(mean))
         root = vectors * values.clamp(min=0).sqrt()[:, None]
         drawn = normal((members or MEMBERS, *mean.shape), mean, generator)
         x = mean + torch.einsum("bij,mbj->mbi", root, drawn.flatten(2)).reshape(drawn.shape)
@@ -85,8 +89,8 @@ def forecast(
 
 
 def normal(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:
-    """Return standard normal numbers of the data type of a tensor."""
-    return torch.randn(shape, generator=generator, dtype=like.dtype)
+    """Return standard normal numbers, the same on every device, with the data type of a tensor."""
+    return torch.randn(shape, generator=generator, dtype=like.dtype).to(like.device)
 
 
 def last_state(

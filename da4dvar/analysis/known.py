@@ -95,7 +95,7 @@ def costs_of(model: VariationalModel, samples: Sequence[Mapping[str, np.ndarray]
     found = []
     for sample in samples:
         y, mask, x0, *covariates = (
-            torch.from_numpy(sample[name])[None]
+            torch.from_numpy(sample[name])[None].to(model.device)
             for name in ("y", "mask", "x0", "covariates")
             if name in sample
         )

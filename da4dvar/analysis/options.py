@@ -43,8 +43,9 @@ class Options(TypedDict, total=False):
     observation_error : float, optional
         Standard deviation of the observation error, in the units of the data, if it differs from that in
         training. By default the attribute ``observation_error_std`` of the variable, if there is one.
-    batch_size : int, default 16
-        Number of windows solved at once. It affects speed and memory, and the result only by rounding.
+    batch_size : int, optional
+        Number of windows solved at once, by default 16, and 256 on a GPU, halved until its memory is
+        enough. It affects speed and memory, and the result only by rounding.
     progress : callable, optional
         Function called with the number of finished windows and their total number.
     std : bool, default False
@@ -63,6 +64,8 @@ class Options(TypedDict, total=False):
     precision : {"float32", "bfloat16"}, default "float32"
         Precision of convolutions and matrix products. bfloat16 is faster on some processors, and less
         accurate.
+    device : {"auto", "cpu", "cuda"}, default "auto"
+        Where windows are solved: on a GPU (cuda) or on the processor. "auto" is a GPU if there is one.
     force : bool, default False
         Continue although the values lie far outside those that the model was trained on.
     """
@@ -74,7 +77,7 @@ class Options(TypedDict, total=False):
     times: Annotated[str, "insert"]
     analysis: Annotated[bool, False]
     observation_error: Annotated[float | None, None]
-    batch_size: Annotated[int, 16]
+    batch_size: Annotated[int | None, None]
     progress: Annotated[Progress | None, None]
     std: Annotated[bool, False]
     members: Annotated[int | None, None]
@@ -82,6 +85,7 @@ class Options(TypedDict, total=False):
     samples: Annotated[int, 0]
     seed: Annotated[int, 0]
     precision: Annotated[str, "float32"]
+    device: Annotated[str, "auto"]
     force: Annotated[bool, False]
 
 

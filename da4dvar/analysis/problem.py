@@ -21,6 +21,7 @@ from da4dvar.fields.labels.conform import Conformed
 from da4dvar.fields.windows.grid import WindowGrid
 from da4dvar.variational.checks import check_space
 from da4dvar.variational.cost import VariationalCost
+from da4dvar.variational.device import device_of
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.solvers.base import Solver
 
@@ -72,6 +73,7 @@ def pose(
     y: xr.DataArray,
     observation_error: float | None = None,
     precision: str = "float32",
+    device: str = "cpu",
     guarded: bool = False,
 ) -> Problem:
     """Set up the problem of a data set, or of a part of one if the model has no first guess.
@@ -84,7 +86,7 @@ def pose(
         Data set under the model's names.
     y : DataArray, dims ``(variable, *batch, *layout.dims)``
         Observations; see :meth:`da4dvar.analysis.model.Model.observations`.
-    observation_error, precision
+    observation_error, precision, device
         See :meth:`da4dvar.Interpolator.interpolate`.
     guarded : bool
         Refuse windows whose values lie far outside those of the training when they are solved.
@@ -114,7 +116,7 @@ def pose(
     if first is not None and model.takes_guess_error:
         given = model.guess_error(first)
     padded = beside(padded, given, short)
-    frozen = model.frozen()
+    frozen = model.frozen().to(device_of(device))
     deviation = max(model.scaling.std.values(), default=math.inf)
     # The user states the error in the units of the data, which may differ from the model's.
     factors = {abs(conformed.to_user(name)[0]) for name in conformed.sources}
@@ -147,9 +149,10 @@ def pose_part(
     conformed: Conformed,
     observation_error: float | None = None,
     precision: str = "float32",
+    device: str = "cpu",
 ) -> Problem:
     """Set up the problem of the observations in a part of a data set."""
-    return pose(model, conformed, model.observations(conformed.data), observation_error, precision)
+    return pose(model, conformed, model.observations(conformed.data), observation_error, precision, device)
 
 
 def whole_samples(model: Model, ds: xr.Dataset) -> tuple[np.ndarray, WindowSolver]:

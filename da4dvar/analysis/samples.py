@@ -160,8 +160,11 @@ def posterior(model: Model, network: VariationalModel, y: xr.DataArray, x: xr.Da
     """
     cost = dynamics_of(model, network, WHAT)
     assert isinstance(cost.prior, Flow)
-    seen, state = as_states(model, y.notnull()), as_states(model, x).double()
-    given = cost.given(as_states(model, y.fillna(0.0)).double(), seen)
+    seen, values, state = (
+        as_states(model, field).to(network.device) for field in (y.notnull(), y.fillna(0.0), x)
+    )
+    state = state.double()
+    given = cost.given(values.double(), seen)
     with torch.no_grad():
         root = BlockTridiagonal(given, cost.prior, None).draws(state)
         if (root(torch.zeros_like(state)).isnan() & state.isfinite()).any():
@@ -172,7 +175,7 @@ def posterior(model: Model, network: VariationalModel, y: xr.DataArray, x: xr.Da
 
     def draw(number: int, seed: int) -> xr.DataArray:
         noise = as_states(model, normal(white, [seed, number, 3]))
-        return as_field(model, root(noise), white)
+        return as_field(model, root(noise.to(state)), white)
 
     return draw
 

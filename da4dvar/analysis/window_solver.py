@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from da4dvar.fields.channels import Entries
 from da4dvar.fields.covariates import incomplete
 from da4dvar.fields.inputs import Inputs, inputs_of
 from da4dvar.layout import Layout
+from da4dvar.variational.device import Halving, exactly
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.solvers.base import Solution
 
@@ -57,6 +58,8 @@ class WindowSolver:
         Precision of convolutions and matrix products. The state and the cost are always in float32.
     guards : sequence of (str, float, float)
         Message and range of each observed entry; see :func:`da4dvar.analysis.known.guards`.
+    halving : Halving
+        Number of windows that the memory of a GPU is enough for.
 
     Raises
     ------
@@ -72,6 +75,7 @@ class WindowSolver:
     correction: Sequence[float] = ()
     precision: str = "float32"
     guards: Sequence[tuple[str, float, float]] = ()
+    halving: Halving = field(default_factory=Halving)
 
     def __post_init__(self) -> None:
         check_precision(self.precision)
@@ -92,8 +96,8 @@ class WindowSolver:
                 raise DataError(message)
         # For lazy data, this is the first time that the values of covariates are checked.
         covariates = self.entries.split(windows)[2]
-        for name, field in zip(self.entries.covariates, covariates.swapaxes(0, 1), strict=True):
-            if missing := int(np.isnan(field).sum()):
+        for name, values in zip(self.entries.covariates, covariates.swapaxes(0, 1), strict=True):
+            if missing := int(np.isnan(values).sum()):
                 raise DataError(incomplete(name, missing))
         return inputs_of(windows, self.entries, self.layout, self.initial, self.time)
 
@@ -116,7 +120,7 @@ class WindowSolver:
         found : Solution
             Solution of the minimisation, without the correction.
         """
-        device = next(self.network.parameters(), torch.zeros(())).device
+        device = self.network.device
         y, mask, x0, covariates = (
             None if array is None else torch.from_numpy(array).to(device) for array in self.inputs(windows)
         )
@@ -135,12 +139,15 @@ class WindowSolver:
             watch(corrected(x))
 
         mixed = torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
-        with torch.no_grad(), mixed:
+        with torch.no_grad(), mixed, exactly(device):
             found = self.network(y, mask, x0, None if watch is None else told, covariates=covariates)
         return corrected(found.x.float()), found
 
     def __call__(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return estimates and both cost terms; see :func:`da4dvar.fields.windows.grid.overlap_add`."""
+        return self.halving(self._solved, windows)
+
+    def _solved(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x, found = self.minimise(windows)
         costs = torch.stack([found.observation[-1], found.prior[-1]])
         shape = (len(windows), self.entries.sought, *windows.shape[2:])

@@ -9,7 +9,6 @@ import numpy as np
 import xarray as xr
 from scipy.sparse import diags, identity
 from scipy.sparse.linalg import splu
-from sklearn.utils.extmath import randomized_svd
 
 from da4dvar.errors import DataError
 
@@ -56,6 +55,9 @@ def fillings(
     >>> float(next(fillings(x, most=1, tolerance=1e-6)).round(3)[1, 3])
     4.0
     """
+    # scikit-learn takes longer to import than a first, simple method to answer.
+    from sklearn.utils.extmath import randomized_svd
+
     gaps = np.isnan(matrix)
     filled, missing = np.where(gaps, 0.0, matrix), gaps.astype("float64")
     small = tolerance * np.sqrt(np.mean(matrix[~gaps] ** 2) * gaps.sum()) if not gaps.all() else 0.0

@@ -9,7 +9,6 @@ from typing import Self
 import numpy as np
 import xarray as xr
 from scipy.linalg import cholesky, solve_triangular
-from sklearn.utils.extmath import randomized_svd
 
 from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.eof import as_matrix, check_above, from_matrix, has_gaps_in_time, on_the_whole
@@ -52,6 +51,8 @@ class PieceEofs:
         Consecutive pieces start a third of their length apart, or closer if there would be fewer than four
         pieces per mode.
         """
+        from sklearn.utils.extmath import randomized_svd
+
         last = len(anomalies) - steps
         every = max(1, min(steps // 3, last // (4 * modes)))
         pieces = np.stack([anomalies[s : s + steps].ravel() for s in range(0, last + 1, every)])

@@ -9,6 +9,7 @@ import typer
 
 from da4dvar.cli.complete import models
 from da4dvar.cli.shell import (
+    Device,
     Dims,
     FillValue,
     Force,
@@ -98,6 +99,7 @@ def assimilate(
     times: Times = "insert",
     group: Group = None,
     force: Force = False,
+    device: Device = "auto",
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
@@ -135,6 +137,7 @@ def assimilate(
             times=times,
             group=group,
             force=force,
+            device=device,
             progress=progress,
             command=command_line(),
         )
@@ -163,6 +166,7 @@ def forecast(
     ] = None,
     group: Group = None,
     seed: Seed = 0,
+    device: Device = "auto",
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
@@ -183,6 +187,7 @@ def forecast(
             steps,
             members=members,
             seed=seed,
+            device=device,
             group=group,
             overwrite=overwrite,
             command=command_line(),

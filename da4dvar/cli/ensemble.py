@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from da4dvar.cli.complete import models
-from da4dvar.cli.shell import ERROR_BARS, Dims, Mask, Overwrite, Quiet, Renamed, Seed, command, pairs, say
+from da4dvar.cli.shell import (
+    ERROR_BARS,
+    Device,
+    Dims,
+    Mask,
+    Overwrite,
+    Quiet,
+    Renamed,
+    Seed,
+    command,
+    pairs,
+    say,
+)
 
 Members = Annotated[
     int | None,
@@ -58,6 +70,7 @@ def calibrate(
     mask: Mask = None,
     overwrite: Overwrite = False,
     seed: Seed = 0,
+    device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Calibrate the error bars of a model on withheld points.
@@ -77,7 +90,9 @@ def calibrate(
     plan = Ensemble(members or MEMBERS, withheld)
     with shown("calibrating", quiet):
         loaded, ds, true = load(model), load_dataset(observed), load_dataset(truth)
-        loaded.calibrate(ds, true, variable=names, mask=mask, dim=dims, ensemble=plan, seed=seed)
+        loaded.calibrate(
+            ds, true, variable=names, mask=mask, dim=dims, ensemble=plan, seed=seed, device=device
+        )
         loaded.save(output)
     if not quiet and loaded.calibration is not None:
         for name, found in loaded.calibration.variables.items():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from da4dvar.cli.complete import models, one_of
+from da4dvar.cli.complete import models
 from da4dvar.cli.ensemble import Intervals, Members, Std
 from da4dvar.cli.fitting import MINUTES, Method, Minutes, RecipeFile, ReportTo, SaveTo, Settings
 from da4dvar.cli.points import (
@@ -26,6 +26,7 @@ from da4dvar.cli.shell import (
     Analysis,
     BoundsOption,
     CircularOption,
+    Device,
     Dims,
     FillValue,
     Flags,
@@ -47,7 +48,7 @@ from da4dvar.cli.shell import (
     say,
     split,
 )
-from da4dvar.cli.stream import Memory, Resume, Scheduler, resumable
+from da4dvar.cli.stream import BatchSize, Memory, Precision, Resume, Scheduler, resumable
 from da4dvar.errors import DataError
 from da4dvar.progress import phases, shown
 
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from da4dvar.workflows.autofit.fitted import Fitted
     from da4dvar.workflows.points.mapped import Mapped
 
-BATCH_SIZE, MEMORY = 16, "2GiB"
+MEMORY = "2GiB"
 
 
 @command
@@ -108,22 +109,9 @@ def interpolate(
     memory: Memory = MEMORY,
     resume: Resume = False,
     scheduler: Scheduler = None,
-    batch_size: Annotated[
-        int,
-        typer.Option(
-            metavar="N", help="Number of windows solved at once.", min=1, rich_help_panel=WITH_MODEL
-        ),
-    ] = BATCH_SIZE,
-    precision: Annotated[
-        str,
-        typer.Option(
-            metavar="TYPE",
-            help="Precision of convolutions and matrix products: float32, or bfloat16, which is faster on "
-            "some processors and less exact.",
-            autocompletion=one_of(("float32", "bfloat16")),
-            rich_help_panel=WITH_MODEL,
-        ),
-    ] = "float32",
+    batch_size: BatchSize = None,
+    precision: Precision = "float32",
+    device: Device = "auto",
     force: Force = False,
     minutes: Minutes = MINUTES,
     method: Method = "auto",
@@ -171,7 +159,7 @@ def interpolate(
     for option, given, with_model in (
         ("--observation-error", observation_error is not None, True),
         ("--precision", precision != "float32", True),
-        ("--batch-size", batch_size != BATCH_SIZE, True),
+        ("--batch-size", batch_size is not None, True),
         ("--members", members is not None, True),
         ("--scheduler", scheduler is not None, True),
         ("--force", force, True),
@@ -229,6 +217,7 @@ def interpolate(
             interval=interval or (),
             flags=flags,
             seed=seed,
+            device=device,
             overwrite=overwrite,
             command=command_line(),
         )
@@ -258,6 +247,7 @@ def interpolate(
                 save=save,
                 report=report,
                 seed=seed,
+                device=device,
                 analysis=analysis,
                 std=std,
                 interval=interval or (),
@@ -310,6 +300,7 @@ def interpolate(
             samples=samples,
             seed=seed,
             precision=precision,
+            device=device,
             scheduler=scheduler,
             command=command_line(),
         )

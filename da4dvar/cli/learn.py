@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from da4dvar.cli.complete import models
-from da4dvar.cli.shell import Json, Overwrite, Quiet, as_text, command, say
+from da4dvar.cli.shell import Device, Json, Overwrite, Quiet, as_text, command, say
 from da4dvar.errors import DataError
 
 
@@ -97,6 +97,7 @@ def benchmark(
             "--output", "-o", metavar="FOLDER", help="Folder for the results; by default FOLDER/results."
         ),
     ] = None,
+    device: Device = "auto",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -110,5 +111,5 @@ def benchmark(
 
     chosen = [name.strip() for name in rows.split(",")] if rows else []
     report = None if quiet else lambda name: say(f"row {name}")
-    found = run_rows(folder, chosen, variant, series, output, report)
+    found = run_rows(folder, chosen, variant, series, output, report, device)
     typer.echo(as_text(found) if as_json else tables(found)[0])

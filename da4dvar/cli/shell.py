@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 import da4dvar
+from da4dvar.cli.complete import one_of
 from da4dvar.cli.help import Command
 from da4dvar.errors import Da4dvarWarning, DataError
 
@@ -153,6 +154,15 @@ Analysis = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(metavar="N", help="Seed of the random numbers.", min=0)]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|cuda",
+        help="Where networks compute: on a GPU (cuda) or on the processor; auto is a GPU if there is one.",
+        autocompletion=one_of(("auto", "cpu", "cuda")),
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

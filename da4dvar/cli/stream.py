@@ -1,4 +1,4 @@
-"""Options for data sets larger than memory and for interrupted runs."""
+"""Options for how the windows of a data set are solved, and for interrupted runs."""
 
 from __future__ import annotations
 
@@ -17,6 +17,25 @@ Memory = Annotated[
         metavar="SIZE",
         help="Memory limit, such as 500MB or 2GiB; a larger data set is solved in regions. With --scheduler "
         "it covers all workers on this machine together; on a cluster, each worker.",
+        rich_help_panel=WITH_MODEL,
+    ),
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Number of windows solved at once, by default 16, and up to 256 on a GPU.",
+        min=1,
+        rich_help_panel=WITH_MODEL,
+    ),
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        metavar="TYPE",
+        help="Precision of convolutions and matrix products: float32, or bfloat16, which is faster on "
+        "some processors and less exact.",
+        autocompletion=one_of(("float32", "bfloat16")),
         rich_help_panel=WITH_MODEL,
     ),
 ]

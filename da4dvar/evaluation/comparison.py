@@ -11,6 +11,7 @@ from scipy.special import ndtri
 
 from da4dvar.errors import DataError, nearest, warn
 from da4dvar.evaluation.matching import aligned
+from da4dvar.fields.files.opening import is_large, parted
 from da4dvar.fields.files.store import loaded, open_dataset
 from da4dvar.fields.labels.companions import BOUND, companions, error_bars
 from da4dvar.fields.labels.conform import check_finite, pick
@@ -108,9 +109,13 @@ class Comparison:
 
 
 def compare_files(
-    estimate: str, truth: str, observed: str | None = None, variable: Mapping[str, str] | None = None
+    estimate: str,
+    truth: str,
+    observed: str | None = None,
+    variable: Mapping[str, str] | None = None,
+    lazily: bool = False,
 ) -> Iterator[Comparison]:
-    """Iterate over the variables that both files have; only one is in memory at a time.
+    """Iterate over the variables that both files have; at most one is in memory at a time.
 
     Parameters
     ----------
@@ -120,6 +125,8 @@ def compare_files(
         Path of the data set with gaps.
     variable : mapping of str to str, optional
         Name of a variable in `observed`, where it differs.
+    lazily : bool
+        Leave a large variable lazy, to be read part by part, unless it has samples.
 
     Yields
     ------
@@ -147,14 +154,15 @@ def compare_files(
             if name not in common:
                 raise DataError(f"--variable {name}: no such variable in both files; {nearest(name, common)}")
         for name in common:
-            parts = {"estimate": read(guess[name], estimate), "truth": read(true[name], truth)}
+            drawn = samples_of(guess, name)
+            lazy = lazily and drawn is None
+            parts = {"estimate": read(guess[name], estimate, lazy), "truth": read(true[name], truth, lazy)}
             if gappy is not None:
-                parts["seen"] = read(pick(gappy, (variable or {}).get(name, name)), str(observed))
+                parts["seen"] = read(pick(gappy, (variable or {}).get(name, name)), str(observed), lazy)
             for kind in [k for k in parts if k != "estimate"]:
                 parts[kind] = in_units_of(parts[kind], parts["estimate"])
             for other in error_bars(name, guess):
-                parts[other] = read(guess[other], estimate)
-            drawn = samples_of(guess, name)
+                parts[other] = read(guess[other], estimate, lazy)
             for k, one in enumerate(() if drawn is None else read(drawn, estimate)):
                 parts[f"{REALIZATION} {k}"] = one.drop_vars(REALIZATION, errors="ignore")
             yield comparison(name, parts)
@@ -174,14 +182,16 @@ def in_units_of(array: xr.DataArray, like: xr.DataArray) -> xr.DataArray:
     return result
 
 
-def read(array: xr.DataArray, path: str) -> xr.DataArray:
-    """Load an array into memory.
+def read(array: xr.DataArray, path: str, lazily: bool = False) -> xr.DataArray:
+    """Load an array into memory, or, if it is large and `lazily` is set, return one that is read in parts.
 
     Raises
     ------
     DataError
         If the file is truncated, which only reading reveals, or holds infinite values.
     """
+    if lazily and is_large(array):
+        return parted(array)
     whole = loaded(array, path)
     check_finite(whole, str(array.name))
     return whole

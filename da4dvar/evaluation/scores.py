@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from da4dvar.evaluation.comparison import Comparison, compare_files
+from da4dvar.evaluation.in_parts import is_lazy, scores_in_parts
 from da4dvar.evaluation.report.shape import Shape
 from da4dvar.evaluation.text import Scores
 from da4dvar.fields.scores.boxes import SIDES, box_coverage
@@ -52,7 +53,7 @@ def evaluate_files(
     >>> table["sst"]["all"]["bias"]
     0.5
     """
-    found = compare_files(estimate, truth, observed, variable)
+    found = compare_files(estimate, truth, observed, variable, lazily=True)
     return Scores({one.name: scores_of(one) for one in found})
 
 
@@ -80,6 +81,8 @@ def scores_of(one: Comparison) -> dict[str, dict[str, float]]:
     >>> found["all"]["spread_skill"], found["all"]["coverage_90"]
     (1.0, 1.0)
     """
+    if is_lazy(one):
+        return scores_in_parts(one)
     observed = one.observed
     table = scores(one.estimate, one.truth, observed)
     parts = {"all": one.truth.notnull()}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -18,11 +17,10 @@ from da4dvar.analysis.samples import ensemble_of_samples
 from da4dvar.analysis.window_solver import check_precision
 from da4dvar.api import model_of
 from da4dvar.config.types import parse_bytes, readable_bytes
-from da4dvar.errors import Da4dvarError, DataError, first_line, warn
+from da4dvar.errors import DataError, warn
 from da4dvar.fields.bounds import bounds_given
 from da4dvar.fields.files.store import (
     add_history,
-    check_output,
     files_of,
     load_dataset,
     open_in_parts,
@@ -37,7 +35,7 @@ from da4dvar.fields.windows.grid import check_batch_size
 from da4dvar.outofcore import store as region_store
 from da4dvar.outofcore.fingerprint import check_unchanged, fingerprint
 from da4dvar.outofcore.identity import check_same, identity
-from da4dvar.outofcore.journal import Journal
+from da4dvar.outofcore.journal import Journal, check_journal, reported
 from da4dvar.outofcore.plan import Needs, Plan, in_memory_bytes, surely_fits
 from da4dvar.outofcore.rest import copy_rest, taken_in_parts, with_rest
 from da4dvar.outofcore.run import output_chunks, stream, template_of, tiles_of, warn_of_gaps, write_terms
@@ -45,6 +43,7 @@ from da4dvar.outofcore.schedulers import Scheduler, scheduler_of
 from da4dvar.outofcore.source import Source, check_sample
 from da4dvar.outofcore.tile import Job
 from da4dvar.progress import Progress
+from da4dvar.variational.device import batch_of, device_of
 
 if TYPE_CHECKING:
     from da4dvar.interpolator import Interpolator
@@ -60,6 +59,7 @@ SETTINGS = (
     "observation_error",
     "batch_size",
     "precision",
+    "device",
     "samples",
 )
 
@@ -94,11 +94,11 @@ def interpolate_file(
     model : Interpolator, str or path
         A fitted model, the name of a shipped model, or the path of a model file.
     memory : str
-        Memory limit of the whole process, such as ``500MB`` or ``2GiB``. A data set that fits is solved in
-        memory. A larger one is solved in regions, and with fewer windows at once than `batch_size` if
-        these do not fit; this requires a model without a first guess and without several sensors, and
-        neither an ensemble nor samples. With a `scheduler`, the limit is for all processes of this machine
-        together, or, if the scheduler is an address, for each worker.
+        Memory limit of the whole process, such as ``500MB`` or ``2GiB``, without that of a GPU. A data set
+        that fits is solved in memory. A larger one is solved in regions, and with fewer windows at once than
+        `batch_size` if these do not fit; this requires a model without a first guess and without several
+        sensors, and neither an ensemble nor samples. With a `scheduler`, the limit is for all processes of
+        this machine together, or, if the scheduler is an address, for each worker.
     resume : bool
         Continue an interrupted run with its plan, keeping the regions that it finished.
     overwrite : bool
@@ -151,7 +151,10 @@ def interpolate_file(
     given = completed(interpolate_file, options)
     check_options(**given)
     check_precision(given["precision"])
-    check_batch_size(given["batch_size"])
+    device = device_of(given["device"])
+    batch_size = batch_of(given["batch_size"], device)
+    check_batch_size(batch_size)
+    given["device"], given["batch_size"] = device.type, batch_size
     mask = given["mask"]
     if mask is not None and not isinstance(mask, str):
         raise DataError(
@@ -182,7 +185,7 @@ def interpolate_file(
                 f"scheduler {scheduler} distributes regions over workers, but {whole} needs all of the data "
                 "at once; omit --scheduler"
             )
-        if going_on or scheduler or not fits_in_memory(fitted, opened, given["batch_size"], limit, whole):
+        if going_on or scheduler or not fits_in_memory(fitted, opened, given, limit, whole):
             if limited or given_bounds or scheme_of(flags) != "da4dvar":
                 raise DataError(
                     "bounds, max_gap, limit_area and flags need data in memory, and this run is done in "
@@ -221,28 +224,6 @@ def interpolate_file(
     write_dataset(add_history(filled, command) if command else filled, output, overwrite)
 
 
-def check_journal(journal: Journal, files: Sequence[str], resume: bool, overwrite: bool) -> bool:
-    """Return whether there is an interrupted run to continue.
-
-    Raises
-    ------
-    DataError
-        If the output cannot be written, or there is an interrupted run and neither option is set.
-    """
-    begun = journal.begun()
-    check_output(journal.output, files, overwrite or (resume and begun))
-    if begun and not (resume or overwrite):
-        # Raises another error if the other run is still writing.
-        with journal.locked():
-            raise DataError(
-                f"{journal.output}: there is an interrupted run; continue it with --resume, or start "
-                "over with --overwrite"
-            )
-    if resume and not begun:
-        warn("there is no interrupted run to resume; starting a new one")
-    return resume and begun
-
-
 def why_whole(model: Interpolator, ensemble: bool, samples: int) -> str | None:
     """Return the component that needs the whole data set at once, or None."""
     if model.first_guess is not None:
@@ -255,7 +236,7 @@ def why_whole(model: Interpolator, ensemble: bool, samples: int) -> str | None:
 
 
 def fits_in_memory(
-    model: Interpolator, source: Source, batch_size: int, memory: int, whole: str | None
+    model: Interpolator, source: Source, given: Mapping[str, Any], memory: int, whole: str | None
 ) -> bool:
     """Return whether the data set is solved in memory.
 
@@ -267,7 +248,7 @@ def fits_in_memory(
     sizes = [model.layout.window.get(d, source.whole.data.sizes[d]) for d in model.layout.dims]
     variables = len(source.whole.sources) + len(source.signature.covariates)
     window = 4 * variables * int(np.prod(sizes, dtype=np.int64))
-    if surely_fits(source, window, batch_size, memory):
+    if surely_fits(source, window, given["batch_size"], memory, given["device"]):
         return True
     if whole is None:
         return False
@@ -318,7 +299,7 @@ class Run:
         """Create a plan and an empty output; return the plan and the workers that fit in memory."""
         for note in (*self.notes, *self.source.whole.notes):
             warn(note)
-        needs = Needs.of(self.model, self.source, self.settings["observation_error"])
+        needs = Needs.of(self.model, self.source, self.settings["observation_error"], self.settings["device"])
         workers = workers.within(memory, needs.bytes())
         plan = needs.plan(workers.share, self.settings["batch_size"], workers.tiles)
         self.journal.reset()
@@ -335,7 +316,7 @@ class Run:
         kept = self.journal.plan()
         check_same(kept, self.identity())
         plan = Plan.from_json(kept.get("plan", {}))
-        needs = Needs.of(self.model, self.source, self.settings["observation_error"])
+        needs = Needs.of(self.model, self.source, self.settings["observation_error"], self.settings["device"])
         if self.journal.store.exists():
             region_store.check(self.template(plan)[0], self.journal.store, output_chunks(self.source, plan))
         return plan, workers.within(memory, needs.bytes(plan.regions, plan.batch_size))
@@ -355,6 +336,7 @@ class Run:
             settings["observation_error"],
             settings["analysis"],
             settings["precision"],
+            settings["device"],
         )
         (template, large), chunks = self.template(plan), output_chunks(self.source, plan)
         with reported(journal):
@@ -377,26 +359,3 @@ class Run:
         """Return the output without values, and the variables whose values are copied from the source."""
         filled = template_of(self.model, self.source, plan, self.settings["analysis"])
         return with_rest(filled, self.ds, {str(s.name) for s in self.source.whole.sources.values()})
-
-
-@contextmanager
-def reported(journal: Journal) -> Iterator[None]:
-    """Turn a failure to write into an error of one line that says what is kept.
-
-    Raises
-    ------
-    DataError
-        If the body fails to write.
-    """
-    try:
-        yield
-    except Da4dvarError:
-        raise
-    except (OSError, RuntimeError) as failure:
-        begun = journal.begun()
-        kept = f"finished regions are kept in {journal.folder.name}" if begun else "nothing was kept"
-        resume = ", then continue with --resume" if begun else ""
-        raise DataError(
-            f"{journal.output}: could not be written ({first_line(failure)}); {kept}. "
-            f"Check the disk space and the permissions{resume}"
-        ) from failure

@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from da4dvar.errors import DataError
+from da4dvar.errors import Da4dvarError, DataError, first_line, warn
+from da4dvar.fields.files.store import check_output
 from da4dvar.outofcore.tiles import Cells, Number
 
 
@@ -191,3 +192,48 @@ def flush(path: Path) -> None:
 
 def _text(number: Number) -> str:
     return ".".join(map(str, number))
+
+
+def check_journal(journal: Journal, files: Sequence[str], resume: bool, overwrite: bool) -> bool:
+    """Return whether there is an interrupted run to continue.
+
+    Raises
+    ------
+    DataError
+        If the output cannot be written, or there is an interrupted run and neither option is set.
+    """
+    begun = journal.begun()
+    check_output(journal.output, files, overwrite or (resume and begun))
+    if begun and not (resume or overwrite):
+        # Raises another error if the other run is still writing.
+        with journal.locked():
+            raise DataError(
+                f"{journal.output}: there is an interrupted run; continue it with --resume, or start "
+                "over with --overwrite"
+            )
+    if resume and not begun:
+        warn("there is no interrupted run to resume; starting a new one")
+    return resume and begun
+
+
+@contextmanager
+def reported(journal: Journal) -> Iterator[None]:
+    """Turn a failure to write into an error of one line that says what is kept.
+
+    Raises
+    ------
+    DataError
+        If the body fails to write.
+    """
+    try:
+        yield
+    except Da4dvarError:
+        raise
+    except (OSError, RuntimeError) as failure:
+        begun = journal.begun()
+        kept = f"finished regions are kept in {journal.folder.name}" if begun else "nothing was kept"
+        resume = ", then continue with --resume" if begun else ""
+        raise DataError(
+            f"{journal.output}: could not be written ({first_line(failure)}); {kept}. "
+            f"Check the disk space and the permissions{resume}"
+        ) from failure

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Living(TorchDispatchMode):
-    """Dispatch mode that counts the bytes of live tensor storages.
+    """Dispatch mode that counts the bytes of live tensor storages in the memory of the process.
 
     The resident memory of the process would measure the same with noise, but a plan must be reproducible in
     a resumed run.
@@ -47,7 +47,7 @@ class Living(TorchDispatchMode):
     ) -> Any:
         out = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(out):
-            if isinstance(leaf, torch.Tensor):
+            if isinstance(leaf, torch.Tensor) and leaf.device.type == "cpu":
                 self._count(leaf.untyped_storage())
         return out
 

@@ -26,6 +26,8 @@ BASE = 480 * 10**6
 CELL = 64
 # The solution of a window takes some hundred times the bytes of its values, and never more than this so far.
 LARGEST_SOLUTION = 1000
+# With a GPU, only its input and output are in the memory of the process.
+LARGEST_TRANSFER = 12
 # The libraries used by torch have working memory that is not in tensors.
 MARGIN = 1.5
 
@@ -85,9 +87,12 @@ def cell_bytes(source: Source) -> int:
     return sum(CELL + 3 * size for size in itemsizes) + 16 * others
 
 
-def surely_fits(source: Source, problem_bytes: int, batch_size: int, memory: int) -> bool:
+def surely_fits(
+    source: Source, problem_bytes: int, batch_size: int, memory: int, device: str = "cpu"
+) -> bool:
     """Whether a data set fits in memory even if the solver needs as much as ever; runs no solver."""
-    return in_memory_bytes(source) + batch_size * problem_bytes * LARGEST_SOLUTION <= memory
+    most = LARGEST_SOLUTION if device == "cpu" else LARGEST_TRANSFER
+    return in_memory_bytes(source) + batch_size * problem_bytes * most <= memory
 
 
 def in_memory_bytes(source: Source) -> int:
@@ -133,11 +138,17 @@ class Needs:
     cell: int
 
     @classmethod
-    def of(cls, model: Interpolator, source: Source, observation_error: float | None = None) -> Self:
+    def of(
+        cls,
+        model: Interpolator,
+        source: Source,
+        observation_error: float | None = None,
+        device: str = "cpu",
+    ) -> Self:
         """Measure the requirements of a model without a first guess on a data set."""
         from da4dvar.outofcore.memory import window_bytes
 
-        problem = pose_part(model, source.whole, observation_error)
+        problem = pose_part(model, source.whole, observation_error, device=device)
         dims, grid = full_grid(model, problem.y, problem.grid(model))
         one = window_bytes(problem.solve, problem.y.sizes["variable"], window_of(model, problem))
         return cls(dims, grid, may_be_cut(model, dims, grid), int(MARGIN * one), cell_bytes(source))

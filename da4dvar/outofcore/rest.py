@@ -12,7 +12,7 @@ from da4dvar.analysis.taken import take_for
 from da4dvar.fields.files.opening import PART, in_parts, is_large
 from da4dvar.fields.labels.carried import carry
 from da4dvar.outofcore import store as region_store
-from da4dvar.outofcore.source import placeholder
+from da4dvar.outofcore.placeholders import placeholder
 
 if TYPE_CHECKING:
     from da4dvar.analysis.options import Options

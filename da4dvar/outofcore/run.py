@@ -16,9 +16,10 @@ from da4dvar.fields.gaps.geometry import missing_run
 from da4dvar.fields.labels.output import FLAGS, labelled
 from da4dvar.outofcore import store as region_store
 from da4dvar.outofcore.journal import Journal
+from da4dvar.outofcore.placeholders import placeholder, zeros
 from da4dvar.outofcore.plan import Plan
 from da4dvar.outofcore.schedulers import InProcess, Scheduler
-from da4dvar.outofcore.source import Source, placeholder, zeros
+from da4dvar.outofcore.source import Source
 from da4dvar.outofcore.tile import Job, Sums, finish_region
 from da4dvar.outofcore.tiles import Number, Tiles
 from da4dvar.progress import Progress

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import dask.array
-import numpy as np
 import xarray as xr
 
 from da4dvar.analysis.known import check_known, notes_of_parts, observed_names
@@ -15,6 +13,7 @@ from da4dvar.errors import DataError, first_line, warn
 from da4dvar.fields.intake.quality import mask_name
 from da4dvar.fields.labels.conform import Conformed, conform, covariate, pick, under_model_names
 from da4dvar.fields.labels.signature import Signature
+from da4dvar.outofcore.placeholders import placeholder
 
 # Blocks that are read to check the values of a source, and their cells along a dimension of space.
 BLOCKS, BLOCK = 16, 128
@@ -139,16 +138,3 @@ def check_sample(model: Model, source: Source) -> None:
 def unread(ds: xr.Dataset) -> xr.Dataset:
     """Return a data set of lazy zeros with the labels of another, whose values are not read."""
     return ds.assign({n: placeholder(a) for n, a in ds.data_vars.items()})
-
-
-def placeholder(array: xr.DataArray) -> xr.DataArray:
-    """Return lazy zeros in one chunk with the labels of an array."""
-    copied = array.copy(data=zeros(array.shape, array.dtype))
-    copied.encoding = dict(array.encoding)
-    return copied
-
-
-def zeros(shape: Sequence[int], dtype: np.dtype | str) -> dask.array.Array:
-    """Return lazy zeros in one chunk, as placeholders with a shape."""
-    empty: dask.array.Array = dask.array.zeros(tuple(shape), dtype=dtype, chunks=tuple(shape))
-    return empty

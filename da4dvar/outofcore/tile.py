@@ -58,6 +58,8 @@ class Job:
         Whether observed cells hold the analysis in place of their observed values.
     precision : str
         Precision of convolutions and matrix products, "float32" or "bfloat16".
+    device : str
+        Device on which windows are solved, "cpu" or "cuda".
     """
 
     source: Source
@@ -67,6 +69,7 @@ class Job:
     observation_error: float | None = None
     analysis: bool = False
     precision: str = "float32"
+    device: str = "cpu"
 
     def named(self, cells: Cells) -> Mapping[str, slice]:
         """Return cells keyed by the names of their dimensions."""
@@ -106,7 +109,7 @@ def solve_tile(
     if not all(counts):
         return Sums(np.zeros((variables, *shape), "float32"), np.empty((2, *counts), "float32"))
     conformed = job.source.part(job.named(extent))
-    problem = pose_part(model, conformed, job.observation_error, job.precision)
+    problem = pose_part(model, conformed, job.observation_error, job.precision, job.device)
     axes = len(model.layout.dims)
     members = int(np.prod(shape[:-axes], dtype=int))
     flat = problem.y.values.reshape(problem.y.sizes["variable"], members, *shape[-axes:])

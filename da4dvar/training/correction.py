@@ -40,12 +40,12 @@ def correction_of(model: VariationalModel, samples: Samples, count: int, seed: i
     for first in range(0, count, BATCH):
         part = drawn[first : first + BATCH]
         arrays = {name: np.stack([sample[name] for sample in part]) for name in part[0]}
-        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        tensors = {name: torch.from_numpy(array).to(model.device) for name, array in arrays.items()}
         with torch.no_grad():
             solution = model(
                 tensors["y"], tensors["mask"], tensors["x0"], covariates=tensors.get("covariates")
             )
-            found = solution.x.numpy()
+            found = solution.x.cpu().numpy()
         change = np.where(arrays["sought"], found - arrays["x0"], 0.0)
         wanted = np.where(arrays["sought"], arrays["target"] - arrays["x0"], 0.0)
         by_variable = [a.reshape(len(part), variables, -1).astype(float) for a in (change, wanted)]

@@ -206,8 +206,7 @@ def train(
     True
     """
     check_shares(training.batch, training.validation_samples, devices)
-    alone = devices == 1 and training.device != "cuda"
-    kind = training.device if alone else kind_of_device(training.device, devices)
+    kind = kind_of_device(training.device, devices)
     if training.steps == 0:
         learn_prior(model, samples, training)
         return math.nan
@@ -238,6 +237,11 @@ def train(
                 fit(*task, unused)
             else:
                 run_on(devices, fit, *task, unused)
+        except torch.OutOfMemoryError as error:
+            raise RecipeError(
+                f"train: the memory of the GPU is not enough for a batch of {training.batch} samples; lower "
+                "batch, or set checkpoint_iterations = true in [train]"
+            ) from error
         except SystemExit as stop:
             # Lightning exits this way when it is interrupted; the caller should see the interrupt.
             raise KeyboardInterrupt from stop
@@ -313,7 +317,7 @@ def fit(
                 num_workers=training.workers,
                 # A process that has started threads of its own, as torch does, must not be forked.
                 multiprocessing_context="spawn" if training.workers else None,
-                pin_memory=kind == "cuda",
+                pin_memory=kind == "gpu",
             ),
             DataLoader(checked, batch_sampler=Share(len(checked), *part)),
             ckpt_path=folder / "last.ckpt" if done else None,

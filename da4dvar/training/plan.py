@@ -9,6 +9,7 @@ from typing import Literal
 
 from da4dvar.config.types import parse_bytes
 from da4dvar.errors import DataError, RecipeError, nearest
+from da4dvar.variational.device import DEVICES
 
 # A slip of the finger in these is a wait without end.
 MOST = {
@@ -19,7 +20,6 @@ MOST = {
     "rate": 1e3,
     "workers": 256,
 }
-KINDS_OF_DEVICE = ("auto", "cpu", "cuda")
 # As an interpolation names them, and as Lightning does.
 PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
     "float32": "32-true",
@@ -137,7 +137,7 @@ class Training:
             raise RecipeError(f"train: nu is {self.nu}, expected finite numbers of 0 or more")
         if not all(count > 0 for count in self.iterations):
             raise RecipeError(f"train: iterations are {self.iterations}, expected numbers above 0")
-        for name, known in (("device", KINDS_OF_DEVICE), ("precision", PRECISIONS)):
+        for name, known in (("device", DEVICES), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
                 raise RecipeError(f"train: {name} is {getattr(self, name)!r}; {nearest('', map(str, known))}")
         _ = self.buffer_bytes  # raises if the size cannot be parsed

@@ -13,6 +13,7 @@ from da4dvar.errors import DataError, RecipeError
 from da4dvar.training.batches import Drawn
 from da4dvar.training.buffered import BufferedSamples
 from da4dvar.training.samples import Samples
+from da4dvar.variational.device import device_of
 from da4dvar.variational.dynamics.identification import learn_dynamics
 from da4dvar.variational.model import VariationalModel
 from da4dvar.variational.priors.projection import learn_projection
@@ -75,13 +76,19 @@ def learn_prior(
             return None if prior.fitted else fitted(prior, samples, training)
         if not training.prior_steps:
             return None
+        device = device_of(training.device)
+        prior.to(device)
         if hasattr(prior, "forecast"):
-            return learn_dynamics(prior, windows(samples, FLOW_WINDOWS, training.seed), training.prior_steps)
+            states = windows(samples, FLOW_WINDOWS, training.seed).to(device)
+            return learn_dynamics(prior, states, training.prior_steps)
         if getattr(prior, "covariates", 0):
             raise ValueError("it takes covariates; leave out prior_steps")
-        return learn_projection(prior, batches(samples, training), training.prior_steps, training.rate)
+        drawn = (states.to(device) for states in batches(samples, training))
+        return learn_projection(prior, drawn, training.prior_steps, training.rate)
     except (ValueError, DataError) as error:
         raise RecipeError(f"train: the prior cannot be trained alone: {error}") from error
+    finally:
+        model.cost.cpu()
 
 
 def fitted(prior: Any, samples: Samples | BufferedSamples, training: Training) -> float:

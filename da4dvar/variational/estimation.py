@@ -126,7 +126,8 @@ def estimate_parameters(
     for factor in ladder:
         # With its full weight, a prior with wrong parameters would lead the states astray.
         eased = VariationalCost(flow, cost.observation, cost.rho)
-        eased.log_weights.data = cost.log_weights.detach() + torch.tensor([0.0, math.log(factor)])
+        eased.log_weights.data = cost.log_weights.detach().clone()
+        eased.log_weights.data[1] += math.log(factor)
         given = eased.given(y, mask, background=background)
         for _ in range(iterations):
             x, done = settled(given, x).x, done + 1

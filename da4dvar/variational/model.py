@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from da4dvar.variational.background import Background
@@ -33,6 +34,11 @@ class VariationalModel(nn.Module):
     def __init__(self, cost: VariationalCost, solver: Solver) -> None:
         super().__init__()
         self.cost, self.solver = cost, solver
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights, on which states must be."""
+        return self.cost.log_weights.device
 
     def forward(
         self,

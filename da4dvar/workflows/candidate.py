@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import xarray as xr
 
 from da4dvar.baselines import Baseline
 from da4dvar.config.tables import Table
 from da4dvar.fields.bounds import Bounds, angle, components, kept_within
-from da4dvar.interpolator import Interpolator
+
+if TYPE_CHECKING:
+    # Classical methods are tried, and may have filled a file, before torch is loaded.
+    from da4dvar.interpolator import Interpolator
 
 
 @dataclass(frozen=True)
@@ -20,14 +24,14 @@ class Candidate:
     ----------
     name : str
         Name.
-    method : Baseline or Interpolator
+    method : Baseline
         Method.
     table : dict
         Table of a recipe that describes it; empty for a model.
     """
 
     name: str
-    method: Baseline | Interpolator
+    method: Baseline
     table: Table
 
     @property
@@ -51,7 +55,7 @@ class Candidate:
             Itself, if the method has no such parameters.
         """
         fit = getattr(self.method, "fitted", None)
-        if fit is None or isinstance(self.method, Interpolator):
+        if fit is None:
             return self
         parts = components(array, bounds) if bounds.circular else array.to_dataset()
         method = fit(parts)
@@ -82,21 +86,42 @@ class Candidate:
             If the method cannot fill the variable.
         """
         name = str(array.name)
-        if isinstance(self.method, Interpolator):
-            return kept_within(self._solved(self.method, array, others), bounds, array), None
         if bounds.circular:
             parts = self.method.interpolate(components(array, bounds))
             return angle(parts, bounds, array), None
         found = self.method.interpolate(array.to_dataset())
         return kept_within(found[name], bounds, array), found.get(f"{name}_std")
 
-    @staticmethod
-    def _solved(model: Interpolator, array: xr.DataArray, others: xr.Dataset | None) -> xr.DataArray:
-        name, own = str(array.name), model.layout.variables
+
+@dataclass(frozen=True)
+class Learned(Candidate):
+    """A trained model under the name that the tables print.
+
+    Attributes
+    ----------
+    method : Interpolator
+        Model.
+    device : {"auto", "cpu", "cuda"}
+        Where its windows are solved.
+    """
+
+    method: Interpolator
+    device: str = "auto"
+
+    def fitted(self, array: xr.DataArray, bounds: Bounds) -> Candidate:
+        """Return itself, as a model has been trained."""
+        return self
+
+    def estimate(
+        self, array: xr.DataArray, bounds: Bounds, others: xr.Dataset | None = None
+    ) -> tuple[xr.DataArray, xr.DataArray | None]:
+        """Return the analysis of a variable within its bounds; see :meth:`Candidate.estimate`."""
+        name, own = str(array.name), self.method.layout.variables
         ds = array.to_dataset() if others is None else others.assign({name: array})
-        if name in own:
-            return model.interpolate(ds, analysis=True)[name]
-        return model.interpolate(ds, variable={own[0]: name}, analysis=True)[own[0]].rename(name)
+        renamed = {} if name in own else {own[0]: name}
+        filled = self.method.interpolate(ds, variable=renamed or None, analysis=True, device=self.device)
+        found = filled[own[0] if renamed else name].rename(name)
+        return kept_within(found, bounds, array), None
 
 
 def fitted_table(method: Baseline, table: Table) -> Table:

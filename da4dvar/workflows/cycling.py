@@ -44,6 +44,7 @@ def assimilate_file(
     times: str = "insert",
     force: bool = False,
     progress: Progress | None = None,
+    device: str = "auto",
     group: str | None = None,
     command: str | None = None,
 ) -> None:
@@ -68,7 +69,7 @@ def assimilate_file(
         :meth:`da4dvar.Interpolator.assimilate`.
     lag, background_error, model_error, inflation, observation_error
         See :meth:`da4dvar.Interpolator.assimilate`.
-    variable, mask, dim, fill_value, times, force, progress
+    variable, mask, dim, fill_value, times, force, progress, device
         See :meth:`da4dvar.Interpolator.assimilate`.
     group : str, optional
         Group of the files that holds the variables.
@@ -135,6 +136,7 @@ def assimilate_file(
         times=times,
         force=force,
         progress=progress,
+        device=device,
     )
     analysis = found.analysis
     if earlier is not None:
@@ -160,6 +162,7 @@ def forecast_file(
     *,
     members: int | None = None,
     seed: int = 0,
+    device: str = "auto",
     group: str | None = None,
     overwrite: bool = False,
     command: str | None = None,
@@ -175,7 +178,7 @@ def forecast_file(
         A NetCDF file or a Zarr store.
     model : Interpolator, str or path
         A fitted model, the name of a shipped model, or the path of a model file.
-    steps, members, seed
+    steps, members, seed, device
         See :meth:`da4dvar.Interpolator.forecast`.
     group : str, optional
         Group of the file that holds the variables.
@@ -206,7 +209,7 @@ def forecast_file(
     check_output(output, files_of([source]), overwrite)
     fitted = model_of(model)
     ds = load_dataset(source, group)
-    found = fitted.forecast(ds, steps, background_of(source), members=members, seed=seed)
+    found = fitted.forecast(ds, steps, background_of(source), members=members, seed=seed, device=device)
     found = add_history(found, credit(fitted, "forecast"))
     write_dataset(add_history(found, command) if command else found, output, overwrite)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
@@ -27,6 +27,9 @@ from da4dvar.workflows.coordinates import coordinates_of
 from da4dvar.workflows.data import Part, RecipeData, transplanted_masks
 from da4dvar.workflows.sensors import operator_table, sensors_of
 from da4dvar.workflows.tables import GAP_SOURCE, SECTIONS, check_size
+
+if TYPE_CHECKING:
+    from da4dvar.training.plan import Training
 
 
 class Recipe:
@@ -281,21 +284,22 @@ class Recipe:
         if "uncertainty" not in self.tables:
             return interpolator
         assert not isinstance(gaps, list)  # __init__ rejects sensors together with this table
-        return self._with_error_bars(interpolator, validation, gaps, training.seed)
+        return self._with_error_bars(interpolator, validation, gaps, training)
 
     def _with_error_bars(
-        self, interpolator: Interpolator, validation: Part, gaps: GapPattern | None, seed: int
+        self, interpolator: Interpolator, validation: Part, gaps: GapPattern | None, training: Training
     ) -> Interpolator:
         plan = call(Ensemble, self.tables["uncertainty"], "uncertainty")
         names = list(self.layout.variables)
         covariates = validation.seen.drop_vars(names)
-        pairs = calibration_pairs(validation.seen[names], validation.truth, gaps, self.time, seed)
+        pairs = calibration_pairs(validation.seen[names], validation.truth, gaps, self.time, training.seed)
         conformed = [
             (interpolator.conform(seen.merge(covariates)), interpolator.conform(true.merge(covariates)).data)
             for seen, true in pairs
         ]
         try:
-            return interpolator.replaced(calibration=calibrated(interpolator, conformed, plan, seed))
+            found = calibrated(interpolator, conformed, plan, training.seed, training.device)
+            return interpolator.replaced(calibration=found)
         except DataError as error:
             # A model that took hours to train is not discarded because it lacks calibration points.
             warn(f"no error bars: {error}")

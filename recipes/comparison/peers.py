@@ -113,6 +113,32 @@ def kriging(y: xr.DataArray, setting: Setting, given: argparse.Namespace) -> xr.
     return xr.Dataset(out)
 
 
+def gaussian_process(y: xr.DataArray, setting: Setting, given: argparse.Namespace) -> xr.Dataset:
+    """Gaussian process regression in space and time from `points` values that are chosen at random.
+
+    What departs from the mean of each place is estimated. The length scales and the noise are fitted to the
+    chosen values.
+    """
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+
+    values = y.values.astype("float64")
+    mean = np.nanmean(np.where(np.isfinite(values).any(0), values, 0.0), axis=0)
+    lat, lon = (position.values for position in xr.broadcast(y.lat, y.lon))
+    seen = np.argwhere(np.isfinite(values))
+    where = 1.0 * np.stack(np.broadcast_arrays(np.arange(len(y))[:, None, None], lat[None], lon[None]), -1)
+    chosen = tuple(np.random.default_rng(0).permutation(seen)[: setting["points"]].T)
+    kernel = ConstantKernel() * RBF([5.0, 1.0, 1.0]) + WhiteKernel(0.1)
+    model = GaussianProcessRegressor(kernel).fit(where[chosen], (values - mean)[chosen])
+    missing = np.isnan(values) & np.isfinite(values).any(0)
+    points = where[missing]
+    parts = np.array_split(points, max(1, len(points) // 10_000))
+    values[missing] = (
+        np.concatenate([model.predict(part) for part in parts]) + np.broadcast_to(mean, values.shape)[missing]
+    )
+    return y.copy(data=values).to_dataset(name="estimate")
+
+
 def laid_out(values: np.ndarray, places: np.ndarray, y: xr.DataArray) -> xr.DataArray:
     """Return the series of some places with the dimensions of a data set, and NaN elsewhere."""
     whole = np.full((len(y), y[0].size), np.nan)
@@ -238,6 +264,7 @@ PEERS = {
     "xarray": interpolate_na,
     "pyDINEOF": dineof,
     "gstools": kriging,
+    "scikit-learn": gaussian_process,
     "pypots": pypots,
     "ocean4dvarnet": ocean4dvarnet,
 }

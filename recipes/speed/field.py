@@ -37,13 +37,15 @@ class BilinearAutoEncoder(nn.Module):
         return self.project(torch.cat([self.linear(z), self.root(z).square()], dim=1))
 
 
-def problem() -> tuple[VariationalModel, Tensor, Tensor]:
-    """Return a model with random weights, observations and their mask."""
+def problem(
+    shape: tuple[int, ...] = SHAPE, prior: int = PRIOR, lstm: int = LSTM, iterations: int = ITERATIONS
+) -> tuple[VariationalModel, Tensor, Tensor]:
+    """Return a model with random weights and layers of some widths, observations and their mask."""
     torch.manual_seed(0)
-    prior = BilinearAutoEncoder(SHAPE[1], PRIOR)
-    solver = ConvLSTM(SHAPE[1], ("zero", "zero"), width=LSTM, iterations=ITERATIONS, output="convolutional")
-    y, mask = torch.randn(SHAPE), torch.rand(SHAPE) < 0.05
-    return VariationalModel(VariationalCost(prior), solver), y, mask
+    network = BilinearAutoEncoder(shape[1], prior)
+    solver = ConvLSTM(shape[1], ("zero", "zero"), width=lstm, iterations=iterations, output="convolutional")
+    y, mask = torch.randn(shape), torch.rand(shape) < 0.05
+    return VariationalModel(VariationalCost(network), solver), y, mask
 
 
 def main(work: str, precision: str, checkpoint: bool, times: int) -> None:

@@ -56,6 +56,12 @@ def measured(*command: str | Path, python: str | Path = sys.executable, threads:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
+def markdown(rows: list[list[str]]) -> str:
+    """Return a table, whose first row is its head, in Markdown."""
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
 def arguments(description: str | None, *options: tuple[str, Any]) -> argparse.Namespace:
     """Parse the options of a script, each given by its name and default."""
     parser = argparse.ArgumentParser(

@@ -6,10 +6,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import dask
 import netCDF4
 import xarray as xr
 import zarr
+from dask.array.core import normalize_chunks
 
 from da4dvar.errors import DataError, nearest
 
@@ -66,10 +66,20 @@ def is_large(array: xr.DataArray) -> bool:
 
 def in_parts(ds: xr.Dataset) -> xr.Dataset:
     """Return a data set whose large variables are read part by part, when they are needed."""
-    with dask.config.set({"array.chunk-size": PART}):
-        return ds.assign(
-            {n: a.chunk("auto") for n, a in ds.data_vars.items() if a.chunks is None and is_large(a)}
-        )
+    return ds.assign({n: parted(a) for n, a in ds.data_vars.items() if a.chunks is None and is_large(a)})
+
+
+def parted(array: xr.DataArray) -> xr.DataArray:
+    """Return a variable that is read in parts, which are whole chunks of the file where these are small."""
+    known = array.encoding.get("preferred_chunks", {})
+    chunks = normalize_chunks(
+        "auto",
+        array.shape,
+        PART,
+        array.dtype,
+        tuple((min(known.get(d, n), n),) for d, n in array.sizes.items()) if known else None,
+    )
+    return array.chunk(dict(zip(array.dims, chunks, strict=True)))
 
 
 def open_group(path: str, is_store: bool, group: str) -> xr.Dataset:

@@ -13,8 +13,9 @@ from da4dvar.config.registry import arguments_of, build
 from da4dvar.config.tables import Table
 from da4dvar.errors import Da4dvarError, DataError, RecipeError, warn
 from da4dvar.modelfile import shipped
+from da4dvar.modelfile.header import read_shapes
 from da4dvar.workflows.autofit.character import Character
-from da4dvar.workflows.candidate import Candidate
+from da4dvar.workflows.candidate import Candidate, Learned
 
 
 def classical(character: Character) -> list[Candidate]:
@@ -52,33 +53,36 @@ def classical(character: Character) -> list[Candidate]:
     return [Candidate(name, build("baseline", table), table) for name, table in tables.items()]
 
 
-def models_for(array: xr.DataArray) -> list[Candidate]:
+def models_for(array: xr.DataArray, device: str = "auto") -> list[Candidate]:
     """Return the shipped models that fit a variable: its name or standard name, time step and place.
 
     Parameters
     ----------
     array : DataArray
         Variable with NaN in the gaps.
+    device : {"auto", "cpu", "cuda"}
+        Where the windows of a model are solved.
 
     Returns
     -------
     list of Candidate
     """
-    found = []
+    found: list[Candidate] = []
     for name in shipped.names():
+        # The header tells which variable a model fills, without torch.
+        known = read_shapes(shipped.find(name))[0]["signature"]["variables"]
+        theirs = {str(array.name), str(array.attrs.get("standard_name"))}
+        if len(known) != 1 or not theirs & {own := next(iter(known)), known[own].get("standard_name", own)}:
+            continue
         model = load(name)
         names = model.layout.variables
         if len(names) != 1 or model.signature is None or model.sensors or model.covariates:
-            continue
-        own = model.signature.variables[names[0]]
-        theirs = {str(array.name), str(array.attrs.get("standard_name"))}
-        if not theirs & {names[0], own.get("standard_name", names[0])}:
             continue
         try:
             model.conform(array.to_dataset(), variable={names[0]: str(array.name)}, mask=None, dim=None)
         except Da4dvarError:
             continue
-        found.append(Candidate(name, model, {}))
+        found.append(Learned(name, model, {}, device))
     return found
 
 

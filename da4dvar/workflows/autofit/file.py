@@ -27,11 +27,16 @@ from da4dvar.fields.intake.take import Intake, take_in
 from da4dvar.fields.labels.flags import scheme_of
 from da4dvar.fields.labels.intervals import ends
 from da4dvar.fields.sampling import check_disk, check_samples
-from da4dvar.outofcore.interpolate_file import check_journal
-from da4dvar.outofcore.journal import Journal
+from da4dvar.outofcore.journal import Journal, check_journal
 from da4dvar.progress import Phase, Progress
 from da4dvar.workflows.autofit.clock import Clock
-from da4dvar.workflows.autofit.fill import check_options, checked_minutes, fit_taken, write_recipe
+from da4dvar.workflows.autofit.fill import (
+    check_device,
+    check_options,
+    checked_minutes,
+    fit_taken,
+    write_recipe,
+)
 from da4dvar.workflows.autofit.fitted import Fitted
 from da4dvar.workflows.autofit.regions import Limits, fill_in_regions, is_larger
 from da4dvar.workflows.report.outcome import LEVEL, outcomes_of
@@ -57,6 +62,7 @@ def fill_file(
     save: Path | None,
     report: Path | None,
     seed: int,
+    device: str,
     analysis: bool,
     std: bool,
     interval: Sequence[float],
@@ -101,6 +107,7 @@ def fill_file(
         If the input cannot be read or filled, or the output cannot be written.
     """
     clock = Clock(checked_minutes(minutes))
+    check_device(device)
     check_samples(samples, seed)
     limits = Limits(analysis, std, tuple(interval), max_gap, limit_area, scheme_of(flags), samples, seed)
     files, limit, journal = files_of(source), parse_bytes(memory), Journal(output)
@@ -149,6 +156,7 @@ def fill_file(
             settings=settings,
             paths=files,
             seed=seed,
+            device=device,
             phase=phase,
             progress=progress,
             say=noted,

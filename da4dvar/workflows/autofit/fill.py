@@ -43,6 +43,7 @@ def fit(
     recipe: str | Path | None = None,
     settings: Sequence[str] = (),
     seed: int = 0,
+    device: str = "auto",
     say: Say | None = None,
 ) -> Fitted:
     """Compare all methods at hidden points of a data set, and choose the best for each variable.
@@ -75,6 +76,9 @@ def fit(
         ``section.key=value``, laid over the recipe.
     seed : int
         Seed of the hidden points and of the training.
+    device : {"auto", "cpu", "cuda"}
+        Where networks are trained and solve their windows: on a GPU (cuda), or on the processor. "auto" is a
+        GPU if torch finds one.
     say : callable, optional
         Called with each choice, as a line; by default, guesses are warnings.
 
@@ -109,6 +113,7 @@ def fit(
         recipe=recipe,
         settings=settings,
         seed=seed,
+        device=device,
         say=told,
     )
 
@@ -126,11 +131,13 @@ def fit_taken(
     settings: Sequence[str] = (),
     paths: Sequence[str] = (),
     seed: int = 0,
+    device: str = "auto",
     phase: Phase = lambda name: None,
     progress: Progress | None = None,
     say: Say,
 ) -> Fitted:
     """Fit to a data set that was taken in; see :func:`fit`."""
+    check_device(device)
     given = bounds_given(bounds, circular)
     for name in given:
         if name not in taken.fields:
@@ -168,6 +175,7 @@ def fit_taken(
         recipe=None if recipe is None else read_recipe(Path(recipe)),
         settings=settings,
         seed=seed,
+        device=device,
         phase=phase,
         progress=progress,
         say=say,
@@ -194,6 +202,7 @@ def fill(
     flags: str = "da4dvar",
     samples: int = 0,
     seed: int = 0,
+    device: str = "auto",
     say: Say | None = None,
 ) -> xr.Dataset:
     """Fill the gaps of a data set by the best of all methods for each variable.
@@ -211,7 +220,7 @@ def fill(
         See :func:`fit`.
     analysis, std, interval, max_gap, limit_area, flags, samples
         See :meth:`Fitted.interpolate`.
-    seed, say
+    seed, device, say
         See :func:`fit`. The seed is also that of the samples.
 
     Returns
@@ -249,6 +258,7 @@ def fill(
         bounds=bounds,
         circular=circular,
         seed=seed,
+        device=device,
         say=told,
     )
     return fitted.interpolate(
@@ -282,6 +292,17 @@ def check_options(
         # One line along each dimension is sufficient, as only names and coordinates are checked.
         line = array.isel({d: slice(0, 1) for d in array.dims if d not in along})
         within_limits(line.notnull(), along, max_gap, limit_area)
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is unknown or missing before any time is spent; see :func:`fit`.
+
+    What "auto" is needs not be known before a network is trained, and torch takes a second to load.
+    """
+    if device != "auto":
+        from da4dvar.variational.device import device_of
+
+        device_of(device)
 
 
 def checked_minutes(minutes: float, seed: int = 0) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time as clocks
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,11 +20,11 @@ from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.comparison import compared
 from da4dvar.workflows.autofit.compete import Result, compete
 from da4dvar.workflows.autofit.fitted import Fitted
-from da4dvar.workflows.autofit.learn import Say, checked, tables_for, trained
 from da4dvar.workflows.autofit.tally import Tally
 from da4dvar.workflows.autofit.trials import crop_of, only
-from da4dvar.workflows.candidate import Candidate
+from da4dvar.workflows.candidate import Candidate, Learned
 
+Say = Callable[[str], None]
 AUTO, LEARNED = "auto", "learned"
 # Share of the time after which the competition of the classical methods ends, and the training.
 COMPETING, TRAINING = 0.65, 0.75
@@ -51,6 +51,7 @@ def fitted_to(
     recipe: Table | None = None,
     settings: Sequence[str] = (),
     seed: int = 0,
+    device: str = "auto",
     phase: Phase = lambda name: None,
     progress: Progress | None = None,
     say: Say = lambda line: None,
@@ -75,6 +76,8 @@ def fitted_to(
         See :func:`da4dvar.workflows.autofit.learn.tables_for`.
     seed : int
         Seed of the hidden points and of the training.
+    device : {"auto", "cpu", "cuda"}
+        Where networks are trained and solve their windows.
     phase : callable
         Called with the name of each phase when it begins.
     progress : callable, optional
@@ -96,6 +99,8 @@ def fitted_to(
         characters[name] = _character(ds[name], time, seed)
     if recipe or settings:
         # Mistakes in a recipe are reported before any time is spent.
+        from da4dvar.workflows.autofit.learn import checked, tables_for
+
         alike = {n: c for n, c in characters.items() if set(ds[n].dims) == set(ds[fields[0]].dims)}
         tables = tables_for(alike, {n: n for n in alike}, seed, recipe=recipe, settings=settings)
         checked(tables, ds[list(alike)])
@@ -103,7 +108,7 @@ def fitted_to(
     for number, (name, character) in enumerate(characters.items(), 1):
         offered = classical(character)
         if ds[name].chunks is None:
-            offered += models_for(ds[name])
+            offered += models_for(ds[name], device)
         names = [AUTO, LEARNED, *(c.name for c in offered)]
         if method not in names:
             raise DataError(f"--method {method!r}: {nearest(method, names)}")
@@ -123,6 +128,9 @@ def fitted_to(
         )
     seconds = clock.left(TRAINING)
     if same and method in (AUTO, LEARNED) and (method == LEARNED or seconds > SHORTEST):
+        # torch, which takes a second to load, only where there is time to train.
+        from da4dvar.workflows.autofit.learn import tables_for
+
         phase("training a network")
         group = {n: characters[n] for n in same}
         tables = tables_for(
@@ -135,7 +143,7 @@ def fitted_to(
             settings=settings,
             say=say if method == LEARNED else lambda line: None,
         )
-        _learn(fitted, ds[same], tables, max(seconds, 2.0), clock, method, say)
+        _learn(fitted, ds[same], tables, max(seconds, 2.0), clock, method, say, device)
     return fitted
 
 
@@ -157,9 +165,18 @@ def _whole(result: Result, array: xr.DataArray) -> bool:
 
 
 def _learn(
-    fitted: Fitted, ds: xr.Dataset, tables: Table, seconds: float, clock: Clock, method: str, say: Say
+    fitted: Fitted,
+    ds: xr.Dataset,
+    tables: Table,
+    seconds: float,
+    clock: Clock,
+    method: str,
+    say: Say,
+    device: str,
 ) -> None:
     """Train on everything but the hidden points, first for a slice of the time, and score the outcome."""
+    from da4dvar.workflows.autofit.learn import checked, trained
+
     begin = clocks.monotonic()
     names = [str(n) for n in ds.data_vars]
     rest = ds.load().copy()
@@ -179,12 +196,12 @@ def _learn(
     for number, allowed in enumerate(slices):
         left = seconds - (clocks.monotonic() - begin)
         allowed = min(allowed, max(left, 1.0))
-        learned = trained(made, allowed, guess, first.seconds, method == LEARNED, say)
+        learned = trained(made, allowed, guess, first.seconds, method == LEARNED, say, device)
         if learned is None:
             say(f"learned estimate: next to no training steps fit into {allowed:.0f} s; left out")
             return
         model, used = learned
-        candidate = Candidate(LEARNED, model, {})
+        candidate = Learned(LEARNED, model, {}, device)
         needed = sum(_time_of(fitted, n, ds, candidate) for n in names)
         if method == AUTO and needed > max(clock.left(), 5.0):
             say(f"learned estimate: scoring it and filling the file need about {needed:.0f} s; left out")

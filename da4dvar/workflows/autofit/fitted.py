@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
@@ -21,12 +21,14 @@ from da4dvar.fields.labels.filled import delivered
 from da4dvar.fields.labels.given import checked, list_of
 from da4dvar.fields.labels.samples import REALIZATION, check_no_direction, check_no_samples, with_samples
 from da4dvar.fields.sampling import check_samples, drawn, in_memory, with_margins
-from da4dvar.interpolator import Interpolator
 from da4dvar.workflows.autofit.bars import ONE_SIGMA, bars_of
 from da4dvar.workflows.autofit.comparison import Comparison, text_of
 from da4dvar.workflows.autofit.compete import Result
 from da4dvar.workflows.autofit.covariance import covariance_method
 from da4dvar.workflows.report.shown import fitted_html
+
+if TYPE_CHECKING:
+    from da4dvar.interpolator import Interpolator
 
 
 @dataclass(repr=False)

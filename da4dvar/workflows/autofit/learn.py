@@ -90,7 +90,13 @@ def checked(tables: Table, ds: xr.Dataset) -> Recipe:
 
 
 def trained(
-    made: Recipe, seconds: float, guess: Table | None, guess_seconds: float, anyway: bool, say: Say
+    made: Recipe,
+    seconds: float,
+    guess: Table | None,
+    guess_seconds: float,
+    anyway: bool,
+    say: Say,
+    device: str = "auto",
 ) -> tuple[Interpolator, Table] | None:
     """Train the learned estimate for some time.
 
@@ -108,6 +114,8 @@ def trained(
         Whether to train if only a few steps fit into the time.
     say : callable
         Called with lines on the progress.
+    device : {"auto", "cpu", "cuda"}
+        Where to train, unless the recipe says it.
 
     Returns
     -------
@@ -115,7 +123,7 @@ def trained(
     tables : dict
         Tables of the recipe that was used. Instead of both, None if too few steps fit into the time.
     """
-    train = dict(made.tables.get("train", {}))
+    train = {"device": device, **made.tables.get("train", {})}
     further: dict[str, Table] = {"uncertainty": made.tables.get("uncertainty", {"members": MEMBERS})}
     if "first_guess" not in made.tables and guess is not None:
         further["first_guess"] = guess

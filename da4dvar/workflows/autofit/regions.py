@@ -20,8 +20,7 @@ from da4dvar.fields.labels.samples import REALIZATION, with_samples
 from da4dvar.outofcore import store as region_store
 from da4dvar.outofcore.fingerprint import check_unchanged, fingerprint
 from da4dvar.outofcore.identity import check_settings
-from da4dvar.outofcore.interpolate_file import reported
-from da4dvar.outofcore.journal import Journal
+from da4dvar.outofcore.journal import Journal, reported
 from da4dvar.outofcore.rest import copy_rest, with_rest
 from da4dvar.progress import Phase, Progress
 from da4dvar.workflows.autofit.covariance import covariance_method

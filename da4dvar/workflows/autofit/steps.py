@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from da4dvar.config.registry import call
+from da4dvar.variational.device import device_of
 from da4dvar.workflows.recipe import Recipe
 
 # Number of validations, and the fewest steps between two.
@@ -31,7 +32,7 @@ def steps_in(recipe: Recipe, seconds: float, tries: int = 3) -> int:
         count = recipe.covariates.channels(seen, {str(d): n for d, n in seen.sizes.items()})
         sample["covariates"] = torch.zeros(plan.batch, count, *cells)
     # The device and the kind of step are those of the training.
-    device = "cuda" if plan.device != "cpu" and torch.cuda.is_available() else "cpu"
+    device = device_of(plan.device)
     model, sample = model.to(device), {name: tensor.to(device) for name, tensor in sample.items()}
     kind = (plan.nu, plan.observation_fit, plan.checkpoint_iterations)
     best = np.inf
@@ -39,7 +40,7 @@ def steps_in(recipe: Recipe, seconds: float, tries: int = 3) -> int:
         begin = clock.monotonic()
         loss, _ = reconstruction_loss(model, sample, *kind)
         loss.backward()
-        if device == "cuda":
+        if device.type == "cuda":
             torch.cuda.synchronize()
         best = min(best, clock.monotonic() - begin)
         if best > seconds / 50:

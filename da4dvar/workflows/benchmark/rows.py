@@ -26,6 +26,7 @@ from da4dvar.fields.labels.conform import pick
 from da4dvar.fields.scores.metrics import i_score, r_score
 from da4dvar.interpolator import Interpolator
 from da4dvar.modelfile.shipped import find
+from da4dvar.variational.device import device_of
 from da4dvar.workflows.data import select, simulated
 from da4dvar.workflows.recipe import Recipe
 
@@ -45,6 +46,7 @@ class Row:
     path: Path
     tables: Table
     variant: str | None = None
+    device: str = "auto"
 
     @property
     def about(self) -> Table:
@@ -78,7 +80,7 @@ class Row:
     def estimate(self, seen: xr.Dataset, model: Interpolator | None) -> xr.Dataset:
         """Return the data set with its gaps filled by the model or, without one, the baseline."""
         if model is not None:
-            return model.interpolate(seen, analysis=True, batch_size=64)
+            return model.interpolate(seen, analysis=True, batch_size=64, device=self.device)
         return self.baseline.interpolate(seen)
 
     @cached_property
@@ -126,6 +128,8 @@ class Benchmark:
     series : int, optional
         Number of test series to simulate, or of the first samples of a file to use; by default, the number
         in the benchmark.
+    device : {"auto", "cpu", "cuda"}
+        Where models solve their windows.
 
     Raises
     ------
@@ -140,7 +144,10 @@ class Benchmark:
     da4dvar.errors.RecipeError: nowhere: no benchmark.toml in this folder; give the folder of a benchmark
     """
 
-    def __init__(self, folder: Path, variant: str | None = None, series: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, variant: str | None = None, series: int | None = None, device: str = "auto"
+    ) -> None:
+        device_of(device)  # raises if there is none, before anything runs
         if not (folder / FILE).is_file():
             raise RecipeError(f"{folder}: no {FILE} in this folder; give the folder of a benchmark")
         self.folder = folder
@@ -155,7 +162,7 @@ class Benchmark:
             test |= variants[variant]
         check_keys(test, TEST_KEYS, f"{FILE}: test")
         self.test = test
-        self.series, self.variant = series, variant
+        self.series, self.variant, self.device = series, variant, device
         if series is not None and "simulate" in test:
             test["simulate"] = test["simulate"] | {"series": series}
 
@@ -183,7 +190,7 @@ class Benchmark:
         check_keys(tables.get("row", {}), ROW_KEYS, f"{path.name}: row")
         if "row" not in tables:
             raise RecipeError(f"{path}: no table [row]; add one that describes the row")
-        return Row(name, path, tables, self.variant)
+        return Row(name, path, tables, self.variant, self.device)
 
     def data(self) -> tuple[xr.Dataset, xr.Dataset]:
         """Return observations and truth, both under the names of the truth.

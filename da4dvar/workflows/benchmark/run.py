@@ -67,6 +67,7 @@ def run_folder(
     series: int | None = None,
     output: Path | None = None,
     report: Any = None,
+    device: str = "auto",
 ) -> str:
     """Run rows of a benchmark, and write the table and figures of all rows with results.
 
@@ -84,6 +85,8 @@ def run_folder(
         Folder for the results, with one JSON file per row; by default ``results`` in `folder`.
     report : callable, optional
         Function called with the name of each row before it is run.
+    device : {"auto", "cpu", "cuda"}
+        Where models solve their windows.
 
     Returns
     -------
@@ -109,7 +112,7 @@ def run_folder(
     ...     print(run_folder(place).splitlines()[0])
     | row | prior | joint | solver | paper | R-score | standard error | P-score | ...
     """
-    return tables(run_rows(folder, rows, variant, series, output, report))[0]
+    return tables(run_rows(folder, rows, variant, series, output, report, device))[0]
 
 
 def run_rows(
@@ -119,11 +122,12 @@ def run_rows(
     series: int | None = None,
     output: Path | None = None,
     report: Any = None,
+    device: str = "auto",
 ) -> dict[str, Table]:
     """Run rows of a benchmark like :func:`run_folder`, and return the results of all rows by name."""
     from da4dvar.workflows.benchmark.figures import draw_example, draw_pathways
 
-    benchmark = Benchmark(folder, variant, series)
+    benchmark = Benchmark(folder, variant, series, device)
     chosen = [benchmark.row(name) for name in rows or benchmark.names]
     output = folder / "results" if output is None else output
     kept = output if variant is None else output / variant

@@ -47,6 +47,7 @@ def map_file(
     interval: Sequence[float],
     flags: str,
     seed: int,
+    device: str,
     overwrite: bool,
     phase: Phase,
     progress: Progress | None,
@@ -63,6 +64,8 @@ def map_file(
         File or store to write.
     model : str or None
         Model that fills the grid, on which the points are averaged.
+    device : {"auto", "cpu", "cuda"}
+        Where the windows of the model are solved.
     grid : str or None
         File whose grid the map has.
     group : str or None
@@ -97,6 +100,7 @@ def map_file(
             std=std,
             interval=interval,
             seed=seed,
+            device=device,
         )
         write_dataset(add_history(in_codes(filled, flags), command), output, overwrite)
         return None

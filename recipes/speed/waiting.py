@@ -1,0 +1,240 @@
+"""How long users wait: processor seconds and peak memory of each command, and of what else people would use.
+
+python recipes/speed/waiting.py [--other PYTHON] [--dapper PYTHON] [--sizes small,medium] [--only "score"]
+
+`--other` is the interpreter of an environment with the packages of `recipes/comparison` and scikit-learn, and
+`--dapper` that of one with DAPPER. Without them, or without a package, a row says so. Every command is
+a process of its own on one thread, from file to file, with the start of Python. Seconds are those of the
+processor, as a machine may do other work; `waiting.jsonl` also holds those of the clock. A run in it is not
+repeated. The table of all runs is printed.
+
+The files are sea-surface temperature of the Tasman Sea under clouds, 100 and 1953 days of 32 × 32 cells (1e5
+and 2e6 values), and a simulated year of the whole earth (4e8 values), in Zarr, for what streams.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import resource
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+from measuring import arguments, markdown, measured
+from minutes import DATA, earth
+
+from da4dvar.workflows.twin import hide
+
+RECIPES = Path(__file__).parents[1]
+sys.path += [str(RECIPES / "comparison")]
+from compare import pair, scored, spawned  # noqa: E402  (beside this folder)
+
+RUNS = Path(__file__).parent / "waiting.jsonl"
+DAYS = {"small": 100, "medium": 1953}
+VALUES = {
+    "small": "1e5",
+    "medium": "2e6",
+    "large": "4e8",
+    "stations": "5e4",
+    "window": "9e5",
+    "series": "4e5",
+}
+FIELDS, ALL = ("small", "medium"), ("small", "medium", "large")
+Run = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A command of da4dvar on files of some sizes, and the same by other packages.
+
+    Attributes
+    ----------
+    command : str
+        Arguments of da4dvar; names in braces are files.
+    rivals : dict of str to (str, dict)
+        Name of the peer in `recipes/comparison/peers.py`, and its setting.
+    sizes : tuple of str
+        Sizes of the files.
+    """
+
+    command: str
+    rivals: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    sizes: tuple[str, ...] = FIELDS
+
+
+FILL = "{gappy} {filled} --quiet"
+THINNED = {"model": "Exponential", "steps": 1, "points": 200}
+SAITS = {"network": "SAITS", "window": 24}
+WORK = {
+    "interpolate in time": Work(
+        f"baseline {FILL} --method linear", {"xarray.interpolate_na": ("xarray", {"method": "linear"})}
+    ),
+    "EOFs": Work(
+        f"baseline {FILL} --method eof_iteration", {"pyDINEOF": ("pyDINEOF", {"modes": 30, "alpha": 0.1})}
+    ),
+    "optimal interpolation": Work(
+        f"baseline {FILL} --method optimal_interpolation",
+        {"gstools": ("gstools", THINNED), "scikit-learn": ("scikit-learn", {"points": 1000})},
+    ),
+    "best of all methods": Work(f"interpolate {FILL} --minutes 0.5"),
+    "stations": Work(f"interpolate {FILL} --minutes 0.5", {"SAITS": ("pypots", SAITS)}, ("stations",)),
+    "trained model": Work(f"interpolate {FILL} --model oisst-tasman"),
+    "with intervals": Work(f"interpolate {FILL} --model oisst-tasman --interval 0.9"),
+    "score": Work("evaluate {estimate} {truth} --quiet", sizes=ALL),
+    "aggregate": Work("aggregate {truth} {filled} --over lat,lon --period month --stat mean"),
+    "hide": Work("gaps {truth} {filled} --kind random --fraction 0.3 --quiet"),
+    "describe": Work("inspect {gappy}", sizes=ALL),
+}
+
+
+def made(size: str, folder: Path) -> dict[str, Path]:
+    """Write the files of a size, and return their paths."""
+    suffix = ".zarr" if size == "large" else ".nc"
+    files = {name: folder / f"{name}{suffix}" for name in ("gappy", "truth", "estimate", "filled")}
+    if size == "large":
+        earth().to_zarr(files["gappy"], mode="w", zarr_format=2)
+        (earth() + 0.1).to_zarr(files["truth"], mode="w", zarr_format=2)
+        return files | {"estimate": files["gappy"]}
+    if size == "stations":
+        seen, truth = pair("pm10", "test")
+    else:
+        every = xr.open_dataset(DATA / "oisst-tasman/oisst_tasman_1990_2011.nc")
+        truth = every.isel(time=slice(-DAYS[size], None)).load()
+        dims = {"day": "time", "y": "lat", "x": "lon"}
+        masks = f"{DATA}/cloud-masks/cloud_masks_32.nc:observed"
+        seen = hide(truth, "transplanted", 1.0, masks=masks, dim=dims, seed=5)
+    seen.to_netcdf(files["gappy"])
+    truth.to_netcdf(files["truth"])
+    (truth + 0.1).to_netcdf(files["estimate"])
+    return files
+
+
+def processor() -> float:
+    """Return the processor seconds of all processes that this one has started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def run(line: list[str], size: str, files: dict[str, Path], folder: Path) -> Run:
+    """Return seconds, memory and, if a file was filled, the error of its estimates."""
+    before = processor()
+    code, minutes, gib = spawned(line, folder / "log.txt")
+    said = (folder / "log.txt").read_text("utf-8", errors="replace").strip().splitlines() or [""]
+    if code:
+        return {"failure": said[-1][:200]}
+    out: Run = {"seconds": processor() - before, "clock": 60 * minutes, "gib": gib}
+    if size in (*DAYS, "stations") and files["filled"].exists():
+        with xr.open_dataset(files["gappy"]) as gappy, xr.open_dataset(files["truth"]) as truth:
+            (name,) = (str(n) for n in gappy.data_vars if n in truth)
+            with xr.open_dataset(files["filled"]) as filled:
+                if "estimate" in filled or filled.get(name, gappy[name][:0]).shape == gappy[name].shape:
+                    out["rmse"] = scored(filled.load(), gappy[name].load(), truth[name].load())["rmse"]
+        files["filled"].unlink()
+    return out
+
+
+def solve(other: str) -> dict[str, Run]:
+    """Return a solve of a window of 15 × 240 × 240, and the same by ocean4dvarnet."""
+    found: dict[str, Run] = {"da4dvar": measured("field.py")}
+    missing = {"failure": "no environment; give --other PYTHON"}
+    return found | {"ocean4dvarnet": measured("published.py", python=other) if other else missing}
+
+
+def smoothed(dapper: str, folder: Path) -> dict[str, Run]:
+    """Return the assimilation of a long series of Lorenz-96, and the same by DAPPER's iEnKS."""
+    case, seed, place = "bocquet2015loc", 101, RECIPES / "dapper"
+    begin = f"import sys; sys.path.insert(0, {str(place)!r}); sys.argv = ['']; "
+    setting = {"upd_a": "Sqrt", "N": 40, "Lag": 3, "infl": 1.02, "nIter": 10, "wtol": 1e-4}
+    known = f"{str(folder)!r}, {case!r}, {seed}"
+    codes = {
+        "": (dapper, f"import make; make.EXPERIMENTS[:] = [{case!r}]; make.main({str(folder)!r}, [{seed}])"),
+        "da4dvar": (
+            sys.executable,
+            f"import assimilate as a; list(a.METHODS['exact']([a.Series.read(a.path_of({known}))]))",
+        ),
+        "iEnKS": (
+            dapper,
+            f"import rivals; rivals.run({str(folder)!r}, {case!r}, 'iEnKS', {setting!r}, {seed})",
+        ),
+    }
+    found: dict[str, Run] = {}
+    for name, (python, code) in codes.items():
+        missing = {"failure": "no environment; give --dapper PYTHON"}
+        found[name] = run([python, "-c", begin + code], "series", {}, folder) if dapper else missing
+    del found[""]
+    return found
+
+
+def runs_of(work: str, size: str, other: str, dapper: str) -> dict[str, Run]:
+    """Do a work with da4dvar and the other packages; return what each took."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        if work == "solve":
+            return solve(other)
+        if work == "smooth":
+            return smoothed(dapper, folder)
+        files, plan = made(size, folder), WORK[work]
+        command = plan.command.format(**files).split()
+        found = {
+            "da4dvar": run([sys.executable, "-W", "ignore", "-m", "da4dvar", *command], size, files, folder)
+        }
+        with xr.open_dataset(files["gappy"], engine="zarr" if size == "large" else None) as gappy:
+            (name, *_) = map(str, gappy.data_vars)
+        for rival, (peer, setting) in plan.rivals.items():
+            python = sys.executable if peer == "xarray" else other
+            line = [python, "-W", "ignore", str(RECIPES / "comparison/peers.py"), peer]
+            line += [str(files["gappy"]), str(files["filled"]), name, json.dumps(setting), "--minutes", "0.5"]
+            missing = {"failure": "no environment; give --other PYTHON"}
+            found[rival] = run(line, size, files, folder) if python else missing
+        return found
+
+
+def cells(one: Run) -> list[str]:
+    """Return the cells of a table about a run."""
+    if "failure" in one:
+        return [one["failure"], "", ""]
+    return [f"{one['seconds']:.1f}", f"{one['gib']:.2f}", f"{one['rmse']:.3g}" if "rmse" in one else ""]
+
+
+def table(done: list[Run]) -> str:
+    """Return the table of all runs: a row for each package that does a work."""
+    rows = [["work", "values", "", "s", "GiB", "error", "times the seconds of da4dvar", "times its GiB"]]
+    for one in done:
+        ours = one["runs"]["da4dvar"]
+        for name, found in one["runs"].items():
+            ratios = ["", ""]
+            if name != "da4dvar" and not {"failure"} & (found.keys() | ours.keys()):
+                ratios = [f"{found[k] / ours[k]:.2f}" for k in ("seconds", "gib")]
+            rows.append([one["work"], VALUES.get(one["size"], one["size"]), name, *cells(found), *ratios])
+    return markdown(rows)
+
+
+def main(other: str, dapper: str, sizes: list[str], only: list[str]) -> None:
+    """Do the runs that are left, and print the table of all."""
+    # As for users, who compile each module once.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    done = [json.loads(line) for line in RUNS.read_text("utf-8").splitlines()] if RUNS.exists() else []
+    known = {(one["work"], one["size"]) for one in done}
+    wanted = [(work, size) for work, plan in WORK.items() for size in plan.sizes]
+    wanted += [("solve", "window"), ("smooth", "series")]
+    for work, size in wanted:
+        if (work, size) in known or (only and work not in only) or (size in ALL and size not in sizes):
+            continue
+        found = {"work": work, "size": size, "date": datetime.date.today().isoformat()}
+        found["runs"] = runs_of(work, size, other, dapper)
+        print(json.dumps(found), flush=True)
+        done.append(found)
+        with RUNS.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(found) + "\n")
+    print(table(done))
+
+
+if __name__ == "__main__":
+    given = arguments(__doc__, ("--other", ""), ("--dapper", ""), ("--sizes", "small,medium"), ("--only", ""))
+    places = (python and str(Path(python).absolute()) for python in (given.other, given.dapper))
+    main(*places, given.sizes.split(","), given.only.split(",") if given.only else [])
