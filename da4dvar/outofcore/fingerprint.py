@@ -1,4 +1,4 @@
-"""Fingerprint of a source, to detect whether it changed since a run began."""
+"""Fingerprint of a source and the options, to detect whether they changed since a run began."""
 
 from __future__ import annotations
 
@@ -58,6 +58,22 @@ def check_unchanged(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
             raise DataError(
                 f"the source {said} since the interrupted run began ({', '.join(changed[:3])}); "
                 "start over with --overwrite, or restore it"
+            )
+
+
+def check_settings(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse to go on with a run that had other options.
+
+    Raises
+    ------
+    DataError
+        If an option is another.
+    """
+    for name, value in now.items():
+        if then.get(name) != value:
+            raise DataError(
+                f"{name} is {value!r}, but the interrupted run began with {then.get(name)!r}; "
+                "give the same, or start over with --overwrite"
             )
 
 

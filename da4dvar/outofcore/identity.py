@@ -12,7 +12,7 @@ import numpy as np
 
 from da4dvar.errors import DataError
 from da4dvar.modelfile.write import header_of
-from da4dvar.outofcore.fingerprint import check_unchanged, fingerprint
+from da4dvar.outofcore.fingerprint import check_settings, check_unchanged, fingerprint
 from da4dvar.outofcore.source import Source
 
 if TYPE_CHECKING:
@@ -61,19 +61,3 @@ def check_same(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
             "with --overwrite"
         )
     check_settings(then.get("settings", {}), now["settings"])
-
-
-def check_settings(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Refuse to go on with a run that had other options.
-
-    Raises
-    ------
-    DataError
-        If an option is another.
-    """
-    for name, value in now.items():
-        if then.get(name) != value:
-            raise DataError(
-                f"{name} is {value!r}, but the interrupted run began with {then.get(name)!r}; "
-                "give the same, or start over with --overwrite"
-            )

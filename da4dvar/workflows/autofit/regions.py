@@ -18,8 +18,7 @@ from da4dvar.fields.labels.intervals import ends
 from da4dvar.fields.labels.output import FLAGS
 from da4dvar.fields.labels.samples import REALIZATION, with_samples
 from da4dvar.outofcore import store as region_store
-from da4dvar.outofcore.fingerprint import check_unchanged, fingerprint
-from da4dvar.outofcore.identity import check_settings
+from da4dvar.outofcore.fingerprint import check_settings, check_unchanged, fingerprint
 from da4dvar.outofcore.journal import Journal, reported
 from da4dvar.outofcore.rest import copy_rest, with_rest
 from da4dvar.progress import Phase, Progress
