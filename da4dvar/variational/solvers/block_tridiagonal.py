@@ -15,8 +15,8 @@ def solve_block_tridiagonal(
 
     The method is a block Cholesky factorisation, Lₜ Lₜᵀ = diag(dₜ) + w Aₜᵀ Aₜ − Wₜ₋₁ᵀ Wₜ₋₁ with
     Wₜ = −w Vₜ and Vₜ = Lₜ⁻¹ Aₜᵀ, followed by a forward and a backward sweep. Its cost grows linearly,
-    not cubically, with the number of blocks. Each block of M is formed where it is used, so that it stays in the cache of
-    the processor.
+    not cubically, with the number of blocks. Each block of M is formed where it is used, so that it stays in
+    the cache of the processor.
 
     Parameters
     ----------
