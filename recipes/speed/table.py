@@ -56,13 +56,13 @@ def timed(*command: str) -> float:
     return min(seconds)
 
 
-def main(other: str, threads: int) -> None:
+def main(other: str, threads: int, model: str) -> None:
     """Measure everything and print the table."""
     machine = measured("machine.py", threads=threads)
     gflops = machine.pop("GFLOP/s")
     rows: list[Row] = [["work", "here", "compared with", "times less"]]
     rows += against_published(other, threads, gflops)
-    year = measured("year.py", threads=threads)
+    year = measured("year.py", "--model", model, threads=threads)
     first, *others = [name.removesuffix(", s") for name in year if name.endswith(", s")]
     for name in others:
         rows.append(
@@ -101,5 +101,5 @@ def main(other: str, threads: int) -> None:
 
 
 if __name__ == "__main__":
-    given = arguments(__doc__, ("--other", ""), ("--threads", 1))
-    main(given.other and str(Path(given.other).absolute()), given.threads)
+    given = arguments(__doc__, ("--other", ""), ("--threads", 1), ("--model", "lstm.safetensors"))
+    main(given.other and str(Path(given.other).absolute()), given.threads, given.model)

@@ -14,9 +14,9 @@ def solve_block_tridiagonal(
     """Solve M z = r, where M has blocks diag(dₜ) + w Aₜᵀ Aₜ on the diagonal and −w Aₜ below it.
 
     The method is a block Cholesky factorisation, Lₜ Lₜᵀ = diag(dₜ) + w Aₜᵀ Aₜ − Wₜ₋₁ᵀ Wₜ₋₁ with
-    Wₜ = −w Lₜ⁻¹ Aₜᵀ, followed by a forward and a backward sweep. Its cost grows linearly, not cubically,
-    with the number of blocks. Each block of M is formed where it is used, so that it stays in the cache of
-    the processor.
+    Wₜ = −w Vₜ and Vₜ = Lₜ⁻¹ Aₜᵀ, followed by a forward and a backward sweep. Its cost grows linearly,
+    not cubically, with the number of blocks. Each block of M is formed where it is used, so that it stays in
+    the cache of the processor.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def solve_block_tridiagonal(
              [0.5000, 0.5000]]])
     """
     factors, solved, failed = eliminated(diagonal, tangent, weight, right, first)
-    return _swept_back(factors, solved, [sides[..., -right.shape[-1] :] for sides in solved], failed)
+    return _swept_back(factors, solved, [sides[..., -right.shape[-1] :] for sides in solved], weight, failed)
 
 
 def draws_block_tridiagonal(
@@ -73,17 +73,21 @@ def draws_block_tridiagonal(
     tensor([0.5000, 0.5000])
     """
     factors, solved, failed = eliminated(diagonal, tangent, weight, diagonal[..., None][..., :0], first)
-    return lambda noise: _swept_back(factors, solved, noise[..., None].unbind(1), failed).squeeze(-1)
+    return lambda noise: _swept_back(factors, solved, noise[..., None].unbind(1), weight, failed).squeeze(-1)
 
 
 def _swept_back(
-    factors: Sequence[Tensor], solved: Sequence[Tensor], right: Sequence[Tensor], failed: Tensor
+    factors: Sequence[Tensor],
+    solved: Sequence[Tensor],
+    right: Sequence[Tensor],
+    weight: float,
+    failed: Tensor,
 ) -> Tensor:
-    """Return z(t) = L(t)⁻ᵀ (r(t) − W(t) z(t + 1)), from the last time to the first."""
+    """Return z(t) = L(t)⁻ᵀ (r(t) + w V(t) z(t + 1)), from the last time to the first."""
     n = factors[0].shape[-1]
     z = [torch.linalg.solve_triangular(factors[-1].mT, right[-1], upper=True)]
     for t in range(len(factors) - 2, -1, -1):
-        rest = right[t] - solved[t][..., :n] @ z[-1]
+        rest = torch.baddbmm(right[t], solved[t][..., :n], z[-1], alpha=weight)
         z.append(torch.linalg.solve_triangular(factors[t].mT, rest, upper=True))
     return torch.where(failed[:, None, None, None], torch.nan, torch.stack(z[::-1], dim=1))
 
@@ -119,7 +123,7 @@ def inverse_block_tridiagonal(
         inverse = torch.linalg.solve_triangular(factor, identity, upper=False)
         block = inverse.mT @ inverse
         if blocks:
-            gain = inverse.mT @ sides[..., :n]
+            gain = weight * (inverse.mT @ sides[..., :n])
             block = block + gain @ blocks[-1] @ gain.mT
         blocks.append(block)
     return torch.where(failed[:, None, None, None], torch.nan, torch.stack(blocks[::-1], dim=1))
@@ -128,26 +132,27 @@ def inverse_block_tridiagonal(
 def eliminated(
     diagonal: Tensor, tangent: Tensor, weight: float, right: Tensor, first: Tensor | None
 ) -> tuple[list[Tensor], list[Tensor], Tensor]:
-    """Return Lₜ, [Wₜ, Lₜ⁻¹ rₜ] and which samples failed; see :func:`solve_block_tridiagonal`."""
+    """Return Lₜ, [Vₜ, Lₜ⁻¹ rₜ] and which samples failed; see :func:`solve_block_tridiagonal`."""
     times, n = diagonal.shape[1:]
-    # The triangular solves of A and r are combined: the last columns belong to r.
-    inner = diagonal.new_zeros(len(diagonal), n, n + right.shape[-1])
+    block, rest = torch.diag_embed(diagonal[:, 0]), right[:, 0]
+    if first is not None:
+        block += first
     factors, solved, failed = [], [], torch.zeros_like(diagonal[:, 0, 0], dtype=torch.bool)
     for t in range(times):
-        block, rest = -inner[..., :n], right[:, t] - inner[..., n:]
-        if t == 0 and first is not None:
-            block = block + first
         if t + 1 < times:
-            block = torch.baddbmm(block, tangent[:, t].mT, tangent[:, t], alpha=weight)
-            sides = torch.cat([-weight * tangent[:, t].mT, rest], dim=-1)
+            here = tangent[:, t]
+            block = torch.baddbmm(block, here.mT, here, alpha=weight)
+            # The triangular solves of A and r are combined, in an order of memory that is overwritten.
+            sides = torch.cat([here, rest.mT], dim=1).mT
         else:
-            sides = rest
-        block.diagonal(dim1=-2, dim2=-1).add_(diagonal[:, t])
+            sides = rest.mT.contiguous().mT
         factor, info = torch.linalg.cholesky_ex(block)
         failed |= info > 0
-        both = torch.linalg.solve_triangular(factor, sides, upper=False)
+        torch.linalg.solve_triangular(factor, sides, upper=False, out=sides)
         factors.append(factor)
-        solved.append(both)
+        solved.append(sides)
         if t + 1 < times:
-            inner = both[..., :n].mT @ both
+            v = sides[..., :n].mT
+            block = torch.diag_embed(diagonal[:, t + 1]).baddbmm_(v, v.mT, alpha=-(weight**2))
+            rest = torch.baddbmm(right[:, t + 1], v, sides[..., n:], alpha=weight)
     return factors, solved, failed

@@ -163,8 +163,7 @@ class LevenbergMarquardt(Solver):
         left = torch.arange(len(x), device=x.device)
         for _ in range(steps):
             if len(left):
-                part = equations.of(left)
-                candidate, terms, reached = best_of(part, x[left], factor, mu[left])
+                candidate, terms, reached = best_of(equations, left, x, factor, mu)
                 lower = reached < value[left]
                 done = lower & (value[left] - reached < self.tolerance * value[left])
                 taken = left[lower]
@@ -180,7 +179,20 @@ class LevenbergMarquardt(Solver):
         return x, converged
 
 
-def best_of(equations: NormalEquations, x: Tensor, factor: float, mu: Tensor) -> tuple[Tensor, Terms, Tensor]:
+def best_of(
+    equations: NormalEquations, samples: Tensor, x: Tensor, factor: float, mu: Tensor
+) -> tuple[Tensor, Terms, Tensor]:
+    """Return the best candidate of some samples, both terms there, and U with the factor of λ_p."""
+    groups = equations.each(
+        lambda group: best_candidate(equations.of(group), x[group], factor, mu[group]), samples
+    )
+    candidates, terms, reached = zip(*groups, strict=True)
+    return torch.cat(candidates), Terms(*map(torch.cat, zip(*terms, strict=True))), torch.cat(reached)
+
+
+def best_candidate(
+    equations: NormalEquations, x: Tensor, factor: float, mu: Tensor
+) -> tuple[Tensor, Terms, Tensor]:
     """Return the candidate of the lowest U of each sample, both terms there, and U with the factor of λ_p."""
     best: tuple[Tensor, Terms, Tensor] | None = None
     for candidate in equations.candidates(x, factor, mu):

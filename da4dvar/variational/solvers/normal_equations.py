@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,6 +20,11 @@ from da4dvar.variational.solvers.block_tridiagonal import (
     solve_block_tridiagonal,
 )
 from da4dvar.variational.solvers.tangent import Tangent
+from da4dvar.variational.solvers.threads import on_threads
+
+# Samples whose matrices of all times stay in the cache of the processor.
+SAMPLES = 16
+Result = TypeVar("Result")
 
 
 class NormalEquations(Protocol):
@@ -27,6 +32,9 @@ class NormalEquations(Protocol):
 
     def of(self, samples: Tensor) -> Self:
         """Return the equations of a subset of the samples."""
+
+    def each(self, work: Callable[[Tensor], Result], samples: Tensor) -> list[Result]:
+        """Return the work on each of the groups of samples that are best worked on together."""
 
     def terms(self, x: Tensor) -> Terms:
         """Both weighted terms of U at `x`, shape (batch,) each."""
@@ -72,6 +80,14 @@ class BlockTridiagonal:
         part.y, part.mask = self.y[samples], self.mask[samples]
         part.background = None if self.background is None else self.background[samples]
         return part
+
+    def each(self, work: Callable[[Tensor], Result], samples: Tensor) -> list[Result]:
+        """See :meth:`NormalEquations.each`."""
+        if samples.device.type != "cpu":
+            return [work(samples)]
+        threads = torch.get_num_threads()
+        rounds = -(-len(samples) // (SAMPLES * threads))
+        return on_threads(work, samples.chunk(rounds * threads))
 
     def terms(self, x: Tensor) -> Terms:
         """See :meth:`NormalEquations.terms`."""
@@ -176,6 +192,10 @@ class MatrixFree:
         part = copy.copy(self)
         part.cost = self.cost.part(samples)
         return part
+
+    def each(self, work: Callable[[Tensor], Result], samples: Tensor) -> list[Result]:
+        """See :meth:`NormalEquations.each`."""
+        return [work(samples)]
 
     def terms(self, x: Tensor) -> Terms:
         """See :meth:`NormalEquations.terms`."""

@@ -65,6 +65,18 @@ def test_a_round_trip_keeps_everything(tmp_path, suffix, calendar):
     assert back.time.dt.calendar == ds.time.dt.calendar
 
 
+@pytest.mark.parametrize(("level", "kept"), [(3, 3), (6, 6), (9, 6)])
+def test_compression_is_that_of_the_source_unless_it_takes_long(tmp_path, level, kept):
+    """The level of compression is kept up to that of zlib itself, and the values have the same bits."""
+    values = np.random.default_rng(0).standard_normal(50)
+    ds = xr.Dataset({"sst": ("x", values)})
+    ds.sst.encoding = {"zlib": True, "complevel": level}
+    write_dataset(ds, tmp_path / "out.nc")
+    with xr.open_dataset(tmp_path / "out.nc") as back:
+        assert back.sst.encoding["complevel"] == kept
+        assert back.sst.values.tobytes() == values.tobytes()
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize(("value", "fill"), [(400.0, True), (-99.99, True), (1e30, True), (15.0, False)])
 def test_values_that_do_not_fit_are_not_packed(tmp_path, suffix, value, fill):

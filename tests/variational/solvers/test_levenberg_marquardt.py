@@ -1,5 +1,8 @@
 """Tests of Levenberg-Marquardt, its block-tridiagonal systems and its Jacobians against dense solvers."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -73,6 +76,37 @@ def test_reaches_the_closed_form_minimum_of_a_linear_gaussian_cost():
     cost = model.given(y, mask)
     found = LevenbergMarquardt(iterations=3, ladder=(1.0,), damping=1e-12)(cost, torch.zeros_like(y))
     assert cost.gradient(found.x)[0].abs().max() < 1e-6
+
+
+def test_groups_on_several_threads_give_the_same_bits():
+    """The solution does not depend on the number of threads, which is kept."""
+    cost, truth = short_window(prior_weight=1e4)
+    cost = cost.part(torch.arange(len(truth)).repeat(20))
+    start = truth.repeat(20, 1, 1, 1) + 0.3 * double(20 * len(truth), *truth.shape[1:])
+    before, found = torch.get_num_threads(), {}
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found[threads] = LevenbergMarquardt(iterations=6, ladder=(1e-2, 1.0))(cost, start)
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    for threads in (2, 3):
+        assert torch.equal(found[threads].x, found[1].x)
+        assert torch.equal(found[threads].cost, found[1].cost)
+    assert (found[1].cost[-1] < found[1].cost[0]).all()
+
+
+def test_does_not_load_the_compiler_of_the_library():
+    """The first Jacobians do not wait for the seconds in which torch loads its compiler."""
+    code = (
+        "import sys, torch; from da4dvar.variational.dynamics.lorenz96 import Lorenz96; "
+        "from da4dvar.variational.priors.flow import Flow; "
+        "from da4dvar.variational.solvers.tangent import Tangent; x = torch.ones(1, 8, 3); "
+        "Tangent(Flow(Lorenz96(), 0.05), x)(x); print('torch._dynamo' in sys.modules, 'sympy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
 
 
 @pytest.mark.parametrize("spread", [0.1, 2.0, 30.0])
