@@ -86,7 +86,7 @@ newest: ## the tests with the newest versions there are; torch as in constraints
 clean: ## remove the environments and what was made
 	rm -rf .venv .venv-cf .venv-oldest .venv-newest demo docs/_build
 
-# constraints.txt pins torch to a build for the CPU; nothing else is pinned.
+# constraints.txt pins the version of torch, of whichever build pip finds; nothing else is pinned.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(INSTALL) -e .
