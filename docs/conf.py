@@ -49,7 +49,7 @@ html_theme = "furo"
 html_title = f"da4dvar {release}"
 html_static_path = ["_static"]
 html_css_files = ["tables.css", "gallery.css", "dark.css"]
-html_search_scorer = "_static/scorer.js"
+html_search_scorer = str(Path(__file__).with_name("_static") / "scorer.js")
 
 LINK = re.compile(r"\]\((?![a-z]+:|/)([^)\s]+)\)")
 # READMEs that are included in a page, and pages that they link to, relative to this folder, and the page.
