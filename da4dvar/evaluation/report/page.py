@@ -20,13 +20,13 @@ SCREEN, PRINT = 110, 200
 WIDE = 6
 # Bytes from which a PNG file is too large for a page.
 LARGE = 250_000
+# A shadow at the edge of .wide says that there is more: the white covers move with the content, shadows do not.
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 62rem; margin: 0 auto;
   padding: 1rem; overflow-wrap: break-word; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.25rem; border-bottom: 1px solid #ccc; margin-top: 2.2rem; }
 h3 { font-size: 1.05rem; margin-top: 1.6rem; }
 img { max-width: 100%; height: auto; display: block; margin: .8rem auto; }
-/* A shadow at the edge says that there is more: the white covers move with the content, the shadows do not. */
 .wide { overflow-x: auto; background:
   linear-gradient(to right, #fff 40%, #fff0) left / 2.5rem 100% no-repeat local,
   linear-gradient(to left, #fff 40%, #fff0) right / 2.5rem 100% no-repeat local,
@@ -39,10 +39,12 @@ table.words td, table.words th { text-align: left; }
 table.words td { white-space: normal; overflow-wrap: anywhere; }
 nav ul { padding-left: 1.2rem; }
 .wide th:first-child { position: sticky; left: 0; background: #fff; }
-@media (max-width: 40rem) { body { padding: .6rem; } img.large { max-width: none; width: 44rem; } table.words th { white-space: normal; } }
+@media (max-width: 40rem) { body { padding: .6rem; } img.large { max-width: none; width: 44rem; }
+  table.words th { white-space: normal; } }
 @media print { body { max-width: none; font-size: 11pt; } img, tr { break-inside: avoid; }
   img { max-height: 22cm; width: auto; }
-  h2, h3 { break-after: avoid; } .wide { overflow: visible; background: none; } th, td { padding: .1rem .35rem; } }
+  h2, h3 { break-after: avoid; } .wide { overflow: visible; background: none; }
+  th, td { padding: .1rem .35rem; } }
 """
 
 
