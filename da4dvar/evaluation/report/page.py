@@ -20,7 +20,7 @@ SCREEN, PRINT = 110, 200
 WIDE = 6
 # Bytes from which a PNG file is too large for a page.
 LARGE = 250_000
-# A shadow at the edge of .wide says that there is more: the white covers move with the content, shadows do not.
+# A shadow at the edge of .wide says that there is more: white covers move with the content, shadows do not.
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 62rem; margin: 0 auto;
   padding: 1rem; overflow-wrap: break-word; }
