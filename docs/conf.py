@@ -6,6 +6,7 @@ import os
 import posixpath
 import re
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 from docutils import nodes
@@ -24,8 +25,6 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
-    # MathJax with its fonts, so that formulas are there without a network.
-    "sphinx-mathjax-offline",
 ]
 napoleon_google_docstring = False
 napoleon_use_ivar = True
@@ -47,7 +46,10 @@ os.environ["IPYTHONDIR"] = str(profile.parent)
 exclude_patterns = ["_build", "jupyter_execute"]
 html_theme = "furo"
 html_title = f"da4dvar {release}"
-html_static_path = ["_static"]
+# MathJax comes from a package, with its fonts, so that formulas need no network. Its extension would do the
+# same, but does not say that it may run in parallel.
+html_static_path = ["_static", str(Path(find_spec("sphinx-mathjax-offline").origin).with_name("static"))]
+mathjax_path = "mathjax/tex-chtml.js"
 html_css_files = ["tables.css", "gallery.css", "dark.css"]
 html_search_scorer = str(Path(__file__).with_name("_static") / "scorer.js")
 
@@ -99,7 +101,18 @@ def by_module(
     return domain.resolve_xref(env, node["refdoc"], app.builder, node["reftype"], name, node, shown)
 
 
+def described(app: Sphinx, tree: nodes.document) -> None:
+    """Give figures that a page draws the heading above them as alternative text, in place of a file name."""
+    for image in tree.findall(nodes.image):
+        section = image.parent
+        while section is not None and not isinstance(section, nodes.section):
+            section = section.parent
+        if "alt" not in image and section is not None:
+            image["alt"] = f"Figure: {section[0].astext()}"
+
+
 def setup(app: Sphinx) -> None:
     logging.getLogger("traitlets").setLevel(logging.WARNING)
     app.connect("include-read", from_here)
     app.connect("missing-reference", by_module)
+    app.connect("doctree-read", described)
