@@ -50,7 +50,7 @@ html_title = f"da4dvar {release}"
 # same, but does not say that it may run in parallel.
 html_static_path = ["_static", str(Path(find_spec("sphinx-mathjax-offline").origin).with_name("static"))]
 mathjax_path = "mathjax/tex-chtml.js"
-html_css_files = ["tables.css", "gallery.css", "dark.css"]
+html_css_files = ["wide.css", "gallery.css", "dark.css"]
 html_search_scorer = str(Path(__file__).with_name("_static") / "scorer.js")
 
 LINK = re.compile(r"\]\((?![a-z]+:|/)([^)\s]+)\)")
