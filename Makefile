@@ -51,11 +51,11 @@ lint: .venv/installed-dev ## ruff and mypy
 	$(BIN)/mypy
 
 docs: .venv/installed-docs ## build the documentation; warnings are errors
-	$(BIN)/sphinx-build -W -q docs docs/_build
+	$(BIN)/sphinx-build -W -q -j auto docs docs/_build
 	@echo docs/_build/index.html
 
 pages: .venv/installed-docs ## build the documentation without running its notebooks
-	$(BIN)/sphinx-build -W -q -D nb_execution_mode=off -D suppress_warnings=myst-nb.lexer docs docs/_build/check
+	$(BIN)/sphinx-build -W -q -j auto -D nb_execution_mode=off -D suppress_warnings=myst-nb.lexer docs docs/_build/check
 
 wheel: .venv/installed-test ## build the wheel, and use it in an environment of its own
 	$(BIN)/python -m pytest -q -m slow tests/test_wheel.py
@@ -86,7 +86,7 @@ newest: ## the tests with the newest versions there are; torch as in constraints
 clean: ## remove the environments and what was made
 	rm -rf .venv .venv-cf .venv-oldest .venv-newest demo docs/_build
 
-# constraints.txt pins torch to a build for the CPU; nothing else is pinned.
+# constraints.txt pins the version of torch, of whichever build pip finds; nothing else is pinned.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(INSTALL) -e .

@@ -43,6 +43,11 @@ if TYPE_CHECKING:
 
 # Windows of the validation data whose costs are recorded.
 COSTS = 32
+# What a tab offers; the rest is for the modules that solve and train.
+OFFERED = {
+    *("fit", "interpolate", "lazily", "assimilate", "forecast", "calibrate", "save", "replaced"),
+    *("model", "layout", "scaling", "signature", "scores", "provenance", "calibration", "correction"),
+}
 
 
 class Interpolator(Model):
@@ -115,6 +120,9 @@ class Interpolator(Model):
     ...     scaling=Standard(),
     ... )
     """
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name.startswith("_") or name in OFFERED]
 
     def fit(
         self,

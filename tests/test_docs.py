@@ -1,5 +1,6 @@
 """What the README, the pages and CONTRIBUTING.md show can be typed, followed and run as it stands."""
 
+import importlib
 import re
 import shlex
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 import typer
 import xarray as xr
 
+import da4dvar
 from da4dvar.cli import app
 
 ROOT = Path(__file__).parents[1]
@@ -25,6 +27,7 @@ COMMANDS = [
 SECTION = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 SECTIONS = dict(SECTION.findall((ROOT / "CONTRIBUTING.md").read_text()))
 INCLUDE = re.compile(r"^```\{include\} (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LISTS = re.compile(r"currentmodule:: (\S+)\n(.*?)(?=\.\. currentmodule|```)", re.DOTALL)
 INCLUDES = [
     (page, *found)
     for page in sorted((ROOT / "docs").rglob("*.md"))
@@ -64,6 +67,23 @@ def test_an_included_passage_is_there_and_whole(page, path, options):
     text = passage((page.parent / path).read_text("utf-8"), options)
     assert text.strip()
     assert len(re.findall(r"^```", text, re.MULTILINE)) % 2 == 0
+
+
+def test_every_public_name_has_a_page():
+    """The reference lists each name that a package offers, under a module from which it can be imported."""
+    pages = "".join(file.read_text("utf-8") for file in sorted((ROOT / "docs/reference").glob("*.md")))
+    listed = {
+        (module, name)
+        for module, names in LISTS.findall(pages)
+        for name in re.findall(r"^   (\w+)$", names, re.MULTILINE)
+    }
+    assert len(listed) > 150
+    assert [(m, n) for m, n in sorted(listed) if not hasattr(importlib.import_module(m), n)] == []
+    parts = [f.parent for f in (ROOT / "da4dvar").glob("*/__init__.py")]
+    packages = {f"da4dvar.{p.name}": importlib.import_module(f"da4dvar.{p.name}") for p in parts}
+    offered = {(m, n) for m, package in packages.items() for n in getattr(package, "_PUBLIC", ())}
+    offered |= {("da4dvar", name) for name in da4dvar._PUBLIC}
+    assert sorted(offered - listed - {("da4dvar.fields", "open_dataset")}) == []
 
 
 def code(section: str) -> str:

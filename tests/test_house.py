@@ -1,6 +1,7 @@
 """The plan of the package: imports that only go down, two wings, and what `import da4dvar` loads."""
 
 import ast
+import importlib
 import runpy
 import subprocess
 import sys
@@ -110,6 +111,22 @@ def test_the_package_alone_loads_no_library():
     modules = {"baselines", "fields", "simulate", "testing", "training", "variational"}
     assert set(dir(da4dvar)) == {*da4dvar.__all__} | modules
     assert all(getattr(da4dvar, name) is not None for name in dir(da4dvar))
+
+
+PUBLIC = [f.parent.name for f in PACKAGE.glob("*/__init__.py") if "\n_PUBLIC = " in f.read_text("utf-8")]
+
+
+@pytest.mark.parametrize("part", PUBLIC)
+def test_the_public_names_of_a_package(part):
+    """Each is imported when it is asked for, and known to type checkers."""
+    package = importlib.import_module(f"da4dvar.{part}")
+    tree = ast.parse((PACKAGE / part / "__init__.py").read_text("utf-8"))
+    typed = {a.asname: n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for a in n.names}
+    known = {name: f"da4dvar.{part}.{module}" for name, module in package._PUBLIC.items()}
+    assert {name: typed.get(name) for name in known} == known
+    assert all(getattr(package, name).__module__ == module for name, module in known.items())
+    assert sorted(package.__all__) == sorted(known) == sorted(dir(package))
+    assert loaded(f"import da4dvar.{part}").isdisjoint({"torch", "xarray", "numpy"})
 
 
 @pytest.mark.parametrize("first", ["import da4dvar", "import xarray", "from da4dvar.api import load"])

@@ -126,6 +126,14 @@ def test_the_noise_of_one_fit_is_not_the_observation_error_of_the_next(truth, ow
     assert model.fit(truth, truth, **given).observation_error == own
 
 
+def test_a_tab_offers_what_a_user_needs():
+    """Methods and attributes of a model, and nothing of the machinery, which can be reached all the same."""
+    offered = {name for name in dir(tiny_interpolator()) if not name.startswith("_")}
+    assert {"fit", "interpolate", "save", "scores"} <= offered
+    assert len(offered) < 20
+    assert tiny_interpolator().known is not None
+
+
 def test_a_model_shows_what_it_fills_and_how(model, gappy, truth):
     """A few lines have variables with units, windows, parts, scores and error bars, as far as known."""
     model.calibrate(gappy, truth, ensemble=Ensemble(2))

@@ -6,63 +6,67 @@ Each has a method ``interpolate(ds)`` that fills the gaps of a data set. This pa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import importlib
+from typing import TYPE_CHECKING, Any
+
+# Imported on first use (PEP 562): names are public here, and modules load what they need.
+_PUBLIC = {
+    "Analysis": "solve_kernels",
+    "Baseline": "base",
+    "Climatology": "climatology",
+    "CoarseSpace": "coarse_space",
+    "Combination": "combination",
+    "Deviations": "draws",
+    "EofInterpolation": "eof_interpolation",
+    "EofIteration": "eof_iteration",
+    "FittedPoints": "point_interpolation",
+    "GaussianEM": "gaussian_em",
+    "Kalman": "kalman",
+    "LETKS": "letks",
+    "Linear": "linear",
+    "Logarithmic": "logarithmic",
+    "NearestStations": "nearest_stations",
+    "OptimalInterpolation": "optimal_interpolation",
+    "PointInterpolation": "point_interpolation",
+    "Scattered": "point_interpolation",
+    "SparseCoding": "sparse_coding",
+    "Vecchia": "vecchia",
+    "WindowGaussian": "window_gaussian",
+    "unconditional": "draws",
+}
+
+__all__ = [*_PUBLIC]
 
 if TYPE_CHECKING:
-    # The list of kinds is below this package, and is read at every tab.
-    import xarray as xr
+    from da4dvar.baselines.base import Baseline as Baseline
+    from da4dvar.baselines.climatology import Climatology as Climatology
+    from da4dvar.baselines.coarse_space import CoarseSpace as CoarseSpace
+    from da4dvar.baselines.combination import Combination as Combination
+    from da4dvar.baselines.draws import Deviations as Deviations
+    from da4dvar.baselines.draws import unconditional as unconditional
+    from da4dvar.baselines.eof_interpolation import EofInterpolation as EofInterpolation
+    from da4dvar.baselines.eof_iteration import EofIteration as EofIteration
+    from da4dvar.baselines.gaussian_em import GaussianEM as GaussianEM
+    from da4dvar.baselines.kalman import Kalman as Kalman
+    from da4dvar.baselines.letks import LETKS as LETKS
+    from da4dvar.baselines.linear import Linear as Linear
+    from da4dvar.baselines.logarithmic import Logarithmic as Logarithmic
+    from da4dvar.baselines.nearest_stations import NearestStations as NearestStations
+    from da4dvar.baselines.optimal_interpolation import OptimalInterpolation as OptimalInterpolation
+    from da4dvar.baselines.point_interpolation import FittedPoints as FittedPoints
+    from da4dvar.baselines.point_interpolation import PointInterpolation as PointInterpolation
+    from da4dvar.baselines.point_interpolation import Scattered as Scattered
+    from da4dvar.baselines.solve_kernels import Analysis as Analysis
+    from da4dvar.baselines.sparse_coding import SparseCoding as SparseCoding
+    from da4dvar.baselines.vecchia import Vecchia as Vecchia
+    from da4dvar.baselines.window_gaussian import WindowGaussian as WindowGaussian
 
 
-class Baseline(Protocol):
-    """Interface of a classical method: any object with a method `interpolate`, configured when created.
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
-    A class may have further attributes that say more about it.
 
-    Attributes
-    ----------
-    reads_times : bool, optional
-        Whether the method uses the values of the coordinate of time. A method that does not counts steps,
-        and a warning says so where they are uneven.
-    suits : collection of int, optional
-        The numbers of dimensions of space, of 0, 1 and 2, for which ``da4dvar interpolate`` compares the
-        method with others; not at all if it is missing.
-    needs : str, optional
-        Package of an extra without which the method cannot be used, and is not compared.
-    needs_seconds : float, optional
-        Seconds that the method takes at least to be fitted, 0 by default. A comparison under a time limit
-        leaves it out if less is left.
-    fitted : callable, optional
-        Method ``fitted(ds)`` that returns the same method with its parameters fitted to a data set, so that
-        `interpolate` does not fit them again.
-
-    Examples
-    --------
-    >>> import xarray as xr
-    >>> class Mean:
-    ...     def interpolate(self, ds):
-    ...         return ds.fillna(ds.mean())
-    >>> method: Baseline = Mean()
-    >>> method.interpolate(xr.Dataset({"t2m": ("time", [1.0, float("nan"), 3.0])}))["t2m"].values
-    array([1., 2., 3.])
-    """
-
-    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
-        """Fill the gaps of every variable.
-
-        Parameters
-        ----------
-        ds : Dataset
-            Data with NaN in the gaps. If it is chunked, so is the result.
-
-        Returns
-        -------
-        Dataset
-            The filled variables, with the dimensions, coordinates, attributes and types of `ds`. A method
-            that estimates a standard error adds it as ``<name>_std``, in the units of the variable.
-
-        Raises
-        ------
-        DataError
-            If the method cannot fill such data.
-        """
-        ...
+def __dir__() -> list[str]:
+    return [*__all__]

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import xarray as xr
 
-from da4dvar.baselines import Baseline
+from da4dvar.baselines.base import Baseline
 from da4dvar.errors import DataError
 from da4dvar.fields.labels.given import data_set
 

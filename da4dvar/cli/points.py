@@ -85,7 +85,9 @@ def are_points(inputs: Sequence[str], given: Mapping[str, object]) -> bool:
         raise DataError(f"{named[0]} is for points; give --resolution DEGREES or --grid FILE as well")
     if tables := [path for path in inputs if Path(path).suffix.lower() in TABLES]:
         raise DataError(
-            f"{tables[0]}: a table of points; give --resolution DEGREES or --grid FILE to map them"
+            f"{tables[0]}: a table of points; give --resolution DEGREES or --grid FILE to map them, or "
+            "convert a table of series with pandas: pandas.read_csv(...).set_index('time').to_xarray()"
+            ".to_netcdf(...)"
         )
     return False
 

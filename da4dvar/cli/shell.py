@@ -27,6 +27,7 @@ app = typer.Typer(
 
 # Headings in the help of commands with many options.
 NAMES, WITH_MODEL, WITH_FIT = "Names in the input", "Options with --model", "Options without --model"
+LARGE = "Files larger than memory"
 ERROR_BARS, RESULT = "Error bars", "What is written"
 
 Inputs = Annotated[

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from da4dvar.cli.complete import one_of
-from da4dvar.cli.shell import WITH_MODEL, say
+from da4dvar.cli.shell import LARGE, say
 
 Memory = Annotated[
     str,
@@ -17,7 +17,7 @@ Memory = Annotated[
         metavar="SIZE",
         help="Memory limit, such as 500MB or 2GiB; a larger data set is solved in regions. With --scheduler "
         "it covers all workers on this machine together; on a cluster, each worker.",
-        rich_help_panel=WITH_MODEL,
+        rich_help_panel=LARGE,
     ),
 ]
 BatchSize = Annotated[
@@ -43,15 +43,13 @@ Scheduler = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Solve regions in parallel: threads, processes, or the address tcp://HOST:PORT of a dask "
-        "scheduler.",
+        help="Solve regions in parallel, with --model: threads, processes, or the address tcp://HOST:PORT of "
+        "a dask scheduler.",
         autocompletion=one_of(("threads", "processes")),
-        rich_help_panel=WITH_MODEL,
+        rich_help_panel=LARGE,
     ),
 ]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Continue an interrupted run.", rich_help_panel=WITH_MODEL)
-]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.", rich_help_panel=LARGE)]
 
 
 @contextmanager

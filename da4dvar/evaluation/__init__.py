@@ -3,3 +3,36 @@
 This package imports `api` and the packages below it. Measures of error are in `fields.scores`; each section
 of the report is a module in `report`, each figure a function in `figures`.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+# Imported on first use (PEP 562): names are public here, and modules load what they need.
+_PUBLIC = {
+    "evaluate_files": "scores",
+    "report_files": "report.files",
+    "scores_of": "scores",
+    "table_of": "text",
+    "uncertainty_score": "uncertainty",
+}
+
+__all__ = [*_PUBLIC]
+
+if TYPE_CHECKING:
+    from da4dvar.evaluation.report.files import report_files as report_files
+    from da4dvar.evaluation.scores import evaluate_files as evaluate_files
+    from da4dvar.evaluation.scores import scores_of as scores_of
+    from da4dvar.evaluation.text import table_of as table_of
+    from da4dvar.evaluation.uncertainty import uncertainty_score as uncertainty_score
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from da4dvar.fields.files.store import loaded, open_dataset
-from da4dvar.fields.labels.cf import is_dates, spacing
+from da4dvar.fields.labels.cf import is_dates, spacing, uneven
 from da4dvar.modelfile.filling import filling_of
 from da4dvar.modelfile.header import read_shapes
 from da4dvar.modelfile.shipped import find
@@ -79,7 +79,7 @@ def of_dataset(ds: xr.Dataset, path: str) -> dict[str, Any]:
         if dim in ds.coords and size:
             values = loaded(ds[dim], path).values
             entry |= {"first": str(values[0]), "last": str(values[-1]), "step": spacing(ds[dim])}
-            entry["dates"] = is_dates(ds[dim])
+            entry |= {"dates": is_dates(ds[dim]), "uneven": uneven(ds[dim])}
         dims[str(dim)] = entry
     variables = {}
     for name, array in ds.data_vars.items():

@@ -130,6 +130,7 @@ def of_range(dim: Table) -> str:
     if "first" not in dim:
         return f"{dim['size']}, without a coordinate"
     step = "" if dim["step"] is None else f", in steps of {in_words(dim['step'], dim['dates'])}"
+    step += ", uneven" if dim["uneven"] else ""
     first, last = (str(dim[end]).removesuffix(".000000000") for end in ("first", "last"))
     return f"{dim['size']}, from {first} to {last}{step}"
 

@@ -90,6 +90,14 @@ def test_a_data_set_in_words(tmp_path, gappy):
     assert ", in degC, missing: 6" in text
 
 
+def test_uneven_levels_are_said_to_be_so(tmp_path):
+    """The step that most levels have is no step of all."""
+    soil = xr.Dataset({"sm": ("depth", [0.2, 0.3, 0.4])}, {"depth": [5.0, 10.0, 30.0]})
+    soil.to_netcdf(tmp_path / "soil.nc")
+    text = text_of(describe(str(tmp_path / "soil.nc")))
+    assert "depth  3, from 5.0 to 30.0, in steps of 12.5, uneven" in text
+
+
 def test_toml_has_no_null_and_json_no_nan():
     """None and empty lists are omitted from TOML; NaN and infinity are null in JSON."""
     shown = as_toml({"a": None, "b": [], "c": {"d": None, "e": 1}, "f": [{"g": None, "h": 2}]})

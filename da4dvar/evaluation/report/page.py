@@ -16,15 +16,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SCREEN, PRINT = 110, 200
+# Inches from which a figure is too wide for a telephone, on which it is scrolled.
+WIDE = 6
 # Bytes from which a PNG file is too large for a page.
 LARGE = 250_000
+# A shadow at the edge of .wide says that there is more: white covers move with the content, shadows do not.
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 62rem; margin: 0 auto;
   padding: 1rem; overflow-wrap: break-word; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.25rem; border-bottom: 1px solid #ccc; margin-top: 2.2rem; }
 h3 { font-size: 1.05rem; margin-top: 1.6rem; }
 img { max-width: 100%; height: auto; display: block; margin: .8rem auto; }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; background:
+  linear-gradient(to right, #fff 40%, #fff0) left / 2.5rem 100% no-repeat local,
+  linear-gradient(to left, #fff 40%, #fff0) right / 2.5rem 100% no-repeat local,
+  linear-gradient(to right, #0006, #0000) left / .9rem 100% no-repeat scroll,
+  linear-gradient(to left, #0006, #0000) right / .9rem 100% no-repeat scroll; }
 table { border-collapse: collapse; margin: .6rem 0; font-size: .9rem; }
 th, td { padding: .2rem .7rem; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; } thead th { border-bottom: 2px solid #888; }
@@ -32,10 +39,12 @@ table.words td, table.words th { text-align: left; }
 table.words td { white-space: normal; overflow-wrap: anywhere; }
 nav ul { padding-left: 1.2rem; }
 .wide th:first-child { position: sticky; left: 0; background: #fff; }
-@media (max-width: 40rem) { body { padding: .6rem; } table.words th { white-space: normal; } }
+@media (max-width: 40rem) { body { padding: .6rem; } img.large { max-width: none; width: 44rem; }
+  table.words th { white-space: normal; } }
 @media print { body { max-width: none; font-size: 11pt; } img, tr { break-inside: avoid; }
   img { max-height: 22cm; width: auto; }
-  h2, h3 { break-after: avoid; } .wide { overflow: visible; } th, td { padding: .1rem .35rem; } }
+  h2, h3 { break-after: avoid; } .wide { overflow: visible; background: none; }
+  th, td { padding: .1rem .35rem; } }
 """
 
 
@@ -113,7 +122,9 @@ def _part(part: Part, heading: str) -> str:
         kind, content = image(part.figure)
         title = part.title if part.title == heading else f"{heading}: {part.title}"
         alt = escape(part.alt or title, quote=True)
-        lines.append(f'<img alt="{alt}" src="data:image/{kind};base64,{base64.b64encode(content).decode()}">')
+        source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+        size = ' class="large"' if part.figure.get_figwidth() > WIDE else ""
+        lines.append(f'<div class="wide"><img{size} alt="{alt}" src="{source}"></div>')
     return "\n".join(lines)
 
 

@@ -41,11 +41,14 @@ def classical(character: Character) -> list[Candidate]:
         except RecipeError as error:  # a class of another package; those of this one can be imported
             warn(f"{error}; it is not compared with the other methods")
             continue
-        usable = not hasattr(cls, "needs") or find_spec(cls.needs) is not None
-        if usable and len(character.space) in getattr(cls, "suits", ()):
-            tables[kind] = {"kind": kind}
-            if "time" in arguments_of(cls):
-                tables[kind]["time"] = character.time
+        if len(character.space) not in getattr(cls, "suits", ()):
+            continue
+        if hasattr(cls, "needs") and find_spec(cls.needs) is None:
+            warn(f"{kind} is not compared: it needs {cls.needs}; pip install 'da4dvar[{cls.needs}]'")
+            continue
+        tables[kind] = {"kind": kind}
+        if "time" in arguments_of(cls):
+            tables[kind]["time"] = character.time
     if character.offset is not None:
         best = {0: "kalman", 1: "gaussian_em"}.get(len(character.space), "optimal_interpolation")
         method = tables.get(best, tables["optimal_interpolation"])

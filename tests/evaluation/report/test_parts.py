@@ -1,11 +1,14 @@
 """The tables of a report agree with the numbers that they summarise, and its example is a typical one."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 import da4dvar
 from da4dvar.errors import DataError
@@ -13,6 +16,8 @@ from da4dvar.evaluation.comparison import Comparison
 from da4dvar.evaluation.report.classes import class_parts, gaps_of, round_edges, scores_by
 from da4dvar.evaluation.report.descent import descent
 from da4dvar.evaluation.report.example import LONGEST, around, example_of, index_at, places_of
+from da4dvar.evaluation.report.page import page
+from da4dvar.evaluation.report.part import Part
 from da4dvar.evaluation.report.power import sampled, spectra_part
 from da4dvar.evaluation.report.reliability import reliability_part
 from da4dvar.evaluation.report.shape import Shape
@@ -161,3 +166,11 @@ def test_dimensions_are_known_by_their_names():
     ):
         shape = Shape.of(xr.DataArray(np.zeros((2,) * len(dims)), dims=dims))
         assert [shape.time, shape.space, shape.batch] == roles
+
+
+@pytest.mark.parametrize("width", [5.0, 9.0])
+def test_a_figure_too_wide_for_a_telephone_is_scrolled(width):
+    """It keeps a legible size in a box that scrolls, and a narrow one fits the screen."""
+    part = Part("a", "A", figure=Figure(figsize=(width, 2)))
+    (box,) = re.findall(r'<div class="wide"><img[^>]*alt=', page("Title", [("A", [part])]))
+    assert ('class="large"' in box) == (width == 9.0)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from da4dvar.errors import DataError
+from da4dvar.errors import Da4dvarWarning, DataError
 from da4dvar.fields.bounds import Bounds
+from da4dvar.workflows.autofit import candidates
 from da4dvar.workflows.autofit.candidates import classical, mean_of, models_for
 from da4dvar.workflows.autofit.character import Character
 
@@ -41,6 +42,16 @@ def test_a_shipped_model_enters_where_it_fits():
     assert "oisst-tasman" in names
     assert not models_for(sst(step="7D"))
     assert not models_for(sst(units="m s-1").assign_attrs(standard_name="eastward_wind"))
+
+
+def test_a_method_that_needs_an_extra_is_named(monkeypatch):
+    """Where it suits the variable, a line says how to install it; the others are compared."""
+    gauge = replace(PLAIN, space=())
+    assert "kalman" in {c.name for c in classical(gauge)}
+    monkeypatch.setattr(candidates, "find_spec", lambda name: None)
+    with pytest.warns(Da4dvarWarning, match=r"kalman is not compared.*pip install 'da4dvar\[statsmodels\]'"):
+        assert {"linear", "kalman"} & {c.name for c in classical(gauge)} == {"linear"}
+    assert classical(PLAIN)  # for fields it is not missed
 
 
 def test_a_mean_is_of_two_classical_methods():

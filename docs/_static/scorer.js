@@ -1,0 +1,16 @@
+// The order of search results: pages that explain something come before the pages of classes and functions,
+// and those before their methods.
+var Scorer = {
+  objNameMatch: 4,
+  objPartialMatch: 1,
+  objPrio: { 0: 2, 1: 1, 2: 0 },
+  objPrioDefault: 0,
+  title: 15,
+  partialTitle: 7,
+  term: 5,
+  partialTerm: 2,
+  score: (result) => {
+    const [page, , , , score] = result;
+    return page.startsWith("reference/") ? score - 10 : score;
+  },
+};
