@@ -30,7 +30,7 @@ _MODULES = ("baselines", "fields", "simulate", "testing", "training", "variation
 __all__ = ["__version__", *_PUBLIC]
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
@@ -48,6 +48,35 @@ if TYPE_CHECKING:
     from da4dvar.workflows.autofit.fill import fit as fit
     from da4dvar.workflows.autofit.state import load_fit as load_fit
     from da4dvar.workflows.points.mapped import map_points as map_points
+
+
+def attached(package: str, public: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return ``__getattr__`` and ``__dir__`` of a package whose names are imported on first use (PEP 562).
+
+    Parameters
+    ----------
+    package : str
+        Name of the package.
+    public : mapping of str to str
+        Module of each public name, below the package.
+
+    Returns
+    -------
+    tuple of callable
+
+    Examples
+    --------
+    >>> attribute, names = attached("da4dvar.variational", {"UNet": "priors.unet"})
+    >>> attribute("UNet"), names()
+    (<class 'da4dvar.variational.priors.unet.UNet'>, ['UNet'])
+    """
+
+    def attribute(name: str) -> Any:
+        if name in public:
+            return getattr(importlib.import_module(f"{package}.{public[name]}"), name)
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    return attribute, lambda: [*public]
 
 
 def __getattr__(name: str) -> Any:

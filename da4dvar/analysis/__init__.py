@@ -7,10 +7,11 @@ The package imports those up to `baselines` and depends on neither training nor 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-# Imported on first use (PEP 562): names are public here, and modules load what they need.
+from da4dvar import attached
+
+# Imported on first use: names are public here, and modules load what they need.
 _PUBLIC = {
     "Assimilated": "assimilate",
     "CalibratedEnsemble": "ensemble",
@@ -30,12 +31,4 @@ if TYPE_CHECKING:
     from da4dvar.analysis.ensemble import ErrorParts as ErrorParts
     from da4dvar.analysis.error_bars import calibrate as calibrate
 
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return [*__all__]
+__getattr__, __dir__ = attached(__name__, _PUBLIC)

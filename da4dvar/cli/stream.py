@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from da4dvar.cli.complete import one_of
-from da4dvar.cli.shell import LARGE, say
+from da4dvar.cli.shell import LARGE, WITH_MODEL, say
 
 Memory = Annotated[
     str,

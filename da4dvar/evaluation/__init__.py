@@ -6,10 +6,11 @@ of the report is a module in `report`, each figure a function in `figures`.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-# Imported on first use (PEP 562): names are public here, and modules load what they need.
+from da4dvar import attached
+
+# Imported on first use: names are public here, and modules load what they need.
 _PUBLIC = {
     "evaluate_files": "scores",
     "report_files": "report.files",
@@ -27,12 +28,4 @@ if TYPE_CHECKING:
     from da4dvar.evaluation.text import table_of as table_of
     from da4dvar.evaluation.uncertainty import uncertainty_score as uncertainty_score
 
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return [*__all__]
+__getattr__, __dir__ = attached(__name__, _PUBLIC)

@@ -7,10 +7,11 @@ names of patterns and scalings in `kinds`.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-# Imported on first use (PEP 562): names are public here, and modules load what they need.
+from da4dvar import attached
+
+# Imported on first use: names are public here, and modules load what they need.
 _PUBLIC = {
     "Anomaly": "scaling.anomaly",
     "Blocks": "gaps.patterns",
@@ -118,12 +119,4 @@ if TYPE_CHECKING:
     from da4dvar.fields.windows.grid import WindowGrid as WindowGrid
     from da4dvar.fields.windows.grid import overlap_add as overlap_add
 
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return [*__all__]
+__getattr__, __dir__ = attached(__name__, _PUBLIC)

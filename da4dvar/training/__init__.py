@@ -6,10 +6,11 @@ A new way to make samples belongs in `dataset`, a new term of the loss in `loss`
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-# Imported on first use (PEP 562): names are public here, and modules load what they need.
+from da4dvar import attached
+
+# Imported on first use: names are public here, and modules load what they need.
 _PUBLIC = {
     "BufferedSamples": "buffered",
     "Samples": "samples",
@@ -33,12 +34,4 @@ if TYPE_CHECKING:
     from da4dvar.training.prior import learn_prior as learn_prior
     from da4dvar.training.samples import Samples as Samples
 
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return [*__all__]
+__getattr__, __dir__ = attached(__name__, _PUBLIC)

@@ -8,10 +8,11 @@ package uses torch but no labelled arrays, and imports only `errors` and `layout
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-# Imported on first use (PEP 562): names are public here, and modules load what they need.
+from da4dvar import attached
+
+# Imported on first use: names are public here, and modules load what they need.
 _PUBLIC = {
     "AtPoints": "at_points",
     "Background": "background",
@@ -103,12 +104,4 @@ if TYPE_CHECKING:
     from da4dvar.variational.solvers.lstm import ConvLSTM as ConvLSTM
     from da4dvar.variational.solvers.recompute import recomputed as recomputed
 
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return [*__all__]
+__getattr__, __dir__ = attached(__name__, _PUBLIC)

@@ -6,10 +6,11 @@ fits a model to a single file, and `benchmark` runs a folder of recipes. Imports
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-# Imported on first use (PEP 562): names are public here, and modules load what they need.
+from da4dvar import attached
+
+# Imported on first use: names are public here, and modules load what they need.
 _PUBLIC = {
     "Benchmark": "benchmark.rows",
     "Comparison": "autofit.comparison",
@@ -43,12 +44,4 @@ if TYPE_CHECKING:
     from da4dvar.workflows.points.mapped import Mapped as Mapped
     from da4dvar.workflows.recipe import Recipe as Recipe
 
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return [*__all__]
+__getattr__, __dir__ = attached(__name__, _PUBLIC)

@@ -2,7 +2,7 @@
 
 python recipes/speed/convolutions.py
 
-Microseconds per window on one thread. "library" is what torch chooses: for a single small sample on one thread,
+Microseconds per window on one thread. "library" is what torch chooses: for a single small sample,
 a product of matrices after unfolding, otherwise oneDNN.
 """
 
