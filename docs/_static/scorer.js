@@ -11,6 +11,7 @@ var Scorer = {
   partialTerm: 2,
   score: (result) => {
     const [page, , , , score] = result;
-    return page.startsWith("reference/") ? score - 10 : score;
+    if (page.startsWith("reference/")) return score - 10;
+    return ["changelog", "dependencies", "glossary"].includes(page) ? score - 4 : score;
   },
 };
