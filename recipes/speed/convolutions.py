@@ -2,8 +2,8 @@
 
 python recipes/speed/convolutions.py
 
-Microseconds per window on one thread. "library" is what torch chooses: for a single small sample,
-a product of matrices after unfolding, otherwise oneDNN.
+Microseconds per window on one thread. "library" is what torch chooses: a product of matrices after unfolding
+for a single small sample on one thread, otherwise oneDNN.
 """
 
 from __future__ import annotations

@@ -15,9 +15,10 @@ class Tangent:
     """Forecasts Φ(x)(t) and their Jacobians A(t) = ∂Φ/∂x(t).
 
     The derivatives k′ of the four Runge-Kutta stages follow from those of φ by the chain rule,
-    k₂′ = φ′(x + Δ k₁ / 2) (I + Δ k₁′ / 2) and so on. Components that do not act on a common component
-    share a direction (Curtis, Powell and Reid, 1974): with 40 components, Lorenz-96 needs 4 directions for
-    φ′ and 14 for A. The sparsity pattern is found once, from φ′ at random states.
+    k₂′ = φ′(x + Δ k₁ / 2) (I + Δ k₁′ / 2) and so on. Rows of φ′ without a common component share a gradient,
+    and columns of A that do not act on a common component a direction (Curtis, Powell and Reid, 1974): with
+    40 components, Lorenz-96 needs 4 gradients and 14 directions. The sparsity pattern is found once, from φ′
+    at random states.
 
     Parameters
     ----------
