@@ -224,6 +224,7 @@ def shapes_like_gaps(
     scarce = (
         (count > 1) & (count < SPARSE * count.sum() / max(1, (count > 0).sum())) & bool(others and not sparse)
     )
+    observed_at = seen.reshape(steps, -1).any(1)
     octave, gaps = _octaves(gap_length(observed, time).transpose(*lines.dims).values, missing)
     chosen = np.zeros_like(gaps)
     left: list[np.ndarray] | None = None
@@ -250,7 +251,11 @@ def shapes_like_gaps(
         half = generator.permutation(np.flatnonzero(line))[::2] if rare else None
         moved: tuple[slice | None, slice] | None = (None, slice(0, steps) if rare else slice(at, at + 1))
         if not (sparse or rare):
-            moved = _moved(line, int(at), near, longest, generator, None if others else seen & (shape < 0))
+            free = None
+            if not observed_at[at]:
+                # Lost as a whole, like the value of a series: a copy next to it would be one longer gap.
+                free = observed_at & (shape[(slice(None), *cell)] < 0)
+            moved = _moved(line, int(at), near, longest, generator, free)
         if moved is None:
             continue
         source, target = moved

@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 
 from da4dvar.errors import DataError
+from da4dvar.fields.gaps.geometry import gap_length
 from da4dvar.fields.gaps.likeness import (
     LONGEST,
     Hardness,
@@ -246,3 +247,13 @@ def test_copies_of_a_few_short_gaps_stay_short():
     at = drawn(xr.DataArray(seen, dims="time", name="x")) >= 0
     hidden = hardness_of(xr.DataArray(seen & ~at, dims="time"), "time", Reach(1.0, {}))
     assert hidden.length[at].max() == 1
+
+
+def test_copies_of_a_gap_of_a_whole_field_stay_as_long():
+    """Four scans that are lost are hidden as four scans elsewhere, not next to them."""
+    observed = xr.DataArray(np.ones((90, 12, 12), bool), dims=("time", "y", "x"))
+    observed[40:44] = False
+    shape = shapes_like_gaps(observed, "time", 0.1, np.random.default_rng(0))
+    length = gap_length(observed & (shape < 0), "time").values
+    assert int((shape >= 0).sum()) > 0.08 * int(observed.sum())
+    assert np.mean(length[shape >= 0] == 4) > 0.8
