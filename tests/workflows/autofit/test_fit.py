@@ -268,7 +268,7 @@ def test_a_network_whose_first_guess_would_take_too_long_is_not_trained(monkeypa
     """The first guess alone is needed several times."""
     monkeypatch.setattr(fit_module, "SHORTEST", 0.0)
     monkeypatch.setattr(fit_module, "compete", lambda *arguments: taking(1e6, *arguments))
-    monkeypatch.setattr(fit_module, "trained", lambda *arguments: pytest.fail("it was trained"))
+    monkeypatch.setattr(learn_module, "trained", lambda *arguments: pytest.fail("it was trained"))
     lines: list[str] = []
     assert da4dvar.fit(network(), minutes=0.5, say=lines.append).model is None
     assert [line for line in lines if "for its first guess alone; left out" in line]
