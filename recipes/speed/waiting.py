@@ -155,7 +155,7 @@ def smoothed(dapper: str, folder: Path) -> dict[str, Run]:
         "": (dapper, f"import make; make.EXPERIMENTS[:] = [{case!r}]; make.main({str(folder)!r}, [{seed}])"),
         "da4dvar": (
             sys.executable,
-            f"import assimilate as a; list(a.METHODS['exact']([a.Series.read(a.path_of({known}))]))",
+            f"import assimilate as a; list(a.METHODS['whole']([a.Series.read(a.path_of({known}))]))",
         ),
         "iEnKS": (
             dapper,
