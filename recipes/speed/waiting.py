@@ -134,7 +134,8 @@ def run(line: list[str], size: str, files: dict[str, Path], folder: Path) -> Run
             with xr.open_dataset(files["filled"]) as filled:
                 if "estimate" in filled or filled.get(name, gappy[name][:0]).shape == gappy[name].shape:
                     out["rmse"] = scored(filled.load(), gappy[name].load(), truth[name].load())["rmse"]
-        files["filled"].unlink()
+    if files:
+        files["filled"].unlink(missing_ok=True)
     return out
 
 
@@ -180,9 +181,8 @@ def runs_of(work: str, size: str, other: str, dapper: str) -> dict[str, Run]:
             return smoothed(dapper, folder)
         files, plan = made(size, folder), WORK[work]
         command = plan.command.format(**files).split()
-        found = {
-            "da4dvar": run([sys.executable, "-W", "ignore", "-m", "da4dvar", *command], size, files, folder)
-        }
+        ours = [sys.executable, "-W", "ignore", "-m", "da4dvar", *command]
+        found = {"da4dvar": run(ours, size if FILL in plan.command else "", files, folder)}
         with xr.open_dataset(files["gappy"], engine="zarr" if size == "large" else None) as gappy:
             (name, *_) = map(str, gappy.data_vars)
         for rival, (peer, setting) in plan.rivals.items():
