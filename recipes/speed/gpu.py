@@ -246,16 +246,16 @@ def main(device: str, quick: bool, minutes: float, output: str) -> None:
     at = device_of(device)
     table = Table(at, place, time.monotonic() + 60 * minutes)
     small = Field(at, quick)
-    works = {"solve": small.solve, "training step": small.step}
+    works, days = {"solve": small.solve, "training step": small.step}, "a month" if quick else "a year"
     for name, make in works.items():
         for how, way in ways(make):
             table.add(name, how, way)
-    table.add("a year", "16 windows at once", partial(year, at, quick, batch_size=16))
-    table.add("a year", "default", partial(year, at, quick))
-    table.add("a year", "default, bfloat16", partial(year, at, quick, precision="bfloat16"))
+    table.add(days, "16 windows at once", partial(year, at, quick, batch_size=16))
+    table.add(days, "default", partial(year, at, quick))
+    table.add(days, "default, bfloat16", partial(year, at, quick, precision="bfloat16"))
     if at.type == "cuda":
-        table.add("a year", "on the processor", partial(year, torch.device("cpu"), quick), times=1)
-    table.add("a year, ensemble of 8", "default", partial(year, at, quick, std=True, members=8), times=1)
+        table.add(days, "on the processor", partial(year, torch.device("cpu"), quick), times=1)
+    table.add(f"{days}, ensemble of 8", "default", partial(year, at, quick, std=True, members=8), times=1)
     series, iterations = (2, 10) if quick else (256, 30)
     table.add("ladder, Lorenz-96", f"{series} series", partial(ladder, at, series, iterations), times=1)
     table.add("solve", "CUDA graph", small.graph)

@@ -276,7 +276,7 @@ def test_a_network_for_whose_training_there_is_no_time_is_left_out(monkeypatch):
 def test_a_network_whose_first_guess_would_take_too_long_is_not_trained(monkeypatch):
     """The first guess alone is needed several times."""
     monkeypatch.setattr(fit_module, "compete", lambda *arguments: taking(1e6, *arguments))
-    monkeypatch.setattr(fit_module, "trained", lambda *arguments: pytest.fail("it was trained"))
+    monkeypatch.setattr(learn_module, "trained", lambda *arguments: pytest.fail("it was trained"))
     lines: list[str] = []
     assert da4dvar.fit(network(), minutes=0.5, say=lines.append).model is None
     assert [line for line in lines if "for its first guess alone; left out" in line]
