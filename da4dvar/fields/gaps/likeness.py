@@ -224,7 +224,7 @@ def shapes_like_gaps(
     scarce = (
         (count > 1) & (count < SPARSE * count.sum() / max(1, (count > 0).sum())) & bool(others and not sparse)
     )
-    observed_at: np.ndarray = seen.reshape(steps, -1).any(1)
+    observed_at = np.asarray(seen.reshape(steps, -1).any(1))
     octave, gaps = _octaves(gap_length(observed, time).transpose(*lines.dims).values, missing)
     chosen = np.zeros_like(gaps)
     left: list[np.ndarray] | None = None
