@@ -40,7 +40,7 @@ from da4dvar.variational.solvers.correction import Block
 HERE = Path(__file__).parent
 DATA = HERE.parents[1] / "datasets"
 # Factors of all lengths and durations of the alternative estimates.
-FACTORS = ((0.6, 1.0), (1.6, 1.0), (1.0, 0.6), (1.0, 1.6))
+FACTORS = ((0.6, 1.0), (1.0, 0.6))
 STEPS = 7  # of a window
 # Cells and steps after which half of the variance is left, in the resolution that the network sees.
 SCALE = 5.0
@@ -76,12 +76,12 @@ def hidden(truth: xr.DataArray, seen: np.ndarray) -> tuple[xr.DataArray, np.ndar
 def oisst() -> Iterator[Case]:
     """Years of temperature under tracks and clouds; 2010 is scored, 2011 is not used."""
     everything = xr.open_dataset(DATA / "oisst-tasman/oisst_tasman_1990_2011.nc").load()
-    history = everything.sel(time=slice("1990", "2009"))
+    history = everything.sel(time=slice("1990", "2009")).rename(sst="field")
     for pattern, draw, other in (
         ("tracks", Tracks(0.035), Tracks(0.035)),
         ("clouds", clouds(slice(100, 136)), clouds(slice(0, 100))),
     ):
-        for year in (2010, 1992, 1997, 2002, 2007):
+        for year in (2010, 1992, 1997):
             truth = everything.sst.sel(time=str(year))
             sizes = {str(d): n for d, n in truth.sizes.items()}
             mask = (draw if year == 2010 else other).draw(np.random.default_rng(year), sizes)
@@ -93,19 +93,18 @@ def era5() -> Iterator[Case]:
     """A month of hours under other clouds than those of the recipe, whose test points are not scored."""
     truth = xr.open_dataset(DATA / "era5-t2m-uk/era5_t2m_uk_2019_03.nc").t2m.load()
     tested = xr.open_dataset(HERE / "era5_clouds.nc").seen.values == 0
-    for seed in (8, 9):
-        generator = np.random.default_rng(seed)
-        days = clouds(slice(None)).draw(generator, {"time": 120, "lat": 32, "lon": 32})
-        each = np.repeat(np.arange(120), generator.integers(4, 13, 120))[: truth.sizes["time"]]
-        rows, columns = (np.arange(truth.sizes[d]) * 32 // truth.sizes[d] for d in ("lat", "lon"))
-        seen, values, unseen = hidden(truth, days[np.ix_(each, rows, columns)])
-        yield Case("era5", "era5", seen, values, unseen & ~tested, seed == 8, like="era5")
+    generator = np.random.default_rng(8)
+    days = clouds(slice(None)).draw(generator, {"time": 120, "lat": 32, "lon": 32})
+    each = np.repeat(np.arange(120), generator.integers(4, 13, 120))[: truth.sizes["time"]]
+    rows, columns = (np.arange(truth.sizes[d]) * 32 // truth.sizes[d] for d in ("lat", "lon"))
+    seen, values, unseen = hidden(truth, days[np.ix_(each, rows, columns)])
+    yield Case("era5", "era5", seen, values, unseen & ~tested, like="era5")
 
 
 def modis() -> Iterator[Case]:
     """Vegetation index under mirrored masks; points under the mask itself are not scored."""
     ds = xr.open_dataset(DATA / "modis-ndvi-alaska/modis_ndvi_alaska.nc").load()
-    for name in ("mask40", "mask20", "mask50"):
+    for name in ("mask40", "mask20"):
         seen, values, unseen = hidden(ds.ndvi, ds[name].values[:, ::-1, ::-1] != 0)
         yield Case(
             "modis", "modis", seen, values, unseen & (ds[name].values != 0), name == "mask40", like=name
@@ -242,7 +241,7 @@ def strides(frame: Frame, covariance: SumOfSeparable) -> np.ndarray:
 def gather(folder: Path, sla: Path | None, number: int) -> None:
     """Write all cases."""
     folder.mkdir(parents=True, exist_ok=True)
-    sources = [oisst(), era5(), modis(), alboran(), *([sea_level(sla)] if sla else []), simulated(number)]
+    sources = [oisst(), alboran(), modis(), *([sea_level(sla)] if sla else []), simulated(number), era5()]
     covariances: dict[str, OptimalInterpolation] = {}
     for source in sources:
         for count, case in enumerate(source):
