@@ -1,7 +1,7 @@
 """Correct optimal interpolation by a network that never saw the data set: is anything gained?
 
     python recipes/real-gaps/corrector.py gather FOLDER [--sla FILE]
-    python recipes/real-gaps/corrector.py test FOLDER [--sets simulated] [--alternatives] [--minutes 4]
+    python recipes/real-gaps/corrector.py test FOLDER [--sets simulated] [--alternatives] [--minutes 1]
 
 `gather` hides a part of every data set whose truth is known, and of simulated fields with fronts, eddies,
 drift and mixtures of regimes, fits optimal interpolation to the rest and writes truth, observations,
@@ -342,7 +342,8 @@ def batches(pieces: list[Piece], size: int, seed: int) -> Iterator[tuple[Tensor,
             own = [p for p in pieces if p.group == group]
             one = own[generator.integers(len(own))]
             length = one.odd.shape[1] - one.stride[0] * (STEPS - 1)
-            first, row, column = (int(generator.integers(max(1, n))) for n in (length, *one.stride[1:]))
+            many = (max(one.stride[0], length), *one.stride[1:])
+            first, row, column = (int(generator.integers(n)) for n in many)
             at = (first, row, column)
             parts = [window(f, at, one.stride) for f in (one.odd, one.even, one.wrong)]
             corner = [int(generator.integers(max(1, n - 31))) for n in parts[0].shape[2:]]
@@ -392,7 +393,8 @@ def corrected(net: Corrector, one: Piece) -> Tensor:
     total, weight = torch.zeros(one.odd.shape[1:]), torch.zeros(one.odd.shape[1])
     taper = torch.sin(torch.pi * (torch.arange(STEPS) + 0.5) / STEPS) ** 2
     skip, last = one.stride[0], one.odd.shape[1] - (STEPS - 1) * one.stride[0]
-    starts = range(max(1, last))
+    # Every third window of each phase of the steps, and the last.
+    starts = [t for t in range(max(skip, last)) if (t // skip) % 3 == 0 or t >= last - skip]
     for start in starts:
         for row, column in np.ndindex(one.stride[1], one.stride[2]):
             at = (start, row, column)
@@ -437,7 +439,7 @@ if __name__ == "__main__":
     commands.choices["gather"].add_argument("--simulated", type=int, default=20)
     commands.choices["test"].add_argument("--sets", choices=["all", SIMULATED], default="all")
     commands.choices["test"].add_argument("--alternatives", action="store_true")
-    commands.choices["test"].add_argument("--minutes", type=float, default=4.0, help="of a training")
+    commands.choices["test"].add_argument("--minutes", type=float, default=1.0, help="of a training")
     commands.choices["test"].add_argument("--only", action="append", default=[], help="left-out set")
     given = parser.parse_args()
     torch.set_num_threads(1)
