@@ -32,6 +32,7 @@ class Beyond(torch.nn.Module):
     def __init__(self, way: tuple[float, float]) -> None:
         super().__init__()
         self.way = torch.nn.Parameter(torch.tensor(way)[:, None])
+        self.device = torch.device("cpu")
 
     def forward(self, y, mask, x0, watch=None, covariates=None):
         zeros = torch.zeros(1, len(y))
