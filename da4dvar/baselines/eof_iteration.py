@@ -9,6 +9,7 @@ import xarray as xr
 
 from da4dvar.baselines.climatology import Climatology, has_season
 from da4dvar.baselines.eof import (
+    across_bare_times,
     as_matrix,
     check_above,
     fillings,
@@ -25,6 +26,9 @@ from da4dvar.fields.labels.given import data_set
 FEWEST_HIDDEN = 30
 # Modes to try beyond the best so far, as the error may decrease again.
 PATIENCE = 3
+# Times at which less than this fraction of the cells is observed, and less than half as much as usual, tell
+# too little about the coefficients of all modes.
+SCARCE = 0.1
 # Lengths of the filter in time to try, in median steps, and harmonics of a season.
 SMOOTHINGS = (0.0, 1.0)
 SEASON = 3
@@ -41,8 +45,9 @@ class EofIteration:
     doi:10.5194/os-5-475-2009), which helps wherever successive times are alike. The method follows Beckers
     and Rixen (2003, doi:10.1175/1520-0426(2003)020<1839:ECADFF>2.0.CO;2) and Alvera-Azcárate et al. (2005,
     doi:10.1016/j.ocemod.2004.08.001). Each variable is filled separately, with all dimensions except time as
-    cells. Observed values are kept, cells that are never observed remain NaN, and times without any
-    observation are filled with m.
+    cells. Observed values are kept, and cells that are never observed remain NaN. Times at which less than a
+    tenth of the cells is observed, and less than half as much as usual, are not fitted: their anomalies are
+    those of the times around them, as of a first-order autoregressive process.
 
     Parameters
     ----------
@@ -138,15 +143,18 @@ class EofIteration:
         if seen[:, cells].all():
             return array.values
         _check_cells(values[:, cells])
+        scarce = _scarce(seen[:, cells])
+        most = np.where(scarce[:, None], np.nan, values)
         smoothing, modes = self.smoothing or 0.0, self.modes
         if modes is None:
-            smoothing, modes = self._choice(array, values, cells)
+            smoothing, modes = self._choice(array, most, cells)
         usual = self._usual(array, values)[:, cells]
         filled = np.where(seen[:, cells], values[:, cells] - usual, 0)
         if modes:
             smooth = self._filter(array, smoothing)
             settings = self.tolerance, self.iterations, self.seed, smooth
-            *_, filled = fillings(values[:, cells] - usual, modes, *settings)
+            *_, filled = fillings(most[:, cells] - usual, modes, *settings)
+            filled = across_bare_times(filled, scarce, self._clock(array))
         values[:, cells] = filled + usual
         # Restore the observed values, which subtracting and adding the mean has rounded.
         return np.where(np.isfinite(array), array, from_matrix(values, array, self.time))
@@ -175,8 +183,18 @@ class EofIteration:
     def _filter(self, array: xr.DataArray, smoothing: float) -> Filter | None:
         if not smoothing or array.sizes[self.time] < 2:
             return None
+        return filter_in_time(self._steps(array), smoothing)
+
+    def _clock(self, array: xr.DataArray) -> np.ndarray:
+        """Return ascending times in median steps, as far as the order of the times goes."""
+        between = np.abs(self._steps(array))
+        return (
+            np.append(0.0, np.cumsum(between / (np.median(between) or 1.0))) if between.size else np.zeros(1)
+        )
+
+    def _steps(self, array: xr.DataArray) -> np.ndarray:
         between = steps(array[self.time]) if self.time in array.coords else None
-        return filter_in_time(np.ones(array.sizes[self.time] - 1) if between is None else between, smoothing)
+        return np.ones(array.sizes[self.time] - 1) if between is None else between
 
     def _usual(self, array: xr.DataArray, values: np.ndarray) -> np.ndarray:
         data = array.astype("float64").to_dataset()
@@ -211,6 +229,13 @@ def complete(
         modes, _ = choose_modes(anomalies, most, hidden, tolerance, iterations, clouds, seed)
     *_, filled = fillings(anomalies, modes, tolerance, iterations, seed)
     return filled
+
+
+def _scarce(seen: np.ndarray) -> np.ndarray:
+    """Return which times have too few observations to fit all modes to them."""
+    share = seen.mean(1)
+    found: np.ndarray = share < min(SCARCE, 0.5 * np.median(share[share > 0]))
+    return found
 
 
 def _check_cells(anomalies: np.ndarray) -> None:

@@ -6,7 +6,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from da4dvar.baselines.eof import as_matrix, fillings, filter_in_time, from_matrix
+from da4dvar.baselines.eof import across_bare_times, as_matrix, fillings, filter_in_time, from_matrix
 from da4dvar.baselines.eof_iteration import EofIteration, choose_modes, hidden_values
 from da4dvar.errors import DataError
 
@@ -96,6 +96,36 @@ def slow_waves(noise: float = 0.3, times: int = 120) -> xr.DataArray:
     field = np.einsum("tm,myx->tyx", series, generator.standard_normal((8, 8, 10)))
     field += noise * generator.standard_normal(field.shape)
     return xr.DataArray(field, dims=("time", "y", "x"), name="sst")
+
+
+def test_bare_times_are_those_of_an_autoregressive_process():
+    """The mean of a Gaussian with covariance ρ^|t − s| given all other times, uneven, with open ends."""
+    generator = np.random.default_rng(0)
+    clock = np.cumsum(generator.choice([1.0, 1.0, 1.0, 2.0], 40))
+    bare = np.isin(np.arange(40), [0, 1, 9, 20, 21, 22, 39])
+    x = np.cumsum(generator.standard_normal((40, 3)), axis=0)
+    known, at = x[~bare], clock[~bare]
+    near = np.diff(at) == 1
+    one, other = known[:-1][near], known[1:][near]
+    rho = np.sum(one * other) / np.sqrt(np.sum(one**2) * np.sum(other**2))
+    covariance = rho ** np.abs(clock[:, None] - clock)
+    expected = covariance[np.ix_(bare, ~bare)] @ np.linalg.solve(covariance[np.ix_(~bare, ~bare)], known)
+    found = across_bare_times(x, bare, clock)
+    np.testing.assert_allclose(found[bare], expected)
+    np.testing.assert_array_equal(found[~bare], x[~bare])
+
+
+def test_a_time_with_next_to_no_observation_is_like_its_neighbours():
+    """Modes that are fitted to a few cells would be far off in all others."""
+    slow = np.cumsum(np.random.default_rng(0).standard_normal((60, 4)), axis=0)
+    patterns = np.random.default_rng(1).standard_normal((4, 8, 10))
+    truth = xr.DataArray(np.einsum("tm,myx->tyx", slow, patterns), dims=("time", "y", "x"), name="sst")
+    observed = gappy(truth + 0.5 * np.random.default_rng(2).standard_normal(truth.shape), seen=0.9)
+    observed.sst[30, 1:] = np.nan
+    between = (truth[29] + truth[31]) / 2
+    error = [float(np.sqrt(((x - truth[30])[1:] ** 2).mean())) for x in (between, truth.mean("time"))]
+    filled = EofIteration(modes=4, smoothing=0.0).interpolate(observed).sst[30]
+    assert float(np.sqrt(((filled - truth[30])[1:] ** 2).mean())) < 1.2 * error[0] < 0.5 * error[1]
 
 
 def test_with_a_filter_the_modes_are_those_of_the_filtered_field():
