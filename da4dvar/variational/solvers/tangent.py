@@ -111,7 +111,8 @@ class Tangent:
         at = x.repeat(len(each), *[1] * (x.ndim - 1)).requires_grad_()
         with torch.enable_grad():
             product = (self.flow.dynamics(at) * along).sum()
-        found: Tensor = torch.autograd.grad(product, at)[0]
+        # A tendency that does not depend on the state, such as 0, has no gradient.
+        found = torch.autograd.grad(product, at)[0] if product.requires_grad else torch.zeros_like(at)
         return found.reshape(len(each), len(x), self.size, x.shape[-1])
 
 

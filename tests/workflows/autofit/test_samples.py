@@ -71,11 +71,13 @@ def test_labels_are_those_of_cf(filled, gappy):
 
 
 def test_observed_values_are_the_same_in_all_samples_unless_analysed(filled, fitted, gappy):
-    """To the last bit; the analysis varies there, and less than in gaps."""
+    """To the last bit; the analysis varies there by its standard error, and less than in gaps."""
     seen = gappy.sst.notnull()
     assert ((filled.sst_samples == gappy.sst) | ~seen).all()
-    analysed = fitted.interpolate(gappy, samples=20, analysis=True).sst_samples.std("realization")
-    assert 0 < float(analysed.where(seen).mean()) < 0.5 * float(analysed.where(~seen).mean())
+    analysed = fitted.interpolate(gappy, samples=60, analysis=True, std=True)
+    spread = analysed.sst_samples.std("realization")
+    assert float((spread / analysed.sst_std).where(seen).mean()) == pytest.approx(1, abs=0.1)
+    assert 0 < float(spread.where(seen).mean()) < float(spread.where(~seen).mean())
 
 
 def test_samples_agree_with_the_intervals(filled):
