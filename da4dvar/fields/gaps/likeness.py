@@ -225,6 +225,8 @@ def shapes_like_gaps(
         (count > 1) & (count < SPARSE * count.sum() / max(1, (count > 0).sum())) & bool(others and not sparse)
     )
     observed_at = np.asarray(seen.reshape(steps, -1).any(1))
+    # Series, and fields that are mostly lost as a whole; where clouds hide more, they make long gaps anyway.
+    apart = len(missing) > 0 and np.mean(~observed_at[missing[:, 0]]) > 0.5
     octave, gaps = _octaves(gap_length(observed, time).transpose(*lines.dims).values, missing)
     chosen = np.zeros_like(gaps)
     left: list[np.ndarray] | None = None
@@ -251,10 +253,8 @@ def shapes_like_gaps(
         half = generator.permutation(np.flatnonzero(line))[::2] if rare else None
         moved: tuple[slice | None, slice] | None = (None, slice(0, steps) if rare else slice(at, at + 1))
         if not (sparse or rare):
-            free = None
-            if not observed_at[at]:
-                # Lost as a whole, like the value of a series: a copy next to it would be one longer gap.
-                free = observed_at & (shape[(slice(None), *cell)] < 0)
+            # A copy next to what was lost as a whole would be one longer gap.
+            free = observed_at & (shape[(slice(None), *cell)] < 0) if apart and not observed_at[at] else None
             moved = _moved(line, int(at), near, longest, generator, free)
         if moved is None:
             continue
