@@ -72,7 +72,9 @@ def probed(
                 growth = float(np.clip(ratio / np.log(part.size / less.size), GROWTH, MOST_GROWTH))
         rates[candidate.name] = seconds / part.size * (array.size / part.size) ** (growth - 1)
         alive.append(candidate)
-    return in_time(alive, array.size, max(0.5 * clock.left(), 5.0), rates, left_out), rates
+    # What is only assumed is no reason to leave a method out.
+    timed = {c.name: 0.0 if c.needs else rates[c.name] for c in alive}
+    return in_time(alive, array.size, max(0.5 * clock.left(), 5.0), timed, left_out), rates
 
 
 def fitted(

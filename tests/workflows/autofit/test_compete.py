@@ -14,6 +14,7 @@ from da4dvar.workflows.autofit.character import character_of
 from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.compete import MOST_TRIALS, compete
 from da4dvar.workflows.autofit.tally import Tally, numbered
+from da4dvar.workflows.autofit.timing import ASSUMED
 from da4dvar.workflows.candidate import Candidate
 
 CLASSIC = [
@@ -282,6 +283,15 @@ def test_quick_methods_have_further_trials_after_a_long_fit(watch, monkeypatch):
     result = held(gappy, [Candidate("slow", slow, {}), Candidate("quick", quick, {})], Clock(1.0), until=0.5)
     assert "slow" in result.comparison.left_out
     assert len(result.trials) == MOST_TRIALS
+
+
+def test_a_method_is_not_left_out_for_a_time_that_is_assumed(watch):
+    """Before it is fitted, only a guess of its time is known."""
+    truth, gappy = sea(200, 20, 20)
+    best, quick = Fitting(truth, 0.1, 1e-6, watch), Fake(truth, 0.5, 1e-7, watch)
+    entered = [Candidate("best", best, {}), Candidate("quick", quick, {})]
+    assert ASSUMED * gappy.size > 0.5 * 60 * 0.1
+    assert held(gappy, entered, Clock(0.1), until=0.65).winner.name == "best"
 
 
 def test_a_slow_method_that_is_behind_makes_way_for_further_trials(watch, monkeypatch):
