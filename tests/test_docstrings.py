@@ -178,6 +178,7 @@ def faults(one: Listed) -> list[str]:
 def test_what_is_listed_is_documented_in_full(name):
     """Summary, parameters, what is returned and raised, and an example; nothing that is not there."""
     listed = list(with_members(name))
+    assert listed
     assert {one.name: missing for one in listed if (missing := faults(one))} == {}
 
 
