@@ -71,6 +71,12 @@ class Hardness:
     known: np.ndarray
     when: np.ndarray
 
+    @property
+    def to_fill(self) -> np.ndarray:
+        """Whether a value is filled; cells without any observation, such as land, are not."""
+        out: np.ndarray = (self.length > 0) & np.isfinite(self.distance) & (self.bridge < NEVER / 4)
+        return out
+
     def beyond(self, longest: int, farthest: float) -> np.ndarray:
         """Return true at values in gaps that are longer, or farther from observations, than the given."""
         far = np.isfinite(self.distance) & (self.distance > farthest + 1e-9)
@@ -375,8 +381,7 @@ def weights_like_gaps(hidden: Hardness, missing: Hardness, at: np.ndarray, shape
     array of float, shape (point,)
         Weights of the hidden points, with mean 1.
     """
-    # Cells without any observation, such as land, are not filled.
-    wanted = (missing.length > 0) & np.isfinite(missing.distance) & (missing.bridge < NEVER / 4)
+    wanted = missing.to_fill
     w = np.ones(int(at.sum()))
     if not wanted.any():
         return w

@@ -16,6 +16,8 @@ CLASSES = (1, 3, 7, 14, 30)
 FEW_SHAPES = 10
 # The noise of the observations is stated if the error without it is below this fraction of the error.
 NOTABLE = 0.9
+# The scale of the errors is stated if it differs from 1 by more than this.
+WORTH_SAYING = 0.05
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ class Residuals:
         Distance to the nearest observation, in correlation lengths.
     bridge, apart, known : array, shape (point,)
         See :class:`da4dvar.fields.gaps.likeness.Hardness`.
+    scale : float
+        Factor of all errors by which the gaps are harder than the hidden points; see
+        :meth:`da4dvar.workflows.autofit.tally.Tally.scale`.
     """
 
     error: dict[str, np.ndarray]
@@ -52,6 +57,7 @@ class Residuals:
     bridge: np.ndarray
     apart: np.ndarray
     known: np.ndarray
+    scale: float = field(default=1.0, kw_only=True)
     by: ClassVar[str] = "gap length, in steps"
 
     def mean_square(self, method: str, where: np.ndarray | None = None) -> float:
@@ -62,8 +68,8 @@ class Residuals:
         return float(np.sum(w * e * e) / np.sum(w)) if w.size else np.nan
 
     def rmse(self, method: str) -> tuple[float, float]:
-        """Return the weighted RMSE of a method, and its standard error over shapes."""
-        square, error = self.over_shapes(self.error[method] ** 2)
+        """Return the weighted RMSE of a method times the scale, and its standard error over shapes."""
+        square, error = self.over_shapes((self.scale * self.error[method]) ** 2)
         root = float(np.sqrt(square))
         return root, error / (2 * root) if root > 0 else 0.0
 
@@ -134,6 +140,8 @@ class Comparison:
         contain it, as hidden points are observations.
     by : str
         What the classes are.
+    scale : float
+        Factor of all errors by which the gaps are harder than the hidden points.
 
     Examples
     --------
@@ -158,6 +166,7 @@ class Comparison:
     units: str = ""
     noise: float = 0.0
     by: str = Residuals.by
+    scale: float = 1.0
 
     @property
     def rmse_of_field(self) -> float:
@@ -189,7 +198,10 @@ def compared(
         chosen,
         rmse,
         {
-            name: {c: float(np.sqrt(residuals.mean_square(name, at))) for c, at in classes.items()}
+            name: {
+                c: residuals.scale * float(np.sqrt(residuals.mean_square(name, at)))
+                for c, at in classes.items()
+            }
             for name in rmse
         },
         {"all": residuals.weight.size, **{c: int(at.sum()) for c, at in classes.items()}},
@@ -200,6 +212,7 @@ def compared(
         left_out=dict(left_out),
         units=units,
         by=residuals.by,
+        scale=residuals.scale,
     )
 
 
@@ -275,6 +288,12 @@ def cautions(found: Comparison) -> list[str]:
         lines.append(
             f"caution: {100 * found.beyond:.1f} % of the values to be filled are {longer}farther from "
             "observations than any that could be hidden; they have flag 3"
+        )
+    if abs(found.scale - 1) > WORTH_SAYING:
+        harder = "harder" if found.scale > 1 else "easier"
+        lines.append(
+            f"by their standard errors, the gaps are {harder} than the hidden points: errors are multiplied "
+            f"by {found.scale:.2f}"
         )
     rms, largest = found.change
     if rms > 0:

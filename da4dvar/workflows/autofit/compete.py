@@ -324,9 +324,18 @@ def _result(
             residuals, entered[both.name] = joined, both
             rates[both.name] = rates[first.name] + rates[second.name]
     units = str(array.attrs.get("units", ""))
+    judge = next((entered[n] for n in ranked if n in tally.variances), None)
+    if judge is not None:
+        scale = tally.scale(judge.name, trials, _noise_of(judge, str(array.name)))
+        residuals = replace(residuals, scale=scale)
     comparison = compared(str(array.name), residuals, left_out, units)
     winner = entered[comparison.winner] if comparison.winner in entered else alive[0]
-    fits = winner.table.get("covariance", {}).get(str(array.name), {})
-    noise = float(np.sqrt(fits.get("nugget", 0.0)))
+    noise = _noise_of(winner, str(array.name))
     comparison = replace(comparison, change=tally.change(winner.name), noise=noise)
     return Result(comparison, winner, residuals, reach, trials, rates.get(winner.name, 0.0) * array.size)
+
+
+def _noise_of(candidate: Candidate, name: str) -> float:
+    """Return the standard deviation of the errors of the observations that a method has estimated."""
+    fits = candidate.table.get("covariance", {}).get(name, {})
+    return float(np.sqrt(fits.get("nugget", 0.0)))

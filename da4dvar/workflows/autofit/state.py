@@ -61,7 +61,7 @@ def from_state(state: Table) -> Fitted:
     try:
         for name, own in state["variables"].items():
             method = own["method"]
-            points = {key: np.array(values) for key, values in own["points"].items()}
+            points: Table = {key: np.array(values) for key, values in own["points"].items()}
             std = {} if own["std"] is None else {method["name"]: np.array(own["std"])}
             comparison = dict(own["comparison"])
             for key in ("gain", "change"):
