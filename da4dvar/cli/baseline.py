@@ -70,6 +70,9 @@ def baseline(
     """Fill gaps with a classical method.
 
     Example: da4dvar baseline gappy.nc filled.nc --method linear
+
+    The whole input is in memory. A larger input is filled region by region by
+    da4dvar interpolate big.zarr filled.zarr --method linear --memory 2GiB
     """
     from da4dvar.fields.files.store import add_history, write_dataset
     from da4dvar.workflows.fill import fill_classically

@@ -8,6 +8,7 @@ import typer
 
 from da4dvar.cli.complete import SYSTEMS, kinds_of, models, one_of
 from da4dvar.cli.shell import (
+    Device,
     Dims,
     FillValue,
     Group,
@@ -57,6 +58,7 @@ def evaluate(
             autocompletion=models,
         ),
     ] = None,
+    device: Device = "auto",
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
@@ -76,6 +78,8 @@ def evaluate(
         for option, given in (("--at", at), ("--model", model)):
             if given is not None:
                 raise DataError(f"{option} requires --report FILE.html or --figures FOLDER")
+    if device != "auto" and model is None:
+        raise DataError("--device requires --model, whose windows are solved there; name a model")
     with shown("scoring", quiet):
         if report is None and figures is None:
             scores = evaluate_files(estimate, truth, observed, names)
@@ -91,6 +95,7 @@ def evaluate(
                 figures=figures,
                 at=at,
                 model=model,
+                device=device,
                 overwrite=overwrite,
             )
     typer.echo(as_text(scores) if as_json else table_of(scores))

@@ -17,6 +17,7 @@ import xarray as xr
 
 from da4dvar.errors import DataError
 from da4dvar.fields.labels.given import list_of
+from da4dvar.fields.labels.units import converts
 
 # Parts of CF standard names. Amounts and fluxes in general have a sign: evaporation, heat.
 SIGNED = re.compile(
@@ -52,6 +53,9 @@ NAMED_NEVER_NEGATIVE = listed(
     "chlorophyll kd490 tsm spm sm ssm soil_moisture mrsos sss salinity lai aod aod550 pm25 pm2p5 pm10 no2 "
     "o3 so2 nh3 ozone conc concentration rsds rsdt swdown ssrd ghi dni dhi par huss hus sithick visibility"
 )
+# Names with several meanings, and the units in which they are never negative: q is a discharge, a specific
+# humidity or a flux of heat.
+NAMED_BY_UNITS = {"q": ("m3 s-1", "kg kg-1")}
 NAMED_FRACTION = listed(
     "sic siconc ci aice icec rh hurs hur rh2m clt tcc lcc mcc hcc cloud cldfra albedo fapar fcover fvc snc "
     "sea_ice_fraction cloud_cover cloud_fraction relative_humidity ice_concentration"
@@ -252,6 +256,11 @@ def by_labels(array: xr.DataArray, units: str, most: float) -> tuple[float | Non
         return -1.0, 1.0, "its name"
     if words & NAMED_NEVER_NEGATIVE and not TEMPERATURE.match(units):
         return 0.0, None, "its name"
+    given = str(array.attrs.get("units", ""))
+    if units and any(
+        converts(given, wanted) for word in words & set(NAMED_BY_UNITS) for wanted in NAMED_BY_UNITS[word]
+    ):
+        return 0.0, None, "its name and units"
     return None, None, ""
 
 

@@ -20,9 +20,9 @@ from promised import CASES, HERE, SEA_LEVEL, Pair, modis, oisst, sla
 
 import da4dvar
 from da4dvar.config.tables import read_recipe
+from da4dvar.evaluation.gap_classes import CLASSES, class_of_gaps
 from da4dvar.evaluation.text import as_columns
 from da4dvar.fields.gaps.geometry import gap_length
-from da4dvar.workflows.autofit.comparison import CLASSES, class_of_gaps
 from da4dvar.workflows.autofit.fitted import Fitted
 from da4dvar.workflows.recipe import Recipe
 

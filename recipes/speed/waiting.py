@@ -6,7 +6,7 @@ python recipes/speed/waiting.py [--other PYTHON] [--dapper PYTHON] [--sizes smal
 `--dapper` that of one with DAPPER. Without them, or without a package, a row says so. Every command is
 a process of its own on one thread, from file to file, with the start of Python. Seconds are those of the
 processor, as a machine may do other work; `waiting.jsonl` also holds those of the clock. A run in it is not
-repeated. The table of all runs is printed.
+repeated, so that a package whose run was removed from a line is run alone. The table of all runs is printed.
 
 The files are sea-surface temperature of the Tasman Sea under clouds, 100 and 1953 days of 32 × 32 cells (1e5
 and 2e6 values), and a simulated year of the whole earth (4e8 values), in Zarr, for what streams.
@@ -139,14 +139,18 @@ def run(line: list[str], size: str, files: dict[str, Path], folder: Path) -> Run
     return out
 
 
-def solve(other: str) -> dict[str, Run]:
+def solve(other: str, names: list[str]) -> dict[str, Run]:
     """Return a solve of a window of 15 × 240 × 240, and the same by ocean4dvarnet."""
-    found: dict[str, Run] = {"da4dvar": measured("field.py")}
-    missing = {"failure": "no environment; give --other PYTHON"}
-    return found | {"ocean4dvarnet": measured("published.py", python=other) if other else missing}
+    found: dict[str, Run] = {}
+    if "da4dvar" in names:
+        found["da4dvar"] = measured("field.py")
+    if "ocean4dvarnet" in names:
+        missing = {"failure": "no environment; give --other PYTHON"}
+        found["ocean4dvarnet"] = measured("published.py", python=other) if other else missing
+    return found
 
 
-def smoothed(dapper: str, folder: Path) -> dict[str, Run]:
+def smoothed(dapper: str, names: list[str], folder: Path) -> dict[str, Run]:
     """Return the assimilation of a long series of Lorenz-96, and the same by DAPPER's iEnKS."""
     case, seed, place = "bocquet2015loc", 101, RECIPES / "dapper"
     begin = f"import sys; sys.path.insert(0, {str(place)!r}); sys.argv = ['']; "
@@ -164,28 +168,39 @@ def smoothed(dapper: str, folder: Path) -> dict[str, Run]:
         ),
     }
     found: dict[str, Run] = {}
-    for name, (python, code) in codes.items():
+    for name in ["", *names]:
+        python, code = codes[name]
         missing = {"failure": "no environment; give --dapper PYTHON"}
         found[name] = run([python, "-c", begin + code], "series", {}, folder) if dapper else missing
     del found[""]
     return found
 
 
-def runs_of(work: str, size: str, other: str, dapper: str) -> dict[str, Run]:
-    """Do a work with da4dvar and the other packages; return what each took."""
+def names_of(work: str) -> list[str]:
+    """Return the names of da4dvar and the other packages that do a work."""
+    others = {"solve": ["ocean4dvarnet"], "smooth": ["iEnKS"]}
+    return ["da4dvar", *(others[work] if work in others else WORK[work].rivals)]
+
+
+def runs_of(work: str, size: str, names: list[str], other: str, dapper: str) -> dict[str, Run]:
+    """Do a work with da4dvar and the other packages that are named; return what each took."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         if work == "solve":
-            return solve(other)
+            return solve(other, names)
         if work == "smooth":
-            return smoothed(dapper, folder)
+            return smoothed(dapper, names, folder)
         files, plan = made(size, folder), WORK[work]
         command = plan.command.format(**files).split()
         ours = [sys.executable, "-W", "ignore", "-m", "da4dvar", *command]
-        found = {"da4dvar": run(ours, size if FILL in plan.command else "", files, folder)}
+        found: dict[str, Run] = {}
+        if "da4dvar" in names:
+            found["da4dvar"] = run(ours, size if FILL in plan.command else "", files, folder)
         with xr.open_dataset(files["gappy"], engine="zarr" if size == "large" else None) as gappy:
             (name, *_) = map(str, gappy.data_vars)
         for rival, (peer, setting) in plan.rivals.items():
+            if rival not in names:
+                continue
             python = sys.executable if peer == "xarray" else other
             line = [python, "-W", "ignore", str(RECIPES / "comparison/peers.py"), peer]
             line += [str(files["gappy"]), str(files["filled"]), name, json.dumps(setting), "--minutes", "0.5"]
@@ -201,11 +216,22 @@ def cells(one: Run) -> list[str]:
     return [f"{one['seconds']:.1f}", f"{one['gib']:.2f}", f"{one['rmse']:.3g}" if "rmse" in one else ""]
 
 
+def merged(lines: list[Run]) -> list[Run]:
+    """Return each work and size once, with the latest runs of all packages, that of da4dvar first."""
+    found: dict[tuple[str, str], Run] = {}
+    for one in lines:
+        before = found.get((one["work"], one["size"]), {"runs": {}})
+        runs = before["runs"] | one["runs"]
+        order = {name: runs[name] for name in (*names_of(one["work"]), *runs) if name in runs}
+        found[one["work"], one["size"]] = one | {"runs": order}
+    return list(found.values())
+
+
 def table(done: list[Run]) -> str:
     """Return the table of all runs: a row for each package that does a work."""
     rows = [["work", "values", "", "s", "GiB", "error", "times the seconds of da4dvar", "times its GiB"]]
-    for one in done:
-        ours = one["runs"]["da4dvar"]
+    for one in merged(done):
+        ours = one["runs"].get("da4dvar", {"failure": "not run"})
         for name, found in one["runs"].items():
             ratios = ["", ""]
             if name != "da4dvar" and not {"failure"} & (found.keys() | ours.keys()):
@@ -219,14 +245,15 @@ def main(other: str, dapper: str, sizes: list[str], only: list[str]) -> None:
     # As for users, who compile each module once.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     done = [json.loads(line) for line in RUNS.read_text("utf-8").splitlines()] if RUNS.exists() else []
-    known = {(one["work"], one["size"]) for one in done}
+    known = {(one["work"], one["size"]): one["runs"] for one in merged(done)}
     wanted = [(work, size) for work, plan in WORK.items() for size in plan.sizes]
     wanted += [("solve", "window"), ("smooth", "series")]
     for work, size in wanted:
-        if (work, size) in known or (only and work not in only) or (size in ALL and size not in sizes):
+        names = [name for name in names_of(work) if name not in known.get((work, size), {})]
+        if not names or (only and work not in only) or (size in ALL and size not in sizes):
             continue
         found = {"work": work, "size": size, "date": datetime.date.today().isoformat()}
-        found["runs"] = runs_of(work, size, other, dapper)
+        found["runs"] = runs_of(work, size, names, other, dapper)
         print(json.dumps(found), flush=True)
         done.append(found)
         with RUNS.open("a", encoding="utf-8") as file:

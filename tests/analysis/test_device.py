@@ -1,5 +1,6 @@
 """Where windows are solved: the same result on a GPU, and a line where there is none."""
 
+import numpy as np
 import pytest
 import torch
 import xarray as xr
@@ -10,6 +11,7 @@ import da4dvar
 from da4dvar.analysis.ensemble import Ensemble
 from da4dvar.analysis.window_solver import WindowSolver
 from da4dvar.errors import DataError
+from da4dvar.evaluation.report.descent import descent
 from da4dvar.fields.gaps.patterns import Random
 from da4dvar.simulate import lorenz96
 from da4dvar.training.plan import Training
@@ -42,6 +44,28 @@ def test_no_verb_mixes_devices():
     assert all(bool(ds.x.notnull().all()) for ds in found.values())
 
 
+def descent_on(device):
+    """The energy descent of a model with dynamics."""
+    twin = lorenz96(series=1, steps=40, seed=3)
+    seen = twin[["x_observed"]].rename(x_observed="x")
+    return descent(da4dvar.load("lorenz96-ode"), seen, twin[["x"]], windows=2, device=device)
+
+
+def test_an_energy_descent_mixes_no_devices():
+    """Its windows are solved where it is asked for, with the result of the processor."""
+    with Elsewhere():
+        there = descent_on("cpu")
+    np.testing.assert_allclose(there.error, descent_on("cpu").error)
+
+
+@on_a_gpu
+def test_an_energy_descent_is_the_same_on_a_gpu():
+    """Up to rounding, as far as both go."""
+    here, there = (descent_on(device).error for device in ("cpu", "cuda"))
+    np.testing.assert_allclose(here[0], there[0], rtol=1e-3)
+    np.testing.assert_allclose(here[-1], there[-1], rtol=1e-2, atol=1e-2)
+
+
 @on_a_gpu
 def test_every_verb_gives_the_same_on_a_gpu():
     """Up to rounding; samples and forecasts are drawn from the same numbers."""
@@ -68,10 +92,13 @@ def test_a_training_on_a_gpu_gives_a_model_on_the_processor():
     lambda model, ds: model.assimilate(ds, device="cuda"),
     lambda model, ds: model.forecast(ds, 1, device="cuda"),
     lambda model, ds: model.calibrate(ds, ds, device="cuda"),
+    lambda model, ds: descent(model, ds, ds, device="cuda"),
     lambda model, ds: da4dvar.fill(ds, device="cuda"),
     lambda model, ds: da4dvar.fit(ds, device="cuda"),
     lambda model, ds: ds.da4dvar.interpolate(model, device="cuda"),
-], ids=["interpolate", "assimilate", "forecast", "calibrate", "fill", "fit", "accessor"])  # fmt: skip
+], ids=[
+    "interpolate", "assimilate", "forecast", "calibrate", "descent", "fill", "fit", "accessor",
+])  # fmt: skip
 def test_a_gpu_that_is_missing_is_one_line(call):
     """In every function that takes a device."""
     ds = lorenz96(series=1, steps=40, seed=3)[["x_observed"]].rename(x_observed="x")

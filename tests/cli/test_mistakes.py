@@ -81,6 +81,9 @@ COMMANDS = {
     "interpolate gappy.nc out.nc --bounds sst=5:1": "expected NAME=LOWER:UPPER",
     "interpolate gappy.nc out.nc --bounds t2m=0:": "it is not among the fields, which are sst",
     "interpolate gappy.nc out.nc --set prior.widht=3": "unknown key 'widht'",
+    "evaluate truth.nc truth.nc --device cpu": "--device requires --model",
+    "evaluate l96.nc l96.nc --observed l96.nc --variable x=x_observed --report out.html --model lorenz96 "
+    "--device tpu": "device is 'tpu', expected auto, cpu or cuda",
     "baseline gappy.nc out.nc --method kriging": "unknown kind 'kriging'",
     "train recipe.toml -o m.safetensors --set solver.itertions=2": "did you mean 'iterations'",
     "train recipe.toml -o m.safetensors --set prior.kind=unett": "did you mean 'unet'",

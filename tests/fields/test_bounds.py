@@ -92,6 +92,33 @@ def test_names_without_a_standard_name(name):
     assert bounds_of(series(POSITIVE, name)).lower == 0.0
 
 
+@pytest.mark.parametrize(
+    ("name", "units", "lower"),
+    [
+        ("q", "m3 s-1", 0.0),
+        ("Q", "m³/s", 0.0),
+        ("q_daily", "cfs", 0.0),
+        ("q", "l/s", 0.0),
+        ("q", "g kg-1", 0.0),
+        ("q", "W m-2", None),
+        ("q", "", None),
+        ("q_anomaly", "m3 s-1", None),
+        ("x", "m3 s-1", None),
+    ],
+)
+def test_the_units_of_q_decide_what_it_is(name, units, lower):
+    """A discharge and a specific humidity are never negative, a flux of heat has a sign."""
+    found = bounds_of(series(POSITIVE, name, units=units))
+    assert (found.lower, found.upper) == (lower, None)
+    assert found.reason == ("its name and units" if lower == 0 else "")
+
+
+@pytest.mark.parametrize("attrs", [{}, {"standard_name": "water_volume_transport_in_river_channel"}])
+def test_the_discharge_of_a_tidal_river_has_no_bound(attrs):
+    """It flows both ways, as its values show."""
+    assert not bounds_of(series(GENERATOR.normal(50, 40, 500), "q", units="m3 s-1", **attrs))
+
+
 def test_values_alone():
     assert bounds_of(series(RAIN, "x")).lower == 0.0
     assert bounds_of(series(np.exp(GENERATOR.normal(0, 2, 500)), "x")).lower == 0.0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ import xarray as xr
 
 from da4dvar.evaluation.comparison import Comparison
 from da4dvar.evaluation.figures import pretty
+from da4dvar.evaluation.gap_classes import gap_classes
 from da4dvar.evaluation.report.part import Part, Table, number, percent, with_units
 from da4dvar.evaluation.report.shape import Shape
 from da4dvar.fields.gaps.geometry import (
@@ -19,6 +21,7 @@ from da4dvar.fields.gaps.geometry import (
     distance_to_reporting,
     gap_length,
 )
+from da4dvar.fields.gaps.limits import within_limits
 from da4dvar.fields.labels.cf import geographic, is_dates, steps
 from da4dvar.fields.scores.metrics import bias, rmse
 from da4dvar.fields.scores.probabilistic import coverage, crps_gaussian, spread_skill
@@ -26,7 +29,8 @@ from da4dvar.fields.scores.probabilistic import coverage, crps_gaussian, spread_
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-GAP_EDGES = (1, 2, 3, 6, 11, 21, 51, 101, 201, np.inf)
+# Upper bounds of the classes of gap lengths, in steps; the last class has none.
+GAPS = (1, 2, 5, 10, 20, 50, 100, 200)
 Score = Callable[[xr.DataArray, xr.DataArray], xr.DataArray]
 
 
@@ -46,13 +50,11 @@ def class_parts(one: Comparison) -> Part:
     shape, cells, where = Shape.of(one.estimate), one.cells(), one.scored.values
     drawn: list[tuple[str, list[str], xr.Dataset, xr.Dataset | None]] = []
     tables, text = [], []
-    for measure in (gaps_of(observed, shape), distances_of(observed, shape)):
+    for measure in (gaps_of(observed, shape, where), distances_of(observed, shape, where)):
         if measure is None:
             continue
-        values, name, edges_of = measure
-        row = xr.DataArray(values.values[where], dims="cell")
-        edges = edges_of(row.values)
-        labels, scored, spread, table = scores_by(cells, row, edges, name)
+        name, classes = measure
+        labels, scored, spread, table = scores_by(cells, classes, name)
         tables.append(table)
         drawn.append((name, labels, scored, spread))
     if not tables:
@@ -60,30 +62,46 @@ def class_parts(one: Comparison) -> Part:
         return Part("classes", title, text)
     text.append(
         "Only unobserved cells are scored. A gap that touches the beginning or the end of the record has an "
-        "observation on one side only and is counted with the length inside the record, so that short "
-        "classes may contain cells that are hard to fill. The distance is that to the nearest observation "
-        "at the same time, or in time where the variable has no places. “None” is the class without an "
-        "observation at that time."
+        "observation on one side at most and is in the class “open end”, whatever its length. The distance "
+        "is that to the nearest observation at the same time, or in time where the variable has no places. "
+        "“None” is the class without an observation at that time."
     )
     return Part("classes", title, text, tables, draw_classes(drawn, one))
 
 
-Measure = tuple[xr.DataArray, str, Callable[[np.ndarray], list[float]]]
+# Name of a quantity, and the scored cells in each of its classes.
+Measure = tuple[str, dict[str, np.ndarray]]
 
 
-def gaps_of(observed: xr.DataArray, shape: Shape) -> Measure | None:
-    """Length of the gap in time around each cell, or None without a time dimension."""
+def gaps_of(observed: xr.DataArray, shape: Shape, scored: np.ndarray) -> Measure | None:
+    """Class the scored cells by the length of their gap in time; None without a time dimension."""
     if shape.time is None:
         return None
-    return gap_length(observed, shape.time), "gap length [steps]", lambda v: list(GAP_EDGES)
+    length = gap_length(observed, shape.time)
+    ends = within_limits(observed, [shape.time], limit_area="outside")
+    classes = gap_classes(length.values[scored], ends.values[scored], GAPS)
+    return "gap length [steps]", {name.replace("-", "–"): here for name, here in classes.items()}
 
 
-def distances_of(observed: xr.DataArray, shape: Shape) -> Measure | None:
+def distances_of(observed: xr.DataArray, shape: Shape, scored: np.ndarray) -> Measure | None:
+    """Class the scored cells by their distance to the nearest observation; see :func:`distance_of`."""
+    measured = distance_of(observed, shape)
+    if measured is None:
+        return None
+    values, name = measured[0].values[scored], measured[1]
+    edges = round_edges(values)
+    return name, {
+        label(low, high, "steps" in name): (values >= low) & ((values < high) | np.isinf(high))
+        for low, high in pairwise(edges)
+    }
+
+
+def distance_of(observed: xr.DataArray, shape: Shape) -> tuple[xr.DataArray, str] | None:
     """Distance from each cell to the nearest observation, in space or, without places, in time."""
     if shape.located:
         lat, lon = observed[shape.lat], observed[shape.lon]
         found = distance_to_reporting(observed, shape.space[0], lat, lon)
-        return found, "distance to the nearest observation [km]", round_edges
+        return found, "distance to the nearest observation [km]"
     numbered = [d for d in shape.space if d in observed.coords and observed[d].dtype.kind in "iuf"]
     # The order of places without numeric coordinates, such as station names, has no meaning.
     if len(shape.space) == 2 or numbered:
@@ -91,11 +109,11 @@ def distances_of(observed: xr.DataArray, shape: Shape) -> Measure | None:
         even = len(numbered) == len(dims)
         spacing, units = cell_sizes(observed, dims) if even else (dict.fromkeys(dims, 1.0), "cells")
         found = distance_to_observation(observed, dims, spacing)
-        return found, with_units("distance to the nearest observation", units), round_edges
+        return found, with_units("distance to the nearest observation", units)
     if shape.time is None or shape.space:
         return None
     found = distance_to_observation(observed, [shape.time])
-    return found, "distance to the nearest observation [steps]", round_edges
+    return found, "distance to the nearest observation [steps]"
 
 
 def cell_sizes(array: xr.DataArray, dims: list[str]) -> tuple[dict[str, float], str]:
@@ -141,7 +159,7 @@ def round_edges(values: np.ndarray) -> list[float]:
 
 
 def scores_by(
-    cells: Comparison, classes: xr.DataArray, edges: list[float], name: str
+    cells: Comparison, classes: Mapping[str, np.ndarray], name: str
 ) -> tuple[list[str], xr.Dataset, xr.Dataset | None, Table]:
     """Score each class that has cells.
 
@@ -168,13 +186,17 @@ def scores_by(
         ends = cells.interval(level)
         if ends is not None:
             scores[f"in {100 * level:.0f} %"] = (within(*ends), percent)
+    edges = range(len(classes) + 1)
+    number_of = xr.DataArray(np.full(cells.estimate.size, -1), dims="cell")
+    for k, here in enumerate(classes.values()):
+        number_of[here] = k
     found = {
-        key: by_class(cells.estimate, cells.truth, classes, edges, score)
+        key: by_class(cells.estimate, cells.truth, number_of, edges, score)
         for key, (score, _) in scores.items()
     }
     first = next(iter(found.values()))
     kept = np.flatnonzero(first["cells"].values)
-    labels = [label(float(first.lower[k]), float(first.upper[k]), "steps" in name) for k in kept]
+    labels = [list(classes)[k] for k in kept]
     rows = [
         [label, str(int(first["cells"][k]))]
         + [shown(float(found[key].score[k])) for key, (_, shown) in scores.items()]
@@ -182,7 +204,7 @@ def scores_by(
     ]
     spread = None
     if std is not None:
-        spread = by_class(cells.estimate, cells.truth, classes, edges, lambda e, t: rmse(std, 0 * t))
+        spread = by_class(cells.estimate, cells.truth, number_of, edges, lambda e, t: rmse(std, 0 * t))
         spread = spread.isel({"class": kept})
     return labels, first.isel({"class": kept}), spread, Table([name, "cells", *scores], rows)
 
@@ -193,15 +215,15 @@ def within(low: xr.DataArray, high: xr.DataArray) -> Score:
 
 
 def label(lower: float, upper: float, whole: bool) -> str:
-    """Return the label of the class from `lower` up to but not including `upper`.
+    """Return the label of the distances from `lower` up to but not including `upper`.
 
     Examples
     --------
-    >>> label(1, 2, True), label(3, 6, True), label(201, np.inf, True), label(50, 100, False)
-    ('1', '3–5', '> 200', '50–100')
+    >>> label(1, 2, True), label(3, 6, True), label(50, 100, False), label(200, np.inf, False)
+    ('1', '3–5', '50–100', 'none')
     """
     if np.isinf(upper):
-        return f"> {lower - 1:g}" if whole else "none"
+        return "none"
     if whole and float(lower).is_integer() and float(upper).is_integer():
         return f"{lower:g}" if upper - lower == 1 else f"{lower:g}–{upper - 1:g}"
     return f"{lower:.4g}–{upper:.4g}"

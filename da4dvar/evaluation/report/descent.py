@@ -46,7 +46,12 @@ class Descent:
 
 
 def descent_part(
-    model: str, observed: str, truth: str, variable: Mapping[str, str] | None = None, windows: int = WINDOWS
+    model: str,
+    observed: str,
+    truth: str,
+    variable: Mapping[str, str] | None = None,
+    windows: int = WINDOWS,
+    device: str = "auto",
 ) -> Part:
     """Return the part of a report that shows the energy descent of a model on two files.
 
@@ -60,6 +65,8 @@ def descent_part(
         Name of a variable in `observed`, where it differs.
     windows : int
         Largest number of windows to solve.
+    device : {"auto", "cpu", "cuda"}
+        Where the windows are solved; see :meth:`da4dvar.Interpolator.interpolate`.
 
     Returns
     -------
@@ -70,11 +77,11 @@ def descent_part(
     ModelError
         If the model does not exist.
     DataError
-        If the files do not fit the model, or no window has both an observation and an unobserved cell with
-        a truth.
+        If the files do not fit the model, no window has both an observation and an unobserved cell with
+        a truth, or there is no such device.
     """
     fitted = load(model)
-    found = descent(fitted, load_dataset(observed), load_dataset(truth), variable, windows)
+    found = descent(fitted, load_dataset(observed), load_dataset(truth), variable, windows, device)
     last = len(found.error) - 1
     rows = [
         [str(k), number(found.observation[k]), number(found.prior[k]), number(found.error[k])]
@@ -102,6 +109,7 @@ def descent(
     truth: xr.Dataset,
     variable: Mapping[str, str] | None = None,
     windows: int = WINDOWS,
+    device: str = "auto",
 ) -> Descent:
     """Run the solver on a few windows and record the cost and the error of each iterate.
 
@@ -115,6 +123,8 @@ def descent(
         Name of a variable in `seen`, where it differs.
     windows : int
         Largest number of windows to solve.
+    device : {"auto", "cpu", "cuda"}
+        Where the windows are solved; see :meth:`da4dvar.Interpolator.interpolate`.
 
     Returns
     -------
@@ -123,15 +133,15 @@ def descent(
     Raises
     ------
     DataError
-        If the model has several sensors, or no window has both an observation and an unobserved cell with a
-        truth.
+        If the model has several sensors, no window has both an observation and an unobserved cell with a
+        truth, or there is no such device.
     """
     if model.sensors:
         raise DataError(
             "--model: the energy descent of a model with several sensors is not implemented; omit it"
         )
     conformed = model.conform(seen, variable=variable)
-    problem = pose_part(model, conformed)
+    problem = pose_part(model, conformed, device=device)
     wanted = model.conform(truth).data
     indexes = {d: i for d, i in conformed.data.indexes.items() if d in wanted.indexes}
     x = model.states(wanted.reindex(indexes)).pad(problem.short, constant_values=np.nan)

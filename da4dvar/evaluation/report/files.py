@@ -40,6 +40,7 @@ def report_files(
     figures: str | Path | None = None,
     at: str | None = None,
     model: str | None = None,
+    device: str = "auto",
     overwrite: bool = False,
 ) -> Scores:
     """Score a file against another, and write a report and figures.
@@ -63,6 +64,8 @@ def report_files(
     model : str, optional
         Name of a model that ships with the package, or path of a model file; its energy descent on a few
         windows of `observed` is added to the report.
+    device : {"auto", "cpu", "cuda"}, default "auto"
+        Where these windows are solved; see :meth:`da4dvar.Interpolator.interpolate`.
     overwrite : bool
         Replace an existing page and existing figures.
 
@@ -74,7 +77,8 @@ def report_files(
     Raises
     ------
     DataError
-        If the files do not fit each other or the model, or the output cannot be written.
+        If the files do not fit each other or the model, the output cannot be written, or there is no such
+        device.
     ModelError
         If the model does not exist.
 
@@ -99,7 +103,7 @@ def report_files(
     scores = Scores()
     sections: list[tuple[str, Sequence[Part]]] = []
     images: Figures = {}
-    last = descent_of(model, observed, truth, variable)
+    last = descent_of(model, observed, truth, variable, device)
     if last.figure is not None and figures is not None:
         images["descent"] = png(last.figure, PRINT)
     units = {}
@@ -148,7 +152,7 @@ def parts_of(one: Comparison, at: str | None) -> list[Part]:
 
 
 def descent_of(
-    model: str | None, observed: str | None, truth: str, variable: Mapping[str, str] | None
+    model: str | None, observed: str | None, truth: str, variable: Mapping[str, str] | None, device: str
 ) -> Part:
     """Return the part about the solver, or a line of text if no model was given."""
     if model is None or observed is None:
@@ -159,7 +163,7 @@ def descent_of(
         )
     from da4dvar.evaluation.report.descent import descent_part
 
-    return descent_part(model, observed, truth, variable)
+    return descent_part(model, observed, truth, variable, device=device)
 
 
 def scores_part(scores: Scores, units: Mapping[str, str]) -> Part:

@@ -122,6 +122,21 @@ def conversion(got: str, wanted: str) -> tuple[float, float]:
     return 1.0 if math.isclose(factor, 1.0, rel_tol=1e-12) else factor, offset
 
 
+def converts(got: str, wanted: str) -> bool:
+    """Whether values can be converted from one unit to another.
+
+    Examples
+    --------
+    >>> converts("cumecs", "m3 s-1"), converts("kg kg-1", "m3 s-1")
+    (True, False)
+    """
+    try:
+        conversion(got, wanted)
+    except ValueError:
+        return False
+    return True
+
+
 def same_units(one: object, other: object) -> bool:
     """Whether two attributes are spellings of the same unit.
 

@@ -12,6 +12,8 @@ from da4dvar.config.kinds import by_name, class_of
 from da4dvar.config.registry import arguments_of, build
 from da4dvar.config.tables import Table
 from da4dvar.errors import Da4dvarError, DataError, RecipeError, warn
+from da4dvar.fields.labels.conform import conform
+from da4dvar.fields.labels.signature import Signature
 from da4dvar.modelfile import shipped
 from da4dvar.modelfile.header import read_shapes
 from da4dvar.workflows.autofit.character import Character
@@ -72,20 +74,20 @@ def models_for(array: xr.DataArray, device: str = "auto") -> list[Candidate]:
     """
     found: list[Candidate] = []
     for name in shipped.names():
-        # The header tells which variable a model fills, without torch.
-        known = read_shapes(shipped.find(name))[0]["signature"]["variables"]
-        theirs = {str(array.name), str(array.attrs.get("standard_name"))}
-        if len(known) != 1 or not theirs & {own := next(iter(known)), known[own].get("standard_name", own)}:
+        # The header tells what a model fills and where, without torch.
+        header = read_shapes(shipped.find(name))[0]
+        signature = Signature.from_dict(header["signature"])
+        if len(signature.variables) != 1 or any(header.get(k) for k in ("sensors", "covariates", "derived")):
             continue
-        model = load(name)
-        names = model.layout.variables
-        if len(names) != 1 or model.signature is None or model.sensors or model.covariates:
+        (own, attrs), *_ = signature.variables.items()
+        theirs = {str(array.name), str(array.attrs.get("standard_name"))}
+        if not theirs & {own, attrs.get("standard_name", own)}:
             continue
         try:
-            model.conform(array.to_dataset(), variable={names[0]: str(array.name)}, mask=None, dim=None)
+            conform(array.to_dataset(), signature, {own: str(array.name)})
         except Da4dvarError:
             continue
-        found.append(Learned(name, model, {}, device))
+        found.append(Learned(name, load(name), {}, device))
     return found
 
 

@@ -9,10 +9,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from da4dvar.evaluation.gap_classes import gap_classes
 from da4dvar.evaluation.text import as_columns
 
-# Upper bounds of the classes of gap lengths, in steps; the last class has none.
-CLASSES = (1, 3, 7, 14, 30)
 FEW_SHAPES = 10
 # The noise of the observations is stated if the error without it is below this fraction of the error.
 NOTABLE = 0.9
@@ -214,39 +213,6 @@ def compared(
         by=residuals.by,
         scale=residuals.scale,
     )
-
-
-def gap_classes(length: np.ndarray, ends: np.ndarray) -> dict[str, np.ndarray]:
-    """Return where values lie in each class of gap lengths; gaps open at an end have their own class.
-
-    Parameters
-    ----------
-    length : array of int
-        Length of the gap that holds each value, in steps; 0 where observed.
-    ends : array of bool
-        Whether that gap is open at an end of the record.
-
-    Returns
-    -------
-    dict of str to array of bool
-    """
-    out = {}
-    for low, high in zip((0, *CLASSES), (*CLASSES, None), strict=True):
-        out[class_of_gaps(low + 1, high)] = ~ends & (length > low) & (length <= (high or np.inf))
-    return out | {"open end": ends}
-
-
-def class_of_gaps(first: int, last: int | None) -> str:
-    """Name a class of gap lengths, from `first` to `last` steps.
-
-    Examples
-    --------
-    >>> class_of_gaps(1, 1), class_of_gaps(4, 7), class_of_gaps(31, None)
-    ('1', '4-7', '31+')
-    """
-    if last == first:
-        return str(first)
-    return f"{first}+" if last is None else f"{first}-{last}"
 
 
 def text_of(comparisons: Sequence[Comparison]) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from da4dvar.evaluation.gap_classes import gap_classes
 from da4dvar.evaluation.report.part import Part, Table, number, percent, with_units
 from da4dvar.fields.labels.output import FLAGS
-from da4dvar.workflows.autofit.comparison import gap_classes
 from da4dvar.workflows.report.outcome import LEVEL, Outcome
 from da4dvar.workflows.report.shares import draw_shares
 

@@ -36,9 +36,8 @@ def test_classes_share_out_all_unobserved_cells():
     """Σ cells · RMSE² over the classes is that of all cells; round edges enclose all values at any scale."""
     one = line()
     cells = one.cells()
-    values, name, edges = gaps_of(one.observed, Shape.of(one.estimate))
-    row = xr.DataArray(values.values[one.scored.values], dims="cell")
-    labels, scored, spread, table = scores_by(cells, row, edges(row.values), name)
+    name, classes = gaps_of(one.observed, Shape.of(one.estimate), one.scored.values)
+    labels, scored, spread, table = scores_by(cells, classes, name)
     total = float(((cells.estimate - cells.truth) ** 2).sum())
     assert float((scored["cells"] * scored.score**2).sum()) == pytest.approx(total)
     assert int(scored["cells"].sum()) == cells.truth.size
@@ -50,6 +49,22 @@ def test_classes_share_out_all_unobserved_cells():
         assert edges == sorted({0, *edges})
         assert edges[-2] > values.max()
         assert len(edges) <= 12
+
+
+def test_an_open_gap_has_a_class_of_its_own():
+    """Gaps at the ends, and that of a place never observed, count as open ends and not by their length."""
+    time, dims = {"time": pd.date_range("2001-01-01", periods=9)}, ("time", "place")
+    truth = xr.DataArray(np.zeros((9, 2)), time, dims)
+    seen = np.array([0, 1, 0, 1, 0, 0, 1, 0, 0]).astype(bool)
+    # An error of 1 between observations, and of 5 where a gap is open; the second place is never observed.
+    error = np.stack([np.where(seen, 0, [5, 0, 1, 0, 1, 1, 0, 5, 5]), np.full(9, 5)], 1)
+    observed = truth.where(np.stack([seen, np.zeros(9, bool)], 1))
+    part = class_parts(Comparison("t", truth + error, truth, observed))
+    assert [row[:3] for row in part.tables[0].rows] == [
+        ["1", "1", "1"],
+        ["2", "2", "1"],
+        ["open end", "12", "5"],
+    ]
 
 
 def test_honest_error_bars_are_reliable():

@@ -44,6 +44,24 @@ def test_a_shipped_model_enters_where_it_fits():
     assert not models_for(sst(units="m s-1").assign_attrs(standard_name="eastward_wind"))
 
 
+def test_a_model_that_does_not_fit_is_not_loaded(monkeypatch):
+    """Neither one of a variable x with other dimensions or another time step, nor one of another place."""
+    loaded: list[str] = []
+    monkeypatch.setattr(candidates, "load", loaded.append)
+    days, series = xr.date_range("2019-01-01", periods=9), np.zeros((9, 40))
+    for coords, dims in (
+        ({"time": days}, ("time", "station")),
+        ({"time": days}, ("time", "component")),
+        ({"time": 0.1 * np.arange(9), "component": np.arange(40)}, ("time", "component")),
+    ):
+        assert not models_for(xr.DataArray(series, coords, dims, "x"))
+    assert not models_for(sst(step="7D"))
+    assert not loaded
+    fitting = {"time": 0.05 * np.arange(9), "component": np.arange(40)}
+    names = [c.name for c in models_for(xr.DataArray(series, fitting, ("time", "component"), "x"))]
+    assert names == loaded == ["lorenz96", "lorenz96-ode"]
+
+
 def test_a_method_that_needs_an_extra_is_named(monkeypatch):
     """Where it suits the variable, a line says how to install it; the others are compared."""
     gauge = replace(PLAIN, space=())

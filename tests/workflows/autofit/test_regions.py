@@ -95,6 +95,21 @@ def test_a_fit_survives_as_a_file(tmp_path):
         from_state({"variables": {"sst": {}}, "time": "time"})
 
 
+def test_the_help_of_baseline_names_the_command_for_larger_files(folder):
+    """That command fills region by region, with the estimates of da4dvar baseline."""
+    (line,) = (
+        line.strip()
+        for line in shell("baseline", "--help").out.splitlines()
+        if line.strip().startswith("da4dvar interpolate")
+    )
+    _, *arguments = line.replace("big.zarr", "gappy.nc").replace("2GiB", "40MB").split()
+    assert "region by region" in ran(*arguments, "--minutes", "0.1", cwd=folder).err
+    ran("baseline", "gappy.nc", "baseline.nc", "--method", "linear", cwd=folder)
+    with xr.open_dataset(folder / "baseline.nc") as whole:
+        parts = xr.open_zarr(folder / "filled.zarr", consolidated=False)
+        np.testing.assert_allclose(parts.sst, whole.sst, rtol=1e-6)
+
+
 def test_regions_hold_all_times_and_fit_in_memory():
     """The sides of a region follow from the memory, and too little of it is refused."""
     ds = field()

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from da4dvar.evaluation.gap_classes import gap_classes
 from da4dvar.evaluation.report.shape import Shape
 from da4dvar.fields.labels.flags import SCHEMES, from_scheme, in_scheme
-from da4dvar.workflows.autofit.comparison import Comparison, gap_classes
+from da4dvar.workflows.autofit.comparison import Comparison
 from da4dvar.workflows.report.examples import Gap, typical_and_worst
 from da4dvar.workflows.report.gaps import lengths
 from da4dvar.workflows.report.outcome import Outcome, binned, share
