@@ -23,6 +23,7 @@ from da4dvar.workflows.twin import hide
 DATA = Path(__file__).parents[2] / "datasets"
 HERE = Path(__file__).parent
 SEA_LEVEL = "sea level"
+SMALL = ("2009-01-01", "2009-05-01", "2009-09-01")
 Pair = tuple[xr.Dataset, xr.Dataset]
 
 
@@ -44,6 +45,13 @@ def era5() -> Pair:
     return ds[["t2m"]].where(ds.seen != 0), ds[["t2m"]]
 
 
+def small(first: str) -> Pair:
+    """A hundred days of 20 × 30 cells under clouds: the size of a first file of one's own."""
+    seen, truth = oisst("clouds", "2009")
+    part = {"time": slice(100), "lat": slice(20), "lon": slice(30)}
+    return seen.sel(time=slice(first, None)).isel(part), truth.sel(time=slice(first, None)).isel(part)
+
+
 def modis(mask: str) -> Pair:
     """Vegetation index under one of its masks."""
     ds = xr.open_dataset(DATA / "modis-ndvi-alaska/modis_ndvi_alaska.nc").load()
@@ -60,6 +68,7 @@ CASES: dict[str, Callable[[], Pair]] = {
     "oisst, tracks, one year": lambda: oisst("tracks", "2009"),
     "oisst, clouds, one year": lambda: oisst("clouds", "2009"),
     "oisst, clouds, three years": lambda: oisst("clouds", slice("2007", "2009")),
+    **{f"100 days from {first}": lambda first=first: small(first) for first in SMALL},
     "era5": era5,
     **{f"modis, {mask}": lambda mask=mask: modis(mask) for mask in ("mask20", "mask30", "mask50")},
 }

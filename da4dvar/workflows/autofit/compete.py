@@ -18,7 +18,7 @@ from da4dvar.workflows.autofit.candidates import mean_of
 from da4dvar.workflows.autofit.character import Character
 from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.comparison import Comparison, Residuals, compared
-from da4dvar.workflows.autofit.tally import Tally
+from da4dvar.workflows.autofit.tally import Tally, variance_of_gaps
 from da4dvar.workflows.autofit.timing import PROBE, duration, fitted, in_time, probed
 from da4dvar.workflows.autofit.trials import Trial, crop_of, only, reach_for, trial_of
 from da4dvar.workflows.candidate import Candidate
@@ -161,7 +161,7 @@ def compete(
             break
     assert reach is not None
     alive = in_time(alive, array.size, max(clock.left(LATEST), 5.0), rates, left_out)
-    return _result(array, alive, tally, trials, reach, rates, left_out)
+    return _result(array, alive, tally, trials, reach, rates, left_out, bounds, clock.left(LATEST))
 
 
 def _drawn(
@@ -306,7 +306,10 @@ def _result(
     reach: Reach,
     rates: dict[str, float],
     left_out: dict[str, str],
+    bounds: Bounds,
+    left: float,
 ) -> Result:
+    """Return the outcome, within `left` seconds."""
     residuals = tally.residuals(trials)
     entered = {c.name: c for c in alive if c.name in residuals.error}
     # A method that cannot fill the variable is no winner, however good it is.
@@ -324,9 +327,13 @@ def _result(
             residuals, entered[both.name] = joined, both
             rates[both.name] = rates[first.name] + rates[second.name]
     units = str(array.attrs.get("units", ""))
-    judge = next((entered[n] for n in ranked if n in tally.variances), None)
+    judge = next((entered[n] for n in ranked if len(tally.variances.get(n, [])) >= len(trials)), None)
     if judge is not None:
-        scale = tally.scale(judge.name, trials, _noise_of(judge, str(array.name)))
+        rate = rates.get(judge.name, 0.0)
+        full = tally.variances[judge.name][len(trials) - 1]
+        if rate * (trials[-1].seen.size + array.size) < left:
+            full = _full_variance(judge, trials[-1], bounds)
+        scale = tally.scale(judge.name, trials, _noise_of(judge, str(array.name)), full)
         residuals = replace(residuals, scale=scale)
     comparison = compared(str(array.name), residuals, left_out, units)
     winner = entered[comparison.winner] if comparison.winner in entered else alive[0]
@@ -339,3 +346,12 @@ def _noise_of(candidate: Candidate, name: str) -> float:
     """Return the standard deviation of the errors of the observations that a method has estimated."""
     fits = candidate.table.get("covariance", {}).get(name, {})
     return float(np.sqrt(fits.get("nugget", 0.0)))
+
+
+def _full_variance(judge: Candidate, trial: Trial, bounds: Bounds) -> float:
+    """Return the mean of σ² over the gaps of a trial if nothing is hidden."""
+    values = trial.seen.values.copy()
+    values[trial.at] = trial.truth
+    _, std = judge.estimate(trial.seen.copy(data=values), bounds)
+    assert std is not None
+    return variance_of_gaps(std, trial)

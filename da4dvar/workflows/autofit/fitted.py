@@ -308,7 +308,9 @@ class Fitted:
                 )
             own = result.residuals
             errors = {
-                f.name: getattr(own, f.name).tolist() for f in fields(own) if f.name not in ("error", "std")
+                f.name: getattr(own, f.name).tolist()
+                for f in fields(own)
+                if f.name not in ("error", "std", "scale")
             }
             variables[name] = {
                 "method": {"name": winner.name, "table": winner.table},

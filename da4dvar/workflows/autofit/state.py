@@ -62,6 +62,7 @@ def from_state(state: Table) -> Fitted:
         for name, own in state["variables"].items():
             method = own["method"]
             points: Table = {key: np.array(values) for key, values in own["points"].items()}
+            points["scale"] = own["comparison"].get("scale", 1.0)
             std = {} if own["std"] is None else {method["name"]: np.array(own["std"])}
             comparison = dict(own["comparison"])
             for key in ("gain", "change"):

@@ -12,6 +12,8 @@ from da4dvar.workflows.autofit.trials import Trial
 
 # Largest factor by which gaps are taken to be harder, or easier, than the hidden points.
 MOST_SCALE = 2.0
+# Smallest σ² at a hidden point, as a fraction of its mean over the gaps.
+LEAST = 0.01
 
 
 class Tally:
@@ -22,7 +24,8 @@ class Tally:
         self.errors: dict[str, list[np.ndarray]] = {}
         self.stds: dict[str, list[np.ndarray]] = {}
         self.changes: dict[str, list[np.ndarray]] = {}
-        self.variances: dict[str, list[tuple[int, float, float]]] = {}
+        # Means of σ² over the gaps of each trial.
+        self.variances: dict[str, list[float]] = {}
 
     def add(self, name: str, trial: Trial, estimate: xr.DataArray, std: xr.DataArray | None) -> None:
         """Record the estimates of a method at the hidden points, and its changes of observed values."""
@@ -31,14 +34,9 @@ class Tally:
         error = np.nan_to_num(values[trial.at].astype("float64"), nan=usual) - trial.truth
         self.errors.setdefault(name, []).append(self._around(error))
         if std is not None:
-            everywhere = std.transpose(*trial.seen.dims).values.astype("float64")
-            found = everywhere[trial.at]
+            found = std.transpose(*trial.seen.dims).values[trial.at].astype("float64")
             self.stds.setdefault(name, []).append(found)
-            known = np.isfinite(found)
-            gaps = everywhere[trial.missing.to_fill & np.isfinite(everywhere)]
-            if gaps.size and known.any():
-                own = np.average(found[known] ** 2, weights=trial.weight[known])
-                self.variances.setdefault(name, []).append((found.size, own, float(np.mean(gaps**2))))
+            self.variances.setdefault(name, []).append(variance_of_gaps(std, trial))
         change = self._around((values - trial.seen.values)[np.isfinite(trial.seen.values)])
         self.changes.setdefault(name, []).append(change[np.isfinite(change)])
 
@@ -59,13 +57,13 @@ class Tally:
             ),
         )
 
-    def scale(self, name: str, trials: Sequence[Trial], noise: float) -> float:
-        """s = √(mean of σ² + ε² over the gaps / weighted mean over the hidden points), within [1/2, 2].
+    def scale(self, name: str, trials: Sequence[Trial], noise: float, full: float) -> float:
+        """s² = κ · mean of σ² + ε² over the gaps / mean of e², with κ the mean of e² / (σ² + ε²).
 
-        The gaps of a file may be harder than anything that can be hidden in it, such as a time at which all
-        is missing. The standard error of a method, σ, knows that. The mean square error at the hidden points
-        is multiplied by the ratio of the variances that are expected at the gaps and at these points, as in
-        the ratio estimator of survey sampling (Cochran, Sampling Techniques, 1977, chapter 6).
+        Both means of e are over the hidden points, with their weights. Gaps may be harder than anything that
+        can be hidden, such as a time at which all is missing, or easier, as the hidden points are known when
+        they are filled. The standard error of a method, σ, knows that; κ corrects a σ that is too small or
+        too large throughout.
 
         Parameters
         ----------
@@ -75,22 +73,28 @@ class Tally:
             Trials in which the method took part.
         noise : float
             Standard deviation of the errors of the observations, ε, which a standard error does not contain.
+        full : float
+            Mean of σ² over the gaps of the last trial if nothing is hidden.
 
         Returns
         -------
         float
-            1 if the method has no standard errors in all of the trials.
+            Factor of the errors at the hidden points, within [1/2, 2]; 1 if σ is not known everywhere.
         """
-        found = self.variances.get(name, [])[: len(trials)]
-        if len(found) < len(trials):
-            return 1.0
-        number, hidden, gaps = np.array(found).T
-        expected = np.sum(number * (hidden + noise**2))
-        if not expected > 0:
-            return 1.0
-        return float(
-            np.clip(np.sqrt(np.sum(number * (gaps + noise**2)) / expected), 1 / MOST_SCALE, MOST_SCALE)
+        found = self.variances[name][: len(trials)]
+        e, std, w = (
+            np.concatenate(parts[: len(trials)])
+            for parts in (self.errors[name], self.stds[name], [t.weight for t in trials])
         )
+        mean = np.average(e**2, weights=w)
+        known = np.isfinite([*found, full]).all() and np.isfinite(std).all()
+        if not (known and min(*found, full) + noise**2 > 0 and mean > 0):
+            return 1.0
+        gaps = np.average(found, weights=[t.truth.size for t in trials]) + noise**2
+        gaps *= (full + noise**2) / (found[-1] + noise**2)
+        # A standard error next to 0, beside an observation, must not decide.
+        kappa = np.average(e**2 / np.maximum(std**2 + noise**2, LEAST * gaps), weights=w)
+        return float(np.clip(np.sqrt(kappa * gaps / mean), 1 / MOST_SCALE, MOST_SCALE))
 
     def change(self, name: str) -> tuple[float, float]:
         """Return the root mean square and the largest change that a method makes at observed points."""
@@ -98,6 +102,12 @@ class Tally:
         if not every.size:
             return 0.0, 0.0
         return float(np.sqrt(np.mean(every**2))), float(np.abs(every).max())
+
+
+def variance_of_gaps(std: xr.DataArray, trial: Trial) -> float:
+    """Return the mean of σ² over the values of a trial that are filled."""
+    found = std.transpose(*trial.seen.dims).values[trial.missing.to_fill].astype("float64")
+    return float(np.mean(found**2)) if found.size else np.nan
 
 
 def numbered(trials: Sequence[Trial]) -> np.ndarray:

@@ -115,3 +115,17 @@ def test_what_is_not_certain_is_said():
     assert "only 4 independent gaps" in said[0]
     assert "25.0 % of the values to be filled are in gaps longer than 5 steps" in said[1]
     assert "0.1 (rms), at most 0.7" in said[2]
+
+
+def test_the_scale_multiplies_every_error_and_is_said():
+    """Of all methods and classes alike, so that neither the order nor the gain changes."""
+    plain = compared("sst", residuals(), {}, "degC")
+    scaled = compared("sst", replace(residuals(), scale=1.25), {}, "degC")
+    for name in plain.rmse:
+        assert scaled.rmse[name] == pytest.approx([1.25 * n for n in plain.rmse[name]])
+        assert scaled.by_class[name] == pytest.approx({k: 1.25 * n for k, n in plain.by_class[name].items()})
+    assert scaled.gain == plain.gain
+    assert "harder than the hidden points: errors are multiplied by 1.25" in cautions(scaled)[0]
+    easier = compared("sst", replace(residuals(), scale=0.8), {}, "degC")
+    assert "easier than the hidden points: errors are multiplied by 0.80" in cautions(easier)[0]
+    assert cautions(compared("sst", replace(residuals(), scale=1.02), {}, "degC")) == []
