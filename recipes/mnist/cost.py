@@ -19,16 +19,17 @@ from da4dvar.variational import GradientDescent, VariationalCost, VariationalMod
 
 HERE = Path(__file__).parent
 DIGITS = HERE.parents[1] / "datasets/mnist/mnist.nc"
+FIRST_TEST = 60000
 NOISE = 0.1  # standard deviations
 NUMBER, SIZE = 3, {"y": 9, "x": 9}
 DESCENT = {"step": 10.0, "iterations": 50}
 
 
-def test_digits(number: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The first test digits, normalised, with their observations and masks."""
+def digits_from(first: int, number: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Digits, normalised, with their observations and masks."""
     with xr.open_dataset(DIGITS) as ds:
         train = ds.digit.isel(sample=slice(0, 60000))
-        digits = ds.digit.isel(sample=slice(60000, 60000 + number))
+        digits = ds.digit.isel(sample=slice(first, first + number))
         x = ((digits - float(train.mean())) / float(train.std())).to_numpy()[:, None]
     generator = np.random.default_rng(20)
     mask = Squares(NUMBER, SIZE).draw(generator, {"sample": number, "y": 28, "x": 28})[:, None]
@@ -48,7 +49,7 @@ def main() -> None:
     parser.add_argument("--digits", type=int, default=256)
     parser.add_argument("--model", default=HERE / "models/unet-lstm.safetensors")
     given = parser.parse_args()
-    x, y, mask = test_digits(given.digits)
+    x, y, mask = digits_from(FIRST_TEST, given.digits)
     model = da4dvar.load(given.model).frozen()
     cost = model.cost.given(y, mask)
     start = torch.where(mask, y, 0.0)

@@ -230,6 +230,7 @@ class Fitted:
         out[name].attrs["filled_by"] = result.winner.name
         out[name].attrs["rmse_on_hidden_points"] = error
         out[name].attrs["rmse_on_hidden_points_standard_error"] = spread
+        out[name].attrs["rmse_scale"] = comparison.scale
         if comparison.noise > 0:
             out[name].attrs["noise_of_observations"] = comparison.noise
         if not samples:

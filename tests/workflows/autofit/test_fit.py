@@ -56,6 +56,7 @@ def test_the_best_method_fills(fitted):
     assert out.pm.attrs["filled_by"] == scores.winner
     assert out.pm.attrs["rmse_on_hidden_points"] == error
     assert out.pm.attrs["rmse_on_hidden_points_standard_error"] == spread
+    assert out.pm.attrs["rmse_scale"] == fitted.scores["pm"].scale
     assert (fitted.model, fitted.tables) == (None, {})
     assert repr(fitted) == f"<da4dvar.Fitted>\n    pm: {scores.winner}"
     assert fitted.table().startswith(f"pm: filled by {scores.winner}")
