@@ -68,7 +68,7 @@ def main() -> None:
             score = float((state - x).square().mean() / x.square().mean())
             terms = cost.terms(state)
             known, prior = float(terms.observation.mean()), float(terms.prior.mean())
-            print(f"{name:<37} R {score:.4f}   U {known + prior:8.2f} = {known:7.2f} + {prior:6.2f}")
+            print(f"{name:<37} R {score:.4f}   U {known + prior:7.4f} = {known:7.4f} + {prior:7.4f}")
 
 
 if __name__ == "__main__":
