@@ -71,6 +71,10 @@ CASES: dict[str, Callable[[], Pair]] = {
     **{f"100 days from {first}": lambda first=first: small(first) for first in SMALL},
     "era5": era5,
     **{f"modis, {mask}": lambda mask=mask: modis(mask) for mask in ("mask20", "mask30", "mask50")},
+    # No choice was made on these.
+    "oisst, tracks, 2011": lambda: oisst("tracks", "2011"),
+    "oisst, clouds, 2011": lambda: oisst("clouds", "2011"),
+    "modis, mask40": lambda: modis("mask40"),
 }
 
 
