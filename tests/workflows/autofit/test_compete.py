@@ -84,6 +84,15 @@ class Fitting(Fake):
         return self
 
 
+class Held(Fitting):
+    """A method whose first estimate takes 20 s longer, as another program has the processor."""
+
+    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+        assert self.watch is not None
+        self.watch.now += 0 if self.sizes else 20
+        return super().interpolate(ds)
+
+
 class Broken:
     """A method that cannot fill anything."""
 
@@ -292,6 +301,16 @@ def test_a_method_is_not_left_out_for_a_time_that_is_assumed(watch):
     entered = [Candidate("best", best, {}), Candidate("quick", quick, {})]
     assert ASSUMED * gappy.size > 5 > 0.5 * 60 * 0.1
     assert held(gappy, entered, Clock(0.1), until=0.65).winner.name == "best"
+
+
+def test_a_method_that_was_slow_once_is_timed_again(watch):
+    """What took long because of another program is not left out for it; what always takes long is."""
+    truth, gappy = sea(100, 160, 160)
+    quick = Candidate("quick", Fake(truth, 0.5, 1e-8, watch), {})
+    held_up, slow = Held(truth, 0.1, 1e-7, watch), Fitting(truth, 0.1, 2.5e-4, watch)
+    assert held(gappy, [Candidate("best", held_up, {}), quick], Clock(3.0), until=0.65).winner.name == "best"
+    out = held(gappy, [Candidate("slow", slow, {}), quick], Clock(3.0), until=0.65)
+    assert "needed to fill the file" in out.comparison.left_out["slow"]
 
 
 def test_a_slow_method_that_is_behind_makes_way_for_further_trials(watch, monkeypatch):
