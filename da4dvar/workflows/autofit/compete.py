@@ -161,7 +161,7 @@ def compete(
             break
     assert reach is not None
     alive = in_time(alive, array.size, max(clock.left(LATEST), 5.0), rates, left_out)
-    return _result(array, alive, tally, trials, reach, rates, left_out, bounds, clock.left(LATEST))
+    return _result(array, alive, tally, trials, reach, rates, left_out, bounds, clock.left())
 
 
 def _drawn(
@@ -331,7 +331,7 @@ def _result(
     if judge is not None:
         rate = rates.get(judge.name, 0.0)
         full = tally.variances[judge.name][len(trials) - 1]
-        if rate * (trials[-1].seen.size + array.size) < left:
+        if rate * (2 * trials[-1].seen.size + array.size) < left:
             full = _full_variance(judge, trials[-1], bounds)
         scale = tally.scale(judge.name, trials, _noise_of(judge, str(array.name)), full)
         residuals = replace(residuals, scale=scale)

@@ -93,6 +93,22 @@ class Held(Fitting):
         return super().interpolate(ds)
 
 
+class Told(Fake):
+    """A method with an error of 1 and standard errors.
+
+    They are 1 at hidden points, and 1.8 in the gaps, or 1.5 if nothing is hidden.
+    """
+
+    gappy: xr.DataArray
+
+    def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
+        array = ds[self.truth.name]
+        before = self.gappy.sel({d: array[d] for d in array.dims})
+        in_gaps = 1.8 if bool((array.isnull() & before.notnull()).any()) else 1.5
+        std = xr.where(before.isnull(), in_gaps, xr.where(array.isnull(), 1.0, 0.0))
+        return super().interpolate(ds).assign({f"{self.truth.name}_std": std})
+
+
 class Broken:
     """A method that cannot fill anything."""
 
@@ -301,6 +317,19 @@ def test_a_method_is_not_left_out_for_a_time_that_is_assumed(watch):
     entered = [Candidate("best", best, {}), Candidate("quick", quick, {})]
     assert ASSUMED * gappy.size > 5 > 0.5 * 60 * 0.1
     assert held(gappy, entered, Clock(0.1), until=0.65).winner.name == "best"
+
+
+@pytest.mark.parametrize(("rate", "scale"), [(1e-5, 1.5), (2e-4, 1.8)])
+def test_the_promise_is_that_for_the_gaps(watch, rate, scale):
+    """By the standard errors of the best method, with nothing hidden if there is time to compute them."""
+    truth, gappy = sea(100, 12, 20)
+    told = Told(truth, 1.0, rate, watch)
+    told.gappy = gappy
+    clock = Clock(0.2)
+    found = held(gappy, [Candidate("told", told, {})], clock, until=0.65).comparison
+    assert found.scale == pytest.approx(scale, rel=0.05)
+    assert found.rmse["told"][0] == pytest.approx(scale, rel=0.05)
+    assert clock.left() > 0
 
 
 def test_a_method_that_was_slow_once_is_timed_again(watch):
