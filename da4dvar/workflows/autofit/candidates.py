@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -17,7 +18,7 @@ from da4dvar.fields.labels.signature import Signature
 from da4dvar.modelfile import shipped
 from da4dvar.modelfile.header import read_shapes
 from da4dvar.workflows.autofit.character import Character
-from da4dvar.workflows.candidate import Candidate, Learned
+from da4dvar.workflows.candidate import Candidate, Learned, Together
 
 
 def classical(character: Character) -> list[Candidate]:
@@ -56,6 +57,34 @@ def classical(character: Character) -> list[Candidate]:
         method = tables.get(best, tables["optimal_interpolation"])
         tables["logarithmic"] = {"kind": "logarithmic", "offset": character.offset, "method": method}
     return [Candidate(name, build("baseline", table), table) for name, table in tables.items()]
+
+
+def together(array: xr.DataArray, character: Character, others: Sequence[str]) -> list[Candidate]:
+    """Return the joint Gaussian of a variable and of others at the same stations.
+
+    If the variable has an offset in its character, its logarithm is taken. The others are used as they are.
+
+    Parameters
+    ----------
+    array : DataArray
+        Variable with NaN in the gaps.
+    character : Character
+        Its character.
+    others : sequence of str
+        Other variables with the same dimensions.
+
+    Returns
+    -------
+    list of Candidate
+        Empty without others, and for a variable that is lazy or not one of stations.
+    """
+    if not others or array.chunks is not None or array.ndim != 2 or len(character.space) != 1:
+        return []
+    name, table = "gaussian_em_together", {"kind": "gaussian_em", "time": character.time, "together": True}
+    if character.offset is not None:
+        own = {"kind": "logarithmic", "offset": character.offset, "variables": [str(array.name)]}
+        name, table = "logarithmic_together", {**own, "method": table}
+    return [Together(name, build("baseline", table), table, others=tuple(others))]
 
 
 def models_for(array: xr.DataArray, device: str = "auto") -> list[Candidate]:

@@ -14,7 +14,7 @@ from da4dvar.errors import DataError, nearest
 from da4dvar.fields.bounds import Bounds
 from da4dvar.fields.labels.conform import check_finite
 from da4dvar.progress import Phase, Progress
-from da4dvar.workflows.autofit.candidates import classical, models_for
+from da4dvar.workflows.autofit.candidates import classical, models_for, together
 from da4dvar.workflows.autofit.character import Character, character_of, places
 from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.comparison import compared
@@ -45,6 +45,7 @@ def fitted_to(
     *,
     method: str = AUTO,
     bounds: Mapping[str, Bounds],
+    others: Sequence[str] = (),
     sources: Mapping[str, str] | None = None,
     mask: str | None = None,
     paths: Sequence[str] = (),
@@ -72,6 +73,8 @@ def fitted_to(
         "auto", "learned", or the name of a method, which is then scored alone.
     bounds : mapping of str to Bounds
         Possible values of each variable.
+    others : sequence of str
+        Variables that may help to fill those with the same dimensions; they may be among the fields.
     sources, mask, paths, recipe, settings
         See :func:`da4dvar.workflows.autofit.learn.tables_for`.
     seed : int
@@ -101,14 +104,17 @@ def fitted_to(
         # Mistakes in a recipe are reported before any time is spent.
         from da4dvar.workflows.autofit.learn import checked, tables_for
 
-        alike = {n: c for n, c in characters.items() if set(ds[n].dims) == set(ds[fields[0]].dims)}
-        tables = tables_for(alike, {n: n for n in alike}, seed, recipe=recipe, settings=settings)
-        checked(tables, ds[list(alike)])
+        group = {n: c for n, c in characters.items() if set(ds[n].dims) == set(ds[fields[0]].dims)}
+        tables = tables_for(group, {n: n for n in group}, seed, recipe=recipe, settings=settings)
+        checked(tables, ds[list(group)])
     results: dict[str, Result] = {}
     for number, (name, character) in enumerate(characters.items(), 1):
         offered = classical(character)
         if ds[name].chunks is None:
             offered += models_for(ds[name], device)
+        alike = [n for n in others if n != name and set(ds[n].dims) == set(ds[name].dims)]
+        if not bounds[name].circular:
+            offered += together(ds[name], character, alike)
         names = [AUTO, LEARNED, *(c.name for c in offered)]
         if method not in names:
             raise DataError(f"--method {method!r}: {nearest(method, names)}")
@@ -118,10 +124,12 @@ def fitted_to(
         phase(f"comparing methods for {name}")
         # The time in which the variables before are filled is not for comparisons.
         own = clock.without(sum(r.seconds for r in results.values()))
-        results[name] = compete(ds[name], character, offered, bounds[name], own, until, seed, progress)
+        results[name] = compete(
+            ds[name], character, offered, bounds[name], own, until, seed, progress, ds[alike]
+        )
     fitted = Fitted(results, dict(bounds), time)
-    together = [n for n in results if not bounds[n].circular and _whole(results[n], ds[n])]
-    same = [n for n in together if set(ds[n].dims) == set(ds[together[0]].dims)]
+    open_to_training = [n for n in results if not bounds[n].circular and _whole(results[n], ds[n])]
+    same = [n for n in open_to_training if set(ds[n].dims) == set(ds[open_to_training[0]].dims)]
     if method == LEARNED and not same:
         raise DataError(
             "the learned method needs variables in memory that are not directions; use --method auto"

@@ -24,6 +24,8 @@ FITTED = 80_000
 GROWTH, MOST_GROWTH = 0.85, 3.0
 # Variables of no more values than this are not timed first. The growth is measured above so many seconds.
 SMALL, NOTABLE = 10_000, 0.05
+# Smallest number of times on which a method that uses other variables is timed.
+FEW_TIMES = 12
 # Seconds per value of a method that is fitted first, before it is: rather too many, as the first trial shall
 # leave the time to fill the file.
 ASSUMED = 4e-5
@@ -38,6 +40,7 @@ def probed(
     until: float,
     left_out: dict[str, str],
     seed: int,
+    others: xr.Dataset,
 ) -> tuple[list[Candidate], dict[str, float]]:
     """Time the methods on a small part; return those that can fill the whole, and their seconds per value."""
     ready = [c for c in candidates if not c.needs or c.needs < clock.left(until)] or list(candidates)[:1]
@@ -54,6 +57,10 @@ def probed(
         if candidate.needs:  # it is timed once it is fitted
             alive.append(candidate)
             rates[candidate.name] = ASSUMED
+            continue
+        if candidate.others:
+            rates[candidate.name] = _of_few_times(candidate, array, character.time, bounds, others)
+            alive.append(candidate)
             continue
         started = clocks.monotonic()
         # What fails here may work on a larger part.
@@ -118,6 +125,24 @@ def fitted(
         rates[candidate.name] = seconds / array.size if small.size else 0.0
         out.append(candidate)
     return out
+
+
+def _of_few_times(
+    candidate: Candidate, array: xr.DataArray, time: str, bounds: Bounds, others: xr.Dataset
+) -> float:
+    """Return the seconds per value of a method that uses other variables.
+
+    Its time grows with up to the cube of the number of stations, but in proportion to that of times: it is
+    measured with all stations at few times.
+    """
+    number = min(max(FEW_TIMES, PROBE // 2 * array.sizes[time] // array.size), array.sizes[time])
+    first = (array.sizes[time] - number) // 2
+    few = {time: slice(first, first + number)}
+    part = array.isel(few)
+    started = clocks.monotonic()
+    with suppress(Da4dvarError):
+        candidate.estimate(part, bounds, others.isel(few))
+    return (clocks.monotonic() - started) / part.size
 
 
 def in_time(
