@@ -12,7 +12,7 @@ from da4dvar.baselines.climatology import Climatology, has_season
 from da4dvar.baselines.joint_gaussian import maximise, neighbourhoods, of_others, prior, stacked
 from da4dvar.baselines.standard_error import solved_together, with_standard_errors
 from da4dvar.baselines.stations import Memory, distances, heights, standardised, station_dim
-from da4dvar.errors import DataError
+from da4dvar.errors import DataError, nearest
 from da4dvar.fields.derived import year_angle
 from da4dvar.fields.labels.given import data_set
 from da4dvar.fields.labels.intervals import error_attrs
@@ -81,8 +81,9 @@ class GaussianEM:
         Fraction of the observed values withheld from the fit.
     seed : int
         Seed of the withheld values.
-    together : bool
-        Whether all real variables with the same dimensions are filled at once, as one joint Gaussian.
+    together : bool or sequence of str
+        Whether all real variables with the same dimensions are filled at once, as one joint Gaussian, or the
+        names of those that are. Variables that are hardly correlated are better filled alone.
 
     Raises
     ------
@@ -121,7 +122,7 @@ class GaussianEM:
         most: int | None = None,
         hidden: float = 0.03,
         seed: int = 0,
-        together: bool = False,
+        together: bool | Sequence[str] = False,
     ) -> None:
         least = {"lags": lags or 0, "memory": memory, "harmonics": harmonics, "steps": steps, "seed": seed}
         for name, value in least.items():
@@ -129,14 +130,14 @@ class GaussianEM:
                 raise DataError(f"{name} is {value}, expected 0 or more")
         if not prior > 0:
             raise DataError(f"prior is {prior}, expected more than 0")
-        most = MOST_ROWS[together] if most is None else most
-        if not most >= 2:
+        if not (most is None or most >= 2):
             raise DataError(f"most is {most}, expected 2 or more")
         if not 0 <= hidden <= 0.5:
             raise DataError(f"hidden is {hidden}, expected a fraction from 0 to 0.5")
         self.time, self.station, self.lags, self.prior = time, station, lags, prior
         self.steps, self.memory, self.harmonics = steps, memory, harmonics
-        self.most, self.hidden, self.seed, self.together = most, hidden, seed, together
+        self.most, self.hidden, self.seed = most, hidden, seed
+        self.together = together if isinstance(together, bool) else tuple(together)
 
     def interpolate(self, ds: xr.Dataset | xr.DataArray) -> xr.Dataset:
         """Fill the gaps of every real variable, and add its standard error.
@@ -160,9 +161,19 @@ class GaussianEM:
         """
         ds = data_set(ds)
         alike: dict[frozenset[Hashable], list[xr.DataArray]] = {}
+        names = (
+            (list(ds.data_vars) if self.together else [])
+            if isinstance(self.together, bool)
+            else self.together
+        )
+        for name in names:
+            if name not in ds.data_vars:
+                raise DataError(
+                    f"together: there is no variable {name!r}: {nearest(str(name), map(str, ds.data_vars))}"
+                )
         for name, array in ds.data_vars.items():
             if array.dtype.kind == "f":
-                alike.setdefault(frozenset(array.dims if self.together else [name]), []).append(array)
+                alike.setdefault(frozenset(array.dims if name in names else [name]), []).append(array)
         found: dict[Hashable, tuple[xr.DataArray, xr.DataArray]] = {}
         for arrays in alike.values():
             found |= {a.name: pair for a, pair in zip(arrays, self._fill(arrays), strict=True)}
@@ -181,11 +192,12 @@ class GaussianEM:
             )
         place = distances(first, core[1]), heights(first, core[1])
         distance, height = (np.tile(p, (len(arrays), len(arrays))) for p in place)
+        most = MOST_ROWS[len(arrays) > 1] if self.most is None else self.most
         dates = first[self.time].variable if self.time in first.coords else None
 
         def fill(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             series = values.reshape(-1, *values.shape[-2:]).astype(float)
-            filled = [self._solve(y, distance, height, dates, number) for y in series]
+            filled = [self._solve(y, distance, height, dates, number, most) for y in series]
             x, std = (np.stack(part).reshape(values.shape) for part in zip(*filled, strict=True))
             return x.astype(values.dtype), std.astype(values.dtype)
 
@@ -205,7 +217,13 @@ class GaussianEM:
         return out
 
     def _solve(
-        self, y: np.ndarray, distance: np.ndarray, height: np.ndarray, dates: xr.Variable | None, number: int
+        self,
+        y: np.ndarray,
+        distance: np.ndarray,
+        height: np.ndarray,
+        dates: xr.Variable | None,
+        number: int,
+        most: int,
     ) -> tuple[np.ndarray, np.ndarray]:
         y = np.where(np.isfinite(y), y, np.nan)
         x, std = np.full(y.shape, np.nan), np.full(y.shape, np.nan)
@@ -213,7 +231,7 @@ class GaussianEM:
         if known.size:
             pairs = np.ix_(known, known)
             x[:, known], std[:, known] = self._known(
-                y[:, known], distance[pairs], height[pairs], dates, *np.divmod(known, number)
+                y[:, known], distance[pairs], height[pairs], dates, *np.divmod(known, number), most
             )
         return x, std
 
@@ -225,6 +243,7 @@ class GaussianEM:
         dates: xr.Variable | None,
         kind: np.ndarray,
         station: np.ndarray,
+        most: int,
     ) -> tuple[np.ndarray, np.ndarray]:
         data = xr.Dataset({"y": ((self.time, "i"), y)}, {} if dates is None else {self.time: dates})
         usual = Climatology(self.time, self.harmonics).interpolate(data)["y"].values
@@ -237,9 +256,9 @@ class GaussianEM:
         withheld = np.isfinite(z) & (np.random.default_rng(self.seed).random(z.shape) < self.hidden)
         left = np.where(withheld, np.nan, z)
         x, variance = np.empty(z.shape), np.empty(z.shape)
-        for group, members in neighbourhoods(left, distance, self.most):
+        for group, members in neighbourhoods(left, distance, most):
             of = np.ix_(members, members)
-            lags = (1 if 3 * len(members) <= self.most else 0) if self.lags is None else self.lags
+            lags = (1 if 3 * len(members) <= most else 0) if self.lags is None else self.lags
             several = (
                 (kind[members], station[members][:, None] == station[members])
                 if np.ptp(kind[members])

@@ -101,7 +101,8 @@ def _of_variables(
         else:
             weight = np.minimum(count[block], FULL)
             sign = -1 if (weight * r[block]).sum() < 0 else 1
-            found = sign * _of_pairs(sign * r[block], count[block], *place, ~here)(*place)
+            apart = np.where(here, 0, count[block])
+            found = sign * _of_pairs(sign * r[block], apart, *place, ~here)(*place)
             found[here] = (weight * r[block])[here].sum() / max(1.0, weight[here].sum())
         space[block], space[block[1].T, block[0].T] = found, found.T
     return space

@@ -159,6 +159,7 @@ def test_the_prior_between_variables_has_its_own_sign_and_scale(sign):
     found = prior(gappy(z), np.tile(d, (2, 2)), np.zeros((24, 24)), 0, kind, same)
     np.testing.assert_allclose(found, true, atol=0.06)
     unknown = prior(gappy(z), np.full((24, 24), np.inf), np.zeros((24, 24)), 0, kind, same)
+    # The mean over pairs of other stations, without those at the same station.
     np.testing.assert_allclose(unknown[:12, 12:][~same[:12, 12:]], cross[~same[:12, 12:]].mean(), atol=0.03)
     np.testing.assert_allclose(unknown[:12, 12:][same[:12, 12:]], 0.4 * sign, atol=0.03)
 
@@ -379,3 +380,14 @@ def test_too_many_series_together_are_refused(monkeypatch):
     monkeypatch.setattr(gaussian_em, "MOST_STATIONS", 5)
     with pytest.raises(DataError, match="'t' has 4 stations with 2 variables each, expected at most 5"):
         GaussianEM(together=True).interpolate(pair(0.5, 10, 4)[0])
+
+
+def test_only_named_variables_are_filled_together():
+    """The others are filled alone, and a name that is not there is refused."""
+    gaps = gappy_pair(pair(0.8, 120, 4)[0]).assign(ppt=gappy_pair(pair(0.8, 120, 4)[0]).q + 1)
+    out = GaussianEM(together=["t", "q"]).interpolate(gaps)
+    both, alone = GaussianEM(together=True).interpolate(gaps[["t", "q"]]), GaussianEM().interpolate(gaps)
+    xr.testing.assert_identical(out[["t", "q", "t_std", "q_std"]], both)
+    xr.testing.assert_identical(out[["ppt", "ppt_std"]], alone[["ppt", "ppt_std"]])
+    with pytest.raises(DataError, match="together: there is no variable 'tt'"):
+        GaussianEM(together=["tt"]).interpolate(gaps)

@@ -9,6 +9,7 @@ from typing import Any
 import xarray as xr
 
 from da4dvar.api import load
+from da4dvar.baselines.climatology import Climatology
 from da4dvar.config.kinds import by_name, class_of
 from da4dvar.config.registry import arguments_of, build
 from da4dvar.config.tables import Table
@@ -19,6 +20,9 @@ from da4dvar.modelfile import shipped
 from da4dvar.modelfile.header import read_shapes
 from da4dvar.workflows.autofit.character import Character
 from da4dvar.workflows.candidate import Candidate, Learned, Together
+
+# Smallest correlation of the anomalies with which a variable helps another, and the number of such variables.
+CORRELATED, MOST_OTHERS = 0.4, 3
 
 
 def classical(character: Character) -> list[Candidate]:
@@ -59,32 +63,49 @@ def classical(character: Character) -> list[Candidate]:
     return [Candidate(name, build("baseline", table), table) for name, table in tables.items()]
 
 
-def together(array: xr.DataArray, character: Character, others: Sequence[str]) -> list[Candidate]:
+def together(ds: xr.Dataset, name: str, character: Character, others: Sequence[str]) -> list[Candidate]:
     """Return the joint Gaussian of a variable and of others at the same stations.
 
-    If the variable has an offset in its character, its logarithm is taken. The others are used as they are.
+    Others are variables with the same dimensions whose anomalies have a correlation of at least 0.4 with
+    those of the variable, three at most. If the variable has an offset in its character, its logarithm is
+    taken. The others are used as they are.
 
     Parameters
     ----------
-    array : DataArray
-        Variable with NaN in the gaps.
+    ds : Dataset
+        Data with NaN in the gaps.
+    name : str
+        Variable to fill.
     character : Character
         Its character.
     others : sequence of str
-        Other variables with the same dimensions.
+        Variables that may help.
 
     Returns
     -------
     list of Candidate
-        Empty without others, and for a variable that is lazy or not one of stations.
+        Empty without such others, and for a variable that is lazy or not one of stations.
     """
-    if not others or array.chunks is not None or array.ndim != 2 or len(character.space) != 1:
+    array = ds[name]
+    alike = [n for n in others if n != name and set(ds[n].dims) == set(array.dims)]
+    if array.chunks is not None or array.ndim != 2 or len(character.space) != 1 or not alike:
         return []
-    name, table = "gaussian_em_together", {"kind": "gaussian_em", "time": character.time, "together": True}
+    own = _anomalies(array, character.time)
+    found = {n: abs(float(xr.corr(own, _anomalies(ds[n], character.time)))) for n in alike}
+    helpful = sorted((n for n in alike if found[n] >= CORRELATED), key=lambda n: -found[n])[:MOST_OTHERS]
+    if not helpful:
+        return []
+    kind, table = "gaussian_em_together", {"kind": "gaussian_em", "time": character.time, "together": True}
     if character.offset is not None:
-        own = {"kind": "logarithmic", "offset": character.offset, "variables": [str(array.name)]}
-        name, table = "logarithmic_together", {**own, "method": table}
-    return [Together(name, build("baseline", table), table, others=tuple(others))]
+        logarithm = {"kind": "logarithmic", "offset": character.offset, "variables": [name]}
+        kind, table = "logarithmic_together", {**logarithm, "method": table}
+    return [Together(kind, build("baseline", table), table, others=tuple(helpful))]
+
+
+def _anomalies(array: xr.DataArray, time: str) -> xr.DataArray:
+    """Return the anomalies in standard deviations of each station."""
+    found = array - Climatology(time).interpolate(array.to_dataset())[str(array.name)]
+    return found / found.std(time)
 
 
 def models_for(array: xr.DataArray, device: str = "auto") -> list[Candidate]:

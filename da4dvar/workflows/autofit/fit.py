@@ -21,7 +21,7 @@ from da4dvar.workflows.autofit.comparison import compared
 from da4dvar.workflows.autofit.compete import Result, compete
 from da4dvar.workflows.autofit.fitted import Fitted
 from da4dvar.workflows.autofit.tally import Tally
-from da4dvar.workflows.autofit.trials import crop_of, only
+from da4dvar.workflows.autofit.trials import crop_of, missing_as_well, only
 from da4dvar.workflows.candidate import Candidate, Learned
 
 Say = Callable[[str], None]
@@ -104,17 +104,16 @@ def fitted_to(
         # Mistakes in a recipe are reported before any time is spent.
         from da4dvar.workflows.autofit.learn import checked, tables_for
 
-        group = {n: c for n, c in characters.items() if set(ds[n].dims) == set(ds[fields[0]].dims)}
-        tables = tables_for(group, {n: n for n in group}, seed, recipe=recipe, settings=settings)
-        checked(tables, ds[list(group)])
+        alike = {n: c for n, c in characters.items() if set(ds[n].dims) == set(ds[fields[0]].dims)}
+        tables = tables_for(alike, {n: n for n in alike}, seed, recipe=recipe, settings=settings)
+        checked(tables, ds[list(alike)])
     results: dict[str, Result] = {}
     for number, (name, character) in enumerate(characters.items(), 1):
         offered = classical(character)
         if ds[name].chunks is None:
             offered += models_for(ds[name], device)
-        alike = [n for n in others if n != name and set(ds[n].dims) == set(ds[name].dims)]
-        if not bounds[name].circular:
-            offered += together(ds[name], character, alike)
+        joint = [] if bounds[name].circular else together(ds, name, character, others)
+        offered += joint
         names = [AUTO, LEARNED, *(c.name for c in offered)]
         if method not in names:
             raise DataError(f"--method {method!r}: {nearest(method, names)}")
@@ -124,12 +123,13 @@ def fitted_to(
         phase(f"comparing methods for {name}")
         # The time in which the variables before are filled is not for comparisons.
         own = clock.without(sum(r.seconds for r in results.values()))
+        beside = ds[[n for candidate in joint for n in candidate.others]]
         results[name] = compete(
-            ds[name], character, offered, bounds[name], own, until, seed, progress, ds[alike]
+            ds[name], character, offered, bounds[name], own, until, seed, progress, beside
         )
     fitted = Fitted(results, dict(bounds), time)
-    open_to_training = [n for n in results if not bounds[n].circular and _whole(results[n], ds[n])]
-    same = [n for n in open_to_training if set(ds[n].dims) == set(ds[open_to_training[0]].dims)]
+    no_direction = [n for n in results if not bounds[n].circular and _whole(results[n], ds[n])]
+    same = [n for n in no_direction if set(ds[n].dims) == set(ds[no_direction[0]].dims)]
     if method == LEARNED and not same:
         raise DataError(
             "the learned method needs variables in memory that are not directions; use --method auto"
@@ -244,9 +244,11 @@ def _time_of(fitted: Fitted, name: str, ds: xr.Dataset, candidate: Candidate) ->
 def _scored(fitted: Fitted, name: str, ds: xr.Dataset, candidate: Candidate) -> tuple[float, float]:
     """Add the learned estimate to the scores of a variable; return its gain over the winner."""
     result = fitted.results[name]
-    tally = Tally(None)
+    tally, others = Tally(None), ds.drop_vars(name)
+    hidden = missing_as_well(ds[name], others, fitted.time)
     for trial in result.trials:
-        tally.add(LEARNED, trial, *candidate.estimate(trial.seen, fitted.bounds[name], ds))
+        beside = trial.others_in(others, hidden)
+        tally.add(LEARNED, trial, *candidate.estimate(trial.seen, fitted.bounds[name], beside))
     error = tally.residuals(result.trials).error
     result.residuals = replace(result.residuals, error=result.residuals.error | error)
     found = result.residuals
