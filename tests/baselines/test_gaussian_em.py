@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from da4dvar.baselines import gaussian_em, joint_gaussian
 from da4dvar.baselines.gaussian_em import GaussianEM
 from da4dvar.baselines.joint_gaussian import (
+    correlations,
     maximise,
     neighbourhoods,
     of_others,
@@ -162,6 +163,18 @@ def test_the_prior_between_variables_has_its_own_sign_and_scale(sign):
     # The mean over pairs of other stations, without those at the same station.
     np.testing.assert_allclose(unknown[:12, 12:][~same[:12, 12:]], cross[~same[:12, 12:]].mean(), atol=0.03)
     np.testing.assert_allclose(unknown[:12, 12:][same[:12, 12:]], 0.4 * sign, atol=0.03)
+
+
+def test_without_distances_the_prior_between_variables_is_the_mean_correlation():
+    """Of pairs of other stations, and apart from these of pairs at the same station."""
+    generator = np.random.default_rng(0)
+    local = generator.standard_normal((200, 3)) + 0.5 * generator.standard_normal((200, 1))
+    z = np.concatenate([local, local + generator.standard_normal((200, 3))], axis=1)
+    same = np.tile(np.eye(3, dtype=bool), (2, 2))
+    found = prior(z, np.full((6, 6), np.inf), np.zeros((6, 6)), 0, np.repeat([0, 1], 3), same)[:3, 3:]
+    r, here = correlations(z)[0][:3, 3:], np.eye(3, dtype=bool)
+    for where in (here, ~here):
+        np.testing.assert_allclose(found[where], r[where].mean(), rtol=1e-6)
 
 
 @pytest.mark.parametrize("coordinate", [("elev", {}), ("h", {"axis": "Z"}), ("level", {"positive": "up"})])
@@ -329,6 +342,25 @@ def test_variables_without_correlation_do_no_harm():
         errors_of(GaussianEM(together=t).interpolate(gaps), truth, gaps) for t in (False, True)
     )
     assert all(b < 1.03 * a for a, b in zip(alone, together, strict=True))
+
+
+def test_residuals_last_as_long_as_those_of_their_own_variable():
+    """Residuals of one variable that last do not make those of another last, in the estimate or in σ."""
+    generator = np.random.default_rng(3)
+    white, slow = generator.standard_normal((2, 800, 12))
+    for t in range(1, 800):
+        slow[t] = 0.97 * slow[t - 1] + np.sqrt(1 - 0.97**2) * slow[t]
+    truth = xr.Dataset({"t": (("time", "station"), white), "q": (("time", "station"), slow)})
+    gaps = truth.copy(deep=True)
+    for k in range(60):
+        for name, shift in (("t", 0), ("q", 6)):
+            gaps[name][13 * k + shift : 13 * k + shift + 5, k % 12] = NAN
+    alone, together = (GaussianEM(together=t, lags=0).interpolate(gaps) for t in (False, True))
+    one, both = errors_of(alone, truth, gaps), errors_of(together, truth, gaps)
+    assert both[0] < 1.03 * one[0]
+    assert both[1] < 1.03 * one[1]
+    z = ((together.t - truth.t) / together.t_std).where(gaps.t.isnull())
+    assert 0.9 < float(z.std()) < 1.1
 
 
 def test_a_variable_that_is_alone_is_filled_as_before():
