@@ -137,7 +137,8 @@ class GaussianEM:
         self.time, self.station, self.lags, self.prior = time, station, lags, prior
         self.steps, self.memory, self.harmonics = steps, memory, harmonics
         self.most, self.hidden, self.seed = most, hidden, seed
-        self.together = together if isinstance(together, bool) else tuple(together)
+        several = [together] if isinstance(together, str) else together
+        self.together = several if isinstance(several, bool) else tuple(several)
 
     def interpolate(self, ds: xr.Dataset | xr.DataArray) -> xr.Dataset:
         """Fill the gaps of every real variable, and add its standard error.
@@ -157,23 +158,19 @@ class GaussianEM:
         ------
         DataError
             If a real variable does not have the dimension of time or of the stations, the station dimension
-            is ambiguous, there are more than 10,000 stations, or a variable ``<name>_std`` already exists.
+            is ambiguous, there are more than 10,000 stations (times variables that are filled together), a
+            variable to be filled together is missing, or a variable ``<name>_std`` already exists.
         """
         ds = data_set(ds)
-        alike: dict[frozenset[Hashable], list[xr.DataArray]] = {}
-        names = (
-            (list(ds.data_vars) if self.together else [])
-            if isinstance(self.together, bool)
-            else self.together
-        )
-        for name in names:
-            if name not in ds.data_vars:
-                raise DataError(
-                    f"together: there is no variable {name!r}: {nearest(str(name), map(str, ds.data_vars))}"
-                )
+        every, chosen = list(map(str, ds.data_vars)), self.together
+        names = chosen if isinstance(chosen, tuple) else tuple(every) if chosen else ()
+        for wanted in names:
+            if wanted not in every:
+                raise DataError(f"together: there is no variable {wanted!r}: {nearest(wanted, every)}")
+        alike: dict[Hashable, list[xr.DataArray]] = {}
         for name, array in ds.data_vars.items():
             if array.dtype.kind == "f":
-                alike.setdefault(frozenset(array.dims if name in names else [name]), []).append(array)
+                alike.setdefault(frozenset(array.dims) if name in names else name, []).append(array)
         found: dict[Hashable, tuple[xr.DataArray, xr.DataArray]] = {}
         for arrays in alike.values():
             found |= {a.name: pair for a, pair in zip(arrays, self._fill(arrays), strict=True)}
