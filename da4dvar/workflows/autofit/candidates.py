@@ -105,7 +105,8 @@ def together(ds: xr.Dataset, name: str, character: Character, others: Sequence[s
 def _anomalies(array: xr.DataArray, time: str) -> xr.DataArray:
     """Return the anomalies in standard deviations of each station."""
     found = array - Climatology(time).interpolate(array.to_dataset())[str(array.name)]
-    return found / found.std(time)
+    spread = found.std(time)
+    return found / spread.where(spread > 0)
 
 
 def models_for(array: xr.DataArray, device: str = "auto") -> list[Candidate]:

@@ -158,6 +158,8 @@ def test_it_is_a_candidate_only_with_variables_of_the_same_stations_that_are_lik
     assert entered(gaps.assign(high=noise)) == []
     assert entered(gaps.assign(high=gaps.high.isel(station=0))) == []
     assert entered(gaps.expand_dims(run=1)) == []
+    once = gaps.low.where((gaps.station > 0) | (gaps.time == gaps.low[:, 0].dropna("time").time[0]))
+    assert [c.name for c in entered(gaps.assign(low=once))] == [NAME]
     many = gaps.assign({f"v{k}": truth.low + (4 - k) / 4 * noise for k in range(5)})
     assert entered(many, others=tuple(f"v{k}" for k in range(5)))[0].others == ("v4", "v3", "v2")
 
