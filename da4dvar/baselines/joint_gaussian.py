@@ -5,7 +5,8 @@ Values have the shape (time, station), and (time, (2L + 1) station) if the lags 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from scipy.linalg import lapack, toeplitz
@@ -39,11 +40,19 @@ def correlations(z: np.ndarray, lag: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return np.divide(product, norm, out=np.zeros_like(product), where=norm > 1e-12), a.T @ b
 
 
-def prior(z: np.ndarray, distance: np.ndarray, height: np.ndarray, lags: int) -> np.ndarray:
+def prior(
+    z: np.ndarray,
+    distance: np.ndarray,
+    height: np.ndarray,
+    lags: int,
+    kind: np.ndarray | None = None,
+    same: np.ndarray | None = None,
+) -> np.ndarray:
     """Return T ⊗ S₀: a correlation of the distances, and the pooled autocorrelation of the series.
 
     S₀ = a exp(−(√((d/ℓ)² + (Δh/h)²))ᵖ), a ≤ 1, p ≤ 2, off the diagonal, fitted to the correlations of pairs;
-    their mean without distances.
+    their mean without distances. Between two variables, S₀ has the same form with an a of either sign and
+    scales of its own, fitted to the pairs of both, and at the same station it is their mean correlation.
 
     Parameters
     ----------
@@ -53,25 +62,62 @@ def prior(z: np.ndarray, distance: np.ndarray, height: np.ndarray, lags: int) ->
         Distance and difference of height of each pair; distances are infinite where unknown.
     lags : int
         L.
+    kind : array of int, shape (station,), optional
+        Number of the variable of each series, if there are several.
+    same : array of bool, shape (station, station), optional
+        Whether two series are from the same station.
     """
-    r, count = correlations(z)
-    np.fill_diagonal(count, 0)
-    known = count > min(PAIRED, count.max() / 2)
-    weight = np.minimum(count, FULL)
-    space = np.full_like(r, (r * weight)[known].sum() / max(1.0, weight[known].sum())).clip(0)
-    near = np.isfinite(distance)
-    if (known & near).any():
-        space = np.where(near, _of_distance(r, weight, known & near, distance, height), 0)
+    if kind is None or same is None:
+        space = _of_places(z, distance, height)(distance, height)
+    else:
+        space = _of_variables(z, distance, height, kind, same)
     np.fill_diagonal(space, 1)
     pooled = [_pooled(z, lag) for lag in range(2 * lags + 1)]
     return np.kron(_positive(toeplitz(pooled)), _positive(space))
 
 
-def _of_distance(
-    r: np.ndarray, weight: np.ndarray, known: np.ndarray, distance: np.ndarray, height: np.ndarray
+Correlation = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def _of_places(z: np.ndarray, distance: np.ndarray, height: np.ndarray) -> Correlation:
+    """Fit a correlation to all pairs of one variable; return it as a function of distance and height."""
+    r, count = correlations(z)
+    np.fill_diagonal(count, 0)
+    return _of_pairs(r, count, distance, height, np.triu(np.ones_like(count, dtype=bool)))
+
+
+def _of_variables(
+    z: np.ndarray, distance: np.ndarray, height: np.ndarray, kind: np.ndarray, same: np.ndarray
 ) -> np.ndarray:
-    known = known & np.triu(np.ones_like(known))
-    d, h, rho, root = distance[known], height[known], r[known], np.sqrt(weight[known])
+    """Return the correlation of all series of several variables; see :func:`prior`."""
+    r, count = correlations(z)
+    own = [np.flatnonzero(kind == k) for k in np.unique(kind)]
+    space = np.empty_like(r)
+    for v, w in itertools.combinations_with_replacement(range(len(own)), 2):
+        block = np.ix_(own[v], own[w])
+        place, here = (distance[block], height[block]), same[block]
+        if v == w:
+            found = _of_places(z[:, own[v]], *place)(*place)
+        else:
+            weight = np.minimum(count[block], FULL)
+            sign = -1 if (weight * r[block]).sum() < 0 else 1
+            apart = np.where(here, 0, count[block])
+            found = sign * _of_pairs(sign * r[block], apart, *place, ~here)(*place)
+            found[here] = (weight * r[block])[here].sum() / max(1.0, weight[here].sum())
+        space[block], space[block[1].T, block[0].T] = found, found.T
+    return space
+
+
+def _of_pairs(
+    r: np.ndarray, count: np.ndarray, distance: np.ndarray, height: np.ndarray, where: np.ndarray
+) -> Correlation:
+    """Fit a positive correlation to some pairs; the mean of all if no distance is known."""
+    known, weight = count > min(PAIRED, count.max() / 2), np.minimum(count, FULL)
+    near = known & where & np.isfinite(distance)
+    if not near.any():
+        mean = ((r * weight)[known].sum() / max(1.0, weight[known].sum())).clip(0)
+        return lambda d, h: np.full(d.shape, mean)
+    d, h, rho, root = distance[near], height[near], r[near], np.sqrt(weight[near])
     long, high = max(np.median(d), 1e-6), max(np.median(h), 1e-6)
 
     def model(q: np.ndarray, d: np.ndarray, h: np.ndarray) -> np.ndarray:
@@ -84,7 +130,12 @@ def _of_distance(
         [0.9, 0.0, 3.0, 1.0],
         bounds=([0, -8, -8, 0.1], [1, 8, 8, 2]),
     )
-    return model(found.x, np.where(np.isfinite(distance), distance, 0), height)
+
+    def at(d: np.ndarray, h: np.ndarray) -> np.ndarray:
+        there = np.isfinite(d)
+        return np.where(there, model(found.x, np.where(there, d, 0), h), 0)
+
+    return at
 
 
 def _pooled(z: np.ndarray, lag: int) -> float:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import xarray as xr
 
 from da4dvar.baselines import Baseline
 from da4dvar.config.tables import Table
+from da4dvar.errors import warn
 from da4dvar.fields.bounds import Bounds, angle, components, kept_within
 
 if TYPE_CHECKING:
@@ -28,11 +29,14 @@ class Candidate:
         Method.
     table : dict
         Table of a recipe that describes it; empty for a model.
+    others : tuple of str
+        Names of the variables that it uses as they are; see :class:`Together`.
     """
 
     name: str
     method: Baseline
     table: Table
+    others: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     def needs(self) -> float:
@@ -73,7 +77,7 @@ class Candidate:
         bounds : Bounds
             Possible values. Angles are estimated by their sine and cosine.
         others : Dataset, optional
-            Data set with the other variables that a learned model needs.
+            Data set with the other variables, for a method that uses them.
 
         Returns
         -------
@@ -90,6 +94,31 @@ class Candidate:
             parts = self.method.interpolate(components(array, bounds))
             return angle(parts, bounds, array), None
         found = self.method.interpolate(array.to_dataset())
+        return kept_within(found[name], bounds, array), found.get(f"{name}_std")
+
+
+@dataclass(frozen=True)
+class Together(Candidate):
+    """A method that fills a variable with the help of `others` at the same stations and times."""
+
+    def estimate(
+        self, array: xr.DataArray, bounds: Bounds, others: xr.Dataset | None = None
+    ) -> tuple[xr.DataArray, xr.DataArray | None]:
+        """Return the analysis of a variable within its bounds; see :meth:`Candidate.estimate`.
+
+        Warns
+        -----
+        UserWarning
+            If other variables are missing, or have other dimensions; the estimate then does without them.
+        """
+        name, known = str(array.name), {} if others is None else others
+        there = {n: known[n] for n in self.others if n in known and set(known[n].dims) == set(array.dims)}
+        if absent := [n for n in self.others if n not in there]:
+            warn(
+                f"{name}: {self.name} uses {', '.join(absent)} as well, which the data lack; "
+                "the error may be larger than was promised"
+            )
+        found = self.method.interpolate(xr.Dataset({name: array, **there}))
         return kept_within(found[name], bounds, array), found.get(f"{name}_std")
 
 

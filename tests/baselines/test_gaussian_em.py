@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from da4dvar.baselines import gaussian_em, joint_gaussian
 from da4dvar.baselines.gaussian_em import GaussianEM
 from da4dvar.baselines.joint_gaussian import (
+    correlations,
     maximise,
     neighbourhoods,
     of_others,
@@ -146,6 +147,36 @@ def test_the_prior_follows_distance_and_height():
     np.testing.assert_allclose(off, true[~np.eye(15, dtype=bool)].mean(), atol=0.03)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_prior_between_variables_has_its_own_sign_and_scale(sign):
+    """It is the correlation from which the series of two variables were drawn, also at the same station."""
+    place = np.random.default_rng(0).uniform(0, 300, 12)
+    d = abs(place[:, None] - place)
+    wide, local = np.exp(-d / 300), np.eye(12)
+    own, cross = 0.5 * np.exp(-d / 60) + 0.35 * wide + 0.15 * local, sign * (0.3 * wide + 0.1 * local)
+    true = np.block([[own, cross], [cross, own]])
+    z = np.random.default_rng(1).standard_normal((3000, 24)) @ np.linalg.cholesky(true).T
+    kind, same = np.repeat([0, 1], 12), np.tile(np.eye(12, dtype=bool), (2, 2))
+    found = prior(gappy(z), np.tile(d, (2, 2)), np.zeros((24, 24)), 0, kind, same)
+    np.testing.assert_allclose(found, true, atol=0.06)
+    unknown = prior(gappy(z), np.full((24, 24), np.inf), np.zeros((24, 24)), 0, kind, same)
+    # The mean over pairs of other stations, without those at the same station.
+    np.testing.assert_allclose(unknown[:12, 12:][~same[:12, 12:]], cross[~same[:12, 12:]].mean(), atol=0.03)
+    np.testing.assert_allclose(unknown[:12, 12:][same[:12, 12:]], 0.4 * sign, atol=0.03)
+
+
+def test_without_distances_the_prior_between_variables_is_the_mean_correlation():
+    """Of pairs of other stations, and apart from these of pairs at the same station."""
+    generator = np.random.default_rng(0)
+    local = generator.standard_normal((200, 3)) + 0.5 * generator.standard_normal((200, 1))
+    z = np.concatenate([local, local + generator.standard_normal((200, 3))], axis=1)
+    same = np.tile(np.eye(3, dtype=bool), (2, 2))
+    found = prior(z, np.full((6, 6), np.inf), np.zeros((6, 6)), 0, np.repeat([0, 1], 3), same)[:3, 3:]
+    r, here = correlations(z)[0][:3, 3:], np.eye(3, dtype=bool)
+    for where in (here, ~here):
+        np.testing.assert_allclose(found[where], r[where].mean(), rtol=1e-6)
+
+
 @pytest.mark.parametrize("coordinate", [("elev", {}), ("h", {"axis": "Z"}), ("level", {"positive": "up"})])
 def test_heights_are_known_by_attribute_or_name(coordinate):
     """A coordinate of the stations with the axis Z, or with a common name."""
@@ -257,3 +288,138 @@ def test_a_station_that_never_varies_keeps_its_value(method, unit):
     ds = xr.Dataset({"x": (("time", "station"), unit * gappy(values))})
     filled = method().interpolate(ds).x.isel(station=2)
     np.testing.assert_allclose(filled, 7 * unit, rtol=1e-4)
+
+
+def pair(correlation: float, times: int = 800, stations: int = 10) -> tuple[xr.Dataset, np.ndarray]:
+    """Two variables at stations on a line, with the joint covariance from which they were drawn."""
+    generator = np.random.default_rng(4)
+    lon = np.sort(generator.uniform(5, 15, stations))
+    shared = np.exp(-abs(lon[:, None] - lon) / 8) + 0.2 * np.eye(stations)
+    joint = np.kron([[1, correlation], [correlation, 1]], shared)
+    values = generator.standard_normal((times, 2 * stations)) @ np.linalg.cholesky(joint).T
+    dims, coords = ("time", "station"), {"lon": ("station", lon), "lat": ("station", np.full(stations, 50.0))}
+    t, q = values[:, :stations], values[:, stations:]
+    return xr.Dataset({"t": (dims, t), "q": (dims, 5 - 3 * q)}, coords), joint
+
+
+def errors_of(out: xr.Dataset, truth: xr.Dataset, gaps: xr.Dataset) -> list[float]:
+    """Errors of both variables in their gaps, in standard deviations."""
+    return [float(rmse(out[n].where(gaps[n].isnull()), truth[n]) / truth[n].std()) for n in ("t", "q")]
+
+
+def gappy_pair(truth: xr.Dataset) -> xr.Dataset:
+    """Both variables, missing at random and independently."""
+    return truth.assign({n: truth[n].copy(data=gappy(truth[n].values, 0.5, k)) for k, n in enumerate(truth)})
+
+
+def test_several_variables_together_reach_the_conditional_mean():
+    """The error is that of the true joint covariance, far below that of each alone, with honest σ."""
+    truth, joint = pair(0.9)
+    gaps = gappy_pair(truth)
+    alone, together = (GaussianEM(together=t).interpolate(gaps) for t in (False, True))
+    y = np.concatenate([gaps.t.values, (5 - gaps.q.values) / 3], axis=1)
+    best = np.empty_like(y)
+    for row, x in zip(y, best, strict=True):
+        o = np.isfinite(row)
+        x[:] = joint[:, o] @ np.linalg.solve(joint[np.ix_(o, o)], row[o])
+    oracle = gaps.assign(
+        {n: gaps[n].copy(data=v) for n, v in (("t", best[:, :10]), ("q", 5 - 3 * best[:, 10:]))}
+    )
+    least, found, other = (errors_of(x, truth, gaps) for x in (oracle, together, alone))
+    for k in range(2):
+        assert found[k] < 1.05 * least[k]
+        assert found[k] < 0.8 * other[k]
+    for n in truth.data_vars:
+        z = ((together[n] - truth[n]) / together[f"{n}_std"]).where(gaps[n].isnull())
+        assert 0.9 < float(z.std()) < 1.1
+
+
+def test_variables_without_correlation_do_no_harm():
+    """Together, the error is within 3 % of that of each alone."""
+    truth, _ = pair(0.0)
+    gaps = gappy_pair(truth)
+    alone, together = (
+        errors_of(GaussianEM(together=t).interpolate(gaps), truth, gaps) for t in (False, True)
+    )
+    assert all(b < 1.03 * a for a, b in zip(alone, together, strict=True))
+
+
+def test_residuals_last_as_long_as_those_of_their_own_variable():
+    """Residuals of one variable that last do not make those of another last, in the estimate or in σ."""
+    generator = np.random.default_rng(3)
+    white, slow = generator.standard_normal((2, 800, 12))
+    for t in range(1, 800):
+        slow[t] = 0.97 * slow[t - 1] + np.sqrt(1 - 0.97**2) * slow[t]
+    truth = xr.Dataset({"t": (("time", "station"), white), "q": (("time", "station"), slow)})
+    gaps = truth.copy(deep=True)
+    for k in range(60):
+        for name, shift in (("t", 0), ("q", 6)):
+            gaps[name][13 * k + shift : 13 * k + shift + 5, k % 12] = NAN
+    alone, together = (GaussianEM(together=t, lags=0).interpolate(gaps) for t in (False, True))
+    one, both = errors_of(alone, truth, gaps), errors_of(together, truth, gaps)
+    assert both[0] < 1.03 * one[0]
+    assert both[1] < 1.03 * one[1]
+    z = ((together.t - truth.t) / together.t_std).where(gaps.t.isnull())
+    assert 0.9 < float(z.std()) < 1.1
+
+
+def test_a_variable_that_is_alone_is_filled_as_before():
+    """To the bit, also next to variables with other dimensions."""
+    gaps = with_gaps(network(200, 5))
+    other = gaps.pm10.rename(station="buoy").drop_vars(["lon", "lat"]).isel(buoy=slice(3))
+    single = GaussianEM(station=None).interpolate(gaps)
+    both = GaussianEM(together=True).interpolate(gaps.assign(waves=other))
+    for name in ("pm10", "pm10_std"):
+        np.testing.assert_array_equal(both[name], single[name])
+
+
+def test_variables_together_keep_their_labels():
+    """Order of dimensions, data type and units; a series along another dimension is filled on its own."""
+    truth, _ = pair(0.8, 120, 4)
+    gaps = gappy_pair(truth)
+    gaps["q"] = gaps.q.transpose("station", "time").astype("float32").assign_attrs(units="g/kg")
+    out = GaussianEM(together=True).interpolate(gaps)
+    assert (out.q.dims, out.q.dtype, out.q.attrs) == (("station", "time"), np.float32, {"units": "g/kg"})
+    assert (out.q_std.dims, out.q_std.dtype, out.q_std.attrs["units"]) == (out.q.dims, np.float32, "g/kg")
+    assert out.t.dims == ("time", "station")
+    xr.testing.assert_equal(out.q.where(gaps.q.notnull()), gaps.q)
+    xr.testing.assert_allclose(GaussianEM(together=True).interpolate(gaps.chunk(station=2)).compute(), out)
+    runs = xr.concat([gaps, gaps.isel(time=slice(None, None, -1)).assign_coords(gaps.coords)], "run")
+    first = GaussianEM(together=True).interpolate(runs).isel(run=0)
+    xr.testing.assert_allclose(first.transpose(*out.dims).t, out.t)
+
+
+def test_the_number_of_rows_is_bounded_for_several_variables(monkeypatch):
+    """Groups hold no more rows of the covariance than `most`, of both variables, and all gaps are filled."""
+    sizes = []
+
+    def watched(z, *arguments, **options):
+        sizes.append((z.shape[1], options["lags"]))
+        return maximise(z, *arguments, **options)
+
+    monkeypatch.setattr(gaussian_em, "maximise", watched)
+    gaps = gappy_pair(pair(0.8, 60, 12)[0])
+    out = GaussianEM(together=True, most=10, steps=2).interpolate(gaps)
+    assert set(sizes) == {(10, 0)}
+    assert not any(out[n].isnull().any() for n in out.data_vars)
+    sizes.clear()
+    GaussianEM(together=True, steps=2).interpolate(gaps)
+    assert sizes == [(24, 1)]
+
+
+def test_too_many_series_together_are_refused(monkeypatch):
+    """Each variable alone may be small enough."""
+    monkeypatch.setattr(gaussian_em, "MOST_STATIONS", 5)
+    with pytest.raises(DataError, match="'t' has 4 stations with 2 variables each, expected at most 5"):
+        GaussianEM(together=True).interpolate(pair(0.5, 10, 4)[0])
+
+
+def test_only_named_variables_are_filled_together():
+    """The others are filled alone, and a name that is not there is refused."""
+    gaps = gappy_pair(pair(0.8, 120, 4)[0]).assign(ppt=gappy_pair(pair(0.8, 120, 4)[0]).q + 1)
+    out = GaussianEM(together=["t", "q"]).interpolate(gaps)
+    both, alone = GaussianEM(together=True).interpolate(gaps[["t", "q"]]), GaussianEM().interpolate(gaps)
+    xr.testing.assert_identical(out[["t", "q", "t_std", "q_std"]], both)
+    xr.testing.assert_identical(out[["ppt", "ppt_std"]], alone[["ppt", "ppt_std"]])
+    with pytest.raises(DataError, match="together: there is no variable 'tt'"):
+        GaussianEM(together=["tt"]).interpolate(gaps)

@@ -144,10 +144,12 @@ def fit_taken(
             raise DataError(
                 f"bounds of {name!r}: it is not among the fields, which are {', '.join(taken.fields)}"
             )
-    gappy, found = [], {}
+    gappy, others, found = [], [], {}
     for name in taken.fields:
         array = taken.data[name]
         seen = array.notnull()
+        if array.chunks is None and not bounds_of(array, given).circular:
+            others.append(name)
         counts = xr.Dataset({"missing": (~seen).sum(), "cells": (~seen.any(taken.time)).sum()}).compute()
         missing, cells = int(counts.missing), int(counts.cells)
         if missing > cells * array.sizes[taken.time]:
@@ -169,6 +171,7 @@ def fit_taken(
         clock,
         method=method,
         bounds=found,
+        others=others,
         sources=variable if isinstance(variable, Mapping) else None,
         mask=mask if isinstance(mask, str) else None,
         paths=paths,

@@ -14,14 +14,14 @@ from da4dvar.errors import DataError, nearest
 from da4dvar.fields.bounds import Bounds
 from da4dvar.fields.labels.conform import check_finite
 from da4dvar.progress import Phase, Progress
-from da4dvar.workflows.autofit.candidates import classical, models_for
+from da4dvar.workflows.autofit.candidates import classical, models_for, together
 from da4dvar.workflows.autofit.character import Character, character_of, places
 from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.comparison import compared
 from da4dvar.workflows.autofit.compete import Result, compete
 from da4dvar.workflows.autofit.fitted import Fitted
 from da4dvar.workflows.autofit.tally import Tally
-from da4dvar.workflows.autofit.trials import crop_of, only
+from da4dvar.workflows.autofit.trials import crop_of, missing_as_well, only
 from da4dvar.workflows.candidate import Candidate, Learned
 
 Say = Callable[[str], None]
@@ -45,6 +45,7 @@ def fitted_to(
     *,
     method: str = AUTO,
     bounds: Mapping[str, Bounds],
+    others: Sequence[str] = (),
     sources: Mapping[str, str] | None = None,
     mask: str | None = None,
     paths: Sequence[str] = (),
@@ -72,6 +73,8 @@ def fitted_to(
         "auto", "learned", or the name of a method, which is then scored alone.
     bounds : mapping of str to Bounds
         Possible values of each variable.
+    others : sequence of str
+        Variables that may help to fill those with the same dimensions; they may be among the fields.
     sources, mask, paths, recipe, settings
         See :func:`da4dvar.workflows.autofit.learn.tables_for`.
     seed : int
@@ -109,6 +112,8 @@ def fitted_to(
         offered = classical(character)
         if ds[name].chunks is None:
             offered += models_for(ds[name], device)
+        joint = [] if bounds[name].circular else together(ds, name, character, others)
+        offered += joint
         names = [AUTO, LEARNED, *(c.name for c in offered)]
         if method not in names:
             raise DataError(f"--method {method!r}: {nearest(method, names)}")
@@ -118,10 +123,13 @@ def fitted_to(
         phase(f"comparing methods for {name}")
         # The time in which the variables before are filled is not for comparisons.
         own = clock.without(sum(r.seconds for r in results.values()))
-        results[name] = compete(ds[name], character, offered, bounds[name], own, until, seed, progress)
+        beside = ds[[n for candidate in joint for n in candidate.others]]
+        results[name] = compete(
+            ds[name], character, offered, bounds[name], own, until, seed, progress, beside
+        )
     fitted = Fitted(results, dict(bounds), time)
-    together = [n for n in results if not bounds[n].circular and _whole(results[n], ds[n])]
-    same = [n for n in together if set(ds[n].dims) == set(ds[together[0]].dims)]
+    no_direction = [n for n in results if not bounds[n].circular and _whole(results[n], ds[n])]
+    same = [n for n in no_direction if set(ds[n].dims) == set(ds[no_direction[0]].dims)]
     if method == LEARNED and not same:
         raise DataError(
             "the learned method needs variables in memory that are not directions; use --method auto"
@@ -236,9 +244,11 @@ def _time_of(fitted: Fitted, name: str, ds: xr.Dataset, candidate: Candidate) ->
 def _scored(fitted: Fitted, name: str, ds: xr.Dataset, candidate: Candidate) -> tuple[float, float]:
     """Add the learned estimate to the scores of a variable; return its gain over the winner."""
     result = fitted.results[name]
-    tally = Tally(None)
+    tally, others = Tally(None), ds.drop_vars(name)
+    hidden = missing_as_well(ds[name], others, fitted.time)
     for trial in result.trials:
-        tally.add(LEARNED, trial, *candidate.estimate(trial.seen, fitted.bounds[name], ds))
+        beside = trial.others_in(others, hidden)
+        tally.add(LEARNED, trial, *candidate.estimate(trial.seen, fitted.bounds[name], beside))
     error = tally.residuals(result.trials).error
     result.residuals = replace(result.residuals, error=result.residuals.error | error)
     found = result.residuals

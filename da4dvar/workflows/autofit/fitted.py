@@ -174,7 +174,8 @@ class Fitted:
         check_samples(samples, seed)
         if isinstance(ds, xr.DataArray):
             ds = ds.to_dataset(name=ds.name or next(iter(self.results)))
-        out = checked(ds, (self.time, "..."))
+        # The other variables of a data set help as they are, and not as they were filled.
+        out = given = checked(ds, (self.time, "..."))
         check_no_samples(out)
         levels = levels_of(interval)
         for name in self.results:
@@ -182,12 +183,13 @@ class Fitted:
                 raise DataError(f"there is no variable {name!r}: {nearest(name, map(str, out.data_vars))}")
             along = [self.time] if dim is None else list_of("dim", dim)
             allowed = within_limits(out[name].notnull(), along, max_gap, limit_area)
-            out = self._filled(out, name, allowed, std, levels, analysis, flags, samples, seed)
+            out = self._filled(out, given, name, allowed, std, levels, analysis, flags, samples, seed)
         return out
 
     def _filled(
         self,
         ds: xr.Dataset,
+        given: xr.Dataset,
         name: str,
         allowed: xr.DataArray,
         std: bool,
@@ -198,7 +200,7 @@ class Fitted:
         seed: int,
     ) -> xr.Dataset:
         result, array, bounds = self.results[name], ds[name], self.bounds[name]
-        estimate, own = result.winner.estimate(array, bounds, ds)
+        estimate, own = result.winner.estimate(array, bounds, given)
         comparison = result.comparison
         hard = hardness_of(array.notnull(), self.time, result.reach)
         beyond = array.copy(data=hard.beyond(comparison.longest, comparison.farthest))
@@ -314,7 +316,7 @@ class Fitted:
                 if f.name not in ("error", "std", "scale")
             }
             variables[name] = {
-                "method": {"name": winner.name, "table": winner.table},
+                "method": {"name": winner.name, "table": winner.table, "others": list(winner.others)},
                 "comparison": asdict(result.comparison),
                 "reach": asdict(result.reach),
                 "bounds": asdict(self.bounds[name]),

@@ -15,7 +15,7 @@ from da4dvar.fields.gaps.likeness import Reach
 from da4dvar.workflows.autofit.comparison import Comparison, Residuals
 from da4dvar.workflows.autofit.compete import Result
 from da4dvar.workflows.autofit.fitted import Fitted
-from da4dvar.workflows.candidate import Candidate
+from da4dvar.workflows.candidate import Candidate, Together
 
 
 def load_fit(path: str | Path) -> Fitted:
@@ -69,9 +69,11 @@ def from_state(state: Table) -> Fitted:
                 comparison[key] = tuple(comparison[key])
             comparison["rmse"] = {n: tuple(pair) for n, pair in comparison["rmse"].items()}
             bounds[name] = Bounds(**own["bounds"])
+            table, helpers = method["table"], tuple(method.get("others", ()))
+            kind = Together if helpers else Candidate
             results[name] = Result(
                 Comparison(**comparison),
-                Candidate(method["name"], build("baseline", method["table"]), method["table"]),
+                kind(method["name"], build("baseline", table), table, others=helpers),
                 Residuals(error={method["name"]: np.array(own["error"])}, std=std, **points),
                 Reach(**own["reach"]),
                 [],

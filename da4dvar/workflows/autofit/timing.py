@@ -26,6 +26,8 @@ GROWTH, MOST_GROWTH = 0.85, 3.0
 SMALL, NOTABLE = 10_000, 0.05
 # A method that seems too slow is timed again if that takes less than this share of the time left.
 AGAIN = 0.2
+# Smallest number of times on which a method that uses other variables is timed.
+FEW_TIMES = 12
 # Seconds per value of a method that is fitted first, before it is: rather too many, as the first trial shall
 # leave the time to fill the file.
 ASSUMED = 4e-5
@@ -40,6 +42,7 @@ def probed(
     until: float,
     left_out: dict[str, str],
     seed: int,
+    others: xr.Dataset,
 ) -> tuple[list[Candidate], dict[str, float]]:
     """Time the methods on a small part; return those that can fill the whole, and their seconds per value."""
     ready = [c for c in candidates if not c.needs or c.needs < clock.left(until)] or list(candidates)[:1]
@@ -56,6 +59,10 @@ def probed(
         if candidate.needs:  # it is timed once it is fitted
             alive.append(candidate)
             rates[candidate.name] = ASSUMED
+            continue
+        if candidate.others:
+            rates[candidate.name] = _of_few_times(candidate, array, character.time, bounds, others)
+            alive.append(candidate)
             continue
         started = clocks.monotonic()
         # What fails here may work on a larger part.
@@ -130,6 +137,24 @@ def _timed(candidate: Candidate, part: xr.DataArray, bounds: Bounds) -> float:
     if part.size:
         candidate.estimate(part, bounds)
     return clocks.monotonic() - started if part.size else 0.0
+
+
+def _of_few_times(
+    candidate: Candidate, array: xr.DataArray, time: str, bounds: Bounds, others: xr.Dataset
+) -> float:
+    """Return the seconds per value of a method that uses other variables.
+
+    Its time grows with up to the cube of the number of stations, but in proportion to that of times: it is
+    measured with all stations at few times.
+    """
+    number = min(max(FEW_TIMES, PROBE // 2 * array.sizes[time] // array.size), array.sizes[time])
+    first = (array.sizes[time] - number) // 2
+    few = {time: slice(first, first + number)}
+    part = array.isel(few)
+    started = clocks.monotonic()
+    with suppress(Da4dvarError):
+        candidate.estimate(part, bounds, others.isel(few))
+    return (clocks.monotonic() - started) / part.size
 
 
 def in_time(

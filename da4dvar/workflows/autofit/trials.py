@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -21,6 +21,8 @@ from da4dvar.workflows.autofit.character import Character
 
 # Fraction of the observed points that a trial hides.
 HIDDEN = 0.1
+# Another variable is hidden as well if it is missing at more than this fraction of the gaps.
+COINCIDENT = 0.5
 # Smallest side of a crop, in cells.
 SIDE = 12
 
@@ -56,11 +58,28 @@ class Trial:
     missing: Hardness
     ranges: Mapping[str, slice]
 
+    def others_in(self, others: xr.Dataset, hidden: Sequence[str]) -> xr.Dataset:
+        """Return the other variables at its place, some of them without the hidden points."""
+        part = others.isel({d: s for d, s in self.ranges.items() if d in others.dims})
+        shown = self.seen.copy(data=~self.at)
+        return part.assign({n: part[n].where(shown) for n in hidden})
+
     def removed_from(self, array: xr.DataArray) -> xr.DataArray:
         """Return the whole variable, in memory, without the hidden points."""
         rest = array.copy(deep=True)
         rest[dict(self.ranges)] = self.seen
         return rest
+
+
+def missing_as_well(array: xr.DataArray, others: xr.Dataset, time: str) -> list[str]:
+    """Return the other variables that are missing at more than half of the values to be filled.
+
+    What is hidden from the variable must be hidden from these as well: a method that sees them at the hidden
+    points would promise an error that it does not keep in the gaps.
+    """
+    gaps = array.isnull() & array.notnull().any(time)
+    number = max(1, int(gaps.sum()))
+    return [str(n) for n, other in others.items() if int((gaps & other.isnull()).sum()) > COINCIDENT * number]
 
 
 def crop_of(array: xr.DataArray, character: Character, most: int, seed: int) -> dict[str, slice]:
