@@ -74,7 +74,7 @@ def aggregate(
         times. ``trend``, the slope of the area mean, per year for dates. ``days-above=25`` or
         ``days-below=0 degC``, the time in days that a cell is above or below a threshold, averaged over the
         cells. A threshold without units has those of the variable. With samples, the number of days is the
-        mean over these, because an estimate is smoother than the truth.
+        mean over these, because an estimate is smoother than the truth. The interval contains it.
     level : float
         Level of the interval.
     variable : str or sequence of str, optional
@@ -328,11 +328,15 @@ def _with_interval(
             f"{name}: {number} samples are too few for an interval of {100 * level:g} %, expected {least} or "
             "more; fill with more samples, or lower the level"
         )
-    if statistic.kind in ("above", "below"):
+    days = statistic.kind in ("above", "below")
+    if days:
         out[name] = drawn.mean(REALIZATION).assign_attrs(one.attrs)
     for end, which, p in zip(ends(name, level), ("lower", "upper"), (1 - level, 1 + level), strict=True):
         # With the quantiles of Weibull, an interval of few samples is not too narrow.
         bound = drawn.quantile(p / 2, REALIZATION, method="weibull").drop_vars("quantile")
+        if days:
+            # Where few samples pass the threshold, their mean may lie beyond the quantiles.
+            bound = bound.clip(max=out[name]) if which == "lower" else bound.clip(min=out[name])
         bound.attrs = {k: v for k, v in one.attrs.items() if k == "units"}
         bound.attrs["long_name"] = (
             f"{which} end of the {100 * level:g} % interval of {one.attrs['long_name']}"

@@ -86,6 +86,18 @@ def test_days_above_a_threshold_in_other_units_are_those_of_the_samples():
     assert float(below.sst + out.sst) == pytest.approx(90)
 
 
+def test_the_number_of_days_is_within_its_interval():
+    """Even if a single sample passes the threshold, so that both quantiles are 0."""
+    ds = xr.Dataset({"x": ("time", np.zeros(10))}, {"time": xr.date_range("2001-01-01", periods=10)})
+    drawn = xr.DataArray(np.zeros((39, 10)), dims=("realization", "time"))
+    drawn[0, 4] = 2.0
+    out = da4dvar.aggregate(with_samples(ds, "x", drawn), (), stat="days-above=1")
+    assert float(out.x) == pytest.approx(1 / 39)
+    assert (float(out.x_lower_90), float(out.x_upper_90)) == (0.0, float(out.x))
+    below = da4dvar.aggregate(with_samples(ds, "x", drawn), (), stat="days-below=1")
+    assert (float(below.x_lower_90), float(below.x_upper_90)) == (float(below.x), 10.0)
+
+
 def test_a_trend_is_per_year():
     """The slope of the area mean, of data with gaps too."""
     ds = sea(days=800)
