@@ -51,7 +51,7 @@ lint: .venv/installed-dev ## ruff and mypy
 	$(BIN)/mypy
 
 docs: .venv/installed-docs ## build the documentation; warnings are errors
-	$(BIN)/sphinx-build -W -q -j auto docs docs/_build
+	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -W -q -j auto docs docs/_build
 	@echo docs/_build/index.html
 
 pages: .venv/installed-docs ## build the documentation without running its notebooks
