@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import xarray as xr
+from watch import Watch
 
 from da4dvar.baselines.climatology import Climatology
 from da4dvar.baselines.linear import Linear
@@ -27,7 +28,7 @@ class Fake:
     """A method that adds an error to the truth, and takes a given time for each value."""
 
     def __init__(
-        self, truth: xr.DataArray, error: float, rate: float = 0.0, watch: "Watch | None" = None
+        self, truth: xr.DataArray, error: float, rate: float = 0.0, watch: Watch | None = None
     ) -> None:
         self.truth, self.error, self.rate, self.watch = truth, error, rate, watch
         self.sizes: list[int] = []
@@ -114,25 +115,6 @@ class Broken:
 
     def interpolate(self, ds: xr.Dataset) -> xr.Dataset:
         raise DataError("this needs a second variable\nand more")
-
-
-class Watch:
-    """A clock that tests advance."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def watch(monkeypatch) -> Watch:
-    """Replace the time of the clock and of the competition."""
-    watch = Watch()
-    for name in ("compete.clocks", "timing.clocks", "clock.time"):
-        monkeypatch.setattr(f"da4dvar.workflows.autofit.{name}", SimpleNamespace(monotonic=watch.monotonic))
-    return watch
 
 
 def sea(*sizes: int, seed: int = 0) -> tuple[xr.DataArray, xr.DataArray]:

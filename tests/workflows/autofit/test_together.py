@@ -206,24 +206,6 @@ class Slow:
         return ds.fillna(0.0)
 
 
-class Watch:
-    """A clock that tests advance."""
-
-    now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def watch(monkeypatch) -> Watch:
-    """Replace the time of the clock and of the competition."""
-    watch = Watch()
-    for name in ("compete.clocks", "timing.clocks", "clock.time"):
-        monkeypatch.setattr(f"da4dvar.workflows.autofit.{name}", watch)
-    return watch
-
-
 def wide(times: int = 1200, stations: int = 50) -> xr.Dataset:
     """Two variables at many stations, with gaps."""
     values = np.random.default_rng(0).standard_normal((2, times, stations))
