@@ -14,6 +14,7 @@ import xarray as xr
 from da4dvar.config.kinds import by_name, class_of
 from da4dvar.config.registry import arguments_of
 from da4dvar.config.tables import Table
+from da4dvar.evaluation.gap_classes import class_of_gaps
 from da4dvar.evaluation.text import as_columns
 from da4dvar.evaluation.uncertainty import LEVELS, UncertaintyScore, uncertainty_score
 from da4dvar.evaluation.uncertainty import table_of as error_bars_of
@@ -171,7 +172,7 @@ def scored(
         kinds = {"all": wanted}
         if sets is None or len(sets) == 1:
             for low, high in zip((0, *CLASSES), (*CLASSES, None), strict=True):
-                kinds[class_of_gaps(low + 1, high)] = wanted & (lengths > low) & (lengths <= (high or np.inf))
+                kinds[in_steps(low + 1, high)] = wanted & (lengths > low) & (lengths <= (high or np.inf))
         else:
             kinds |= {kind: wanted & of[name].values for kind, of in sets.items()}
         for kind, here in kinds.items():
@@ -200,17 +201,16 @@ def scored(
     return Scores(rows, columns, points, {m: of for m, of in bars.items() if of}), seconds
 
 
-def class_of_gaps(first: int, last: int | None) -> str:
-    """Name a class of gap lengths, from `first` to `last` steps.
+def in_steps(first: int, last: int | None) -> str:
+    """Name a class of gap lengths, from `first` to `last` steps, with its unit.
 
     Examples
     --------
-    >>> class_of_gaps(1, 1), class_of_gaps(4, 7), class_of_gaps(31, None)
+    >>> in_steps(1, 1), in_steps(4, 7), in_steps(31, None)
     ('1 step', '4-7 steps', '31+ steps')
     """
-    if last == first:
-        return f"{first} step{'s' if first > 1 else ''}"
-    return f"{first}+ steps" if last is None else f"{first}-{last} steps"
+    name = class_of_gaps(first, last)
+    return f"{name} step{'' if name == '1' else 's'}"
 
 
 def table_of(scores: Scores) -> str:
