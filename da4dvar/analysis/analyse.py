@@ -128,17 +128,18 @@ def error_parts(
     first: xr.Dataset | None,
     spread: xr.DataArray,
 ) -> ErrorParts:
-    """Collect the spread of an ensemble, the error of the first guess and distances to observations."""
+    """Collect the spread of an ensemble, the error of the first guess, and what the observations tell."""
     names = list(model.layout.variables)
     coords = {d: conformed.data[d] for d in conformed.data.indexes}
     by_name = spread.assign_coords(variable=names).to_dataset("variable").assign_coords(coords)
     scaled = by_name.assign({n: by_name[n] * scale_of(model, n) for n in names})
-    distance = {}
+    distance, share = {}, {}
     for name in names:
         observed = conformed.data[name].notnull()
         metric = [d for d in dict.fromkeys((model.time, *model.layout.axes)) if d in observed.dims]
         distance[name] = distance_to_observation(observed, metric)
-    return ErrorParts(scaled, guess_error(first, names), xr.Dataset(distance))
+        share[name] = observed.mean([d for d in [model.time] if d in observed.dims])
+    return ErrorParts(scaled, guess_error(first, names), xr.Dataset(distance), xr.Dataset(share))
 
 
 def guess_error(filled: xr.Dataset | None, names: Sequence[str]) -> xr.Dataset:

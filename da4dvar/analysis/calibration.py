@@ -18,15 +18,19 @@ ONE_SIGMA = float(2 * ndtr(1) - 1)
 FEWEST = 50
 Field = TypeVar("Field", np.ndarray, xr.DataArray)
 MOST = 200_000
+# Largest exponent e; with 1, a cell observed a tenth as often has ten times the error.
+MOST_SPARSITY = 1.0
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """σ² = a² + b² s² + c² g² + d² r, and q_p such that a fraction p of the errors lies within q_p σ.
+    """σ² = (a² + b² s² + c² g² + d² r) f⁻²ᵉ, and q_p such that a fraction p of the errors lies within q_p σ.
 
-    s is the spread of an ensemble, g the standard error of the first guess and r the distance to the nearest
-    observation, with which the variance grows as in a random walk. The coefficients a to d minimise the mean
-    CRPS of N(x̂, σ²) (Gneiting et al., 2005) at hidden points. q_p is the finite-sample quantile of the
+    s is the spread of an ensemble, g the standard error of the first guess, r the distance to the nearest
+    observation, with which the variance grows as in a random walk, and f the share of the times at which the
+    cell is observed: a covariance or an ensemble that suits one sampling is rarely as good for another. The
+    coefficients a to d and the exponent e minimise the mean CRPS of N(x̂, σ²) (Gneiting et al., 2005) at
+    hidden points. q_p is the finite-sample quantile of the
     normalised errors abs(x − x̂)/σ at these points, as in split conformal prediction (Papadopoulos et al.,
     2002; Lei et al., 2018, "Distribution-free predictive inference for regression"). New points are covered
     with probability p or more if they are exchangeable with the hidden points.
@@ -45,6 +49,10 @@ class Calibration:
         Increasing levels p, and their q_p.
     points : int
         Number of errors in the calibration data.
+    sparsity : float
+        e, dimensionless.
+    sparsest : float
+        Smallest f in the calibration data; smaller shares are raised to it.
 
     Examples
     --------
@@ -61,6 +69,8 @@ class Calibration:
     levels: tuple[float, ...]
     factors: tuple[float, ...]
     points: int
+    sparsity: float = 0.0
+    sparsest: float = 1.0
 
     @classmethod
     def fit(
@@ -69,6 +79,7 @@ class Calibration:
         spread: np.ndarray,
         guess: np.ndarray | None = None,
         distance: np.ndarray | None = None,
+        share: np.ndarray | None = None,
     ) -> Self:
         """Fit a calibration to known errors and their predictors.
 
@@ -80,6 +91,8 @@ class Calibration:
             g, in the same units; zero or NaN where unknown.
         distance : array, optional
             r, in cells.
+        share : array, optional
+            f, from 0 to 1.
 
         Returns
         -------
@@ -103,21 +116,27 @@ class Calibration:
         e, s = (np.asarray(a, "float64")[known] for a in (error, spread))
         g = np.zeros(e.size) if guess is None else np.nan_to_num(guess[known].astype("float64"))
         r = np.zeros(e.size) if distance is None else distance[known].astype("float64")
+        f = np.ones(e.size) if share is None else share[known].astype("float64")
         if e.size < FEWEST:
             raise DataError(
                 f"{e.size} points are both hidden and estimated, expected {FEWEST} or more; hide more of them"
             )
         reach = float(r[np.isfinite(r)].max(initial=0.0))
-        a, b, c, d = map(float, np.sqrt(_lowest_crps(e, s**2, g**2, r.clip(max=reach))))
-        bare = cls(a, b, c, d, reach, (), (), int(e.size))
-        scores = np.sort(np.abs(e) / np.maximum(bare.sigma(s, g, r), np.finfo(float).tiny))
+        sparsest = float(f[f > 0].min(initial=1.0))
+        squares = (s**2, g**2, r.clip(max=reach))
+        variances, sparsity = _lowest_crps(e, squares, f.clip(min=sparsest))
+        a, b, c, d = map(float, np.sqrt(variances))
+        bare = cls(a, b, c, d, reach, (), (), int(e.size), sparsity, sparsest)
+        scores = np.sort(np.abs(e) / np.maximum(bare.sigma(s, g, r, f), np.finfo(float).tiny))
         ranks = {p: int(np.ceil(p * (e.size + 1))) for p in LEVELS}
         levels = tuple(p for p, rank in ranks.items() if rank <= e.size)
         factors = tuple(float(scores[ranks[p] - 1]) for p in levels)
         return replace(bare, levels=levels, factors=factors)
 
-    def sigma(self, spread: Field, guess: Field | float, distance: Field) -> Field:
-        """√(a² + b² s² + c² g² + d² r), for NumPy arrays and DataArrays.
+    def sigma(
+        self, spread: Field, guess: Field | float, distance: Field, share: Field | float = 1.0
+    ) -> Field:
+        """√(a² + b² s² + c² g² + d² r) f⁻ᵉ, for NumPy arrays and DataArrays.
 
         Parameters
         ----------
@@ -125,6 +144,8 @@ class Calibration:
             s and g, in the units of the variable.
         distance : array or DataArray
             r, in cells.
+        share : array, DataArray or float
+            f, from 0 to 1.
 
         Returns
         -------
@@ -132,7 +153,10 @@ class Calibration:
             σ, in the units of the variable.
         """
         spreads = (self.spread * spread) ** 2 + (self.guess * guess) ** 2
-        return (self.floor**2 + spreads + self.distance**2 * distance.clip(max=self.reach)) ** 0.5
+        sigma = (self.floor**2 + spreads + self.distance**2 * distance.clip(max=self.reach)) ** 0.5
+        if self.sparsity:
+            sigma = sigma * np.clip(share, self.sparsest, None) ** -self.sparsity
+        return sigma
 
     def factor(self, level: float) -> float:
         """Return q_p; between two levels, q_p / Φ⁻¹((1 + p)/2) is interpolated linearly in p.
@@ -179,36 +203,44 @@ class Calibration:
         return cls(levels=levels, factors=factors, **numbers)
 
 
-def _lowest_crps(error: np.ndarray, *squares: np.ndarray) -> np.ndarray:
-    """Return the coefficients ≥ 0 of 1 and of `squares` in σ² that minimise the mean CRPS of N(0, σ²).
+def _lowest_crps(
+    error: np.ndarray, squares: Sequence[np.ndarray], share: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Return the coefficients of 1 and of `squares` in σ², and e, none negative, of the lowest mean CRPS.
 
     The derivative of the CRPS with respect to σ is 2φ(z) − 1/√π, z = e/σ.
     """
     if error.size > MOST:
         kept = np.linspace(0, error.size - 1, MOST).astype(int)
-        error, squares = error[kept], tuple(s[kept] for s in squares)
+        error, squares, share = error[kept], [s[kept] for s in squares], share[kept]
     unit = np.sqrt(np.mean(error**2))
     means = np.array([1.0, *(s.mean() for s in squares)])
     used = means > 0
     if not unit > 0:
-        return np.zeros(means.size)
+        return np.zeros(means.size), 0.0
     # Terms relative to the mean square error have similar sizes, whatever the units of the data.
     terms = np.stack([np.ones_like(error), *squares])[used] / means[used, None]
-    e = np.abs(error) / unit
+    size, rarity = np.abs(error) / unit, -np.log(share)
+    # A share that is the same everywhere tells nothing that the other terms do not.
+    most = MOST_SPARSITY if np.ptp(rarity) > 1e-6 else 0.0
 
-    def crps(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        sigma = np.sqrt(weights @ terms + 1e-10)
-        z = e / sigma
+    def crps(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        weights, sparsity = parameters[:-1], parameters[-1]
+        growth = np.exp(sparsity * rarity)
+        sigma = np.sqrt(weights @ terms + 1e-10) * growth
+        z = size / sigma
         density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
         score = sigma * (z * (2 * ndtr(z) - 1) + 2 * density - np.pi**-0.5)
-        slope = (2 * density - np.pi**-0.5) / (2 * sigma)
-        return float(score.mean()), terms @ slope / e.size
+        slope = 2 * density - np.pi**-0.5
+        gradient = [*(terms @ (slope * growth**2 / (2 * sigma))), slope @ (sigma * rarity)]
+        return float(score.mean()), np.array(gradient) / size.size
 
-    begin = np.full(used.sum(), 1 / used.sum())
-    found = minimize(crps, begin, jac=True, method="L-BFGS-B", bounds=[(0, None)] * begin.size)
+    begin = np.append(np.full(used.sum(), 1 / used.sum()), 0.0)
+    bounds = [(0, None)] * used.sum() + [(0, most)]
+    found = minimize(crps, begin, jac=True, method="L-BFGS-B", bounds=bounds)
     out = np.zeros(means.size)
-    out[used] = found.x * unit**2 / means[used]
-    return out
+    out[used] = found.x[:-1] * unit**2 / means[used]
+    return out, float(found.x[-1])
 
 
 def levels_of(interval: float | Sequence[float]) -> tuple[float, ...]:

@@ -82,17 +82,20 @@ class ErrorParts:
         Standard error of the first guess, for the variables that have one.
     distance : Dataset
         Distance to the nearest observation, in cells along time and the layout's axes; inf if there is none.
+    share : Dataset
+        Share of the times at which the cell is observed, from 0 to 1.
 
     Examples
     --------
     >>> cell = xr.Dataset({"sst": ("time", [0.3])})
-    >>> ErrorParts(spread=cell, guess=xr.Dataset(), distance=10 * cell).distance.sst.values
+    >>> ErrorParts(spread=cell, guess=xr.Dataset(), distance=10 * cell, share=cell).distance.sst.values
     array([3.])
     """
 
     spread: xr.Dataset
     guess: xr.Dataset
     distance: xr.Dataset
+    share: xr.Dataset
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,7 @@ class CalibratedEnsemble:
         """
         spread = parts.spread[name]
         guess = parts.guess[name].fillna(0.0) if name in parts.guess else 0.0
-        return self.variables[name].sigma(spread, guess, parts.distance[name])
+        return self.variables[name].sigma(spread, guess, parts.distance[name], parts.share[name])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain tables for the header of a model file.

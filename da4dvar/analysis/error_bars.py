@@ -172,7 +172,8 @@ def calibrated(
             true = truth[name]
             hidden = (true.notnull() & conformed.data[name].isnull()).values
             guess = parts.guess[name] if name in parts.guess else xr.zeros_like(true)
-            arrays = (true - solved.estimates[name], parts.spread[name], guess, parts.distance[name])
+            share = parts.share[name].broadcast_like(true)
+            arrays = (true - solved.estimates[name], parts.spread[name], guess, parts.distance[name], share)
             found.append(tuple(a.transpose(*true.dims).values[hidden] for a in arrays))
     variables = {}
     for name, found in errors.items():

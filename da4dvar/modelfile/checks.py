@@ -106,11 +106,12 @@ def calibration_of(header: Header) -> CalibratedEnsemble | None:
     call(Ensemble, table["ensemble"], "calibration")
     variables = {n: call(Calibration, c, f"calibration of {n!r}") for n, c in table["variables"].items()}
     for name, known in variables.items():
-        sizes = (known.floor, known.spread, known.guess, known.distance, known.reach, *known.factors)
+        sizes = (known.floor, known.spread, known.guess, known.distance, known.reach, known.sparsity)
         rising = all(a < b for a, b in zip(known.levels, known.levels[1:], strict=False))
         inside = all(0 < level < 1 for level in known.levels)
         if not (
-            all(0 <= size < math.inf for size in sizes)
+            all(0 <= size < math.inf for size in (*sizes, *known.factors))
+            and 0 < known.sparsest <= 1
             and len(known.factors) == len(known.levels) > 0
             and rising
             and inside

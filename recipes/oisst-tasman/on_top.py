@@ -4,12 +4,13 @@
     python recipes/oisst-tasman/on_top.py guess FOLDER
     python recipes/oisst-tasman/on_top.py train FOLDER WEIGHTS --minutes 15
     python recipes/oisst-tasman/on_top.py write WEIGHTS MODEL
+    python recipes/oisst-tasman/on_top.py calibrate MODEL NEW
 
 The model is that of `model.toml`. `covariance` fits the covariance of its first guess to each sampling, for
 comparison. `guess` hides the truth of 1990-2009 several times and computes the first guesses; `train` trains
 on them and chooses the weights by their errors in 2010; `write` calibrates the error bars and writes the
-model file. `da4dvar train` trains the same model. Here, the error of each sampling is divided by that of its
-first guess, and the weights are averaged over the steps.
+model file; `calibrate` calibrates those of a written file again. `da4dvar train` trains the same model. Here,
+the error of each sampling is divided by that of its first guess, and the weights are averaged over the steps.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ from measure import DATASETS, HERE, gappy
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from da4dvar import Interpolator
-from da4dvar.analysis.ensemble import Ensemble
+from da4dvar import Interpolator, load
+from da4dvar.analysis.ensemble import CalibratedEnsemble, Ensemble
 from da4dvar.analysis.error_bars import calibrated
 from da4dvar.baselines.fit_kernels import LEVEL, GridSearch
 from da4dvar.baselines.likelihood import maximised, score
@@ -234,8 +235,8 @@ def train(
 
 def write(weights: Path, path: Path, network: str, seed: int = 0) -> None:
     """Round the weights to half precision, calibrate the error bars on 2010 and write the model file."""
-    everything, history = years()
-    truth, made, model = everything.sel(time="2010"), recipe(network), untrained(network)
+    _, history = years()
+    made, model = recipe(network), untrained(network)
     model.model.load_state_dict({k: v.half().float() for k, v in load_file(weights).items()})
     provenance = {
         "title": made.tables["title"],
@@ -246,12 +247,17 @@ def write(weights: Path, path: Path, network: str, seed: int = 0) -> None:
         "finished": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "versions": versions(),
     }
+    model.replaced(provenance=provenance, calibration=calibration_of(model, network, seed)).save(path)
+
+
+def calibration_of(model: Interpolator, network: str, seed: int = 0) -> CalibratedEnsemble:
+    """Return error bars that are calibrated on 2010, under both samplings."""
+    truth = years()[0].sel(time="2010")
     pairs = [
         (model.conform(gappy(truth, pattern, 11)), model.conform(truth).data)
         for pattern in ("tracks", "clouds")
     ]
-    calibration = calibrated(model, pairs, Ensemble(**made.tables["uncertainty"]), seed)
-    model.replaced(provenance=provenance, calibration=calibration).save(path)
+    return calibrated(model, pairs, Ensemble(**recipe(network).tables["uncertainty"]), seed)
 
 
 if __name__ == "__main__":
@@ -259,11 +265,12 @@ if __name__ == "__main__":
     commands = parser.add_subparsers(dest="command", required=True)
     for name, arguments in {
         "covariance": (), "guess": ("folder",), "train": ("folder", "weights"), "write": ("weights", "model"),
+        "calibrate": ("model", "new"),
     }.items():  # fmt: skip
         command = commands.add_parser(name)
         for argument in arguments:
             command.add_argument(argument, type=Path)
-        if name in ("train", "write"):
+        if name in ("train", "write", "calibrate"):
             command.add_argument("--network", choices=SOLVERS, default="unet")
     commands.choices["train"].add_argument("--minutes", type=float, default=15.0, help="of one core")
     given = parser.parse_args()
@@ -274,5 +281,8 @@ if __name__ == "__main__":
         make_guesses(given.folder)
     elif given.command == "train":
         train(given.folder, given.weights, given.network, given.minutes)
-    else:
+    elif given.command == "write":
         write(given.weights, given.model, given.network)
+    else:
+        shipped = load(given.model)
+        shipped.replaced(calibration=calibration_of(shipped, given.network)).save(given.new)

@@ -70,6 +70,33 @@ def test_each_source_is_told_from_the_others():
     assert far[0] == far[1]
 
 
+def test_a_sampling_with_larger_errors_has_wider_intervals():
+    """Errors that are f⁻⁰·² times what the ensemble says are covered alike where f is small and large."""
+    error, spread = errors(6, 40_000)
+    share = np.where(np.arange(error.size) % 3, 0.03, 0.6)
+    error *= share**-0.2
+    fitted = Calibration.fit(error, spread, share=share)
+    assert (fitted.sparsity, fitted.sparsest) == (pytest.approx(0.2, abs=0.02), 0.03)
+    inside = np.abs(error) <= fitted.factor(0.9) * fitted.sigma(spread, 0.0, 0 * spread, share)
+    assert [inside[share == f].mean() for f in (0.03, 0.6)] == pytest.approx([0.9, 0.9], abs=0.01)
+    rare = fitted.sigma(np.ones(3), 0.0, np.zeros(3), np.array([0.0, 0.03, 1.0]))
+    assert rare[0] == rare[1] > rare[2]
+
+
+def test_a_share_that_is_everywhere_the_same_changes_nothing():
+    """With one share, the exponent is 0 and all else is as without it, as in files without an exponent."""
+    error, spread = errors(7)
+    fitted = Calibration.fit(error, spread, share=np.full(error.size, 0.3))
+    plain = Calibration.fit(error, spread)
+    assert fitted.sparsity == 0
+    where = np.full(spread.size, 0.3)
+    np.testing.assert_allclose(
+        fitted.sigma(spread, 0.0, 0 * spread, where), plain.sigma(spread, 0.0, 0 * spread), rtol=1e-3
+    )
+    older = {k: v for k, v in asdict(plain).items() if k not in ("sparsity", "sparsest")}
+    assert Calibration.from_dict(older) == plain
+
+
 def test_few_points_promise_no_more_than_they_know():
     """60 points support levels up to 0.98, also after JSON, and fewer than 50 points are refused."""
     error, spread = errors(5, 60)

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import math
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from door import limits
 from hostile.models import changed, parts, put, remove, ways, with_header
 
 import da4dvar
+from da4dvar.analysis.calibration import Calibration
 from da4dvar.errors import Da4dvarError, ModelError
 
 pytestmark = pytest.mark.hostile
@@ -24,6 +26,8 @@ VALUES = [
     10**9, -1, 0, 2**70, 1.5, 1e300, math.nan, math.inf, "5", "", "../../x", "a\nb", None, True, [], [[]], {},
     {"kind": "unet"}, [1] * 5,
 ]  # fmt: skip
+# A calibration of cells that are never observed.
+NEVER_SEEN = asdict(Calibration(0.3, 1.0, 0.0, 0.0, 9.0, (0.5, 0.9), (0.7, 1.6), 100, 0.1, sparsest=0.0))
 
 
 def used_or_refused(path: Any, ds: xr.Dataset) -> bool:
@@ -76,6 +80,7 @@ def test_anything_left_out(model_path, tmp_path, small, section):
     (("scaling", "kind"), "none"), (("scaling",), {"kind": "none"}, "without scaling"),
     (("scaling", "kind"), "standard"), (("observation_error",), -0.1), (("correction",), [math.nan]),
     (("correction",), [1.0, 1.0]), (("calibration",), {"ensemble": {"members": 10**9}, "variables": {}}),
+    (("calibration",), {"ensemble": {"members": 2}, "variables": {"sst": NEVER_SEEN}}, "out of range"),
     (("labels",), {"sst.dims": "lat"}), (("labels",), {"sst.dims": ["lat", "depth"]}),
     (("sensors",), [{"variable": "sst", "of": "sst", "error": 0.0}]), (("first_guess",), {"kind": "letks"}),
     (("first_guess",), {"kind": "eof_iteration", "iterations": 10**9}), (("initial",), "guess"),
