@@ -31,7 +31,7 @@ FILES = {
     "regional": ("91 × 128 × 344", "nc", ["--minutes", "5"]),
     "year": ("365 × 60 × 80", "nc", ["--minutes", "0.5"]),
     "world": ("365 × 720 × 1440", "zarr", ["--minutes", "10", "--memory", "2GiB"]),
-    "world, longer": ("365 × 720 × 1440", "zarr", ["--minutes", "90", "--memory", "4GiB"]),
+    "world, longer": ("365 × 720 × 1440", "zarr", ["--minutes", "120", "--memory", "4GiB"]),
 }
 
 
