@@ -30,6 +30,9 @@ class Baseline(Protocol):
     fitted : callable, optional
         Method ``fitted(ds)`` that returns the same method with its parameters fitted to a data set, so that
         `interpolate` does not fit them again.
+    estimate : callable, optional
+        Method ``estimate(ds)``, like `interpolate` but without standard errors, of a method whose standard
+        errors take time of their own.
 
     Examples
     --------

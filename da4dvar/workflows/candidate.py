@@ -66,7 +66,11 @@ class Candidate:
         return replace(self, method=method, table=fitted_table(method, self.table))
 
     def estimate(
-        self, array: xr.DataArray, bounds: Bounds, others: xr.Dataset | None = None
+        self,
+        array: xr.DataArray,
+        bounds: Bounds,
+        others: xr.Dataset | None = None,
+        error: bool = True,
     ) -> tuple[xr.DataArray, xr.DataArray | None]:
         """Return the analysis of a variable within its bounds, and its standard error if there is one.
 
@@ -78,6 +82,8 @@ class Candidate:
             Possible values. Angles are estimated by their sine and cosine.
         others : Dataset, optional
             Data set with the other variables, for a method that uses them.
+        error : bool
+            Whether a standard error is wanted if it takes time of its own.
 
         Returns
         -------
@@ -90,10 +96,13 @@ class Candidate:
             If the method cannot fill the variable.
         """
         name = str(array.name)
+        wanted = error and not bounds.circular
+        filled = (
+            self.method.interpolate if wanted else getattr(self.method, "estimate", self.method.interpolate)
+        )
         if bounds.circular:
-            parts = self.method.interpolate(components(array, bounds))
-            return angle(parts, bounds, array), None
-        found = self.method.interpolate(array.to_dataset())
+            return angle(filled(components(array, bounds)), bounds, array), None
+        found = filled(array.to_dataset())
         return kept_within(found[name], bounds, array), found.get(f"{name}_std")
 
 
@@ -102,7 +111,11 @@ class Together(Candidate):
     """A method that fills a variable with the help of `others` at the same stations and times."""
 
     def estimate(
-        self, array: xr.DataArray, bounds: Bounds, others: xr.Dataset | None = None
+        self,
+        array: xr.DataArray,
+        bounds: Bounds,
+        others: xr.Dataset | None = None,
+        error: bool = True,
     ) -> tuple[xr.DataArray, xr.DataArray | None]:
         """Return the analysis of a variable within its bounds; see :meth:`Candidate.estimate`.
 
@@ -142,7 +155,11 @@ class Learned(Candidate):
         return self
 
     def estimate(
-        self, array: xr.DataArray, bounds: Bounds, others: xr.Dataset | None = None
+        self,
+        array: xr.DataArray,
+        bounds: Bounds,
+        others: xr.Dataset | None = None,
+        error: bool = True,
     ) -> tuple[xr.DataArray, xr.DataArray | None]:
         """Return the analysis of a variable within its bounds; see :meth:`Candidate.estimate`."""
         name, own = str(array.name), self.method.layout.variables

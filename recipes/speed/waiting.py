@@ -9,7 +9,8 @@ processor, as a machine may do other work; `waiting.jsonl` also holds those of t
 repeated, so that a package whose run was removed from a line is run alone. The table of all runs is printed.
 
 The files are sea-surface temperature of the Tasman Sea under clouds, 100 and 1953 days of 32 × 32 cells (1e5
-and 2e6 values), and a simulated year of the whole earth (4e8 values), in Zarr, for what streams.
+and 2e6 values), and a simulated year of the whole earth (4e8 values), in Zarr, for what streams. What needs
+dynamics has a record of 1000 steps of Lorenz-96.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import xarray as xr
 from measuring import arguments, markdown, measured
 from minutes import DATA, earth
 
+from da4dvar.simulate import lorenz96
 from da4dvar.workflows.twin import hide
 
 RECIPES = Path(__file__).parents[1]
@@ -43,6 +45,7 @@ VALUES = {
     "stations": "5e4",
     "window": "9e5",
     "series": "4e5",
+    "record": "4e4",
 }
 FIELDS, ALL = ("small", "medium"), ("small", "medium", "large")
 Run = dict[str, Any]
@@ -81,7 +84,7 @@ WORK = {
         f"baseline {FILL} --method optimal_interpolation",
         {"gstools": ("gstools", THINNED), "scikit-learn": ("scikit-learn", {"points": 1000})},
     ),
-    "best of all methods": Work(f"interpolate {FILL} --minutes 0.5"),
+    "best of all methods": Work(f"interpolate {FILL} --minutes 2"),
     "stations": Work(f"interpolate {FILL} --minutes 0.5", {"SAITS": ("pypots", SAITS)}, ("stations",)),
     "trained model": Work(f"interpolate {FILL} --model oisst-tasman"),
     "with intervals": Work(f"interpolate {FILL} --model oisst-tasman --interval 0.9"),
@@ -89,6 +92,8 @@ WORK = {
     "aggregate": Work("aggregate {truth} {filled} --over lat,lon --period month --stat mean"),
     "hide": Work("gaps {truth} {filled} --kind random --fraction 0.3 --quiet"),
     "describe": Work("inspect {gappy}", sizes=ALL),
+    "assimilate": Work(f"assimilate {FILL} --model lorenz96-ode", sizes=("record",)),
+    "forecast": Work(f"forecast {FILL} --model lorenz96-ode --steps 20", sizes=("record",)),
 }
 
 
@@ -102,6 +107,9 @@ def made(size: str, folder: Path) -> dict[str, Path]:
         return files | {"estimate": files["gappy"]}
     if size == "stations":
         seen, truth = pair("pm10", "test")
+    elif size == "record":
+        twin = lorenz96(series=1, steps=1000, seed=5)
+        seen, truth = twin[["x_observed"]].rename(x_observed="x"), twin[["x"]]
     else:
         every = xr.open_dataset(DATA / "oisst-tasman/oisst_tasman_1990_2011.nc")
         truth = every.isel(time=slice(-DAYS[size], None)).load()

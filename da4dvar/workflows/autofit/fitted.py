@@ -200,12 +200,13 @@ class Fitted:
         seed: int,
     ) -> xr.Dataset:
         result, array, bounds = self.results[name], ds[name], self.bounds[name]
-        estimate, own = result.winner.estimate(array, bounds, given)
+        bars_wanted = bool(std or levels or samples) and not bounds.circular
+        estimate, own = result.winner.estimate(array, bounds, given, error=bars_wanted)
         comparison = result.comparison
         hard = hardness_of(array.notnull(), self.time, result.reach)
         beyond = array.copy(data=hard.beyond(comparison.longest, comparison.farthest))
         sigma, intervals = None, {}
-        if (std or levels or samples) and not bounds.circular:
+        if bars_wanted:
             bars = bars_of(result.residuals, result.winner.name)
             known = None if own is None else own.transpose(*array.dims).values
             scale = array.copy(data=bars.scale(hard, known))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from da4dvar.baselines.solve_kernels import Analysis
 from da4dvar.errors import Da4dvarWarning, DataError
 from da4dvar.fields.bounds import Bounds
 from da4dvar.workflows.autofit import candidates
@@ -91,3 +92,25 @@ def test_estimates_lie_within_the_bounds():
     assert float(linear.estimate(wind, Bounds(circular=True))[0][1]) % 360 == pytest.approx(0, abs=1e-6)
     rain = xr.DataArray([4.0, 1.0, np.nan, 2.0], dims="day", name="pr")
     assert float(linear.estimate(rain, Bounds(1.7, None))[0][2]) == 1.7
+
+
+def test_errors_that_are_not_wanted_take_no_time(monkeypatch):
+    """Optimal interpolation computes no standard error unless it is asked for one, nor for directions."""
+    candidate = {c.name: c for c in classical(PLAIN)}["optimal_interpolation"]
+    values = 180 + 40 * np.random.default_rng(2).standard_normal(60).cumsum() / 8
+    values[20:30] = np.nan
+    array = xr.DataArray(values, {"day": xr.date_range("2019-01-01", periods=60)}, ("day",), "x")
+    candidate = candidate.fitted(array, Bounds())
+    expected, error = candidate.estimate(array, Bounds())
+    assert error is not None
+
+    def refused(*given):
+        raise AssertionError("a standard error was computed")
+
+    monkeypatch.setattr(Analysis, "standard_error", refused)
+    found, error = candidate.estimate(array, Bounds(), error=False)
+    assert error is None
+    xr.testing.assert_identical(found, expected)
+    assert candidate.fitted(array, Bounds(circular=True)).estimate(array, Bounds(circular=True))[1] is None
+    with pytest.raises(AssertionError):
+        candidate.estimate(array, Bounds())
