@@ -12,6 +12,9 @@ from scipy.sparse.linalg import splu
 
 from da4dvar.errors import DataError
 
+# ω: with 2 or more, the iteration may diverge.
+RELAXATION = 1.8
+
 
 def fillings(
     matrix: np.ndarray,
@@ -21,9 +24,10 @@ def fillings(
     seed: int = 0,
     smooth: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> Iterator[np.ndarray]:
-    """X ← M ∘ X + (1 − M) ∘ U Uᵀ X until the change is small, for 1, 2, … columns in U.
+    """X ← X + ω (1 − M) ∘ (U Uᵀ X − X) until the change is small, for 1, 2, … columns in U.
 
-    M is 1 where X is observed. The gaps start at 0, and for each further mode at the values of the previous
+    M is 1 where X is observed, and ω > 1 is a relaxation, with which fewer steps are needed than with
+    X ← M ∘ X + (1 − M) ∘ U Uᵀ X. The gaps start at 0, and for each further mode at the values of the previous
     fill (Beckers and Rixen, 2003). U holds the leading left singular vectors of X, updated in each step by
     one orthogonal iteration: X changes too little to require a full decomposition.
 
@@ -59,24 +63,27 @@ def fillings(
     from sklearn.utils.extmath import randomized_svd
 
     gaps = np.isnan(matrix)
-    filled, missing = np.where(gaps, 0.0, matrix), gaps.astype("float64")
-    small = tolerance * np.sqrt(np.mean(matrix[~gaps] ** 2) * gaps.sum()) if not gaps.all() else 0.0
+    size = 0.0 if gaps.all() else float(np.sqrt(np.mean(matrix[~gaps] ** 2)))
+    # In units of the anomalies, single precision is enough, and takes half of the time.
+    filled = (np.where(gaps, 0.0, matrix) / (size or 1.0)).astype("float32")
+    step, small = np.float32(RELAXATION) * gaps, RELAXATION * tolerance * np.sqrt(gaps.sum())
     for modes in range(1, min(most, *matrix.shape) + 1):
-        start = filled if smooth is None else smooth(filled)
+        start = filled if smooth is None else smooth(filled).astype("float32")
         eofs = randomized_svd(start, modes, random_state=seed)[0]
         for _ in range(iterations):
             components = eofs.T @ filled
             change = eofs @ components
             change -= filled
-            change *= missing
+            change *= step
             filled += change
             if np.linalg.norm(change) <= small:
                 break
             if smooth is None:
                 eofs = np.linalg.qr(filled @ components.T)[0]
             else:
-                eofs = np.linalg.qr(smooth(filled @ (filled.T @ smooth(eofs))))[0]
-        yield filled.copy()
+                moved = smooth(filled @ (filled.T @ smooth(eofs).astype("float32")))
+                eofs = np.linalg.qr(moved.astype("float32"))[0]
+        yield np.where(gaps, size * filled.astype("float64"), matrix)
 
 
 def filter_in_time(steps: np.ndarray, length: float) -> Callable[[np.ndarray], np.ndarray]:
