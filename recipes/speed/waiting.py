@@ -93,7 +93,7 @@ WORK = {
     "hide": Work("gaps {truth} {filled} --kind random --fraction 0.3 --quiet"),
     "describe": Work("inspect {gappy}", sizes=ALL),
     "assimilate": Work(f"assimilate {FILL} --model lorenz96-ode", sizes=("record",)),
-    "forecast": Work(f"forecast {FILL} --model lorenz96-ode --steps 20", sizes=("record",)),
+    "forecast": Work("forecast {truth} {filled} --quiet --model lorenz96-ode --steps 20", sizes=("record",)),
 }
 
 
