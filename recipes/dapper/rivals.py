@@ -47,9 +47,9 @@ def settings(experiment: str, method: str) -> list[Setting]:
         return grid(upd_a=("Sqrt",), N=(20,) if small else (80,), Lag=lags[-1:], infl=inflation[-2:])
     if method == "LETKF":
         return grid(
-            N=(20,),
-            loc_rad=(2.0 if small else 4.0,),
-            infl=(1.06, 1.2) if every == 8 else (1.02, 1.06),
+            N=(20, 40),
+            loc_rad=(1.0, 2.0) if small else (2.0, 4.0, 7.0),
+            infl=(1.06, 1.2, 1.4) if every == 8 else (1.02, 1.06, 1.1),
             rot=(True,),
         )
     if method == "EnKF_N":
