@@ -19,7 +19,7 @@ RELAXATION = 1.8
 def fillings(
     matrix: np.ndarray,
     most: int,
-    tolerance: float = 2e-3,
+    tolerance: float = 1e-3,
     iterations: int = 300,
     seed: int = 0,
     smooth: Callable[[np.ndarray], np.ndarray] | None = None,
