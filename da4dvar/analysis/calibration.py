@@ -30,10 +30,10 @@ class Calibration:
     observation, with which the variance grows as in a random walk, and f the share of the times at which the
     cell is observed: a covariance or an ensemble that suits one sampling is rarely as good for another. The
     coefficients a to d and the exponent e minimise the mean CRPS of N(x̂, σ²) (Gneiting et al., 2005) at
-    hidden points. q_p is the finite-sample quantile of the
-    normalised errors abs(x − x̂)/σ at these points, as in split conformal prediction (Papadopoulos et al.,
-    2002; Lei et al., 2018, "Distribution-free predictive inference for regression"). New points are covered
-    with probability p or more if they are exchangeable with the hidden points.
+    hidden points. q_p is the finite-sample quantile of the normalised errors abs(x − x̂)/σ at these points,
+    as in split conformal prediction (Papadopoulos et al., 2002; Lei et al., 2018, "Distribution-free
+    predictive inference for regression"). New points are covered with probability p or more if they are
+    exchangeable with the hidden points.
 
     Parameters
     ----------
