@@ -18,7 +18,7 @@ BURN_IN = 20.0
 # Steps from an estimate of a fixed-lag smoother to the last observation that it has seen.
 LAG = 40
 # Model errors of cycling, as standard deviations; the first is that of the shipped model.
-CYCLING = {f"cycling-{error:g}": error for error in (4.5e-3, 1e-3)}
+CYCLING = {f"cycling-{error:g}": error for error in (4.5e-3, 1e-3, 1.5e-2, 5e-2, 0.15)}
 EXPERIMENTS = [
     "sakov2008",
     "sakov2008-every-4",

@@ -191,6 +191,8 @@ def lost(scores: Scores) -> list[list[str]]:
             "its RMSE on the others",
             "exact dynamics",
             "to it",
+            "cycling",
+            "to it",
         ]
     ]
     for experiment in EXPERIMENTS:
@@ -201,8 +203,11 @@ def lost(scores: Scores) -> list[list[str]]:
             if not gone:
                 continue
             exact = scores.ours.get((experiment, method, "exact"), [])
-            kept, ours = ([r for r in runs if r["seed"] not in gone] for runs in (best, exact))
-            shown = (mean(kept, score), mean(ours, score), ratio(ours, kept, score))
+            cycling = scores.cycling(experiment, score) if method == "windows" else []
+            kept, *ours = ([r for r in runs if r["seed"] not in gone] for runs in (best, exact, cycling))
+            shown = [mean(kept, score)]
+            for runs in ours:
+                shown += [mean(runs, score), ratio(runs, kept, score)]
             rows.append([experiment, score, described(best), ", ".join(map(str, gone)), *shown])
     return rows
 
