@@ -13,6 +13,8 @@ from da4dvar.evaluation.gap_classes import gap_classes
 from da4dvar.evaluation.text import as_columns
 
 FEW_SHAPES = 10
+# Properties of a hidden point that predict its error.
+HARDNESS = ("length", "ends", "distance", "bridge", "apart", "known")
 # The noise of the observations is stated if the error without it is below this fraction of the error.
 NOTABLE = 0.9
 # The scale of the errors is stated if it differs from 1 by more than this.

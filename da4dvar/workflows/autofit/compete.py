@@ -18,14 +18,15 @@ from da4dvar.workflows.autofit.candidates import mean_of
 from da4dvar.workflows.autofit.character import Character
 from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.comparison import Comparison, Residuals, compared
+from da4dvar.workflows.autofit.further import with_further
 from da4dvar.workflows.autofit.tally import Tally, variance_of_gaps
 from da4dvar.workflows.autofit.timing import PROBE, duration, fitted, in_time, probed
-from da4dvar.workflows.autofit.trials import Trial, crop_of, missing_as_well, only, reach_for, trial_of
+from da4dvar.workflows.autofit.trials import Trial, drawn, missing_as_well
 from da4dvar.workflows.candidate import Candidate
 
 # Number of values of the largest trial.
 LARGEST = 1_500_000
-MOST_TRIALS, TRIES = 4, 20
+MOST_TRIALS = 4
 # Relative standard error of the score that suffices if the best method is clearly ahead.
 ENOUGH = 0.05
 # The first trial and the fill must be done after this many times the share of the time for trials. If trials
@@ -35,6 +36,8 @@ LAST, LATEST = 1.6, 1.1
 SLOWER = 1.5
 # A further trial that takes less than this share of the time may begin later than others.
 CHEAP = 0.05
+# Share of the time in which the winner alone is tried again, for its error bars.
+FURTHER = 0.2
 # A slow method this far behind the best, by so many standard errors, is not tried again. One standard error
 # suffices where the time is too short for a further trial otherwise.
 HOPELESS, CLEARLY = 0.1, 3.0
@@ -58,6 +61,10 @@ class Result:
         Hidden points, for the score of a learned method.
     seconds : float
         Expected time to fill the whole variable with the winner.
+    learned_change : tuple of float
+        Root mean square and largest change that a learned method makes at observed points.
+    further : Residuals or None
+        Errors of the best classical method at these hidden points and at further ones.
     covariance : dict or None
         Covariance from which samples are drawn, once some were; see
         :func:`da4dvar.workflows.autofit.covariance.covariance_method`.
@@ -70,7 +77,14 @@ class Result:
     trials: list[Trial]
     seconds: float
     learned_change: tuple[float, float] = (0.0, 0.0)
+    further: Residuals | None = None
     covariance: Table | None = None
+
+    @property
+    def for_bars(self) -> Residuals:
+        """Errors of the winner from which its error bars are made."""
+        further = self.further
+        return self.residuals if further is None or self.winner.name not in further.error else further
 
 
 def compete(
@@ -133,7 +147,7 @@ def compete(
         begin = clocks.monotonic()
         if progress is not None:
             progress(int(clock.spent()), int(clock.spent() + max(clock.left(until), 1)))
-        trial, reach = _drawn(array, character, reach, size, [seed, len(trials)])
+        trial, reach = drawn(array, character, reach, size, [seed, len(trials)])
         if trial is None:
             break
         beside = trial.others_in(others, hidden)
@@ -168,26 +182,19 @@ def compete(
             break
     assert reach is not None
     alive = in_time(alive, array.size, max(clock.left(LATEST), 5.0), rates, left_out)
-    return _result(array, alive, tally, trials, reach, rates, left_out, bounds, clock.left(), others)
-
-
-def _drawn(
-    array: xr.DataArray, character: Character, reach: Reach | None, size: int, seed: list[int]
-) -> tuple[Trial | None, Reach]:
-    """Hide points of a crop; None if that fails after a first trial has succeeded."""
-    whole = size >= array.size
-    for number in range(1 if whole else TRIES):
-        own = int(np.random.default_rng([*seed, number]).integers(2**31))
-        ranges = crop_of(array, character, size, own)
-        crop = only(array, ranges)
-        scales = reach or reach_for(crop, character)
-        try:
-            return trial_of(crop, character, scales, own, ranges), scales
-        except DataError:
-            # Another crop may have more observations.
-            if seed[-1] == 0 and (whole or number == TRIES - 1):
-                raise
-    return None, scales
+    result = _result(array, alive, tally, trials, reach, rates, left_out, bounds, clock.left(), others)
+    winner, residuals = result.winner, result.residuals
+    result.further = with_further(
+        residuals,
+        winner.name,
+        trials,
+        lambda number: drawn(array, character, reach, size, [seed, number])[0],
+        lambda trial: winner.estimate(trial.seen, bounds, trial.others_in(others, hidden)),
+        Tally(tally.period),
+        SLOWER * rates.get(winner.name, 0.0) * min(size, array.size),
+        min(60 * FURTHER * clock.minutes, clock.left(until)),
+    )
+    return result
 
 
 def _tried(

@@ -207,7 +207,7 @@ class Fitted:
         beyond = array.copy(data=hard.beyond(comparison.longest, comparison.farthest))
         sigma, intervals = None, {}
         if bars_wanted:
-            bars = bars_of(result.residuals, result.winner.name)
+            bars = bars_of(result.for_bars, result.winner.name)
             known = None if own is None else own.transpose(*array.dims).values
             scale = array.copy(data=bars.scale(hard, known))
         if (std or levels) and not bounds.circular:
@@ -310,7 +310,7 @@ class Fitted:
                 raise ModelError(
                     f"variable {name!r} is filled by {winner.name}, which has a model file of its own"
                 )
-            own = result.residuals
+            own = result.for_bars
             errors = {
                 f.name: getattr(own, f.name).tolist()
                 for f in fields(own)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from da4dvar.workflows.autofit.comparison import Residuals
+from da4dvar.workflows.autofit.comparison import HARDNESS, Residuals
 from da4dvar.workflows.autofit.trials import Trial
 
 # Largest factor by which gaps are taken to be harder, or easier, than the hidden points.
@@ -51,10 +51,7 @@ class Tally:
             {n: np.concatenate(s[:number]) for n, s in self.stds.items() if len(s) >= number},
             np.concatenate([t.weight for t in trials]),
             numbered(trials),
-            *(
-                np.concatenate([getattr(t.hidden, name)[t.at] for t in trials])
-                for name in ("length", "ends", "distance", "bridge", "apart", "known")
-            ),
+            *(np.concatenate([getattr(t.hidden, name)[t.at] for t in trials]) for name in HARDNESS),
         )
 
     def scale(self, name: str, trials: Sequence[Trial], noise: float, full: float) -> float:

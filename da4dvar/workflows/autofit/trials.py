@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 import xarray as xr
 
+from da4dvar.errors import DataError
 from da4dvar.fields.gaps.likeness import (
     Hardness,
     Reach,
@@ -23,8 +24,8 @@ from da4dvar.workflows.autofit.character import Character
 HIDDEN = 0.1
 # Another variable is hidden as well if it is missing at more than this fraction of the gaps.
 COINCIDENT = 0.5
-# Smallest side of a crop, in cells.
-SIDE = 12
+# Smallest side of a crop, in cells, and crops that are tried.
+SIDE, TRIES = 12, 20
 
 
 @dataclass(frozen=True)
@@ -176,6 +177,49 @@ def trial_of(
     seen = array.copy(data=np.where(at, np.nan, values))
     weight = weights_like_gaps(hidden, missing, at, shape[at])
     return Trial(seen, at, values[at].astype("float64"), shape[at], weight, hidden, missing, ranges)
+
+
+def drawn(
+    array: xr.DataArray, character: Character, reach: Reach | None, size: int, seed: Sequence[int]
+) -> tuple[Trial | None, Reach]:
+    """Hide points of a crop; return None if that fails after a first trial has succeeded.
+
+    Parameters
+    ----------
+    array : DataArray
+        Variable, possibly lazy.
+    character : Character
+        Its character.
+    reach : Reach or None
+        Its scales; those of the crop if there are none yet.
+    size : int
+        Number of values in the crop.
+    seed : sequence of int
+        Seed of the trial, which ends with its number.
+
+    Returns
+    -------
+    Trial or None
+    Reach
+
+    Raises
+    ------
+    DataError
+        If the first trial has too few observations to hide some.
+    """
+    whole = size >= array.size
+    for number in range(1 if whole else TRIES):
+        own = int(np.random.default_rng([*seed, number]).integers(2**31))
+        ranges = crop_of(array, character, size, own)
+        crop = only(array, ranges)
+        scales = reach or reach_for(crop, character)
+        try:
+            return trial_of(crop, character, scales, own, ranges), scales
+        except DataError:
+            # Another crop may have more observations.
+            if seed[-1] == 0 and (whole or number == TRIES - 1):
+                raise
+    return None, scales
 
 
 def reach_for(array: xr.DataArray, character: Character) -> Reach:

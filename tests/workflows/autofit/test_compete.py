@@ -14,6 +14,7 @@ from da4dvar.fields.bounds import Bounds
 from da4dvar.workflows.autofit.character import character_of
 from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.compete import MOST_TRIALS, compete
+from da4dvar.workflows.autofit.further import MOST
 from da4dvar.workflows.autofit.tally import Tally, numbered
 from da4dvar.workflows.autofit.timing import ASSUMED
 from da4dvar.workflows.candidate import Candidate
@@ -213,13 +214,13 @@ def test_the_time_is_kept(watch, minutes, rates):
 
 
 def test_with_time_left_there_are_several_draws(watch, monkeypatch):
-    """Four trials with other hidden points, of which each method fills the whole variable."""
+    """Four trials, and eight of the winner, with other hidden points; each fills the whole variable."""
     monkeypatch.setattr(
         "da4dvar.workflows.autofit.compete.ENOUGH", 0.0
     )  # the error is never known well enough
     truth, gappy = sea(60, 10, 10)
     result = held(gappy, [Candidate("fake", fake := Fake(truth, 0.1), {})])
-    assert len(result.trials) == len(fake.sizes) == MOST_TRIALS
+    assert (len(result.trials), len(fake.sizes)) == (MOST_TRIALS, MOST)
     assert (result.trials[0].at != result.trials[1].at).any()
     assert result.residuals.weight.size == sum(t.truth.size for t in result.trials)
     hidden = [np.flatnonzero(t.at)[t.shape == k] for t in result.trials for k in range(t.shape.max() + 1)]
