@@ -67,7 +67,9 @@ class Vecchia:
         """Return Wᵀ W r."""
         parts = (r[both][:, None] @ half.swapaxes(1, 2) @ half for both, half in self.parts)
         each = np.concatenate([part.ravel() for part in parts])
-        return np.bincount(self.where, each, r.size).astype(r.dtype)
+        out = np.zeros_like(r)
+        np.add.at(out, self.where, each.astype(r.dtype))
+        return out
 
 
 def last_rows_of_inverse(systems: np.ndarray, n: int) -> np.ndarray:
