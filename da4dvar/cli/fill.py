@@ -146,6 +146,8 @@ def interpolate(
 
     Example: da4dvar interpolate tracks.nc map.nc --resolution 0.25 --every 1D
 
+    Example: da4dvar interpolate tracks.nc map.nc --resolution 0.25 --every 1D --samples 20
+
     Example: da4dvar interpolate big.zarr filled.zarr --model mine.safetensors --memory 4GiB --resume
 
     Without --model, all methods compete for each variable at points that are hidden from them, and the best
@@ -191,7 +193,6 @@ def interpolate(
                 "--max-gap": max_gap is not None,
                 "--limit-area": limit_area is not None,
                 "--analysis": analysis,
-                "--samples": bool(samples),
                 "--resume": resume,
                 "--memory": memory != MEMORY,
                 "--recipe": recipe is not None,
@@ -216,6 +217,7 @@ def interpolate(
             std=std,
             interval=interval or (),
             flags=flags,
+            samples=samples,
             seed=seed,
             device=device,
             overwrite=overwrite,

@@ -52,6 +52,26 @@ def test_tracks_are_mapped(points):
     assert xr.open_zarr(points / "m.zarr", consolidated=False).sla.shape == (6, 3, 3)
 
 
+def test_maps_have_samples(points):
+    """Labelled as those of grids, written draw by draw, the same for a seed; their means have intervals."""
+    options = ("--resolution", "1", "--every", "1D", "--samples", "20", "--seed", "3", *FAST)
+    said = ran("interpolate", "tracks.nc", "map.nc", *options, cwd=points)
+    assert "wrote map.nc, mapped: sla by neighbours" in said.err
+    ran("interpolate", "tracks.nc", "again.zarr", *options, cwd=points)
+    with xr.open_dataset(points / "map.nc") as out:
+        assert set(out.data_vars) == {"sla", "sla_flag", "sla_samples"}
+        assert out.sla_samples.dims == ("realization", *out.sla.dims)
+        assert (out.sla_samples.units, out.realization.standard_name) == ("m", "realization")
+        assert out.sla_samples.dtype == out.sla.dtype
+        assert out.sla_samples.notnull().all()
+        again = xr.open_zarr(points / "again.zarr", consolidated=False)
+        assert (again.sla_samples.values == out.sla_samples.values).all()
+    ran("aggregate", "map.nc", "mean.nc", "--over", "lat,lon", "--stat", "mean", cwd=points)
+    with xr.open_dataset(points / "mean.nc") as mean:
+        assert mean.sizes["time"] == 6
+        assert any(str(name).startswith("sla_lower") for name in mean.data_vars)
+
+
 def test_files_are_platforms(points):
     """Two files without platforms, in different units, with a given error and bias."""
     frame = pd.read_csv(points / "tracks.csv")
@@ -86,7 +106,12 @@ MISTAKES = {
     "tracks.nc out.nc --resolution 1 --error fast": "--error 'fast': expected a number, or PLATFORM=NUMBER",
     "tracks.nc out.nc --resolution 1 --error 0": "error of the points is 0.0, expected more than 0",
     "tracks.nc out.nc --resolution 1 --bias sat9=1": "bias of platform 'sat9'",
-    "tracks.nc out.nc --resolution 1 --samples 3": "--samples is not for points that are mapped to a grid",
+    "tracks.nc out.nc --resolution 1 --samples 1": "samples is 1, expected 2 or more",
+    "tracks.nc out.nc --resolution 1 --samples -2": "'--samples': Input should be greater than",
+    "tracks.nc out.nc --resolution 1 --samples 3 --seed -1": "'--seed': Input should be greater than",
+    "tracks.nc out.nc --resolution 1 --every 1D --samples 3 --method binned_linear": "binned_linear has no "
+    "samples, as it has no covariance; those with samples are optimal_interpolation, neighbours",
+    "tracks.nc out.nc --resolution 1 --every 1D --samples 99999999999": "99999999999 samples need",
     "tracks.nc out.nc --resolution 1 --max-gap 5D": "--max-gap is not for points",
     "tracks.nc out.nc --resolution 1 --method kriging": "--method 'kriging'",
     "tracks.nc tracks.nc --resolution 1": "output and input are the same",

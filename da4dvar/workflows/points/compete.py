@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.spatial import cKDTree
 
+from da4dvar.baselines.optimal_interpolation import within
 from da4dvar.baselines.point_interpolation import (
     FittedPoints,
     PointInterpolation,
@@ -101,6 +102,7 @@ def compete(
     *,
     method: str = AUTO,
     biases: bool = True,
+    samples: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Outcome:
@@ -119,6 +121,8 @@ def compete(
         for grids.
     biases : bool
         Whether to estimate a bias for each platform that moves.
+    samples : bool
+        Whether samples are wanted, so that only methods with a covariance take part.
     seed : int
         Seed of the hidden tracks.
     progress : callable, optional
@@ -131,7 +135,7 @@ def compete(
     Raises
     ------
     DataError
-        If the points are too few, or no method can map them.
+        If the points are too few, no method can map them, or `method` has no samples.
     """
     tracks = groups_of(points, frame)
     everything = frame.scattered(points, tracks)
@@ -139,6 +143,15 @@ def compete(
     names = [AUTO, ALL, NEAREST, *grids]
     if method not in names:
         raise DataError(f"--method {method!r}: {nearest(method, names)}")
+    if samples:
+        sampled = {n: grid for n, grid in grids.items() if within(grid.candidate.method) is not None}
+        if method in grids and method not in sampled:
+            raise DataError(
+                f"--method {method} has no samples, as it has no covariance; those with samples are "
+                f"{', '.join([ALL, NEAREST, *sampled])}"
+            )
+        left_out |= dict.fromkeys(grids.keys() - sampled.keys(), "it has no samples")
+        grids = sampled
     if method != AUTO:
         grids = {n: grid for n, grid in grids.items() if n == method}
     fitted, trials = None, Trials(tracks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from da4dvar.fields.labels.units import same_units
 from da4dvar.fields.points.geometries import factor, from_dataset
 from da4dvar.fields.points.record import Points
 from da4dvar.fields.points.tables import from_csv
+from da4dvar.fields.sampling import check_disk, check_samples
 from da4dvar.progress import Phase, Progress
 from da4dvar.workflows.points.binned import binned
-from da4dvar.workflows.points.mapped import Mapped, blank, map_points, prepared
+from da4dvar.workflows.points.mapped import Mapped, blank, map_lazily, prepared
 
 Say = Callable[[str], None]
 STORES = (".nc", ".nc4", ".cdf", ".zarr")
@@ -46,6 +48,7 @@ def map_file(
     std: bool,
     interval: Sequence[float],
     flags: str,
+    samples: int,
     seed: int,
     device: str,
     overwrite: bool,
@@ -85,6 +88,7 @@ def map_file(
     """
     files = files_of(source)
     check_output(output, [*files, *([grid] if grid else [])], overwrite)
+    check_samples(samples, seed)
     phase("reading")
     points = read_files(files, variable, mask, fill_value, group, say)
     target = None if grid is None else load_dataset(grid)
@@ -99,12 +103,13 @@ def map_file(
             times="keep",
             std=std,
             interval=interval,
+            samples=samples,
             seed=seed,
             device=device,
         )
         write_dataset(add_history(in_codes(filled, flags), command), output, overwrite)
         return None
-    mapped = map_points(
+    mapped = map_lazily(
         points,
         target,
         resolution=resolution,
@@ -117,10 +122,12 @@ def map_file(
         std=std,
         interval=interval,
         flags=flags,
+        samples=samples,
         seed=seed,
         phase=phase,
         progress=progress,
         say=say,
+        check=partial(check_disk, output=output),
     )
     phase("writing")
     write_dataset(add_history(mapped.data, command), output, overwrite)
