@@ -300,7 +300,8 @@ class FittedPoints:
     @cached_property
     def anomaly(self) -> np.ndarray:
         """Values without background and biases."""
-        return self.points.value - known_of(self.points, self.mean, self.bias)
+        out: np.ndarray = self.points.value - known_of(self.points, self.mean, self.bias)
+        return out
 
     def at(self, place: np.ndarray, clock: np.ndarray, basis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the estimate and its standard error at further points.
