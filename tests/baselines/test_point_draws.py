@@ -16,19 +16,19 @@ KERNEL = SumOfSeparable(
         Separable(1.0, 30.0, 8.0, "matern32", "gaussian"),
         Separable(0.5, 80.0, 40.0, "exponential", "matern52", period=10.0, width=1.0),
     ),
-    nugget=0.04,
+    nugget=0.6,
 )
-PLACE, CLOCK = np.array([[10.0, 20.0], [25.0, 22.0], [90.0, 5.0], [300.0, 300.0]]), np.array([3.0, 15.0])
-DRAWS = 1200
+PLACE, CLOCK = np.array([[40.0, 50.0], [45.0, 52.0], [90.0, 5.0], [300.0, 300.0]]), np.array([10.0, 70.0])
+DRAWS = 800
 
 
-def points(number: int = 40, seed: int = 0) -> Scattered:
+def points(number: int = 60, seed: int = 0) -> Scattered:
     """Points of two platforms, one of which has a bias, on a background of a mean and a slope."""
     generator = np.random.default_rng(seed)
-    place, clock = generator.uniform(0, 100, (number, 2)), generator.uniform(0, 20, number)
+    place, clock = generator.uniform(20, 70, (number, 2)), generator.uniform(0, 20, number)
     platform = np.arange(number) % 2
     value = unconditional_at(KERNEL, place, clock, [7]) + 2.0 * platform + 0.1 * clock
-    value += 0.2 * generator.standard_normal(number)
+    value += 0.8 * generator.standard_normal(number)
     return replace(
         Scattered.of(value, place, clock), platform=platform, basis=np.column_stack([clock**0, clock / 20])
     )
@@ -54,7 +54,7 @@ def posterior(fitted: FittedPoints, basis: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("all_points", [True, False])
 def test_draws_have_the_covariance_of_the_posterior(all_points):
     """Mean, standard errors and correlations, with the errors of the background and of the biases."""
-    method = PointInterpolation(all_points=all_points, neighbours=40, covariance=KERNEL)
+    method = PointInterpolation(all_points=all_points, neighbours=60, covariance=KERNEL)
     fitted = method.fitted(points())
     assert fitted.bias[1] - fitted.bias[0] > 1
     basis = np.column_stack([CLOCK**0, CLOCK / 20])
@@ -64,24 +64,30 @@ def test_draws_have_the_covariance_of_the_posterior(all_points):
     std = np.sqrt(np.diag(expected))
     assert std.max() > 2 * std.min()
     assert (np.abs(drawn.mean(0)) < 4 * std / np.sqrt(DRAWS)).all()
-    np.testing.assert_allclose(drawn.std(0), std, rtol=0.09)
+    np.testing.assert_allclose(drawn.std(0), std, rtol=0.1)
     correlation = expected / std / std[:, None]
     assert np.abs(correlation - np.eye(len(std))).max() > 0.5
-    np.testing.assert_allclose(np.corrcoef(drawn.T), correlation, atol=0.12)
-    # With the standard error of the method, which knows the background: scaled to variance 1.
-    z = draw.standardised(fitted.on_grid(PLACE, CLOCK, basis)[1])
-    assert np.std([z([3, k]) for k in range(200)], axis=0) == pytest.approx(1.0, abs=0.3)
+    np.testing.assert_allclose(np.corrcoef(drawn.T), correlation, atol=0.13)
 
 
 def test_a_known_background_has_no_error():
     """Without the priors of the background and the biases, the standard error is that of the method."""
-    method = PointInterpolation(covariance=KERNEL, biases=False, neighbours=40)
+    method = PointInterpolation(covariance=KERNEL, biases=False, neighbours=60)
     fitted = method.fitted(points())
     known = replace(fitted, gain=0 * fitted.gain, prior=0 * fitted.prior)
     basis = np.zeros((len(CLOCK), 2))
     draw = PointDeviations(known, PLACE, CLOCK, basis)
     std = known.on_grid(PLACE, CLOCK, basis)[1]
-    np.testing.assert_allclose(np.std([draw([3, k]) for k in range(DRAWS)], axis=0), std, rtol=0.09)
+    np.testing.assert_allclose(np.std([draw([3, k]) for k in range(DRAWS)], axis=0), std, rtol=0.1)
+
+
+def test_standardised_draws_have_variance_1():
+    """Given the standard error of the method, which leaves out the errors of background and biases."""
+    fitted = PointInterpolation(covariance=KERNEL).fitted(replace(points(), basis=np.ones((60, 1))))
+    basis = np.ones((len(CLOCK), 1))
+    draw = PointDeviations(fitted, PLACE, CLOCK, basis)
+    z = draw.standardised(fitted.on_grid(PLACE, CLOCK, basis)[1])
+    assert np.std([z([3, k]) for k in range(150)], axis=0) == pytest.approx(1.0, abs=0.3)
 
 
 def test_a_draw_of_a_cell_does_not_depend_on_other_cells_or_times():
@@ -102,7 +108,7 @@ def test_at_an_exact_observation_nothing_is_left_to_draw(few, monkeypatch):
     """By factorisation and by conjugate gradients."""
     monkeypatch.setattr(point_analysis, "FEW", few)
     kernel = replace(KERNEL, nugget=1e-4)
-    own = replace(points(), platform=np.full(40, -1))
+    own = replace(points(), platform=np.full(60, -1))
     fitted = PointInterpolation(covariance=kernel).fitted(own)
     for k in (0, 11):
         draw = PointDeviations(fitted, own.place[[k]], own.clock[[k]], own.basis[[k]])

@@ -48,11 +48,14 @@ def test_errors_of_neighbours_are_correlated_and_the_map_is_the_same():
 def test_a_seed_gives_the_same_samples():
     """To the bit, and the first of many are those of few; another seed gives others."""
     options = OPTIONS | {"method": "neighbours"}
-    first, again = (map_points(tracks(), samples=n, seed=5, **options).data.sla_samples for n in (4, 2))
-    assert (first[:2].values == again.values).all()
-    assert abs(first[0] - first[1]).max() > 1e-3
-    other = map_points(tracks(), samples=2, seed=6, **options).data.sla_samples
-    assert abs(other - again).max() > 1e-3
+    first, again, other = (
+        map_points(tracks(), samples=n, seed=seed, **options).data for n, seed in ((4, 5), (2, 5), (2, 6))
+    )
+    assert (first.sla_samples[:2].values == again.sla_samples.values).all()
+    errors = [(out.sla_samples - out.sla).values.reshape(len(out.realization), -1) for out in (first, other)]
+    # The hidden tracks depend on the seed as well, but hardly change a draw.
+    alike = np.corrcoef(np.concatenate(errors)) - np.eye(6)
+    assert np.abs(alike).max() < 0.7
 
 
 def test_land_has_no_samples_and_bounds_are_kept():
