@@ -15,6 +15,7 @@ from da4dvar.cli.points import (
     Errors,
     Every,
     GridFile,
+    Levels,
     Resolution,
     are_points,
     interpolate_points,
@@ -122,6 +123,7 @@ def interpolate(
     grid: GridFile = None,
     resolution: Resolution = None,
     every: Every = None,
+    levels: Levels = None,
     error: Errors = None,
     bias: Bias = None,
     seed: Seed = 0,
@@ -177,13 +179,14 @@ def interpolate(
             remedy = "name a model" if with_model else "omit --model"
             raise DataError(f"{option} {'requires' if with_model else 'excludes'} --model; {remedy}")
     note: Callable[[str], None] = (lambda line: None) if quiet else say
-    of_points = {"--grid": grid, "--resolution": resolution, "--every": every}
+    of_points = {"--grid": grid, "--resolution": resolution, "--every": every, "--levels": levels}
     if are_points(inputs, of_points | {"--error": error, "--bias": bias}):
         mapped = interpolate_points(
             inputs,
             output,
             error=error,
             bias=bias,
+            levels=levels,
             excluded={
                 "--dim": bool(dims),
                 "--times": times != "insert",

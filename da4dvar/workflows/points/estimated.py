@@ -30,7 +30,8 @@ def estimated(outcome: Outcome) -> tuple[xr.DataArray, xr.DataArray | None]:
         inside = whole(grid, frame, np.ones(len(frame.clock) * len(frame.place)))
         return found.where(inside.notnull()), None
     x, std = chosen(outcome).on_grid(frame.place, frame.clock, basis)
-    return whole(grid, frame, x.ravel()), whole(grid, frame, std.ravel())
+    middle, spread = profile_of(outcome)
+    return whole(grid, frame, (middle + spread * x).ravel()), whole(grid, frame, (spread * std).ravel())
 
 
 def draws_of(outcome: Outcome, std: xr.DataArray | None) -> Draw:
@@ -56,8 +57,15 @@ def draws_of(outcome: Outcome, std: xr.DataArray | None) -> Draw:
         return method.deviations(binned(anomalies_of(outcome), frame.grid, frame.since), standardised=True)
     deviations = PointDeviations(chosen(outcome), frame.place, frame.clock, frame.basis(frame.times, 1))
     known = std.transpose(*dims_of(frame.grid)).values.reshape(len(frame.clock), -1)
-    draw = deviations.standardised(known[:, frame.kept])
+    draw = deviations.standardised(known[:, frame.kept] / profile_of(outcome)[1])
     return lambda number, seed: whole(frame.grid, frame, draw([seed, number]).ravel())
+
+
+def profile_of(outcome: Outcome) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and spread in the cells of a map with levels; 0 and 1 without levels."""
+    if outcome.profile is None:
+        return np.zeros(1), np.ones(1)
+    return outcome.profile.at(outcome.frame.grid.positions()["depth"][outcome.frame.kept])
 
 
 def chosen(outcome: Outcome) -> FittedPoints:

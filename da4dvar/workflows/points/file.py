@@ -36,6 +36,7 @@ def map_file(
     grid: str | None,
     resolution: float | None,
     every: str | None,
+    levels: Sequence[float],
     error: Mapping[str, float] | None,
     bias: Mapping[str, float] | str,
     minutes: float,
@@ -94,6 +95,8 @@ def map_file(
     target = None if grid is None else load_dataset(grid)
     if model is not None:
         phase("filling")
+        if levels:
+            raise DataError("--levels excludes --model, which takes no levels; omit one of them")
         cells = bins_of(points, target, resolution, every, error, bias, say)
         filled = interpolate(
             cells,
@@ -114,6 +117,7 @@ def map_file(
         target,
         resolution=resolution,
         every=every,
+        levels=levels,
         error=error,
         bias=bias,
         minutes=minutes,
@@ -152,7 +156,7 @@ def bins_of(
     """
     out = []
     for own in points.values():
-        own, target = prepared(own, grid, resolution, every, error, bias, say)
+        own, target = prepared(own, grid, resolution, every, (), error, bias, say)
         since = 0.0 if target.times is None else target.times[0]
         array = blank(target, own).copy(data=binned(own, target, since).values)
         out.append(array)

@@ -18,7 +18,7 @@ from da4dvar.fields.labels.flags import scheme_of
 from da4dvar.fields.labels.samples import REALIZATION, with_samples
 from da4dvar.fields.points.checks import checked
 from da4dvar.fields.points.geometries import from_dataset
-from da4dvar.fields.points.grid import Grid, grid_like, grid_of, on_map
+from da4dvar.fields.points.grid import Grid, grid_like, grid_of, on_map, with_depth_of
 from da4dvar.fields.points.record import Points
 from da4dvar.fields.points.tables import from_frame
 from da4dvar.fields.sampling import check_memory, check_samples, drawn, in_memory, with_margins
@@ -91,6 +91,7 @@ def map_points(
     *,
     resolution: float | None = None,
     every: str | None = None,
+    levels: Sequence[float] = (),
     error: float | Mapping[str, float] | None = None,
     bias: Mapping[str, float] | str = "estimated",
     minutes: float = MINUTES,
@@ -117,12 +118,14 @@ def map_points(
     points : Points, mapping of str to Points, Dataset or DataFrame
         Observations; see :mod:`da4dvar.fields.points`.
     grid : Dataset, optional
-        Data set whose grid the map has: latitudes and longitudes, or levels, and times if it has some. Cells
-        that are always missing in all its variables stay empty.
+        Data set whose grid the map has: latitudes and longitudes, levels, or both, and times if it has some.
+        Cells that are always missing in all its variables stay empty.
     resolution : float, optional
         Size of the cells in degrees, in place of `grid`.
     every : str, optional
         Step in time with `resolution`, such as "1D" or "6h".
+    levels : sequence of float
+        Levels of a map of profiles at several places with `resolution`, in the units of their depths.
     error : float or mapping of str to float, optional
         Standard deviation of the errors, or that of each platform. By default the errors that come with the
         points, or estimated ones.
@@ -185,6 +188,7 @@ def map_points(
         grid,
         resolution=resolution,
         every=every,
+        levels=[*levels],
         error=error,
         bias=bias,
         minutes=minutes,
@@ -209,6 +213,7 @@ def map_lazily(
     *,
     resolution: float | None,
     every: str | None,
+    levels: Sequence[float],
     error: float | Mapping[str, float] | None,
     bias: Mapping[str, float] | str,
     minutes: float,
@@ -231,9 +236,9 @@ def map_lazily(
     clock = Clock(checked_minutes(minutes, seed))
     scheme_of(flags)
     check_samples(samples, seed)
-    levels = levels_of(interval)
+    probabilities = levels_of(interval)
     given = bounds_given(bounds, ())
-    ready = {n: prepared(own, grid, resolution, every, error, bias, say) for n, own in points.items()}
+    ready = {n: prepared(own, grid, resolution, every, levels, error, bias, say) for n, own in points.items()}
     check([target.array for _, target in ready.values()], samples)
     out: list[xr.Dataset] = []
     scores, biases, errors = {}, {}, {}
@@ -250,9 +255,13 @@ def map_lazily(
             seed=seed,
             progress=progress,
         )
-        biases[name], errors[name] = biases_of(outcome.fitted, own, say)
+        if target.levels is None:
+            biases[name], errors[name] = biases_of(outcome.fitted, own, say)
+        else:
+            unit = own.depth_attrs.get("units", "unit")
+            say(f"{name}: 1 {unit} of depth counts as {outcome.frame.vertical:.3g} km (largest likelihood)")
         phase(f"mapping {name}")
-        out.append(on_grid(outcome, possible, std, levels, flags, samples, seed))
+        out.append(on_grid(outcome, possible, std, probabilities, flags, samples, seed))
         scores[name] = outcome.comparison
     return Mapped(xr.merge(out, combine_attrs="drop_conflicts"), scores, biases, errors)
 
@@ -285,6 +294,7 @@ def prepared(
     grid: xr.Dataset | None,
     resolution: float | None,
     every: str | None,
+    levels: Sequence[float],
     error: float | Mapping[str, float] | None,
     bias: Mapping[str, float] | str,
     say: Say,
@@ -300,13 +310,20 @@ def prepared(
         raise DataError("give either a grid or a resolution, on which to map the points")
     if grid is not None and every is not None:
         raise DataError("a step in time needs a resolution; the grid has times of its own")
+    if grid is not None and len(levels):
+        raise DataError("--levels need a resolution; give a grid that has the levels, or leave them out")
     points = with_platforms(checked(points, say), error, bias)
     target = (
         grid_like(grid, points, say)
         if resolution is None and grid is not None
-        else grid_of(points, float(resolution or 0), every, say)
+        else grid_of(points, float(resolution or 0), every, say, levels)
     )
-    return on_map(points, target, say), target
+    if points.depth is not None and "depth" not in target.positions() and np.ptp(points.depth) > 0:
+        say(
+            f"{points.name}: depths from {points.depth.min():g} to {points.depth.max():g} are mapped as if "
+            "they were one; map them to levels with --levels, or choose one with --mask"
+        )
+    return on_map(with_depth_of(points, target), target, say), target
 
 
 def bounds_found(points: Points, given: Mapping[str, Bounds], say: Say) -> Bounds:
