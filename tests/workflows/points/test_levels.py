@@ -11,6 +11,7 @@ from satellites import quiet, tracks
 from da4dvar.errors import DataError
 from da4dvar.fields.points.grid import grid_of
 from da4dvar.workflows.autofit.clock import Clock
+from da4dvar.workflows.points.binned import binned
 from da4dvar.workflows.points.compete import compete, groups_of
 from da4dvar.workflows.points.estimated import estimated
 from da4dvar.workflows.points.frame import Frame
@@ -114,6 +115,18 @@ def test_a_grid_with_levels_is_a_map_with_levels():
     grid.z.attrs["units"] = "dbar"
     with pytest.raises(DataError, match="the depth of 'temp' is in m, which cannot be converted to dbar"):
         map_points(casts(), grid, method="neighbours", minutes=0.5, say=quiet)
+
+
+def test_casts_are_averaged_in_cells_with_levels():
+    """As a model is given them: the mean of each cell and level."""
+    points = casts(40)
+    grid = grid_of(points, 4.0, "10D", quiet, [0.0, 90.0, 200.0])
+    found = binned(points, grid, points.time.min())
+    assert found.dims == ("time", "depth", "lat", "lon")
+    for level, own in ((0.0, points.depth < 45), (200.0, points.depth > 145)):
+        mean = found.sel(depth=level).values
+        assert mean.size == 1
+        np.testing.assert_allclose(mean, points.value[own].mean())
 
 
 def test_what_has_no_levels_is_refused():
