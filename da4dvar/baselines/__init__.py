@@ -28,6 +28,7 @@ _PUBLIC = {
     "Logarithmic": "logarithmic",
     "NearestStations": "nearest_stations",
     "OptimalInterpolation": "optimal_interpolation",
+    "PointDeviations": "point_draws",
     "PointInterpolation": "point_interpolation",
     "Scattered": "point_interpolation",
     "SparseCoding": "sparse_coding",
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from da4dvar.baselines.logarithmic import Logarithmic as Logarithmic
     from da4dvar.baselines.nearest_stations import NearestStations as NearestStations
     from da4dvar.baselines.optimal_interpolation import OptimalInterpolation as OptimalInterpolation
+    from da4dvar.baselines.point_draws import PointDeviations as PointDeviations
     from da4dvar.baselines.point_interpolation import FittedPoints as FittedPoints
     from da4dvar.baselines.point_interpolation import PointInterpolation as PointInterpolation
     from da4dvar.baselines.point_interpolation import Scattered as Scattered

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,11 +55,7 @@ def unconditional(
     True
     """
     out = np.zeros((len(clock), len(place)), "float32")
-    for number, term in enumerate(covariance.terms):
-        generator = np.random.default_rng([*seed, number])
-        along = frequencies(term.space, place.shape[1], generator) / term.length
-        beats = frequencies(term.time, 1, generator)[:, 0] / term.duration + cycle(term, generator)
-        a, b = generator.standard_normal((2, WAVES)) * np.sqrt(term.variance / WAVES)
+    for along, beats, a, b in waves(covariance, place.shape[1], seed):
         phase = clock[:, None] * beats
         cosine, sine = np.cos(phase), np.sin(phase)
         even, odd = (a * cosine + b * sine).astype("float32"), (b * cosine - a * sine).astype("float32")
@@ -68,6 +64,55 @@ def unconditional(
             wave = along @ place[some].T
             out[:, some] += even @ np.cos(wave).astype("float32") + odd @ np.sin(wave).astype("float32")
     return out
+
+
+def unconditional_at(
+    covariance: SumOfSeparable, place: np.ndarray, clock: np.ndarray, seed: Sequence[int]
+) -> np.ndarray:
+    """Return the draw of :func:`unconditional` at points, each with its own place and time.
+
+    Parameters
+    ----------
+    covariance : SumOfSeparable
+        K; the nugget is ignored.
+    place : array, shape (point, axis)
+        Cartesian coordinates.
+    clock : array, shape (point,)
+        Times.
+    seed : sequence of int
+        Random seed.
+
+    Returns
+    -------
+    array of float, shape (point,)
+
+    Examples
+    --------
+    >>> kernel = SumOfSeparable((Separable(1.0, 100.0, 5.0),), nugget=0.0)
+    >>> place, clock = np.array([[0.0], [50.0]]), np.array([1.0, 4.0])
+    >>> field = unconditional(kernel, place, clock, [0, 1])
+    >>> bool(np.allclose(unconditional_at(kernel, place, clock, [0, 1]), field.diagonal(), atol=1e-5))
+    True
+    """
+    out = np.zeros(len(clock))
+    for along, beats, a, b in waves(covariance, place.shape[1], seed):
+        for begin in range(0, len(clock), CELLS):
+            some = slice(begin, begin + CELLS)
+            wave = place[some] @ along.T + clock[some, None] * beats
+            out[some] += np.cos(wave) @ a + np.sin(wave) @ b
+    return out
+
+
+def waves(
+    covariance: SumOfSeparable, axes: int, seed: Sequence[int]
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield ω, ν, s a / √n and s b / √n of each term of a draw."""
+    for number, term in enumerate(covariance.terms):
+        generator = np.random.default_rng([*seed, number])
+        along = frequencies(term.space, axes, generator) / term.length
+        beats = frequencies(term.time, 1, generator)[:, 0] / term.duration + cycle(term, generator)
+        a, b = generator.standard_normal((2, WAVES)) * np.sqrt(term.variance / WAVES)
+        yield along, beats, a, b
 
 
 def frequencies(form: str, axes: int, generator: np.random.Generator) -> np.ndarray:
@@ -184,6 +229,40 @@ def joined(parts: Sequence[Window], each: Sequence[np.ndarray]) -> np.ndarray:
     return out / total
 
 
+def variance_of(
+    draw: Callable[[Sequence[int]], np.ndarray], known: np.ndarray, trials: int = TRIALS
+) -> np.ndarray:
+    """Return the variance of draws, which is known but for a factor that depends on this variance.
+
+    Parameters
+    ----------
+    draw : callable
+        Maps a seed to a draw.
+    known : array
+        Variances, of the shape of a draw.
+    trials : int
+        Number of draws from which the factor is known.
+
+    Returns
+    -------
+    array
+
+    Examples
+    --------
+    >>> def draw(seed):
+    ...     return 2 * np.random.default_rng(seed).standard_normal(10_000)
+    >>> float(variance_of(draw, np.ones(10_000)).mean().round(1))
+    4.0
+    """
+    drawn = sum(np.square(draw([TRIAL, k])) for k in range(trials)) / trials
+    # Classes as wide as a factor of 2 in variance, between which the ratio is interpolated.
+    row = np.floor(np.log2(known)).astype(int)
+    classes, row = np.unique(row, return_inverse=True)
+    ratio = np.bincount(row.ravel(), drawn.ravel()) / np.bincount(row.ravel(), known.ravel())
+    out: np.ndarray = known * np.interp(np.log2(known), classes + 0.5, ratio)
+    return out
+
+
 class Deviations:
     """d = x_s − K Hᵀ (H K Hᵀ + ε² I)⁻¹ (H x_s + e_s): draws of the error of an analysis.
 
@@ -253,14 +332,8 @@ class Deviations:
         callable
             Maps a seed to a draw of shape (time, cell). e are independent draws of variance ε².
         """
-        variance = np.square(joined(self.parts, [a.standard_error(neighbours) for a in self.each]))
-        drawn = sum(np.square(self([TRIAL, k])) for k in range(TRIALS)) / TRIALS
-        # Classes as wide as a factor of 2 in variance, between which the ratio is interpolated.
-        row = np.floor(np.log2(variance)).astype(int)
-        classes, row = np.unique(row, return_inverse=True)
-        ratio = np.bincount(row.ravel(), drawn.ravel()) / np.bincount(row.ravel(), variance.ravel())
-        variance *= np.interp(np.log2(variance), classes + 0.5, ratio)
-        scale = (1 / np.sqrt(variance + self.nugget)).astype("float32")
+        known = np.square(joined(self.parts, [a.standard_error(neighbours) for a in self.each]))
+        scale = (1 / np.sqrt(variance_of(self, known) + self.nugget)).astype("float32")
 
         def draw(seed: Sequence[int]) -> np.ndarray:
             unresolved = np.sqrt(self.nugget) * white(self.place, len(self.clock), [*seed, 2])

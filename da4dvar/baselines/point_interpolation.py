@@ -210,10 +210,10 @@ class FittedPoints:
         K.
     errors : array, shape (platform,), or None
         Error variance of each platform whose errors are unknown, in place of the nugget of K.
-    mean : array, shape (regressor,)
-        β.
-    bias : array, shape (platform,)
-        Bias of each platform.
+    gain : array, shape (regressor + platform, point)
+        Maps values to β and b.
+    prior : array, shape (regressor + platform,)
+        Prior variances of β and b; 0 for a bias that is not estimated.
 
     Examples
     --------
@@ -230,8 +230,8 @@ class FittedPoints:
     method: PointInterpolation
     covariance: SumOfSeparable
     errors: np.ndarray | None
-    mean: np.ndarray
-    bias: np.ndarray
+    gain: np.ndarray
+    prior: np.ndarray
 
     @classmethod
     def of(
@@ -254,8 +254,9 @@ class FittedPoints:
         """
         noise = noise_of(points, covariance, errors)
         prior = prior_of(points, float(np.var(points.value)))
-        mean, bias = background(points, covariance, noise, prior, method.biases)
-        return cls(points, method, covariance, errors, mean, bias)
+        return cls(
+            points, method, covariance, errors, *background(points, covariance, noise, prior, method.biases)
+        )
 
     def moved(self, points: Scattered) -> FittedPoints:
         """Return the same covariance and errors with other points.
@@ -282,11 +283,24 @@ class FittedPoints:
         return PointAnalysis(self.points.place, self.points.clock, self.noise, self.covariance)
 
     @cached_property
+    def coefficients(self) -> list[np.ndarray]:
+        """β and b."""
+        return np.split(self.gain @ self.points.value, [self.points.basis.shape[1]])
+
+    @property
+    def mean(self) -> np.ndarray:
+        """β, of shape (regressor,)."""
+        return self.coefficients[0]
+
+    @property
+    def bias(self) -> np.ndarray:
+        """Bias of each platform, of shape (platform,)."""
+        return self.coefficients[1]
+
+    @cached_property
     def anomaly(self) -> np.ndarray:
         """Values without background and biases."""
-        out: np.ndarray = (
-            self.points.value - self.points.basis @ self.mean - spread_out(self.bias, self.points)
-        )
+        out: np.ndarray = self.points.value - known_of(self.points, self.mean, self.bias)
         return out
 
     def at(self, place: np.ndarray, clock: np.ndarray, basis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -329,15 +343,50 @@ class FittedPoints:
         -------
         estimate, standard_error : array, shape (time, cell)
         """
-        when, where = np.divmod(np.arange(len(clock) * len(place)), len(place))
-        near, std = self.analysis.local(self.anomaly, place[where], clock[when], self.method.neighbours)
-        shape = len(clock), len(place)
+        near, std = self._local(self.anomaly, place, clock)
+        x = self.analysis.on_grid(self.anomaly, place, clock) if self.method.all_points else near
+        return (basis @ self.mean)[:, None] + x, std
+
+    def estimated_from(
+        self, value: np.ndarray, place: np.ndarray, clock: np.ndarray, basis: np.ndarray
+    ) -> np.ndarray:
+        """Return the estimate on a grid from other values at the points.
+
+        Parameters
+        ----------
+        value : array, shape (point,)
+            Values.
+        place, clock, basis
+            See :meth:`on_grid`.
+
+        Returns
+        -------
+        array, shape (time, cell)
+            Linear in `value`.
+        """
+        mean, bias = np.split(self.gain @ value, [basis.shape[1]])
+        anomaly = value - known_of(self.points, mean, bias)
         x = (
-            self.analysis.on_grid(self.anomaly, place, clock)
+            self.analysis.on_grid(anomaly, place, clock)
             if self.method.all_points
-            else near.reshape(shape)
+            else self._local(anomaly, place, clock)[0]
         )
-        return (basis @ self.mean)[:, None] + x, std.reshape(shape)
+        out: np.ndarray = (basis @ mean)[:, None] + x
+        return out
+
+    def _local(
+        self, anomaly: np.ndarray, place: np.ndarray, clock: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        when, where = np.divmod(np.arange(len(clock) * len(place)), len(place))
+        x, std = self.analysis.local(anomaly, place[where], clock[when], self.method.neighbours)
+        shape = len(clock), len(place)
+        return x.reshape(shape), std.reshape(shape)
+
+
+def known_of(points: Scattered, mean: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """Return background and biases at points."""
+    out: np.ndarray = points.basis @ mean + spread_out(bias, points)
+    return out
 
 
 def spread_out(bias: np.ndarray, points: Scattered) -> np.ndarray:
@@ -349,10 +398,11 @@ def spread_out(bias: np.ndarray, points: Scattered) -> np.ndarray:
 def background(
     points: Scattered, covariance: SumOfSeparable, noise: np.ndarray, prior: np.ndarray, biases: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return β and b of largest posterior probability, with the variance of b of largest likelihood.
+    """Return the matrix that maps y to β and b of largest posterior probability, and their prior variances.
 
     With Z = [F, P], A = K + R and a prior variance D of γ = (β, b), the normal equations are
-    (ZᵀA⁻¹Z + D⁻¹) γ = ZᵀA⁻¹y, and log p(y) = ½ γᵀZᵀA⁻¹y − ½ log |D| − ½ log |ZᵀA⁻¹Z + D⁻¹| + const.
+    (ZᵀA⁻¹Z + D⁻¹) γ = ZᵀA⁻¹y, and log p(y) = ½ γᵀZᵀA⁻¹y − ½ log |D| − ½ log |ZᵀA⁻¹Z + D⁻¹| + const. The
+    variance of b is that of largest likelihood.
     """
     number = int(points.platform.max(initial=-1)) + 1 if biases else 0
     z = points.basis
@@ -360,8 +410,8 @@ def background(
         z = np.column_stack([z, points.platform[:, None] == np.arange(number)])
     analysis = PointAnalysis(points.place, points.clock, noise, covariance)
     inverse = analysis.inverse if len(z) <= FEW else analysis.approximated
-    solved = np.stack([inverse(c) for c in np.column_stack([z, points.value]).T], 1)
-    normal, right = z.T @ solved[:, :-1], z.T @ solved[:, -1]
+    solved = np.stack([inverse(column) for column in z.T])
+    normal, right = solved @ z, solved @ points.value
     normal = (normal + normal.T) / 2
     size = float(np.std(points.value))
     found = []
@@ -372,12 +422,14 @@ def background(
         system = normal[kept, kept] + np.diag(1 / variances)
         gamma = np.linalg.solve(system, right[kept])
         log = 0.5 * (gamma @ right[kept] - np.log(variances).sum() - np.linalg.slogdet(system)[1])
-        found.append((log, gamma))
+        found.append((log, variances, system))
     best = max(range(len(found)), key=lambda k: found[k][0])
     if found[best][0] < found[0][0] + GAIN:
         best = 0
-    gamma = np.append(found[best][1], np.zeros(number))
-    return gamma[: len(prior)], gamma[len(prior) : len(prior) + number]
+    _, variances, system = found[best]
+    gain = np.zeros((len(prior) + number, len(z)))
+    gain[: len(system)] = np.linalg.solve(system, solved[: len(system)])
+    return gain, np.append(variances, np.zeros(len(gain) - len(system)))
 
 
 def errors_of_platforms(

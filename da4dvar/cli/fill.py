@@ -15,6 +15,7 @@ from da4dvar.cli.points import (
     Errors,
     Every,
     GridFile,
+    Levels,
     Resolution,
     are_points,
     interpolate_points,
@@ -122,6 +123,7 @@ def interpolate(
     grid: GridFile = None,
     resolution: Resolution = None,
     every: Every = None,
+    levels: Levels = None,
     error: Errors = None,
     bias: Bias = None,
     seed: Seed = 0,
@@ -145,6 +147,8 @@ def interpolate(
     Example: da4dvar interpolate gappy.nc filled.nc --model oisst-tasman
 
     Example: da4dvar interpolate tracks.nc map.nc --resolution 0.25 --every 1D
+
+    Example: da4dvar interpolate tracks.nc map.nc --resolution 0.25 --every 1D --samples 20
 
     Example: da4dvar interpolate big.zarr filled.zarr --model mine.safetensors --memory 4GiB --resume
 
@@ -175,13 +179,14 @@ def interpolate(
             remedy = "name a model" if with_model else "omit --model"
             raise DataError(f"{option} {'requires' if with_model else 'excludes'} --model; {remedy}")
     note: Callable[[str], None] = (lambda line: None) if quiet else say
-    of_points = {"--grid": grid, "--resolution": resolution, "--every": every}
+    of_points = {"--grid": grid, "--resolution": resolution, "--every": every, "--levels": levels}
     if are_points(inputs, of_points | {"--error": error, "--bias": bias}):
         mapped = interpolate_points(
             inputs,
             output,
             error=error,
             bias=bias,
+            levels=levels,
             excluded={
                 "--dim": bool(dims),
                 "--times": times != "insert",
@@ -191,7 +196,6 @@ def interpolate(
                 "--max-gap": max_gap is not None,
                 "--limit-area": limit_area is not None,
                 "--analysis": analysis,
-                "--samples": bool(samples),
                 "--resume": resume,
                 "--memory": memory != MEMORY,
                 "--recipe": recipe is not None,
@@ -216,6 +220,7 @@ def interpolate(
             std=std,
             interval=interval or (),
             flags=flags,
+            samples=samples,
             seed=seed,
             device=device,
             overwrite=overwrite,

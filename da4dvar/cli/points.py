@@ -42,6 +42,16 @@ Every = Annotated[
         rich_help_panel=OF_POINTS,
     ),
 ]
+Levels = Annotated[
+    str | None,
+    typer.Option(
+        "--levels",
+        metavar="Z,Z,...",
+        help="Levels of the map of profiles at several places, with --resolution, in the units of their "
+        "depths, such as 0,10,25,50.",
+        rich_help_panel=OF_POINTS,
+    ),
+]
 Errors = Annotated[
     list[str] | None,
     typer.Option(
@@ -115,12 +125,32 @@ def numbers(given: Sequence[str] | None, option: str) -> dict[str, float]:
     return out
 
 
+def levels_from(text: str | None) -> list[float]:
+    """Return the numbers of ``--levels``.
+
+    Raises
+    ------
+    DataError
+        If the text holds something else.
+
+    Examples
+    --------
+    >>> levels_from("0,10,25")
+    [0.0, 10.0, 25.0]
+    """
+    try:
+        return [float(part) for part in text.split(",")] if text is not None else []
+    except ValueError:
+        raise DataError(f"--levels {text}: expected numbers with commas, such as 0,10,25,50") from None
+
+
 def interpolate_points(
     inputs: Sequence[str],
     output: str,
     *,
     error: Sequence[str] | None,
     bias: Sequence[str] | None,
+    levels: str | None,
     excluded: Mapping[str, bool],
     quiet: bool,
     say: Callable[[str], None],
@@ -137,6 +167,8 @@ def interpolate_points(
         File to write.
     error, bias : sequence of str or None
         Values of these options.
+    levels : str or None
+        Value of ``--levels``.
     excluded : mapping of str to bool
         Whether each option that points do not have was given.
     quiet, say, note
@@ -160,6 +192,7 @@ def interpolate_points(
             output,
             error=numbers(error, "--error") or None,
             bias="none" if none else numbers(bias, "--bias") or "estimated",
+            levels=levels_from(levels),
             phase=phase,
             progress=progress,
             say=lambda line: note(f"note: {line}"),

@@ -11,8 +11,10 @@ import xarray as xr
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
+from da4dvar.evaluation.text import boxes_table
 from da4dvar.fields.files.store import load_dataset
 from da4dvar.fields.points import Points, from_dataset
+from da4dvar.fields.scores.boxes import box_coverage
 from da4dvar.workflows.points.mapped import Mapped, map_points
 
 ERA5 = Path(__file__).parents[2] / "datasets/era5-t2m-uk/era5_t2m_uk_2019_03.nc"
@@ -98,6 +100,19 @@ def sla(path: str) -> None:
             )
 
 
+def boxes(path: str) -> None:
+    """Coverage of means over boxes and periods by the samples of a map of the points every 7 km."""
+    ds = load_dataset(path).isel(time=slice(0, 30))
+    truth, cells = ds.sla_true, from_dataset(ds, "sla", say=quiet)["sla"]
+    points, table = along_tracks(truth, cells), {}
+    for method in ("optimal_interpolation", "neighbours", "binned_optimal_interpolation"):
+        mapped, seconds = timed(points, ds[["sla_true"]], method, samples=19)
+        space = ["latitude", "longitude"]
+        table[method] = box_coverage(mapped.data.sla_samples, truth, ds.sla.notnull(), space, "time")
+        print(f"{method}: {seconds:.0f} s", flush=True)
+    print(boxes_table(table))
+
+
 def moorings(path: str) -> None:
     """Sea-surface temperature of moorings in a contiguous ragged array."""
     points = from_dataset(load_dataset(path), "T_25", say=quiet)["T_25"]
@@ -176,10 +191,10 @@ def era5(path: str) -> None:
 def main() -> None:
     """Run one example on the file that is given."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("example", choices=("sla", "moorings", "argo", "era5"))
+    parser.add_argument("example", choices=("sla", "boxes", "moorings", "argo", "era5"))
     parser.add_argument("path", nargs="?", default=str(ERA5), help="file of the data")
     given = parser.parse_args()
-    {"sla": sla, "moorings": moorings, "argo": argo, "era5": era5}[given.example](given.path)
+    {"sla": sla, "boxes": boxes, "moorings": moorings, "argo": argo, "era5": era5}[given.example](given.path)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from casts import casts
 from door import ran, refused
 
 
@@ -52,6 +53,25 @@ def test_tracks_are_mapped(points):
     assert xr.open_zarr(points / "m.zarr", consolidated=False).sla.shape == (6, 3, 3)
 
 
+def test_maps_have_samples(points):
+    """Labelled as those of grids, written draw by draw, the same for a seed; their means have intervals."""
+    options = ("--resolution", "1", "--every", "1D", "--samples", "20", "--seed", "3", *FAST)
+    said = ran("interpolate", "tracks.nc", "map.nc", *options, cwd=points)
+    assert "wrote map.nc, mapped: sla by neighbours" in said.err
+    ran("interpolate", "tracks.nc", "again.zarr", *options, cwd=points)
+    with xr.open_dataset(points / "map.nc") as out:
+        assert set(out.data_vars) == {"sla", "sla_flag", "sla_samples"}
+        assert out.sla_samples.dims == ("realization", *out.sla.dims)
+        assert (out.sla_samples.units, out.realization.standard_name) == ("m", "realization")
+        assert out.sla_samples.dtype == out.sla.dtype
+        assert out.sla_samples.notnull().all()
+        again = xr.open_zarr(points / "again.zarr", consolidated=False)
+        assert (again.sla_samples.values == out.sla_samples.values).all()
+    ran("aggregate", "map.nc", "mean.nc", "--over", "lat,lon", "--stat", "mean", cwd=points)
+    with xr.open_dataset(points / "mean.nc") as mean:
+        assert any(str(name).startswith("sla_lower") for name in mean.data_vars)
+
+
 def test_files_are_platforms(points):
     """Two files without platforms, in different units, with a given error and bias."""
     frame = pd.read_csv(points / "tracks.csv")
@@ -86,7 +106,12 @@ MISTAKES = {
     "tracks.nc out.nc --resolution 1 --error fast": "--error 'fast': expected a number, or PLATFORM=NUMBER",
     "tracks.nc out.nc --resolution 1 --error 0": "error of the points is 0.0, expected more than 0",
     "tracks.nc out.nc --resolution 1 --bias sat9=1": "bias of platform 'sat9'",
-    "tracks.nc out.nc --resolution 1 --samples 3": "--samples is not for points that are mapped to a grid",
+    "tracks.nc out.nc --resolution 1 --samples 1": "samples is 1, expected 2 or more",
+    "tracks.nc out.nc --resolution 1 --samples -2": "'--samples': Input should be greater than",
+    "tracks.nc out.nc --resolution 1 --samples 3 --seed -1": "'--seed': Input should be greater than",
+    "tracks.nc out.nc --resolution 1 --every 1D --samples 3 --method binned_linear": "binned_linear has no "
+    "samples, as it has no covariance; those with samples are optimal_interpolation, neighbours",
+    "tracks.nc out.nc --resolution 1 --every 1D --samples 99999999999": "99999999999 samples need",
     "tracks.nc out.nc --resolution 1 --max-gap 5D": "--max-gap is not for points",
     "tracks.nc out.nc --resolution 1 --method kriging": "--method 'kriging'",
     "tracks.nc tracks.nc --resolution 1": "output and input are the same",
@@ -94,6 +119,46 @@ MISTAKES = {
     "gone.csv out.nc --resolution 1": "gone.csv: no such file",
     "tracks.nc out.nc --resolution 1 --variable sst": "there is no variable 'sst'",
 }
+
+
+LEVELS_MISTAKES = {
+    "casts.nc out.nc --levels 0,50": "--levels is for points; give --resolution DEGREES or --grid FILE",
+    "casts.nc out.nc --resolution 1 --levels 0,deep": "--levels 0,deep: expected numbers with commas",
+    "casts.nc out.nc --resolution 1 --levels 50,0": "--levels 50,0: expected two levels or more",
+    "casts.nc out.nc --resolution 1 --levels 0,50,50": "expected two levels or more, in ascending order",
+    "casts.nc out.nc --resolution 1 --levels 5000,6000": "none of the 420 points is on the grid",
+    "tracks.nc out.nc --resolution 1 --levels 0,50": "--levels 0,50: the points of 'sla' have no depth",
+    "casts.nc out.nc --grid like.nc --levels 0,50": "--levels need a resolution",
+    "casts.nc out.nc --grid dbar.nc": "the depth of 'temp' is in m, which cannot be converted to dbar",
+    "casts.nc out.nc --grid dbar.nc --model oisst-tasman --levels 0,50": "--levels excludes --model",
+}
+
+
+@pytest.fixture
+def with_casts(points):
+    """The folder with casts.nc as well, and with dbar.nc, a grid with levels in other units."""
+    casts(30).to_dataset().to_netcdf(points / "casts.nc")
+    levels = {"p": ("p", [0.0, 50.0], {"axis": "Z", "units": "dbar"})}
+    xr.Dataset(coords={"lat": [41.0, 43.0], "lon": [1.0, 3.0]} | levels).to_netcdf(points / "dbar.nc")
+    return points
+
+
+@pytest.mark.parametrize("arguments", LEVELS_MISTAKES)
+def test_mistakes_with_levels_are_one_line(with_casts, arguments):
+    """Exit code 2, and nothing is written."""
+    assert LEVELS_MISTAKES[arguments] in refused("interpolate", *arguments.split(), cwd=with_casts)
+
+
+def test_casts_are_mapped_to_levels(with_casts):
+    """From a file of points with depths; the vertical coordinate keeps its attributes."""
+    options = ("--resolution", "1", "--every", "10D", "--levels", "0,20,100", "--samples", "2", *FAST)
+    said = ran("interpolate", "casts.nc", "map.nc", *options, cwd=with_casts)
+    assert "note: temp: 1 m of depth counts as " in said.err
+    with xr.open_dataset(with_casts / "map.nc") as out:
+        assert out.temp.dims == ("time", "depth", "lat", "lon")
+        assert (out.depth.axis, out.depth.positive, out.depth.units) == ("Z", "down", "m")
+        assert out.temp_samples.dims == ("realization", *out.temp.dims)
+        assert float(out.temp.sel(depth=0).mean()) > 3 + float(out.temp.sel(depth=100).mean())
 
 
 @pytest.mark.parametrize("arguments", MISTAKES)

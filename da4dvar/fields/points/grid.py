@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,8 @@ import xarray as xr
 from da4dvar.errors import DataError, first_line
 from da4dvar.fields.intake.roles import time_of
 from da4dvar.fields.labels.cf import axis_role, dim_role, geographic, is_dates
+from da4dvar.fields.labels.units import same_units
+from da4dvar.fields.points.geometries import factor
 from da4dvar.fields.points.record import Points, days
 
 Say = Callable[[str], object]
@@ -34,7 +36,7 @@ class Grid:
     time : str or None
         Name of the time dimension.
     place : tuple of str
-        Names of the other dimensions: latitude and longitude, or a vertical coordinate.
+        Names of the other dimensions: a vertical coordinate, latitude and longitude, or both.
     kept : array of bool or None
         Cells to be estimated, of the shape of `place`; None for all.
 
@@ -61,8 +63,13 @@ class Grid:
         """Whether the places are levels."""
         return len(self.place) == 1 and dim_role(self.array, self.place[0]) not in ("X", "Y")
 
+    @property
+    def levels(self) -> np.ndarray | None:
+        """Levels of a map that has latitudes and longitudes as well; None without levels."""
+        return self.array[self.place[0]].values.astype("float64") if len(self.place) == 3 else None
+
     def positions(self) -> dict[str, np.ndarray]:
-        """Return ``lat`` and ``lon``, or ``depth``, of every cell, flattened.
+        """Return ``lat`` and ``lon``, ``depth``, or all three, of every cell, flattened.
 
         Returns
         -------
@@ -77,6 +84,8 @@ class Grid:
         for name, role in (("lat", "Y"), ("lon", "X")):
             found = geographic(self.array.coords, role)[0].variable
             out[name] = (frame.variable + found).transpose(*self.place).values.ravel().astype("float64")
+        if self.levels is not None:
+            out["depth"] = np.repeat(self.levels, frame.size // len(self.levels))
         return out
 
     def inside(self, points: Points) -> np.ndarray:
@@ -111,7 +120,7 @@ def grid_like(ds: xr.Dataset, points: Points, say: Say) -> Grid:
     Parameters
     ----------
     ds : Dataset
-        Data set with coordinates of latitude and longitude, or of levels, and possibly of time. Without
+        Data set with coordinates of latitude and longitude, of levels, or both, and possibly of time. Without
         times, each time of the points is not told apart. Cells in which every variable of the data set
         is missing at all times, such as land, are not estimated.
     points : Points
@@ -133,8 +142,10 @@ def grid_like(ds: xr.Dataset, points: Points, say: Say) -> Grid:
     place: tuple[str, ...] = ()
     if lat and lon and points.lat is not None:
         place = tuple(dict.fromkeys(map(str, (*lat[0].dims, *lon[0].dims))))
+        if points.depth is not None and len(place) == 2:
+            place = (*vertical_of(ds), *place)
     elif points.depth is not None:
-        place = tuple(str(d) for d in ds.dims if d in ds.coords and axis_role(ds[d]) == "Z")[:1]
+        place = vertical_of(ds)
         place = place or tuple(str(d) for d in ds.dims if d == points.depth_attrs.get("name"))
     if not place and (time is None or points.lat is not None):
         raise DataError(
@@ -162,7 +173,14 @@ def grid_like(ds: xr.Dataset, points: Points, say: Say) -> Grid:
     return Grid(array, time, place, kept)
 
 
-def grid_of(points: Points, resolution: float, every: str | None, say: Say) -> Grid:
+def vertical_of(ds: xr.Dataset) -> tuple[str, ...]:
+    """Return the first dimension of a data set that is vertical."""
+    return tuple(str(d) for d in ds.dims if d in ds.coords and axis_role(ds[d]) == "Z")[:1]
+
+
+def grid_of(
+    points: Points, resolution: float, every: str | None, say: Say, levels: Sequence[float] = ()
+) -> Grid:
     """Return a grid of a resolution that covers points.
 
     Parameters
@@ -175,6 +193,8 @@ def grid_of(points: Points, resolution: float, every: str | None, say: Say) -> G
         Step in time, such as ``1D`` or ``6h``; by default one that gives at most some hundred steps.
     say : callable
         Called with lines on what was chosen.
+    levels : sequence of float
+        Levels of the map, in the units of the depths of the points.
 
     Returns
     -------
@@ -183,10 +203,12 @@ def grid_of(points: Points, resolution: float, every: str | None, say: Say) -> G
     Raises
     ------
     DataError
-        If the resolution or the step is not above 0, or the map would be too large.
+        If the resolution or the step is not above 0, the levels do not ascend or the points have none, or the
+        map would be too large.
     """
     if not 0 < resolution < np.inf:
         raise DataError(f"--resolution is {resolution}, expected a number of degrees above 0")
+    check_levels(levels, points)
     coords: dict[str, tuple[str, np.ndarray, dict[str, str]]] = {}
     time = None
     if points.time is not None and np.ptp(points.days(points.time[0])) > 0:
@@ -202,12 +224,14 @@ def grid_of(points: Points, resolution: float, every: str | None, say: Say) -> G
         coords["lat"] = ("lat", lat[np.abs(lat) < 90], north)
         east = {"standard_name": "longitude", "units": "degrees_east"}
         coords["lon"] = ("lon", lon[: max(1, int(360 / resolution))], east)
+        if levels:
+            name, attrs = vertical_attrs(points)
+            place = (name, *place)
+            coords[name] = (name, np.array(levels, "float64"), attrs)
     elif points.depth is not None:
-        name = str(points.depth_attrs.get("name", "depth"))
+        name, attrs = vertical_attrs(points)
         place = (name,)
-        attrs = ("units", "positive", "standard_name", "long_name")
-        own = {n: str(points.depth_attrs[n]) for n in attrs if n in points.depth_attrs}
-        coords[name] = (name, centres(points.depth, resolution), {"axis": "Z"} | own)
+        coords[name] = (name, centres(points.depth, resolution), attrs)
     dims = [*([time] if time else []), *place]
     shape = [coords[d][1].size for d in dims]
     if np.prod(shape) > MOST:
@@ -216,6 +240,29 @@ def grid_of(points: Points, resolution: float, every: str | None, say: Say) -> G
             "coarser --resolution or --every"
         )
     return Grid(xr.DataArray(np.full(shape, np.nan), coords, dims, points.name), time, place)
+
+
+def vertical_attrs(points: Points) -> tuple[str, dict[str, str]]:
+    """Return the name and the attributes of the vertical coordinate of a map of points."""
+    kept = ("units", "positive", "standard_name", "long_name")
+    own = {n: str(points.depth_attrs[n]) for n in kept if n in points.depth_attrs}
+    return str(points.depth_attrs.get("name", "depth")), {"axis": "Z"} | own
+
+
+def check_levels(levels: Sequence[float], points: Points) -> None:
+    """Raise an error if points cannot be mapped to some levels."""
+    if not levels:
+        return
+    given = ",".join(f"{level:g}" for level in levels)
+    if points.depth is None:
+        raise DataError(f"--levels {given}: the points of {points.name!r} have no depth; leave it out")
+    if points.lat is None or is_cast(points):
+        raise DataError(
+            f"--levels {given}: the points of {points.name!r} differ in depth only; leave it out, and give "
+            "the size of the levels with --resolution"
+        )
+    if len(levels) < 2 or not (np.isfinite(levels).all() and (np.diff(levels) > 0).all()):
+        raise DataError(f"--levels {given}: expected two levels or more, in ascending order")
 
 
 def steps_of(points: Points, every: str | None, say: Say) -> np.ndarray:
@@ -333,6 +380,26 @@ def on_map(points: Points, grid: Grid, say: Say) -> Points:
             "left out"
         )
     return points.isel(inside)
+
+
+def with_depth_of(points: Points, grid: Grid) -> Points:
+    """Return points whose depths have the units and the direction of the levels of a map.
+
+    Raises
+    ------
+    DataError
+        If the units cannot be converted.
+    """
+    if points.depth is None or "depth" not in grid.positions():
+        return points
+    own, wanted = points.depth_attrs, grid.array[grid.place[0]].attrs
+    depth = points.depth
+    if own.get("units") and wanted.get("units") and not same_units(own["units"], wanted["units"]):
+        scale, offset = factor(own["units"], wanted["units"], f"the depth of {points.name!r}")
+        depth = depth * scale + offset
+    if {own.get("positive"), wanted.get("positive")} == {"up", "down"}:
+        depth = -depth
+    return replace(points, depth=depth, depth_attrs={**own, **wanted})
 
 
 def reach(grid: Grid) -> str:

@@ -49,7 +49,7 @@ def coordinates(points: Points, grid: Grid, since: np.datetime64 | float) -> np.
     array of float, shape (point, dimension)
     """
     columns = []
-    names = ("lat", "lon") if len(grid.place) == 2 else ("depth",)
+    names = ("depth", "lat", "lon")[3 - len(grid.place) :] if len(grid.place) > 1 else ("depth",)
     by_dim = dict(zip(grid.place, names, strict=False))
     for dim, axis in zip(map(str, grid.array.dims), axes_of(grid, since), strict=True):
         if dim == grid.time:

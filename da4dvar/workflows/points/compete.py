@@ -10,6 +10,8 @@ from typing import ClassVar
 import numpy as np
 from scipy.spatial import cKDTree
 
+from da4dvar.baselines.fit_vertical import fit_vertical
+from da4dvar.baselines.optimal_interpolation import within
 from da4dvar.baselines.point_interpolation import (
     FittedPoints,
     PointInterpolation,
@@ -20,6 +22,7 @@ from da4dvar.baselines.point_interpolation import (
 from da4dvar.baselines.vecchia import bisected
 from da4dvar.config.registry import build
 from da4dvar.errors import Da4dvarError, DataError, first_line, nearest
+from da4dvar.fields.points.profile import Profile
 from da4dvar.fields.points.record import Points
 from da4dvar.progress import Progress
 from da4dvar.workflows.autofit.candidates import classical
@@ -83,6 +86,8 @@ class Outcome:
         Points and grid as numbers.
     grids : dict of str to OnGrid
         Methods for grids that took part.
+    profile : Profile or None
+        Mean and spread by depth, on a map with levels. `fitted` holds values standardised by it.
     """
 
     comparison: Comparison
@@ -92,6 +97,7 @@ class Outcome:
     points: Points
     frame: Frame
     grids: dict[str, OnGrid]
+    profile: Profile | None
 
 
 def compete(
@@ -101,6 +107,7 @@ def compete(
     *,
     method: str = AUTO,
     biases: bool = True,
+    samples: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Outcome:
@@ -119,6 +126,8 @@ def compete(
         for grids.
     biases : bool
         Whether to estimate a bias for each platform that moves.
+    samples : bool
+        Whether samples are wanted, so that only methods with a covariance take part.
     seed : int
         Seed of the hidden tracks.
     progress : callable, optional
@@ -131,20 +140,31 @@ def compete(
     Raises
     ------
     DataError
-        If the points are too few, or no method can map them.
+        If the points are too few, no method can map them, or `method` has no samples.
     """
     tracks = groups_of(points, frame)
-    everything = frame.scattered(points, tracks)
     grids, left_out = grids_for(points, frame) if method not in (ALL, NEAREST) else ({}, {})
     names = [AUTO, ALL, NEAREST, *grids]
     if method not in names:
         raise DataError(f"--method {method!r}: {nearest(method, names)}")
+    if samples:
+        sampled = {n: grid for n, grid in grids.items() if within(grid.candidate.method) is not None}
+        if method in grids and method not in sampled:
+            raise DataError(
+                f"--method {method} has no samples, as it has no covariance; those with samples are "
+                f"{', '.join([ALL, NEAREST, *sampled])}"
+            )
+        left_out |= dict.fromkeys(grids.keys() - sampled.keys(), "it has no samples")
+        grids = sampled
     if method != AUTO:
         grids = {n: grid for n, grid in grids.items() if n == method}
     fitted, trials = None, Trials(tracks)
     folds = folds_of(tracks, seed)
+    if frame.grid.levels is not None:
+        frame = with_vertical(frame, points, tracks, ~np.isin(tracks, folds[0]), seed)
     for number, fold in enumerate(folds, 1):
         hidden = np.isin(tracks, fold)
+        everything, profile = standardised(points, frame, tracks, ~hidden)
         rest, out = everything.isel(~hidden), everything.isel(hidden)
         # The covariance is that of the first trial, as fitting it takes long.
         fitted = (
@@ -175,7 +195,8 @@ def compete(
                 continue
             estimates[name] = out.basis @ fitted.mean + anomaly, None
             trials.seconds[name] = clocks.monotonic() - begin
-        trials.add(np.flatnonzero(hidden), fitted, rest, out, estimates)
+        scale = spread_of(profile, points)[hidden]
+        trials.add(np.flatnonzero(hidden), fitted, rest, out, estimates, scale)
         if progress is not None:
             progress(number, len(folds))
         found = trials.residuals()
@@ -187,13 +208,41 @@ def compete(
         if method not in residuals.error:
             raise DataError(f"{method} cannot map {points.name!r}: {left_out[method]}")
         residuals = replace(residuals, error={method: residuals.error[method]})
+    everything, profile = standardised(points, frame, tracks, np.ones(len(points), bool))
     missing = distances_of_map(everything, frame, trials.scales)
     residuals = replace(residuals, weight=weights_like(residuals.distance, missing))
     comparison = compared(points.name, residuals, left_out, str(points.attrs.get("units", "")))
     noise = trials.noise if comparison.winner in (ALL, NEAREST) else 0.0
     beyond = float(np.mean(missing > comparison.farthest + 1e-9))
     comparison = replace(comparison, beyond=beyond, noise=noise)
-    return Outcome(comparison, residuals, fitted.moved(everything), trials.scales, points, frame, grids)
+    fitted = fitted.moved(everything)
+    return Outcome(comparison, residuals, fitted, trials.scales, points, frame, grids, profile)
+
+
+def standardised(
+    points: Points, frame: Frame, tracks: np.ndarray, kept: np.ndarray
+) -> tuple[Scattered, Profile | None]:
+    """Return points as numbers; with levels, standardised by the profile of those that are kept."""
+    if frame.grid.levels is None:
+        return frame.scattered(points, tracks), None
+    profile = Profile.of(points.isel(kept))
+    return frame.scattered(profile.standardised(points), tracks), profile
+
+
+def spread_of(profile: Profile | None, points: Points) -> np.ndarray:
+    """Return the unit of each standardised value."""
+    if profile is None or points.depth is None:
+        return np.ones(len(points))
+    return profile.at(points.depth)[1]
+
+
+def with_vertical(frame: Frame, points: Points, tracks: np.ndarray, kept: np.ndarray, seed: int) -> Frame:
+    """Return a frame whose vertical distances are those of the largest likelihood of the points kept."""
+    own = standardised(points, frame, tracks, kept)[0].isel(kept)
+    *horizontal, depth = own.place.T
+    place, value = np.stack(horizontal, 1), own.value - own.value.mean()
+    found = fit_vertical(value, place, depth, own.clock, own.track, own.noise, seed=seed)
+    return replace(frame, vertical=frame.vertical * found)
 
 
 class Trials:
@@ -222,6 +271,7 @@ class Trials:
         rest: Scattered,
         hidden: Scattered,
         estimates: Mapping[str, Estimate],
+        scale: np.ndarray,
     ) -> None:
         """Add a trial.
 
@@ -235,17 +285,19 @@ class Trials:
             The others, and the hidden points.
         estimates : mapping of str to tuple of array
             Estimate and standard error of each method, the latter None if there is none.
+        scale : array, shape (point,)
+            Unit of the values of each hidden point.
         """
         # The field is estimated, not the values of a platform with a bias.
         truth = hidden.value - spread_out(fitted.bias, hidden)
         noise = noise_of(hidden, fitted.covariance, fitted.errors)
         for name, (estimate, std) in estimates.items():
-            self._errors.setdefault(name, []).append(estimate - truth)
+            self._errors.setdefault(name, []).append(scale * (estimate - truth))
             if std is not None:
                 # Hidden values have the noise of observations, which the values of a map have not.
-                self._stds.setdefault(name, []).append(np.sqrt(std**2 + noise))
+                self._stds.setdefault(name, []).append(scale * np.sqrt(std**2 + noise))
         self._at.append(at)
-        self._noise.append(noise)
+        self._noise.append(scale**2 * noise)
         self._far.append(farness(rest, hidden.place, hidden.clock, self.scales))
 
     @property
@@ -284,6 +336,11 @@ def groups_of(points: Points, frame: Frame) -> np.ndarray:
     tracks = points.tracks()
     if int(tracks.max(initial=0)) + 1 >= FEWEST_TRACKS:
         return tracks
+    if frame.grid.levels is not None:
+        # Neighbours in a cast tell each other: casts are hidden whole.
+        keys = [a for n, a in points.columns().items() if n in ("time", "lat", "lon")]
+        each = np.column_stack([np.unique(key, return_inverse=True)[1].reshape(-1) for key in keys])
+        return np.unique(each, axis=0, return_inverse=True)[1].reshape(-1)
     numbers = frame.scattered(points, tracks)
     columns = np.column_stack([numbers.place, numbers.clock])
     columns = columns / np.where(columns.std(0) > 0, columns.std(0), 1.0)
@@ -317,6 +374,8 @@ def folds_of(tracks: np.ndarray, seed: int) -> list[np.ndarray]:
 def grids_for(points: Points, frame: Frame) -> tuple[dict[str, OnGrid], dict[str, str]]:
     """Return the methods for grids that suit a map, and why all were left out if so."""
     grid = frame.grid
+    if grid.levels is not None:
+        return {}, {f"{BINNED}...": "methods for grids take no levels"}
     if grid.time is None or grid.array.sizes[grid.time] < 3:
         return {}, {}
     if any(d not in grid.array.coords for d in grid.array.dims):

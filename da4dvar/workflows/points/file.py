@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from da4dvar.fields.labels.units import same_units
 from da4dvar.fields.points.geometries import factor, from_dataset
 from da4dvar.fields.points.record import Points
 from da4dvar.fields.points.tables import from_csv
+from da4dvar.fields.sampling import check_disk, check_samples
 from da4dvar.progress import Phase, Progress
 from da4dvar.workflows.points.binned import binned
-from da4dvar.workflows.points.mapped import Mapped, blank, map_points, prepared
+from da4dvar.workflows.points.mapped import Mapped, blank, map_lazily, prepared
 
 Say = Callable[[str], None]
 STORES = (".nc", ".nc4", ".cdf", ".zarr")
@@ -34,6 +36,7 @@ def map_file(
     grid: str | None,
     resolution: float | None,
     every: str | None,
+    levels: Sequence[float],
     error: Mapping[str, float] | None,
     bias: Mapping[str, float] | str,
     minutes: float,
@@ -46,6 +49,7 @@ def map_file(
     std: bool,
     interval: Sequence[float],
     flags: str,
+    samples: int,
     seed: int,
     device: str,
     overwrite: bool,
@@ -85,11 +89,14 @@ def map_file(
     """
     files = files_of(source)
     check_output(output, [*files, *([grid] if grid else [])], overwrite)
+    check_samples(samples, seed)
     phase("reading")
     points = read_files(files, variable, mask, fill_value, group, say)
     target = None if grid is None else load_dataset(grid)
     if model is not None:
         phase("filling")
+        if levels:
+            raise DataError("--levels excludes --model, which takes no levels; omit one of them")
         cells = bins_of(points, target, resolution, every, error, bias, say)
         filled = interpolate(
             cells,
@@ -99,16 +106,18 @@ def map_file(
             times="keep",
             std=std,
             interval=interval,
+            samples=samples,
             seed=seed,
             device=device,
         )
         write_dataset(add_history(in_codes(filled, flags), command), output, overwrite)
         return None
-    mapped = map_points(
+    mapped = map_lazily(
         points,
         target,
         resolution=resolution,
         every=every,
+        levels=levels,
         error=error,
         bias=bias,
         minutes=minutes,
@@ -117,10 +126,12 @@ def map_file(
         std=std,
         interval=interval,
         flags=flags,
+        samples=samples,
         seed=seed,
         phase=phase,
         progress=progress,
         say=say,
+        check=partial(check_disk, output=output),
     )
     phase("writing")
     write_dataset(add_history(mapped.data, command), output, overwrite)
@@ -145,7 +156,7 @@ def bins_of(
     """
     out = []
     for own in points.values():
-        own, target = prepared(own, grid, resolution, every, error, bias, say)
+        own, target = prepared(own, grid, resolution, every, (), error, bias, say)
         since = 0.0 if target.times is None else target.times[0]
         array = blank(target, own).copy(data=binned(own, target, since).values)
         out.append(array)

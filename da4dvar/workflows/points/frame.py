@@ -32,12 +32,15 @@ class Frame:
         Origin of the times.
     yearly, daily : bool
         Whether the background has the cycle of the year, and that of the day.
+    vertical : float
+        Kilometres that count as much as one unit of depth, on a map with levels.
     """
 
     grid: Grid
     since: np.datetime64 | float
     yearly: bool
     daily: bool
+    vertical: float = 1.0
 
     @classmethod
     def of(cls, points: Points, grid: Grid) -> Frame:
@@ -66,7 +69,7 @@ class Frame:
     @property
     def place(self) -> np.ndarray:
         """Cartesian coordinates of the cells that are estimated, of shape (cell, axis)."""
-        out: np.ndarray = placed(self.grid.positions())[self.kept]
+        out: np.ndarray = placed(self.grid.positions(), vertical=self.vertical)[self.kept]
         return out
 
     @property
@@ -125,26 +128,27 @@ class Frame:
         -------
         Scattered
             Only platforms that move have a number: the bias of one that stays in place cannot be told from
-            the field.
+            the field. On a map with levels, none has.
         """
         at = {n: c for n, c in points.columns().items() if n in self.grid.positions()}
         has_times = self.times is not None and points.time is not None
         known = np.zeros(len(points)) if points.error is None else np.nan_to_num(points.error) ** 2
         return Scattered(
             points.value,
-            placed(at, len(points)),
+            placed(at, len(points), self.vertical),
             points.days(self.since) if has_times else np.zeros(len(points)),
             tracks,
-            moving(points),
+            moving(points) if self.grid.levels is None else np.full(len(points), -1),
             self.basis(points.time if has_times else None, len(points)),
             known,
         )
 
 
-def placed(positions: dict[str, np.ndarray], number: int = 1) -> np.ndarray:
-    """Return Cartesian coordinates of positions: km for degrees, and the units of depths."""
+def placed(positions: dict[str, np.ndarray], number: int = 1, vertical: float = 1.0) -> np.ndarray:
+    """Return Cartesian coordinates of positions: km for degrees, and the units of depths without degrees."""
     if "lat" in positions:
-        return on_sphere(positions["lat"], positions["lon"])
+        place = on_sphere(positions["lat"], positions["lon"])
+        return np.column_stack([place, vertical * positions["depth"]]) if "depth" in positions else place
     return positions["depth"][:, None] if "depth" in positions else np.empty((number, 0))
 
 

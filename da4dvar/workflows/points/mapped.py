@@ -15,17 +15,20 @@ from da4dvar.fields.bounds import Bounds, bounds_given, bounds_of, kept_within
 from da4dvar.fields.gaps.likeness import Hardness
 from da4dvar.fields.labels.filled import delivered
 from da4dvar.fields.labels.flags import scheme_of
+from da4dvar.fields.labels.samples import REALIZATION, with_samples
 from da4dvar.fields.points.checks import checked
 from da4dvar.fields.points.geometries import from_dataset
-from da4dvar.fields.points.grid import Grid, grid_like, grid_of, on_map
+from da4dvar.fields.points.grid import Grid, grid_like, grid_of, on_map, with_depth_of
 from da4dvar.fields.points.record import Points
 from da4dvar.fields.points.tables import from_frame
+from da4dvar.fields.sampling import check_memory, check_samples, drawn, in_memory, with_margins
 from da4dvar.progress import Phase, Progress
 from da4dvar.workflows.autofit.bars import ONE_SIGMA, bars_of
 from da4dvar.workflows.autofit.clock import Clock
 from da4dvar.workflows.autofit.comparison import Comparison, text_of
 from da4dvar.workflows.autofit.fill import MINUTES, checked_minutes
-from da4dvar.workflows.points.compete import ALL, AUTO, BINNED, Outcome, compete, distances_of_map
+from da4dvar.workflows.points.compete import AUTO, Outcome, compete, distances_of_map
+from da4dvar.workflows.points.estimated import draws_of, estimated, whole
 from da4dvar.workflows.points.frame import Frame
 from da4dvar.workflows.points.platforms import biases_of, with_platforms
 
@@ -88,6 +91,7 @@ def map_points(
     *,
     resolution: float | None = None,
     every: str | None = None,
+    levels: Sequence[float] = (),
     error: float | Mapping[str, float] | None = None,
     bias: Mapping[str, float] | str = "estimated",
     minutes: float = MINUTES,
@@ -99,6 +103,7 @@ def map_points(
     std: bool = False,
     interval: float | Sequence[float] = (),
     flags: str = "da4dvar",
+    samples: int = 0,
     seed: int = 0,
     phase: Phase = lambda name: None,
     progress: Progress | None = None,
@@ -113,12 +118,14 @@ def map_points(
     points : Points, mapping of str to Points, Dataset or DataFrame
         Observations; see :mod:`da4dvar.fields.points`.
     grid : Dataset, optional
-        Data set whose grid the map has: latitudes and longitudes, or levels, and times if it has some. Cells
-        that are always missing in all its variables stay empty.
+        Data set whose grid the map has: latitudes and longitudes, levels, or both, and times if it has some.
+        Cells that are always missing in all its variables stay empty.
     resolution : float, optional
         Size of the cells in degrees, in place of `grid`.
     every : str, optional
         Step in time with `resolution`, such as "1D" or "6h".
+    levels : sequence of float
+        Levels of a map of profiles at several places with `resolution`, in the units of their depths.
     error : float or mapping of str to float, optional
         Standard deviation of the errors, or that of each platform. By default the errors that come with the
         points, or estimated ones.
@@ -141,8 +148,12 @@ def map_points(
         Levels of the intervals to add, such as 0.9.
     flags : {"da4dvar", "qartod", "seadatanet", "argo", "fluxnet"}
         Codes of the flags.
+    samples : int
+        Number of joint samples to add. Errors of a sample are correlated like those of the map, so that the
+        spread of a mean, or of any other statistic of the samples, is its uncertainty. Only methods with a
+        covariance have samples, and take part.
     seed : int
-        Seed of the hidden tracks.
+        Seed of the hidden tracks, and of the samples.
     phase : callable
         Called with the name of each phase when it begins.
     progress : callable, optional
@@ -154,12 +165,13 @@ def map_points(
     -------
     Mapped
         ``data`` holds the maps. Each variable has ``<name>_flag``: 1 estimated, 2 not estimable, 3 farther
-        from an observation than any point that was scored.
+        from an observation than any point that was scored. ``<name>_samples`` has the dimension
+        ``realization``.
 
     Raises
     ------
     DataError
-        If the points cannot be mapped, or an option is invalid.
+        If the points cannot be mapped, an option is invalid, or the samples do not fit in memory.
 
     Examples
     --------
@@ -170,29 +182,86 @@ def map_points(
     >>> dict(mapped.data.sizes), mapped.scores["sla"].rmse[mapped.method["sla"]][0] < 0.1
     ({'lat': 4, 'lon': 4}, True)
     """
-    clock, told = Clock(checked_minutes(minutes, seed)), say or warn
+    told = say or warn
+    mapped = map_lazily(
+        read(points, variable, mask, fill_value, told),
+        grid,
+        resolution=resolution,
+        every=every,
+        levels=[*levels],
+        error=error,
+        bias=bias,
+        minutes=minutes,
+        method=method,
+        bounds=bounds,
+        std=std,
+        interval=interval,
+        flags=flags,
+        samples=samples,
+        seed=seed,
+        phase=phase,
+        progress=progress,
+        say=told,
+        check=check_memory,
+    )
+    return replace(mapped, data=in_memory(mapped.data, mapped.scores, samples))
+
+
+def map_lazily(
+    points: Mapping[str, Points],
+    grid: xr.Dataset | None,
+    *,
+    resolution: float | None,
+    every: str | None,
+    levels: Sequence[float],
+    error: float | Mapping[str, float] | None,
+    bias: Mapping[str, float] | str,
+    minutes: float,
+    method: str,
+    bounds: Sequence[str] | str,
+    std: bool,
+    interval: float | Sequence[float],
+    flags: str,
+    samples: int,
+    seed: int,
+    phase: Phase,
+    progress: Progress | None,
+    say: Say,
+    check: Callable[[Sequence[xr.DataArray], int], None],
+) -> Mapped:
+    """Map points like :func:`map_points`, with samples that are computed when they are written.
+
+    `check` is called with the maps and the number of samples before any time is spent.
+    """
+    clock = Clock(checked_minutes(minutes, seed))
     scheme_of(flags)
-    levels = levels_of(interval)
+    check_samples(samples, seed)
+    probabilities = levels_of(interval)
     given = bounds_given(bounds, ())
+    ready = {n: prepared(own, grid, resolution, every, levels, error, bias, say) for n, own in points.items()}
+    check([target.array for _, target in ready.values()], samples)
     out: list[xr.Dataset] = []
     scores, biases, errors = {}, {}, {}
-    for name, own in read(points, variable, mask, fill_value, told).items():
-        own, target = prepared(own, grid, resolution, every, error, bias, told)
-        found = bounds_found(own, given, told)
+    for name, (own, target) in ready.items():
+        possible = bounds_found(own, given, say)
         phase(f"comparing methods for {name}")
-        frame = Frame.of(own, target)
         outcome = compete(
             own,
-            frame,
+            Frame.of(own, target),
             clock,
             method=method,
             biases=bias != "none",
+            samples=samples > 0,
             seed=seed,
             progress=progress,
         )
-        biases[name], errors[name] = biases_of(outcome.fitted, own, told)
+        if target.levels is None:
+            biases[name], errors[name] = biases_of(outcome.fitted, own, say)
+        else:
+            unit = own.depth_attrs.get("units", "unit")
+            say(f"{name}: 1 {unit} of depth counts as {outcome.frame.vertical:.3g} km (largest likelihood)")
         phase(f"mapping {name}")
-        out.append(on_grid(outcome, found, std, levels, flags))
+        out.append(on_grid(outcome, possible, std, probabilities, flags, samples, seed))
         scores[name] = outcome.comparison
     return Mapped(xr.merge(out, combine_attrs="drop_conflicts"), scores, biases, errors)
 
@@ -225,6 +294,7 @@ def prepared(
     grid: xr.Dataset | None,
     resolution: float | None,
     every: str | None,
+    levels: Sequence[float],
     error: float | Mapping[str, float] | None,
     bias: Mapping[str, float] | str,
     say: Say,
@@ -240,13 +310,20 @@ def prepared(
         raise DataError("give either a grid or a resolution, on which to map the points")
     if grid is not None and every is not None:
         raise DataError("a step in time needs a resolution; the grid has times of its own")
+    if grid is not None and len(levels):
+        raise DataError("--levels need a resolution; give a grid that has the levels, or leave them out")
     points = with_platforms(checked(points, say), error, bias)
     target = (
         grid_like(grid, points, say)
         if resolution is None and grid is not None
-        else grid_of(points, float(resolution or 0), every, say)
+        else grid_of(points, float(resolution or 0), every, say, levels)
     )
-    return on_map(points, target, say), target
+    if points.depth is not None and "depth" not in target.positions() and np.ptp(points.depth) > 0:
+        say(
+            f"{points.name}: depths from {points.depth.min():g} to {points.depth.max():g} are mapped as if "
+            "they were one; map them to levels with --levels, or choose one with --mask"
+        )
+    return on_map(with_depth_of(points, target), target, say), target
 
 
 def bounds_found(points: Points, given: Mapping[str, Bounds], say: Say) -> Bounds:
@@ -266,8 +343,16 @@ def bounds_found(points: Points, given: Mapping[str, Bounds], say: Say) -> Bound
     return found
 
 
-def on_grid(outcome: Outcome, bounds: Bounds, std: bool, levels: Sequence[float], flags: str) -> xr.Dataset:
-    """Return the map of the best method, with flags and error bars.
+def on_grid(
+    outcome: Outcome,
+    bounds: Bounds,
+    std: bool,
+    levels: Sequence[float],
+    flags: str,
+    samples: int,
+    seed: int,
+) -> xr.Dataset:
+    """Return the map of the best method, with flags, error bars and lazy samples.
 
     Parameters
     ----------
@@ -281,6 +366,10 @@ def on_grid(outcome: Outcome, bounds: Bounds, std: bool, levels: Sequence[float]
         Levels of the intervals to add.
     flags : str
         Codes of the flags.
+    samples : int
+        Number of samples to add.
+    seed : int
+        Seed of the samples.
 
     Returns
     -------
@@ -326,35 +415,15 @@ def on_grid(outcome: Outcome, bounds: Bounds, std: bool, levels: Sequence[float]
     if outcome.comparison.noise > 0:
         said["noise_of_observations"] = outcome.comparison.noise
     ds[outcome.points.name].attrs |= said
-    return ds
+    if not samples:
+        return ds
+    draw = with_margins(draws_of(outcome, own), bars.factor)
+    varied = estimate + template.copy(data=scale) * drawn(draw, template, samples, seed)
+    possible = kept_within(varied.transpose(REALIZATION, *template.dims), bounds)
+    return with_samples(ds, outcome.points.name, possible)
 
 
 def blank(grid: Grid, points: Points) -> xr.DataArray:
     """Return the array of a grid with the name and the attributes of points."""
     attrs = {k: v for k, v in points.attrs.items() if k not in DROPPED}
     return grid.array.rename(points.name).assign_attrs(attrs)
-
-
-def estimated(outcome: Outcome) -> tuple[xr.DataArray, xr.DataArray | None]:
-    """Return the map of the best method, and its standard error if it has one; NaN outside of the grid."""
-    frame, fitted, winner = outcome.frame, outcome.fitted, outcome.comparison.winner
-    grid = frame.grid
-    basis = frame.basis(frame.times, 1)
-    if winner.startswith(BINNED):
-        anomalies = outcome.grids[winner].map(replace(outcome.points, value=fitted.anomaly))
-        mean = xr.DataArray(basis @ fitted.mean, dims=[grid.time] if grid.time else ["one"])
-        found = (anomalies + (mean if grid.time else mean[0])).transpose(*grid.array.dims)
-        inside = whole(grid, frame, np.ones(len(frame.clock) * len(frame.place)))
-        return found.where(inside.notnull()), None
-    method = replace(fitted.method, all_points=winner == ALL)
-    x, std = replace(fitted, method=method).on_grid(frame.place, frame.clock, basis)
-    return whole(grid, frame, x.ravel()), whole(grid, frame, std.ravel())
-
-
-def whole(grid: Grid, frame: Frame, values: np.ndarray) -> xr.DataArray:
-    """Return values of the estimated cells on the whole grid, NaN elsewhere."""
-    out = np.full((len(frame.clock), frame.kept.size), np.nan)
-    out[:, frame.kept] = values.reshape(len(frame.clock), -1)
-    dims = ([grid.time] if grid.time else []) + list(grid.place)
-    shape = [grid.array.sizes[d] for d in dims]
-    return grid.array.copy().transpose(*dims).copy(data=out.reshape(shape)).transpose(*grid.array.dims)

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 import xarray as xr
+from satellites import START, field, like, quiet, tracks
 
 from da4dvar.errors import DataError
 from da4dvar.fields.points import Points
@@ -13,35 +13,6 @@ from da4dvar.fields.points.grid import grid_of
 from da4dvar.workflows.points.binned import OnGrid, binned, coordinates
 from da4dvar.workflows.points.compete import folds_of, weights_like
 from da4dvar.workflows.points.mapped import map_points
-
-START = np.datetime64("2020-01-01", "ns")
-
-
-def field(time: np.ndarray, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
-    """A smooth wave."""
-    days = (time - START) / np.timedelta64(1, "D")
-    return np.sin(lat * 1.5 + 0.3 * days) * np.cos(lon * 1.2)
-
-
-def tracks(number: int = 16, noise: float = 0.05, seed: int = 0, each: int = 16) -> Points:
-    """Lines of two satellites across a small sea in eight days."""
-    generator = np.random.default_rng(seed)
-    time = START + (np.arange(number) * 12 + 6).astype("m8[h]").astype("m8[ns]")
-    columns = {"time": [], "lat": [], "lon": [], "platform": []}
-    for k in range(number):
-        along = np.linspace(0, 1, each)
-        columns["time"].append(time[k] + (along * 60).astype("m8[s]"))
-        columns["lat"].append(40 + 4 * along)
-        columns["lon"].append(generator.uniform(0, 3) + (1 if k % 2 else -1) * along + 0.5)
-        columns["platform"].append(np.full(each, f"sat{k % 2}"))
-    whole = {n: np.concatenate(c) for n, c in columns.items()}
-    value = field(whole["time"], whole["lat"], whole["lon"])
-    value = value + noise * generator.standard_normal(value.size)
-    return Points("sla", value, **whole, attrs={"units": "m", "valid_min": -1})
-
-
-def quiet(line: str) -> None:
-    """Say nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -92,13 +63,6 @@ def test_flag_3_marks_what_is_farther_than_what_was_scored(mapped):
     ).data
     assert (away.sla_flag.sel(lat=60.0) == 3).all()
     assert (away.sla_flag.sel(lat=42.0) == 1).any()
-
-
-def like(lat, lon, **variables) -> xr.Dataset:
-    """A grid of a file with eight days."""
-    coords = {"time": pd.date_range("2020-01-01T12:00", periods=8), "lat": lat, "lon": lon}
-    places = {"lat": {"units": "degrees_north"}, "lon": {"units": "degrees_east"}}
-    return xr.Dataset(variables, {n: (n, c, places.get(n, {})) for n, c in coords.items()})
 
 
 def test_land_of_the_grid_stays_empty():
