@@ -5,12 +5,14 @@
     python recipes/oisst-tasman/on_top.py train FOLDER WEIGHTS --minutes 15
     python recipes/oisst-tasman/on_top.py write WEIGHTS MODEL
     python recipes/oisst-tasman/on_top.py calibrate MODEL NEW
+    python recipes/oisst-tasman/on_top.py score WEIGHTS [--year 2011]
 
 The model is that of `model.toml`. `covariance` fits the covariance of its first guess to each sampling, for
 comparison. `guess` hides the truth of 1990-2009 several times and computes the first guesses; `train` trains
 on them and chooses the weights by their errors in 2010; `write` calibrates the error bars and writes the
-model file; `calibrate` calibrates those of a written file again. `da4dvar train` trains the same model. Here,
-the error of each sampling is divided by that of its first guess, and the weights are averaged over the steps.
+model file; `calibrate` calibrates those of a written file again; `score` prints the errors of weights, or of
+a model file, on the cells of `measure.py`. `da4dvar train` trains the same model. Here, the error of each
+sampling is divided by that of its first guess, and the weights are averaged over the steps.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import xarray as xr
-from measure import DATASETS, HERE, gappy
+from measure import DATASETS, HERE, SEEDS, gappy
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -260,19 +262,37 @@ def calibration_of(model: Interpolator, network: str, seed: int = 0) -> Calibrat
     return calibrated(model, pairs, Ensemble(**recipe(network).tables["uncertainty"]), seed)
 
 
+def score_on(year: str, weights: Path, network: str) -> None:
+    """Print the errors of weights and of the first guess, as `measure.py` does."""
+    truth, model = years()[0].sel(time=year), untrained(network)
+    state = {k: v.float() for k, v in load_file(weights).items() if not k.startswith("scaling.")}
+    model.model.load_state_dict({k.removeprefix("model."): v for k, v in state.items()})
+    print(f"RMSE on unobserved sea cells of {year} [degC], mean and spread over mask seeds {SEEDS}, and each")
+    for pattern in ("tracks", "clouds"):
+        draws = [first_guess(model, truth, gappy(truth, pattern, seed)) for seed in SEEDS]
+        for name, found in {
+            "first guess": lambda f: f[2],
+            network: lambda f: estimate(model.model, f),
+        }.items():
+            errors = [model.scaling.std["sst"] * rmse(found(f), f) for f in draws]
+            each = ", ".join(f"{e:.4f}" for e in errors)
+            print(f"{pattern}, {name}: {np.mean(errors):.4f} ± {np.std(errors):.4f} ({each})", flush=True)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, arguments in {
         "covariance": (), "guess": ("folder",), "train": ("folder", "weights"), "write": ("weights", "model"),
-        "calibrate": ("model", "new"),
+        "calibrate": ("model", "new"), "score": ("weights",),
     }.items():  # fmt: skip
         command = commands.add_parser(name)
         for argument in arguments:
             command.add_argument(argument, type=Path)
-        if name in ("train", "write", "calibrate"):
+        if name in ("train", "write", "calibrate", "score"):
             command.add_argument("--network", choices=SOLVERS, default="unet")
     commands.choices["train"].add_argument("--minutes", type=float, default=15.0, help="of one core")
+    commands.choices["score"].add_argument("--year", default="2011")
     given = parser.parse_args()
     torch.set_num_threads(1)
     if given.command == "covariance":
@@ -283,6 +303,8 @@ if __name__ == "__main__":
         train(given.folder, given.weights, given.network, given.minutes)
     elif given.command == "write":
         write(given.weights, given.model, given.network)
+    elif given.command == "score":
+        score_on(given.year, given.weights, given.network)
     else:
         shipped = load(given.model)
         shipped.replaced(calibration=calibration_of(shipped, given.network)).save(given.new)
