@@ -5,7 +5,8 @@
 A fit sees the observations only, and fills the gaps with intervals. The truth of `pm10` and `colorado` is
 that of the blocks which the recipe hides for its test. Classes of fewer than 300 points are left out.
 Intervals are those of an observation; the truth of the sea level has no noise, so that it
-is also scored with noise like theirs.
+is also scored with noise like theirs. "own error" is the standard error of the method itself, with the noise
+that it estimated, relative to the error at the hidden points.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from da4dvar.config.tables import read_recipe
 from da4dvar.evaluation.gap_classes import CLASSES, class_of_gaps
 from da4dvar.evaluation.text import as_columns
 from da4dvar.fields.gaps.geometry import gap_length
+from da4dvar.workflows.autofit.compete import Result
 from da4dvar.workflows.autofit.fitted import Fitted
 from da4dvar.workflows.recipe import Recipe
 
@@ -74,12 +76,21 @@ def fitted_to(seen: xr.Dataset, minutes: float, method: str, kept: Path | None) 
     return fitted
 
 
+def own_error(result: Result) -> str:
+    """Return √(Σ w (σ² + ε²) / Σ w e²) at the hidden points, as text; nothing for a method without σ."""
+    found, name = result.for_bars, result.winner.name
+    if name not in found.std:
+        return ""
+    square = np.average(found.std[name] ** 2, weights=found.weight) + result.comparison.noise**2
+    return f"{np.sqrt(square / found.mean_square(name)):.2f}"
+
+
 def main(names: list[str], minutes: float, method: str, path: Path | None, fits: Path | None) -> None:
     cases = (
         YEARS | {"era5": CASES["era5"]} | MASKS | SERIES | ({SEA_LEVEL: lambda: sla(path)} if path else {})
     )
     kinds = ["all", *(class_of_gaps(low + 1, high) for low, high in EDGES)]
-    rows = [["data", "filled by", *kinds, "flag 3", "in 86-94 %", "width", "seconds"]]
+    rows = [["data", "filled by", *kinds, "flag 3", "in 86-94 %", "own error", "width", "seconds"]]
     for title, make in cases.items():
         if names and not any(name in title for name in names):
             continue
@@ -105,9 +116,8 @@ def main(names: list[str], minutes: float, method: str, path: Path | None, fits:
             row = [label if len(fitted.results) == 1 else f"{label}, {name}", fitted.method[name]]
             row += [f"{found[k]:.1f}" if k in found else "" for k in kinds]
             row += [f"{100 * inside[beyond].mean():.0f} of {beyond.sum()}" if beyond.any() else ""]
-            rows.append(
-                [*row, f"{sum(good)} of {len(good)}", f"{(high - low)[gaps].mean():.3g}", f"{seconds:.0f}"]
-            )
+            row += [f"{sum(good)} of {len(good)}", own_error(fitted.results[name])]
+            rows.append([*row, f"{(high - low)[gaps].mean():.3g}", f"{seconds:.0f}"])
             print(as_columns([rows[0], rows[-1]]), flush=True)
     print("\n" + as_columns(rows))
 
