@@ -1,6 +1,7 @@
 """Joint samples of a filled variable."""
 
 from types import SimpleNamespace
+from unittest import mock
 
 import dask
 import numpy as np
@@ -52,8 +53,9 @@ def gappy():
 
 @pytest.fixture(scope="module")
 def fitted(gappy):
-    """A fit of optimal interpolation."""
-    return fit(gappy, method="optimal_interpolation", minutes=0.1, say=print)
+    """A fit of optimal interpolation, without further trials, whose number depends on the time."""
+    with mock.patch("da4dvar.workflows.autofit.compete.FURTHER", 0.0):
+        return fit(gappy, method="optimal_interpolation", minutes=0.1, say=print)
 
 
 @pytest.fixture(scope="module")
