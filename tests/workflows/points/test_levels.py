@@ -83,7 +83,7 @@ def test_the_vertical_scale_is_that_of_the_data():
     """Depths in centimetres give the same map."""
     outcomes = []
     for factor in (1.0, 100.0):
-        points = casts()
+        points = casts(25)
         points = replace(points, depth=points.depth * factor)
         frame = Frame.of(points, grid_of(points, 1.0, "10D", quiet, [z * factor for z in LEVELS]))
         outcomes.append(compete(points, frame, Clock(1.0), method="neighbours"))
