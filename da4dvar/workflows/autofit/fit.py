@@ -21,6 +21,7 @@ from da4dvar.workflows.autofit.comparison import compared
 from da4dvar.workflows.autofit.compete import Result, compete
 from da4dvar.workflows.autofit.fitted import Fitted
 from da4dvar.workflows.autofit.tally import Tally
+from da4dvar.workflows.autofit.timing import duration
 from da4dvar.workflows.autofit.trials import crop_of, missing_as_well, only
 from da4dvar.workflows.candidate import Candidate, Learned
 
@@ -31,6 +32,8 @@ COMPETING, TRAINING = 0.65, 0.75
 # A training shorter than this shows nothing, and more values than this cannot be trained on in minutes.
 SHORTEST, MOST_VALUES = 20.0, 4_000_000
 FIRST_SLICE = 0.25
+# Seconds in which a file may be filled whatever the time allowed.
+BRIEF = 5.0
 # Steps on which the time of a learned estimate is taken; an eighth of a long record is.
 FEW_STEPS = 200
 # Number of values from which the character of a large variable is taken.
@@ -127,6 +130,11 @@ def fitted_to(
         results[name] = compete(
             ds[name], character, offered, bounds[name], own, until, seed, progress, beside
         )
+        if (needed := results[name].seconds) > max(own.left(), BRIEF):
+            say(
+                f"{name}: about {duration(needed)} are needed to fill it by {results[name].winner.name}, "
+                f"which is longer than --minutes {clock.minutes:g} leaves"
+            )
     fitted = Fitted(results, dict(bounds), time)
     no_direction = [n for n in results if not bounds[n].circular and _whole(results[n], ds[n])]
     same = [n for n in no_direction if set(ds[n].dims) == set(ds[no_direction[0]].dims)]

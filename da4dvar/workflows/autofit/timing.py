@@ -99,11 +99,13 @@ def fitted(
 ) -> list[Candidate]:
     """Fit the methods that have parameters, and leave out those that are too slow for the variable.
 
-    Fits begin until the first share of the time allowed, and the variable must be filled by the second.
+    Fits begin until the first share of the time allowed, and the variable must be filled by the second. If
+    no method can do so, the fastest is kept.
     """
     # A trial may be a crop that is too small to tell: what is in memory is fitted as a whole.
     whole, rest = (array, trial.removed_from(array)) if array.chunks is None else (trial.seen, trial.seen)
-    out = []
+    out: list[Candidate] = []
+    slow: dict[float, Candidate] = {}
     for candidate in alive:
         if not candidate.needs:
             out.append(candidate)
@@ -125,9 +127,15 @@ def fitted(
             continue
         if seconds > max(clock.left(latest), 5.0):
             left_out[candidate.name] = f"about {duration(seconds)} are needed to fill the file"
+            slow[seconds] = candidate
             continue
         rates[candidate.name] = seconds / array.size
         out.append(candidate)
+    if slow and not out:
+        seconds = min(slow)
+        out = [slow[seconds]]
+        rates[out[0].name] = seconds / array.size
+        del left_out[out[0].name]
     return out
 
 

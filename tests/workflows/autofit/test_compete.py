@@ -302,6 +302,16 @@ def test_a_method_is_not_left_out_for_a_time_that_is_assumed(watch):
     assert held(gappy, entered, Clock(0.1), until=0.65).winner.name == "best"
 
 
+def test_the_fastest_is_kept_where_all_are_too_slow(watch):
+    """A file is filled even so, if it takes longer than the time allowed."""
+    truth, gappy = sea(200, 60, 60)
+    entered = [Candidate(f"{rate:g}", Fitting(truth, 0.1, rate, watch), {}) for rate in (2e-4, 1e-4)]
+    result = held(gappy, entered, clock := Clock(1.0))
+    assert result.winner.name == "0.0001"
+    assert result.seconds > clock.left()
+    assert list(result.comparison.left_out) == ["0.0002"]
+
+
 @pytest.mark.parametrize(("rate", "scale"), [(1e-5, 1.5), (2e-4, 1.8)])
 def test_the_promise_is_that_for_the_gaps(watch, rate, scale):
     """By the standard errors of the best method, with nothing hidden if there is time to compute them."""

@@ -1,5 +1,7 @@
 """Fit and fill from Python: the best of all methods for each variable, and what comes back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -44,6 +46,17 @@ def filled(ds, **options):
 def fitted() -> Fitted:
     """The outcome of a competition."""
     return da4dvar.fit(network(), minutes=0.05, say=quiet)
+
+
+def test_a_fill_that_takes_longer_than_allowed_is_said(monkeypatch):
+    """With the time that it takes; it is done even so."""
+    monkeypatch.setattr(fit_module, "compete", lambda *given: replace(compete(*given), seconds=600.0))
+    lines: list[str] = []
+    assert filled(network(), say=lines.append).pm.notnull().all()
+    (line,) = (line for line in lines if "needed" in line)
+    assert line == (
+        "pm: about 10 min are needed to fill it by linear, which is longer than --minutes 0.02 leaves"
+    )
 
 
 def test_the_best_method_fills(fitted):
