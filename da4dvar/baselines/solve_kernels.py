@@ -211,7 +211,7 @@ class Analysis:
         when, where = self.points()
         x, explained = np.empty(when.size), np.empty(when.size)
         points, sources = self.scaled(when, where), np.flatnonzero(self.seen)
-        tree, k = cKDTree(points[sources]), min(neighbours, sources.size)
+        tree, k = cKDTree(points[sources], balanced_tree=False), min(neighbours, sources.size)
         values = y.ravel().astype("float32")
         blocks = bisected(points, TARGETS)
         sizes = np.array([len(b) for b in blocks])
