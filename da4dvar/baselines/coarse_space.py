@@ -12,7 +12,7 @@ from da4dvar.baselines.products import Kronecker
 # Modes in time, and cells to a mode in space. Of their products, the largest are taken: one for so many
 # cells, and for so many observations. A field of many cells has many scales that are large.
 IN_TIME, IN_SPACE, PRODUCTS, OBSERVATIONS = 128, 80, 8, 100
-FEWEST, MOST = (64, 1000), (192, 2000)  # modes in space, and products, whatever the number of cells
+FEWEST, MOST = (64, 1000), (384, 2000)  # modes in space, and products, whatever the number of cells
 # Smallest share of a mode that is observed.
 SHARE = 0.01
 ROUNDS = 3  # of the iteration that finds the modes

@@ -9,8 +9,10 @@ from scipy.linalg.blas import strsm
 from scipy.linalg.lapack import spotrf
 from scipy.spatial import cKDTree
 
-# Points in a block, and those nearest to a block on which it is conditioned.
-BLOCK, GIVEN = 16, 48
+BLOCK = 32  # points in a block
+# Ranks of the points on which a block is conditioned, among those nearest to it: under noise, the nearest
+# tell the same, and farther ones tell about larger scales.
+GIVEN = np.unique(np.append(np.arange(1, 41), np.geomspace(41, 240, 24).astype(int)))
 BATCH = 250_000  # matrix entries that are computed at once: what a cache holds
 GROWTH = 1.3
 
@@ -18,8 +20,8 @@ GROWTH = 1.3
 class Vecchia:
     """Wᵀ W ≈ A⁻¹, where each row of W is a point minus its prediction from points before it, standardised.
 
-    Blocks of neighbouring points are ordered from coarse to fine, and each is conditioned on the points
-    nearest to it among those of earlier blocks (Vecchia, 1988; Schäfer et al., 2021).
+    Blocks of neighbouring points are ordered from coarse to fine, and each is conditioned on points near it
+    among those of earlier blocks (Vecchia, 1988; Schäfer et al., 2021).
 
     Parameters
     ----------
@@ -50,15 +52,15 @@ class Vecchia:
         first, last = 0, 1
         while first < len(blocks):
             before = flat[: starts[first]]
-            given = min(GIVEN, before.size)
+            ranks = GIVEN if before.size >= GIVEN[-1] else np.arange(1, 1 + min(before.size, GIVEN.size))
             near = np.empty((last - first, 0), int)
-            if given:
+            if ranks.size:
                 # A balanced tree takes twice as long to build, and is hardly faster.
                 tree = cKDTree(points[before], balanced_tree=False)
-                near = before[tree.query(centre[first:last], [*range(1, given + 1)])[1]]
+                near = before[tree.query(centre[first:last], ranks.tolist())[1]]
             for n in np.unique(sizes[first:last]):
                 alike = np.flatnonzero(sizes[first:last] == n)
-                for some in batches(alike, (given + n) ** 2):
+                for some in batches(alike, (ranks.size + n) ** 2):
                     own = flat[starts[first + some][:, None] + np.arange(n)]
                     both = np.concatenate([near[some], own], 1)
                     self.parts.append((both, last_rows_of_inverse(systems(both), n)))
