@@ -17,8 +17,7 @@ FEW = 1500
 TOLERANCE = 5e-3  # residual, relative to the observations
 # Iterations in single precision, by default, and in double precision where these have not been enough.
 ITERATIONS, IN_DOUBLE = 400, 1000
-# Observations of which a second attempt in double precision takes seconds, not many minutes.
-MOST_IN_DOUBLE = 30_000
+STALLED = 40  # iterations in single precision without a smaller residual, after which double is tried
 # Smallest nugget, as a fraction of the variance: in single precision, a smaller one is lost.
 SMALLEST = 1e-4
 TARGETS = 32  # estimates in a block, whose standard errors are computed from the same observations
@@ -73,6 +72,8 @@ class Analysis:
         self.when, self.where = np.nonzero(seen)
         self.shape, self.operator = shape, Kronecker(place, clock, covariance, shape)
         self.iterations = 0
+        # The same in double precision, once that was needed.
+        self._precise: Kronecker | None = None
         self._factor: tuple[np.ndarray, bool] | None = None
         self._local: Vecchia | None = None
 
@@ -96,7 +97,12 @@ class Analysis:
         w = self.solved(y[self.seen])
         full = np.zeros(self.seen.shape, w.dtype)
         full[self.seen] = w
-        return self.operator(full)
+        return self.product(full)
+
+    def product(self, x: np.ndarray) -> np.ndarray:
+        """Return K x, in the precision of x."""
+        precise = self._precise if x.dtype == "float64" else None
+        return self.operator(x) if precise is None else precise(x)
 
     @property
     def few(self) -> bool:
@@ -118,12 +124,14 @@ class Analysis:
             )
             self._coarse = CoarseSpace(self.operator, self.seen, self.nugget)
         size = float(np.sqrt(np.mean(np.square(y)))) or 1.0
+        w, self.iterations = np.zeros_like(y, "float32"), 0
         for dtype, most in {"float32": self.most, "float64": IN_DOUBLE}.items():
-            if dtype == "float64" and y.size > MOST_IN_DOUBLE:
-                break
-            if dtype == "float64":
-                self.operator = Kronecker(self.place, self.clock, self.covariance, self.shape, dtype)
-            w, left, self.iterations = conjugate_gradients(self, (y / size).astype(dtype), most)
+            if dtype == "float32" and self._precise is not None:
+                continue
+            if dtype == "float64" and self._precise is None:
+                self._precise = Kronecker(self.place, self.clock, self.covariance, self.shape, dtype)
+            w, left, count = conjugate_gradients(self, (y / size).astype(dtype), w.astype(dtype), most)
+            self.iterations += count
             if left <= TOLERANCE:
                 return size * w
         raise DataError(
@@ -135,13 +143,13 @@ class Analysis:
         """Return (H K Hᵀ + ε² I) w."""
         full = np.zeros(self.seen.shape, w.dtype)
         full[self.seen] = w
-        product: np.ndarray = self.operator(full)[self.seen] + w.dtype.type(self.nugget) * w
+        product: np.ndarray = self.product(full)[self.seen] + w.dtype.type(self.nugget) * w
         return product
 
     def preconditioned(self, r: np.ndarray) -> np.ndarray:
         """Return an approximation of (H K Hᵀ + ε² I)⁻¹ r."""
         assert self._local is not None
-        return self._coarse.corrected(self._local, r)
+        return self._coarse.corrected(self._local, r.astype("float32")).astype(r.dtype)
 
     def block(self, when: np.ndarray, where: np.ndarray, dtype: str = "float32") -> np.ndarray:
         """Return covariances of the observations in each row of indices, with the nugget.
@@ -238,17 +246,25 @@ class Analysis:
         return out
 
 
-def conjugate_gradients(analysis: Analysis, y: np.ndarray, most: int) -> tuple[np.ndarray, float, int]:
+def conjugate_gradients(
+    analysis: Analysis, y: np.ndarray, w: np.ndarray, most: int
+) -> tuple[np.ndarray, float, int]:
     """Return w with ‖y − A w‖ ≤ tolerance ‖y‖ if possible, ‖y − A w‖ / ‖y‖, and the number of iterations.
 
-    The residual is computed from w before w is returned, as the one that is updated drifts away from it.
+    The iteration begins with the given w, and returns that of the smallest residual, which is computed from w
+    at last, as the one that is updated drifts away from it. In single precision, the iteration ends when the
+    residual does not fall any more: where the rounding errors of products with A are larger than the nugget.
     """
     size = float(np.linalg.norm(y)) or 1.0
-    w, r, count = np.zeros_like(y), y.copy(), 0
-    while (left := float(np.linalg.norm(r)) / size) > TOLERANCE and count < most:
+    best, count, stalled = w, 0, False
+    r = y - analysis.matrix(w) if w.any() else y.copy()
+    while (left := float(np.linalg.norm(r)) / size) > TOLERANCE and count < most and not stalled:
+        w = best.copy()
         z = analysis.preconditioned(r)
         p, rz = z, dot(r, z)
-        while float(np.linalg.norm(r)) > 0.9 * TOLERANCE * size and count < most:
+        now = least = left
+        since = count
+        while now > 0.9 * TOLERANCE and count < most and not stalled:
             q = analysis.matrix(p)
             step = y.dtype.type(rz / dot(p, q))
             w += step * p
@@ -257,8 +273,12 @@ def conjugate_gradients(analysis: Analysis, y: np.ndarray, most: int) -> tuple[n
             old, rz = rz, dot(r, z)
             p = z + y.dtype.type(rz / old) * p
             count += 1
-        r = y - analysis.matrix(w)
-    return w, left, count
+            now = float(np.linalg.norm(r)) / size
+            if now < least:
+                best, least, since = w.copy(), now, count
+            stalled = y.dtype == "float32" and count - since == STALLED
+        r = y - analysis.matrix(best)
+    return best, left, count
 
 
 def dot(a: np.ndarray, b: np.ndarray) -> float:

@@ -156,7 +156,7 @@ def test_a_solve_that_does_not_converge_gives_way_to_neighbours(monkeypatch):
     method = OptimalInterpolation(covariance=KERNEL)
     expected = method.interpolate(sea())
     monkeypatch.setattr(solve_kernels, "FEW", 0)
-    monkeypatch.setattr(solve_kernels, "MOST_IN_DOUBLE", 0)
+    monkeypatch.setattr(solve_kernels, "IN_DOUBLE", 0)
     with pytest.warns(Da4dvarWarning, match="left a residual of .* from the 60 nearest observations instead"):
         found = OptimalInterpolation(covariance=KERNEL, iterations=1).interpolate(sea())
     assert float(np.abs(found.sst - expected.sst).max()) < 0.2

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -10,7 +13,7 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 from da4dvar.baselines import solve_kernels
 from da4dvar.baselines.draws import Deviations, windows
 from da4dvar.baselines.products import Kronecker, regular
-from da4dvar.baselines.solve_kernels import Analysis
+from da4dvar.baselines.solve_kernels import Analysis, conjugate_gradients
 from da4dvar.baselines.vecchia import bisected, coarse_to_fine
 from da4dvar.errors import DataError
 from da4dvar.variational.kernels import Separable, SumOfSeparable
@@ -144,7 +147,7 @@ def test_draws_have_the_mean_and_the_covariance_of_the_formula(way):
 def test_a_solve_that_does_not_converge_is_refused(monkeypatch):
     """It never returns what it has reached."""
     monkeypatch.setattr(solve_kernels, "FEW", 0)
-    monkeypatch.setattr(solve_kernels, "MOST_IN_DOUBLE", 0)
+    monkeypatch.setattr(solve_kernels, "IN_DOUBLE", 0)
     y, place, clock = problem()
     with pytest.raises(DataError, match=r"left a residual of .* after 2 iterations, expected 0.005"):
         Analysis(np.isfinite(y), place, clock, TWO, iterations=2).estimate(y)
@@ -161,6 +164,29 @@ def test_the_residual_is_what_was_asked_for(monkeypatch):
     each = np.arange(seen.size)[None]
     system = analysis.block(analysis.when[each], analysis.where[each], "float64")[0]
     assert np.linalg.norm(system @ w - seen) < 1.2 * solve_kernels.TOLERANCE * np.linalg.norm(seen)
+
+
+def test_an_iteration_that_grows_goes_on_in_double_precision():
+    """From the smallest residual of single precision."""
+    values = np.geomspace(1, 1e-4, 200)
+    y = np.sqrt(values) * np.random.default_rng(0).standard_normal(200)
+
+    def residual(error: float, w: np.ndarray) -> float:
+        return float(np.linalg.norm(y - (values - error) * w) / np.linalg.norm(y))
+
+    def solved(error: float, dtype: str, start: np.ndarray) -> tuple[np.ndarray, float, int]:
+        a = (values - error).astype(dtype)
+        system: Any = SimpleNamespace(matrix=lambda w: a * w, preconditioned=lambda r: r)
+        return conjugate_gradients(system, y.astype(dtype), start.astype(dtype), 10_000)
+
+    # Rounding has made the matrix indefinite.
+    w, left, count = solved(1e-3, "float32", np.zeros(200))
+    assert solve_kernels.STALLED < count < 1000
+    assert solve_kernels.TOLERANCE < left < 0.5
+    assert left == pytest.approx(residual(1e-3, w), rel=1e-3)
+    after = solved(0.0, "float64", w)
+    assert residual(0.0, after[0]) <= solve_kernels.TOLERANCE
+    assert solved(0.0, "float64", after[0])[2] == 0
 
 
 def test_blocks_hold_every_point_once():
