@@ -14,6 +14,7 @@ from da4dvar.errors import DataError
 
 # ω: with 2 or more, the iteration may diverge.
 RELAXATION = 1.8
+CACHED = 100_000  # values of a part of the matrix that stay in the cache of a processor between operations
 
 
 def fillings(
@@ -66,20 +67,27 @@ def fillings(
     size = 0.0 if gaps.all() else float(np.sqrt(np.mean(matrix[~gaps] ** 2)))
     # In units of the anomalies, single precision is enough, and takes half of the time.
     filled = (np.where(gaps, 0.0, matrix) / (size or 1.0)).astype("float32")
+    rows = max(1, CACHED // matrix.shape[1])
     step, small = np.float32(RELAXATION) * gaps, RELAXATION * tolerance * np.sqrt(gaps.sum())
+    parts = [slice(k, k + rows) for k in range(0, len(matrix), rows)]
     for modes in range(1, min(most, *matrix.shape) + 1):
         start = filled if smooth is None else smooth(filled).astype("float32")
         eofs = randomized_svd(start, modes, random_state=seed)[0]
         for _ in range(iterations):
             components = eofs.T @ filled
-            change = eofs @ components
-            change -= filled
-            change *= step
-            filled += change
-            if np.linalg.norm(change) <= small:
+            squares, moved = 0.0, np.empty_like(eofs)
+            for some in parts:
+                change = eofs[some] @ components
+                change -= filled[some]
+                change *= step[some]
+                filled[some] += change
+                squares += float(np.vdot(change, change))
+                if smooth is None:
+                    moved[some] = filled[some] @ components.T
+            if np.sqrt(squares) <= small:
                 break
             if smooth is None:
-                eofs = np.linalg.qr(filled @ components.T)[0]
+                eofs = np.linalg.qr(moved)[0]
             else:
                 moved = smooth(filled @ (filled.T @ smooth(eofs).astype("float32")))
                 eofs = np.linalg.qr(moved.astype("float32"))[0]
