@@ -83,7 +83,13 @@ def parted(array: xr.DataArray) -> xr.DataArray:
 
 
 def open_group(path: str, is_store: bool, group: str) -> xr.Dataset:
-    """Open a group; times in units that xarray does not know stay numbers with these units."""
+    """Open a group; times in units that xarray does not know stay numbers with these units.
+
+    Raises
+    ------
+    DataError
+        If the scale or the offset of a packed variable is no number.
+    """
 
     def read(times: bool | dict[str, bool], masks: dict[str, bool] | None = None) -> xr.Dataset:
         options: dict[str, Any] = {"group": group or None, "decode_times": times, "decode_timedelta": False}
@@ -112,6 +118,13 @@ def open_group(path: str, is_store: bool, group: str) -> xr.Dataset:
         for name in zeros:
             ds[name].attrs.pop("_FillValue", None)
             ds[name].encoding["zarr_fill_value"] = 0
+    for name, variable in ds.variables.items():
+        for key in ("scale_factor", "add_offset"):
+            if isinstance(value := variable.encoding.get(key), str):
+                raise DataError(
+                    f"{path}: {name!r} cannot be unpacked, as its attribute {key} is the text {value!r}, "
+                    f"expected a number; correct the file, such as with ncatted -a {key},{name},o,d,NUMBER {path}"
+                )
     return ds
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import xarray as xr
+from netCDF4 import default_fillvals
 
 from da4dvar.errors import DataError, first_line
 from da4dvar.fields.intake.axis import absent_steps, as_date, check_order, inserted, sorted_times
@@ -67,15 +68,16 @@ def decoded_times(ds: xr.Dataset, time: str) -> tuple[xr.Dataset, list[str]]:
     """
     if time not in ds.coords or is_dates(ds[time]) or not ds[time].size:
         return ds, []
-    coordinate = ds[time]
+    coordinate = without_fills(ds[time])
     found = decoder(coordinate)
     if found is None:
-        return ds, []
+        never = coordinate.isnull().all()
+        return (ds.assign_coords({time: coordinate}) if never else ds), []
     decode, name = found
     out = ds.copy()
     bounds = [b for key in ("bounds", "climatology") if (b := coordinate.attrs.get(key)) in ds.variables]
     for each in (time, *bounds):
-        old = ds[each]
+        old = without_fills(ds[each])
         if each != time and (is_dates(old) or old.dtype.kind not in "iuf"):
             continue
         try:
@@ -92,7 +94,7 @@ def decoded_times(ds: xr.Dataset, time: str) -> tuple[xr.Dataset, list[str]]:
         out = (
             out.assign_coords({each: new.variable}) if each in ds.coords else out.assign({each: new.variable})
         )
-    ends = out[time].values[[0, -1]]
+    ends = out[time].values[out[time].notnull().values][[0, -1]]
     return out, [
         f"{time!r} is read as {name} and becomes dates, from {as_date(ends[0])} to {as_date(ends[1])}"
     ]
@@ -152,6 +154,14 @@ def regular_times(ds: xr.Dataset, time: str, times: str = "insert") -> tuple[xr.
     if multiples is None:
         return ds, notes + why
     return inserted(ds, time, multiples), [*notes, *why]
+
+
+def without_fills(array: xr.DataArray) -> xr.DataArray:
+    """Return times with NaN in place of what the NetCDF library writes where nothing was written."""
+    if array.dtype.kind != "f":
+        return array
+    fill = default_fillvals[array.dtype.str[1:]]
+    return array.where(array != fill) if (array == fill).any() else array
 
 
 def decoder(coordinate: xr.DataArray) -> tuple[Callable[[Values], Values], str] | None:

@@ -38,6 +38,19 @@ def test_a_file_is_named_by_what_it_is(tmp_path, head, said):
         load_dataset(path)
 
 
+@pytest.mark.parametrize("key", ["scale_factor", "add_offset"])
+def test_a_scale_that_is_text_is_named(tmp_path, key):
+    """As sloppy converters write it; the file is not damaged, and the line says how to correct it."""
+    with netCDF4.Dataset(tmp_path / "x.nc", "w") as file:
+        file.createDimension("time", 3)
+        file.createVariable("t", "i2", ("time",))[:] = [1, 2, 3]
+        file["t"].setncattr(key, "0.1")
+    with pytest.raises(
+        DataError, match=f"'t' cannot be unpacked, .* {key} is the text '0.1', expected a number"
+    ):
+        load_dataset(tmp_path / "x.nc")
+
+
 def test_archives_and_addresses_are_refused(tmp_path):
     """A zip archive named as NetCDF, and an address."""
     with zipfile.ZipFile(tmp_path / "x.nc", "w") as archive:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import cftime
+import netCDF4
 import numpy as np
 import pandas as pd
 import pytest
@@ -124,6 +125,24 @@ def test_refused(times: Any, attrs: Any, words: str) -> None:
         decoded_times(series(times, attrs), "time")
     assert "\n" not in str(error.value)
     assert "CF units" in str(error.value)
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+def test_times_that_were_never_written_are_no_times(dtype: str, tmp_path: Path) -> None:
+    """A logger makes room for ten hours and writes seven: the library's own fill value is no date."""
+    with netCDF4.Dataset(tmp_path / "hours.nc", "w") as file:
+        file.createDimension("time", 10)
+        time = file.createVariable("time", dtype, ("time",))
+        time.units = "hours since 2001-01-01"
+        time[:7] = np.arange(7)
+        file.createVariable("x", "f4", ("time",))[:] = np.arange(10.0)
+    found, notes = decoded_times(load_dataset(tmp_path / "hours.nc"), "time")
+    assert found.time.isnull().values.tolist() == [False] * 7 + [True] * 3
+    assert found.time.values[6] == np.datetime64("2001-01-01T06")
+    assert notes[0].endswith("from 2001-01-01 to 2001-01-01 06:00:00")
+    never, _ = decoded_times(load_dataset(tmp_path / "hours.nc").isel(time=slice(7, None)), "time")
+    with pytest.raises(DataError, match="'time' has no time at 3 of 3 entries"):
+        regular_times(never, "time")
 
 
 def test_units_that_xarray_does_not_know_can_be_opened(tmp_path: Path) -> None:
