@@ -118,12 +118,12 @@ def open_group(path: str, is_store: bool, group: str) -> xr.Dataset:
         for name in zeros:
             ds[name].attrs.pop("_FillValue", None)
             ds[name].encoding["zarr_fill_value"] = 0
-    for name, variable in ds.variables.items():
+    for packed, variable in ds.variables.items():
         for key in ("scale_factor", "add_offset"):
             if isinstance(value := variable.encoding.get(key), str):
                 raise DataError(
-                    f"{path}: {name!r} cannot be unpacked, as its attribute {key} is the text {value!r}, "
-                    f"expected a number; correct the file, such as with ncatted -a {key},{name},o,d,NUMBER {path}"
+                    f"{path}: {packed!r} cannot be unpacked, as its attribute {key} is the text {value!r}, "
+                    f"expected a number; correct it, such as with ncatted -a {key},{packed},o,d,NUMBER {path}"
                 )
     return ds
 
