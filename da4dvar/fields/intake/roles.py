@@ -33,7 +33,7 @@ QUALITY = {"qc", "qf", "qa", "flag", "flags", "quality", "mask", "status"}
 ERRORS = {"uncertainty", "uncertainties", "error", "err", "stderr", "std", "sd", "sigma"}
 COUNTS = {"count", "counts", "number", "num", "nobs", "n"}
 OF_COUNTS = {"of", "obs", "observations", "samples", "sample", "valid", "points", "pixels", "data", "used"}
-LABELS = {"id", "ids", "idx", "wmo", "orbit", "cycle", "record", "rec", "recnum", "scan", "expver"}
+LABELS = {"id", "ids", "idx", "wmo", "orbit", "cycle", "record", "rec", "recnum", "scan", "expver", "mission"}
 CODES = {"code", "codes", "type", "types", "category", "categories", "class", "classes"}
 CASTS = {"profile", "dive", "cast", "deployment", "trajectory", "direction", "index", "phase"} | COUNTS
 CALENDAR = {"year", "month", "day", "doy", "hour", "minute", "second"}
@@ -119,7 +119,9 @@ def fields_of(ds: xr.Dataset, time: str | None) -> tuple[list[str], dict[str, st
         if name not in reasons and (why := why_not(ds[name], time)):
             reasons[name] = why
     fields = [n for n in map(str, ds.data_vars) if n not in reasons]
-    guesses = {n: why for n in fields if (why := guess(ds[n], fields))}
+    # A depth may have an error, too.
+    bases = [n for n in map(str, ds.data_vars) if ds[n].dtype.kind in "iuf"]
+    guesses = {n: why for n in fields if (why := guess(ds[n], bases))}
     # A guess counts only next to a variable that is a field beyond doubt.
     if len(guesses) < len(fields):
         reasons |= guesses
@@ -210,12 +212,12 @@ def is_flag(array: xr.DataArray) -> bool:
     return bool(suspected) and is_whole(array)
 
 
-def guess(array: xr.DataArray, fields: list[str]) -> str | None:
-    """Return what a variable probably is instead of a field, or None: an error of another one, a counter."""
+def guess(array: xr.DataArray, variables: list[str]) -> str | None:
+    """Return what one of some variables probably is other than a field, such as an error or a counter."""
     words = tokens(array)
     named = str(array.attrs.get("standard_name", ""))
     meaning = str(array.attrs.get("long_name", "")).lower()
-    others = [f for f in fields if f != array.name]
+    others = [v for v in variables if v != array.name]
     of = next((f for f in others if words and words - ERRORS == tokens(f)), None)
     spread = re.search(r"uncertainty|standard error|error standard deviation|error estimate", meaning)
     if named.endswith("standard_error") or (words & ERRORS and (of or words <= ERRORS)) or spread:

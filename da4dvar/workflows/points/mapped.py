@@ -238,6 +238,10 @@ def map_lazily(
     check_samples(samples, seed)
     probabilities = levels_of(interval)
     given = bounds_given(bounds, ())
+    flat = [name for name, own in points.items() if own.depth is None]
+    if len(levels) and 0 < len(flat) < len(points):
+        say(f"{', '.join(flat)}: no depth; left out of a map with levels")
+        points = {name: own for name, own in points.items() if name not in flat}
     ready = {n: prepared(own, grid, resolution, every, levels, error, bias, say) for n, own in points.items()}
     check([target.array for _, target in ready.values()], samples)
     out: list[xr.Dataset] = []

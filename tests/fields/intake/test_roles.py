@@ -37,6 +37,7 @@ OTHERS = {
     "counter": ({}, "serial", "a counter"),
     "weather code": ({}, "present_weather_code", "a code"),
     "dive": ({}, "profile_num", "a label or counter"),
+    "mission of a float": ({}, "CONFIG_MISSION_NUMBER", "a label or counter"),
 }
 VALUES = {
     "limits": series(values=np.zeros((N, 2)), dims=("time", "two")),
@@ -55,6 +56,7 @@ VALUES = {
     "serial": series("int32", values=range(N)),
     "present_weather_code": series(values=[0, 0, 61, 61, np.nan, 71]),
     "profile_num": series(values=[1, 1, 2, 2, 3, 3]),
+    "CONFIG_MISSION_NUMBER": series(values=[1, 1, 2, 3, 3, 3]),
 }
 
 
@@ -63,6 +65,15 @@ def test_what_is_no_field_is_told_with_its_reason(coords, name, why):
     """Next to a field, which stays the only one."""
     ds = xr.Dataset({"tas": FIELD, name: VALUES[name]}, coords)
     assert fields_of(ds, "time") == (["tas"], {name: why})
+
+
+def test_the_error_of_a_depth_is_no_field():
+    """As the pressures of an Argo float have one; the pressures themselves are positions."""
+    pressure = series(attrs={"axis": "Z", "units": "decibar"})
+    ds = xr.Dataset({"TEMP": FIELD, "PRES_ADJUSTED": pressure, "PRES_ADJUSTED_ERROR": series()})
+    fields, others = fields_of(ds, None)
+    assert fields == ["TEMP"]
+    assert others["PRES_ADJUSTED_ERROR"] == "the error of 'PRES_ADJUSTED'"
 
 
 FIELDS = {

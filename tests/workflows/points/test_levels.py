@@ -145,6 +145,16 @@ def test_what_has_no_levels_is_refused():
         map_points(casts(), xr.Dataset(coords={"lat": [40.0, 41.0], "lon": [1.0, 2.0]}), levels=LEVELS)
 
 
+def test_what_has_no_depth_is_left_out_of_a_map_with_levels():
+    """A value for each cast, next to those at depths."""
+    said: list[str] = []
+    beside = replace(casts(), name="swell", depth=None)
+    asked = {"levels": [0.0, 50.0], "method": "neighbours"} | OPTIONS | {"say": said.append}
+    out = map_points({"temp": casts(), "swell": beside}, **asked)
+    assert list(out.scores) == ["temp"]
+    assert "swell: no depth; left out of a map with levels" in said
+
+
 def test_casts_without_levels_are_said_to_be_mixed():
     """A map without levels of values at all depths is hardly what is wanted."""
     said: list[str] = []
