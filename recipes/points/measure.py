@@ -1,4 +1,4 @@
-"""Maps of points that lie on no grid: four examples, each with its scores; see README.md."""
+"""Maps of points that lie on no grid: six examples, each with its scores; see README.md."""
 
 from __future__ import annotations
 
@@ -140,6 +140,51 @@ def argo(path: str) -> None:
     print(f"  linear interpolation  {rmse(linear - other.value):.4f}")
 
 
+def casts(path: str) -> None:
+    """All casts of a float on levels: every fourth is withheld, and compared with the map at its place."""
+    said: list[str] = []
+    points = from_dataset(
+        load_dataset(path), {"TEMP": "TEMP_ADJUSTED"}, mask="TEMP_ADJUSTED_QC==1", say=said.append
+    )["TEMP"]
+    when, cast = np.unique(points.time, return_inverse=True)
+    withheld = cast % 4 == 2
+    levels = [10.0, 50.0, 100.0, 200.0, 500.0]
+    mapped = map_points(
+        points.isel(~withheld),
+        resolution=0.5,
+        every="5D",
+        levels=levels,
+        minutes=60,
+        std=True,
+        interval=0.9,
+        say=said.append,
+    )
+    print(next(line for line in said if "counts as" in line))
+    print(mapped.table())
+    # Values of each cast at the levels, and of the map at its time and place.
+    at_levels = np.array(
+        [
+            np.interp(levels, own.depth[order], own.value[order], left=np.nan, right=np.nan)
+            for own in (points.isel(cast == k) for k in range(when.size))
+            for order in (np.argsort(own.depth),)
+        ]
+    )
+    first = np.unique(cast, return_index=True)[1]
+    place = {n: xr.DataArray(v[first], dims="cast") for n, v in (("lat", points.lat), ("lon", points.lon))}
+    bars = mapped.data[["TEMP", "TEMP_lower_90", "TEMP_upper_90"]].sel(place, method="nearest")
+    found = bars.interp(time=xr.DataArray(when, dims="cast")).transpose("cast", ...)
+    out = np.arange(when.size) % 4 == 2
+    days = (when - when[0]) / DAY
+    linear = np.stack([np.interp(days, days[~out], column[~out]) for column in at_levels.T], 1)
+    print(f"{out.sum()} of {when.size} casts withheld; RMSE at levels of {levels} [degree C]:")
+    for name, value in (("map", found.TEMP.values), ("linear in time between casts", linear)):
+        each = [rmse(column) for column in (value - at_levels)[out].T]
+        print(f"  {name:30}" + "".join(f"{one:8.3f}" for one in each))
+    low, high = found.TEMP_lower_90.values, found.TEMP_upper_90.values
+    held = ((low <= at_levels) & (at_levels <= high))[out]
+    print("  in the 90 % interval [%]      " + "".join(f"{100 * one:8.0f}" for one in held.mean(0)))
+
+
 def era5(path: str) -> None:
     """A thousand random stations that predict the other cells, next to kriging by scikit-learn."""
     field = load_dataset(path).t2m.isel(time=slice(0, 48, 6))
@@ -188,13 +233,16 @@ def era5(path: str) -> None:
     )
 
 
+EXAMPLES = {"sla": sla, "boxes": boxes, "moorings": moorings, "argo": argo, "casts": casts, "era5": era5}
+
+
 def main() -> None:
     """Run one example on the file that is given."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("example", choices=("sla", "boxes", "moorings", "argo", "era5"))
+    parser.add_argument("example", choices=list(EXAMPLES))
     parser.add_argument("path", nargs="?", default=str(ERA5), help="file of the data")
     given = parser.parse_args()
-    {"sla": sla, "boxes": boxes, "moorings": moorings, "argo": argo, "era5": era5}[given.example](given.path)
+    EXAMPLES[given.example](given.path)
 
 
 if __name__ == "__main__":

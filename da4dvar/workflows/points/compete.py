@@ -225,15 +225,17 @@ def standardised(
     """Return points as numbers; with levels, standardised by the profile of those that are kept."""
     if frame.grid.levels is None:
         return frame.scattered(points, tracks), None
-    profile = Profile.of(points.isel(kept))
-    return frame.scattered(profile.standardised(points), tracks), profile
+    cycles = frame.basis_at(points)[:, 1:]
+    profile = Profile.of(points.isel(kept), cycles[kept])
+    return frame.scattered(profile.standardised(points, cycles), tracks), profile
 
 
 def spread_of(profile: Profile | None, points: Points) -> np.ndarray:
     """Return the unit of each standardised value."""
     if profile is None or points.depth is None:
         return np.ones(len(points))
-    return profile.at(points.depth)[1]
+    spread: np.ndarray = np.interp(points.depth, profile.knots, profile.spread)
+    return spread
 
 
 def with_vertical(frame: Frame, points: Points, tracks: np.ndarray, kept: np.ndarray, seed: int) -> Frame:

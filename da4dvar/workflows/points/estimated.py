@@ -62,10 +62,12 @@ def draws_of(outcome: Outcome, std: xr.DataArray | None) -> Draw:
 
 
 def profile_of(outcome: Outcome) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and spread in the cells of a map with levels; 0 and 1 without levels."""
+    """Return the mean at all times and the spread, in cells of a map with levels; 0 and 1 without levels."""
+    frame = outcome.frame
     if outcome.profile is None:
         return np.zeros(1), np.ones(1)
-    return outcome.profile.at(outcome.frame.grid.positions()["depth"][outcome.frame.kept])
+    cycles = frame.basis(frame.times, 1)[:, None, 1:]
+    return outcome.profile.at(frame.grid.positions()["depth"][frame.kept], cycles)
 
 
 def chosen(outcome: Outcome) -> FittedPoints:

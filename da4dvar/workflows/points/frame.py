@@ -114,6 +114,10 @@ class Frame:
         columns += [harmonic_basis(angle(dates), n)[:, 1:].astype(float) for on, angle, n in cycles if on]
         return np.hstack(columns)
 
+    def basis_at(self, points: Points) -> np.ndarray:
+        """Return the regressors of the background at points, of shape (point, regressor)."""
+        return self.basis(points.time if self.times is not None else None, len(points))
+
     def scattered(self, points: Points, tracks: np.ndarray) -> Scattered:
         """Return points as numbers.
 
@@ -139,7 +143,7 @@ class Frame:
             points.days(self.since) if has_times else np.zeros(len(points)),
             tracks,
             moving(points) if self.grid.levels is None else np.full(len(points), -1),
-            self.basis(points.time if has_times else None, len(points)),
+            self.basis_at(points),
             known,
         )
 
