@@ -27,7 +27,7 @@ from da4dvar.workflows.autofit.fitted import Fitted
 from da4dvar.workflows.autofit.state import from_state
 
 # Bytes of memory that a fill takes for each value of a region, measured with optimal interpolation.
-BYTES_PER_VALUE = 250
+BYTES_PER_VALUE = 350
 # Cells around a region from which its cells are estimated as well: half a correlation length, within these.
 HALO = (4, 12)
 
