@@ -119,10 +119,11 @@ class Analysis:
             exact: np.ndarray = cho_solve(self._factor, y)
             return exact
         if self._local is None:
+            # The modes first: to find them takes memory that is free again when the neighbours need most.
+            self._coarse = CoarseSpace(self.operator, self.seen, self.nugget)
             self._local = Vecchia(
                 self.scaled(self.when, self.where), lambda each: self.block(self.when[each], self.where[each])
             )
-            self._coarse = CoarseSpace(self.operator, self.seen, self.nugget)
         size = float(np.sqrt(np.mean(np.square(y)))) or 1.0
         w, self.iterations = np.zeros_like(y, "float32"), 0
         for dtype, most in {"float32": self.most, "float64": IN_DOUBLE}.items():
