@@ -158,10 +158,8 @@ def regular_times(ds: xr.Dataset, time: str, times: str = "insert") -> tuple[xr.
 
 def without_fills(array: xr.DataArray) -> xr.DataArray:
     """Return times with NaN in place of what the NetCDF library writes where nothing was written."""
-    if array.dtype.kind != "f":
-        return array
-    fill = default_fillvals[array.dtype.str[1:]]
-    return array.where(array != fill) if (array == fill).any() else array
+    fill = default_fillvals.get(array.dtype.str[1:]) if array.dtype.kind == "f" else None
+    return array if fill is None or not (array == fill).any() else array.where(array != fill)
 
 
 def decoder(coordinate: xr.DataArray) -> tuple[Callable[[Values], Values], str] | None:

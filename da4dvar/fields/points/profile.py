@@ -105,7 +105,12 @@ class Profile:
         mean = PchipInterpolator(self.knots, self.mean)(inside) if several else self.mean + 0 * inside
         for k, swing in enumerate(self.swings):
             mean = mean + cycles[..., k] * np.interp(inside, self.knots, swing)
-        return mean, np.interp(inside, self.knots, self.spread)
+        return mean, self.spread_at(depth)
+
+    def spread_at(self, depth: np.ndarray) -> np.ndarray:
+        """Return the spread at depths."""
+        spread: np.ndarray = np.interp(depth, self.knots, self.spread)
+        return spread
 
     def standardised(self, points: Points, cycles: np.ndarray) -> Points:
         """Return points as (y − m − Σ_c r_c a_c) / s.

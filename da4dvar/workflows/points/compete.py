@@ -234,8 +234,7 @@ def spread_of(profile: Profile | None, points: Points) -> np.ndarray:
     """Return the unit of each standardised value."""
     if profile is None or points.depth is None:
         return np.ones(len(points))
-    spread: np.ndarray = np.interp(points.depth, profile.knots, profile.spread)
-    return spread
+    return profile.spread_at(points.depth)
 
 
 def with_vertical(frame: Frame, points: Points, tracks: np.ndarray, kept: np.ndarray, seed: int) -> Frame:

@@ -145,6 +145,12 @@ def test_times_that_were_never_written_are_no_times(dtype: str, tmp_path: Path) 
         regular_times(never, "time")
 
 
+def test_times_of_a_precision_that_netcdf_lacks_are_taken_as_they_are() -> None:
+    """The library has no fill value for them."""
+    ds = series(np.arange(3, dtype="f2"), {"units": "days since 2001-01-01"})
+    assert dates(decoded_times(ds, "time")[0])[2].startswith("2001-01-03")
+
+
 def test_units_that_xarray_does_not_know_can_be_opened(tmp_path: Path) -> None:
     """A file with months as units is read; its other times are decoded by xarray."""
     ds = series([0, 1, 2], {"units": "months since 1979-01-01"})
